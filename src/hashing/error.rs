@@ -1,0 +1,30 @@
+//! Why hashing did not happen.
+
+/// What can keep the engine from an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// As many logins as are allowed are in work or waiting.
+    #[error("the hashing queue is full")]
+    QueueFull,
+    /// The work waited longer than its caller allows, and was not begun.
+    #[error("the wait for hashing took too long")]
+    WaitTooLong,
+    /// The engine was stopped, or one of its threads died.
+    #[error("the hashing engine has stopped")]
+    Stopped,
+    /// bcrypt reads 72 bytes and would ignore the rest, so such a password is never hashed.
+    #[error("the password is longer than 72 bytes")]
+    PasswordTooLong,
+    /// Not a hash this program takes: `$2a$`, `$2b$` or `$2y$`, a cost of 4 to 15, 53 characters of bcrypt's base 64.
+    #[error("not a bcrypt hash ($2a$, $2b$ or $2y$ with a cost of 4 to 15)")]
+    BadFormat,
+    /// A cost outside 4 to 15.
+    #[error("a bcrypt cost is a whole number from 4 to 15")]
+    BadCost,
+    /// The operating system gave no random bytes for a salt.
+    #[error("no random bytes for a salt")]
+    Random(#[source] getrandom::Error),
+    /// A thread of the engine could not be started.
+    #[error("cannot start a hashing thread")]
+    Spawn(#[source] std::io::Error),
+}

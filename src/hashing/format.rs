@@ -1,0 +1,164 @@
+//! The text form of a bcrypt hash, `$2b$12$` and 53 characters, and its parts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use bcrypt::BASE_64;
+
+use super::Error;
+
+/// bcrypt's cost: a hash takes 2^cost rounds of key expansion. 4 to 15 here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cost(u8);
+
+impl Cost {
+    /// The lowest cost that bcrypt knows.
+    pub const MIN: Cost = Cost(4);
+    /// The highest cost taken here: a hash of it takes some seconds, and a higher one would stop a server.
+    pub const MAX: Cost = Cost(15);
+
+    /// # Errors
+    /// [`Error::BadCost`] outside 4 to 15.
+    pub fn new(cost: u8) -> Result<Self, Error> {
+        if (Self::MIN.0..=Self::MAX.0).contains(&cost) {
+            Ok(Self(cost))
+        } else {
+            Err(Error::BadCost)
+        }
+    }
+
+    /// The exponent, 4 to 15.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Work in units of key expansion rounds: 2^cost.
+    pub fn rounds(self) -> u64 {
+        1 << self.0
+    }
+}
+
+impl FromStr for Cost {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::new(text.parse().map_err(|_| Error::BadCost)?)
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A checked bcrypt hash. The digest is a secret of its user, so there is no `Debug` and no `==`.
+#[derive(Clone)]
+pub struct PasswordHash {
+    text: String,
+    cost: Cost,
+    salt: [u8; 16],
+    digest: [u8; 23],
+}
+
+impl PasswordHash {
+    /// Puts the parts into the `$2b$` form.
+    pub(super) fn from_parts(cost: Cost, salt: [u8; 16], digest: [u8; 23]) -> Self {
+        let text = format!(
+            "$2b${:02}${}{}",
+            cost.0,
+            BASE_64.encode(salt),
+            BASE_64.encode(digest)
+        );
+        Self {
+            text,
+            cost,
+            salt,
+            digest,
+        }
+    }
+
+    /// The 60 characters as they were given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What verifying against it costs.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    pub(super) fn salt(&self) -> [u8; 16] {
+        self.salt
+    }
+
+    pub(super) fn digest(&self) -> &[u8; 23] {
+        &self.digest
+    }
+}
+
+impl FromStr for PasswordHash {
+    type Err = Error;
+
+    /// `$2a$`, `$2b$` and `$2y$` are one algorithm for passwords without a NUL; `$2x$` is a broken one.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let rest = ["$2a$", "$2b$", "$2y$"]
+            .iter()
+            .find_map(|prefix| text.strip_prefix(prefix))
+            .filter(|rest| rest.is_ascii() && rest.len() == 56)
+            .ok_or(Error::BadFormat)?;
+        let (cost, rest) = rest.split_at(2);
+        let (salt, digest) = rest.strip_prefix('$').ok_or(Error::BadFormat)?.split_at(22);
+        if !cost.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::BadFormat);
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            cost: cost.parse().map_err(|_| Error::BadFormat)?,
+            salt: decode(salt)?,
+            digest: decode(digest)?,
+        })
+    }
+}
+
+fn decode<const N: usize>(text: &str) -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    match BASE_64.decode_slice(text, &mut bytes) {
+        Ok(length) if length == N => Ok(bytes),
+        _ => Err(Error::BadFormat),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "$2b$04$EGdrhbKUv8Oc9vGiXX0HQOxSg445d458Muh7DAHskb6QbtCvdxcie";
+
+    #[test]
+    fn a_hash_is_taken_apart_and_kept_as_given() {
+        let hash: PasswordHash = HASH.parse().unwrap();
+        assert_eq!(hash.cost().get(), 4);
+        assert_eq!(hash.as_str(), HASH);
+        let rebuilt = PasswordHash::from_parts(hash.cost(), hash.salt(), *hash.digest());
+        assert_eq!(rebuilt.as_str(), HASH);
+    }
+
+    #[test]
+    fn other_formats_and_costs_are_refused() {
+        for (label, bad) in [
+            ("empty", String::new()),
+            ("2x", HASH.replace("2b", "2x")),
+            ("cost 3", HASH.replace("$04$", "$03$")),
+            ("cost 16", HASH.replace("$04$", "$16$")),
+            ("signed cost", HASH.replace("$04$", "$+4$")),
+            ("short", HASH[..59].to_owned()),
+            ("long", format!("{HASH}.")),
+            ("not base 64", HASH.replace('E', "!")),
+            ("not ASCII", HASH.replacen("dr", "é", 1)),
+        ] {
+            assert!(bad.parse::<PasswordHash>().is_err(), "{label}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! bcrypt: verifying a password against a hash, and hashing a new one.
+//!
+//! The only module that knows bcrypt. Work waits in one queue, first come, first served, and is done by one thread per
+//! core, so a caller blocks but never hashes. It knows no users and no statuses: who may log in is decided in `auth`.
+
+mod engine;
+mod error;
+mod format;
+mod password;
+mod permits;
+
+pub use engine::{Engine, EngineConfig, Precedence};
+pub use error::Error;
+pub use format::{Cost, PasswordHash};
+pub use password::{MAX_PASSWORD_BYTES, Password};
+pub use permits::{Permit, Permits};
