@@ -123,6 +123,21 @@ impl Engine {
         }
     }
 
+    /// Says whether `password` belongs to `hash`, for callers other than a login: no limit on the wait and no decoys.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the engine ends.
+    pub fn matches(&self, password: &Password, hash: &PasswordHash) -> Result<bool, Error> {
+        let task = Task::Verify {
+            hash: Some(hash.clone()),
+            work: hash.cost(),
+        };
+        match self.run(password, task, None, Precedence::Normal)? {
+            Outcome::Verified(matches) => Ok(matches),
+            Outcome::Hashed(_) => Err(Error::Stopped),
+        }
+    }
+
     /// Hashes a new password with a fresh salt. Blocks until the hash is there, however long the queue is.
     ///
     /// # Errors

@@ -18,6 +18,11 @@ impl Cost {
     /// The highest cost taken here: a hash of it takes some seconds, and a higher one would stop a server.
     pub const MAX: Cost = Cost(15);
 
+    /// The cost of new hashes unless the operator says otherwise: about a quarter of a second of one core.
+    pub const DEFAULT: Cost = Cost(12);
+    /// The lowest cost that may guard real accounts.
+    pub const MIN_REAL: Cost = Cost(10);
+
     /// # Errors
     /// [`Error::BadCost`] outside 4 to 15.
     pub fn new(cost: u8) -> Result<Self, Error> {

@@ -11,8 +11,8 @@ pub struct Password(Zeroizing<String>);
 
 impl Password {
     /// Takes the text as it is: nothing is trimmed or normalised.
-    pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
+    pub fn new(text: impl Into<Zeroizing<String>>) -> Self {
+        Self(text.into())
     }
 
     /// The UTF-8 bytes that are hashed.

@@ -1,0 +1,170 @@
+//! The words for accounts that every room shares: kinds of organization, statuses, usernames.
+//!
+//! Only names and their spelling. What a status allows is decided in `auth`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest username in code points, after trimming; longer ones are refused at the door.
+pub const MAX_USERNAME_CHARS: usize = 254;
+
+/// Gives an enum its names as the API, the fixtures and the database spell them.
+macro_rules! spelled {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// Every spelling, in the order of declaration.
+            pub const NAMES: &[&str] = &[$($text),+];
+
+            /// The spelling of the API, the fixtures and the database.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(UnknownName { expected: Self::NAMES }),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+spelled! {
+    /// What an organization does on the market place.
+    OrgType {
+        /// Sells to the public; has a `retailer_uuid`.
+        Retailer = "RETAILER",
+        /// Sells to retailers; has a `supplier_uuid`.
+        Supplier = "SUPPLIER",
+    }
+}
+
+spelled! {
+    /// Where an organization stands.
+    OrganizationStatus {
+        /// Asked to join.
+        Pending = "PENDING",
+        /// Its users may log in.
+        Active = "ACTIVE",
+        /// Switched off.
+        Deactivated = "DEACTIVATED",
+    }
+}
+
+spelled! {
+    /// Where a user stands.
+    UserStatus {
+        /// Invited, not confirmed yet.
+        ConfirmationWaiting = "CONFIRMATION WAITING",
+        /// May log in, if the organization may.
+        Active = "ACTIVE",
+        /// Switched off.
+        Deactivated = "DEACTIVATED",
+    }
+}
+
+/// A word that is none of an enum's names.
+#[derive(Debug, thiserror::Error)]
+#[error("expected {}", .expected.join(", "))]
+pub struct UnknownName {
+    expected: &'static [&'static str],
+}
+
+/// A username as it is looked up: trimmed, not blank, at most 254 code points, without NUL. Compared without regard to
+/// ASCII case by the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+/// Everything that keeps a text from being a username.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsernameFaults {
+    /// Nothing is left after trimming.
+    pub is_blank: bool,
+    /// Over [`MAX_USERNAME_CHARS`].
+    pub is_too_long: bool,
+    /// Contains U+0000.
+    pub has_nul: bool,
+}
+
+impl Username {
+    /// Trims and checks.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn parse(text: &str) -> Result<Self, UsernameFaults> {
+        let trimmed = text.trim_matches(is_white_space);
+        let faults = UsernameFaults {
+            is_blank: trimmed.is_empty(),
+            is_too_long: trimmed.chars().nth(MAX_USERNAME_CHARS).is_some(),
+            has_nul: trimmed.contains('\0'),
+        };
+        if faults == UsernameFaults::default() {
+            Ok(Self(trimmed.to_owned()))
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// The trimmed text, in the case it was given in.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// White space as Python's `str.strip` sees it, which the published service uses: Unicode's and four separators.
+fn is_white_space(char: char) -> bool {
+    char.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&char)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surrounding_white_space_is_not_part_of_a_username() {
+        for padding in [
+            " ",
+            "\t\r\n",
+            "\u{1c}\u{1f}",
+            "\u{a0}",
+            "\u{3000}",
+            "\u{85}",
+        ] {
+            let username = Username::parse(&format!("{padding}a b{padding}")).unwrap();
+            assert_eq!(username.as_str(), "a b", "{padding:?}");
+        }
+    }
+
+    #[test]
+    fn faults_are_found_all_at_once() {
+        let long = "é".repeat(254);
+        assert!(Username::parse(&long).is_ok());
+        let faults = Username::parse(&format!("{long}\0")).unwrap_err();
+        assert!(faults.is_too_long && faults.has_nul && !faults.is_blank);
+        assert!(Username::parse("\u{1d} ").unwrap_err().is_blank);
+    }
+
+    #[test]
+    fn names_are_spelled_as_the_api_does() {
+        for name in UserStatus::NAMES {
+            assert_eq!(name.parse::<UserStatus>().unwrap().as_str(), *name);
+        }
+        let error = "active".parse::<OrganizationStatus>().unwrap_err();
+        assert_eq!(error.to_string(), "expected PENDING, ACTIVE, DEACTIVATED");
+    }
+}

@@ -1,0 +1,135 @@
+//! One login: find the account, verify the password, check the statuses, issue the token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Error, Token};
+use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
+use crate::hashing::{Cost, Engine, Password, PasswordHash, Permit};
+use crate::store::{Account, NewToken, Store};
+
+/// What a login presents.
+pub struct Credentials {
+    /// Who it says it is.
+    pub username: Username,
+    /// What shows that.
+    pub password: Password,
+}
+
+/// A login that succeeded.
+pub struct Login {
+    /// The pinned token, or a fresh one that is on disk by now.
+    pub token: Token,
+    /// The organization.
+    pub org_uuid: String,
+    /// The user.
+    pub user_uuid: String,
+    /// Retailer or supplier.
+    pub org_type: OrgType,
+    /// The organization's `retailer_uuid` or `supplier_uuid`, by its type.
+    pub party_uuid: String,
+}
+
+/// What the operator decided about logins.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// How long a token lives; `None` is for ever.
+    pub token_ttl: Option<Duration>,
+    /// How many tokens of a user live at once.
+    pub max_tokens_per_user: u32,
+    /// The cost of new hashes, and of the decoy while there are no users.
+    pub bcrypt_cost: Cost,
+}
+
+/// Decides logins, by what the store holds and what the engine verifies.
+pub struct Auth {
+    store: Arc<Store>,
+    engine: Arc<Engine>,
+    policy: Policy,
+}
+
+impl Auth {
+    /// Puts it together.
+    pub fn new(store: Arc<Store>, engine: Arc<Engine>, policy: Policy) -> Self {
+        Self {
+            store,
+            engine,
+            policy,
+        }
+    }
+
+    /// Verifies the credentials and issues a token.
+    ///
+    /// # Errors
+    /// See [`Error`]. Whether the name is known shows in neither the error nor the work.
+    pub fn authenticate(
+        &self,
+        permit: &Permit,
+        credentials: &Credentials,
+        now: Timestamp,
+    ) -> Result<Login, Error> {
+        let account = self.verify(permit, credentials)?;
+        if account.user_status != UserStatus::Active
+            || account.org_status != OrganizationStatus::Active
+        {
+            return Err(Error::NotActive {
+                user_uuid: account.user_uuid,
+            });
+        }
+        let (token, kept) = match &account.pinned_token {
+            Some(pinned) => (Token::pinned(pinned.clone()), None),
+            None => self.new_token(now)?,
+        };
+        if !self
+            .store
+            .complete_login(account.user_id, account.revision, kept, now)?
+        {
+            // The password or status was changed while this login verified the old one.
+            return Err(Error::BadCredentials);
+        }
+        Ok(Login {
+            token,
+            org_uuid: account.org_uuid,
+            user_uuid: account.user_uuid,
+            org_type: account.org_type,
+            party_uuid: account.party_uuid,
+        })
+    }
+
+    /// The same statements and the same amount of hashing for everybody: as much as the dearest hash in the database takes.
+    fn verify(&self, permit: &Permit, credentials: &Credentials) -> Result<Account, Error> {
+        let lookup = self.store.look_up(&credentials.username)?;
+        let work = lookup
+            .highest_cost
+            .and_then(|cost| Cost::new(cost).ok())
+            .unwrap_or(self.policy.bcrypt_cost);
+        let hash = lookup
+            .account
+            .as_ref()
+            .map(|account| account.password_hash.parse::<PasswordHash>())
+            .transpose()?;
+        let matches = self
+            .engine
+            .verify(permit, &credentials.password, hash.as_ref(), work)?;
+        lookup
+            .account
+            .filter(|_| matches)
+            .ok_or(Error::BadCredentials)
+    }
+
+    fn new_token(&self, now: Timestamp) -> Result<(Token, Option<NewToken>), Error> {
+        let token = Token::random().map_err(Error::Random)?;
+        let kept = NewToken {
+            digest: token.digest().0,
+            // A time so far away that it cannot be told is for ever.
+            expires_at: self
+                .policy
+                .token_ttl
+                .and_then(|ttl| now.checked_add(ttl).ok()),
+            max_per_user: self.policy.max_tokens_per_user,
+        };
+        Ok((token, Some(kept)))
+    }
+}

@@ -1,0 +1,26 @@
+//! Why a login did not succeed.
+
+use crate::{hashing, store};
+
+/// A login that gets no token.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Unknown user and wrong password alike.
+    #[error("wrong username or password")]
+    BadCredentials,
+    /// The password was right, but the user or its organization is not ACTIVE.
+    #[error("the user or its organization is not active")]
+    NotActive {
+        /// Whose password it was.
+        user_uuid: String,
+    },
+    /// The password could not be verified.
+    #[error("cannot verify the password")]
+    Hashing(#[from] hashing::Error),
+    /// The account could not be read, or the login not be written.
+    #[error("cannot use the database")]
+    Store(#[from] store::Error),
+    /// The operating system gave no random bytes for a token.
+    #[error("no random bytes for a token")]
+    Random(#[source] getrandom::Error),
+}

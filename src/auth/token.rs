@@ -1,0 +1,66 @@
+//! Tokens: random, and only known by their digest once they are handed out.
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// Bytes of randomness in a token: 160 bits, sent as 40 hexadecimal characters.
+const TOKEN_BYTES: usize = 20;
+
+/// A token in clear: wiped when dropped, and without `Debug`.
+pub struct Token(Zeroizing<String>);
+
+/// SHA-256 of the 40 characters. A plain digest is enough for 160 random bits: there is nothing to guess.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenDigest(pub [u8; 32]);
+
+impl Token {
+    /// A fresh one from the operating system.
+    ///
+    /// # Errors
+    /// When that has no random bytes.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
+        getrandom::fill(&mut *bytes)?;
+        Ok(Self(Zeroizing::new(hex::encode(*bytes))))
+    }
+
+    /// One that a fixture pinned.
+    pub fn pinned(text: impl Into<Zeroizing<String>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The 40 characters, for the one answer that carries them.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the database keeps of it.
+    pub fn digest(&self) -> TokenDigest {
+        TokenDigest(Sha256::digest(self.0.as_bytes()).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_40_lower_case_hexadecimal_characters_and_never_the_same() {
+        let (first, second) = (Token::random().unwrap(), Token::random().unwrap());
+        assert_eq!(first.as_str().len(), 40);
+        assert!(
+            first
+                .as_str()
+                .bytes()
+                .all(|byte| b"0123456789abcdef".contains(&byte))
+        );
+        assert_ne!(first.as_str(), second.as_str());
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_text() {
+        let token = Token::pinned("a0f17278bed479ee719ea890b8caf0329e1f3e5b".to_owned());
+        let expected = "a2e5a7bc39442082eb1013f3cd0975d86f90f57b11e60e7b5a36d0117b1c84fe";
+        assert_eq!(hex::encode(token.digest().0), expected);
+    }
+}

@@ -1,0 +1,45 @@
+//! The flags that belong to every command with a database, or with hashing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::hashing::Cost;
+
+#[derive(Args)]
+pub(super) struct DatabaseArgs {
+    /// The database file
+    #[arg(
+        long = "db",
+        value_name = "FILE",
+        env = "THANOS_LOGIN_DB",
+        default_value = "thanos-login.db"
+    )]
+    pub(super) path: PathBuf,
+}
+
+#[derive(Args)]
+pub(super) struct CostArgs {
+    /// bcrypt's cost for new hashes, 10 to 15; each step doubles the work [default: 12]
+    #[arg(long, value_name = "COST", env = "THANOS_LOGIN_BCRYPT_COST")]
+    bcrypt_cost: Option<Cost>,
+}
+
+impl CostArgs {
+    /// For accounts that are real.
+    pub(super) fn real(&self) -> Cost {
+        let cost = self.bcrypt_cost.unwrap_or(Cost::DEFAULT);
+        if cost < Cost::MIN_REAL {
+            super::wrong_usage(format!(
+                "--bcrypt-cost below {} is for `serve --demo` only",
+                Cost::MIN_REAL
+            ));
+        }
+        cost
+    }
+
+    /// For a stub, which shall start and answer at once.
+    pub(super) fn demo(&self) -> Cost {
+        self.bcrypt_cost.unwrap_or(Cost::MIN)
+    }
+}

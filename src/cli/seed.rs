@@ -1,0 +1,66 @@
+//! `seed [FILE]`: loads the accounts of a fixture.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+
+use super::database::{CostArgs, DatabaseArgs};
+use super::signals;
+use crate::fixture::{self, Fixture};
+use crate::hashing::{Engine, EngineConfig};
+use crate::seed::seed;
+use crate::store::{Durability, Store, Summary, WhenMissing};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The fixture [default: the demo accounts]
+    #[arg(value_name = "FILE")]
+    fixture: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    cost: CostArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let cost = args.cost.real();
+    signals::survive_full_files()?;
+    let fixture = read(args.fixture.as_deref())?;
+    let (store, _) = Store::open(&args.database.path, WhenMissing::Create, Durability::Full)?;
+    let engine = Engine::start(EngineConfig {
+        threads: thread::available_parallelism().map_or(1, usize::from),
+        max_wait: Duration::MAX,
+    })?;
+    let (organizations, users) = seed(&store, &engine, fixture, cost, Timestamp::now())?;
+    let mut out = io::stdout().lock();
+    write_summary(&mut out, "organizations", organizations)
+        .and_then(|()| write_summary(&mut out, "users", users))
+        .context("cannot write to standard output")
+}
+
+/// Reads a fixture file, or the embedded one.
+pub(super) fn read(path: Option<&std::path::Path>) -> anyhow::Result<Fixture> {
+    let Some(path) = path else {
+        return Ok(Fixture::parse(fixture::DEMO.as_bytes())?);
+    };
+    let text =
+        fs::read(path).with_context(|| format!("{}: cannot read the fixture", path.display()))?;
+    Ok(Fixture::parse(&text)?)
+}
+
+fn write_summary(out: &mut impl Write, what: &str, summary: Summary) -> io::Result<()> {
+    let Summary {
+        added,
+        changed,
+        unchanged,
+    } = summary;
+    writeln!(
+        out,
+        "{what}: {added} added, {changed} changed, {unchanged} unchanged"
+    )
+}

@@ -1,0 +1,140 @@
+//! Every status and text of an answer that is not a success.
+
+use serde::Serialize;
+
+use super::user_login::FieldErrors;
+use crate::http::Reply;
+use crate::{auth, hashing, http, store};
+
+const NO_PERMISSION: &str = "You do not have permission to perform this action.";
+const BAD_CREDENTIALS: &str = "Unable to log in with provided credentials.";
+const UNAVAILABLE: &str = "Service temporarily unavailable, try again later.";
+const DEFECT: &str = "A server error occurred.";
+
+/// The challenge of every 401: the scheme that account calls take.
+const CHALLENGE: &str = "Token";
+
+/// Seconds after which a client may try again: a lock is held and a queue is full for moments only.
+const RETRY_AFTER: &str = "1";
+
+/// Why a call got no 200.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No endpoint has this path.
+    #[error("no such path")]
+    NotFound,
+    /// The endpoint does not have this method.
+    #[error("method {method:?} is not allowed")]
+    MethodNotAllowed {
+        /// The method as it was sent.
+        method: String,
+        /// The methods that the path has, as the Allow header lists them.
+        allow: &'static str,
+    },
+    /// The request is not one that the endpoint can read.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    /// The body can be read but does not hold what is needed.
+    #[error("the body lacks something")]
+    Fields(FieldErrors),
+    /// The login did not succeed.
+    #[error(transparent)]
+    Auth(#[from] auth::Error),
+}
+
+impl From<hashing::Error> for Error {
+    fn from(error: hashing::Error) -> Self {
+        Self::Auth(error.into())
+    }
+}
+
+#[derive(Serialize)]
+struct NonFieldErrors {
+    non_field_errors: [String; 1],
+}
+
+fn non_field_error(text: impl Into<String>) -> Reply {
+    let non_field_errors = [text.into()];
+    Reply::json(400, &NonFieldErrors { non_field_errors })
+}
+
+fn unavailable() -> Reply {
+    Reply::detail(503, UNAVAILABLE).with("Retry-After", RETRY_AFTER)
+}
+
+/// The answer to a mistake of this program, a panic included.
+pub fn defect() -> Reply {
+    Reply::detail(500, DEFECT)
+}
+
+impl From<Error> for Reply {
+    fn from(error: Error) -> Reply {
+        match error {
+            Error::NotFound => Reply::detail(404, "Not found."),
+            Error::MethodNotAllowed { method, allow } => {
+                Reply::detail(405, &format!("Method \"{method}\" not allowed."))
+                    .with("Allow", allow)
+            }
+            Error::Http(error) => error.into(),
+            Error::Fields(errors) => Reply::json(400, &errors),
+            Error::Auth(error) => error.into(),
+        }
+    }
+}
+
+impl From<http::Error> for Reply {
+    fn from(error: http::Error) -> Reply {
+        match error {
+            http::Error::UnsupportedMediaType(sent) => Reply::detail(
+                415,
+                &format!("Unsupported media type \"{sent}\" in request."),
+            ),
+            http::Error::BodyTooLarge(limit) => Reply::detail(
+                413,
+                &format!("The request body is longer than {limit} bytes."),
+            ),
+            http::Error::NotJson(reason) => {
+                Reply::detail(400, &format!("JSON parse error - {reason}"))
+            }
+            http::Error::NotAnObject(name) => non_field_error(format!(
+                "Invalid data. Expected a dictionary, but got {name}."
+            )),
+            http::Error::Null => non_field_error("No data provided"),
+            http::Error::Read(_) => Reply::detail(400, "The request body ended too early."),
+        }
+    }
+}
+
+impl From<auth::Error> for Reply {
+    fn from(error: auth::Error) -> Reply {
+        match error {
+            auth::Error::BadCredentials => {
+                Reply::detail(401, BAD_CREDENTIALS).with("WWW-Authenticate", CHALLENGE)
+            }
+            auth::Error::NotActive { .. } => Reply::detail(403, NO_PERMISSION),
+            auth::Error::Hashing(error) => hashing_failure(&error),
+            auth::Error::Store(error) => store_failure(&error),
+            auth::Error::Random(_) => defect(),
+        }
+    }
+}
+
+fn hashing_failure(error: &hashing::Error) -> Reply {
+    match error {
+        hashing::Error::QueueFull | hashing::Error::WaitTooLong | hashing::Error::Stopped => {
+            unavailable()
+        }
+        hashing::Error::PasswordTooLong
+        | hashing::Error::BadFormat
+        | hashing::Error::BadCost
+        | hashing::Error::Random(_)
+        | hashing::Error::Spawn(_) => defect(),
+    }
+}
+
+fn store_failure(error: &store::Error) -> Reply {
+    match error {
+        store::Error::Unavailable(_) => unavailable(),
+        store::Error::Defect(_) | store::Error::NoAnswer => defect(),
+    }
+}

@@ -1,0 +1,133 @@
+//! `POST /api/organizations/user-login/`: a username and a password in, a token and account data out.
+
+use serde::Serialize;
+
+use super::{Error, Services};
+use crate::account::{OrgType, Username, UsernameFaults};
+use crate::auth::{Credentials, Login};
+use crate::hashing::{self, Password, Permit};
+use crate::http::{Field, Object, Reply, Request};
+
+/// The path, whose trailing slash is part of it.
+pub const PATH: &str = "/api/organizations/user-login/";
+/// The methods, as the Allow header lists them.
+pub const ALLOW: &str = "POST";
+
+const REQUIRED: &str = "This field is required.";
+const NULL: &str = "This field may not be null.";
+const NOT_A_STRING: &str = "Not a valid string.";
+const BLANK: &str = "This field may not be blank.";
+const TOO_LONG: &str = "Ensure this field has no more than 254 characters.";
+const NUL_CHARACTER: &str = "Null characters are not allowed.";
+
+/// Answers a login. Without a permit, since too many logins are in work, it gets as far as the checks that cost nothing.
+///
+/// # Errors
+/// Every answer but 200; see [`Error`].
+pub fn handle(
+    services: &Services,
+    request: &mut Request<'_>,
+    permit: Option<&Permit>,
+) -> Result<Reply, Error> {
+    let body = request.json_body(services.max_body)?;
+    let credentials = credentials(&body.object()?)?;
+    let permit = permit.ok_or(hashing::Error::QueueFull)?;
+    let login = services
+        .auth
+        .authenticate(permit, &credentials, (services.clock)())
+        .inspect_err(|error| {
+            if let crate::auth::Error::NotActive { user_uuid } = error {
+                request.note_user(user_uuid);
+            }
+        })?;
+    request.note_user(&login.user_uuid);
+    Ok(Reply::json(200, &Answer::from(&login)))
+}
+
+/// The published answer; the order of the fields is part of it.
+#[derive(Serialize)]
+struct Answer<'l> {
+    auth_token: &'l str,
+    org_uuid: &'l str,
+    user_uuid: &'l str,
+    retailer_uuid: &'l str,
+    supplier_uuid: &'l str,
+    org_type: &'static str,
+}
+
+impl<'l> From<&'l Login> for Answer<'l> {
+    fn from(login: &'l Login) -> Self {
+        let (retailer_uuid, supplier_uuid) = match login.org_type {
+            OrgType::Retailer => (login.party_uuid.as_str(), ""),
+            OrgType::Supplier => ("", login.party_uuid.as_str()),
+        };
+        Self {
+            auth_token: login.token.as_str(),
+            org_uuid: &login.org_uuid,
+            user_uuid: &login.user_uuid,
+            retailer_uuid,
+            supplier_uuid,
+            org_type: login.org_type.as_str(),
+        }
+    }
+}
+
+/// What is wrong with each field, in the order of the published page.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FieldErrors {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    username: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    password: Vec<&'static str>,
+}
+
+fn credentials(object: &Object<'_>) -> Result<Credentials, Error> {
+    let (username, password) = (object.field("username")?, object.field("password")?);
+    match (check_username(username), check_password(password)) {
+        (Ok(username), Ok(password)) => Ok(Credentials { username, password }),
+        (username, password) => Err(Error::Fields(FieldErrors {
+            username: username.err().unwrap_or_default(),
+            password: password.err().unwrap_or_default(),
+        })),
+    }
+}
+
+fn check_username(field: Field) -> Result<Username, Vec<&'static str>> {
+    let text = text(field)?;
+    Username::parse(&text).map_err(
+        |UsernameFaults {
+             is_blank,
+             is_too_long,
+             has_nul,
+         }| {
+            [
+                (is_blank, BLANK),
+                (is_too_long, TOO_LONG),
+                (has_nul, NUL_CHARACTER),
+            ]
+            .into_iter()
+            .filter_map(|(fault, message)| fault.then_some(message))
+            .collect()
+        },
+    )
+}
+
+fn check_password(field: Field) -> Result<Password, Vec<&'static str>> {
+    let text = text(field)?;
+    if text.is_empty() {
+        Err(vec![BLANK])
+    } else if text.contains('\0') {
+        Err(vec![NUL_CHARACTER])
+    } else {
+        Ok(Password::new(text))
+    }
+}
+
+fn text(field: Field) -> Result<zeroize::Zeroizing<String>, Vec<&'static str>> {
+    match field {
+        Field::Text(text) => Ok(text),
+        Field::Missing => Err(vec![REQUIRED]),
+        Field::Null => Err(vec![NULL]),
+        Field::Other => Err(vec![NOT_A_STRING]),
+    }
+}

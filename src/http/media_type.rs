@@ -1,0 +1,176 @@
+//! Whether a Content-Type says JSON (RFC 9110, sections 5.6.6 and 8.3).
+
+/// True for `application/json` with any parameters, as long as a `charset` among them is UTF-8.
+///
+/// Type, subtype, parameter names and the charset are compared without regard to case; empty parameters are allowed; a
+/// parameter without `name=value` makes the whole value malformed.
+pub(super) fn is_json(content_type: &[u8]) -> bool {
+    let (essence, parameters) = match content_type.iter().position(|&byte| byte == b';') {
+        Some(semicolon) => content_type.split_at(semicolon),
+        None => (content_type, &[][..]),
+    };
+    let essence = trim_blanks(essence);
+    essence.eq_ignore_ascii_case(b"application/json") && has_valid_parameters(parameters)
+}
+
+fn has_valid_parameters(mut rest: &[u8]) -> bool {
+    while let Some(after) = rest.strip_prefix(b";") {
+        rest = skip_blanks(after);
+        if rest.is_empty() || rest.starts_with(b";") {
+            continue;
+        }
+        let Some((name, value, after)) = parameter(rest) else {
+            return false;
+        };
+        if name.eq_ignore_ascii_case(b"charset") && !value.eq_ignore_ascii_case(b"utf-8") {
+            return false;
+        }
+        rest = skip_blanks(after);
+    }
+    rest.is_empty()
+}
+
+/// Reads `name=value`, without blanks around the `=`; gives what follows as third.
+fn parameter(text: &[u8]) -> Option<(&[u8], Vec<u8>, &[u8])> {
+    let (name, rest) = token(text)?;
+    let rest = rest.strip_prefix(b"=")?;
+    match rest.strip_prefix(b"\"") {
+        Some(quoted) => quoted_string(quoted).map(|(value, rest)| (name, value, rest)),
+        None => token(rest).map(|(value, rest)| (name, value.to_vec(), rest)),
+    }
+}
+
+fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = text.iter().take_while(|&&byte| is_token_byte(byte)).count();
+    (length > 0).then(|| text.split_at(length))
+}
+
+/// Reads on behind the opening quote.
+fn quoted_string(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut value = Vec::new();
+    let mut bytes = text.iter().enumerate();
+    while let Some((index, &byte)) = bytes.next() {
+        match byte {
+            b'"' => return Some((value, &text[index + 1..])),
+            b'\\' => value.push(
+                *bytes
+                    .next()
+                    .map(|(_, byte)| byte)
+                    .filter(|byte| is_text(**byte))?,
+            ),
+            byte if is_text(byte) => value.push(byte),
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+fn skip_blanks(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().take_while(|&&byte| is_blank(byte)).count();
+    &text[blanks..]
+}
+
+/// Removes spaces and tabs from both ends.
+pub(super) fn trim_blanks(text: &[u8]) -> &[u8] {
+    let text = skip_blanks(text);
+    let blanks = text
+        .iter()
+        .rev()
+        .take_while(|&&byte| is_blank(byte))
+        .count();
+    &text[..text.len() - blanks]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn json_is_told_from_everything_else() {
+        for (expected, content_type) in [
+            (true, "application/json"),
+            (true, " Application/JSON\t"),
+            (true, "application/json; charset=utf-8"),
+            (true, "application/json;charset=UTF-8"),
+            (true, "application/json \t;\t charset=\"utf-8\" "),
+            (true, "application/json; charset=\"u\\tf-8\""),
+            (true, "application/json; indent=4; q=\"a;b\""),
+            (true, "application/json;"),
+            (true, "application/json;;; ; charset=utf-8;"),
+            (true, "application/json; note=\"\u{e9}\""),
+            (false, ""),
+            (false, "json"),
+            (false, "text/plain"),
+            (false, "*/*"),
+            (false, "application/*"),
+            (false, "application/vnd.api+json"),
+            (false, "application/json5"),
+            (false, "application /json"),
+            (false, "application/json, application/json"),
+            (false, "application/json; charset=latin-1"),
+            (false, "application/json; charset=utf8"),
+            (false, "application/json; CHARSET=ascii"),
+            (false, "application/json; charset=utf-8; charset=latin-1"),
+            (false, "application/json; charset="),
+            (false, "application/json; charset"),
+            (false, "application/json; charset =utf-8"),
+            (false, "application/json; charset= utf-8"),
+            (false, "application/json; charset=utf-8 x"),
+            (false, "application/json; charset=\"utf-8"),
+            (false, "application/json; charset=\"utf-8\"x"),
+            (false, "application/json; =utf-8"),
+            (false, "application/json; a=b\u{7f}"),
+            (false, "application/json charset=utf-8"),
+        ] {
+            assert_eq!(
+                is_json(content_type.as_bytes()),
+                expected,
+                "{content_type:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged_without_a_panic(bytes: Vec<u8>) {
+            is_json(&bytes);
+            is_json(&[b"application/json;", &bytes[..]].concat());
+        }
+
+        #[test]
+        fn any_well_formed_parameter_is_accepted(
+            name in "[a-z!#$%&'*+.^_`|~-]{1,9}",
+            token in "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,9}",
+            quoted in "[^\"\\\\\u{0}-\u{1f}\u{7f}]{0,9}",
+        ) {
+            prop_assume!(name != "charset");
+            let content_type = format!("application/json; {name}={token};{name}=\"{quoted}\"");
+            prop_assert!(is_json(content_type.as_bytes()));
+        }
+
+        #[test]
+        fn only_utf_8_is_accepted_as_charset(charset in "[A-Za-z0-9-]{1,12}") {
+            let accepted = charset.eq_ignore_ascii_case("utf-8");
+            for content_type in [
+                format!("application/json; charset={charset}"),
+                format!("application/json; CharSet=\"{charset}\""),
+            ] {
+                prop_assert_eq!(is_json(content_type.as_bytes()), accepted);
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Requests and replies as the endpoints see them: media type, JSON body, headers, answer.
+//!
+//! It knows HTTP and JSON, and nothing of logins. Statuses and texts of answers are chosen in `endpoint`.
+
+mod body;
+mod error;
+mod json;
+mod media_type;
+mod reply;
+mod request;
+
+pub use body::Body;
+pub use error::Error;
+pub use json::{Field, Object};
+pub use reply::{COMMON_HEADERS, Reply};
+pub use request::{Request, path_of};

@@ -1,0 +1,80 @@
+//! An answer, before it is put on the wire.
+
+use std::io::Cursor;
+
+use serde::Serialize;
+use tiny_http::{Header, Response};
+use zeroize::Zeroizing;
+
+/// What every answer carries besides Date and Content-Length: account data belongs in no cache, and is what it says it is.
+pub const COMMON_HEADERS: &[(&str, &str)] = &[
+    ("Content-Type", "application/json"),
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+];
+
+/// The library names itself unless somebody else is named.
+const SERVER: (&str, &str) = ("Server", "thanos-login");
+
+/// A status, the headers that belong to it alone, and a JSON body.
+pub struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    /// Wiped when dropped, since a token may be in it.
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Reply {
+    /// An answer with this compact JSON as body.
+    pub fn json(status: u16, body: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(body)
+            .expect("bodies are structs of texts, which all have a JSON form");
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Zeroizing::new(body),
+        }
+    }
+
+    /// `{"detail":"…"}`, the form of every answer about a request as a whole.
+    pub fn detail(status: u16, text: &str) -> Self {
+        Self::json(status, &serde_json::json!({ "detail": text }))
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The library's form of it. Never chunked, whatever its length.
+    pub fn into_response(self) -> Response<Cursor<Zeroizing<Vec<u8>>>> {
+        let own = self
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()));
+        let headers = COMMON_HEADERS
+            .iter()
+            .copied()
+            .chain([SERVER])
+            .chain(own)
+            // A value with a byte that no header may have is left out rather than ending the answer.
+            .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
+            .collect();
+        let length = self.body.len();
+        Response::new(
+            self.status.into(),
+            headers,
+            Cursor::new(self.body),
+            Some(length),
+            None,
+        )
+        .with_chunked_threshold(usize::MAX)
+    }
+}

@@ -1,0 +1,162 @@
+//! The blocking tiny_http loop: receives requests, finds their route, lets the handler answer, and logs the outcome.
+//!
+//! Two receivers answer by themselves whatever is cheap. A login may wait for its hash and for the disk, so it moves on to a
+//! worker, with a permit; when there is none, the receiver lets the handler run without, which ends in 503 at the latest.
+//! So neither full lanes nor a locked database hold up a cheap request.
+
+mod routes;
+mod workers;
+
+use std::error::Error;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crate::endpoint::{self, Services};
+use crate::hashing::{Permit, Permits};
+use crate::http::{Reply, Request};
+
+use workers::Workers;
+
+/// More receivers cost more than they give: each wake-up takes another sleeping thread.
+const RECEIVERS: usize = 2;
+
+/// The running loop. [`Server::stop`] ends it.
+pub struct Server {
+    shared: Arc<Shared>,
+    receivers: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    http: tiny_http::Server,
+    services: Arc<Services>,
+    permits: Permits,
+    workers: Workers,
+    stopping: AtomicBool,
+}
+
+impl Server {
+    /// Begins to answer what arrives at `http`.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(
+        http: tiny_http::Server,
+        services: Arc<Services>,
+        permits: Permits,
+    ) -> io::Result<Self> {
+        let mut server = Self {
+            shared: Arc::new(Shared {
+                http,
+                services,
+                permits,
+                workers: Workers::default(),
+                stopping: AtomicBool::new(false),
+            }),
+            receivers: Vec::new(),
+        };
+        for number in 0..RECEIVERS {
+            let shared = Arc::clone(&server.shared);
+            let receiver = thread::Builder::new()
+                .name(format!("receive-{number}"))
+                .spawn(move || receive(&shared))?;
+            server.receivers.push(receiver);
+        }
+        Ok(server)
+    }
+
+    /// Answers what has been received, and ends.
+    pub fn stop(mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        for _ in &self.receivers {
+            self.shared.http.unblock();
+        }
+        for receiver in self.receivers.drain(..) {
+            // A receiver that panicked has nothing left to do.
+            let _ = receiver.join();
+        }
+        while let Ok(Some(request)) = self.shared.http.try_recv() {
+            dispatch(&self.shared, request);
+        }
+        self.shared.workers.finish();
+    }
+}
+
+fn receive(shared: &Arc<Shared>) {
+    while !shared.stopping.load(Ordering::Acquire) {
+        match shared.http.recv() {
+            Ok(request) => dispatch(shared, request),
+            Err(error) if shared.stopping.load(Ordering::Acquire) => drop(error),
+            Err(error) => {
+                tracing::error!(%error, "cannot receive requests any more");
+                return;
+            }
+        }
+    }
+}
+
+fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
+    let received = Instant::now();
+    let permit = routes::is_slow(&request)
+        .then(|| shared.permits.admit().ok())
+        .flatten();
+    let Some(permit) = permit else {
+        return answer(&shared.services, request, None, received);
+    };
+    let services = Arc::clone(&shared.services);
+    shared
+        .workers
+        .run(move || answer(&services, request, Some(permit), received));
+}
+
+/// The request stays outside of what is caught: dropped in a panic, it would answer an empty 500 of its own. The permit is
+/// held until the answer is out.
+fn answer(
+    services: &Services,
+    mut inner: tiny_http::Request,
+    permit: Option<Permit>,
+    received: Instant,
+) {
+    let mut request = Request::new(&mut inner);
+    let handled = catch_unwind(AssertUnwindSafe(|| {
+        routes::handle(services, &mut request, permit.as_ref())
+    }));
+    let reply = match handled {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => refuse(error),
+        Err(_) => endpoint::defect(),
+    };
+    let status = reply.status();
+    let user = request.user_uuid().map(str::to_owned);
+    let (method, path) = (request.method().to_string(), request.path().to_owned());
+    if let Err(error) = inner.respond(reply.into_response()) {
+        tracing::debug!(%error, "the client did not take its answer");
+    }
+    let duration_ms = received.elapsed().as_millis();
+    tracing::info!(method, path, status, duration_ms, user, "request");
+}
+
+fn refuse(error: endpoint::Error) -> Reply {
+    let chain = chain(&error);
+    let reply = Reply::from(error);
+    match reply.status() {
+        500.. => tracing::warn!(status = reply.status(), error = chain, "request failed"),
+        _ => tracing::debug!(status = reply.status(), error = chain, "request refused"),
+    }
+    reply
+}
+
+/// An error with everything that caused it, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,146 @@
+//! Finding the account behind a username, and what a login changes in it.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use zeroize::Zeroizing;
+
+use super::{Error, Store};
+use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
+
+/// A user with its organization, as a login needs it.
+pub struct Account {
+    /// The row, for changes that follow.
+    pub user_id: i64,
+    /// Changes with the password and the status.
+    pub revision: i64,
+    /// Public identity of the user.
+    pub user_uuid: String,
+    /// bcrypt, 60 characters.
+    pub password_hash: String,
+    /// Where the user stands.
+    pub user_status: UserStatus,
+    /// Public identity of the organization.
+    pub org_uuid: String,
+    /// Retailer or supplier.
+    pub org_type: OrgType,
+    /// The `retailer_uuid` of a retailer, the `supplier_uuid` of a supplier.
+    pub party_uuid: String,
+    /// Where the organization stands.
+    pub org_status: OrganizationStatus,
+    /// The token that a fixture pinned, in clear.
+    pub pinned_token: Option<Zeroizing<String>>,
+}
+
+/// What a login reads.
+pub struct Lookup {
+    /// `None` when nobody has the name.
+    pub account: Option<Account>,
+    /// The highest bcrypt cost of all users; `None` without users.
+    pub highest_cost: Option<u8>,
+}
+
+impl Store {
+    /// Finds the account of a username, without regard to ASCII case, and the highest cost that stands in the database now.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn look_up(&self, username: &Username) -> Result<Lookup, Error> {
+        self.read(|connection| {
+            Ok(Lookup {
+                account: find_account(connection, username)?,
+                highest_cost: highest_cost(connection)?,
+            })
+        })
+    }
+
+    /// Replaces a hash by one of the same password. Does nothing when the password or status changed since `revision`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn rehash(&self, user_id: i64, revision: i64, password_hash: String) -> Result<(), Error> {
+        self.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE users SET password_hash = :password_hash WHERE id = :user_id AND revision = :revision",
+                )?
+                .execute(named_params! {
+                    ":password_hash": password_hash,
+                    ":user_id": user_id,
+                    ":revision": revision,
+                })?;
+            Ok(())
+        })
+    }
+}
+
+fn find_account(connection: &Connection, username: &Username) -> rusqlite::Result<Option<Account>> {
+    connection
+        .prepare_cached(
+            "SELECT users.id, users.revision, users.uuid, users.password_hash, users.status,
+                    organizations.uuid, organizations.org_type,
+                    coalesce(organizations.retailer_uuid, organizations.supplier_uuid), organizations.status,
+                    tokens.pinned
+             FROM users
+             JOIN organizations ON organizations.id = users.org_id
+             LEFT JOIN tokens ON tokens.user_id = users.id AND tokens.pinned IS NOT NULL
+             WHERE users.username = :username",
+        )?
+        .query_row(named_params! { ":username": username.as_str() }, account)
+        .optional()
+}
+
+fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account {
+        user_id: row.get(0)?,
+        revision: row.get(1)?,
+        user_uuid: row.get(2)?,
+        password_hash: row.get(3)?,
+        user_status: spelled(row, 4)?,
+        org_uuid: row.get(5)?,
+        org_type: spelled(row, 6)?,
+        party_uuid: row.get(7)?,
+        org_status: spelled(row, 8)?,
+        pinned_token: row.get::<_, Option<String>>(9)?.map(Zeroizing::new),
+    })
+}
+
+/// Reads a word of [`crate::account`]; another one would have to get past the schema's checks.
+fn spelled<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let text = row.get_ref(column)?.as_str()?;
+    text.parse().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        )
+    })
+}
+
+/// The end of an index, so asking anew at each login costs microseconds and sees every change of another process.
+fn highest_cost(connection: &Connection) -> rusqlite::Result<Option<u8>> {
+    connection
+        .prepare_cached("SELECT max(cost) FROM users")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Notes a login. `false` when the password or status changed since `revision`, or the user is gone.
+pub(super) fn record_login(
+    connection: &Connection,
+    user_id: i64,
+    revision: i64,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE users SET last_login = :now WHERE id = :user_id AND revision = :revision",
+        )?
+        .execute(named_params! {
+            ":now": now.as_microsecond(),
+            ":user_id": user_id,
+            ":revision": revision,
+        })?;
+    Ok(changed == 1)
+}

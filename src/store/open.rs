@@ -1,0 +1,278 @@
+//! Opening, making, refusing and migrating the database file.
+//!
+//! A file is inspected through a connection that cannot write before anything is changed: what is refused stays as it was.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+use super::error::OpenError;
+
+/// How long a connection waits for a lock that another one holds.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// "THNS"; `schema.sql` sets the same number.
+const APPLICATION_ID: i32 = 0x5448_4e53;
+
+/// Older versions lose commits when two connections write and the log is reset at the wrong moment.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// Numbered by `user_version`, beginning with 1. A released one is never edited.
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("../../schema.sql"))];
+
+/// Whether a missing file is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenMissing {
+    /// Make it, with mode 0600.
+    Create,
+    /// Refuse.
+    Refuse,
+}
+
+/// What a commit promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A committed change survives a power failure.
+    Full,
+    /// Nothing survives; for databases that are thrown away.
+    None,
+}
+
+/// An existing file that was brought up to the present schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version it had.
+    pub from: i32,
+    /// The version it has.
+    pub to: i32,
+}
+
+/// Opens `path` for writing, with the present schema.
+pub(super) fn writing_connection(
+    path: &Path,
+    missing: WhenMissing,
+    durability: Durability,
+) -> Result<(Connection, Option<Migrated>), OpenError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        let found = rusqlite::version();
+        return Err(OpenError::SqliteTooOld { found });
+    }
+    let version = if make_if_missing(path, missing)? {
+        0
+    } else {
+        inspect(path)?
+    };
+    let mut connection = connect(path, durability)?;
+    migrate(&mut connection, path)?;
+    let migrated = Migrated {
+        from: version,
+        to: newest_version(),
+    };
+    let changed = version != 0 && migrated.from != migrated.to;
+    Ok((connection, changed.then_some(migrated)))
+}
+
+fn newest_version() -> i32 {
+    i32::try_from(MIGRATIONS.len()).expect("the list of migrations is short")
+}
+
+/// Says whether the file was made just now.
+fn make_if_missing(path: &Path, missing: WhenMissing) -> Result<bool, OpenError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => return Ok(false),
+        Ok(_) => return Err(OpenError::NotAFile(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(OpenError::Create(path.to_owned(), error)),
+    }
+    if missing == WhenMissing::Refuse {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        // The mode given above is narrowed by the umask.
+        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
+    match made {
+        Ok(()) => Ok(true),
+        // Another process was quicker.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(OpenError::Create(path.to_owned(), error)),
+    }
+}
+
+/// Tells ours from everything else and gives the schema version; 0 for a database in which nothing was made yet, such as a
+/// start that was killed half-way leaves behind.
+fn inspect(path: &Path) -> Result<i32, OpenError> {
+    let sorted = |error| sort(path, error);
+    let connection = connect_for_inspection(path).map_err(sorted)?;
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
+    let application_id = number("PRAGMA application_id").map_err(sorted)?;
+    let version = number("PRAGMA user_version").map_err(sorted)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(sorted)?;
+    if application_id == 0 && version == 0 && tables == 0 {
+        return Ok(0);
+    }
+    if application_id != APPLICATION_ID {
+        return Err(OpenError::NotOurs(path.to_owned()));
+    }
+    if version > newest_version() {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found: version,
+            known: newest_version(),
+        });
+    }
+    let finding: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(sorted)?;
+    if finding == "ok" {
+        Ok(version)
+    } else {
+        Err(OpenError::Malformed {
+            path: path.to_owned(),
+            reason: finding,
+        })
+    }
+}
+
+/// Without a log beside it the file is read as immutable, since even a reading connection would make a log and leave it
+/// behind. With one, the log holds the newest pages and must be read too.
+fn connect_for_inspection(path: &Path) -> rusqlite::Result<Connection> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let has_log = fs::metadata(PathBuf::from(log)).is_ok_and(|log| log.len() > 0);
+    let immutable = if has_log { "" } else { "&immutable=1" };
+    let uri = format!("file:{}?mode=ro{immutable}", uri_path(path));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// A path as SQLite's URI file names want it: `%`, `?` and `#` are special, and so are bytes that are not UTF-8.
+fn uri_path(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let mut encoded = String::new();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    // `file:` followed by two slashes would begin with a host name.
+    if encoded.starts_with("//") {
+        encoded.insert_str(0, "//");
+    }
+    encoded
+}
+
+fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError> {
+    let sorted = |error| sort(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(sorted)?;
+    // SQLite falls back on reading when it may not write.
+    if connection.is_readonly("main").map_err(sorted)? {
+        return Err(OpenError::NotWritable(path.to_owned()));
+    }
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sorted)?;
+    let synchronous = match durability {
+        Durability::Full => "FULL",
+        Durability::None => "OFF",
+    };
+    connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+        .and_then(|()| connection.pragma_update(None, "synchronous", synchronous))
+        .and_then(|()| connection.pragma_update(None, "foreign_keys", true))
+        .map_err(sorted)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Two processes that start on one old file both try; the one that comes second finds the work done.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let migrations = Migrations::from_slice(MIGRATIONS);
+    let version = |connection: &Connection| {
+        connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0))
+    };
+    loop {
+        let before = version(connection).map_err(|error| sort(path, error))?;
+        let Err(error) = migrations.to_latest(connection) else {
+            return Ok(());
+        };
+        let after = version(connection).map_err(|error| sort(path, error))?;
+        if after == before {
+            return Err(OpenError::Migration(path.to_owned(), error));
+        }
+    }
+}
+
+fn sort(path: &Path, error: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotADatabase(path),
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Malformed {
+            path,
+            reason: error.to_string(),
+        },
+        Some(ErrorCode::ReadOnly) => OpenError::NotWritable(path),
+        _ => OpenError::Sqlite(path, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_migrations_are_valid_and_end_at_the_present_schema() {
+        let schema = |connection: &Connection| -> Vec<(String, Option<String>)> {
+            connection
+                .prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")
+                .and_then(|mut statement| {
+                    statement
+                        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                        .collect()
+                })
+                .unwrap()
+        };
+        let present = Connection::open_in_memory().unwrap();
+        present
+            .execute_batch(include_str!("../../schema.sql"))
+            .unwrap();
+        let mut migrated = Connection::open_in_memory().unwrap();
+        Migrations::from_slice(MIGRATIONS)
+            .to_latest(&mut migrated)
+            .unwrap();
+        assert_eq!(schema(&migrated), schema(&present));
+    }
+
+    #[test]
+    fn a_path_with_special_characters_opens() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a b?c#d%41é.db");
+        writing_connection(&path, WhenMissing::Create, Durability::None).unwrap();
+        assert!(path.exists());
+        assert_eq!(inspect(&path).unwrap(), 1);
+    }
+
+    #[test]
+    fn many_openings_at_once_of_a_new_file_all_succeed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new.db");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    writing_connection(&path, WhenMissing::Create, Durability::Full).unwrap();
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,101 @@
+//! A small pool of reading connections, each held for one query only.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::Error;
+use super::open::BUSY_TIMEOUT;
+
+/// Look-ups take microseconds, and more threads than this do not make them faster.
+const MAX_CONNECTIONS: usize = 4;
+
+pub(super) struct Readers {
+    path: PathBuf,
+    pool: Mutex<Pool>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct Pool {
+    idle: Vec<Connection>,
+    open: usize,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            pool: Mutex::default(),
+            returned: Condvar::new(),
+        }
+    }
+
+    pub(super) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let lent = Lent {
+            connection: Some(self.take()?),
+            readers: self,
+        };
+        let connection = lent.connection.as_ref().ok_or(Error::NoAnswer)?;
+        Ok(query(connection)?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Result<Connection, Error> {
+        let mut pool = self.lock();
+        loop {
+            if let Some(connection) = pool.idle.pop() {
+                return Ok(connection);
+            }
+            if pool.open < MAX_CONNECTIONS {
+                break;
+            }
+            pool = self
+                .returned
+                .wait(pool)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        pool.open += 1;
+        drop(pool);
+        connect(&self.path).map_err(|error| {
+            self.give_back(None);
+            error.into()
+        })
+    }
+
+    fn give_back(&self, connection: Option<Connection>) {
+        let mut pool = self.lock();
+        match connection {
+            Some(connection) => pool.idle.push(connection),
+            None => pool.open -= 1,
+        }
+        drop(pool);
+        self.returned.notify_one();
+    }
+}
+
+/// Returns the connection also when the query panics.
+struct Lent<'a> {
+    connection: Option<Connection>,
+    readers: &'a Readers,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.readers.give_back(self.connection.take());
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}

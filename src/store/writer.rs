@@ -1,0 +1,243 @@
+//! The one thread that writes, and its group commit.
+//!
+//! It takes every change that waits, makes them in one transaction, each in a savepoint of its own, syncs once, and only
+//! then lets the callers go on: what was answered is on disk, and thirty logins share one sync.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::error::Error;
+
+/// Bounds how long the first of a group waits for the last one's change.
+const MAX_GROUP: usize = 256;
+
+pub(super) struct Writer {
+    changes: Option<Sender<Box<dyn Change>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A change that waits, made in two steps: tried inside the transaction, then told how the transaction ended.
+trait Change: Send {
+    fn attempt(&mut self, connection: &Connection) -> Result<(), Error>;
+    fn conclude(self: Box<Self>, commit: Result<(), Error>);
+}
+
+struct Waiting<F, T> {
+    change: Option<F>,
+    outcome: Option<Result<T, Error>>,
+    caller: SyncSender<Result<T, Error>>,
+}
+
+impl<F, T> Change for Waiting<F, T>
+where
+    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+    T: Send,
+{
+    fn attempt(&mut self, connection: &Connection) -> Result<(), Error> {
+        let Some(change) = self.change.take() else {
+            return Err(Error::NoAnswer);
+        };
+        // A panic in one change must not end the writer, which all others need.
+        let outcome = catch_unwind(AssertUnwindSafe(|| change(connection)))
+            .unwrap_or_else(|_| Err(rusqlite::Error::UnwindingPanic))
+            .map_err(Error::from);
+        let result = outcome.as_ref().map(|_| ()).map_err(Error::clone);
+        self.outcome = Some(outcome);
+        result
+    }
+
+    fn conclude(self: Box<Self>, commit: Result<(), Error>) {
+        let outcome = match (self.outcome, commit) {
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(Error::NoAnswer),
+        };
+        // A caller that is gone needs no answer.
+        let _ = self.caller.send(outcome);
+    }
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> io::Result<Self> {
+        let (changes, waiting) = channel();
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || run(&connection, &waiting))?;
+        Ok(Self {
+            changes: Some(changes),
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (caller, outcome) = sync_channel(1);
+        let waiting = Waiting {
+            change: Some(change),
+            outcome: None,
+            caller,
+        };
+        self.changes
+            .as_ref()
+            .and_then(|changes| changes.send(Box::new(waiting)).ok())
+            .ok_or(Error::NoAnswer)?;
+        outcome.recv().map_err(|_| Error::NoAnswer)?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The thread ends when the channel closes, after everything that waits is written.
+        self.changes = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(connection: &Connection, waiting: &Receiver<Box<dyn Change>>) {
+    while let Ok(first) = waiting.recv() {
+        let mut group = vec![first];
+        group.extend(waiting.try_iter().take(MAX_GROUP - 1));
+        commit_group(connection, group);
+    }
+    checkpoint(connection);
+}
+
+fn commit_group(connection: &Connection, group: Vec<Box<dyn Change>>) {
+    let mut tried = Vec::with_capacity(group.len());
+    let mut group = group.into_iter();
+    let outcome = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
+        for mut change in group.by_ref() {
+            let attempt = attempt_in_savepoint(connection, change.as_mut());
+            tried.push(change);
+            attempt?;
+        }
+        execute(connection, "COMMIT")
+    });
+    if outcome.is_err() && !connection.is_autocommit() {
+        // If even this fails, the next BEGIN says so to its callers.
+        let _ = execute(connection, "ROLLBACK");
+    }
+    for change in tried.into_iter().chain(group) {
+        change.conclude(outcome.clone());
+    }
+}
+
+/// Fails only when the whole transaction is lost: SQLite rolls all of it back on some errors (disk full, input or output).
+fn attempt_in_savepoint(connection: &Connection, change: &mut dyn Change) -> Result<(), Error> {
+    execute(connection, "SAVEPOINT change")?;
+    if let Err(error) = change.attempt(connection) {
+        if connection.is_autocommit() {
+            return Err(error);
+        }
+        execute(connection, "ROLLBACK TO change")?;
+    }
+    execute(connection, "RELEASE change")
+}
+
+fn execute(connection: &Connection, statement: &str) -> Result<(), Error> {
+    connection.prepare_cached(statement)?.execute([])?;
+    Ok(())
+}
+
+/// Leaves the database in its one file. Another process that is reading or writing it is no error: it does this later.
+fn checkpoint(connection: &Connection) {
+    let result = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    if let Err(error) = result
+        && error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy)
+    {
+        tracing::warn!(%error, "cannot checkpoint the database");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Outcome = Receiver<Result<usize, Error>>;
+
+    fn database() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE numbers (number INTEGER UNIQUE) STRICT")
+            .unwrap();
+        connection
+    }
+
+    fn change(
+        change: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static,
+    ) -> (Box<dyn Change>, Outcome) {
+        let (caller, outcome) = sync_channel(1);
+        let waiting = Waiting {
+            change: Some(change),
+            outcome: None,
+            caller,
+        };
+        (Box::new(waiting), outcome)
+    }
+
+    fn insert(connection: &Connection, number: i64) -> rusqlite::Result<usize> {
+        connection.execute("INSERT INTO numbers (number) VALUES (?1)", [number])
+    }
+
+    fn numbers(connection: &Connection) -> String {
+        let sql = "SELECT coalesce(group_concat(number, ' '), '') FROM (SELECT number FROM numbers ORDER BY 1)";
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_failed_change_takes_no_other_with_it() {
+        let connection = database();
+        let (first, first_outcome) = change(|connection| insert(connection, 1));
+        let (failing, failing_outcome) = change(|connection| {
+            insert(connection, 2)?;
+            insert(connection, 1)
+        });
+        let (panicking, panicking_outcome) = change(|connection| {
+            insert(connection, 3)?;
+            panic!("a defect")
+        });
+        let (last, last_outcome) = change(|connection| insert(connection, 4));
+        commit_group(&connection, vec![first, failing, panicking, last]);
+        assert!(first_outcome.recv().unwrap().is_ok());
+        assert!(matches!(
+            failing_outcome.recv().unwrap(),
+            Err(Error::Defect(_))
+        ));
+        assert!(panicking_outcome.recv().unwrap().is_err());
+        assert!(last_outcome.recv().unwrap().is_ok());
+        assert_eq!(numbers(&connection), "1 4");
+    }
+
+    #[test]
+    fn a_lost_transaction_is_the_failure_of_all() {
+        let connection = database();
+        let (first, first_outcome) = change(|connection| insert(connection, 1));
+        let (losing, losing_outcome) = change(|connection| {
+            connection.execute_batch("ROLLBACK")?;
+            Err(rusqlite::Error::QueryReturnedNoRows)
+        });
+        let (last, last_outcome) = change(|connection| insert(connection, 2));
+        commit_group(&connection, vec![first, losing, last]);
+        for outcome in [first_outcome, losing_outcome, last_outcome] {
+            assert!(outcome.recv().unwrap().is_err());
+        }
+        assert_eq!(numbers(&connection), "");
+    }
+
+    #[test]
+    fn what_waits_is_written_before_the_writer_ends() {
+        let writer = Writer::start(database()).unwrap();
+        let (waiting, outcome) = change(|connection| insert(connection, 1));
+        writer.changes.as_ref().unwrap().send(waiting).unwrap();
+        drop(writer);
+        assert_eq!(outcome.recv().unwrap().unwrap(), 1);
+    }
+}
