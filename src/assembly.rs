@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::auth::{Auth, Policy};
-use crate::endpoint::Services;
+use crate::auth::{self, Auth, Limits, Policy};
+use crate::endpoint::{Clock, Services};
 use crate::fixture::{self, Findings, Fixture};
 use crate::hashing::{self, Cost, Engine, EngineConfig, Permits};
+use crate::housekeeping::Housekeeping;
+use crate::http::TrustedProxies;
 use crate::scratch::Scratch;
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
 use crate::{seed, server};
@@ -22,8 +24,10 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where the accounts are.
     pub database: Database,
-    /// Token lifetime, token cap, cost of new hashes.
+    /// Tokens, cost of new hashes, failed logins.
     pub policy: Policy,
+    /// Whose word about a client's address counts.
+    pub trusted_proxies: TrustedProxies,
     /// The longest request body that is read, in bytes.
     pub max_body: usize,
     /// How many logins may be in work or waiting.
@@ -71,6 +75,9 @@ pub enum StartError {
     /// The hashing threads could not be started.
     #[error("cannot start hashing")]
     Hashing(#[from] hashing::Error),
+    /// Logins cannot begin.
+    #[error(transparent)]
+    Auth(#[from] auth::StartError),
     /// There is no room for the throw-away database.
     #[error("cannot make a directory below {}", std::env::temp_dir().display())]
     Scratch(#[source] std::io::Error),
@@ -106,6 +113,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     loops: Vec<server::Server>,
     migrated: Option<Migrated>,
+    _housekeeping: Housekeeping,
     /// Last, so that the directory outlives the database in it.
     _scratch: Option<Scratch>,
 }
@@ -120,7 +128,9 @@ impl Default for Config {
                 token_ttl: Some(Duration::from_secs(2 * 60 * 60)),
                 max_tokens_per_user: 32,
                 bcrypt_cost: Cost::DEFAULT,
+                failed_logins: Limits::DEFAULT,
             },
+            trusted_proxies: TrustedProxies::default(),
             max_body: 16 * 1024,
             hash_queue: 256,
             hash_wait: Duration::from_secs(30),
@@ -140,6 +150,7 @@ impl Server {
             ..Config::default()
         };
         config.policy.bcrypt_cost = Cost::MIN;
+        config.policy.failed_logins = Limits::NONE;
         Self::start(config)
     }
 
@@ -154,9 +165,12 @@ impl Server {
             max_wait: config.hash_wait,
         })?);
         let (store, migrated, scratch) = open(config.database, &engine, config.policy.bcrypt_cost)?;
+        let clock: Clock = Arc::new(Timestamp::now);
+        let housekeeping = Housekeeping::start(Arc::clone(&store), Arc::clone(&clock));
         let services = Arc::new(Services {
-            auth: Auth::new(store, engine, config.policy),
-            clock: Box::new(Timestamp::now),
+            auth: Auth::new(store, engine, config.policy)?,
+            clock,
+            trusted_proxies: config.trusted_proxies,
             max_body: config.max_body,
         });
         let permits = Permits::new(config.hash_queue);
@@ -164,6 +178,7 @@ impl Server {
             addresses: Vec::new(),
             loops: Vec::new(),
             migrated,
+            _housekeeping: housekeeping.map_err(StartError::Thread)?,
             _scratch: scratch,
         };
         for (address, listener) in listeners {

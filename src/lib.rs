@@ -51,6 +51,7 @@ pub mod server;
 pub mod store;
 
 mod assembly;
+mod housekeeping;
 mod scratch;
 
 pub use assembly::{Config, Database, Server, StartError};

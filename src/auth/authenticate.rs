@@ -1,11 +1,14 @@
-//! One login: find the account, verify the password, check the statuses, issue the token.
+//! One login: count the try, find the account, verify the password, check the statuses, issue the token.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Error, Token};
+use super::rehash::Rehasher;
+use super::throttle::Throttle;
+use super::{Attempt, Error, Limits, Rehash, Token};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
 use crate::hashing::{Cost, Engine, Password, PasswordHash, Permit};
 use crate::store::{Account, NewToken, Store};
@@ -30,6 +33,8 @@ pub struct Login {
     pub org_type: OrgType,
     /// The organization's `retailer_uuid` or `supplier_uuid`, by its type.
     pub party_uuid: String,
+    /// To be begun once the login is answered, where the password's hash has another cost than it should.
+    pub rehash: Option<Rehash>,
 }
 
 /// What the operator decided about logins.
@@ -41,10 +46,31 @@ pub struct Policy {
     pub max_tokens_per_user: u32,
     /// The cost of new hashes, and of the decoy while there are no users.
     pub bcrypt_cost: Cost,
+    /// How many failed logins are too many.
+    pub failed_logins: Limits,
+}
+
+/// Why logins cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The operating system gave no thread.
+    #[error("cannot start the thread that rehashes")]
+    Thread(#[from] std::io::Error),
+    /// The operating system gave no random bytes.
+    #[error("no random bytes")]
+    Random(#[from] getrandom::Error),
+}
+
+/// An account whose password was presented, and the cost of that password's hash.
+struct Verified {
+    account: Account,
+    cost: Cost,
 }
 
 /// Decides logins, by what the store holds and what the engine verifies.
 pub struct Auth {
+    rehasher: Rehasher,
+    throttle: Arc<Throttle>,
     store: Arc<Store>,
     engine: Arc<Engine>,
     policy: Policy,
@@ -52,25 +78,59 @@ pub struct Auth {
 
 impl Auth {
     /// Puts it together.
-    pub fn new(store: Arc<Store>, engine: Arc<Engine>, policy: Policy) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn new(store: Arc<Store>, engine: Arc<Engine>, policy: Policy) -> Result<Self, StartError> {
+        Ok(Self {
+            rehasher: Rehasher::start(Arc::clone(&store), Arc::clone(&engine), policy.bcrypt_cost)?,
+            throttle: Arc::new(Throttle::new(policy.failed_logins)?),
             store,
             engine,
             policy,
-        }
+        })
     }
 
-    /// Verifies the credentials and issues a token.
+    /// Counts a try to log in, before anything is spent on it.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`].
+    pub fn admit(
+        &self,
+        username: &Username,
+        client: IpAddr,
+        now: Timestamp,
+    ) -> Result<Attempt, Error> {
+        self.throttle.admit(username, client, now)
+    }
+
+    /// Verifies the credentials and issues a token. Only wrong credentials leave the try counted.
     ///
     /// # Errors
     /// See [`Error`]. Whether the name is known shows in neither the error nor the work.
     pub fn authenticate(
         &self,
+        attempt: Attempt,
         permit: &Permit,
         credentials: &Credentials,
         now: Timestamp,
     ) -> Result<Login, Error> {
-        let account = self.verify(permit, credentials)?;
+        let outcome = self.log_in(permit, credentials, now);
+        match &outcome {
+            Ok(_) => attempt.succeed(),
+            Err(Error::BadCredentials) => attempt.fail(),
+            Err(_) => drop(attempt),
+        }
+        outcome
+    }
+
+    fn log_in(
+        &self,
+        permit: &Permit,
+        credentials: &Credentials,
+        now: Timestamp,
+    ) -> Result<Login, Error> {
+        let Verified { account, cost } = self.verify(permit, credentials)?;
         if account.user_status != UserStatus::Active
             || account.org_status != OrganizationStatus::Active
         {
@@ -89,17 +149,24 @@ impl Auth {
             // The password or status was changed while this login verified the old one.
             return Err(Error::BadCredentials);
         }
+        let rehash = (cost != self.policy.bcrypt_cost)
+            .then(|| {
+                self.rehasher
+                    .prepare(account.user_id, account.revision, &credentials.password)
+            })
+            .flatten();
         Ok(Login {
             token,
             org_uuid: account.org_uuid,
             user_uuid: account.user_uuid,
             org_type: account.org_type,
             party_uuid: account.party_uuid,
+            rehash,
         })
     }
 
     /// The same statements and the same amount of hashing for everybody: as much as the dearest hash in the database takes.
-    fn verify(&self, permit: &Permit, credentials: &Credentials) -> Result<Account, Error> {
+    fn verify(&self, permit: &Permit, credentials: &Credentials) -> Result<Verified, Error> {
         let lookup = self.store.look_up(&credentials.username)?;
         let work = lookup
             .highest_cost
@@ -113,10 +180,13 @@ impl Auth {
         let matches = self
             .engine
             .verify(permit, &credentials.password, hash.as_ref(), work)?;
-        lookup
-            .account
-            .filter(|_| matches)
-            .ok_or(Error::BadCredentials)
+        match (lookup.account, hash) {
+            (Some(account), Some(hash)) if matches => Ok(Verified {
+                account,
+                cost: hash.cost(),
+            }),
+            _ => Err(Error::BadCredentials),
+        }
     }
 
     fn new_token(&self, now: Timestamp) -> Result<(Token, Option<NewToken>), Error> {
@@ -133,3 +203,7 @@ impl Auth {
         Ok((token, Some(kept)))
     }
 }
+
+#[cfg(test)]
+#[path = "authenticate_tests.rs"]
+mod tests;

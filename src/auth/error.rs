@@ -8,6 +8,12 @@ pub enum Error {
     /// Unknown user and wrong password alike.
     #[error("wrong username or password")]
     BadCredentials,
+    /// Too many failed logins, so the password was not looked at.
+    #[error("too many failed logins")]
+    Throttled {
+        /// When the limit is open again, in whole seconds from now, rounded up.
+        retry_after_seconds: u64,
+    },
     /// The password was right, but the user or its organization is not ACTIVE.
     #[error("the user or its organization is not active")]
     NotActive {

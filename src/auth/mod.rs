@@ -4,8 +4,12 @@
 
 mod authenticate;
 mod error;
+mod rehash;
+mod throttle;
 mod token;
 
-pub use authenticate::{Auth, Credentials, Login, Policy};
+pub use authenticate::{Auth, Credentials, Login, Policy, StartError};
 pub use error::Error;
+pub use rehash::Rehash;
+pub use throttle::{Attempt, Limits};
 pub use token::{Token, TokenDigest};

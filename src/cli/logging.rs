@@ -1,11 +1,91 @@
-//! Events on standard error.
+//! Events on standard error, for people or for programs.
+//!
+//! Values that come from a client are logged as quoted text: both formats escape what could steer a terminal.
 
+use std::io::{self, IsTerminal};
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-pub(super) fn start() {
-    fmt()
-        .with_max_level(LevelFilter::INFO)
-        .with_writer(std::io::stderr)
-        .init();
+use super::wrong_usage;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// How events are written to standard error
+    #[arg(long, value_name = "FORMAT", env = "THANOS_LOGIN_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+    /// The least serious events that are written: error, warn, info, debug, trace or off; RUST_LOG says it by module
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "THANOS_LOGIN_LOG_LEVEL",
+        default_value = "info"
+    )]
+    log_level: LevelFilter,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+/// Events below `warn` are held back until [`Logging::begin`]: a start that fails is one line.
+pub(super) struct Logging {
+    filter: reload::Handle<EnvFilter, Registry>,
+    wanted: EnvFilter,
+}
+
+/// Takes the flag before `RUST_LOG`, and that before the flag's variable and default.
+pub(super) fn start(args: &Args, matches: &ArgMatches) -> Logging {
+    let is_flag = matches.value_source("log_level") == Some(ValueSource::CommandLine);
+    let by_module = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|value| !value.is_empty() && !is_flag);
+    let wanted = match by_module {
+        Some(directives) => EnvFilter::try_new(&directives)
+            .unwrap_or_else(|error| wrong_usage(format!("RUST_LOG={directives:?}: {error}"))),
+        None => EnvFilter::default().add_directive(args.log_level.into()),
+    };
+    let quiet = EnvFilter::default().add_directive(LevelFilter::WARN.into());
+    let (quiet, filter) = reload::Layer::new(quiet);
+    let layer = fmt::layer().with_writer(io::stderr);
+    let layer = match args.log_format {
+        Format::Text => layer.with_ansi(wants_colour()).boxed(),
+        Format::Json => layer.json().flatten_event(true).boxed(),
+    };
+    // Fails only when there is a logger already, and nobody else in this process starts one.
+    let _ = tracing_subscriber::registry()
+        .with(quiet)
+        .with(layer)
+        .try_init();
+    log_panics();
+    Logging { filter, wanted }
+}
+
+impl Logging {
+    /// The server is ready: log what was asked for.
+    pub(super) fn begin(self) {
+        // Fails only when the logger is gone.
+        let _ = self.filter.reload(self.wanted);
+    }
+}
+
+fn wants_colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// The place, and not the message, in which a value could stand.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let thread = std::thread::current().name().map(str::to_owned);
+        tracing::error!(place, thread, "a defect: the thread panicked");
+    }));
 }

@@ -1,7 +1,9 @@
 //! Values of flags: durations and addresses.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 /// `250ms`, `10s`, `15m`, `2h` or `0`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -31,6 +33,25 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         "h" => seconds(60 * 60),
         _ => Err(wrong()),
     }
+}
+
+/// A duration that is not `0`.
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|duration| {
+        if duration.is_zero() {
+            Err("must be longer than 0".to_owned())
+        } else {
+            Ok(duration)
+        }
+    })
+}
+
+/// `10.0.0.0/8`, `2001:db8::/32` or a single address.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let single = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(|| single(text)).ok_or_else(|| {
+        "a network is ADDRESS/BITS, such as 10.0.0.0/8 or 2001:db8::/32, or one address".to_owned()
+    })
 }
 
 /// `IP:PORT` or `localhost:PORT`.

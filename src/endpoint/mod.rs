@@ -6,18 +6,26 @@
 mod outcome;
 pub mod user_login;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::auth::Auth;
+use crate::http::TrustedProxies;
 
 pub use outcome::{Error, defect};
+
+/// Tells the time; a stub can move it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What handlers work with.
 pub struct Services {
     /// Decides logins.
     pub auth: Auth,
-    /// The time, which a stub can move.
-    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// The time of a request.
+    pub clock: Clock,
+    /// Whose word about a client's address counts.
+    pub trusted_proxies: TrustedProxies,
     /// The longest body that is read, in bytes.
     pub max_body: usize,
 }

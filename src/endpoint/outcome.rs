@@ -111,12 +111,21 @@ impl From<auth::Error> for Reply {
             auth::Error::BadCredentials => {
                 Reply::detail(401, BAD_CREDENTIALS).with("WWW-Authenticate", CHALLENGE)
             }
+            auth::Error::Throttled {
+                retry_after_seconds,
+            } => throttled(retry_after_seconds),
             auth::Error::NotActive { .. } => Reply::detail(403, NO_PERMISSION),
             auth::Error::Hashing(error) => hashing_failure(&error),
             auth::Error::Store(error) => store_failure(&error),
             auth::Error::Random(_) => defect(),
         }
     }
+}
+
+fn throttled(seconds: u64) -> Reply {
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    let text = format!("Request was throttled. Expected available in {seconds} {unit}.");
+    Reply::detail(429, &text).with("Retry-After", seconds.to_string())
 }
 
 fn hashing_failure(error: &hashing::Error) -> Reply {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Error, Services};
 use crate::account::{OrgType, Username, UsernameFaults};
-use crate::auth::{Credentials, Login};
+use crate::auth::{self, Credentials, Login};
 use crate::hashing::{self, Password, Permit};
 use crate::http::{Field, Object, Reply, Request};
 
@@ -31,17 +31,26 @@ pub fn handle(
 ) -> Result<Reply, Error> {
     let body = request.json_body(services.max_body)?;
     let credentials = credentials(&body.object()?)?;
+    let now = (services.clock)();
+    let client = request.client(&services.trusted_proxies);
+    let attempt = services.auth.admit(&credentials.username, client, now)?;
     let permit = permit.ok_or(hashing::Error::QueueFull)?;
     let login = services
         .auth
-        .authenticate(permit, &credentials, (services.clock)())
-        .inspect_err(|error| {
-            if let crate::auth::Error::NotActive { user_uuid } = error {
-                request.note_user(user_uuid);
-            }
-        })?;
+        .authenticate(attempt, permit, &credentials, now)
+        .inspect_err(|error| note_inactive(request, error))?;
     request.note_user(&login.user_uuid);
-    Ok(Reply::json(200, &Answer::from(&login)))
+    let reply = Reply::json(200, &Answer::from(&login));
+    Ok(match login.rehash {
+        Some(rehash) => reply.and_then(|| rehash.begin()),
+        None => reply,
+    })
+}
+
+fn note_inactive(request: &mut Request<'_>, error: &auth::Error) {
+    if let auth::Error::NotActive { user_uuid } = error {
+        request.note_user(user_uuid);
+    }
 }
 
 /// The published answer; the order of the fields is part of it.

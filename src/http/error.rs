@@ -5,7 +5,7 @@
 pub enum Error {
     /// The media type is missing, malformed, not `application/json`, or has a charset other than UTF-8. Carries what was
     /// sent.
-    #[error("unsupported media type {0:?}")]
+    #[error("unsupported media type")]
     UnsupportedMediaType(String),
     /// The body is longer than this many bytes.
     #[error("the body is longer than {0} bytes")]

@@ -3,6 +3,7 @@
 //! It knows HTTP and JSON, and nothing of logins. Statuses and texts of answers are chosen in `endpoint`.
 
 mod body;
+mod client;
 mod error;
 mod json;
 mod media_type;
@@ -10,6 +11,7 @@ mod reply;
 mod request;
 
 pub use body::Body;
+pub use client::TrustedProxies;
 pub use error::Error;
 pub use json::{Field, Object};
 pub use reply::{COMMON_HEADERS, Reply};

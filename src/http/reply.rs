@@ -22,6 +22,7 @@ pub struct Reply {
     headers: Vec<(&'static str, String)>,
     /// Wiped when dropped, since a token may be in it.
     body: Zeroizing<Vec<u8>>,
+    afterwards: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Reply {
@@ -33,6 +34,7 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: Zeroizing::new(body),
+            afterwards: None,
         }
     }
 
@@ -46,6 +48,18 @@ impl Reply {
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// Has `work` done once the client has its answer.
+    #[must_use]
+    pub fn and_then(mut self, work: impl FnOnce() + Send + 'static) -> Self {
+        self.afterwards = Some(Box::new(work));
+        self
+    }
+
+    /// Takes out what is to be done once the client has its answer.
+    pub fn take_afterwards(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        self.afterwards.take()
     }
 
     /// The status code.

@@ -1,9 +1,11 @@
 //! A request as the endpoints see it.
 
+use std::net::{IpAddr, SocketAddr};
+
 use tiny_http::Method;
 
 use super::media_type::{is_json, trim_blanks};
-use super::{Body, Error};
+use super::{Body, Error, TrustedProxies};
 
 /// A view of the library's request, and what is learned while it is answered.
 pub struct Request<'r> {
@@ -45,6 +47,12 @@ impl<'r> Request<'r> {
         Body::read(self.inner.as_reader(), length, max_bytes)
     }
 
+    /// Where the request comes from: the peer, or what a trusted proxy says.
+    pub fn client(&self, trusted_proxies: &TrustedProxies) -> IpAddr {
+        let peer = self.inner.remote_addr().map(SocketAddr::ip);
+        trusted_proxies.client(peer, self.values("X-Forwarded-For"))
+    }
+
     /// Notes whose request it turned out to be, for the log.
     pub fn note_user(&mut self, uuid: &str) {
         self.user_uuid = Some(uuid.to_owned());
@@ -55,7 +63,7 @@ impl<'r> Request<'r> {
         self.user_uuid.as_deref()
     }
 
-    fn values(&self, name: &'static str) -> impl Iterator<Item = &str> {
+    fn values(&self, name: &'static str) -> impl DoubleEndedIterator<Item = &str> {
         self.inner
             .headers()
             .iter()

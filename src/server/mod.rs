@@ -124,19 +124,24 @@ fn answer(
     let handled = catch_unwind(AssertUnwindSafe(|| {
         routes::handle(services, &mut request, permit.as_ref())
     }));
-    let reply = match handled {
+    let mut reply = match handled {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => refuse(error),
         Err(_) => endpoint::defect(),
     };
-    let status = reply.status();
+    let (status, afterwards) = (reply.status(), reply.take_afterwards());
+    let client = request.client(&services.trusted_proxies).to_string();
     let user = request.user_uuid().map(str::to_owned);
     let (method, path) = (request.method().to_string(), request.path().to_owned());
     if let Err(error) = inner.respond(reply.into_response()) {
         tracing::debug!(%error, "the client did not take its answer");
     }
-    let duration_ms = received.elapsed().as_millis();
-    tracing::info!(method, path, status, duration_ms, user, "request");
+    let duration_ms = received.elapsed().as_secs_f64() * 1000.0;
+    tracing::info!(method, path, status, duration_ms, client, user, "request");
+    drop(permit);
+    if let Some(afterwards) = afterwards {
+        afterwards();
+    }
 }
 
 fn refuse(error: endpoint::Error) -> Reply {

@@ -43,6 +43,20 @@ impl Store {
         })
     }
 
+    /// Whether a token has expired and still stands.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn has_expired(&self, now: Timestamp) -> Result<bool, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM tokens WHERE expires_at <= :now)")?
+                .query_row(named_params! { ":now": now.as_microsecond() }, |row| {
+                    row.get(0)
+                })
+        })
+    }
+
     /// Removes at most `limit` expired tokens and says how many it removed.
     ///
     /// # Errors

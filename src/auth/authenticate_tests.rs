@@ -1,0 +1,214 @@
+use std::path::Path;
+
+use super::*;
+use crate::fixture::Fixture;
+use crate::hashing::{EngineConfig, Permits};
+use crate::seed::seed;
+use crate::store::{Durability, WhenMissing};
+
+const FIXTURE: &str = r#"{"organizations": [
+    {"name": "open", "org_type": "RETAILER", "users": [
+        {"username": "dear", "password": "right"},
+        {"username": "off", "password": "right", "status": "DEACTIVATED"}]},
+    {"name": "closed", "org_type": "SUPPLIER", "status": "PENDING", "users": [
+        {"username": "pending", "password": "right"}]}]}"#;
+
+struct Rig {
+    auth: Auth,
+    engine: Arc<Engine>,
+    store: Arc<Store>,
+    directory: tempfile::TempDir,
+}
+
+impl Rig {
+    /// Users of cost 6, and one called `cheap` of cost 4.
+    fn new(policy_cost: u8) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory.path().join("test.db"));
+        let engine = Engine::start(EngineConfig {
+            threads: 2,
+            max_wait: Duration::MAX,
+        });
+        let (store, engine) = (Arc::new(store), Arc::new(engine.unwrap()));
+        let rig = Self {
+            auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), policy(policy_cost)).unwrap(),
+            engine,
+            store,
+            directory,
+        };
+        rig.seed(FIXTURE, 6);
+        rig.seed(
+            &FIXTURE
+                .replace("\"dear\"", "\"cheap\"")
+                .replace("\"off\"", "\"cheap-off\"")
+                .replace("\"pending\"", "\"cheap-pending\""),
+            4,
+        );
+        rig
+    }
+
+    fn seed(&self, fixture: &str, cost: u8) {
+        let fixture = Fixture::parse(fixture.as_bytes()).unwrap();
+        seed(
+            &self.store,
+            &self.engine,
+            fixture,
+            Cost::new(cost).unwrap(),
+            Timestamp::now(),
+        )
+        .unwrap();
+    }
+
+    fn log_in(&self, username: &str, password: &str) -> Result<Login, Error> {
+        let credentials = Credentials {
+            username: Username::parse(username).unwrap(),
+            password: Password::new(password.to_owned()),
+        };
+        let now = Timestamp::now();
+        let client = IpAddr::from([127, 0, 0, 1]);
+        let attempt = self.auth.admit(&credentials.username, client, now)?;
+        let permit = Permits::new(1).admit().unwrap();
+        self.auth.authenticate(attempt, &permit, &credentials, now)
+    }
+
+    /// Rounds of key expansion that a login took.
+    fn work(&self, username: &str, password: &str) -> u64 {
+        let before = self.engine.rounds_done();
+        let _ = self.log_in(username, password);
+        self.engine.rounds_done() - before
+    }
+}
+
+fn open(path: &Path) -> Store {
+    Store::open(path, WhenMissing::Create, Durability::None)
+        .unwrap()
+        .0
+}
+
+fn policy(cost: u8) -> Policy {
+    Policy {
+        token_ttl: None,
+        max_tokens_per_user: 32,
+        bcrypt_cost: Cost::new(cost).unwrap(),
+        failed_logins: Limits::NONE,
+    }
+}
+
+#[test]
+fn every_login_takes_the_work_of_the_dearest_hash() {
+    let rig = Rig::new(6);
+    let too_long = "x".repeat(73);
+    for (label, username, password) in [
+        ("right", "dear", "right"),
+        ("wrong", "dear", "wrong"),
+        ("unknown", "nobody", "right"),
+        ("cheap, right", "cheap", "right"),
+        ("cheap, wrong", "cheap", "wrong"),
+        ("73 bytes", "dear", &too_long),
+        ("73 bytes, unknown", "nobody", &too_long),
+        ("inactive, right", "off", "right"),
+        ("inactive, wrong", "off", "wrong"),
+        ("inactive organization, wrong", "pending", "wrong"),
+    ] {
+        assert_eq!(rig.work(username, password), 1 << 6, "{label}");
+    }
+}
+
+#[test]
+fn the_work_follows_the_database_when_another_process_changes_it() {
+    let rig = Rig::new(5);
+    assert_eq!(rig.work("nobody", "x"), 1 << 6);
+    let other = rusqlite_connection(&rig);
+    let hash = bcrypt::hash("right", 7).unwrap();
+    other
+        .execute(
+            "UPDATE users SET password_hash = ?1 WHERE username = 'cheap'",
+            [&hash],
+        )
+        .unwrap();
+    assert_eq!(rig.work("nobody", "x"), 1 << 7);
+    assert_eq!(rig.work("dear", "right"), 1 << 7);
+    other.execute("DELETE FROM users", []).unwrap();
+    assert_eq!(
+        rig.work("nobody", "x"),
+        1 << 5,
+        "without users the cost of new hashes counts"
+    );
+}
+
+/// Stands for another process.
+fn rusqlite_connection(rig: &Rig) -> rusqlite::Connection {
+    rusqlite::Connection::open(rig.directory.path().join("test.db")).unwrap()
+}
+
+#[test]
+fn a_hash_of_another_cost_is_replaced_and_still_verifies() {
+    let rig = Rig::new(5);
+    let login = rig.log_in("dear", "right").unwrap();
+    let rehash = login.rehash.expect("cost 6 is not 5");
+    rehash.begin();
+    let hash = || {
+        let username = Username::parse("dear").unwrap();
+        let account = rig.store.look_up(&username).unwrap().account.unwrap();
+        account.password_hash
+    };
+    while hash().starts_with("$2b$06$") {
+        std::thread::yield_now();
+    }
+    assert!(hash().starts_with("$2b$05$"));
+    let again = rig.log_in("dear", "right").unwrap();
+    assert!(again.rehash.is_none());
+}
+
+#[test]
+fn a_rehash_does_not_bring_an_old_password_back() {
+    let rig = Rig::new(5);
+    let login = rig.log_in("dear", "right").unwrap();
+    rig.seed(&FIXTURE.replacen("\"right\"", "\"newer\"", 1), 6);
+    login.rehash.unwrap().begin();
+    let Rig { auth, store, .. } = rig;
+    // Waits for the rehash, or loses it: either way the new password stands.
+    drop(auth);
+    let account = store
+        .look_up(&Username::parse("dear").unwrap())
+        .unwrap()
+        .account
+        .unwrap();
+    assert!(bcrypt::verify("newer", &account.password_hash).unwrap());
+}
+
+#[test]
+fn a_password_changed_while_it_was_verified_issues_no_token() {
+    let rig = Rig::new(6);
+    let account = rig
+        .store
+        .look_up(&Username::parse("dear").unwrap())
+        .unwrap()
+        .account
+        .unwrap();
+    rig.seed(&FIXTURE.replacen("\"right\"", "\"newer\"", 1), 6);
+    let kept = rig.auth.new_token(Timestamp::now()).unwrap().1;
+    let done = rig
+        .store
+        .complete_login(account.user_id, account.revision, kept, Timestamp::now());
+    assert!(!done.unwrap());
+    let tokens: i64 = rusqlite_connection(&rig)
+        .query_row("SELECT count(*) FROM tokens", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(tokens, 0);
+}
+
+#[test]
+fn statuses_count_only_once_the_password_is_right() {
+    let rig = Rig::new(6);
+    for username in ["off", "pending"] {
+        assert!(
+            matches!(rig.log_in(username, "right"), Err(Error::NotActive { .. })),
+            "{username}"
+        );
+        assert!(
+            matches!(rig.log_in(username, "wrong"), Err(Error::BadCredentials)),
+            "{username}"
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! The flags of `serve`, each with its environment variable, and what they make of a [`Config`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use ipnet::IpNet;
+
+use crate::auth::{Limits, Policy};
+use crate::cli::database::{CostArgs, DatabaseArgs};
+use crate::cli::{logging, parse, seed};
+use crate::http::TrustedProxies;
+use crate::{Config, Database};
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Where to listen: IP:PORT or localhost:PORT, port 0 for a free one; repeatable
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "THANOS_LOGIN_LISTEN",
+        value_delimiter = ',',
+        value_parser = parse::address,
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(super) listen: Vec<SocketAddr>,
+    #[command(flatten)]
+    pub(super) database: DatabaseArgs,
+    /// Serve the demo accounts from a throw-away database
+    #[arg(long, env = "THANOS_LOGIN_DEMO", value_parser = BoolishValueParser::new())]
+    pub(super) demo: bool,
+    /// With --demo: serve the accounts of this fixture instead
+    #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_FIXTURE")]
+    pub(super) fixture: Option<PathBuf>,
+    /// With --demo: listen on addresses that other machines reach
+    #[arg(long, env = "THANOS_LOGIN_ALLOW_REMOTE_DEMO", value_parser = BoolishValueParser::new())]
+    pub(super) allow_remote_demo: bool,
+    /// A network of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable
+    #[arg(
+        long,
+        value_name = "CIDR",
+        env = "THANOS_LOGIN_TRUSTED_PROXY",
+        value_delimiter = ',',
+        value_parser = parse::network
+    )]
+    trusted_proxy: Vec<IpNet>,
+    #[command(flatten)]
+    tokens: TokenArgs,
+    #[command(flatten)]
+    failed_logins: FailedLoginArgs,
+    #[command(flatten)]
+    hashing: HashingArgs,
+    /// The longest request body, in bytes
+    #[arg(
+        long,
+        value_name = "BYTES",
+        env = "THANOS_LOGIN_MAX_BODY",
+        default_value = "16384"
+    )]
+    max_body: usize,
+    #[command(flatten)]
+    pub(super) logging: logging::Args,
+}
+
+#[derive(clap::Args)]
+struct TokenArgs {
+    /// How long a token lives; 0 is for ever
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_TOKEN_TTL", value_parser = parse::duration, default_value = "2h")]
+    token_ttl: Duration,
+    /// How many tokens of a user live at once; a further login ends the oldest
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "THANOS_LOGIN_MAX_TOKENS_PER_USER",
+        value_parser = clap::value_parser!(u32).range(1..),
+        default_value = "32"
+    )]
+    max_tokens_per_user: u32,
+}
+
+#[derive(clap::Args)]
+struct FailedLoginArgs {
+    /// The time in which failed logins are counted, from the first one
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "THANOS_LOGIN_FAILED_LOGIN_WINDOW",
+        value_parser = parse::positive_duration,
+        default_value = "15m"
+    )]
+    failed_login_window: Duration,
+    /// Failed logins of one username from one client address; 0 is no limit [default: 10, with --demo 0]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "THANOS_LOGIN_FAILED_LOGINS_PER_USER"
+    )]
+    failed_logins_per_user: Option<u32>,
+    /// Failed logins from one client address; 0 is no limit [default: 100, with --demo 0]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "THANOS_LOGIN_FAILED_LOGINS_PER_ADDRESS"
+    )]
+    failed_logins_per_address: Option<u32>,
+    /// Failed logins of one username from all addresses; 0 is no limit [default: 100, with --demo 0]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "THANOS_LOGIN_FAILED_LOGINS_PER_ACCOUNT"
+    )]
+    failed_logins_per_account: Option<u32>,
+}
+
+#[derive(clap::Args)]
+struct HashingArgs {
+    #[command(flatten)]
+    cost: CostArgs,
+    /// How many logins may be in work or waiting; one more is answered 503
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "THANOS_LOGIN_HASH_QUEUE",
+        default_value = "256"
+    )]
+    hash_queue: usize,
+    /// How long a login may wait for its hashing to begin
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_HASH_WAIT", value_parser = parse::duration, default_value = "30s")]
+    hash_wait: Duration,
+}
+
+impl Args {
+    pub(super) fn into_config(self) -> anyhow::Result<Config> {
+        let cost = &self.hashing.cost;
+        let bcrypt_cost = if self.demo { cost.demo() } else { cost.real() };
+        let database = if self.demo {
+            Database::Demo(seed::read(self.fixture.as_deref())?)
+        } else {
+            Database::File(self.database.path)
+        };
+        let ttl = self.tokens.token_ttl;
+        Ok(Config {
+            listen: self.listen,
+            database,
+            policy: Policy {
+                token_ttl: (!ttl.is_zero()).then_some(ttl),
+                max_tokens_per_user: self.tokens.max_tokens_per_user,
+                bcrypt_cost,
+                failed_logins: self.failed_logins.limits(self.demo),
+            },
+            trusted_proxies: TrustedProxies::new(self.trusted_proxy),
+            max_body: self.max_body,
+            hash_queue: self.hashing.hash_queue,
+            hash_wait: self.hashing.hash_wait,
+        })
+    }
+}
+
+impl FailedLoginArgs {
+    /// A stub has none unless they are asked for: its tests fail on purpose.
+    fn limits(&self, demo: bool) -> Limits {
+        let defaults = if demo { Limits::NONE } else { Limits::DEFAULT };
+        Limits {
+            window: self.failed_login_window,
+            per_user: self.failed_logins_per_user.unwrap_or(defaults.per_user),
+            per_address: self
+                .failed_logins_per_address
+                .unwrap_or(defaults.per_address),
+            per_account: self
+                .failed_logins_per_account
+                .unwrap_or(defaults.per_account),
+        }
+    }
+}

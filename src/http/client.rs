@@ -1,0 +1,164 @@
+//! The address that a request comes from, behind reverse proxies too.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use ipnet::{IpNet, Ipv4Net};
+
+/// The networks whose `X-Forwarded-For` is believed. Without any, only a proxy on a Unix socket is.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Takes the networks as they were given; an IPv4-mapped one stands for its IPv4 network.
+    pub fn new(networks: Vec<IpNet>) -> Self {
+        Self(networks.into_iter().map(unmapped).collect())
+    }
+
+    /// The client's address: the peer's, unless the peer is trusted (one without an address is on a Unix socket, and
+    /// trusted). Then it is the right-most address of the forwarding list that is not itself trusted: what stands left of it
+    /// was written by somebody else. A list that is absent or makes no sense where it is read gives the peer's address.
+    pub(super) fn client<'v>(
+        &self,
+        peer: Option<IpAddr>,
+        forwarded_for: impl DoubleEndedIterator<Item = &'v str>,
+    ) -> IpAddr {
+        let own = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.to_canonical());
+        if peer.is_some() && !self.contains(own) {
+            return own;
+        }
+        forwarded_for
+            .rev()
+            .flat_map(|value| value.rsplit(','))
+            .map(|entry| address(entry.trim()))
+            .find(|entry| entry.is_none_or(|address| !self.contains(address)))
+            .flatten()
+            .unwrap_or(own)
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+fn unmapped(network: IpNet) -> IpNet {
+    if let IpNet::V6(v6) = network
+        && let Some(address) = v6.addr().to_ipv4_mapped()
+        && let Some(length) = v6.prefix_len().checked_sub(96)
+        && let Ok(v4) = Ipv4Net::new(address, length)
+    {
+        return IpNet::V4(v4);
+    }
+    network
+}
+
+/// Some proxies add the port.
+fn address(entry: &str) -> Option<IpAddr> {
+    let bare = entry
+        .strip_prefix('[')
+        .and_then(|entry| entry.strip_suffix(']'))
+        .unwrap_or(entry);
+    let address = bare.parse::<IpAddr>().ok();
+    address
+        .or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        .map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_is_the_right_most_address_that_is_not_trusted() {
+        let trusted = ["10.0.0.0/8", "2001:db8::/32", "::ffff:192.168.0.0/112"];
+        let proxies = TrustedProxies::new(trusted.map(|network| network.parse().unwrap()).to_vec());
+        for (label, peer, forwarded, expected) in [
+            (
+                "a stranger's header",
+                Some("203.0.113.9"),
+                &["198.51.100.1"][..],
+                "203.0.113.9",
+            ),
+            ("no header", Some("10.0.0.1"), &[], "10.0.0.1"),
+            (
+                "one address",
+                Some("10.0.0.1"),
+                &["198.51.100.1"],
+                "198.51.100.1",
+            ),
+            (
+                "the client wrote one too",
+                Some("10.0.0.1"),
+                &["1.1.1.1, 198.51.100.1"],
+                "198.51.100.1",
+            ),
+            (
+                "two proxies",
+                Some("10.0.0.1"),
+                &["198.51.100.1,10.0.0.7"],
+                "198.51.100.1",
+            ),
+            (
+                "two headers",
+                Some("10.0.0.1"),
+                &["1.1.1.1", "198.51.100.1 , 10.0.0.7"],
+                "198.51.100.1",
+            ),
+            (
+                "only trusted ones",
+                Some("10.0.0.1"),
+                &["10.0.0.8, 10.0.0.7"],
+                "10.0.0.1",
+            ),
+            (
+                "no address",
+                Some("10.0.0.1"),
+                &["198.51.100.1, unknown"],
+                "10.0.0.1",
+            ),
+            ("nothing to read", Some("10.0.0.1"), &[""], "10.0.0.1"),
+            (
+                "an unusable one further left",
+                Some("10.0.0.1"),
+                &["unknown, 198.51.100.1"],
+                "198.51.100.1",
+            ),
+            (
+                "IPv4-mapped peer",
+                Some("::ffff:10.0.0.1"),
+                &["::ffff:198.51.100.1"],
+                "198.51.100.1",
+            ),
+            (
+                "IPv4-mapped network",
+                Some("192.169.0.4"),
+                &["198.51.100.1"],
+                "192.169.0.4",
+            ),
+            (
+                "inside the mapped network",
+                Some("192.168.0.4"),
+                &["198.51.100.1"],
+                "198.51.100.1",
+            ),
+            ("IPv6", Some("2001:db8::1"), &["2001:470::1"], "2001:470::1"),
+            (
+                "with ports",
+                Some("10.0.0.1"),
+                &["198.51.100.1:4711"],
+                "198.51.100.1",
+            ),
+            (
+                "IPv6 with port",
+                Some("10.0.0.1"),
+                &["[2001:470::1]:4711"],
+                "2001:470::1",
+            ),
+            ("Unix socket", None, &["198.51.100.1"], "198.51.100.1"),
+            ("Unix socket without a header", None, &[], "127.0.0.1"),
+        ] {
+            let peer = peer.map(|peer: &str| peer.parse().unwrap());
+            let client = proxies.client(peer, forwarded.iter().copied());
+            assert_eq!(client.to_string(), expected, "{label}");
+        }
+    }
+}
