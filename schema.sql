@@ -5,6 +5,17 @@
 -- Says that a file is ours ("THNS").
 PRAGMA application_id = 0x54484e53;
 
+-- Users and account managers, as other people see them.
+CREATE TABLE people (
+    id         INTEGER PRIMARY KEY,
+    uuid       TEXT NOT NULL UNIQUE
+               CHECK (length(uuid) = 36 AND uuid NOT GLOB '*[^0-9a-f-]*'),
+    first_name TEXT,
+    last_name  TEXT,
+    email      TEXT,
+    phone      TEXT
+) STRICT;
+
 CREATE TABLE organizations (
     id            INTEGER PRIMARY KEY,
     uuid          TEXT NOT NULL UNIQUE
@@ -18,6 +29,8 @@ CREATE TABLE organizations (
                   CHECK (length(supplier_uuid) = 36 AND supplier_uuid NOT GLOB '*[^0-9a-f-]*'),
     status        TEXT NOT NULL CHECK (status IN ('PENDING', 'ACTIVE', 'DEACTIVATED')),
     created_date  INTEGER NOT NULL,
+    active_date   INTEGER,
+    account_manager_id INTEGER REFERENCES people (id),
     CHECK (
         (org_type = 'RETAILER' AND retailer_uuid IS NOT NULL AND supplier_uuid IS NULL)
         OR (org_type = 'SUPPLIER' AND supplier_uuid IS NOT NULL AND retailer_uuid IS NULL)
@@ -29,6 +42,7 @@ CREATE TABLE users (
     uuid          TEXT NOT NULL UNIQUE
                   CHECK (length(uuid) = 36 AND uuid NOT GLOB '*[^0-9a-f-]*'),
     org_id        INTEGER NOT NULL REFERENCES organizations (id),
+    person_id     INTEGER NOT NULL UNIQUE REFERENCES people (id),
     username      TEXT NOT NULL UNIQUE COLLATE NOCASE
                   CHECK (username <> '' AND length(username) <= 254),
     password_hash TEXT NOT NULL
@@ -47,6 +61,26 @@ CREATE TABLE users (
 
 CREATE INDEX users_by_org ON users (org_id, username);
 CREATE INDEX users_by_cost ON users (cost);
+
+-- What a user may be allowed to do on the market place. Nothing here acts on it: account calls show it.
+CREATE TABLE permissions (
+    id           INTEGER PRIMARY KEY,
+    uuid         TEXT NOT NULL UNIQUE
+                 CHECK (length(uuid) = 36 AND uuid NOT GLOB '*[^0-9a-f-]*'),
+    name         TEXT NOT NULL CHECK (name <> ''),
+    display_name TEXT,
+    description  TEXT
+) STRICT;
+
+CREATE TABLE permission_assignments (
+    user_id       INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    -- The order in which a user's permissions were given.
+    position      INTEGER NOT NULL,
+    permission_id INTEGER NOT NULL REFERENCES permissions (id),
+    assigned      INTEGER NOT NULL CHECK (assigned IN (0, 1)),
+    PRIMARY KEY (user_id, position),
+    UNIQUE (user_id, permission_id)
+) STRICT, WITHOUT ROWID;
 
 -- A token itself is never stored, so a stolen file or backup opens nothing; the exception is a pinned one, which a fixture
 -- gave in clear and each login of its user must answer.

@@ -1,9 +1,11 @@
-//! The words for accounts that every room shares: kinds of organization, statuses, usernames.
+//! The words for accounts that every room shares: kinds of organization, statuses, usernames, people.
 //!
-//! Only names and their spelling. What a status allows is decided in `auth`.
+//! Only names, their spelling and their order. What a status allows is decided in `auth`.
 
 use std::fmt;
 use std::str::FromStr;
+
+use serde::Serialize;
 
 /// The longest username in code points, after trimming; longer ones are refused at the door.
 pub const MAX_USERNAME_CHARS: usize = 254;
@@ -83,6 +85,43 @@ spelled! {
 #[error("expected {}", .expected.join(", "))]
 pub struct UnknownName {
     expected: &'static [&'static str],
+}
+
+/// A user or an account manager as other people see them; the order of the fields is that of the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Person {
+    /// Identity.
+    pub uuid: String,
+    /// As written by the person.
+    pub first_name: Option<String>,
+    /// As written by the person.
+    pub last_name: Option<String>,
+    /// A user's username unless something else is given.
+    pub email: Option<String>,
+    /// In any notation.
+    pub phone: Option<String>,
+}
+
+/// Something that users may be allowed to do; the order of the fields is that of the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Permission {
+    /// Identity.
+    pub uuid: String,
+    /// For programs.
+    pub name: String,
+    /// For people.
+    pub display_name: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// A permission of one user; the order of the fields is that of the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Assignment {
+    /// Whether the user has it.
+    pub assigned: bool,
+    /// What it is.
+    pub permission: Permission,
 }
 
 /// A username as it is looked up: trimmed, not blank, at most 254 code points, without NUL. Compared without regard to

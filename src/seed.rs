@@ -57,40 +57,62 @@ pub fn seed(
 
 fn check_claims(store: &Store, fixture: &Fixture) -> Result<(), Error> {
     let mut findings = Vec::new();
-    let mut check = |claim: &Claim, place: String, what: &str| -> Result<(), store::Error> {
-        if store.is_held_by_another(claim)? {
+    for (place, claim) in claims(fixture) {
+        if store.is_held_by_another(&claim)? {
+            let what = match claim {
+                Claim::Username(..) => "username",
+                Claim::Token(..) => "token",
+                _ => "UUID",
+            };
             let message = format!("another row of the database has this {what}");
             findings.push(Finding { place, message });
-        }
-        Ok(())
-    };
-    for (index, organization) in fixture.organizations.iter().enumerate() {
-        let place = format!("organizations[{index}]");
-        let uuid = organization.uuid.clone();
-        let party = Claim::Party(organization.party_uuid.clone(), uuid.clone());
-        check(&Claim::Organization(uuid), format!("{place}.uuid"), "UUID")?;
-        let party_key = organization.party_key();
-        check(&party, format!("{place}.{party_key}"), "UUID")?;
-        for (index, user) in organization.users.iter().enumerate() {
-            let place = format!("{place}.users[{index}]");
-            let uuid = user.uuid.clone();
-            let username = Claim::Username(user.username.clone(), uuid.clone());
-            check(&username, format!("{place}.username"), "username")?;
-            check(&Claim::User(uuid.clone()), format!("{place}.uuid"), "UUID")?;
-            if let Some(token) = &user.auth_token {
-                let digest = Token::pinned(token.clone()).digest().0;
-                check(
-                    &Claim::Token(digest, uuid),
-                    format!("{place}.auth_token"),
-                    "token",
-                )?;
-            }
         }
     }
     if findings.is_empty() {
         Ok(())
     } else {
         Err(Findings(findings).into())
+    }
+}
+
+/// Everything in the fixture that only one row may have, with its place.
+fn claims(fixture: &Fixture) -> Vec<(String, Claim)> {
+    let mut claims = Vec::new();
+    for (index, organization) in fixture.organizations.iter().enumerate() {
+        let place = format!("organizations[{index}]");
+        let own = || organization.uuid.clone();
+        let party = Claim::Party(organization.party_uuid.clone(), own());
+        claims.push((format!("{place}.uuid"), Claim::Organization(own())));
+        claims.push((format!("{place}.{}", organization.party_key()), party));
+        if let Some(manager) = &organization.account_manager {
+            let claim = Claim::Person(manager.uuid.clone(), own());
+            claims.push((format!("{place}.account_manager.uuid"), claim));
+        }
+        for (index, user) in organization.users.iter().enumerate() {
+            claim_user(&mut claims, &format!("{place}.users[{index}]"), user);
+        }
+    }
+    claims
+}
+
+fn claim_user(claims: &mut Vec<(String, Claim)>, place: &str, user: &User) {
+    let own = || user.uuid.clone();
+    claims.push((
+        format!("{place}.username"),
+        Claim::Username(user.username.clone(), own()),
+    ));
+    claims.push((format!("{place}.uuid"), Claim::User(own())));
+    claims.push((
+        format!("{place}.person.uuid"),
+        Claim::Person(user.person.uuid.clone(), own()),
+    ));
+    if let Some(token) = &user.auth_token {
+        let digest = Token::pinned(token.clone()).digest().0;
+        claims.push((format!("{place}.auth_token"), Claim::Token(digest, own())));
+    }
+    for (index, assignment) in user.permissions.iter().enumerate() {
+        let claim = Claim::Permission(assignment.permission.uuid.clone());
+        claims.push((format!("{place}.permissions[{index}].uuid"), claim));
     }
 }
 
@@ -190,6 +212,8 @@ fn new_organization(
         party_uuid: organization.party_uuid,
         status: organization.status,
         created_date: organization.created_date,
+        active_date: organization.active_date,
+        account_manager: organization.account_manager,
         users: organization
             .users
             .into_iter()
@@ -205,6 +229,8 @@ fn new_user(user: User, password: NewPassword) -> NewUser {
         username: user.username,
         status: user.status,
         password,
+        person: user.person,
+        permissions: user.permissions,
         pinned_token: user.auth_token.map(|token| {
             let digest = Token::pinned(token.clone()).digest().0;
             (token, digest)

@@ -6,7 +6,9 @@
 mod accounts;
 mod error;
 mod load;
+mod load_rows;
 mod open;
+mod people;
 mod readers;
 mod tokens;
 mod writer;
