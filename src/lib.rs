@@ -44,6 +44,7 @@ pub mod auth;
 pub mod cli;
 pub mod endpoint;
 pub mod fixture;
+pub mod gate;
 pub mod hashing;
 pub mod http;
 pub mod seed;

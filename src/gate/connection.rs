@@ -1,0 +1,157 @@
+//! One client's connection from its first byte to its close: requests are received, answered in their order, and the
+//! rest is thrown away.
+//!
+//! Runs in a thread of its own. Reading ahead is bounded by the input buffer: the next request is looked at when this one
+//! is answered.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::{Answer, Ending};
+use super::deadline::Deadline;
+use super::gate::Shared;
+use super::input::Input;
+use super::places::Place;
+use super::receive::{Failure, Receiver, Request};
+use super::refusal::{self, Refusal};
+use super::request_line::Version;
+use super::upstream;
+use super::wire::Client;
+
+/// For a client to receive what was written and close its end.
+const LINGER: Duration = Duration::from_secs(5);
+
+pub(super) struct Connection {
+    client: Client,
+    input: Input,
+    place: Place,
+    peer: String,
+    shared: Arc<Shared>,
+}
+
+/// What follows on an answer.
+enum Next {
+    Request,
+    Close,
+}
+
+impl Connection {
+    pub(super) fn new(
+        place: Place,
+        peer: String,
+        client: Client,
+        shared: Arc<Shared>,
+    ) -> Connection {
+        Connection {
+            client,
+            input: Input::new(),
+            place,
+            peer,
+            shared,
+        }
+    }
+
+    /// Serves the client until one of the two closes.
+    pub(super) fn serve(mut self) {
+        let deadline = Deadline::after(self.shared.limits.request_timeout);
+        let served = match self.client.handshake(deadline) {
+            Ok(()) => self.serve_requests(),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
+            tracing::debug!(peer = self.peer, %error, "a connection broke");
+        }
+    }
+
+    fn serve_requests(&mut self) -> io::Result<()> {
+        loop {
+            let received = self.receiver().receive();
+            let next = match received {
+                Ok(Some(request)) => self.answer(request)?,
+                Ok(None) => return Ok(()),
+                Err(Failure::Refused { refusal, is_head }) => self.refuse(refusal, is_head)?,
+                Err(Failure::Broken(error)) => return Err(error),
+            };
+            if let Next::Close = next {
+                self.place.wait();
+                self.client.close(Deadline::after(LINGER));
+                return Ok(());
+            }
+        }
+    }
+
+    fn receiver(&mut self) -> Receiver<'_> {
+        Receiver {
+            client: &mut self.client,
+            input: &mut self.input,
+            place: &self.place,
+            limits: &self.shared.limits,
+            forward: self.shared.forward,
+            peer: &self.peer,
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> io::Result<Next> {
+        match self.shared.pool.exchange(&request.bytes, request.is_head) {
+            Ok(answer) => self.relay(&answer, &request),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "a request got no answer");
+                let refusal = match error {
+                    upstream::Error::Unreachable(_) | upstream::Error::NoneFree => {
+                        refusal::UNAVAILABLE
+                    }
+                    upstream::Error::NoAnswer(_) => refusal::DEFECT,
+                };
+                self.refuse(refusal, request.is_head)
+            }
+        }
+    }
+
+    fn relay(&mut self, answer: &Answer, request: &Request) -> io::Result<Next> {
+        let ending = if !request.keep_alive || self.is_last()? {
+            Ending::Close
+        } else if request.version == Version::Http10 {
+            Ending::KeepAlive
+        } else {
+            Ending::Open
+        };
+        let mut bytes = Vec::new();
+        if let Err(error) = answer.write(ending, &mut bytes) {
+            tracing::error!(%error, "an answer cannot be passed on");
+            return self.refuse(refusal::DEFECT, request.is_head);
+        }
+        self.client.write_all(&bytes)?;
+        match ending {
+            Ending::Close => Ok(Next::Close),
+            Ending::Open | Ending::KeepAlive => Ok(Next::Request),
+        }
+    }
+
+    /// Whether the gate stops and the client has sent nothing after this request.
+    fn is_last(&mut self) -> io::Result<bool> {
+        if !self.place.is_stopping() || !self.input.is_empty() {
+            return Ok(false);
+        }
+        self.place.end_input();
+        let deadline = Deadline::after(LINGER);
+        let arrived = self
+            .input
+            .fill(|buffer| self.client.read(buffer, deadline))?;
+        Ok(arrived == 0)
+    }
+
+    fn refuse(&mut self, refusal: Refusal, is_head: bool) -> io::Result<Next> {
+        tracing::debug!(
+            peer = self.peer,
+            status = refusal.status,
+            detail = refusal.detail,
+            "refused"
+        );
+        let mut bytes = Vec::new();
+        refusal.write(self.shared.answer_fields, is_head, &mut bytes);
+        self.client.write_all(&bytes)?;
+        Ok(Next::Close)
+    }
+}

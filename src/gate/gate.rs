@@ -1,0 +1,284 @@
+//! The gate itself: starting, accepting, stopping.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Resource, getrlimit};
+
+use super::address::{Address, Bound};
+use super::connection::Connection;
+use super::limits::{Capacity, Limits};
+use super::listener::{self, Listener};
+use super::normal::Forward;
+use super::places::Places;
+use super::tls::{Greeting, Tls, TlsError};
+use super::upstream::Pool;
+use super::wire::{Client, Socket};
+
+/// Listeners, the waking pair, standard streams, and files a moment open.
+const OWN_DESCRIPTORS: usize = 16;
+
+/// What a gate is told at its start.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen; all of them, or the start fails.
+    pub listen: Vec<Address>,
+    /// What clients may make the gate hold or wait for.
+    pub limits: Limits,
+    /// TLS on every TCP address; socket files never have it.
+    pub tls: Option<Tls>,
+    /// tiny_http's private Unix socket.
+    pub upstream: PathBuf,
+    /// Which of a client's header fields go on to the server.
+    pub forward: Forward,
+    /// The header lines that every answer has, besides `Date` and what tells the body.
+    pub answer_fields: &'static [(&'static str, &'static str)],
+    /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
+    /// which the gate reads and never sets.
+    pub reserved_descriptors: usize,
+}
+
+/// Why a gate does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be bound.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// As it was given.
+        address: Address,
+        /// What stands in the way.
+        #[source]
+        source: io::Error,
+    },
+    /// A socket file on which somebody answers.
+    #[error("another server answers on {0}")]
+    InUse(Address),
+    /// A file that is no socket; it is left as it is.
+    #[error("cannot listen on {0}: the file exists and is not a socket")]
+    NotASocket(Address),
+    /// There is no certificate to show.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The gate's own thread or its waking pair could not be had.
+    #[error("cannot start accepting connections")]
+    Start(#[source] io::Error),
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) forward: Forward,
+    pub(super) answer_fields: &'static [(&'static str, &'static str)],
+    pub(super) pool: Pool,
+}
+
+/// A running gate. Dropped, it stops without grace.
+#[derive(Debug)]
+pub struct Gate {
+    addresses: Vec<Bound>,
+    greeting: Option<Arc<Greeting>>,
+    places: Arc<Places>,
+    acceptor: Mutex<Option<Acceptor>>,
+}
+
+#[derive(Debug)]
+struct Acceptor {
+    thread: JoinHandle<()>,
+    /// A byte, or its end, wakes the thread.
+    wake: UnixStream,
+}
+
+impl Gate {
+    /// Reads the certificate and binds every address, then accepts.
+    pub fn start(config: Config) -> Result<Gate, Error> {
+        let greeting = config.tls.map(Greeting::new).transpose()?.map(Arc::new);
+        let listeners = config
+            .listen
+            .iter()
+            .map(|address| bind(address, greeting.is_some()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let addresses = listeners
+            .iter()
+            .map(|listener| listener.bound.clone())
+            .collect();
+        let capacity = fit(config.limits.max_connections, config.reserved_descriptors);
+        let places = Places::new(capacity.connections);
+        let shared = Arc::new(Shared {
+            limits: config.limits,
+            forward: config.forward,
+            answer_fields: config.answer_fields,
+            pool: Pool::new(config.upstream, capacity.upstream),
+        });
+        let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;
+        let accepting = Accepting {
+            listeners,
+            greeting: greeting.clone(),
+            woken,
+            places: Arc::clone(&places),
+            shared,
+        };
+        let thread = thread::Builder::new()
+            .name("gate-accept".to_owned())
+            .spawn(move || accepting.run())
+            .map_err(Error::Start)?;
+        Ok(Gate {
+            addresses,
+            greeting,
+            places,
+            acceptor: Mutex::new(Some(Acceptor { thread, wake })),
+        })
+    }
+
+    /// What is listened on, in the order it was asked for.
+    pub fn addresses(&self) -> &[Bound] {
+        &self.addresses
+    }
+
+    /// Reads the certificate again, for connections from now on. After an error the old one stays; without TLS there is
+    /// nothing to do.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.greeting
+            .as_ref()
+            .map_or(Ok(()), |greeting| greeting.reload())
+    }
+
+    /// Stops accepting, closes idle connections and answers every request whose first byte has arrived. What is not done
+    /// when `grace` is over is cut off; then the result is false.
+    pub fn stop(&self, grace: Duration) -> bool {
+        let acceptor = self
+            .acceptor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        self.places.begin_stopping();
+        if let Some(Acceptor { thread, wake }) = acceptor {
+            drop(wake);
+            if thread.join().is_err() {
+                tracing::error!("the accepting thread had panicked");
+            }
+        }
+        self.places.empty(grace)
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+    }
+}
+
+fn bind(address: &Address, tls: bool) -> Result<Listener, Error> {
+    Listener::bind(address, tls).map_err(|error| match error {
+        listener::Error::Io(source) => Error::Listen {
+            address: address.clone(),
+            source,
+        },
+        listener::Error::InUse => Error::InUse(address.clone()),
+        listener::Error::NotASocket => Error::NotASocket(address.clone()),
+    })
+}
+
+fn fit(wanted: usize, reserved: usize) -> Capacity {
+    let limit = getrlimit(Resource::Nofile).current;
+    let limit = limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX);
+    let capacity = Capacity::fit(wanted, limit.saturating_sub(reserved + OWN_DESCRIPTORS));
+    if capacity.upstream < wanted {
+        tracing::warn!(
+            descriptors = limit,
+            connections = capacity.connections,
+            requests = capacity.upstream,
+            "the limit of file descriptors is too low for {wanted} connections"
+        );
+    }
+    capacity
+}
+
+/// The thread that accepts connections.
+struct Accepting {
+    listeners: Vec<Listener>,
+    greeting: Option<Arc<Greeting>>,
+    woken: UnixStream,
+    places: Arc<Places>,
+    shared: Arc<Shared>,
+}
+
+impl Accepting {
+    fn run(self) {
+        while let Some(ready) = self.wait() {
+            for listener in ready {
+                match listener.accept() {
+                    Ok(socket) => self.admit(socket, listener),
+                    Err(error) => self.not_accepted(&error),
+                }
+            }
+        }
+    }
+
+    /// The listeners with somebody waiting; `None` once the gate stops.
+    fn wait(&self) -> Option<Vec<&Listener>> {
+        let mut polled = vec![PollFd::new(&self.woken, PollFlags::IN)];
+        let listeners = self.listeners.iter();
+        polled.extend(
+            listeners.map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)),
+        );
+        if let Err(error) = poll(&mut polled, None)
+            && error != rustix::io::Errno::INTR
+        {
+            self.not_accepted(&error.into());
+        }
+        if self.places.is_stopping() {
+            return None;
+        }
+        let ready = polled[1..].iter().zip(&self.listeners);
+        let ready = ready.filter(|(polled, _)| !polled.revents().is_empty());
+        Some(ready.map(|(_, listener)| listener).collect())
+    }
+
+    fn admit(&self, socket: Socket, listener: &Listener) {
+        let prepared = socket.prepare(self.shared.limits.write_timeout);
+        let peer = match prepared.and_then(|()| socket.peer()) {
+            Ok(peer) => peer,
+            // Gone again already.
+            Err(error) => return tracing::debug!(%error, "a connection broke"),
+        };
+        let Some(place) = self.places.enter(socket) else {
+            return;
+        };
+        let occupant = Arc::clone(&place.occupant);
+        let client = match &self.greeting {
+            Some(greeting) if listener.bound.tls => match greeting.greet() {
+                Ok(tls) => Client::tls(occupant, tls),
+                Err(error) => return tracing::error!(%error, "TLS cannot begin"),
+            },
+            _ => Client::plain(occupant),
+        };
+        let connection = Connection::new(place, peer, client, Arc::clone(&self.shared));
+        let thread = thread::Builder::new().name("gate-connection".to_owned());
+        if let Err(error) = thread.spawn(move || connection.serve()) {
+            tracing::warn!(%error, "no thread for a connection");
+            self.places.make_room();
+        }
+    }
+
+    /// Accepting goes on whatever happens; out of descriptors or memory, a client has to leave first.
+    fn not_accepted(&self, error: &io::Error) {
+        match error.kind() {
+            io::ErrorKind::WouldBlock
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionAborted => {}
+            _ => {
+                tracing::warn!(%error, "a connection was not accepted");
+                self.places.make_room();
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The bounds of everything a client can make the gate hold or wait for.
+
+use std::time::Duration;
+
+/// What a client may send, how long it may take, and how many may be there at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's head.
+    pub max_head: usize,
+    /// Header fields of a request.
+    pub max_header_fields: usize,
+    /// Bytes of a request's body, decoded.
+    pub max_body: usize,
+    /// From a request's first byte to its last, and for a TLS handshake.
+    pub request_timeout: Duration,
+    /// For which an answer may make no progress.
+    pub write_timeout: Duration,
+    /// For which a connection may stay silent between requests.
+    pub idle_timeout: Duration,
+    /// Connections that are open at once.
+    pub max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_head: 16 * 1024,
+            max_header_fields: 64,
+            max_body: 16 * 1024,
+            request_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            max_connections: 1024,
+        }
+    }
+}
+
+/// How many clients may be connected, and how many requests in work at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Capacity {
+    pub(super) connections: usize,
+    pub(super) upstream: usize,
+}
+
+impl Capacity {
+    /// Fits both into the file descriptors there are.
+    ///
+    /// A client costs one. A request in work costs three more: the gate's end of its connection to the server, and two
+    /// at the other end, since tiny_http clones its stream (and ends its accept thread for good when that fails).
+    pub(super) fn fit(wanted: usize, descriptors: usize) -> Capacity {
+        const CLIENT: usize = 1;
+        const REQUEST: usize = 3;
+        if wanted.saturating_mul(CLIENT + REQUEST) <= descriptors {
+            return Capacity {
+                connections: wanted,
+                upstream: wanted,
+            };
+        }
+        // Most connections are idle most of the time, so they get the larger share.
+        let connections = wanted.min(descriptors * 5 / 8).max(1);
+        let upstream = descriptors.saturating_sub(connections) / REQUEST;
+        Capacity {
+            connections,
+            upstream: upstream.clamp(1, connections),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_and_requests_fit_into_the_descriptors() {
+        for (wanted, descriptors, connections, upstream) in [
+            (1024, 4096, 1024, 1024),
+            (1024, 2000, 1024, 325),
+            (1024, 40, 25, 5),
+            (10, 40, 10, 10),
+            (1024, 0, 1, 1),
+        ] {
+            let expected = Capacity {
+                connections,
+                upstream,
+            };
+            assert_eq!(Capacity::fit(wanted, descriptors), expected);
+            assert!(connections + 3 * upstream <= descriptors.max(4));
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Binding the addresses a gate listens on.
+//!
+//! A socket file is for its owner only from the moment it exists. One that was left behind is replaced, one that answers
+//! is somebody else's; on drop ours is removed, and only ours.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+use super::address::{Address, Bound};
+use super::wire::Socket;
+
+/// Clients that may wait to be accepted. The system lowers it to its own limit.
+const BACKLOG: i32 = 4096;
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("cannot listen")]
+    Io(#[from] io::Error),
+    #[error("another server answers there")]
+    InUse,
+    #[error("the file exists and is not a socket")]
+    NotASocket,
+}
+
+#[derive(Debug)]
+pub(super) struct Listener {
+    kind: Kind,
+    pub(super) bound: Bound,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    Unix {
+        listener: UnixListener,
+        /// Goes with the listener.
+        _file: SocketFile,
+    },
+}
+
+impl Listener {
+    /// Binds an address; `tls` says whether TCP connections will speak it.
+    pub(super) fn bind(address: &Address, tls: bool) -> Result<Listener, Error> {
+        match address {
+            Address::Tcp(address) => {
+                let listener = TcpListener::bind(address)?;
+                // Again, for a queue longer than the standard library's.
+                rustix::net::listen(&listener, BACKLOG).map_err(io::Error::from)?;
+                listener.set_nonblocking(true)?;
+                let address = Address::Tcp(listener.local_addr()?);
+                Ok(Listener {
+                    kind: Kind::Tcp(listener),
+                    bound: Bound { address, tls },
+                })
+            }
+            Address::Unix(path) => {
+                make_way(path)?;
+                let listener = bind_private(path)?;
+                listener.set_nonblocking(true)?;
+                let file = SocketFile::at(path)?;
+                let address = Address::Unix(path.clone());
+                Ok(Listener {
+                    kind: Kind::Unix {
+                        listener,
+                        _file: file,
+                    },
+                    bound: Bound {
+                        address,
+                        tls: false,
+                    },
+                })
+            }
+        }
+    }
+
+    /// A connection that waits, or `WouldBlock`.
+    pub(super) fn accept(&self) -> io::Result<Socket> {
+        match &self.kind {
+            Kind::Tcp(listener) => listener.accept().map(|(stream, _)| Socket::Tcp(stream)),
+            Kind::Unix { listener, .. } => {
+                listener.accept().map(|(stream, _)| Socket::Unix(stream))
+            }
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.kind {
+            Kind::Tcp(listener) => listener.as_fd(),
+            Kind::Unix { listener, .. } => listener.as_fd(),
+        }
+    }
+}
+
+/// Removes a socket file that nobody answers on.
+fn make_way(path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+        Ok(metadata) if !metadata.file_type().is_socket() => return Err(Error::NotASocket),
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(Error::InUse),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(Error::from)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The mode is set on the socket before it has a file: afterwards there would be a moment in which others can connect,
+/// and the umask belongs to the whole process.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    // Where the system ignores a socket's own mode.
+    rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(UnixListener::from(socket))
+}
+
+/// The file of a socket of ours, removed on drop unless another has taken its name.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    device_and_inode: (u64, u64),
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<SocketFile> {
+        Ok(SocketFile {
+            path: path.to_owned(),
+            device_and_inode: identity(path)?,
+        })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|there| there == self.device_and_inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn unix(path: &Path) -> Result<Listener, Error> {
+        Listener::bind(&Address::Unix(path.to_owned()), true)
+    }
+
+    #[test]
+    fn a_socket_file_is_private_and_goes_with_its_listener() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("login.sock");
+        let listener = unix(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(
+            listener.bound.to_string(),
+            format!("unix:{}", path.display())
+        );
+        assert!(matches!(unix(&path), Err(Error::InUse)));
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_left_behind_is_replaced_and_others_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("login.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "as after a kill");
+        let first = unix(&path).unwrap();
+        // Somebody else's file under our name is left alone.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "not a socket").unwrap();
+        drop(first);
+        assert!(path.exists());
+        assert!(matches!(unix(&path), Err(Error::NotASocket)));
+    }
+
+    #[test]
+    fn port_0_takes_a_free_one() {
+        let listener = Listener::bind(&"[::1]:0".parse().unwrap(), true).unwrap();
+        let Address::Tcp(address) = listener.bound.address else {
+            panic!("bound to TCP");
+        };
+        assert_ne!(address.port(), 0);
+        assert!(TcpStream::connect(address).is_ok());
+    }
+}

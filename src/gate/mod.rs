@@ -1,0 +1,54 @@
+//! The door: only whole, well-formed, bounded HTTP/1.1 requests get in.
+//!
+//! The gate owns the public sockets. Of each connection it reads one request at a time, checks it as RFC 9110 and 9112
+//! say, and where two readers could disagree more strictly; writes it anew in a normal form ([`normal`]); hands it to
+//! tiny_http over a private Unix socket; and passes the answer back. So tiny_http, which believes every length it is told
+//! and waits for ever, only meets requests that are whole, small and correctly framed.
+//!
+//! It knows nothing of logins, paths, statuses of the program or any other room of this crate, and could be a crate of its
+//! own. It never looks into a body, and it sets nothing that holds for the whole process.
+//!
+//! ```text
+//! gate        starts, accepts, stops          ┐ address, listener, limits, places
+//! connection  one client, request by request  ┘ wire (every wait for the client), deadline, input
+//! receive     one request: head, then body    ← head, request_line, framing, chunked
+//! normal      the request as the server gets it
+//! upstream    the connections to the server   ← answer
+//! refusal     the gate's own answers
+//! tls         the certificate shown to clients    ← authority
+//! ```
+
+mod address;
+mod answer;
+mod authority;
+mod chunked;
+mod connection;
+mod date;
+mod deadline;
+mod framing;
+#[expect(
+    clippy::module_inception,
+    reason = "the room and its main part share the name"
+)]
+mod gate;
+mod head;
+mod input;
+mod limits;
+mod listener;
+mod normal;
+mod places;
+mod receive;
+mod refusal;
+mod request_line;
+mod tls;
+mod upstream;
+mod wire;
+
+pub use address::{Address, Bound, NotAnAddress};
+pub use gate::{Config, Error, Gate};
+pub use limits::Limits;
+pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
+pub use tls::{Tls, TlsError};
+
+#[cfg(test)]
+mod tests;

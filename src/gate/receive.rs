@@ -1,0 +1,205 @@
+//! Receiving one whole request, under one deadline and within the limits.
+
+use std::io;
+
+use super::chunked::{Decoded, Decoder};
+use super::deadline::Deadline;
+use super::framing::Framing;
+use super::head::{Head, Scan, Scanner};
+use super::input::Input;
+use super::limits::Limits;
+use super::normal::{self, Forward};
+use super::places::Place;
+use super::refusal::{self, Refusal};
+use super::request_line::Version;
+use super::wire::Client;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A request that may go on to the server.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Head and body, in normal form.
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_head: bool,
+    pub(super) version: Version,
+    /// Whether another request may follow on this connection.
+    pub(super) keep_alive: bool,
+}
+
+/// Why no request came.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The client is told what was wrong; `is_head` says that it expects an answer without a body.
+    Refused { refusal: Refusal, is_head: bool },
+    /// The connection broke: there is nobody to tell.
+    Broken(io::Error),
+}
+
+/// What receiving needs of a connection.
+pub(super) struct Receiver<'a> {
+    pub(super) client: &'a mut Client,
+    pub(super) input: &'a mut Input,
+    pub(super) place: &'a Place,
+    pub(super) limits: &'a Limits,
+    pub(super) forward: Forward,
+    pub(super) peer: &'a str,
+}
+
+enum Body {
+    Whole(Vec<u8>),
+    TooLarge,
+}
+
+/// Inside this file: the refusal, or the broken connection.
+enum Stop {
+    Refusal(Refusal),
+    Broken(io::Error),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refusal(refusal)
+    }
+}
+
+impl Receiver<'_> {
+    /// Waits for a request and reads it whole. `None`: the client has closed or was silent for too long.
+    pub(super) fn receive(&mut self) -> Result<Option<Request>, Failure> {
+        self.place.wait();
+        if self.input.is_empty() && !self.wait().map_err(Failure::Broken)? {
+            return Ok(None);
+        }
+        self.place.begin();
+        let deadline = Deadline::after(self.limits.request_timeout);
+        let mut is_head = false;
+        match self.read_request(deadline, &mut is_head) {
+            Ok(request) => Ok(Some(request)),
+            Err(Stop::Broken(error)) => Err(Failure::Broken(error)),
+            Err(Stop::Refusal(refusal)) => Err(Failure::Refused { refusal, is_head }),
+        }
+    }
+
+    /// Waits for the first byte; false when none comes.
+    fn wait(&mut self) -> io::Result<bool> {
+        let deadline = Deadline::after(self.limits.idle_timeout);
+        match self.input.fill(|buffer| self.client.read(buffer, deadline)) {
+            Ok(read) => Ok(read > 0),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_request(&mut self, deadline: Deadline, is_head: &mut bool) -> Result<Request, Stop> {
+        let mut scanner = Scanner::default();
+        let extent = loop {
+            let scan = scanner.advance(self.input.unread(), self.limits);
+            *is_head = self.input.unread().starts_with(b"HEAD ");
+            match scan? {
+                Scan::Whole(extent) => break extent,
+                Scan::More => self.read_more(deadline)?,
+            }
+        };
+        let mut bytes = Vec::with_capacity(512);
+        let head = Head::parse(self.input.unread(), extent)?;
+        normal::begin(&head, self.peer, self.forward, &mut bytes);
+        *is_head = head.line.method == "HEAD";
+        let (version, keep_alive) = (head.line.version, head.keep_alive);
+        let (framing, expects_continue) = (head.framing, head.expects_continue);
+        self.input.consume(extent.end);
+
+        let body = self.read_body(framing, expects_continue, deadline)?;
+        if !self.place.answer() {
+            return Err(refusal::TOO_SLOW.into());
+        }
+        let too_large = match body {
+            Body::Whole(body) => {
+                normal::end_with_body(&body, &mut bytes);
+                false
+            }
+            Body::TooLarge => {
+                normal::end_too_large(self.limits.max_body, &mut bytes);
+                true
+            }
+        };
+        Ok(Request {
+            bytes,
+            is_head: *is_head,
+            version,
+            keep_alive: keep_alive && !too_large,
+        })
+    }
+
+    fn read_body(
+        &mut self,
+        framing: Framing,
+        expects_continue: bool,
+        deadline: Deadline,
+    ) -> Result<Body, Stop> {
+        let max_body = self.limits.max_body as u64;
+        match framing {
+            Framing::None | Framing::Length(0) => Ok(Body::Whole(Vec::new())),
+            Framing::Length(length) if length > max_body => Ok(Body::TooLarge),
+            Framing::Length(length) => {
+                self.tell_to_continue(expects_continue)?;
+                // No larger than `max_body`, which is a usize.
+                self.read_length(length as usize, deadline).map(Body::Whole)
+            }
+            Framing::Chunked => {
+                self.tell_to_continue(expects_continue)?;
+                self.read_chunks(deadline)
+            }
+        }
+    }
+
+    /// A client whose body is on its way already need not be told.
+    fn tell_to_continue(&mut self, expects_continue: bool) -> Result<(), Stop> {
+        if expects_continue && self.input.is_empty() {
+            self.client.write_all(CONTINUE).map_err(Stop::Broken)?;
+        }
+        Ok(())
+    }
+
+    fn read_length(&mut self, length: usize, deadline: Deadline) -> Result<Vec<u8>, Stop> {
+        let mut body = Vec::new();
+        loop {
+            let unread = self.input.unread();
+            let taken = unread.len().min(length - body.len());
+            body.extend_from_slice(&unread[..taken]);
+            self.input.consume(taken);
+            if body.len() == length {
+                return Ok(body);
+            }
+            self.read_more(deadline)?;
+        }
+    }
+
+    fn read_chunks(&mut self, deadline: Deadline) -> Result<Body, Stop> {
+        let mut body = Vec::new();
+        let mut decoder = Decoder::new(self.limits);
+        loop {
+            match decoder.decode(self.input.unread(), &mut body)? {
+                Decoded::TooLarge => return Ok(Body::TooLarge),
+                Decoded::Whole(length) => {
+                    self.input.consume(length);
+                    return Ok(Body::Whole(body));
+                }
+                Decoded::More => {
+                    self.input.consume(usize::MAX);
+                    self.read_more(deadline)?;
+                }
+            }
+        }
+    }
+
+    fn read_more(&mut self, deadline: Deadline) -> Result<(), Stop> {
+        match self.input.fill(|buffer| self.client.read(buffer, deadline)) {
+            // The end of input is also how a client learns that it has to leave.
+            Ok(0) if self.place.is_dismissed() => Err(refusal::TOO_SLOW.into()),
+            Ok(0) => Err(refusal::CUT_SHORT.into()),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(refusal::TOO_SLOW.into()),
+            Err(error) => Err(Stop::Broken(error)),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! A client's socket, plain or under TLS. The one place where the gate waits for a client.
+//!
+//! Every read asks a [`Deadline`], below TLS, so that dripped records buy no time. Every write may wait for the client
+//! for the write timeout, which the kernel measures from the last progress.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::deadline::Deadline;
+use super::places::{Occupant, Phase};
+
+/// A connected socket of either family, read and written through a shared reference.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Sets what holds for the whole connection.
+    pub(super) fn prepare(&self, write_timeout: Duration) -> io::Result<()> {
+        let write_timeout = Some(write_timeout);
+        match self {
+            // On some systems accepted sockets inherit this from their listener.
+            Socket::Tcp(stream) => {
+                stream.set_nonblocking(false)?;
+                stream.set_nodelay(true)?;
+                stream.set_write_timeout(write_timeout)
+            }
+            Socket::Unix(stream) => {
+                stream.set_nonblocking(false)?;
+                stream.set_write_timeout(write_timeout)
+            }
+        }
+    }
+
+    /// The peer's address as the server is told it: without a port, and IPv4 as IPv4.
+    pub(super) fn peer(&self) -> io::Result<String> {
+        match self {
+            Socket::Tcp(stream) => Ok(stream.peer_addr()?.ip().to_canonical().to_string()),
+            Socket::Unix(_) => Ok("unix".to_owned()),
+        }
+    }
+
+    /// A socket that the peer has closed already gives an error, which means the same.
+    pub(super) fn shutdown(&self, how: Shutdown) {
+        let _ = match self {
+            Socket::Tcp(stream) => stream.shutdown(how),
+            Socket::Unix(stream) => stream.shutdown(how),
+        };
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
+            Socket::Unix(stream) => stream.set_read_timeout(Some(timeout)),
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => (&*stream).read(buffer),
+            Socket::Unix(stream) => (&*stream).read(buffer),
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => (&*stream).write(bytes),
+            Socket::Unix(stream) => (&*stream).write(bytes),
+        }
+    }
+}
+
+/// The bytes on the wire, read under a deadline.
+#[derive(Debug)]
+pub(super) struct Wire {
+    occupant: Arc<Occupant>,
+    deadline: Deadline,
+    /// What the socket's own timeout is set to. Setting it is a system call, so it stays as long as it does not pass the
+    /// deadline: a read that it ends too early is begun again.
+    timeout: Duration,
+}
+
+impl Wire {
+    fn new(occupant: Arc<Occupant>) -> Wire {
+        Wire {
+            occupant,
+            deadline: Deadline::after(Duration::ZERO),
+            timeout: Duration::MAX,
+        }
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        self.timeout = timeout;
+        self.occupant.socket.set_read_timeout(timeout)
+    }
+
+    /// Whether an end of input may be our own doing: the gate stopped in the moment in which a request began. The rest
+    /// of it still arrives, but reads no longer wait for it.
+    fn is_ended_by_us(&self) -> bool {
+        self.occupant.phase() == Phase::Receiving && self.occupant.is_ended()
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let left = self.deadline.remaining()?;
+            if self.timeout > left {
+                self.set_timeout(left)?;
+            }
+            match self.occupant.socket.read(buffer) {
+                Ok(0) if self.is_ended_by_us() => std::thread::sleep(Duration::from_millis(5)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                        let left = self.deadline.remaining()?;
+                        self.set_timeout(left)?;
+                    }
+                    _ => return Err(error),
+                },
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.occupant.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A client, as the rest of the gate reads and writes it.
+#[derive(Debug)]
+pub(super) enum Client {
+    Plain(Wire),
+    Tls(Box<rustls::StreamOwned<rustls::ServerConnection, Wire>>),
+}
+
+impl Client {
+    pub(super) fn plain(occupant: Arc<Occupant>) -> Client {
+        Client::Plain(Wire::new(occupant))
+    }
+
+    pub(super) fn tls(occupant: Arc<Occupant>, tls: rustls::ServerConnection) -> Client {
+        let stream = rustls::StreamOwned::new(tls, Wire::new(occupant));
+        Client::Tls(Box::new(stream))
+    }
+
+    /// Agrees on keys, if there are any to agree on.
+    pub(super) fn handshake(&mut self, deadline: Deadline) -> io::Result<()> {
+        let Client::Tls(stream) = self else {
+            return Ok(());
+        };
+        stream.sock.deadline = deadline;
+        while stream.conn.is_handshaking() {
+            let result = stream.conn.complete_io(&mut stream.sock);
+            if let Err(error) = result {
+                // An alert may be waiting that tells the client what it did wrong.
+                let _ = stream.conn.write_tls(&mut stream.sock);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for bytes; 0 is the end of the client's input, `TimedOut` the deadline's.
+    pub(super) fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> io::Result<usize> {
+        match self {
+            Client::Plain(wire) => {
+                wire.deadline = deadline;
+                wire.read(buffer)
+            }
+            Client::Tls(stream) => {
+                stream.sock.deadline = deadline;
+                match stream.read(buffer) {
+                    // Many clients end without TLS's own farewell; requests tell their length themselves.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+                    result => result,
+                }
+            }
+        }
+    }
+
+    pub(super) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Client::Plain(wire) => wire.write_all(bytes),
+            Client::Tls(stream) => {
+                stream.write_all(bytes)?;
+                stream.flush()
+            }
+        }
+    }
+
+    /// Closes so that the client receives all that was written: a socket closed with input unread would reset the
+    /// connection, and the reset can overtake the answer. So the client is told that nothing more comes, and what it
+    /// still sends is thrown away until it closes too.
+    pub(super) fn close(&mut self, deadline: Deadline) {
+        if let Client::Tls(stream) = self {
+            stream.conn.send_close_notify();
+            let _ = stream.conn.write_tls(&mut stream.sock);
+        }
+        let wire = match self {
+            Client::Plain(wire) => wire,
+            Client::Tls(stream) => &mut stream.sock,
+        };
+        wire.occupant.socket.shutdown(Shutdown::Write);
+        wire.deadline = deadline;
+        let mut waste = [0; 1024];
+        while wire.read(&mut waste).is_ok_and(|read| read > 0) {}
+    }
+}
