@@ -74,7 +74,7 @@ impl Connection {
                 Err(Failure::Broken(error)) => return Err(error),
             };
             if let Next::Close = next {
-                self.place.wait();
+                self.place.leave();
                 self.client.close(Deadline::after(LINGER));
                 return Ok(());
             }
@@ -110,7 +110,7 @@ impl Connection {
     }
 
     fn relay(&mut self, answer: &Answer, request: &Request) -> io::Result<Next> {
-        let ending = if !request.keep_alive || self.is_last()? {
+        let ending = if !request.keep_alive || self.is_last() {
             Ending::Close
         } else if request.version == Version::Http10 {
             Ending::KeepAlive
@@ -130,16 +130,14 @@ impl Connection {
     }
 
     /// Whether the gate stops and the client has sent nothing after this request.
-    fn is_last(&mut self) -> io::Result<bool> {
+    fn is_last(&mut self) -> bool {
         if !self.place.is_stopping() || !self.input.is_empty() {
-            return Ok(false);
+            return false;
         }
         self.place.end_input();
         let deadline = Deadline::after(LINGER);
-        let arrived = self
-            .input
-            .fill(|buffer| self.client.read(buffer, deadline))?;
-        Ok(arrived == 0)
+        let read = self.input.fill(|buffer| self.client.read(buffer, deadline));
+        !read.is_ok_and(|read| read > 0)
     }
 
     fn refuse(&mut self, refusal: Refusal, is_head: bool) -> io::Result<Next> {

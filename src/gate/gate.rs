@@ -216,7 +216,7 @@ impl Accepting {
         while let Some(ready) = self.wait() {
             for listener in ready {
                 match listener.accept() {
-                    Ok(socket) => self.admit(socket, listener),
+                    Ok((socket, peer)) => self.admit(socket, peer, listener.bound.tls),
                     Err(error) => self.not_accepted(&error),
                 }
             }
@@ -243,19 +243,17 @@ impl Accepting {
         Some(ready.map(|(_, listener)| listener).collect())
     }
 
-    fn admit(&self, socket: Socket, listener: &Listener) {
-        let prepared = socket.prepare(self.shared.limits.write_timeout);
-        let peer = match prepared.and_then(|()| socket.peer()) {
-            Ok(peer) => peer,
+    fn admit(&self, socket: Socket, peer: String, tls: bool) {
+        if let Err(error) = socket.prepare(self.shared.limits.write_timeout) {
             // Gone again already.
-            Err(error) => return tracing::debug!(%error, "a connection broke"),
-        };
+            return tracing::debug!(%error, "a connection broke");
+        }
         let Some(place) = self.places.enter(socket) else {
             return;
         };
         let occupant = Arc::clone(&place.occupant);
         let client = match &self.greeting {
-            Some(greeting) if listener.bound.tls => match greeting.greet() {
+            Some(greeting) if tls => match greeting.greet() {
                 Ok(tls) => Client::tls(occupant, tls),
                 Err(error) => return tracing::error!(%error, "TLS cannot begin"),
             },

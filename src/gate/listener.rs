@@ -82,12 +82,17 @@ impl Listener {
         }
     }
 
-    /// A connection that waits, or `WouldBlock`.
-    pub(super) fn accept(&self) -> io::Result<Socket> {
+    /// A connection that waits, or `WouldBlock`; and its peer as the server is told it: an address without a port, IPv4
+    /// as IPv4, or `unix`.
+    pub(super) fn accept(&self) -> io::Result<(Socket, String)> {
         match &self.kind {
-            Kind::Tcp(listener) => listener.accept().map(|(stream, _)| Socket::Tcp(stream)),
+            Kind::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok((Socket::Tcp(stream), peer.ip().to_canonical().to_string()))
+            }
             Kind::Unix { listener, .. } => {
-                listener.accept().map(|(stream, _)| Socket::Unix(stream))
+                let (stream, _) = listener.accept()?;
+                Ok((Socket::Unix(stream), "unix".to_owned()))
             }
         }
     }

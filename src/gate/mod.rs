@@ -1,7 +1,7 @@
 //! The door: only whole, well-formed, bounded HTTP/1.1 requests get in.
 //!
 //! The gate owns the public sockets. Of each connection it reads one request at a time, checks it as RFC 9110 and 9112
-//! say, and where two readers could disagree more strictly; writes it anew in a normal form ([`normal`]); hands it to
+//! say, and where two readers could disagree more strictly; writes it anew in a normal form (`normal`); hands it to
 //! tiny_http over a private Unix socket; and passes the answer back. So tiny_http, which believes every length it is told
 //! and waits for ever, only meets requests that are whole, small and correctly framed.
 //!
@@ -32,6 +32,8 @@ mod framing;
 )]
 mod gate;
 mod head;
+#[doc(hidden)]
+pub mod in_memory;
 mod input;
 mod limits;
 mod listener;

@@ -66,8 +66,17 @@ pub(super) enum Phase {
     Receiving,
     /// A request is with the server, or its answer on the way.
     Answering,
+    /// All is said; the client has only to close.
+    Closing,
     /// Told to leave for another client.
     Dismissed,
+}
+
+impl Phase {
+    /// Whether a client may be told to leave.
+    fn may_leave(self) -> bool {
+        matches!(self, Phase::Idle | Phase::Receiving | Phase::Closing)
+    }
 }
 
 impl Occupant {
@@ -161,7 +170,7 @@ impl Places {
         let mut table = lock(&self.table);
         for occupant in table.occupants() {
             let state = occupant.state();
-            if state.phase == Phase::Idle {
+            if matches!(state.phase, Phase::Idle | Phase::Closing) {
                 occupant.end_input(state);
             }
         }
@@ -199,14 +208,15 @@ impl Places {
 fn dismiss_longest_waiting(table: &Table) {
     let waiting = table.occupants().filter_map(|occupant| {
         let state = *occupant.state();
-        let waits = matches!(state.phase, Phase::Idle | Phase::Receiving);
-        waits.then_some((state.since, occupant))
+        // Nobody misses a connection that is only being closed.
+        let order = (state.phase != Phase::Closing, state.since);
+        state.phase.may_leave().then_some((order, occupant))
     });
-    let Some((_, occupant)) = waiting.min_by_key(|(since, _)| *since) else {
+    let Some((_, occupant)) = waiting.min_by_key(|(order, _)| *order) else {
         return;
     };
     let mut state = occupant.state();
-    if matches!(state.phase, Phase::Idle | Phase::Receiving) {
+    if state.phase.may_leave() {
         state.phase = Phase::Dismissed;
         occupant.socket.shutdown(Shutdown::Read);
     }
@@ -221,16 +231,28 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Waits for a request, or for the client to close, from now on.
+    /// Waits for a request from now on.
     pub(super) fn wait(&self) {
         let mut state = self.occupant.state();
         if state.phase == Phase::Answering {
+            state.phase = Phase::Idle;
             state.since = Instant::now();
         }
+        drop(state);
+        self.end_input_if_stopping();
+    }
+
+    /// Waits for the client to close from now on.
+    pub(super) fn leave(&self) {
+        let mut state = self.occupant.state();
         if state.phase != Phase::Dismissed {
-            state.phase = Phase::Idle;
+            state.phase = Phase::Closing;
         }
         drop(state);
+        self.end_input_if_stopping();
+    }
+
+    fn end_input_if_stopping(&self) {
         // Whoever stops the gate may have looked at this place before.
         if self.places.is_stopping() {
             self.end_input();

@@ -22,7 +22,8 @@ pub(super) enum Socket {
 impl Socket {
     /// Sets what holds for the whole connection.
     pub(super) fn prepare(&self, write_timeout: Duration) -> io::Result<()> {
-        let write_timeout = Some(write_timeout);
+        // Sockets take zero for "wait for ever", or refuse it.
+        let write_timeout = Some(write_timeout.max(Duration::from_millis(1)));
         match self {
             // On some systems accepted sockets inherit this from their listener.
             Socket::Tcp(stream) => {
@@ -34,14 +35,6 @@ impl Socket {
                 stream.set_nonblocking(false)?;
                 stream.set_write_timeout(write_timeout)
             }
-        }
-    }
-
-    /// The peer's address as the server is told it: without a port, and IPv4 as IPv4.
-    pub(super) fn peer(&self) -> io::Result<String> {
-        match self {
-            Socket::Tcp(stream) => Ok(stream.peer_addr()?.ip().to_canonical().to_string()),
-            Socket::Unix(_) => Ok("unix".to_owned()),
         }
     }
 
@@ -215,7 +208,7 @@ impl Client {
         };
         wire.occupant.socket.shutdown(Shutdown::Write);
         wire.deadline = deadline;
-        let mut waste = [0; 1024];
+        let mut waste = [0; 8 * 1024];
         while wire.read(&mut waste).is_ok_and(|read| read > 0) {}
     }
 }
