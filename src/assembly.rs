@@ -1,7 +1,7 @@
 //! A whole server, put together from its parts.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -11,29 +11,52 @@ use jiff::Timestamp;
 use crate::auth::{self, Auth, Limits, Policy};
 use crate::endpoint::{Clock, Services};
 use crate::fixture::{self, Findings, Fixture};
+use crate::gate::{self, Address, Bound, Forward, Gate, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, EngineConfig, Permits};
 use crate::housekeeping::Housekeeping;
-use crate::http::TrustedProxies;
+use crate::http::{COMMON_HEADERS, TrustedProxies};
 use crate::scratch::Scratch;
+use crate::server::READ_HEADERS;
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
 use crate::{seed, server};
+
+/// How long a stop waits for requests in flight.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// File descriptors of everything but the gate: the database's connections have three each.
+const DESCRIPTORS: usize = 32;
 
 /// Everything that can be chosen about a server.
 pub struct Config {
     /// Where to listen; port 0 picks a free one.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Address>,
+    /// The certificate that is shown on TCP addresses; without one they speak plain HTTP.
+    pub tls: Option<Certificate>,
+    /// What clients may send, and how long they may take.
+    pub limits: gate::Limits,
     /// Where the accounts are.
     pub database: Database,
     /// Tokens, cost of new hashes, failed logins.
     pub policy: Policy,
     /// Whose word about a client's address counts.
     pub trusted_proxies: TrustedProxies,
-    /// The longest request body that is read, in bytes.
-    pub max_body: usize,
     /// How many logins may be in work or waiting.
     pub hash_queue: usize,
     /// How long a login may wait before its hashing begins.
     pub hash_wait: Duration,
+}
+
+/// Where the TLS certificate comes from.
+pub enum Certificate {
+    /// PEM files.
+    Files {
+        /// The certificate, then those that issued it.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+    },
+    /// Made for these names, issued by an authority of its own whose files stand beside the database.
+    SelfSigned(Vec<String>),
 }
 
 /// Where the accounts are.
@@ -47,22 +70,12 @@ pub enum Database {
 /// Why a server did not start. Every text names the file or address.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address is taken, or not one of this machine.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address as it was given.
-        address: SocketAddr,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
-    /// The library would not take the listening socket.
-    #[error("cannot serve on {address}: {reason}")]
-    Serve {
-        /// The address as it was given.
-        address: SocketAddr,
-        /// What the library says.
-        reason: String,
-    },
+    /// An address or a certificate cannot be used.
+    #[error(transparent)]
+    Gate(#[from] gate::Error),
+    /// The library would not take the private socket.
+    #[error("cannot serve on the private socket: {0}")]
+    Library(String),
     /// The database was refused.
     #[error(transparent)]
     Database(#[from] store::OpenError),
@@ -78,7 +91,7 @@ pub enum StartError {
     /// Logins cannot begin.
     #[error(transparent)]
     Auth(#[from] auth::StartError),
-    /// There is no room for the throw-away database.
+    /// There is no room for the private socket and the throw-away database.
     #[error("cannot make a directory below {}", std::env::temp_dir().display())]
     Scratch(#[source] std::io::Error),
     /// A thread could not be started.
@@ -95,11 +108,12 @@ pub enum StartError {
 /// use std::io::{Read, Write};
 ///
 /// let server = thanos_login::Server::demo()?;
-/// let mut stream = std::net::TcpStream::connect(server.addresses()[0])?;
+/// let address = server.url().replace("http://", "");
+/// let mut stream = std::net::TcpStream::connect(&address)?;
 /// let body = r#"{"username": "jweir@projectthanos.com", "password": "thanosrocks"}"#;
 /// write!(
 ///     stream,
-///     "POST /api/organizations/user-login/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+///     "POST /api/organizations/user-login/ HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
 ///      Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
 ///     body.len(),
 /// )?;
@@ -110,19 +124,23 @@ pub enum StartError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Server {
-    addresses: Vec<SocketAddr>,
-    loops: Vec<server::Server>,
+    gate: Gate,
+    /// `None` once it is stopped.
+    running: Option<server::Server>,
+    authority: Option<PathBuf>,
     migrated: Option<Migrated>,
     _housekeeping: Housekeeping,
-    /// Last, so that the directory outlives the database in it.
-    _scratch: Option<Scratch>,
+    /// Last, so that the directory outlives the socket and the database in it.
+    _scratch: Scratch,
 }
 
 impl Default for Config {
     /// What `serve` does without flags.
     fn default() -> Self {
         Self {
-            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
+            listen: vec![loopback(8080)],
+            tls: None,
+            limits: gate::Limits::default(),
             database: Database::File(PathBuf::from("thanos-login.db")),
             policy: Policy {
                 token_ttl: Some(Duration::from_secs(2 * 60 * 60)),
@@ -131,7 +149,6 @@ impl Default for Config {
                 failed_logins: Limits::DEFAULT,
             },
             trusted_proxies: TrustedProxies::default(),
-            max_body: 16 * 1024,
             hash_queue: 256,
             hash_wait: Duration::from_secs(30),
         }
@@ -145,7 +162,7 @@ impl Server {
     /// See [`StartError`].
     pub fn demo() -> Result<Self, StartError> {
         let mut config = Config {
-            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+            listen: vec![loopback(0)],
             database: Database::Demo(Fixture::parse(fixture::DEMO.as_bytes())?),
             ..Config::default()
         };
@@ -159,48 +176,66 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let listeners = listen(&config.listen)?;
+        let scratch = Scratch::create().map_err(StartError::Scratch)?;
         let engine = Arc::new(Engine::start(EngineConfig {
             threads: thread::available_parallelism().map_or(1, usize::from),
             max_wait: config.hash_wait,
         })?);
-        let (store, migrated, scratch) = open(config.database, &engine, config.policy.bcrypt_cost)?;
+        let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
+        let authority = tls.as_ref().and_then(authority);
+        let (store, migrated) = open(
+            config.database,
+            &scratch,
+            &engine,
+            config.policy.bcrypt_cost,
+        )?;
         let clock: Clock = Arc::new(Timestamp::now);
         let housekeeping = Housekeeping::start(Arc::clone(&store), Arc::clone(&clock));
         let services = Arc::new(Services {
             auth: Auth::new(store, engine, config.policy)?,
             clock,
             trusted_proxies: config.trusted_proxies,
-            max_body: config.max_body,
         });
-        let permits = Permits::new(config.hash_queue);
-        let mut server = Self {
-            addresses: Vec::new(),
-            loops: Vec::new(),
+        let upstream = scratch.path().join("http.sock");
+        let http = tiny_http::Server::http_unix(&upstream)
+            .map_err(|error| StartError::Library(error.to_string()))?;
+        let running = server::Server::start(http, services, Permits::new(config.hash_queue))
+            .map_err(StartError::Thread)?;
+        let gate = Gate::start(gate::Config {
+            listen: config.listen,
+            limits: config.limits,
+            tls,
+            upstream,
+            forward: Forward::Only(READ_HEADERS),
+            answer_fields: COMMON_HEADERS,
+            reserved_descriptors: DESCRIPTORS,
+        })?;
+        Ok(Self {
+            gate,
+            running: Some(running),
+            authority,
             migrated,
             _housekeeping: housekeeping.map_err(StartError::Thread)?,
             _scratch: scratch,
-        };
-        for (address, listener) in listeners {
-            let http = tiny_http::Server::from_listener(listener, None).map_err(|error| {
-                let reason = error.to_string();
-                StartError::Serve { address, reason }
-            })?;
-            let running = server::Server::start(http, Arc::clone(&services), permits.clone());
-            server.addresses.push(address);
-            server.loops.push(running.map_err(StartError::Thread)?);
-        }
-        Ok(server)
+        })
     }
 
     /// The addresses it listens on, with their real ports, in the order they were asked for.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> &[Bound] {
+        self.gate.addresses()
     }
 
     /// The first address as a URL, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addresses[0])
+        self.addresses()
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    }
+
+    /// The certificate of the authority that clients must trust, with [`Certificate::SelfSigned`].
+    pub fn authority(&self) -> Option<&Path> {
+        self.authority.as_deref()
     }
 
     /// The migration that opening the database took.
@@ -208,44 +243,77 @@ impl Server {
         self.migrated
     }
 
-    /// Answers what has been received and ends, with everything in the database's one file. Dropping does the same.
+    /// Reads the certificate again; `false` when there is none to read.
+    ///
+    /// # Errors
+    /// When it cannot be used; the old one stays then.
+    pub fn reload_tls(&self) -> Result<bool, TlsError> {
+        self.gate.reload_tls()?;
+        Ok(self.addresses().iter().any(|bound| bound.tls))
+    }
+
+    /// Answers every request whose first byte has arrived, within ten seconds, and ends with everything in the database's
+    /// one file. Dropping does the same.
     pub fn stop(self) {}
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for running in self.loops.drain(..) {
+        if !self.gate.stop(GRACE) {
+            tracing::warn!("requests in flight were cut off");
+        }
+        if let Some(running) = self.running.take() {
             running.stop();
         }
     }
 }
 
-fn listen(addresses: &[SocketAddr]) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
-    addresses
-        .iter()
-        .map(|&address| {
-            let failed = |source| StartError::Listen { address, source };
-            let listener = TcpListener::bind(address).map_err(failed)?;
-            let address = listener.local_addr().map_err(failed)?;
-            Ok((address, listener))
-        })
-        .collect()
+impl Certificate {
+    fn beside(self, database: &Database, scratch: &Scratch) -> Tls {
+        match self {
+            Self::Files { certificate, key } => Tls::Files { certificate, key },
+            Self::SelfSigned(names) => {
+                let directory = match database {
+                    Database::File(path) => path.parent().unwrap_or(Path::new("")),
+                    Database::Demo(_) => scratch.path(),
+                };
+                Tls::SelfSigned {
+                    ca_certificate: directory.join("thanos-login-ca.pem"),
+                    ca_key: directory.join("thanos-login-ca.key"),
+                    names,
+                }
+            }
+        }
+    }
 }
 
-type Opened = (Arc<Store>, Option<Migrated>, Option<Scratch>);
+fn authority(tls: &Tls) -> Option<PathBuf> {
+    match tls {
+        Tls::SelfSigned { ca_certificate, .. } => Some(ca_certificate.clone()),
+        Tls::Files { .. } => None,
+    }
+}
 
-fn open(database: Database, engine: &Engine, cost: Cost) -> Result<Opened, StartError> {
+fn loopback(port: u16) -> Address {
+    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+fn open(
+    database: Database,
+    scratch: &Scratch,
+    engine: &Engine,
+    cost: Cost,
+) -> Result<(Arc<Store>, Option<Migrated>), StartError> {
     match database {
         Database::File(path) => {
             let (store, migrated) = Store::open(&path, WhenMissing::Create, Durability::Full)?;
-            Ok((Arc::new(store), migrated, None))
+            Ok((Arc::new(store), migrated))
         }
         Database::Demo(fixture) => {
-            let scratch = Scratch::create().map_err(StartError::Scratch)?;
             let path = scratch.path().join("demo.db");
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             seed::seed(&store, engine, fixture, cost, Timestamp::now())?;
-            Ok((Arc::new(store), None, Some(scratch)))
+            Ok((Arc::new(store), None))
         }
     }
 }

@@ -55,4 +55,4 @@ mod assembly;
 mod housekeeping;
 mod scratch;
 
-pub use assembly::{Config, Database, Server, StartError};
+pub use assembly::{Certificate, Config, Database, Server, StartError};

@@ -1,4 +1,4 @@
-//! A directory for what lives only as long as the process: the demo's database.
+//! A directory for what lives only as long as the process: the private socket, the demo's database.
 //!
 //! Its owner holds a lock on a file in it. A directory whose lock is free was left behind by a process that was killed, and
 //! the next one to start removes it.
@@ -13,6 +13,9 @@ use rustix::fs::{FlockOperation, flock};
 const PREFIX: &str = "thanos-login-";
 const LOCK: &str = "lock";
 
+/// A Unix socket's path has at most 108 bytes, and the socket's own name comes after this.
+const MAX_PATH_BYTES: usize = 90;
+
 /// A directory of mode 0700 that is removed with everything in it when this is dropped.
 pub(crate) struct Scratch {
     path: PathBuf,
@@ -22,9 +25,13 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Makes one below the temporary directory, after removing those that nobody owns any more.
     pub(crate) fn create() -> io::Result<Self> {
-        let parent = std::env::temp_dir();
+        let name = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
+        let mut parent = std::env::temp_dir();
+        if parent.as_os_str().len() + name.len() > MAX_PATH_BYTES {
+            parent = PathBuf::from("/tmp");
+        }
         remove_left_overs(&parent);
-        let path = parent.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()));
+        let path = parent.join(name);
         DirBuilder::new().mode(0o700).create(&path)?;
         let lock = File::create(path.join(LOCK)).and_then(|lock| {
             flock(&lock, FlockOperation::NonBlockingLockExclusive)?;

@@ -24,7 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Answer logins
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Make the database file
     Init(init::Args),
     /// Load accounts from a fixture, the demo accounts without one
@@ -48,7 +48,7 @@ fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => {
             let matches = matches.subcommand_matches("serve").unwrap_or(matches);
-            serve::run(args, matches)
+            serve::run(*args, matches)
         }
         Command::Init(args) => init::run(&args),
         Command::Seed(args) => seed::run(&args),

@@ -1,6 +1,6 @@
-//! Values of flags: durations and addresses.
+//! Values of flags: durations, networks, sizes.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -54,18 +54,12 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     })
 }
 
-/// `IP:PORT` or `localhost:PORT`.
-pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    let localhost = |text: &str| {
-        let port = text.strip_prefix("localhost:")?.parse().ok()?;
-        Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-    };
-    localhost(text)
-        .or_else(|| text.parse().ok())
-        .ok_or_else(|| {
-            "an address is IP:PORT or localhost:PORT, such as 127.0.0.1:8080 or [::1]:8080"
-                .to_owned()
-        })
+/// A number of bytes or things, at least one.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a whole number from 1".to_owned()),
+        Ok(size) => Ok(size),
+    }
 }
 
 #[cfg(test)]
@@ -100,28 +94,6 @@ mod tests {
             "18446744073709551615h",
         ] {
             assert!(duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn addresses_have_a_port() {
-        for (text, expected) in [
-            ("127.0.0.1:8080", "127.0.0.1:8080"),
-            ("localhost:0", "127.0.0.1:0"),
-            ("[::1]:80", "[::1]:80"),
-        ] {
-            assert_eq!(address(text).unwrap().to_string(), expected);
-        }
-        for text in [
-            "",
-            "8080",
-            "127.0.0.1",
-            "example.com:80",
-            ":80",
-            "::1:80x",
-            "http://127.0.0.1:80",
-        ] {
-            assert!(address(text).is_err(), "{text}");
         }
     }
 }

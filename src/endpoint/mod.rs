@@ -26,6 +26,4 @@ pub struct Services {
     pub clock: Clock,
     /// Whose word about a client's address counts.
     pub trusted_proxies: TrustedProxies,
-    /// The longest body that is read, in bytes.
-    pub max_body: usize,
 }

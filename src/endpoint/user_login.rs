@@ -29,7 +29,7 @@ pub fn handle(
     request: &mut Request<'_>,
     permit: Option<&Permit>,
 ) -> Result<Reply, Error> {
-    let body = request.json_body(services.max_body)?;
+    let body = request.json_body()?;
     let credentials = credentials(&body.object()?)?;
     let now = (services.clock)();
     let client = request.client(&services.trusted_proxies);

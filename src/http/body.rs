@@ -1,4 +1,4 @@
-//! A request's body, whole and within its limit.
+//! A request's body, whole.
 
 use std::io::Read;
 
@@ -10,27 +10,11 @@ use super::{Error, Object};
 pub struct Body(Zeroizing<Vec<u8>>);
 
 impl Body {
-    /// Reads all there is, but not more than a byte past the limit.
-    pub(super) fn read(
-        source: impl Read,
-        length: Option<usize>,
-        max_bytes: usize,
-    ) -> Result<Self, Error> {
-        if length.is_some_and(|length| length > max_bytes) {
-            return Err(Error::BodyTooLarge(max_bytes));
-        }
+    /// Reads as many bytes as were announced.
+    pub(super) fn read(mut source: impl Read, length: usize) -> Result<Self, Error> {
         // Room for everything at once: a buffer that grows leaves copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(length.unwrap_or(max_bytes) + 1));
-        let limit = u64::try_from(max_bytes)
-            .unwrap_or(u64::MAX)
-            .saturating_add(1);
-        source
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(Error::Read)?;
-        if bytes.len() > max_bytes {
-            return Err(Error::BodyTooLarge(max_bytes));
-        }
+        let mut bytes = Zeroizing::new(vec![0; length]);
+        source.read_exact(&mut bytes).map_err(Error::Read)?;
         Ok(Self(bytes))
     }
 

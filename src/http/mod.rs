@@ -15,4 +15,4 @@ pub use client::TrustedProxies;
 pub use error::Error;
 pub use json::{Field, Object};
 pub use reply::{COMMON_HEADERS, Reply};
-pub use request::{Request, path_of};
+pub use request::{Arrival, Request, path_of};

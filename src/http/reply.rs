@@ -13,9 +13,6 @@ pub const COMMON_HEADERS: &[(&str, &str)] = &[
     ("X-Content-Type-Options", "nosniff"),
 ];
 
-/// The library names itself unless somebody else is named.
-const SERVER: (&str, &str) = ("Server", "thanos-login");
-
 /// A status, the headers that belong to it alone, and a JSON body.
 pub struct Reply {
     status: u16,
@@ -67,7 +64,7 @@ impl Reply {
         self.status
     }
 
-    /// The library's form of it. Never chunked, whatever its length.
+    /// The library's form of it. Never chunked, whatever its length: the gate passes on none that is.
     pub fn into_response(self) -> Response<Cursor<Zeroizing<Vec<u8>>>> {
         let own = self
             .headers
@@ -76,7 +73,6 @@ impl Reply {
         let headers = COMMON_HEADERS
             .iter()
             .copied()
-            .chain([SERVER])
             .chain(own)
             // A value with a byte that no header may have is left out rather than ending the answer.
             .filter_map(|(name, value)| Header::from_bytes(name, value).ok())

@@ -1,23 +1,39 @@
 //! A request as the endpoints see it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::borrow::Cow;
+use std::net::IpAddr;
 
 use tiny_http::Method;
 
 use super::media_type::{is_json, trim_blanks};
 use super::{Body, Error, TrustedProxies};
 
+/// What whoever took the request in knows about it, besides what stands in it.
+pub struct Arrival {
+    /// The address of the other end; `None` on a Unix socket.
+    pub peer: Option<IpAddr>,
+    /// The limit in bytes that the body passes. It was not read then.
+    pub body_too_large: Option<usize>,
+    /// Turns a header that came under another name, since its value could not be handed on as it was, into the client's.
+    pub original: fn(&str, &str) -> Option<OriginalHeader>,
+}
+
+/// A header as the client sent it: its name, and its value, which may have any bytes over 0x7F.
+pub type OriginalHeader = (String, Vec<u8>);
+
 /// A view of the library's request, and what is learned while it is answered.
 pub struct Request<'r> {
     inner: &'r mut tiny_http::Request,
+    arrival: Arrival,
     user_uuid: Option<String>,
 }
 
 impl<'r> Request<'r> {
     /// Looks at a request that was received.
-    pub fn new(inner: &'r mut tiny_http::Request) -> Self {
+    pub fn new(inner: &'r mut tiny_http::Request, arrival: Arrival) -> Self {
         Self {
             inner,
+            arrival,
             user_uuid: None,
         }
     }
@@ -36,21 +52,34 @@ impl<'r> Request<'r> {
     ///
     /// # Errors
     /// [`Error::UnsupportedMediaType`], then [`Error::BodyTooLarge`], then [`Error::Read`].
-    pub fn json_body(&mut self, max_bytes: usize) -> Result<Body, Error> {
-        let content_type = self.values("Content-Type").collect::<Vec<_>>().join(", ");
-        if !is_json(content_type.as_bytes()) {
-            let sent = trim_blanks(content_type.as_bytes());
+    pub fn json_body(&mut self) -> Result<Body, Error> {
+        let content_type = self.joined("Content-Type").unwrap_or_default();
+        if !is_json(&content_type) {
+            let sent = trim_blanks(&content_type);
             let sent = String::from_utf8_lossy(sent).into_owned();
             return Err(Error::UnsupportedMediaType(sent));
         }
-        let length = self.inner.body_length();
-        Body::read(self.inner.as_reader(), length, max_bytes)
+        self.check_body_size()?;
+        let length = self.inner.body_length().unwrap_or_default();
+        Body::read(self.inner.as_reader(), length)
+    }
+
+    /// Refuses a body that was too long to be read, for calls that ignore what is in it.
+    ///
+    /// # Errors
+    /// [`Error::BodyTooLarge`].
+    pub fn check_body_size(&self) -> Result<(), Error> {
+        match self.arrival.body_too_large {
+            Some(limit) => Err(Error::BodyTooLarge(limit)),
+            None => Ok(()),
+        }
     }
 
     /// Where the request comes from: the peer, or what a trusted proxy says.
     pub fn client(&self, trusted_proxies: &TrustedProxies) -> IpAddr {
-        let peer = self.inner.remote_addr().map(SocketAddr::ip);
-        trusted_proxies.client(peer, self.values("X-Forwarded-For"))
+        let forwarded_for = self.joined("X-Forwarded-For").unwrap_or_default();
+        let forwarded_for = String::from_utf8_lossy(&forwarded_for);
+        trusted_proxies.client(self.arrival.peer, &forwarded_for)
     }
 
     /// Notes whose request it turned out to be, for the log.
@@ -63,12 +92,32 @@ impl<'r> Request<'r> {
         self.user_uuid.as_deref()
     }
 
-    fn values(&self, name: &'static str) -> impl DoubleEndedIterator<Item = &str> {
-        self.inner
-            .headers()
-            .iter()
-            .filter(move |header| header.field.equiv(name))
-            .map(|header| header.value.as_str())
+    /// The values of all headers of a name as one list (RFC 9110, 5.3); `None` without any.
+    pub fn joined(&self, name: &'static str) -> Option<Vec<u8>> {
+        let mut joined: Option<Vec<u8>> = None;
+        for value in self.values(name) {
+            match &mut joined {
+                None => joined = Some(value.into_owned()),
+                Some(joined) => {
+                    joined.extend_from_slice(b", ");
+                    joined.extend_from_slice(&value);
+                }
+            }
+        }
+        joined
+    }
+
+    fn values(&self, name: &'static str) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        self.inner.headers().iter().filter_map(move |header| {
+            let value = header.value.as_str();
+            if header.field.equiv(name) {
+                return Some(Cow::Borrowed(value.as_bytes()));
+            }
+            let (original, value) = (self.arrival.original)(header.field.as_str().as_str(), value)?;
+            original
+                .eq_ignore_ascii_case(name)
+                .then_some(Cow::Owned(value))
+        })
     }
 }
 

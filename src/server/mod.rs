@@ -4,6 +4,7 @@
 //! worker, with a permit; when there is none, the receiver lets the handler run without, which ends in 503 at the latest.
 //! So neither full lanes nor a locked database hold up a cheap request.
 
+mod arrival;
 mod routes;
 mod workers;
 
@@ -20,6 +21,8 @@ use crate::hashing::{Permit, Permits};
 use crate::http::{Reply, Request};
 
 use workers::Workers;
+
+pub(crate) use arrival::READ_HEADERS;
 
 /// More receivers cost more than they give: each wake-up takes another sleeping thread.
 const RECEIVERS: usize = 2;
@@ -100,6 +103,11 @@ fn receive(shared: &Arc<Shared>) {
 
 fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
     let received = Instant::now();
+    if arrival::is_warm_up(&request) {
+        // Nobody waits for it but the gate, which finds out by itself that the connection is of no use.
+        let _ = request.respond(tiny_http::Response::empty(204));
+        return;
+    }
     let permit = routes::is_slow(&request)
         .then(|| shared.permits.admit().ok())
         .flatten();
@@ -120,7 +128,8 @@ fn answer(
     permit: Option<Permit>,
     received: Instant,
 ) {
-    let mut request = Request::new(&mut inner);
+    let arrival = arrival::of(&inner);
+    let mut request = Request::new(&mut inner, arrival);
     let handled = catch_unwind(AssertUnwindSafe(|| {
         routes::handle(services, &mut request, permit.as_ref())
     }));

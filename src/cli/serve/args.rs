@@ -1,6 +1,5 @@
 //! The flags of `serve`, each with its environment variable, and what they make of a [`Config`].
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,21 +9,21 @@ use ipnet::IpNet;
 use crate::auth::{Limits, Policy};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::{logging, parse, seed};
+use crate::gate::{self, Address};
 use crate::http::TrustedProxies;
-use crate::{Config, Database};
+use crate::{Certificate, Config, Database};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
-    /// Where to listen: IP:PORT or localhost:PORT, port 0 for a free one; repeatable
+    /// Where to listen: IP:PORT (port 0 for a free one), localhost:PORT or unix:PATH; repeatable
     #[arg(
         long,
         value_name = "ADDRESS",
         env = "THANOS_LOGIN_LISTEN",
         value_delimiter = ',',
-        value_parser = parse::address,
         default_value = "127.0.0.1:8080"
     )]
-    pub(super) listen: Vec<SocketAddr>,
+    pub(super) listen: Vec<Address>,
     #[command(flatten)]
     pub(super) database: DatabaseArgs,
     /// Serve the demo accounts from a throw-away database
@@ -51,14 +50,10 @@ pub(in crate::cli) struct Args {
     failed_logins: FailedLoginArgs,
     #[command(flatten)]
     hashing: HashingArgs,
-    /// The longest request body, in bytes
-    #[arg(
-        long,
-        value_name = "BYTES",
-        env = "THANOS_LOGIN_MAX_BODY",
-        default_value = "16384"
-    )]
-    max_body: usize,
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     #[command(flatten)]
     pub(super) logging: logging::Args,
 }
@@ -130,6 +125,60 @@ struct HashingArgs {
     hash_wait: Duration,
 }
 
+#[derive(clap::Args)]
+struct TlsArgs {
+    /// Speak TLS on TCP addresses, with this certificate and its chain (PEM); read again on SIGHUP
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "THANOS_LOGIN_TLS_CERT",
+        requires = "tls_key"
+    )]
+    tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "THANOS_LOGIN_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    tls_key: Option<PathBuf>,
+    /// Speak TLS with a certificate made for this name, by an authority of its own beside the database; repeatable
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "THANOS_LOGIN_TLS_SELF_SIGNED",
+        value_delimiter = ',',
+        conflicts_with = "tls_cert"
+    )]
+    tls_self_signed: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct LimitArgs {
+    /// The longest head of a request, in bytes
+    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_HEAD", default_value = "16384", value_parser = parse::size)]
+    max_head: usize,
+    /// The most header fields of a request
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_HEADER_FIELDS", default_value = "64", value_parser = parse::size)]
+    max_header_fields: usize,
+    /// The longest body of a request, in bytes
+    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_BODY", default_value = "16384", value_parser = parse::size)]
+    max_body: usize,
+    /// The longest time from a request's first byte to its last
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_REQUEST_TIMEOUT", default_value = "10s", value_parser = parse::positive_duration)]
+    request_timeout: Duration,
+    /// The longest time in which an answer makes no progress
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = "10s", value_parser = parse::positive_duration)]
+    write_timeout: Duration,
+    /// The longest time that a connection is kept without a request
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = "60s", value_parser = parse::positive_duration)]
+    idle_timeout: Duration,
+    /// The most open connections
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value = "1024", value_parser = parse::size)]
+    max_connections: usize,
+}
+
 impl Args {
     pub(super) fn into_config(self) -> anyhow::Result<Config> {
         let cost = &self.hashing.cost;
@@ -142,6 +191,8 @@ impl Args {
         let ttl = self.tokens.token_ttl;
         Ok(Config {
             listen: self.listen,
+            tls: self.tls.certificate(),
+            limits: self.limits.limits(),
             database,
             policy: Policy {
                 token_ttl: (!ttl.is_zero()).then_some(ttl),
@@ -150,10 +201,33 @@ impl Args {
                 failed_logins: self.failed_logins.limits(self.demo),
             },
             trusted_proxies: TrustedProxies::new(self.trusted_proxy),
-            max_body: self.max_body,
             hash_queue: self.hashing.hash_queue,
             hash_wait: self.hashing.hash_wait,
         })
+    }
+}
+
+impl TlsArgs {
+    fn certificate(self) -> Option<Certificate> {
+        match (self.tls_cert, self.tls_key) {
+            (Some(certificate), Some(key)) => Some(Certificate::Files { certificate, key }),
+            _ if self.tls_self_signed.is_empty() => None,
+            _ => Some(Certificate::SelfSigned(self.tls_self_signed)),
+        }
+    }
+}
+
+impl LimitArgs {
+    fn limits(&self) -> gate::Limits {
+        gate::Limits {
+            max_head: self.max_head,
+            max_header_fields: self.max_header_fields,
+            max_body: self.max_body,
+            request_timeout: self.request_timeout,
+            write_timeout: self.write_timeout,
+            idle_timeout: self.idle_timeout,
+            max_connections: self.max_connections,
+        }
     }
 }
 

@@ -8,8 +8,11 @@ use anyhow::Context;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::{logging, signals, wrong_usage};
 use crate::Server;
+use crate::gate::Address;
 
 pub(super) use args::Args;
 
@@ -19,16 +22,44 @@ pub(super) fn run(args: Args, matches: &ArgMatches) -> anyhow::Result<()> {
     let config = args.into_config()?;
     let mut signals = signals::catch().context("cannot catch signals")?;
     signals::survive_full_files().context("cannot catch signals")?;
+    raise_descriptor_limit();
     let server = Server::start(config)?;
-    write_ready_lines(&server).context("cannot write to standard output")?;
+    write_ready_lines(&server)?;
     logging.begin();
     log_start(&server);
-    // There is nothing to reload.
-    while let signals::Request::Reload = signals::next(&mut signals) {}
+    while let signals::Request::Reload = signals::next(&mut signals) {
+        reload(&server);
+    }
     tracing::info!("stopping");
     server.stop();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of file descriptors");
+    }
+}
+
+fn reload(server: &Server) {
+    match server.reload_tls() {
+        Ok(true) => tracing::info!("read the TLS files again"),
+        Ok(false) => {}
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::from(error));
+            tracing::error!(
+                error,
+                "cannot use the new TLS files; the old ones stay in use"
+            );
+        }
+    }
 }
 
 /// What no flag can say about itself alone.
@@ -42,7 +73,10 @@ fn check_usage(args: &Args, matches: &ArgMatches) {
             "--fixture goes with --demo; `thanos-login seed FILE` loads accounts into a database",
         );
     }
-    let is_remote = |address: &&std::net::SocketAddr| !address.ip().to_canonical().is_loopback();
+    let is_remote = |address: &&Address| match address {
+        Address::Tcp(address) => !address.ip().to_canonical().is_loopback(),
+        Address::Unix(_) => false,
+    };
     if let Some(address) = args.listen.iter().find(is_remote)
         && args.demo
         && !args.allow_remote_demo
@@ -53,12 +87,20 @@ fn check_usage(args: &Args, matches: &ArgMatches) {
     }
 }
 
-fn write_ready_lines(server: &Server) -> io::Result<()> {
+fn write_ready_lines(server: &Server) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     for address in server.addresses() {
-        writeln!(out, "listening on http://{address}")?;
+        writeln!(out, "listening on {address}").context("cannot write to standard output")?;
     }
-    out.flush()
+    out.flush().context("cannot write to standard output")?;
+    if let Some(authority) = server.authority() {
+        let path = std::path::absolute(authority).context("cannot tell the present directory")?;
+        eprintln!(
+            "clients must trust {} as certificate authority",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 fn log_start(server: &Server) {
