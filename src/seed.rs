@@ -107,7 +107,7 @@ fn claim_user(claims: &mut Vec<(String, Claim)>, place: &str, user: &User) {
         Claim::Person(user.person.uuid.clone(), own()),
     ));
     if let Some(token) = &user.auth_token {
-        let digest = Token::pinned(token.clone()).digest().0;
+        let digest = Token::from_text(token.clone()).digest().0;
         claims.push((format!("{place}.auth_token"), Claim::Token(digest, own())));
     }
     for (index, assignment) in user.permissions.iter().enumerate() {
@@ -232,7 +232,7 @@ fn new_user(user: User, password: NewPassword) -> NewUser {
         person: user.person,
         permissions: user.permissions,
         pinned_token: user.auth_token.map(|token| {
-            let digest = Token::pinned(token.clone()).digest().0;
+            let digest = Token::from_text(token.clone()).digest().0;
             (token, digest)
         }),
     }

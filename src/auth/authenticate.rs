@@ -71,7 +71,7 @@ struct Verified {
 pub struct Auth {
     rehasher: Rehasher,
     throttle: Arc<Throttle>,
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
     engine: Arc<Engine>,
     policy: Policy,
 }
@@ -139,7 +139,7 @@ impl Auth {
             });
         }
         let (token, kept) = match &account.pinned_token {
-            Some(pinned) => (Token::pinned(pinned.clone()), None),
+            Some(pinned) => (Token::from_text(pinned.clone()), None),
             None => self.new_token(now)?,
         };
         if !self

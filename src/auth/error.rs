@@ -1,13 +1,16 @@
-//! Why a login did not succeed.
+//! Why a login or a token does not count.
 
 use crate::{hashing, store};
 
-/// A login that gets no token.
+/// A login that gets no token, or a token that opens nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Unknown user and wrong password alike.
     #[error("wrong username or password")]
     BadCredentials,
+    /// A token that is unknown, expired or ended, or whose user or organization is not ACTIVE.
+    #[error("the token does not count")]
+    BadToken,
     /// Too many failed logins, so the password was not looked at.
     #[error("too many failed logins")]
     Throttled {

@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of HTTP and SQL and reads no clock: `now` is passed in.
 
+mod account;
 mod authenticate;
 mod error;
 mod rehash;

@@ -24,8 +24,8 @@ impl Token {
         Ok(Self(Zeroizing::new(hex::encode(*bytes))))
     }
 
-    /// One that a fixture pinned.
-    pub fn pinned(text: impl Into<Zeroizing<String>>) -> Self {
+    /// One that somebody presents, or that a fixture pinned. Whether it is worth anything only its digest can tell.
+    pub fn from_text(text: impl Into<Zeroizing<String>>) -> Self {
         Self(text.into())
     }
 
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_that_of_the_text() {
-        let token = Token::pinned("a0f17278bed479ee719ea890b8caf0329e1f3e5b".to_owned());
+        let token = Token::from_text("a0f17278bed479ee719ea890b8caf0329e1f3e5b".to_owned());
         let expected = "a2e5a7bc39442082eb1013f3cd0975d86f90f57b11e60e7b5a36d0117b1c84fe";
         assert_eq!(hex::encode(token.digest().0), expected);
     }

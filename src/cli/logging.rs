@@ -14,6 +14,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 use super::wrong_usage;
 
 #[derive(clap::Args)]
+#[group(skip)]
 pub(super) struct Args {
     /// How events are written to standard error
     #[arg(long, value_name = "FORMAT", env = "THANOS_LOGIN_LOG_FORMAT", value_enum, default_value_t = Format::Text)]

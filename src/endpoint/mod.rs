@@ -3,8 +3,13 @@
 //! A handler reads like the published page, in the order of its checks, and returns a `Result`; `outcome` is the one place
 //! that knows the statuses and texts of everything that is not a success.
 
+mod authorization;
+pub mod organization;
 mod outcome;
+pub mod token_verify;
 pub mod user_login;
+pub mod user_logout;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -26,4 +31,29 @@ pub struct Services {
     pub clock: Clock,
     /// Whose word about a client's address counts.
     pub trusted_proxies: TrustedProxies,
+}
+
+/// A moment as the published service writes it: with microseconds, unless there are none.
+fn iso8601(moment: Timestamp) -> String {
+    if moment.subsec_microsecond() == 0 && moment.subsec_nanosecond() == 0 {
+        format!("{moment:.0}")
+    } else {
+        format!("{moment:.6}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_have_microseconds_or_none() {
+        for (text, expected) in [
+            ("2017-10-23T18:20:43.336669Z", "2017-10-23T18:20:43.336669Z"),
+            ("2017-10-23T18:20:43.5Z", "2017-10-23T18:20:43.500000Z"),
+            ("2017-10-23T20:20:43+02:00", "2017-10-23T18:20:43Z"),
+        ] {
+            assert_eq!(iso8601(text.parse().unwrap()), expected);
+        }
+    }
 }

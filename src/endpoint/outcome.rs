@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::authorization::HeaderFault;
 use super::user_login::FieldErrors;
 use crate::http::Reply;
 use crate::{auth, hashing, http, store};
@@ -37,7 +38,10 @@ pub enum Error {
     /// The body can be read but does not hold what is needed.
     #[error("the body lacks something")]
     Fields(FieldErrors),
-    /// The login did not succeed.
+    /// No token can be read from the Authorization header.
+    #[error(transparent)]
+    Header(#[from] HeaderFault),
+    /// The login did not succeed, or the token does not count.
     #[error(transparent)]
     Auth(#[from] auth::Error),
 }
@@ -77,9 +81,25 @@ impl From<Error> for Reply {
             }
             Error::Http(error) => error.into(),
             Error::Fields(errors) => Reply::json(400, &errors),
+            Error::Header(fault) => unauthorized(header_fault(fault)),
             Error::Auth(error) => error.into(),
         }
     }
+}
+
+fn header_fault(fault: HeaderFault) -> &'static str {
+    match fault {
+        HeaderFault::NotProvided => "Authentication credentials were not provided.",
+        HeaderFault::NoCredentials => "Invalid token header. No credentials provided.",
+        HeaderFault::Spaces => "Invalid token header. Token string should not contain spaces.",
+        HeaderFault::InvalidCharacters => {
+            "Invalid token header. Token string should not contain invalid characters."
+        }
+    }
+}
+
+fn unauthorized(text: &str) -> Reply {
+    Reply::detail(401, text).with("WWW-Authenticate", CHALLENGE)
 }
 
 impl From<http::Error> for Reply {
@@ -108,9 +128,8 @@ impl From<http::Error> for Reply {
 impl From<auth::Error> for Reply {
     fn from(error: auth::Error) -> Reply {
         match error {
-            auth::Error::BadCredentials => {
-                Reply::detail(401, BAD_CREDENTIALS).with("WWW-Authenticate", CHALLENGE)
-            }
+            auth::Error::BadCredentials => unauthorized(BAD_CREDENTIALS),
+            auth::Error::BadToken => unauthorized("Invalid token."),
             auth::Error::Throttled {
                 retry_after_seconds,
             } => throttled(retry_after_seconds),

@@ -10,8 +10,6 @@ use crate::http::{Field, Object, Reply, Request};
 
 /// The path, whose trailing slash is part of it.
 pub const PATH: &str = "/api/organizations/user-login/";
-/// The methods, as the Allow header lists them.
-pub const ALLOW: &str = "POST";
 
 const REQUIRED: &str = "This field is required.";
 const NULL: &str = "This field may not be null.";
@@ -66,10 +64,7 @@ struct Answer<'l> {
 
 impl<'l> From<&'l Login> for Answer<'l> {
     fn from(login: &'l Login) -> Self {
-        let (retailer_uuid, supplier_uuid) = match login.org_type {
-            OrgType::Retailer => (login.party_uuid.as_str(), ""),
-            OrgType::Supplier => ("", login.party_uuid.as_str()),
-        };
+        let (retailer_uuid, supplier_uuid) = party_uuids(login.org_type, &login.party_uuid);
         Self {
             auth_token: login.token.as_str(),
             org_uuid: &login.org_uuid,
@@ -78,6 +73,14 @@ impl<'l> From<&'l Login> for Answer<'l> {
             supplier_uuid,
             org_type: login.org_type.as_str(),
         }
+    }
+}
+
+/// The `retailer_uuid` and the `supplier_uuid`: the one that does not go with the type is empty.
+pub(super) fn party_uuids(org_type: OrgType, party_uuid: &str) -> (&str, &str) {
+    match org_type {
+        OrgType::Retailer => (party_uuid, ""),
+        OrgType::Supplier => ("", party_uuid),
     }
 }
 

@@ -14,5 +14,5 @@ pub use body::Body;
 pub use client::TrustedProxies;
 pub use error::Error;
 pub use json::{Field, Object};
-pub use reply::{COMMON_HEADERS, Reply};
+pub use reply::{COMMON_HEADERS, JSON, Reply};
 pub use request::{Arrival, Request, path_of};

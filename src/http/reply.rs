@@ -8,14 +8,18 @@ use zeroize::Zeroizing;
 
 /// What every answer carries besides Date and Content-Length: account data belongs in no cache, and is what it says it is.
 pub const COMMON_HEADERS: &[(&str, &str)] = &[
-    ("Content-Type", "application/json"),
+    ("Content-Type", JSON),
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
 ];
 
+/// The media type of all answers but a few.
+pub const JSON: &str = "application/json";
+
 /// A status, the headers that belong to it alone, and a JSON body.
 pub struct Reply {
     status: u16,
+    content_type: Option<&'static str>,
     headers: Vec<(&'static str, String)>,
     /// Wiped when dropped, since a token may be in it.
     body: Zeroizing<Vec<u8>>,
@@ -27,11 +31,25 @@ impl Reply {
     pub fn json(status: u16, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body)
             .expect("bodies are structs of texts, which all have a JSON form");
+        Self::text(status, JSON, body)
+    }
+
+    /// An answer with a body that has its final form.
+    pub fn text(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
+            content_type: Some(content_type),
             headers: Vec::new(),
-            body: Zeroizing::new(body),
+            body: Zeroizing::new(body.into()),
             afterwards: None,
+        }
+    }
+
+    /// Done, and there is nothing to say (204).
+    pub fn no_content() -> Self {
+        Self {
+            content_type: None,
+            ..Self::text(204, JSON, Vec::new())
         }
     }
 
@@ -66,13 +84,20 @@ impl Reply {
 
     /// The library's form of it. Never chunked, whatever its length: the gate passes on none that is.
     pub fn into_response(self) -> Response<Cursor<Zeroizing<Vec<u8>>>> {
+        let content_type = self
+            .content_type
+            .map(|content_type| ("Content-Type", content_type));
+        let common = COMMON_HEADERS
+            .iter()
+            .copied()
+            .filter(|(name, _)| *name != "Content-Type");
         let own = self
             .headers
             .iter()
             .map(|(name, value)| (*name, value.as_str()));
-        let headers = COMMON_HEADERS
-            .iter()
-            .copied()
+        let headers = content_type
+            .into_iter()
+            .chain(common)
             .chain(own)
             // A value with a byte that no header may have is left out rather than ending the answer.
             .filter_map(|(name, value)| Header::from_bytes(name, value).ok())

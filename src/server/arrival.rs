@@ -6,7 +6,7 @@ use crate::gate::{BODY_TOO_LARGE, PEER, WARM_UP, original_field};
 use crate::http::Arrival;
 
 /// The headers of clients that this program reads; the gate hands on no others.
-pub(crate) const READ_HEADERS: &[&str] = &["Content-Type", "X-Forwarded-For"];
+pub(crate) const READ_HEADERS: &[&str] = &["Authorization", "Content-Type", "X-Forwarded-For"];
 
 /// A request of the gate itself, which makes a new connection usable.
 pub(super) fn is_warm_up(request: &tiny_http::Request) -> bool {

@@ -20,6 +20,7 @@ use crate::endpoint::{self, Services};
 use crate::hashing::{Permit, Permits};
 use crate::http::{Reply, Request};
 
+use routes::{Pace, Route};
 use workers::Workers;
 
 pub(crate) use arrival::READ_HEADERS;
@@ -108,30 +109,52 @@ fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
         let _ = request.respond(tiny_http::Response::empty(204));
         return;
     }
-    let permit = routes::is_slow(&request)
+    let route = routes::find(request.url());
+    let pace = route.as_ref().map_or(Pace::Quick, |route| {
+        route.pace_of(request.method().as_str())
+    });
+    let permit = (pace == Pace::Hashes)
         .then(|| shared.permits.admit().ok())
         .flatten();
-    let Some(permit) = permit else {
-        return answer(&shared.services, request, None, received);
+    let is_answered_here = match pace {
+        Pace::Quick => true,
+        Pace::Slow => false,
+        Pace::Hashes => permit.is_none(),
     };
+    let arrived = Arrived {
+        request,
+        route,
+        permit,
+        received,
+    };
+    if is_answered_here {
+        return answer(&shared.services, arrived);
+    }
     let services = Arc::clone(&shared.services);
-    shared
-        .workers
-        .run(move || answer(&services, request, Some(permit), received));
+    shared.workers.run(move || answer(&services, arrived));
 }
 
-/// The request stays outside of what is caught: dropped in a panic, it would answer an empty 500 of its own. The permit is
-/// held until the answer is out.
-fn answer(
-    services: &Services,
-    mut inner: tiny_http::Request,
+/// A request on its way to its answer.
+struct Arrived {
+    request: tiny_http::Request,
+    route: Option<Route>,
+    /// Held until the answer is out.
     permit: Option<Permit>,
     received: Instant,
-) {
+}
+
+/// The request stays outside of what is caught: dropped in a panic, it would answer an empty 500 of its own.
+fn answer(services: &Services, arrived: Arrived) {
+    let Arrived {
+        request: mut inner,
+        route,
+        permit,
+        received,
+    } = arrived;
     let arrival = arrival::of(&inner);
     let mut request = Request::new(&mut inner, arrival);
     let handled = catch_unwind(AssertUnwindSafe(|| {
-        routes::handle(services, &mut request, permit.as_ref())
+        routes::handle(route.as_ref(), services, &mut request, permit.as_ref())
     }));
     let mut reply = match handled {
         Ok(Ok(reply)) => reply,

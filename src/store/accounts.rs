@@ -105,7 +105,7 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
 }
 
 /// Reads a word of [`crate::account`]; another one would have to get past the schema's checks.
-fn spelled<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+pub(super) fn spelled<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {

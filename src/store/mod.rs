@@ -7,6 +7,7 @@ mod accounts;
 mod error;
 mod load;
 mod load_rows;
+mod members;
 mod open;
 mod people;
 mod readers;
@@ -20,8 +21,9 @@ use rusqlite::Connection;
 pub use accounts::{Account, Lookup};
 pub use error::{Error, OpenError};
 pub use load::{Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Summary};
+pub use members::{Member, Organization};
 pub use open::{Durability, Migrated, WhenMissing};
-pub use tokens::NewToken;
+pub use tokens::{Holder, NewToken};
 
 use readers::Readers;
 use writer::Writer;

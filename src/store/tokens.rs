@@ -1,10 +1,12 @@
-//! Issuing, ending and purging tokens. Only digests come in here.
+//! Issuing, finding, ending and purging tokens. Only digests come in here.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use super::accounts::record_login;
+use super::accounts::{record_login, spelled};
+use super::members::optional_moment;
 use super::{Error, Store};
+use crate::account::{OrgType, OrganizationStatus, UserStatus};
 
 /// A token to be kept.
 pub struct NewToken {
@@ -16,7 +18,76 @@ pub struct NewToken {
     pub max_per_user: u32,
 }
 
+/// Whose a token is, and whether that still counts.
+pub struct Holder {
+    /// The row of the user.
+    pub user_id: i64,
+    /// The row of the organization.
+    pub org_id: i64,
+    /// Public identity of the user.
+    pub user_uuid: String,
+    /// Public identity of the organization.
+    pub org_uuid: String,
+    /// Retailer or supplier.
+    pub org_type: OrgType,
+    /// The `retailer_uuid` of a retailer, the `supplier_uuid` of a supplier.
+    pub party_uuid: String,
+    /// Where the user stands.
+    pub user_status: UserStatus,
+    /// Where the organization stands.
+    pub org_status: OrganizationStatus,
+    /// `None` lives for ever.
+    pub expires_at: Option<Timestamp>,
+}
+
 impl Store {
+    /// Finds whose a token is, by three primary keys in one statement.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn holder(&self, digest: &[u8; 32]) -> Result<Option<Holder>, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT users.id, organizations.id, users.uuid, organizations.uuid, organizations.org_type,
+                            coalesce(organizations.retailer_uuid, organizations.supplier_uuid),
+                            users.status, organizations.status, tokens.expires_at
+                     FROM tokens
+                     JOIN users ON users.id = tokens.user_id
+                     JOIN organizations ON organizations.id = users.org_id
+                     WHERE tokens.digest = :digest",
+                )?
+                .query_row(named_params! { ":digest": digest }, holder)
+                .optional()
+        })
+    }
+
+    /// Ends one token; a pinned one goes on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn end_token(&self, digest: [u8; 32]) -> Result<(), Error> {
+        self.write(move |connection| {
+            connection
+                .prepare_cached("DELETE FROM tokens WHERE digest = :digest AND pinned IS NULL")?
+                .execute(named_params! { ":digest": digest })?;
+            Ok(())
+        })
+    }
+
+    /// Ends all tokens of a user; a pinned one goes on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn end_tokens(&self, user_id: i64) -> Result<(), Error> {
+        self.write(move |connection| {
+            connection
+                .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NULL")?
+                .execute(named_params! { ":user_id": user_id })?;
+            Ok(())
+        })
+    }
+
     /// Completes a login: notes it, keeps the new token, if there is one (a pinned token stands already), and ends the
     /// user's oldest tokens beyond the cap, all in one transaction.
     ///
@@ -71,6 +142,20 @@ impl Store {
                 .execute(named_params! { ":now": now.as_microsecond(), ":limit": limit })
         })
     }
+}
+
+fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
+    Ok(Holder {
+        user_id: row.get(0)?,
+        org_id: row.get(1)?,
+        user_uuid: row.get(2)?,
+        org_uuid: row.get(3)?,
+        org_type: spelled(row, 4)?,
+        party_uuid: row.get(5)?,
+        user_status: spelled(row, 6)?,
+        org_status: spelled(row, 7)?,
+        expires_at: optional_moment(row, 8)?,
+    })
 }
 
 fn insert(

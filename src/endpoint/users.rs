@@ -1,0 +1,122 @@
+//! `GET /api/organizations/users/all/` and `GET /api/organizations/users/detail/<user_uuid>/`: the users of the caller's
+//! organization.
+
+use serde::Serialize;
+
+use super::authorization::authorize_account_call;
+use super::{Error, Services};
+use crate::account::{Assignment, Person};
+use crate::http::{JSON, Reply, Request};
+use crate::store::Member;
+
+/// The path of the list.
+pub const ALL_PATH: &str = "/api/organizations/users/all/";
+
+/// What stands before and after the UUID in the path of one user.
+const DETAIL_PATH: (&str, &str) = ("/api/organizations/users/detail/", "/");
+
+/// The UUID in a path of one user; only the hyphenated, lower-case form is one.
+pub fn user_uuid(path: &str) -> Option<&str> {
+    let uuid = path
+        .strip_prefix(DETAIL_PATH.0)?
+        .strip_suffix(DETAIL_PATH.1)?;
+    let is_hyphen = |index| matches!(index, 8 | 13 | 18 | 23);
+    let is_valid = |(index, byte): (usize, u8)| match byte {
+        b'-' => is_hyphen(index),
+        b'0'..=b'9' | b'a'..=b'f' => !is_hyphen(index),
+        _ => false,
+    };
+    (uuid.len() == 36 && uuid.bytes().enumerate().all(is_valid)).then_some(uuid)
+}
+
+/// All users, ordered by username.
+///
+/// # Errors
+/// See [`Error`].
+pub fn handle_all(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
+    let (_, holder) = authorize_account_call(services, request)?;
+    // Written as the rows come: a hundred thousand users stand in memory once, in their final form.
+    let mut body = vec![b'['];
+    services.auth.for_each_member(&holder, |member| {
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        serde_json::to_writer(&mut body, &Answer::from(&member))
+            .expect("a struct of texts has a JSON form, and a vector takes it");
+    })?;
+    body.push(b']');
+    Ok(Reply::text(200, JSON, body))
+}
+
+/// One user.
+///
+/// # Errors
+/// [`Error::NotFound`] alike for an unknown user and one of another organization; see [`Error`] for the rest.
+pub fn handle_detail(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
+    let (_, holder) = authorize_account_call(services, request)?;
+    let uuid = user_uuid(request.path()).ok_or(Error::NotFound)?;
+    let member = services
+        .auth
+        .member(&holder, uuid)?
+        .ok_or(Error::NotFound)?;
+    Ok(Reply::json(200, &Answer::from(&member)))
+}
+
+/// The published shape; the order of the fields is part of it.
+#[derive(Serialize)]
+struct Answer<'m> {
+    uuid: &'m str,
+    person: &'m Person,
+    permission_assignments: PermissionAssignments<'m>,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct PermissionAssignments<'m> {
+    permissions: &'m [Assignment],
+    org_user: OrgUser<'m>,
+}
+
+#[derive(Serialize)]
+struct OrgUser<'m> {
+    uuid: &'m str,
+}
+
+impl<'m> From<&'m Member> for Answer<'m> {
+    fn from(member: &'m Member) -> Self {
+        Self {
+            uuid: &member.uuid,
+            person: &member.person,
+            permission_assignments: PermissionAssignments {
+                permissions: &member.permissions,
+                org_user: OrgUser { uuid: &member.uuid },
+            },
+            status: member.status.as_str(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hyphenated_lower_case_form_is_a_uuid() {
+        let path = |uuid: &str| format!("/api/organizations/users/detail/{uuid}/");
+        let uuid = "3a7acb28-ab13-437e-8c35-46cf4f0bea49";
+        assert_eq!(user_uuid(&path(uuid)), Some(uuid));
+        for bad in [
+            "",
+            "3A7ACB28-AB13-437E-8C35-46CF4F0BEA49",
+            "3a7acb28ab13437e8c3546cf4f0bea49",
+            "3a7acb28-ab13-437e-8c35-46cf4f0bea4g",
+            "3a7acb28-ab13-437e-8c35-46cf4f0bea4",
+            "3a7acb28-ab13-437e-8c35046cf4f0bea49",
+            "-a7acb28-ab13-437e-8c35-46cf4f0bea49",
+            "3a7acb28-ab13-437e-8c35-46cf4f0bea49/",
+        ] {
+            assert_eq!(user_uuid(&path(bad)), None, "{bad}");
+        }
+        assert_eq!(user_uuid(path(uuid).trim_end_matches('/')), None);
+    }
+}
