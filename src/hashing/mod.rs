@@ -5,12 +5,19 @@
 
 mod engine;
 mod error;
+mod expansion;
 mod format;
+mod lanes;
 mod password;
 mod permits;
+mod pi;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Engine, EngineConfig, Precedence};
 pub use error::Error;
+pub use expansion::MAX_LANES;
 pub use format::{Cost, PasswordHash};
+pub use lanes::{Digest, Lanes, Order};
 pub use password::{MAX_PASSWORD_BYTES, Password};
 pub use permits::{Permit, Permits};
