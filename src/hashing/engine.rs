@@ -1,105 +1,101 @@
-//! The threads that hash, one per core, fed from one queue.
+//! The hashing engine as callers see it: begin a verification or a hash, wait for its answer.
+//!
+//! What is compared or formatted is done here, in the caller's thread; the engine's own threads know neither passwords'
+//! owners nor hashes' texts. Which of two callers comes first is for `queue` to say.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use subtle::ConstantTimeEq;
 
-use super::{Cost, Error, MAX_PASSWORD_BYTES, Password, PasswordHash, Permit};
+use super::lanes::{Digest, Order};
+use super::pending::{Finish, Pending};
+use super::queue::{Job, Queue};
+use super::{Cost, Error, MAX_LANES, Password, PasswordHash, Permit, Precedence};
+use super::{default_lanes, default_threads, self_test, worker};
 
 /// How the engine is built.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineConfig {
     /// Hashing threads; one per core is right, since hashing never waits.
     pub threads: usize,
+    /// How many passwords one thread hashes at once, 1 to [`MAX_LANES`].
+    pub lanes: usize,
     /// How long a login may wait before its hashing begins, counted from its admission.
     pub max_wait: Duration,
+}
+
+impl EngineConfig {
+    /// What suits this machine.
+    pub fn new(max_wait: Duration) -> Self {
+        Self {
+            threads: default_threads(),
+            lanes: default_lanes(),
+            max_wait,
+        }
+    }
 }
 
 /// The hashing threads and their queue. Dropping it ends the threads after the work they have begun.
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    max_wait: Duration,
+    config: EngineConfig,
 }
 
 struct Shared {
-    queue: Mutex<Queue>,
-    work_added: Condvar,
+    queue: Queue,
     rounds_done: AtomicU64,
 }
 
-#[derive(Default)]
-struct Queue {
-    /// Logins and whatever else somebody waits for.
-    first: VecDeque<Job>,
-    /// Rehashes: begun only when nobody waits.
-    last: VecDeque<Job>,
-    stopped: bool,
-}
-
-struct Job {
-    password: Password,
-    task: Task,
-    begin_before: Option<Instant>,
-    done: SyncSender<Result<Outcome, Error>>,
-}
-
-enum Task {
-    Verify {
-        hash: Option<PasswordHash>,
-        work: Cost,
-    },
-    Hash(Cost),
-}
-
-enum Outcome {
-    Verified(bool),
-    Hashed(PasswordHash),
-}
-
-/// Whether somebody waits for a new hash.
+/// What the engine is doing at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precedence {
-    /// In the order of arrival, with the logins.
-    Normal,
-    /// After everything else.
-    Low,
+pub struct Load {
+    /// All lanes there are.
+    pub lanes: usize,
+    /// Lanes in use.
+    pub in_work: usize,
+    /// Jobs that wait for a lane.
+    pub waiting: usize,
 }
 
 impl Engine {
-    /// Starts the threads.
+    /// Tests that this machine computes bcrypt, and starts the threads.
     ///
     /// # Errors
-    /// [`Error::Spawn`] when the operating system gives no thread.
+    /// [`Error::BadLanes`], [`Error::SelfTest`], or [`Error::Spawn`] when the operating system gives no thread.
     pub fn start(config: EngineConfig) -> Result<Self, Error> {
+        if !(1..=MAX_LANES).contains(&config.lanes) {
+            return Err(Error::BadLanes);
+        }
+        self_test::run(config.lanes)?;
         let mut engine = Self {
             shared: Arc::new(Shared {
-                queue: Mutex::default(),
-                work_added: Condvar::new(),
+                queue: Queue::new(config.threads.max(1)),
                 rounds_done: AtomicU64::new(0),
             }),
             threads: Vec::new(),
-            max_wait: config.max_wait,
+            config,
         };
         for number in 0..config.threads.max(1) {
             let shared = Arc::clone(&engine.shared);
             let thread = thread::Builder::new()
                 .name(format!("hash-{number}"))
-                .spawn(move || shared.work())
+                .spawn(move || {
+                    worker::work(shared.queue.seat(), config.lanes, &shared.rounds_done);
+                })
                 .map_err(Error::Spawn)?;
             engine.threads.push(thread);
         }
         Ok(engine)
     }
 
-    /// Says whether `password` belongs to `hash`, after exactly `work` was done: a cheaper hash is topped up with decoy
-    /// hashing, and without a hash all of it is decoy. So neither the time nor the load tells which of these it was.
-    /// Over 72 bytes the same work is done and the answer is no. A hash dearer than `work` costs what it costs.
+    /// Says whether `password` belongs to `hash`, after exactly `work` was done: for a cheaper hash its lane works on to
+    /// no purpose, and without a hash all of it is to no purpose. So neither the time nor the load tells which of these it
+    /// was. Over 72 bytes the same work is done and the answer is no. A hash dearer than `work` costs what it costs.
     ///
     /// Blocks until the answer is there.
     ///
@@ -112,15 +108,22 @@ impl Engine {
         hash: Option<&PasswordHash>,
         work: Cost,
     ) -> Result<bool, Error> {
-        let task = Task::Verify {
-            hash: hash.cloned(),
-            work,
-        };
-        let begin_before = permit.admitted().checked_add(self.max_wait);
-        match self.run(password, task, begin_before, Precedence::Normal)? {
-            Outcome::Verified(matches) => Ok(matches),
-            Outcome::Hashed(_) => Err(Error::Stopped),
+        let begin_before = permit.admitted().checked_add(self.config.max_wait);
+        if begin_before.is_some_and(|limit| Instant::now() > limit) {
+            return Err(Error::WaitTooLong);
         }
+        self.add_verification(password, hash, work, begin_before)
+            .wait()
+    }
+
+    /// Begins a verification as [`Engine::verify`] does, for a caller that has many and waits as long as it takes.
+    pub fn begin_verify(
+        &self,
+        password: &Password,
+        hash: Option<&PasswordHash>,
+        work: Cost,
+    ) -> Pending<'_, bool> {
+        self.add_verification(password, hash, work, None)
     }
 
     /// Says whether `password` belongs to `hash`, for callers other than a login: no limit on the wait and no decoys.
@@ -148,13 +151,28 @@ impl Engine {
         cost: Cost,
         precedence: Precedence,
     ) -> Result<PasswordHash, Error> {
+        self.begin_hash(password, cost, precedence)?.wait()
+    }
+
+    /// Begins to hash a new password. A caller that has many begins them all and then waits for each: so they share
+    /// lanes and cores.
+    ///
+    /// # Errors
+    /// [`Error::PasswordTooLong`] or [`Error::Random`].
+    pub fn begin_hash(
+        &self,
+        password: &Password,
+        cost: Cost,
+        precedence: Precedence,
+    ) -> Result<Pending<'_, PasswordHash>, Error> {
         if password.is_too_long() {
             return Err(Error::PasswordTooLong);
         }
-        match self.run(password, Task::Hash(cost), None, precedence)? {
-            Outcome::Hashed(hash) => Ok(hash),
-            Outcome::Verified(_) => Err(Error::Stopped),
-        }
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).map_err(Error::Random)?;
+        let order = Order::new(password.as_bytes(), &salt, cost, cost);
+        let finish = move |digest: Digest| PasswordHash::from_parts(cost, salt, *digest);
+        Ok(self.add(order, precedence, None, Box::new(finish)))
     }
 
     /// All work done so far, in rounds of key expansion (a hash of cost c is 2^c of them).
@@ -162,126 +180,58 @@ impl Engine {
         self.shared.rounds_done.load(Ordering::Relaxed)
     }
 
-    fn run(
+    /// How much of the engine is in use.
+    pub fn load(&self) -> Load {
+        Load {
+            lanes: self.threads.len() * self.config.lanes,
+            in_work: self.shared.queue.in_work(),
+            waiting: self.shared.queue.waiting(),
+        }
+    }
+
+    fn add_verification(
         &self,
         password: &Password,
-        task: Task,
+        hash: Option<&PasswordHash>,
+        work: Cost,
         begin_before: Option<Instant>,
+    ) -> Pending<'_, bool> {
+        let (salt, cost) = hash.map_or(([0; 16], work), |hash| (hash.salt(), hash.cost()));
+        let order = Order::new(password.as_bytes(), &salt, cost, work);
+        let expected = hash.map(|hash| *hash.digest());
+        let can_match = expected.is_some() && !password.is_too_long();
+        let finish = move |digest: Digest| {
+            let equal = digest.ct_eq(&expected.unwrap_or_default());
+            bool::from(equal) && can_match
+        };
+        self.add(order, Precedence::Normal, begin_before, Box::new(finish))
+    }
+
+    fn add<T>(
+        &self,
+        order: Order,
         precedence: Precedence,
-    ) -> Result<Outcome, Error> {
-        let (done, outcome) = sync_channel(1);
-        let job = Job {
-            password: password.clone(),
-            task,
+        begin_before: Option<Instant>,
+        finish: Finish<T>,
+    ) -> Pending<'_, T> {
+        let (done, answer) = sync_channel(1);
+        let number = self.shared.queue.add(Job {
+            order: Box::new(order),
+            precedence,
             begin_before,
             done,
-        };
-        {
-            let mut queue = self.shared.lock();
-            match precedence {
-                Precedence::Normal => queue.first.push_back(job),
-                Precedence::Low => queue.last.push_back(job),
-            }
-        }
-        self.shared.work_added.notify_one();
-        outcome.recv().map_err(|_| Error::Stopped)?
+        });
+        Pending::new(&self.shared.queue, number, begin_before, answer, finish)
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        {
-            let mut queue = self.shared.lock();
-            queue.stopped = true;
-            // Dropping a job closes its channel, which tells its caller.
-            queue.first.clear();
-            queue.last.clear();
-        }
-        self.shared.work_added.notify_all();
+        self.shared.queue.stop();
         for thread in self.threads.drain(..) {
             // A thread that panicked has nothing left to say.
             let _ = thread.join();
         }
-    }
-}
-
-impl Shared {
-    /// The queue is whole after every statement, so a panic elsewhere does not spoil it.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn work(&self) {
-        while let Some(job) = self.next() {
-            let outcome = if job.begin_before.is_some_and(|limit| Instant::now() > limit) {
-                Err(Error::WaitTooLong)
-            } else {
-                self.perform(&job.password, &job.task)
-            };
-            // A caller that is gone needs no answer.
-            let _ = job.done.send(outcome);
-        }
-    }
-
-    fn next(&self) -> Option<Job> {
-        let mut queue = self.lock();
-        loop {
-            if queue.stopped {
-                return None;
-            }
-            if let Some(job) = queue.first.pop_front().or_else(|| queue.last.pop_front()) {
-                return Some(job);
-            }
-            queue = self
-                .work_added
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn perform(&self, password: &Password, task: &Task) -> Result<Outcome, Error> {
-        match task {
-            Task::Verify { hash, work } => Ok(Outcome::Verified(self.verify(
-                password,
-                hash.as_ref(),
-                *work,
-            ))),
-            Task::Hash(cost) => {
-                let mut salt = [0; 16];
-                getrandom::fill(&mut salt).map_err(Error::Random)?;
-                let digest = self.bcrypt(password, *cost, salt);
-                Ok(Outcome::Hashed(PasswordHash::from_parts(
-                    *cost, salt, digest,
-                )))
-            }
-        }
-    }
-
-    fn verify(&self, password: &Password, hash: Option<&PasswordHash>, work: Cost) -> bool {
-        let Some(hash) = hash else {
-            self.bcrypt(password, work, [0; 16]);
-            return false;
-        };
-        let digest = self.bcrypt(password, hash.cost(), hash.salt());
-        // One decoy at each of c … C-1 adds up to 2^C - 2^c rounds.
-        for cost in (hash.cost().get()..work.get()).filter_map(|cost| Cost::new(cost).ok()) {
-            self.bcrypt(password, cost, [0; 16]);
-        }
-        bool::from(digest.ct_eq(hash.digest())) && !password.is_too_long()
-    }
-
-    fn bcrypt(&self, password: &Password, cost: Cost, salt: [u8; 16]) -> [u8; 23] {
-        let bytes = password.as_bytes();
-        let mut key = zeroize::Zeroizing::new([0; MAX_PASSWORD_BYTES]);
-        let length = bytes.len().min(MAX_PASSWORD_BYTES);
-        key[..length].copy_from_slice(&bytes[..length]);
-        // bcrypt's key ends with a NUL where there is room for one.
-        let key = &key[..(length + 1).min(MAX_PASSWORD_BYTES)];
-        let output = bcrypt::bcrypt(u32::from(cost.get()), salt, key);
-        self.rounds_done.fetch_add(cost.rounds(), Ordering::Relaxed);
-        let mut digest = [0; 23];
-        digest.copy_from_slice(&output[..23]);
-        digest
     }
 }
 
@@ -293,6 +243,7 @@ mod tests {
     fn engine() -> Engine {
         Engine::start(EngineConfig {
             threads: 2,
+            lanes: 8,
             max_wait: Duration::from_secs(30),
         })
         .unwrap()
@@ -371,6 +322,7 @@ mod tests {
     fn a_caller_who_waited_too_long_is_not_hashed_for() {
         let engine = Engine::start(EngineConfig {
             threads: 1,
+            lanes: 8,
             max_wait: Duration::ZERO,
         })
         .unwrap();
@@ -379,5 +331,48 @@ mod tests {
         let outcome = engine.verify(&permit, &password("any"), None, cost(4));
         assert!(matches!(outcome, Err(Error::WaitTooLong)));
         assert_eq!(engine.rounds_done(), 0);
+    }
+
+    #[test]
+    fn a_caller_behind_full_lanes_is_told_when_its_wait_is_over() {
+        let engine = Engine::start(EngineConfig {
+            threads: 1,
+            lanes: 1,
+            max_wait: Duration::from_millis(5),
+        })
+        .unwrap();
+        let dear = engine.begin_verify(&password("any"), None, cost(12));
+        let permit = Permits::new(1).admit().unwrap();
+        let outcome = engine.verify(&permit, &password("any"), None, cost(4));
+        assert!(matches!(outcome, Err(Error::WaitTooLong)));
+        assert_eq!(engine.rounds_done(), 0);
+        assert!(!dear.wait().unwrap());
+        assert_eq!(engine.rounds_done(), 1 << 12);
+        assert_eq!(engine.load().waiting, 0);
+    }
+
+    #[test]
+    fn many_at_once_are_answered_each_with_its_own() {
+        let engine = engine();
+        let texts: Vec<String> = (0..40).map(|number| format!("password {number}")).collect();
+        let begun: Vec<_> = texts
+            .iter()
+            .zip((4..=7).cycle())
+            .map(|(text, work)| engine.begin_hash(&password(text), cost(work), Precedence::Normal))
+            .collect();
+        for (text, pending) in texts.iter().zip(begun) {
+            let hash = pending.unwrap().wait().unwrap();
+            assert!(bcrypt::verify(text, hash.as_str()).unwrap(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_engine_without_lanes_does_not_start() {
+        let engine = Engine::start(EngineConfig {
+            threads: 1,
+            lanes: 0,
+            max_wait: Duration::ZERO,
+        });
+        assert!(matches!(engine, Err(Error::BadLanes)));
     }
 }

@@ -1,5 +1,7 @@
 //! Why hashing did not happen.
 
+use super::MAX_LANES;
+
 /// What can keep the engine from an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,6 +26,12 @@ pub enum Error {
     /// The operating system gave no random bytes for a salt.
     #[error("no random bytes for a salt")]
     Random(#[source] getrandom::Error),
+    /// A known password did not give its known hash: the processor or the build is broken.
+    #[error("the known-answer test of bcrypt failed")]
+    SelfTest,
+    /// A number of lanes that no loop exists for.
+    #[error("a hashing thread has 1 to {MAX_LANES} lanes")]
+    BadLanes,
     /// A thread of the engine could not be started.
     #[error("cannot start a hashing thread")]
     Spawn(#[source] std::io::Error),

@@ -1,23 +1,35 @@
 //! bcrypt: verifying a password against a hash, and hashing a new one.
 //!
 //! The only module that knows bcrypt. Work waits in one queue, first come, first served, and is done by one thread per
-//! core, so a caller blocks but never hashes. It knows no users and no statuses: who may log in is decided in `auth`.
+//! core, several passwords at once in the lanes of each; so a caller blocks but never hashes. It knows no users and no
+//! statuses: who may log in is decided in `auth`.
+//!
+//! From the caller inwards: `engine` (begin, compare) and `pending` (wait), `queue` (who is next, on which core), `worker`
+//! (a thread's life), `lanes` (what a thread has in work), `expansion` (the loop).
 
 mod engine;
 mod error;
 mod expansion;
 mod format;
 mod lanes;
+mod machine;
 mod password;
+mod pending;
 mod permits;
 mod pi;
+mod queue;
+mod self_test;
 #[cfg(test)]
 mod tests;
+mod worker;
 
-pub use engine::{Engine, EngineConfig, Precedence};
+pub use engine::{Engine, EngineConfig, Load};
 pub use error::Error;
 pub use expansion::MAX_LANES;
 pub use format::{Cost, PasswordHash};
 pub use lanes::{Digest, Lanes, Order};
+pub use machine::{default_lanes, default_threads};
 pub use password::{MAX_PASSWORD_BYTES, Password};
+pub use pending::Pending;
 pub use permits::{Permit, Permits};
+pub use queue::Precedence;

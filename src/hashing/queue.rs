@@ -1,0 +1,341 @@
+//! Who is hashed for next, and on which core.
+//!
+//! First come, first served; what has low precedence comes after everything else. A thread takes no more than its share of
+//! all work, so that two logins come to two cores before they share one. Never hashes and never blocks a caller: callers
+//! wait in `engine`, threads of the engine in [`Seat::next`].
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::Error;
+use super::lanes::{Digest, Order};
+
+/// Whether somebody waits for a new hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// In the order of arrival, with the logins.
+    Normal,
+    /// After everything else, and in one lane of a thread at most, so that no login finds its place taken.
+    Low,
+}
+
+/// One hash to make.
+pub(super) struct Job {
+    /// Boxed, so that it stays where it is until it is wiped.
+    pub(super) order: Box<Order>,
+    pub(super) precedence: Precedence,
+    /// Not begun later than this.
+    pub(super) begin_before: Option<Instant>,
+    pub(super) done: SyncSender<Result<Digest, Error>>,
+}
+
+/// What waits, and how much is in work.
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    work_added: Condvar,
+    /// How many jobs wait, for a look without the lock.
+    waiting: AtomicUsize,
+    in_work: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Inner {
+    normal: VecDeque<(u64, Job)>,
+    low: VecDeque<(u64, Job)>,
+    next_number: u64,
+    threads: usize,
+    stopped: bool,
+}
+
+/// What a job in the queue is found by.
+#[derive(Clone, Copy)]
+pub(super) struct Number(u64);
+
+impl Queue {
+    /// `threads` is how many seats will be taken.
+    pub(super) fn new(threads: usize) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                threads,
+                ..Inner::default()
+            }),
+            work_added: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+            in_work: AtomicUsize::new(0),
+        }
+    }
+
+    /// Puts a job at the end. Once the queue is stopped it is dropped, which closes its channel.
+    pub(super) fn add(&self, job: Job) -> Number {
+        let mut inner = self.lock();
+        let number = inner.next_number;
+        inner.next_number += 1;
+        if !inner.stopped {
+            match job.precedence {
+                Precedence::Normal => inner.normal.push_back((number, job)),
+                Precedence::Low => inner.low.push_back((number, job)),
+            }
+            self.count(&inner);
+            // Only threads without any work wait for it; those that have some look by themselves.
+            self.work_added.notify_one();
+        }
+        Number(number)
+    }
+
+    /// Takes a job back; false when it is begun already.
+    pub(super) fn withdraw(&self, number: Number) -> bool {
+        let mut inner = self.lock();
+        let Inner { normal, low, .. } = &mut *inner;
+        let found = [normal, low].into_iter().any(|jobs| {
+            let place = jobs.iter().position(|(other, _)| *other == number.0);
+            place.and_then(|place| jobs.remove(place)).is_some()
+        });
+        self.count(&inner);
+        found
+    }
+
+    /// Ends the threads, once they have done what they have begun. Whoever waits is told by a closed channel.
+    pub(super) fn stop(&self) {
+        let mut inner = self.lock();
+        inner.stop();
+        self.count(&inner);
+        self.work_added.notify_all();
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn in_work(&self) -> usize {
+        self.in_work.load(Ordering::Relaxed)
+    }
+
+    /// A thread's access.
+    pub(super) fn seat(&self) -> Seat<'_> {
+        Seat {
+            queue: self,
+            in_work: 0,
+            low_in_work: 0,
+        }
+    }
+
+    fn count(&self, inner: &Inner) {
+        let waiting = inner.normal.len() + inner.low.len();
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    /// The queue is whole after every statement, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.normal.clear();
+        self.low.clear();
+    }
+}
+
+/// One thread's place at the queue.
+pub(super) struct Seat<'a> {
+    queue: &'a Queue,
+    in_work: usize,
+    low_in_work: usize,
+}
+
+impl Seat<'_> {
+    /// The next job for this thread. Without any work it waits for one, and `None` then means that the engine stops.
+    pub(super) fn next(&mut self) -> Option<Job> {
+        if self.in_work > 0 && self.queue.waiting() == 0 {
+            return None;
+        }
+        let mut inner = self.queue.lock();
+        let job = loop {
+            if let Some(job) = self.take(&mut inner) {
+                break job;
+            }
+            if self.in_work > 0 || inner.stopped {
+                return None;
+            }
+            inner = self
+                .queue
+                .work_added
+                .wait(inner)
+                .unwrap_or_else(PoisonError::into_inner);
+        };
+        self.in_work += 1;
+        self.low_in_work += usize::from(job.precedence == Precedence::Low);
+        self.queue.in_work.fetch_add(1, Ordering::Relaxed);
+        Some(job)
+    }
+
+    /// Says that a job is done.
+    pub(super) fn done(&mut self, precedence: Precedence) {
+        self.in_work -= 1;
+        self.low_in_work -= usize::from(precedence == Precedence::Low);
+        self.queue.in_work.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn take(&self, inner: &mut Inner) -> Option<Job> {
+        let now = Instant::now();
+        while let Some((_, job)) = inner
+            .normal
+            .pop_front_if(|(_, job)| job.begin_before.is_some_and(|limit| now > limit))
+        {
+            // A caller that is gone needs no answer.
+            let _ = job.done.send(Err(Error::WaitTooLong));
+        }
+        let jobs = if !inner.normal.is_empty() {
+            &mut inner.normal
+        } else if self.low_in_work == 0 {
+            &mut inner.low
+        } else {
+            return None;
+        };
+        let all = self.queue.in_work() + jobs.len();
+        // Some thread is always below its share while anything waits, so nothing is left lying.
+        let job = if self.in_work < all.div_ceil(inner.threads.max(1)) {
+            jobs.pop_front()
+        } else {
+            None
+        };
+        self.queue.count(inner);
+        job.map(|(_, job)| job)
+    }
+}
+
+impl Drop for Seat<'_> {
+    /// A thread that panics leaves its share to the others; without any, nobody must wait any longer.
+    fn drop(&mut self) {
+        self.queue
+            .in_work
+            .fetch_sub(self.in_work, Ordering::Relaxed);
+        let mut inner = self.queue.lock();
+        inner.threads = inner.threads.saturating_sub(1);
+        if inner.threads == 0 {
+            inner.stop();
+            self.queue.count(&inner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+    use std::time::Duration;
+
+    use super::super::Cost;
+    use super::*;
+
+    type Answer = Receiver<Result<Digest, Error>>;
+
+    /// A job that is told from others by its work.
+    fn job(work: u8, precedence: Precedence, begin_before: Option<Instant>) -> (Job, Answer) {
+        let (done, answer) = sync_channel(1);
+        let order = Order::new(b"any", &[0; 16], Cost::MIN, Cost::new(work).unwrap());
+        let job = Job {
+            order: Box::new(order),
+            precedence,
+            begin_before,
+            done,
+        };
+        (job, answer)
+    }
+
+    fn add(queue: &Queue, work: u8, precedence: Precedence) -> (Number, Answer) {
+        let (job, answer) = job(work, precedence, None);
+        (queue.add(job), answer)
+    }
+
+    /// The works of all jobs that this seat gets now.
+    fn works(seat: &mut Seat<'_>) -> Vec<u8> {
+        let jobs = std::iter::from_fn(|| {
+            let blocks = seat.in_work == 0 && seat.queue.waiting() == 0;
+            if blocks { None } else { seat.next() }
+        });
+        jobs.map(|job| job.order.rounds().trailing_zeros() as u8)
+            .collect()
+    }
+
+    #[test]
+    fn first_come_first_served_and_low_precedence_last() {
+        let queue = Queue::new(1);
+        let mut seat = queue.seat();
+        for (work, precedence) in [
+            (4, Precedence::Low),
+            (5, Precedence::Normal),
+            (6, Precedence::Low),
+            (7, Precedence::Normal),
+        ] {
+            let _ = add(&queue, work, precedence);
+        }
+        assert_eq!(
+            works(&mut seat),
+            [5, 7, 4],
+            "and a second low one has to wait"
+        );
+        seat.done(Precedence::Normal);
+        assert_eq!(works(&mut seat), []);
+        seat.done(Precedence::Low);
+        assert_eq!(works(&mut seat), [6]);
+        assert_eq!((queue.in_work(), queue.waiting()), (2, 0));
+    }
+
+    #[test]
+    fn work_goes_to_idle_threads_before_two_share_one() {
+        let queue = Queue::new(2);
+        let (mut one, mut other) = (queue.seat(), queue.seat());
+        let _ = add(&queue, 4, Precedence::Normal);
+        assert_eq!(works(&mut one), [4]);
+        let _ = add(&queue, 5, Precedence::Normal);
+        assert_eq!(works(&mut one), []);
+        assert_eq!(works(&mut other), [5]);
+        for work in [6, 7, 8, 9] {
+            let _ = add(&queue, work, Precedence::Normal);
+        }
+        assert_eq!(works(&mut other), [6, 7]);
+        assert_eq!(works(&mut one), [8, 9]);
+    }
+
+    #[test]
+    fn whoever_waited_too_long_is_told_and_skipped() {
+        let queue = Queue::new(1);
+        let mut seat = queue.seat();
+        let past = Instant::now().checked_sub(Duration::from_millis(1));
+        let (late, answer) = job(4, Precedence::Normal, past);
+        queue.add(late);
+        let _ = add(&queue, 5, Precedence::Normal);
+        assert_eq!(works(&mut seat), [5]);
+        assert!(matches!(answer.try_recv(), Ok(Err(Error::WaitTooLong))));
+    }
+
+    #[test]
+    fn only_what_still_waits_is_withdrawn() {
+        let queue = Queue::new(1);
+        let mut seat = queue.seat();
+        let (begun, _) = add(&queue, 4, Precedence::Normal);
+        assert_eq!(works(&mut seat), [4]);
+        let (waiting, _) = add(&queue, 5, Precedence::Low);
+        assert!(!queue.withdraw(begun));
+        assert!(queue.withdraw(waiting));
+        assert_eq!(works(&mut seat), []);
+    }
+
+    #[test]
+    fn nobody_waits_for_threads_that_are_gone() {
+        let queue = Queue::new(2);
+        let (one, other) = (queue.seat(), queue.seat());
+        let (_, answer) = add(&queue, 4, Precedence::Normal);
+        drop(one);
+        assert!(matches!(answer.try_recv(), Err(TryRecvError::Empty)));
+        drop(other);
+        assert!(matches!(answer.try_recv(), Err(TryRecvError::Disconnected)));
+        let (_, later) = add(&queue, 5, Precedence::Normal);
+        assert!(matches!(later.try_recv(), Err(TryRecvError::Disconnected)));
+    }
+}
