@@ -97,36 +97,22 @@ impl State {
 
     fn round_of<const M: usize>(&mut self) {
         if M < FEWEST_PACKED {
-            self.expand_in_halves::<M>();
+            self.round_in_halves::<M>();
         } else {
-            self.expand_packed::<M>();
+            self.round_packed::<M>();
         }
     }
 
-    fn expand_in_halves<const M: usize>(&mut self) {
+    fn round_in_halves<const M: usize>(&mut self) {
         for key in 0..2 {
             for i in 0..M {
                 mix_in(&mut self.subkeys[i], &self.keys[i][key]);
             }
-            let (mut left, mut right) = ([0; M], [0; M]);
-            for j in 0..9 {
-                encipher(&self.tables, &self.subkeys, &mut left, &mut right);
-                for i in 0..M {
-                    self.subkeys[i][2 * j] = left[i];
-                    self.subkeys[i][2 * j + 1] = right[i];
-                }
-            }
-            for j in 0..512 {
-                encipher(&self.tables, &self.subkeys, &mut left, &mut right);
-                for i in 0..M {
-                    self.tables[i][2 * j] = left[i];
-                    self.tables[i][2 * j + 1] = right[i];
-                }
-            }
+            expand::<M>(&mut self.tables, &mut self.subkeys);
         }
     }
 
-    fn expand_packed<const M: usize>(&mut self) {
+    fn round_packed<const M: usize>(&mut self) {
         let mut subkeys = [[0; M]; 9];
         for i in 0..M {
             for j in 0..9 {
@@ -135,23 +121,12 @@ impl State {
         }
         for key in 0..2 {
             for i in 0..M {
+                let words = &self.keys[i][key];
                 for j in 0..9 {
-                    let words = self.keys[i][key];
                     subkeys[j][i] ^= packed(words[2 * j], words[2 * j + 1]);
                 }
             }
-            let mut blocks = [0; M];
-            for j in 0..9 {
-                encipher_packed(&self.tables, &subkeys, &mut blocks);
-                subkeys[j] = blocks;
-            }
-            for j in 0..512 {
-                encipher_packed(&self.tables, &subkeys, &mut blocks);
-                for i in 0..M {
-                    self.tables[i][2 * j] = blocks[i] as u32;
-                    self.tables[i][2 * j + 1] = (blocks[i] >> 32) as u32;
-                }
-            }
+            expand_packed(&mut self.tables, &mut subkeys);
         }
         for i in 0..M {
             for j in 0..9 {
@@ -212,13 +187,52 @@ fn packed(left: u32, right: u32) -> u64 {
     u64::from(left) | u64::from(right) << 32
 }
 
+/// Replaces subkeys and tables of the first `M` lanes by what the cipher makes of them.
+///
+/// By itself, the compiler has all registers for the loop: inlined into a caller it is up to a tenth slower.
+#[inline(never)]
+fn expand<const M: usize>(tables: &mut [Tables; MAX_LANES], subkeys: &mut [Subkeys; MAX_LANES]) {
+    let (mut left, mut right) = ([0; M], [0; M]);
+    for j in 0..9 {
+        encipher(tables, subkeys, &mut left, &mut right);
+        for i in 0..M {
+            subkeys[i][2 * j] = left[i];
+            subkeys[i][2 * j + 1] = right[i];
+        }
+    }
+    for j in 0..512 {
+        encipher(tables, subkeys, &mut left, &mut right);
+        for i in 0..M {
+            tables[i][2 * j] = left[i];
+            tables[i][2 * j + 1] = right[i];
+        }
+    }
+}
+
+/// The same for packed blocks.
+#[inline(never)]
+fn expand_packed<const M: usize>(tables: &mut [Tables; MAX_LANES], subkeys: &mut [[u64; M]; 9]) {
+    let mut blocks = [0; M];
+    for j in 0..9 {
+        encipher_packed(tables, subkeys, &mut blocks);
+        subkeys[j] = blocks;
+    }
+    for j in 0..512 {
+        encipher_packed(tables, subkeys, &mut blocks);
+        for i in 0..M {
+            tables[i][2 * j] = blocks[i] as u32;
+            tables[i][2 * j + 1] = (blocks[i] >> 32) as u32;
+        }
+    }
+}
+
 /// Blowfish's round function. Each index is a byte plus the start of its table, so none can be out of range, and the
-/// compiler sees it.
+/// compiler sees it. Shifts and not `to_be_bytes`: what the compiler makes of those is a fifth slower with many lanes.
 #[inline(always)]
 fn look_up(tables: &Tables, half: u32) -> u32 {
-    let [byte3, byte2, byte1, byte0] = half.to_be_bytes().map(usize::from);
-    (tables[byte3].wrapping_add(tables[256 + byte2]) ^ tables[512 + byte1])
-        .wrapping_add(tables[768 + byte0])
+    let byte = |shift: u32| (half >> shift & 0xff) as usize;
+    (tables[byte(24)].wrapping_add(tables[256 + byte(16)]) ^ tables[512 + byte(8)])
+        .wrapping_add(tables[768 + byte(0)])
 }
 
 /// Encrypts one block in each of the first `M` of `N` lanes.
@@ -234,10 +248,13 @@ fn encipher<const M: usize, const N: usize>(
     }
     for j in 0..8 {
         for i in 0..M {
-            right[i] ^= subkeys[i][2 * j + 1] ^ look_up(&tables[i], left[i]);
+            // The subkey first: it is there long before what is looked up.
+            right[i] ^= subkeys[i][2 * j + 1];
+            right[i] ^= look_up(&tables[i], left[i]);
         }
         for i in 0..M {
-            left[i] ^= subkeys[i][2 * j + 2] ^ look_up(&tables[i], right[i]);
+            left[i] ^= subkeys[i][2 * j + 2];
+            left[i] ^= look_up(&tables[i], right[i]);
         }
     }
     for i in 0..M {
