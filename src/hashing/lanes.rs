@@ -1,7 +1,7 @@
 //! The lanes of one thread: up to ten bcrypt hashes in work at once, each at its own place.
 //!
-//! Lanes join and leave between rounds, and the loop runs with as many as there are. Nothing of a hash stays in memory once it has left.
-//! Never waits and knows no queue: who joins next is for `worker` to say.
+//! Lanes join and leave between rounds, and the loop runs with as many as there are. Nothing of a hash stays in memory
+//! once it has left. Never waits and knows no queue: who joins next is for `worker` to say.
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -110,12 +110,13 @@ impl<T> Lanes<T> {
         Ok(())
     }
 
-    /// Works on every lane for one round, of which a hash of cost c takes 2^c.
+    /// Works on every lane for one round, of which a hash of cost c takes 2^c; one that is finished only takes time until it
+    /// is taken out.
     pub fn round(&mut self) {
         self.state.round(self.in_use);
         for (lane, run) in self.runs.iter_mut().flatten().enumerate() {
             run.rounds_to_digest -= 1;
-            run.rounds_to_end -= 1;
+            run.rounds_to_end = run.rounds_to_end.saturating_sub(1);
             if run.rounds_to_digest == 0 {
                 run.digest = Zeroizing::new(self.state.digest(lane));
             }

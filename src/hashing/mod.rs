@@ -7,6 +7,7 @@
 //! From the caller inwards: `engine` (begin, compare) and `pending` (wait), `queue` (who is next, on which core), `worker`
 //! (a thread's life), `lanes` (what a thread has in work), `expansion` (the loop).
 
+mod calibrate;
 mod engine;
 mod error;
 mod expansion;
@@ -23,6 +24,7 @@ mod self_test;
 mod tests;
 mod worker;
 
+pub use calibrate::{Calibration, calibrate};
 pub use engine::{Engine, EngineConfig, Load};
 pub use error::Error;
 pub use expansion::MAX_LANES;

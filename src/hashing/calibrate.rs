@@ -1,0 +1,161 @@
+//! How fast this machine hashes, so that an operator can choose a cost by measurement.
+//!
+//! Measures lanes, not logins: without queue, network and database, so what the hashing threads do at best. Prints nothing.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::lanes::{Lanes, Order};
+use super::{Cost, Error, MAX_LANES};
+
+/// What was measured. All else follows, since a hash of cost c is a beginning, 2^c rounds and an end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    /// How many threads hashed at once.
+    pub threads: usize,
+    /// What one hash takes besides its rounds; the other lanes wait meanwhile.
+    pub beginning_and_end: Duration,
+    /// One round of all lanes of a thread: the first of one lane, the last of the most that were asked for.
+    pub rounds: Vec<Duration>,
+}
+
+/// Measures 1 to `lanes` lanes on all threads at the same time, for about `time` each.
+///
+/// # Errors
+/// [`Error::BadLanes`] when there are not that many.
+pub fn calibrate(threads: usize, lanes: usize, time: Duration) -> Result<Calibration, Error> {
+    if !(1..=MAX_LANES).contains(&lanes) {
+        return Err(Error::BadLanes);
+    }
+    let threads = threads.max(1);
+    // All threads measure the same thing at the same time: they may share a clock, a cache or a core.
+    let together = Barrier::new(threads);
+    let measure = || {
+        let rounds: Vec<Duration> = (1..=lanes)
+            .map(|lanes| {
+                together.wait();
+                round(lanes, time)
+            })
+            .collect();
+        together.wait();
+        (rounds, cheapest_hash(time))
+    };
+    let measured: Vec<(Vec<Duration>, Duration)> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(measure)).collect();
+        let own = measure();
+        let others = others.into_iter().filter_map(|other| other.join().ok());
+        std::iter::once(own).chain(others).collect()
+    });
+    let rounds: Vec<Duration> = (0..lanes)
+        .map(|place| mean(measured.iter().map(|(rounds, _)| rounds[place])))
+        .collect();
+    let cheapest = mean(measured.iter().map(|(_, hash)| *hash));
+    Ok(Calibration {
+        threads,
+        beginning_and_end: cheapest.saturating_sub(rounds[0] * Cost::MIN.rounds() as u32),
+        rounds,
+    })
+}
+
+impl Calibration {
+    /// What a login waits for its hash, with `lanes` in use on each core (from 1; past what was measured it is the most).
+    pub fn time(&self, cost: Cost, lanes: usize) -> Duration {
+        let lanes = lanes.clamp(1, self.rounds.len());
+        self.rounds[lanes - 1] * cost.rounds() as u32 + self.beginning_and_end * lanes as u32
+    }
+
+    /// What the whole machine does with `lanes` in use on each core.
+    pub fn hashes_per_second(&self, cost: Cost, lanes: usize) -> f64 {
+        let lanes = lanes.clamp(1, self.rounds.len());
+        (self.threads * lanes) as f64 / self.time(cost, lanes).as_secs_f64()
+    }
+
+    /// The highest cost at which a login takes no more than `target` while nobody else logs in; `None` where even the
+    /// lowest takes longer.
+    pub fn highest_cost(&self, target: Duration) -> Option<Cost> {
+        (Cost::MIN.get()..=Cost::MAX.get())
+            .rev()
+            .filter_map(|cost| Cost::new(cost).ok())
+            .find(|cost| self.time(*cost, 1) <= target)
+    }
+}
+
+fn round(count: usize, time: Duration) -> Duration {
+    let mut lanes = Box::new(Lanes::new());
+    let longest = order(Cost::MAX);
+    while lanes.in_use() < count && lanes.join(&longest, ()).is_ok() {}
+    let begin = Instant::now();
+    let mut rounds = 0;
+    while rounds == 0 || begin.elapsed() < time {
+        lanes.round();
+        rounds += 1;
+    }
+    begin.elapsed() / rounds
+}
+
+fn cheapest_hash(time: Duration) -> Duration {
+    let mut lanes = Box::new(Lanes::new());
+    let cheapest = order(Cost::MIN);
+    let begin = Instant::now();
+    let mut hashes = 0;
+    while hashes == 0 || begin.elapsed() < time {
+        let _ = lanes.join(&cheapest, ());
+        while lanes.take_finished().is_none() {
+            lanes.round();
+        }
+        hashes += 1;
+    }
+    begin.elapsed() / hashes
+}
+
+fn order(cost: Cost) -> Order {
+    Order::new(b"calibrate", &[0; 16], cost, cost)
+}
+
+fn mean(times: impl ExactSizeIterator<Item = Duration>) -> Duration {
+    let count = times.len() as u32;
+    times.sum::<Duration>() / count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(cost: u8) -> Cost {
+        Cost::new(cost).unwrap()
+    }
+
+    #[test]
+    fn costs_follow_from_the_measured_times() {
+        let machine = Calibration {
+            threads: 2,
+            beginning_and_end: Duration::from_micros(100),
+            rounds: vec![Duration::from_micros(50), Duration::from_micros(60)],
+        };
+        assert_eq!(machine.time(cost(10), 1), Duration::from_micros(51_300));
+        assert_eq!(machine.time(cost(10), 2), Duration::from_micros(61_640));
+        assert_eq!(machine.time(cost(10), 9), machine.time(cost(10), 2));
+        let rate = machine.hashes_per_second(cost(10), 2);
+        assert!((rate - 4.0 / 0.061_64).abs() < 1e-9, "{rate}");
+        for (target, highest) in [
+            (899, None),
+            (900, Some(4)),
+            (51_299, Some(9)),
+            (51_300, Some(10)),
+            (60_000_000, Some(15)),
+        ] {
+            let found = machine.highest_cost(Duration::from_micros(target));
+            assert_eq!(found.map(Cost::get), highest, "{target} microseconds");
+        }
+    }
+
+    #[test]
+    fn this_machine_can_be_measured() {
+        let measured = calibrate(2, 3, Duration::from_millis(1)).unwrap();
+        assert_eq!((measured.threads, measured.rounds.len()), (2, 3));
+        assert!(measured.hashes_per_second(cost(4), 3) > 0.0);
+        let refused = calibrate(1, 0, Duration::ZERO);
+        assert!(matches!(refused, Err(Error::BadLanes)));
+    }
+}
