@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,8 +14,9 @@ use crate::gate::{self, Address, Bound, Forward, Gate, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, EngineConfig, Permits};
 use crate::housekeeping::Housekeeping;
 use crate::http::{COMMON_HEADERS, TrustedProxies};
+use crate::metrics::Metrics;
 use crate::scratch::Scratch;
-use crate::server::READ_HEADERS;
+use crate::server::{Exposure, READ_HEADERS};
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
 use crate::{seed, server};
 
@@ -42,8 +42,21 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// How many logins may be in work or waiting.
     pub hash_queue: usize,
-    /// How long a login may wait before its hashing begins.
-    pub hash_wait: Duration,
+    /// Threads and lanes that hash, and how long a login may wait for one.
+    pub hashing: EngineConfig,
+    /// Where figures for Prometheus are to be had.
+    pub metrics: MetricsAccess,
+}
+
+/// Where figures for Prometheus are to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Nowhere.
+    Off,
+    /// Beside the calls.
+    WithCalls,
+    /// At an address of their own.
+    At(SocketAddr),
 }
 
 /// Where the TLS certificate comes from.
@@ -91,6 +104,9 @@ pub enum StartError {
     /// Logins cannot begin.
     #[error(transparent)]
     Auth(#[from] auth::StartError),
+    /// The figures for Prometheus contradict each other.
+    #[error("cannot count")]
+    Metrics(#[source] prometheus::Error),
     /// There is no room for the private socket and the throw-away database.
     #[error("cannot make a directory below {}", std::env::temp_dir().display())]
     Scratch(#[source] std::io::Error),
@@ -124,13 +140,13 @@ pub enum StartError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Server {
-    gate: Gate,
-    /// `None` once it is stopped.
-    running: Option<server::Server>,
+    calls: Front,
+    /// Figures at an address of their own.
+    figures: Option<Front>,
     authority: Option<PathBuf>,
     migrated: Option<Migrated>,
     _housekeeping: Housekeeping,
-    /// Last, so that the directory outlives the socket and the database in it.
+    /// Last, so that the directory outlives the sockets and the database in it.
     _scratch: Scratch,
 }
 
@@ -150,7 +166,8 @@ impl Default for Config {
             },
             trusted_proxies: TrustedProxies::default(),
             hash_queue: 256,
-            hash_wait: Duration::from_secs(30),
+            hashing: EngineConfig::new(Duration::from_secs(30)),
+            metrics: MetricsAccess::Off,
         }
     }
 }
@@ -177,10 +194,7 @@ impl Server {
     /// See [`StartError`].
     pub fn start(config: Config) -> Result<Self, StartError> {
         let scratch = Scratch::create().map_err(StartError::Scratch)?;
-        let engine = Arc::new(Engine::start(EngineConfig {
-            threads: thread::available_parallelism().map_or(1, usize::from),
-            max_wait: config.hash_wait,
-        })?);
+        let engine = Arc::new(Engine::start(config.hashing)?);
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
         let authority = tls.as_ref().and_then(authority);
         let (store, migrated) = open(
@@ -192,27 +206,45 @@ impl Server {
         let clock: Clock = Arc::new(Timestamp::now);
         let housekeeping = Housekeeping::start(Arc::clone(&store), Arc::clone(&clock));
         let services = Arc::new(Services {
-            auth: Auth::new(store, engine, config.policy)?,
+            auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), config.policy)?,
+            store,
+            engine,
+            permits: Permits::new(config.hash_queue),
+            metrics: Metrics::new().map_err(StartError::Metrics)?,
             clock,
             trusted_proxies: config.trusted_proxies,
         });
-        let upstream = scratch.path().join("http.sock");
-        let http = tiny_http::Server::http_unix(&upstream)
-            .map_err(|error| StartError::Library(error.to_string()))?;
-        let running = server::Server::start(http, services, Permits::new(config.hash_queue))
-            .map_err(StartError::Thread)?;
-        let gate = Gate::start(gate::Config {
-            listen: config.listen,
-            limits: config.limits,
-            tls,
-            upstream,
-            forward: Forward::Only(READ_HEADERS),
-            answer_fields: COMMON_HEADERS,
-            reserved_descriptors: DESCRIPTORS,
-        })?;
+        let exposure = match config.metrics {
+            MetricsAccess::WithCalls => Exposure::ApiAndMetrics,
+            MetricsAccess::Off | MetricsAccess::At(_) => Exposure::Api,
+        };
+        let front = |name: &str, exposure, listen, tls| {
+            Front::start(
+                exposure,
+                Arc::clone(&services),
+                gate::Config {
+                    listen,
+                    limits: config.limits.clone(),
+                    tls,
+                    upstream: scratch.path().join(name),
+                    forward: Forward::Only(READ_HEADERS),
+                    answer_fields: COMMON_HEADERS,
+                    reserved_descriptors: DESCRIPTORS,
+                },
+            )
+        };
+        let figures = match config.metrics {
+            MetricsAccess::At(address) => {
+                let listen = vec![Address::Tcp(address)];
+                Some(front("figures.sock", Exposure::Metrics, listen, None)?)
+            }
+            MetricsAccess::Off | MetricsAccess::WithCalls => None,
+        };
+        let calls = front("calls.sock", exposure, config.listen, tls)?;
+        calls.count_connections(&services);
         Ok(Self {
-            gate,
-            running: Some(running),
+            calls,
+            figures,
             authority,
             migrated,
             _housekeeping: housekeeping.map_err(StartError::Thread)?,
@@ -222,7 +254,7 @@ impl Server {
 
     /// The addresses it listens on, with their real ports, in the order they were asked for.
     pub fn addresses(&self) -> &[Bound] {
-        self.gate.addresses()
+        self.calls.gate.addresses()
     }
 
     /// The first address as a URL, without a slash at the end.
@@ -248,7 +280,7 @@ impl Server {
     /// # Errors
     /// When it cannot be used; the old one stays then.
     pub fn reload_tls(&self) -> Result<bool, TlsError> {
-        self.gate.reload_tls()?;
+        self.calls.gate.reload_tls()?;
         Ok(self.addresses().iter().any(|bound| bound.tls))
     }
 
@@ -259,6 +291,44 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.calls.stop();
+        if let Some(figures) = &mut self.figures {
+            figures.stop();
+        }
+    }
+}
+
+/// A gate and the loop behind it.
+struct Front {
+    gate: Arc<Gate>,
+    /// `None` once it is stopped.
+    running: Option<server::Server>,
+}
+
+impl Front {
+    fn start(
+        exposure: Exposure,
+        services: Arc<Services>,
+        config: gate::Config,
+    ) -> Result<Self, StartError> {
+        let http = tiny_http::Server::http_unix(&config.upstream)
+            .map_err(|error| StartError::Library(error.to_string()))?;
+        let running =
+            server::Server::start(http, exposure, services).map_err(StartError::Thread)?;
+        Ok(Self {
+            gate: Arc::new(Gate::start(config)?),
+            running: Some(running),
+        })
+    }
+
+    fn count_connections(&self, services: &Services) {
+        let gate = Arc::downgrade(&self.gate);
+        services
+            .metrics
+            .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
+    }
+
+    fn stop(&mut self) {
         if !self.gate.stop(GRACE) {
             tracing::warn!("requests in flight were cut off");
         }

@@ -47,6 +47,7 @@ pub mod fixture;
 pub mod gate;
 pub mod hashing;
 pub mod http;
+pub mod metrics;
 pub mod seed;
 pub mod server;
 pub mod store;
@@ -55,4 +56,4 @@ mod assembly;
 mod housekeeping;
 mod scratch;
 
-pub use assembly::{Certificate, Config, Database, Server, StartError};
+pub use assembly::{Certificate, Config, Database, MetricsAccess, Server, StartError};

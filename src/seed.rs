@@ -2,23 +2,15 @@
 //!
 //! Idempotent by UUID: what stands in the database as the fixture says is left alone.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::auth::Token;
 use crate::fixture::{Finding, Findings, Fixture, Organization, Secret, User};
-use crate::hashing::{self, Cost, Engine, Password, PasswordHash, Precedence};
+use crate::hashing::{self, Cost, Engine, Password, PasswordHash, Pending, Precedence};
 use crate::store::{
     self, Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Store, Summary,
 };
-
-/// Hashes asked for at once; more than any engine does at a time, so that no lane of it idles.
-const CONCURRENCY: usize = 64;
 
 /// Why nothing was loaded.
 #[derive(Debug, thiserror::Error)]
@@ -116,25 +108,85 @@ fn claim_user(claims: &mut Vec<(String, Claim)>, place: &str, user: &User) {
     }
 }
 
-/// What becomes of each user's password, in the order of the fixture.
+/// What becomes of each user's password, in the order of the fixture. Everything is begun before anything is waited for, so
+/// that all lanes have work.
 fn passwords(
     store: &Store,
     engine: &Engine,
     fixture: &Fixture,
     cost: Cost,
 ) -> Result<Vec<NewPassword>, Error> {
-    let users: Vec<&User> = fixture
+    let users = fixture
         .organizations
         .iter()
-        .flat_map(|organization| &organization.users)
-        .collect();
-    in_parallel(&users, |user| {
-        let loaded = store.loaded_user(&user.uuid)?;
-        match &user.secret {
-            Secret::Hash(hash) => Ok(from_hash(hash, loaded)),
-            Secret::Password(password) => from_password(engine, password, cost, loaded),
+        .flat_map(|organization| &organization.users);
+    let compared: Vec<Compared<'_>> = users
+        .map(|user| compare(store, engine, user))
+        .collect::<Result<_, _>>()?;
+    let begun: Vec<Begun<'_>> = compared
+        .into_iter()
+        .map(|compared| begin(engine, compared, cost))
+        .collect::<Result<_, _>>()?;
+    begun.into_iter().map(finish).collect()
+}
+
+/// A user's password beside what the database holds.
+enum Compared<'a> {
+    Decided(NewPassword),
+    /// In clear, and new.
+    New(&'a Password),
+    /// In clear, while the database holds a hash, perhaps of the same password.
+    Known(&'a Password, Pending<'a, bool>),
+}
+
+/// A password whose hash is on its way, where it needs one.
+enum Begun<'a> {
+    Decided(NewPassword),
+    Hashing(Pending<'a, PasswordHash>),
+}
+
+fn compare<'a>(store: &Store, engine: &'a Engine, user: &'a User) -> Result<Compared<'a>, Error> {
+    let loaded = store.loaded_user(&user.uuid)?;
+    Ok(match (&user.secret, loaded) {
+        (Secret::Hash(hash), loaded) => Compared::Decided(from_hash(hash, loaded)),
+        (Secret::Password(password), None) => Compared::New(password),
+        (Secret::Password(password), Some(loaded)) => {
+            let hash: PasswordHash = loaded.password_hash.parse()?;
+            Compared::Known(
+                password,
+                engine.begin_verify(password, Some(&hash), hash.cost()),
+            )
         }
     })
+}
+
+/// A password that still verifies keeps its hash, whatever its cost.
+fn begin<'a>(engine: &'a Engine, compared: Compared<'a>, cost: Cost) -> Result<Begun<'a>, Error> {
+    let password = match compared {
+        Compared::Decided(password) => return Ok(Begun::Decided(password)),
+        Compared::New(password) => password,
+        Compared::Known(password, matches) => {
+            if matches.wait()? {
+                return Ok(Begun::Decided(NewPassword::Keep));
+            }
+            password
+        }
+    };
+    Ok(Begun::Hashing(engine.begin_hash(
+        password,
+        cost,
+        Precedence::Normal,
+    )?))
+}
+
+fn finish(begun: Begun<'_>) -> Result<NewPassword, Error> {
+    match begun {
+        Begun::Decided(password) => Ok(password),
+        Begun::Hashing(hash) => Ok(NewPassword::Replace {
+            hash: hash.wait()?.as_str().to_owned(),
+            loaded_hash_digest: None,
+        }),
+    }
 }
 
 /// Compared with the hash that was loaded last and not with the one that is there: a login may have rehashed it since.
@@ -147,58 +199,6 @@ fn from_hash(hash: &PasswordHash, loaded: Option<LoadedUser>) -> NewPassword {
         hash: hash.as_str().to_owned(),
         loaded_hash_digest: Some(digest),
     }
-}
-
-/// A password that still verifies keeps its hash, whatever its cost.
-fn from_password(
-    engine: &Engine,
-    password: &Password,
-    cost: Cost,
-    loaded: Option<LoadedUser>,
-) -> Result<NewPassword, Error> {
-    if let Some(loaded) = loaded {
-        let hash: PasswordHash = loaded.password_hash.parse()?;
-        if engine.matches(password, &hash)? {
-            return Ok(NewPassword::Keep);
-        }
-    }
-    let hash = engine.hash(password, cost, Precedence::Normal)?;
-    Ok(NewPassword::Replace {
-        hash: hash.as_str().to_owned(),
-        loaded_hash_digest: None,
-    })
-}
-
-/// Maps in the order of `items`, with several calls at a time; the first error ends it.
-fn in_parallel<T: Sync, R: Send>(
-    items: &[T],
-    map: impl Fn(&T) -> Result<R, Error> + Sync,
-) -> Result<Vec<R>, Error> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(items.len()));
-    let work = || -> Result<(), Error> {
-        while let Some(index) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < items.len())
-        {
-            let result =
-                map(&items[index]).inspect_err(|_| next.store(items.len(), Ordering::Relaxed))?;
-            done.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((index, result));
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..CONCURRENCY.min(items.len()))
-            .map(|_| scope.spawn(work))
-            .collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or(Err(hashing::Error::Stopped.into())))
-    })?;
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_unstable_by_key(|(index, _)| *index);
-    Ok(done.into_iter().map(|(_, result)| result).collect())
 }
 
 fn new_organization(

@@ -25,10 +25,7 @@ impl Rig {
     fn new(policy_cost: u8) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("test.db"));
-        let engine = Engine::start(EngineConfig {
-            threads: 2,
-            max_wait: Duration::MAX,
-        });
+        let engine = Engine::start(EngineConfig::new(Duration::MAX));
         let (store, engine) = (Arc::new(store), Arc::new(engine.unwrap()));
         let rig = Self {
             auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), policy(policy_cost)).unwrap(),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::hashing::MAX_LANES;
+
 /// `250ms`, `10s`, `15m`, `2h` or `0`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || {
@@ -59,6 +61,14 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("must be a whole number from 1".to_owned()),
         Ok(size) => Ok(size),
+    }
+}
+
+/// A number of hashing lanes.
+pub(super) fn lanes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(lanes) if (1..=MAX_LANES).contains(&lanes) => Ok(lanes),
+        _ => Err(format!("must be a whole number from 1 to {MAX_LANES}")),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -32,10 +31,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     signals::survive_full_files()?;
     let fixture = read(args.fixture.as_deref())?;
     let (store, _) = Store::open(&args.database.path, WhenMissing::Create, Durability::Full)?;
-    let engine = Engine::start(EngineConfig {
-        threads: thread::available_parallelism().map_or(1, usize::from),
-        max_wait: Duration::MAX,
-    })?;
+    let engine = Engine::start(EngineConfig::new(Duration::MAX))?;
     let (organizations, users) = seed(&store, &engine, fixture, cost, Timestamp::now())?;
     let mut out = io::stdout().lock();
     write_summary(&mut out, "organizations", organizations)

@@ -4,6 +4,9 @@
 //! that knows the statuses and texts of everything that is not a success.
 
 mod authorization;
+pub mod health;
+pub mod metrics;
+pub mod openapi;
 pub mod organization;
 mod outcome;
 pub mod token_verify;
@@ -16,7 +19,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::auth::Auth;
+use crate::hashing::{Engine, Permits};
 use crate::http::TrustedProxies;
+use crate::metrics::Metrics;
+use crate::store::Store;
 
 pub use outcome::{Error, defect};
 
@@ -25,8 +31,16 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What handlers work with.
 pub struct Services {
-    /// Decides logins.
+    /// Decides logins and what tokens open.
     pub auth: Auth,
+    /// For the probes, which ask about the parts themselves.
+    pub store: Arc<Store>,
+    /// Likewise.
+    pub engine: Arc<Engine>,
+    /// The places of logins.
+    pub permits: Permits,
+    /// Counts what is answered.
+    pub metrics: Metrics,
     /// The time of a request.
     pub clock: Clock,
     /// Whose word about a client's address counts.

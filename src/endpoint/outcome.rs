@@ -38,6 +38,9 @@ pub enum Error {
     /// The body can be read but does not hold what is needed.
     #[error("the body lacks something")]
     Fields(FieldErrors),
+    /// A mistake of this program.
+    #[error("a defect")]
+    Defect,
     /// No token can be read from the Authorization header.
     #[error(transparent)]
     Header(#[from] HeaderFault),
@@ -81,6 +84,7 @@ impl From<Error> for Reply {
             }
             Error::Http(error) => error.into(),
             Error::Fields(errors) => Reply::json(400, &errors),
+            Error::Defect => defect(),
             Error::Header(fault) => unauthorized(header_fault(fault)),
             Error::Auth(error) => error.into(),
         }
@@ -152,7 +156,9 @@ fn hashing_failure(error: &hashing::Error) -> Reply {
         hashing::Error::QueueFull | hashing::Error::WaitTooLong | hashing::Error::Stopped => {
             unavailable()
         }
-        hashing::Error::PasswordTooLong
+        hashing::Error::SelfTest
+        | hashing::Error::BadLanes
+        | hashing::Error::PasswordTooLong
         | hashing::Error::BadFormat
         | hashing::Error::BadCost
         | hashing::Error::Random(_)

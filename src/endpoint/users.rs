@@ -12,6 +12,9 @@ use crate::store::Member;
 /// The path of the list.
 pub const ALL_PATH: &str = "/api/organizations/users/all/";
 
+/// The path of one user, with a name in place of the UUID.
+pub const DETAIL_NAME: &str = "/api/organizations/users/detail/{user_uuid}/";
+
 /// What stands before and after the UUID in the path of one user.
 const DETAIL_PATH: (&str, &str) = ("/api/organizations/users/detail/", "/");
 

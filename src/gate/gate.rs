@@ -141,6 +141,11 @@ impl Gate {
         &self.addresses
     }
 
+    /// How many clients are connected.
+    pub fn connections(&self) -> usize {
+        self.places.taken()
+    }
+
     /// Reads the certificate again, for connections from now on. After an error the old one stays; without TLS there is
     /// nothing to do.
     pub fn reload_tls(&self) -> Result<(), TlsError> {

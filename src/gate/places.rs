@@ -150,6 +150,11 @@ impl Places {
         drop(self.wait(table, LEAVE_TIMEOUT));
     }
 
+    /// How many places are taken.
+    pub(super) fn taken(&self) -> usize {
+        lock(&self.table).taken()
+    }
+
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }

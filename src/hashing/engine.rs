@@ -126,21 +126,6 @@ impl Engine {
         self.add_verification(password, hash, work, None)
     }
 
-    /// Says whether `password` belongs to `hash`, for callers other than a login: no limit on the wait and no decoys.
-    ///
-    /// # Errors
-    /// [`Error::Stopped`] when the engine ends.
-    pub fn matches(&self, password: &Password, hash: &PasswordHash) -> Result<bool, Error> {
-        let task = Task::Verify {
-            hash: Some(hash.clone()),
-            work: hash.cost(),
-        };
-        match self.run(password, task, None, Precedence::Normal)? {
-            Outcome::Verified(matches) => Ok(matches),
-            Outcome::Hashed(_) => Err(Error::Stopped),
-        }
-    }
-
     /// Hashes a new password with a fresh salt. Blocks until the hash is there, however long the queue is.
     ///
     /// # Errors
@@ -173,6 +158,11 @@ impl Engine {
         let order = Order::new(password.as_bytes(), &salt, cost, cost);
         let finish = move |digest: Digest| PasswordHash::from_parts(cost, salt, *digest);
         Ok(self.add(order, precedence, None, Box::new(finish)))
+    }
+
+    /// Whether all threads still run: one that ended has met a defect.
+    pub fn is_alive(&self) -> bool {
+        self.threads.iter().all(|thread| !thread.is_finished())
     }
 
     /// All work done so far, in rounds of key expansion (a hash of cost c is 2^c of them).

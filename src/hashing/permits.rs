@@ -28,6 +28,11 @@ impl Permits {
         }
     }
 
+    /// How many places are taken.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Acquire)
+    }
+
     /// Takes a place at once or says that there is none: whoever comes past the limit is told so and does not wait.
     ///
     /// # Errors

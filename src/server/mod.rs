@@ -17,9 +17,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::endpoint::{self, Services};
-use crate::hashing::{Permit, Permits};
+use crate::hashing::Permit;
 use crate::http::{Reply, Request};
 
+pub use routes::Exposure;
 use routes::{Pace, Route};
 use workers::Workers;
 
@@ -36,8 +37,8 @@ pub struct Server {
 
 struct Shared {
     http: tiny_http::Server,
+    exposure: Exposure,
     services: Arc<Services>,
-    permits: Permits,
     workers: Workers,
     stopping: AtomicBool,
 }
@@ -49,14 +50,14 @@ impl Server {
     /// When a thread cannot be started.
     pub fn start(
         http: tiny_http::Server,
+        exposure: Exposure,
         services: Arc<Services>,
-        permits: Permits,
     ) -> io::Result<Self> {
         let mut server = Self {
             shared: Arc::new(Shared {
                 http,
+                exposure,
                 services,
-                permits,
                 workers: Workers::default(),
                 stopping: AtomicBool::new(false),
             }),
@@ -109,12 +110,12 @@ fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
         let _ = request.respond(tiny_http::Response::empty(204));
         return;
     }
-    let route = routes::find(request.url());
+    let route = routes::find(shared.exposure, request.url());
     let pace = route.as_ref().map_or(Pace::Quick, |route| {
         route.pace_of(request.method().as_str())
     });
     let permit = (pace == Pace::Hashes)
-        .then(|| shared.permits.admit().ok())
+        .then(|| shared.services.permits.admit().ok())
         .flatten();
     let is_answered_here = match pace {
         Pace::Quick => true,
@@ -137,7 +138,7 @@ fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
 /// A request on its way to its answer.
 struct Arrived {
     request: tiny_http::Request,
-    route: Option<Route>,
+    route: Option<&'static Route>,
     /// Held until the answer is out.
     permit: Option<Permit>,
     received: Instant,
@@ -154,7 +155,7 @@ fn answer(services: &Services, arrived: Arrived) {
     let arrival = arrival::of(&inner);
     let mut request = Request::new(&mut inner, arrival);
     let handled = catch_unwind(AssertUnwindSafe(|| {
-        routes::handle(route.as_ref(), services, &mut request, permit.as_ref())
+        routes::handle(route, services, &mut request, permit.as_ref())
     }));
     let mut reply = match handled {
         Ok(Ok(reply)) => reply,
@@ -168,7 +169,14 @@ fn answer(services: &Services, arrived: Arrived) {
     if let Err(error) = inner.respond(reply.into_response()) {
         tracing::debug!(%error, "the client did not take its answer");
     }
-    let duration_ms = received.elapsed().as_secs_f64() * 1000.0;
+    let duration = received.elapsed();
+    services
+        .metrics
+        .observe(route.map_or("other", |route| route.name), status, duration);
+    if route.is_some_and(Route::is_login) {
+        services.metrics.observe_login(status);
+    }
+    let duration_ms = duration.as_secs_f64() * 1000.0;
     tracing::info!(method, path, status, duration_ms, client, user, "request");
     drop(permit);
     if let Some(afterwards) = afterwards {

@@ -1,16 +1,30 @@
 //! Which endpoint answers a path, with which methods, and whether that may take long.
 
 use crate::endpoint::{
-    Error, Services, organization, token_verify, user_login, user_logout, users,
+    Error, Services, health, metrics, openapi, organization, token_verify, user_login, user_logout,
+    users,
 };
 use crate::hashing::Permit;
 use crate::http::{Reply, Request, path_of};
 
 /// One endpoint.
 pub(super) struct Route {
+    /// The path, with a name in place of what varies: what logs and figures group by.
+    pub(super) name: &'static str,
     methods: Methods,
-    pub(super) pace: Pace,
+    pace: Pace,
     handler: Handler,
+}
+
+/// Which endpoints a server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    /// All calls.
+    Api,
+    /// All calls, and the figures for Prometheus.
+    ApiAndMetrics,
+    /// Nothing but the figures for Prometheus.
+    Metrics,
 }
 
 /// What an endpoint is asked with.
@@ -37,43 +51,68 @@ enum Handler {
     WithPermit(fn(&Services, &mut Request<'_>, Option<&Permit>) -> Result<Reply, Error>),
 }
 
-const fn get(
-    pace: Pace,
-    handler: fn(&Services, &mut Request<'_>) -> Result<Reply, Error>,
-) -> Route {
-    Route {
-        methods: Methods::Get,
-        pace,
-        handler: Handler::Plain(handler),
+impl Route {
+    const fn get(
+        name: &'static str,
+        pace: Pace,
+        handler: fn(&Services, &mut Request<'_>) -> Result<Reply, Error>,
+    ) -> Self {
+        Self {
+            name,
+            methods: Methods::Get,
+            pace,
+            handler: Handler::Plain(handler),
+        }
     }
-}
 
-const fn post(handler: fn(&Services, &mut Request<'_>) -> Result<Reply, Error>) -> Route {
-    Route {
-        methods: Methods::Post,
-        pace: Pace::Slow,
-        handler: Handler::Plain(handler),
+    const fn post(
+        name: &'static str,
+        handler: fn(&Services, &mut Request<'_>) -> Result<Reply, Error>,
+    ) -> Self {
+        Self {
+            name,
+            methods: Methods::Post,
+            pace: Pace::Slow,
+            handler: Handler::Plain(handler),
+        }
     }
 }
 
 const LOGIN: Route = Route {
+    name: user_login::PATH,
     methods: Methods::Post,
     pace: Pace::Hashes,
     handler: Handler::WithPermit(user_login::handle),
 };
+const METRICS: Route = Route::get(metrics::PATH, Pace::Slow, metrics::handle);
+
+/// Every endpoint with a fixed path, but for the figures.
+const ROUTES: &[Route] = &[
+    LOGIN,
+    Route::get(token_verify::PATH, Pace::Quick, token_verify::handle),
+    Route::get(organization::PATH, Pace::Quick, organization::handle),
+    Route::get(users::ALL_PATH, Pace::Slow, users::handle_all),
+    Route::post(user_logout::PATH, user_logout::handle),
+    Route::post(user_logout::ALL_PATH, user_logout::handle_all),
+    Route::get(health::HEALTH_PATH, Pace::Quick, health::handle_health),
+    Route::get(health::READY_PATH, Pace::Slow, health::handle_ready),
+    Route::get(openapi::PATH, Pace::Quick, openapi::handle),
+];
+const USER_DETAIL: Route = Route::get(users::DETAIL_NAME, Pace::Quick, users::handle_detail);
 
 /// The endpoint of a target, whose query counts for nothing.
-pub(super) fn find(target: &str) -> Option<Route> {
-    Some(match path_of(target) {
-        user_login::PATH => LOGIN,
-        organization::PATH => get(Pace::Quick, organization::handle),
-        users::ALL_PATH => get(Pace::Slow, users::handle_all),
-        user_logout::PATH => post(user_logout::handle),
-        user_logout::ALL_PATH => post(user_logout::handle_all),
-        token_verify::PATH => get(Pace::Quick, token_verify::handle),
-        path if users::user_uuid(path).is_some() => get(Pace::Quick, users::handle_detail),
-        _ => return None,
-    })
+pub(super) fn find(exposure: Exposure, target: &str) -> Option<&'static Route> {
+    let path = path_of(target);
+    if path == metrics::PATH {
+        return (exposure != Exposure::Api).then_some(&METRICS);
+    }
+    if exposure == Exposure::Metrics {
+        return None;
+    }
+    ROUTES
+        .iter()
+        .find(|route| route.name == path)
+        .or_else(|| users::user_uuid(path).map(|_| &USER_DETAIL))
 }
 
 /// Lets the endpoint answer.
@@ -98,6 +137,11 @@ pub(super) fn handle(
 }
 
 impl Route {
+    /// Whether this is the login, which is counted by its outcome too.
+    pub(super) fn is_login(&self) -> bool {
+        self.name == user_login::PATH
+    }
+
     /// Whether answering this method may take long; another one is refused at once.
     pub(super) fn pace_of(&self, method: &str) -> Pace {
         if self.methods.include(method) {

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod error;
+mod figures;
 mod load;
 mod load_rows;
 mod members;
@@ -20,6 +21,7 @@ use rusqlite::Connection;
 
 pub use accounts::{Account, Lookup};
 pub use error::{Error, OpenError};
+pub use figures::Figures;
 pub use load::{Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Summary};
 pub use members::{Member, Organization};
 pub use open::{Durability, Migrated, WhenMissing};

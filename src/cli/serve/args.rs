@@ -1,5 +1,6 @@
 //! The flags of `serve`, each with its environment variable, and what they make of a [`Config`].
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use crate::auth::{Limits, Policy};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::{logging, parse, seed};
 use crate::gate::{self, Address};
+use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
-use crate::{Certificate, Config, Database};
+use crate::{Certificate, Config, Database, MetricsAccess};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
@@ -54,6 +56,12 @@ pub(in crate::cli) struct Args {
     tls: TlsArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    /// Answer figures for Prometheus at /metrics
+    #[arg(long, env = "THANOS_LOGIN_METRICS", value_parser = BoolishValueParser::new())]
+    metrics: bool,
+    /// Answer figures for Prometheus at this address only
+    #[arg(long, value_name = "IP:PORT", env = "THANOS_LOGIN_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) logging: logging::Args,
 }
@@ -120,6 +128,12 @@ struct HashingArgs {
         default_value = "256"
     )]
     hash_queue: usize,
+    /// Threads that hash [default: one per core]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size)]
+    hash_threads: Option<usize>,
+    /// Passwords that each of them hashes at once, 1 to 10 [default: what suits the core's cache, mostly 8]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
+    hash_lanes: Option<usize>,
     /// How long a login may wait for its hashing to begin
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_HASH_WAIT", value_parser = parse::duration, default_value = "30s")]
     hash_wait: Duration,
@@ -202,7 +216,12 @@ impl Args {
             },
             trusted_proxies: TrustedProxies::new(self.trusted_proxy),
             hash_queue: self.hashing.hash_queue,
-            hash_wait: self.hashing.hash_wait,
+            hashing: self.hashing.engine(),
+            metrics: match self.metrics_listen {
+                Some(address) => MetricsAccess::At(address),
+                None if self.metrics => MetricsAccess::WithCalls,
+                None => MetricsAccess::Off,
+            },
         })
     }
 }
@@ -227,6 +246,17 @@ impl LimitArgs {
             write_timeout: self.write_timeout,
             idle_timeout: self.idle_timeout,
             max_connections: self.max_connections,
+        }
+    }
+}
+
+impl HashingArgs {
+    fn engine(&self) -> EngineConfig {
+        let defaults = EngineConfig::new(self.hash_wait);
+        EngineConfig {
+            threads: self.hash_threads.unwrap_or(defaults.threads),
+            lanes: self.hash_lanes.unwrap_or(defaults.lanes),
+            ..defaults
         }
     }
 }

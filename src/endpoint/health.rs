@@ -1,0 +1,34 @@
+//! `GET /healthz` and `GET /readyz`: whether the process is up, and whether it can answer logins.
+
+use serde::Serialize;
+
+use super::{Error, Services};
+use crate::auth;
+use crate::hashing;
+use crate::http::{Reply, Request};
+
+/// The path that says whether the process is up.
+pub const HEALTH_PATH: &str = "/healthz";
+/// The path that says whether logins can be answered.
+pub const READY_PATH: &str = "/readyz";
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+}
+
+/// # Errors
+/// Never.
+pub fn handle_health(_: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {
+    Ok(Reply::json(200, &Status { status: "ok" }))
+}
+
+/// # Errors
+/// [`Error::Auth`] when the database cannot be read and written, or hashing has ended.
+pub fn handle_ready(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {
+    services.store.check_writable().map_err(auth::Error::from)?;
+    if !services.engine.is_alive() {
+        return Err(hashing::Error::Stopped.into());
+    }
+    Ok(Reply::json(200, &Status { status: "ready" }))
+}

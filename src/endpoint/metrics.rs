@@ -1,0 +1,34 @@
+//! `GET /metrics`: figures for Prometheus.
+
+use super::{Error, Services};
+use crate::auth;
+use crate::http::{Reply, Request};
+use crate::metrics::Snapshot;
+
+/// The path.
+pub const PATH: &str = "/metrics";
+
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
+
+/// # Errors
+/// [`Error::Auth`] when the database cannot be read, [`Error::Defect`] when a figure cannot be written.
+pub fn handle(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {
+    let load = services.engine.load();
+    let figures = services
+        .store
+        .figures((services.clock)())
+        .map_err(auth::Error::from)?;
+    let snapshot = Snapshot {
+        logins_in_work: services.permits.taken(),
+        hashes_waiting: load.waiting,
+        lanes_in_use: load.in_work,
+        lanes: load.lanes,
+        tokens_live: figures.tokens_live,
+        database_bytes: figures.database_bytes,
+    };
+    let text = services
+        .metrics
+        .text(&snapshot)
+        .map_err(|_| Error::Defect)?;
+    Ok(Reply::text(200, CONTENT_TYPE, text))
+}
