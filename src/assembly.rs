@@ -93,10 +93,10 @@ pub enum StartError {
     #[error(transparent)]
     Database(#[from] store::OpenError),
     /// The fixture has mistakes.
-    #[error(transparent)]
+    #[error("the fixture has mistakes")]
     Fixture(#[from] Findings),
     /// The fixture could not be loaded.
-    #[error(transparent)]
+    #[error("cannot start with this fixture")]
     Seed(#[from] seed::Error),
     /// The hashing threads could not be started.
     #[error("cannot start hashing")]

@@ -16,7 +16,7 @@ use crate::store::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another row holds what the fixture claims.
-    #[error(transparent)]
+    #[error("the fixture claims what others have")]
     Held(#[from] Findings),
     /// The database could not be read or written.
     #[error("cannot load the fixture")]

@@ -11,11 +11,17 @@ mod signals;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// The login call of the Thanos market place: a server on one SQLite file, and a stub of it.
 #[derive(Parser)]
-#[command(name = "thanos-login", version, arg_required_else_help = true)]
+#[command(
+    name = "thanos-login",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -45,6 +51,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<()> {
+    signals::survive_full_files().context("cannot catch signals")?;
     match command {
         Command::Serve(args) => {
             let matches = matches.subcommand_matches("serve").unwrap_or(matches);

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
 
 use super::database::{CostArgs, DatabaseArgs};
-use super::signals;
 use crate::fixture::{self, Fixture};
 use crate::hashing::{Engine, EngineConfig};
 use crate::seed::seed;
@@ -28,7 +27,6 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cost = args.cost.real();
-    signals::survive_full_files()?;
     let fixture = read(args.fixture.as_deref())?;
     let (store, _) = Store::open(&args.database.path, WhenMissing::Create, Durability::Full)?;
     let engine = Engine::start(EngineConfig::new(Duration::MAX))?;
@@ -40,13 +38,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Reads a fixture file, or the embedded one.
-pub(super) fn read(path: Option<&std::path::Path>) -> anyhow::Result<Fixture> {
+pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Fixture> {
     let Some(path) = path else {
         return Ok(Fixture::parse(fixture::DEMO.as_bytes())?);
     };
     let text =
         fs::read(path).with_context(|| format!("{}: cannot read the fixture", path.display()))?;
-    Ok(Fixture::parse(&text)?)
+    Ok(Fixture::parse(&text).map_err(|error| error.in_file(path))?)
 }
 
 fn write_summary(out: &mut impl Write, what: &str, summary: Summary) -> io::Result<()> {

@@ -22,6 +22,9 @@ const APPLICATION_ID: i32 = 0x5448_4e53;
 /// Older versions lose commits when two connections write and the log is reset at the wrong moment.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+/// The smallest page SQLite knows.
+const MIN_PAGE_BYTES: u64 = 512;
+
 /// Numbered by `user_version`, beginning with 1. A released one is never edited.
 const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("../../schema.sql"))];
 
@@ -111,7 +114,12 @@ fn make_if_missing(path: &Path, missing: WhenMissing) -> Result<bool, OpenError>
 /// start that was killed half-way leaves behind.
 fn inspect(path: &Path) -> Result<i32, OpenError> {
     let sorted = |error| sort(path, error);
-    let connection = connect_for_inspection(path).map_err(sorted)?;
+    let has_log = file_bytes(&log_path(path)) > 0;
+    // SQLite takes a file shorter than its smallest page for an empty one.
+    if !has_log && (1..MIN_PAGE_BYTES).contains(&file_bytes(path)) {
+        return Err(OpenError::NotADatabase(path.to_owned()));
+    }
+    let connection = connect_for_inspection(path, has_log).map_err(sorted)?;
     let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
     let application_id = number("PRAGMA application_id").map_err(sorted)?;
     let version = number("PRAGMA user_version").map_err(sorted)?;
@@ -129,25 +137,44 @@ fn inspect(path: &Path) -> Result<i32, OpenError> {
             known: newest_version(),
         });
     }
-    let finding: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(sorted)?;
-    if finding == "ok" {
-        Ok(version)
-    } else {
-        Err(OpenError::Malformed {
+    match damage(&connection, path, has_log).map_err(sorted)? {
+        None => Ok(version),
+        Some(reason) => Err(OpenError::Malformed {
             path: path.to_owned(),
-            reason: finding,
-        })
+            reason,
+        }),
     }
+}
+
+/// The first thing that is wrong with the pages. SQLite itself rounds the length of a file up to whole pages; with a log
+/// beside it the end of the file may still be missing.
+fn damage(connection: &Connection, path: &Path, has_log: bool) -> rusqlite::Result<Option<String>> {
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
+    let expected = number("PRAGMA page_count")? * number("PRAGMA page_size")?;
+    if !has_log && file_bytes(path) < expected.unsigned_abs() {
+        return Ok(Some("the end is missing".to_owned()));
+    }
+    let findings: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let finding = findings.lines().find(|line| !line.starts_with("***"));
+    Ok(finding
+        .filter(|finding| *finding != "ok")
+        .map(str::to_owned))
+}
+
+/// 0 for a file that is not there.
+fn file_bytes(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+fn log_path(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    PathBuf::from(log)
 }
 
 /// Without a log beside it the file is read as immutable, since even a reading connection would make a log and leave it
 /// behind. With one, the log holds the newest pages and must be read too.
-fn connect_for_inspection(path: &Path) -> rusqlite::Result<Connection> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let has_log = fs::metadata(PathBuf::from(log)).is_ok_and(|log| log.len() > 0);
+fn connect_for_inspection(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
     let immutable = if has_log { "" } else { "&immutable=1" };
     let uri = format!("file:{}?mode=ro{immutable}", uri_path(path));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;

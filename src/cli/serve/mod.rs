@@ -21,7 +21,6 @@ pub(super) fn run(args: Args, matches: &ArgMatches) -> anyhow::Result<()> {
     let logging = logging::start(&args.logging, matches);
     let config = args.into_config()?;
     let mut signals = signals::catch().context("cannot catch signals")?;
-    signals::survive_full_files().context("cannot catch signals")?;
     raise_descriptor_limit();
     let server = Server::start(config)?;
     write_ready_lines(&server)?;
