@@ -1,0 +1,257 @@
+//! A client that sends the bytes it is given and shows the answer as it came: letters, order, framing.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+
+use serde_json::{Value, json};
+
+use super::DEADLINE;
+
+/// The path of the login call.
+pub const LOGIN: &str = "/api/organizations/user-login/";
+
+/// The header field that the login call needs.
+pub const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+pub fn login_body(username: &str, password: &str) -> String {
+    json!({"username": username, "password": password}).to_string()
+}
+
+/// A request with `Host` and, if there is a body, its length.
+pub fn request(
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> Vec<u8> {
+    let body = body.as_ref();
+    let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n").into_bytes();
+    for (name, value) in fields {
+        bytes.extend(format!("{name}: {value}\r\n").bytes());
+    }
+    if !body.is_empty() {
+        bytes.extend(format!("Content-Length: {}\r\n", body.len()).bytes());
+    }
+    bytes.extend(b"\r\n");
+    bytes.extend(body);
+    bytes
+}
+
+trait Stream: Read + Write + Send {
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        TcpStream::set_nonblocking(self, nonblocking)
+    }
+}
+
+impl Stream for UnixStream {
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        UnixStream::set_nonblocking(self, nonblocking)
+    }
+}
+
+/// One connection, for any number of requests.
+pub struct Connection {
+    stream: Box<dyn Stream>,
+    /// Received, but part of no answer yet.
+    received: Vec<u8>,
+}
+
+impl Connection {
+    pub fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self {
+            stream: Box::new(stream),
+            received: Vec::new(),
+        }
+    }
+
+    pub fn over(stream: UnixStream) -> Self {
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self {
+            stream: Box::new(stream),
+            received: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).unwrap();
+    }
+
+    /// For a connection that the server may have closed by now.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    /// The next answer.
+    #[track_caller]
+    pub fn answer(&mut self) -> Answer {
+        self.read_answer(false)
+    }
+
+    /// The next answer, to a HEAD: its head speaks of a body that does not follow.
+    #[track_caller]
+    pub fn answer_to_head(&mut self) -> Answer {
+        self.read_answer(true)
+    }
+
+    /// The next answer, or `None` when the server closed or reset the connection instead.
+    #[track_caller]
+    pub fn answer_or_end(&mut self) -> Option<Answer> {
+        if self.received.is_empty() && !self.receive() {
+            return None;
+        }
+        Some(self.answer())
+    }
+
+    /// Whether the server has sent something or closed, as far as is known by now.
+    pub fn is_answered(&mut self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let mut byte = [0];
+        let result = self.stream.read(&mut byte);
+        self.stream.set_nonblocking(false).unwrap();
+        match result {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => !self.received.is_empty(),
+            Ok(count) => {
+                self.received.extend(&byte[..count]);
+                true
+            }
+            Err(_) => true,
+        }
+    }
+
+    #[track_caller]
+    fn read_answer(&mut self, to_head: bool) -> Answer {
+        let head_end = loop {
+            if let Some(end) = find(&self.received, b"\r\n\r\n") {
+                break end;
+            }
+            assert!(
+                self.receive(),
+                "closed in an answer's head: {:?}",
+                self.received.escape_ascii().to_string()
+            );
+        };
+        let head: Vec<u8> = self.received.drain(..head_end + 4).collect();
+        let mut answer = Answer::from_head(std::str::from_utf8(&head).unwrap().trim_end());
+        let length = match answer.header("content-length") {
+            Some(length) if !to_head => length.parse().unwrap(),
+            _ => 0,
+        };
+        while self.received.len() < length {
+            assert!(self.receive(), "closed in the body of {answer:?}");
+        }
+        answer.body = self.received.drain(..length).collect();
+        answer
+    }
+
+    /// Reads once; `false` when there is nothing more to come.
+    #[track_caller]
+    fn receive(&mut self) -> bool {
+        let mut bytes = [0; 4096];
+        match self.stream.read(&mut bytes) {
+            Ok(count) => {
+                self.received.extend(&bytes[..count]);
+                count > 0
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("no answer: {error}"),
+        }
+    }
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+/// An answer as it came.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// In their order, with their letters.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    #[track_caller]
+    fn from_head(head: &str) -> Self {
+        let mut lines = head.split("\r\n");
+        let status_line = lines.next().unwrap();
+        assert!(status_line.starts_with("HTTP/1."), "{status_line:?}");
+        let headers = lines
+            .map(|line| line.split_once(':').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
+        Self {
+            status: status_line[9..12].parse().unwrap(),
+            headers,
+            body: Vec::new(),
+        }
+    }
+
+    /// The value of a header field, which must not be there twice.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(values.next().is_none(), "{name} twice in {self:?}");
+        value
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// A string of the JSON body.
+    #[track_caller]
+    pub fn field(&self, key: &str) -> String {
+        self.json()[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {key} in {self:?}"))
+            .to_owned()
+    }
+
+    /// The token of a login that must have succeeded.
+    #[track_caller]
+    pub fn token(&self) -> String {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.field("auth_token")
+    }
+
+    /// The same without a header field, for comparisons.
+    pub fn without(&self, name: &str) -> Self {
+        let mut rest = self.clone();
+        rest.headers
+            .retain(|(given, _)| !given.eq_ignore_ascii_case(name));
+        rest
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {:?} {}",
+            self.status,
+            self.headers,
+            self.body.escape_ascii()
+        )
+    }
+}

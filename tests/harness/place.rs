@@ -1,0 +1,138 @@
+//! A directory for one test: it is the program's working directory, and `tmp` in it is what the program calls temporary.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rusqlite::types::Value as SqlValue;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::{Finished, Launch, Server};
+
+/// Clones are the same directory; the last one removes it.
+#[derive(Clone)]
+pub struct Place(Arc<TempDir>);
+
+impl Place {
+    /// Where the program keeps its database when nothing else is said.
+    pub const DATABASE: &str = "thanos-login.db";
+
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("tmp")).unwrap();
+        Self(Arc::new(directory))
+    }
+
+    /// One whose database holds the accounts of a fixture.
+    pub fn seeded(fixture: &Value) -> Self {
+        let place = Self::new();
+        place.seed(fixture).succeeded();
+        place
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    /// The names of the files in a directory of this place, sorted.
+    pub fn files(&self, directory: &str) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.path(directory))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The program, about to run here.
+    pub fn program(&self, args: &[&str]) -> Launch {
+        Launch::new(self.clone(), args)
+    }
+
+    pub fn run(&self, args: &[&str]) -> Finished {
+        self.program(args).finish()
+    }
+
+    /// Loads a fixture; a password in clear is hashed at the lowest cost that a real database takes.
+    pub fn seed(&self, fixture: &Value) -> Finished {
+        self.write("accounts.json", fixture.to_string());
+        self.run(&["seed", "accounts.json", "--bcrypt-cost", "10"])
+    }
+
+    /// A real server on the database here.
+    pub fn serve(&self, flags: &[&str]) -> Server {
+        let args = [&["serve", "--bcrypt-cost", "10"], flags].concat();
+        self.program(&args).start()
+    }
+
+    /// A demo server with a fixture of its own.
+    pub fn serve_demo(&self, fixture: &Value, flags: &[&str]) -> Server {
+        self.write("demo.json", fixture.to_string());
+        let args = [&["serve", "--demo", "--fixture", "demo.json"], flags].concat();
+        self.program(&args).start()
+    }
+
+    pub fn sql(&self) -> Connection {
+        Connection::open(self.path(Self::DATABASE)).unwrap()
+    }
+
+    /// One number out of the database.
+    pub fn number(&self, query: &str) -> i64 {
+        self.sql().query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// How many tokens of a user the database holds.
+    pub fn tokens_of(&self, username: &str) -> i64 {
+        self.sql()
+            .query_row(
+                "SELECT count(*) FROM tokens JOIN users ON users.id = user_id WHERE username = ?1",
+                [username],
+                |row| row.get(0),
+            )
+            .unwrap()
+    }
+
+    /// Whether the database holds a token, which it knows by its digest only.
+    pub fn holds_token(&self, token: &str) -> bool {
+        self.sql()
+            .query_row(
+                "SELECT count(*) FROM tokens WHERE digest = ?1",
+                [Sha256::digest(token).as_slice()],
+                |row| row.get::<_, i64>(0),
+            )
+            .unwrap()
+            == 1
+    }
+
+    pub fn integrity(&self) -> String {
+        self.sql()
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap()
+    }
+
+    /// Everything that the database says, row by row.
+    pub fn dump(&self) -> Vec<Vec<SqlValue>> {
+        let connection = self.sql();
+        let mut rows = Vec::new();
+        for table in ["organizations", "users", "tokens"] {
+            let mut statement = connection
+                .prepare(&format!("SELECT * FROM {table} ORDER BY 1"))
+                .unwrap();
+            let columns = statement.column_count();
+            let found = statement
+                .query_map([], |row| {
+                    (0..columns).map(|column| row.get(column)).collect()
+                })
+                .unwrap();
+            rows.extend(found.map(Result::unwrap));
+        }
+        rows
+    }
+}

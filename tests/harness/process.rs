@@ -1,0 +1,230 @@
+//! One run of the program: what goes in, and everything that comes out.
+
+use std::env;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{DEADLINE, Place, Server};
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_thanos-login");
+
+/// The program with its arguments and environment, not yet started.
+pub struct Launch {
+    place: Place,
+    wrapper: Vec<String>,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl Launch {
+    pub(super) fn new(place: Place, args: &[&str]) -> Self {
+        Self {
+            place,
+            wrapper: Vec::new(),
+            args: args.iter().map(ToString::to_string).collect(),
+            env: Vec::new(),
+        }
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs a line of shell first, such as `umask 0`, whose effects the program inherits.
+    pub fn after(mut self, line: &str) -> Self {
+        self.wrapper = vec![
+            "sh".into(),
+            "-c".into(),
+            format!("{line} && exec \"$0\" \"$@\""),
+        ];
+        self
+    }
+
+    /// Runs it as somebody whom file modes bind, which root is not.
+    pub fn without_root(mut self) -> Self {
+        if rustix::process::geteuid().is_root() {
+            let nobody = [
+                "setpriv",
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+            ];
+            self.wrapper = nobody.map(String::from).to_vec();
+        }
+        self
+    }
+
+    /// Starts a server and waits until it is ready. Without an address of its own it takes a free port of 127.0.0.1.
+    #[track_caller]
+    pub fn start(mut self) -> Server {
+        let addressed = self.args.iter().any(|arg| arg == "--listen")
+            || self
+                .env
+                .iter()
+                .any(|(name, _)| name == "THANOS_LOGIN_LISTEN");
+        if !addressed {
+            self.args
+                .extend(["--listen", "127.0.0.1:0"].map(String::from));
+        }
+        let place = self.place.clone();
+        Server::ready(self.spawn(), place)
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn finish(self) -> Finished {
+        self.spawn().wait()
+    }
+
+    fn spawn(self) -> Process {
+        let words: Vec<String> = self
+            .wrapper
+            .into_iter()
+            .chain([PROGRAM.to_string()])
+            .chain(self.args)
+            .collect();
+        let mut command = Command::new(&words[0]);
+        for (name, _) in env::vars_os() {
+            let ours = name.to_string_lossy().starts_with("THANOS_LOGIN_");
+            if ours || name == "RUST_LOG" || name == "RUST_BACKTRACE" {
+                command.env_remove(name);
+            }
+        }
+        let child = command
+            .args(&words[1..])
+            .current_dir(self.place.path(""))
+            .env("TMPDIR", self.place.path("tmp"))
+            .envs(self.env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Process::new(child)
+    }
+}
+
+/// A started program. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    /// Behind a lock so that threads of a test can share the server.
+    lines: Mutex<Receiver<String>>,
+    log: Arc<Mutex<String>>,
+    log_reader: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    fn new(mut child: Child) -> Self {
+        let stdout = child.stdout.take().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                // Nobody listens once the test is over.
+                let _ = sender.send(line.unwrap());
+            }
+        });
+        let log = Arc::new(Mutex::new(String::new()));
+        let written = Arc::clone(&log);
+        let log_reader = thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = stderr.read(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..count]);
+                written.lock().unwrap().push_str(&text);
+            }
+        });
+        Self {
+            child,
+            lines: Mutex::new(lines),
+            log,
+            log_reader: Some(log_reader),
+        }
+    }
+
+    /// The next line of standard output; `None` at its end, which is the end of the program.
+    #[track_caller]
+    pub fn line(&self) -> Option<String> {
+        match self.lines.lock().unwrap().recv_timeout(DEADLINE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("the program neither wrote a line nor ended"),
+        }
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the end, collecting what was not read yet.
+    #[track_caller]
+    pub fn wait(&mut self) -> Finished {
+        let mut stdout = String::new();
+        while let Some(line) = self.line() {
+            stdout.push_str(&line);
+            stdout.push('\n');
+        }
+        let status = self.child.wait().unwrap();
+        if let Some(reader) = self.log_reader.take() {
+            reader.join().unwrap();
+        }
+        Finished {
+            code: status.code(),
+            stdout,
+            stderr: self.log(),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- standard error of the program ---\n{}---", self.log());
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Finished {
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self
+    }
+
+    /// The operation failed, and standard error says so in one line that names what it was about.
+    #[track_caller]
+    pub fn failed_naming(&self, label: &str, name: &str) {
+        assert_eq!(self.code, Some(1), "{label}: {self:#?}");
+        assert_eq!(self.stdout, "", "{label}: {self:#?}");
+        assert_eq!(self.stderr.lines().count(), 1, "{label}: {self:#?}");
+        assert!(self.stderr.contains(name), "{label}: {self:#?}");
+    }
+
+    #[track_caller]
+    pub fn was_wrong_usage(&self, label: &str) {
+        assert_eq!(self.code, Some(2), "{label}: {self:#?}");
+        assert_eq!(self.stdout, "", "{label}: {self:#?}");
+        assert_ne!(self.stderr, "", "{label}: {self:#?}");
+    }
+}

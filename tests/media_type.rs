@@ -1,0 +1,116 @@
+//! Which `Content-Type` a login call may have.
+
+use serde_json::json;
+
+use crate::harness::accounts::{JWEIR, PASSWORD};
+use crate::harness::{LOGIN, Server, login_body, request};
+
+#[test]
+fn application_json_is_taken_in_every_form_that_http_allows() {
+    let server = Server::demo();
+    let forms = [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        "application/json;charset=utf-8",
+        "application/json \t;\t charset=UTF-8",
+        "application/json; Charset=\"Utf-8\"",
+        "application/json; charset=\"utf\\-8\"",
+        "application/json;",
+        "application/json; ; ;charset=utf-8;",
+        "application/json; version=1; indent=4",
+        "application/json; profile=\"a;b, \\\"c\\\"\"; charset=utf-8",
+        "application/json; profile=\"charset=latin-1\"",
+        "application/json; profile=\"\"",
+        "application/json; x-charset=latin-1",
+        " \tapplication/json\t ",
+    ];
+    for form in forms {
+        let bytes = request(
+            "POST",
+            LOGIN,
+            &[("Content-Type", form)],
+            login_body(JWEIR, PASSWORD),
+        );
+        let answer = server.send(bytes);
+        assert_eq!(answer.status, 200, "{form:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn everything_else_is_refused_and_named_whatever_the_body() {
+    let server = Server::demo();
+    let forms = [
+        "",
+        "text/plain",
+        "text/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=json",
+        "application/vnd.api+json",
+        "application/jsonp",
+        "application/json5",
+        "application/*",
+        "*/*",
+        "application",
+        "application/",
+        "/json",
+        "json",
+        ";",
+        "application/json/json",
+        "application / json",
+        "application/ json",
+        "\"application/json\"",
+        "application/json charset=utf-8",
+        "application/json, charset=utf-8",
+        "application/json, application/json",
+        "application/json; charset",
+        "application/json; charset=",
+        "application/json; charset = utf-8",
+        "application/json; =utf-8",
+        "application/json; charset=utf-8 x",
+        "application/json; charset=\"utf-8",
+        "application/json; charset=\"utf-8\"x",
+        "application/json; profile=a b",
+        "application/json; pro file=a",
+        "application/json; charset=utf8",
+        "application/json; charset=utf-16",
+        "application/json; charset=latin-1",
+        "application/json; charset=\"\"",
+        "application/json; charset='utf-8'",
+        "application/json; charset=utf-8; charset=latin-1",
+        "application/json; charset=latin-1; charset=utf-8",
+        "application/json; profile=1; CHARSET=\"ISO-8859-1\"",
+    ];
+    for form in forms {
+        for body in [login_body(JWEIR, PASSWORD), "{".into(), String::new()] {
+            let bytes = request(
+                "POST",
+                LOGIN,
+                &[("Content-Type", &format!(" {form}\t"))],
+                body,
+            );
+            let answer = server.send(bytes);
+            assert_eq!(answer.status, 415, "{form:?}: {answer:?}");
+            let detail = format!("Unsupported media type \"{form}\" in request.");
+            assert_eq!(
+                answer.text(),
+                json!({"detail": detail}).to_string(),
+                "{form:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_missing_media_type_is_refused_even_without_a_body() {
+    let server = Server::demo();
+    for body in ["", "{}"] {
+        let answer = server.send(request("POST", LOGIN, &[], body));
+        assert_eq!(answer.status, 415, "{body:?}");
+        assert_eq!(
+            answer.text(),
+            r#"{"detail":"Unsupported media type \"\" in request."}"#,
+            "{body:?}"
+        );
+    }
+}

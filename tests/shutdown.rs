@@ -1,0 +1,134 @@
+//! Signals, and what is left behind.
+
+use rustix::process::Signal;
+
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::{Place, Server, request};
+
+const SLOW: [&str; 2] = ["--bcrypt-cost", "12"];
+
+#[test]
+fn a_signal_in_the_middle_of_ten_logins_answers_all_ten_and_exits_with_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Place::new().serve_demo(&accounts::slow(), &SLOW);
+        let mut logins = server.begin_logins(10, JWEIR, PASSWORD);
+        server.answers_something_else();
+        server.signal(signal);
+        for login in &mut logins {
+            login.answer().token();
+        }
+        server.wait().succeeded();
+    }
+}
+
+#[test]
+fn logins_answered_after_the_signal_are_on_disk() {
+    let place = Place::seeded(&accounts::slow());
+    let mut server = place.serve(&SLOW);
+    let mut logins = server.begin_logins(4, JWEIR, PASSWORD);
+    server.answers_something_else();
+    server.signal(Signal::TERM);
+    let tokens: Vec<String> = logins
+        .iter_mut()
+        .map(|login| login.answer().token())
+        .collect();
+    server.wait().succeeded();
+    assert_eq!(place.files(""), ["accounts.json", Place::DATABASE, "tmp"]);
+    assert!(tokens.iter().all(|token| place.holds_token(token)));
+}
+
+#[test]
+fn a_second_signal_ends_at_once_with_1() {
+    let mut server = Place::new().serve_demo(&accounts::slow(), &SLOW);
+    let logins = server.begin_logins(64, JWEIR, PASSWORD);
+    server.answers_something_else();
+    // Two of one kind could be delivered as one.
+    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
+    assert_eq!(server.wait().code, Some(1));
+    drop(logins);
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_does_not_hold_up_the_end() {
+    let mut server = Server::demo();
+    let mut connection = server.connect();
+    connection.send(request("GET", "/nothing-here/", &[], ""));
+    assert_eq!(connection.answer().status, 404);
+    let mut silent = server.connect();
+    server.answers_something_else();
+    server.signal(Signal::TERM);
+    assert!(connection.answer_or_end().is_none());
+    assert!(silent.answer_or_end().is_none());
+    server.wait().succeeded();
+}
+
+#[test]
+fn a_hangup_does_nothing() {
+    let server = Server::demo();
+    for _ in 0..3 {
+        server.signal(Signal::HUP);
+        server.login(JWEIR, PASSWORD).token();
+    }
+    server.stop();
+}
+
+#[test]
+fn a_server_that_stopped_refuses_connections() {
+    let server = Server::demo();
+    let address = server.address();
+    server.stop();
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_demo_leaves_nothing_behind() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::demo();
+        server.login(JWEIR, PASSWORD).token();
+        server.signal(signal);
+        server.wait().succeeded();
+        assert_eq!(server.place.files("tmp"), [""; 0]);
+        assert_eq!(server.place.files(""), ["tmp"]);
+    }
+}
+
+#[test]
+fn a_demo_ended_by_a_second_signal_leaves_nothing_behind() {
+    let place = Place::new();
+    let mut server = place.serve_demo(&accounts::slow(), &SLOW);
+    let logins = server.begin_logins(16, JWEIR, PASSWORD);
+    server.answers_something_else();
+    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
+    server.wait();
+    assert_eq!(place.files("tmp"), [""; 0]);
+    drop(logins);
+}
+
+#[test]
+fn what_a_killed_demo_left_is_removed_by_the_next_one_and_what_a_live_one_uses_is_not() {
+    let place = Place::new();
+    let demo = || place.program(&["serve", "--demo"]).start();
+    let living = demo();
+    let killed = demo();
+    killed.login(JWEIR, PASSWORD).token();
+    killed.kill();
+    let next = demo();
+    living.login(JWEIR, PASSWORD).token();
+    next.login(JWEIR, PASSWORD).token();
+    living.stop();
+    next.stop();
+    assert_eq!(place.files("tmp"), [""; 0]);
+}
+
+#[test]
+fn a_rehash_in_the_middle_is_lost_without_harm() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    for _ in 0..3 {
+        let server = place.serve(&[]);
+        server.login(JWEIR, PASSWORD).token();
+        server.stop();
+    }
+    assert_eq!(place.tokens_of(JWEIR), 3);
+}

@@ -1,0 +1,230 @@
+//! What a login leaves in the database.
+
+use std::collections::HashSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::{Place, Server, eventually};
+
+const PINNED: &str = "0123456789abcdef0123456789abcdef01234567";
+
+fn one_user() -> Place {
+    Place::seeded(&accounts::retailer([accounts::user(JWEIR)]))
+}
+
+fn with_pinned_token() -> serde_json::Value {
+    let mut user = accounts::user(JWEIR);
+    user["auth_token"] = json!(PINNED);
+    accounts::retailer([user])
+}
+
+#[test]
+fn every_login_gets_a_fresh_token_of_40_lower_case_hexadecimal_characters() {
+    let server = Server::demo();
+    let tokens: HashSet<String> = (0..20)
+        .map(|_| {
+            server
+                .login("supplier@projectthanos.com", "thanossupplies")
+                .token()
+        })
+        .collect();
+    assert_eq!(tokens.len(), 20);
+    for token in &tokens {
+        assert_eq!(token.len(), 40, "{token}");
+        assert!(
+            token
+                .bytes()
+                .all(|byte| b"0123456789abcdef".contains(&byte)),
+            "{token}"
+        );
+    }
+}
+
+#[test]
+fn a_token_is_stored_as_its_digest_of_32_bytes_and_nowhere_in_clear() {
+    let place = one_user();
+    let server = place.serve(&[]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    assert!(place.holds_token(&token));
+    assert_eq!(
+        place.number("SELECT count(*) FROM tokens WHERE length(digest) = 32 AND pinned IS NULL"),
+        1
+    );
+    server.stop();
+
+    let bytes = std::fs::read(place.path(Place::DATABASE)).unwrap();
+    for (what, secret) in [
+        ("the token", token.as_bytes().to_vec()),
+        ("the token's bytes", hex::decode(&token).unwrap()),
+        ("the password", PASSWORD.into()),
+    ] {
+        assert!(
+            !bytes.windows(secret.len()).any(|window| window == secret),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn nobody_but_who_logged_in_has_a_token() {
+    let place = one_user();
+    let server = place.serve(&[]);
+    server.login(JWEIR, "wrong");
+    server.login("nobody", PASSWORD);
+    server.post("{");
+    assert_eq!(place.number("SELECT count(*) FROM tokens"), 0);
+    assert_eq!(
+        place.number("SELECT count(*) FROM users WHERE last_login IS NOT NULL"),
+        0
+    );
+}
+
+#[test]
+fn a_token_lives_as_long_as_the_flag_says() {
+    let place = one_user();
+    for (flags, seconds) in [
+        (vec![], Some(2 * 60 * 60)),
+        (vec!["--token-ttl", "15m"], Some(15 * 60)),
+        (vec!["--token-ttl", "90s"], Some(90)),
+        (vec!["--token-ttl", "0"], None),
+    ] {
+        let server = place.serve(&flags);
+        server.login(JWEIR, PASSWORD).token();
+        let lifetime: Option<i64> = place
+            .sql()
+            .query_row(
+                "SELECT expires_at - issued_at FROM tokens ORDER BY issued_at DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(
+            lifetime,
+            seconds.map(|seconds| seconds * 1_000_000),
+            "{flags:?}"
+        );
+    }
+}
+
+#[test]
+fn an_expired_token_is_removed_in_the_background() {
+    let place = one_user();
+    let server = place.serve(&["--token-ttl", "250ms"]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    eventually("the token is gone", || !place.holds_token(&token));
+    drop(server);
+
+    let server = place.serve(&["--token-ttl", "0"]);
+    let eternal = server.login(JWEIR, PASSWORD).token();
+    place
+        .sql()
+        .execute(
+            "INSERT INTO tokens (digest, user_id, issued_at, expires_at) SELECT randomblob(32), id, 0, 1 FROM users",
+            [],
+        )
+        .unwrap();
+    eventually("the expired one is gone", || place.tokens_of(JWEIR) == 1);
+    assert!(place.holds_token(&eternal));
+}
+
+#[test]
+fn a_login_past_the_cap_ends_the_oldest_token() {
+    let place = one_user();
+    let server = place.serve(&["--max-tokens-per-user", "3"]);
+    let tokens: Vec<String> = (0..5)
+        .map(|_| server.login(JWEIR, PASSWORD).token())
+        .collect();
+    let alive: Vec<bool> = tokens
+        .iter()
+        .map(|token| place.holds_token(token))
+        .collect();
+    assert_eq!(alive, [false, false, true, true, true]);
+}
+
+#[test]
+fn a_user_has_32_tokens_unless_told_otherwise() {
+    let place = one_user();
+    let server = place.serve(&[]);
+    for _ in 0..33 {
+        server.login(JWEIR, PASSWORD).token();
+    }
+    assert_eq!(place.tokens_of(JWEIR), 32);
+}
+
+#[test]
+fn logins_at_once_do_not_get_past_the_cap() {
+    let place = one_user();
+    let server = place.serve(&["--max-tokens-per-user", "2"]);
+    for mut connection in server.begin_logins(16, JWEIR, PASSWORD) {
+        connection.answer().token();
+    }
+    assert_eq!(place.tokens_of(JWEIR), 2);
+}
+
+#[test]
+fn a_login_is_noted_with_its_time() {
+    let place = one_user();
+    let server = place.serve(&[]);
+    let micros = || {
+        i64::try_from(
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_micros(),
+        )
+        .unwrap()
+    };
+    let before = micros();
+    server.login(JWEIR, PASSWORD).token();
+    let after = micros();
+    let noted = place.number("SELECT last_login FROM users");
+    assert!(
+        (before..=after).contains(&noted),
+        "{before} {noted} {after}"
+    );
+    assert_eq!(place.number("SELECT issued_at FROM tokens"), noted);
+}
+
+#[test]
+fn a_pinned_token_is_answered_every_time_and_no_other_issued() {
+    let place = Place::seeded(&with_pinned_token());
+    let server = place.serve(&["--max-tokens-per-user", "1", "--token-ttl", "250ms"]);
+    for _ in 0..3 {
+        assert_eq!(server.login(JWEIR, PASSWORD).token(), PINNED);
+    }
+    assert!(place.holds_token(PINNED));
+    assert_eq!(place.number("SELECT count(*) FROM tokens"), 1);
+    assert_eq!(
+        place.number("SELECT count(*) FROM tokens WHERE expires_at IS NULL"),
+        1
+    );
+    assert_eq!(
+        place.number("SELECT count(*) FROM users WHERE last_login IS NOT NULL"),
+        1
+    );
+}
+
+#[test]
+fn a_fixture_that_no_longer_pins_a_token_ends_it() {
+    let place = Place::seeded(&with_pinned_token());
+    place
+        .seed(&accounts::retailer([accounts::user(JWEIR)]))
+        .succeeded();
+    assert!(!place.holds_token(PINNED));
+    let server = place.serve(&[]);
+    assert_ne!(server.login(JWEIR, PASSWORD).token(), PINNED);
+}
+
+#[test]
+fn a_token_outlives_the_server() {
+    let place = one_user();
+    let server = place.serve(&[]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    server.stop();
+    let server = place.serve(&[]);
+    assert!(place.holds_token(&token));
+    server.login(JWEIR, PASSWORD).token();
+    assert_eq!(place.tokens_of(JWEIR), 2);
+}
