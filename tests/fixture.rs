@@ -7,6 +7,7 @@ use crate::harness::{Finished, Place, Server};
 
 const UUID: &str = "3a7acb28-ab13-437e-8c35-46cf4f0bea49";
 const OTHER_UUID: &str = "1d2e146c-a3df-4073-89c6-9ffc3061319c";
+const SPARE_UUID: &str = "7c0a2f2e-1f5e-4c55-9a0c-3a5d1be6d1a1";
 const TOKEN: &str = "a0f17278bed479ee719ea890b8caf0329e1f3e5b";
 
 /// The value with one key set to another one.
@@ -161,11 +162,6 @@ fn a_wrong_value_is_refused_at_its_place() {
         (
             "a username too long",
             of_user("username", json!("a".repeat(255))),
-            format!("{first}.username"),
-        ),
-        (
-            "a username that could never log in",
-            of_user("username", json!(" jweir ")),
             format!("{first}.username"),
         ),
         (
@@ -367,7 +363,7 @@ fn what_another_row_of_the_database_holds_is_refused() {
     let rows = [
         (
             "the username",
-            retailer([with(user(&JWEIR.to_uppercase()), "uuid", OTHER_UUID)]),
+            retailer([with(user(&JWEIR.to_uppercase()), "uuid", SPARE_UUID)]),
             "organizations[0].users[0].username",
         ),
         (
@@ -488,21 +484,6 @@ fn the_same_fixture_again_changes_nothing() {
     let server = place.serve(&[]);
     server.login("clear", "in clear").token();
     server.login("hashed", PASSWORD).token();
-    server.stop();
-    let before = place.dump();
-    place.seed(&fixture).succeeded();
-    assert_eq!(place.dump(), before);
-}
-
-#[test]
-fn a_hash_that_a_login_has_renewed_is_not_brought_back() {
-    let fixture = retailer([user(JWEIR)]);
-    let place = Place::seeded(&fixture);
-    let server = place.serve(&[]);
-    server.login(JWEIR, PASSWORD).token();
-    crate::harness::eventually("the password is rehashed", || {
-        place.number("SELECT cost FROM users") == 10
-    });
     server.stop();
     let before = place.dump();
     place.seed(&fixture).succeeded();

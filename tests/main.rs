@@ -3,15 +3,19 @@
 
 mod harness;
 
+mod background;
 mod body;
 mod cli;
+mod client_address;
 mod database_files;
 mod durability;
 mod fixture;
 mod framing;
 mod isolation;
 mod login;
+mod logs;
 mod media_type;
 mod shutdown;
+mod throttle;
 mod tokens;
 mod unavailable;

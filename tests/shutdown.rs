@@ -121,14 +121,3 @@ fn what_a_killed_demo_left_is_removed_by_the_next_one_and_what_a_live_one_uses_i
     next.stop();
     assert_eq!(place.files("tmp"), [""; 0]);
 }
-
-#[test]
-fn a_rehash_in_the_middle_is_lost_without_harm() {
-    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
-    for _ in 0..3 {
-        let server = place.serve(&[]);
-        server.login(JWEIR, PASSWORD).token();
-        server.stop();
-    }
-    assert_eq!(place.tokens_of(JWEIR), 3);
-}

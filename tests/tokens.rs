@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{Place, Server, eventually};
+use crate::harness::{Place, Server};
 
 const PINNED: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -106,27 +106,6 @@ fn a_token_lives_as_long_as_the_flag_says() {
             "{flags:?}"
         );
     }
-}
-
-#[test]
-fn an_expired_token_is_removed_in_the_background() {
-    let place = one_user();
-    let server = place.serve(&["--token-ttl", "250ms"]);
-    let token = server.login(JWEIR, PASSWORD).token();
-    eventually("the token is gone", || !place.holds_token(&token));
-    drop(server);
-
-    let server = place.serve(&["--token-ttl", "0"]);
-    let eternal = server.login(JWEIR, PASSWORD).token();
-    place
-        .sql()
-        .execute(
-            "INSERT INTO tokens (digest, user_id, issued_at, expires_at) SELECT randomblob(32), id, 0, 1 FROM users",
-            [],
-        )
-        .unwrap();
-    eventually("the expired one is gone", || place.tokens_of(JWEIR) == 1);
-    assert!(place.holds_token(&eternal));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use process::{Finished, Launch};
 pub use server::Server;
 
 /// Far longer than anything takes.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits for what gives no sign of its own.
 #[track_caller]

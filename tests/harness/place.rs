@@ -56,23 +56,29 @@ impl Place {
         Launch::new(self.clone(), args)
     }
 
+    #[track_caller]
     pub fn run(&self, args: &[&str]) -> Finished {
         self.program(args).finish()
     }
 
     /// Loads a fixture; a password in clear is hashed at the lowest cost that a real database takes.
+    #[track_caller]
     pub fn seed(&self, fixture: &Value) -> Finished {
         self.write("accounts.json", fixture.to_string());
         self.run(&["seed", "accounts.json", "--bcrypt-cost", "10"])
     }
 
-    /// A real server on the database here.
+    /// A real server on the database here; hashes cost as little as they may.
+    #[track_caller]
     pub fn serve(&self, flags: &[&str]) -> Server {
-        let args = [&["serve", "--bcrypt-cost", "10"], flags].concat();
-        self.program(&args).start()
+        let args = [&["serve"], flags].concat();
+        self.program(&args)
+            .env("THANOS_LOGIN_BCRYPT_COST", "10")
+            .start()
     }
 
     /// A demo server with a fixture of its own.
+    #[track_caller]
     pub fn serve_demo(&self, fixture: &Value, flags: &[&str]) -> Server {
         self.write("demo.json", fixture.to_string());
         let args = [&["serve", "--demo", "--fixture", "demo.json"], flags].concat();

@@ -60,18 +60,9 @@ impl Launch {
         self
     }
 
-    /// Starts a server and waits until it is ready. Without an address of its own it takes a free port of 127.0.0.1.
+    /// Starts a server and waits until it is ready.
     #[track_caller]
-    pub fn start(mut self) -> Server {
-        let addressed = self.args.iter().any(|arg| arg == "--listen")
-            || self
-                .env
-                .iter()
-                .any(|(name, _)| name == "THANOS_LOGIN_LISTEN");
-        if !addressed {
-            self.args
-                .extend(["--listen", "127.0.0.1:0"].map(String::from));
-        }
+    pub fn start(self) -> Server {
         let place = self.place.clone();
         Server::ready(self.spawn(), place)
     }
@@ -82,7 +73,21 @@ impl Launch {
         self.spawn().wait()
     }
 
-    fn spawn(self) -> Process {
+    /// A server without an address of its own takes a free port: the usual one may be in use.
+    fn take_a_free_port(&mut self) {
+        let addressed = self.args.iter().any(|arg| arg == "--listen")
+            || self
+                .env
+                .iter()
+                .any(|(name, _)| name == "THANOS_LOGIN_LISTEN");
+        if self.args.first().is_some_and(|command| command == "serve") && !addressed {
+            self.args
+                .extend(["--listen", "127.0.0.1:0"].map(String::from));
+        }
+    }
+
+    fn spawn(mut self) -> Process {
+        self.take_a_free_port();
         let words: Vec<String> = self
             .wrapper
             .into_iter()
@@ -157,30 +162,32 @@ impl Process {
         }
     }
 
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end, collecting what was not read yet.
-    #[track_caller]
+    /// Waits for the end, collecting what was not read yet. Whatever does not end is killed.
     pub fn wait(&mut self) -> Finished {
         let mut stdout = String::new();
-        while let Some(line) = self.line() {
-            stdout.push_str(&line);
-            stdout.push('\n');
+        loop {
+            match self.lines.lock().unwrap().recv_timeout(DEADLINE) {
+                Ok(line) => stdout += &format!("{line}\n"),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    stdout += "(killed, since it did not end)\n";
+                    self.child.kill().unwrap();
+                }
+            }
         }
         let status = self.child.wait().unwrap();
         if let Some(reader) = self.log_reader.take() {
             reader.join().unwrap();
         }
+        let stderr = self.log.lock().unwrap().clone();
         Finished {
             code: status.code(),
             stdout,
-            stderr: self.log(),
+            stderr,
         }
     }
 }
@@ -191,7 +198,8 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("--- standard error of the program ---\n{}---", self.log());
+            let log = self.log.lock().unwrap();
+            eprintln!("--- standard error of the program ---\n{log}---");
         }
     }
 }

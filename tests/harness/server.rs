@@ -77,16 +77,26 @@ impl Server {
     }
 
     /// Sends logins, each on a connection of its own, and leaves their answers to be read.
+    ///
+    /// Each connection has served something else before, so none of the logins still waits to be let in.
+    #[track_caller]
     pub fn begin_logins(&self, count: usize, username: &str, password: &str) -> Vec<Connection> {
-        let bytes = request("POST", LOGIN, &[JSON], login_body(username, password));
-        let mut connections: Vec<Connection> = (0..count).map(|_| self.connect()).collect();
+        let something_else = request("GET", "/nothing-here/", &[], "");
+        let connect = || {
+            let mut connection = self.connect();
+            connection.send(&something_else);
+            assert_eq!(connection.answer().status, 404);
+            connection
+        };
+        let mut connections: Vec<Connection> = (0..count).map(|_| connect()).collect();
+        let login = request("POST", LOGIN, &[JSON], login_body(username, password));
         for connection in &mut connections {
-            connection.send(&bytes);
+            connection.send(&login);
         }
         connections
     }
 
-    /// Waits until everything sent before on other connections has been taken in: connections are accepted in order.
+    /// The server lives, and has taken in what was sent before.
     #[track_caller]
     pub fn answers_something_else(&self) {
         let answer = self.send(request("GET", "/nothing-here/", &[], ""));

@@ -1,0 +1,345 @@
+//! Failed logins: how many a client, an address and an account have, and what gives one back.
+
+use crate::harness::accounts::{self, JWEIR, PASSWORD, crowd};
+use crate::harness::{Answer, JSON, LOGIN, Place, Server, eventually, login_body, request};
+
+/// The proxy whose word about client addresses is taken.
+const PROXY: [&str; 2] = ["--trusted-proxy", "127.0.0.1/32"];
+
+fn demo(flags: &[&str]) -> Server {
+    let mut fixture = accounts::crowded();
+    let users = fixture["organizations"][0]["users"].as_array_mut().unwrap();
+    let mut waiting = accounts::user("waiting");
+    waiting["status"] = "CONFIRMATION WAITING".into();
+    users.extend([accounts::user(JWEIR), waiting]);
+    Place::new().serve_demo(&fixture, flags)
+}
+
+fn login_from(server: &Server, address: &str, username: &str, password: &str) -> Answer {
+    let fields = [JSON, ("X-Forwarded-For", address)];
+    server.send(request(
+        "POST",
+        LOGIN,
+        &fields,
+        login_body(username, password),
+    ))
+}
+
+#[track_caller]
+fn assert_throttled(answer: &Answer) {
+    assert_eq!(answer.status, 429, "{answer:?}");
+    let seconds: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=15 * 60).contains(&seconds), "{answer:?}");
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    let text =
+        format!(r#"{{"detail":"Request was throttled. Expected available in {seconds} {unit}."}}"#);
+    assert_eq!(answer.text(), text);
+    assert_eq!(answer.header("www-authenticate"), None);
+}
+
+/// Fails this often, and then once more in vain.
+#[track_caller]
+fn fail_until_throttled(server: &Server, username: &str, times: usize) {
+    for number in 0..times {
+        let answer = server.login(username, "wrong");
+        assert_eq!(answer.status, 401, "try {number} of {username}: {answer:?}");
+    }
+    assert_throttled(&server.login(username, "wrong"));
+}
+
+#[test]
+fn a_real_server_takes_ten_wrong_passwords_for_a_username_and_then_not_even_the_right_one() {
+    let place = Place::seeded(&accounts::retailer([
+        accounts::user(JWEIR),
+        accounts::user("other"),
+    ]));
+    let server = place.serve(&[]);
+    fail_until_throttled(&server, JWEIR, 10);
+    assert_throttled(&server.login(JWEIR, PASSWORD));
+    assert_eq!(place.tokens_of(JWEIR), 0);
+    assert_eq!(server.login("other", PASSWORD).status, 200);
+}
+
+#[test]
+fn a_real_server_takes_a_hundred_failed_logins_from_an_address() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = place.serve(&[]);
+    for number in 0..100 {
+        assert_eq!(
+            server.login(&format!("nobody{number}"), PASSWORD).status,
+            401,
+            "{number}"
+        );
+    }
+    assert_throttled(&server.login("nobody", PASSWORD));
+    assert_throttled(&server.login(JWEIR, PASSWORD));
+}
+
+#[test]
+fn a_demo_has_no_limit_and_neither_has_0() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let none = [
+        "--failed-logins-per-user",
+        "0",
+        "--failed-logins-per-address",
+        "0",
+        "--failed-logins-per-account",
+        "0",
+    ];
+    for server in [Server::demo(), place.serve(&none)] {
+        for number in 0..120 {
+            assert_eq!(server.login(JWEIR, "wrong").status, 401, "{number}");
+        }
+    }
+}
+
+#[test]
+fn wrong_tries_in_flight_at_once_do_not_get_past_the_limit() {
+    let server = Place::new().serve_demo(
+        &accounts::slow(),
+        &["--bcrypt-cost", "10", "--failed-logins-per-user", "10"],
+    );
+    let mut statuses: Vec<u16> = server
+        .begin_logins(64, JWEIR, "wrong")
+        .iter_mut()
+        .map(|connection| connection.answer().status)
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![401; 10], vec![429; 54]].concat());
+}
+
+#[test]
+fn a_username_is_counted_however_it_is_written() {
+    let server = demo(&["--failed-logins-per-user", "4"]);
+    for username in [
+        JWEIR,
+        "JWEIR@projectthanos.com",
+        " jweir@projectthanos.com",
+        "jweir@PROJECTTHANOS.com\u{a0}",
+    ] {
+        assert_eq!(server.login(username, "wrong").status, 401, "{username:?}");
+    }
+    for username in [JWEIR, "Jweir@projectthanos.com"] {
+        assert_throttled(&server.login(username, PASSWORD));
+    }
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_counted_like_one_that_does() {
+    let server = demo(&["--failed-logins-per-user", "3"]);
+    for username in [JWEIR, "nobody", "waiting"] {
+        fail_until_throttled(&server, username, 3);
+    }
+}
+
+#[test]
+fn a_password_that_is_too_long_for_bcrypt_is_counted() {
+    let server = demo(&["--failed-logins-per-user", "1"]);
+    assert_eq!(server.login(JWEIR, &"x".repeat(73)).status, 401);
+    assert_throttled(&server.login(JWEIR, PASSWORD));
+}
+
+#[test]
+fn a_success_clears_the_count_of_its_username_at_its_address() {
+    let server = demo(&["--failed-logins-per-user", "3"]);
+    for _ in 0..3 {
+        for _ in 0..2 {
+            assert_eq!(server.login(JWEIR, "wrong").status, 401);
+        }
+        assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
+    }
+    fail_until_throttled(&server, JWEIR, 3);
+}
+
+#[test]
+fn a_success_gives_its_own_try_back_to_the_address_and_no_more() {
+    let server = demo(&["--failed-logins-per-address", "3"]);
+    assert_eq!(server.login(JWEIR, "wrong").status, 401);
+    for _ in 0..10 {
+        assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
+    }
+    for username in ["nobody", "user1@projectthanos.com"] {
+        assert_eq!(server.login(username, "wrong").status, 401, "{username}");
+    }
+    for username in [JWEIR, "somebody else"] {
+        assert_throttled(&server.login(username, PASSWORD));
+    }
+}
+
+#[test]
+fn many_logins_at_once_are_not_taken_for_failures_for_good() {
+    let server = demo(&[
+        "--failed-logins-per-user",
+        "64",
+        "--failed-logins-per-address",
+        "64",
+    ]);
+    for _ in 0..3 {
+        for mut connection in server.begin_logins(64, JWEIR, PASSWORD) {
+            connection.answer().token();
+        }
+    }
+}
+
+#[test]
+fn somebody_inactive_gives_the_try_back() {
+    let server = demo(&[
+        "--failed-logins-per-user",
+        "1",
+        "--failed-logins-per-address",
+        "1",
+        "--failed-logins-per-account",
+        "1",
+    ]);
+    for _ in 0..5 {
+        assert_eq!(server.login("waiting", PASSWORD).status, 403);
+    }
+    assert_eq!(server.login("waiting", "wrong").status, 401);
+    assert_throttled(&server.login("waiting", PASSWORD));
+}
+
+#[test]
+fn an_unavailable_database_gives_the_try_back() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = place.serve(&[
+        "--failed-logins-per-user",
+        "1",
+        "--failed-logins-per-address",
+        "1",
+        "--failed-logins-per-account",
+        "1",
+    ]);
+    let lock = place.sql();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(server.login(JWEIR, PASSWORD).status, 503);
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
+}
+
+#[test]
+fn what_never_came_to_a_password_is_not_counted() {
+    let server = demo(&["--failed-logins-per-address", "1"]);
+    for _ in 0..3 {
+        assert_eq!(server.post("{").status, 400);
+        assert_eq!(server.post(r#"{"username":"a"}"#).status, 400);
+        assert_eq!(server.login("", "wrong").status, 400);
+        assert_eq!(
+            server
+                .send(request("POST", LOGIN, &[], login_body(JWEIR, "wrong")))
+                .status,
+            415
+        );
+        server.answers_something_else();
+    }
+    assert_eq!(server.login(JWEIR, "wrong").status, 401);
+    assert_throttled(&server.login(JWEIR, "wrong"));
+    // The limit is on logins only, and comes after everything about the shape of a request.
+    assert_eq!(server.post("{").status, 400);
+    server.answers_something_else();
+}
+
+#[test]
+fn a_throttled_try_counts_nothing() {
+    let server = demo(&[
+        "--failed-logins-per-user",
+        "2",
+        "--failed-logins-per-address",
+        "4",
+    ]);
+    fail_until_throttled(&server, JWEIR, 2);
+    for _ in 0..10 {
+        assert_throttled(&server.login(JWEIR, "wrong"));
+    }
+    assert_eq!(server.login("a", "wrong").status, 401);
+    assert_eq!(server.login("b", "wrong").status, 401);
+    assert_throttled(&server.login("c", "wrong"));
+}
+
+#[test]
+fn another_address_has_its_own_count_for_a_username() {
+    let server = demo(&[&PROXY[..], &["--failed-logins-per-user", "2"]].concat());
+    for address in ["192.0.2.1", "192.0.2.2", "2001:db8::1"] {
+        for _ in 0..2 {
+            assert_eq!(
+                login_from(&server, address, JWEIR, "wrong").status,
+                401,
+                "{address}"
+            );
+        }
+        assert_throttled(&login_from(&server, address, JWEIR, PASSWORD));
+    }
+    assert_eq!(
+        login_from(&server, "192.0.2.3", JWEIR, PASSWORD).status,
+        200
+    );
+}
+
+#[test]
+fn an_account_is_closed_to_all_addresses_but_those_that_have_logged_in_to_it() {
+    let server = demo(&[&PROXY[..], &["--failed-logins-per-account", "5"]].concat());
+    assert_eq!(
+        login_from(&server, "192.0.2.99", JWEIR, PASSWORD).status,
+        200
+    );
+    for number in 0..5 {
+        let answer = login_from(&server, &format!("192.0.2.{number}"), JWEIR, "wrong");
+        assert_eq!(answer.status, 401, "{number}");
+    }
+    assert_throttled(&login_from(&server, "192.0.2.50", JWEIR, PASSWORD));
+    assert_eq!(
+        login_from(&server, "192.0.2.50", &crowd()[0], PASSWORD).status,
+        200
+    );
+    assert_eq!(
+        login_from(&server, "192.0.2.99", JWEIR, PASSWORD).status,
+        200
+    );
+    assert_eq!(
+        login_from(&server, "192.0.2.99", JWEIR, "wrong").status,
+        401
+    );
+    assert_throttled(&login_from(&server, "192.0.2.50", JWEIR, PASSWORD));
+}
+
+#[test]
+fn a_window_ends_and_the_wait_is_told_in_whole_seconds() {
+    let server = demo(&[
+        "--failed-logins-per-user",
+        "1",
+        "--failed-login-window",
+        "1s",
+    ]);
+    let mut throttled = None;
+    eventually("a login is throttled", || {
+        let answer = server.login(JWEIR, "wrong");
+        throttled = (answer.status == 429).then_some(answer);
+        throttled.is_some()
+    });
+    let throttled = throttled.unwrap();
+    assert_eq!(throttled.header("retry-after"), Some("1"));
+    assert_eq!(
+        throttled.text(),
+        r#"{"detail":"Request was throttled. Expected available in 1 second."}"#
+    );
+    eventually("the window ends", || {
+        server.login(JWEIR, PASSWORD).status == 200
+    });
+}
+
+#[test]
+fn a_wait_of_a_whole_window_is_told_as_such() {
+    let server = demo(&[
+        "--failed-logins-per-user",
+        "1",
+        "--failed-login-window",
+        "2h",
+    ]);
+    server.login(JWEIR, "wrong");
+    let seconds: u32 = server
+        .login(JWEIR, "wrong")
+        .header("retry-after")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((7000..=7200).contains(&seconds), "{seconds}");
+}
