@@ -178,3 +178,17 @@ fn a_client_that_goes_away_harms_nobody() {
     }
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
 }
+
+#[test]
+fn connections_that_come_all_at_once_are_all_served_and_kept() {
+    let server = Server::demo();
+    let mut connections: Vec<_> = (0..64).map(|_| server.connect()).collect();
+    for _ in 0..2 {
+        for connection in &mut connections {
+            connection.send(login());
+        }
+        for connection in &mut connections {
+            connection.answer().token();
+        }
+    }
+}
