@@ -5,12 +5,14 @@ use rustix::process::Signal;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Place, Server, request};
 
+/// Ten such logins end well within the time that a stopping server gives them.
+const LEISURELY: [&str; 2] = ["--bcrypt-cost", "10"];
 const SLOW: [&str; 2] = ["--bcrypt-cost", "12"];
 
 #[test]
 fn a_signal_in_the_middle_of_ten_logins_answers_all_ten_and_exits_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut server = Place::new().serve_demo(&accounts::slow(), &SLOW);
+        let mut server = Place::new().serve_demo(&accounts::leisurely(), &LEISURELY);
         let mut logins = server.begin_logins(10, JWEIR, PASSWORD);
         server.answers_something_else();
         server.signal(signal);
@@ -23,8 +25,8 @@ fn a_signal_in_the_middle_of_ten_logins_answers_all_ten_and_exits_with_0() {
 
 #[test]
 fn logins_answered_after_the_signal_are_on_disk() {
-    let place = Place::seeded(&accounts::slow());
-    let mut server = place.serve(&SLOW);
+    let place = Place::seeded(&accounts::leisurely());
+    let mut server = place.serve(&LEISURELY);
     let mut logins = server.begin_logins(4, JWEIR, PASSWORD);
     server.answers_something_else();
     server.signal(Signal::TERM);

@@ -135,7 +135,13 @@ fn a_user_has_32_tokens_unless_told_otherwise() {
 #[test]
 fn logins_at_once_do_not_get_past_the_cap() {
     let place = one_user();
-    let server = place.serve(&["--max-tokens-per-user", "2"]);
+    // Logins in flight count as failed ones until they succeed.
+    let server = place.serve(&[
+        "--max-tokens-per-user",
+        "2",
+        "--failed-logins-per-user",
+        "0",
+    ]);
     for mut connection in server.begin_logins(16, JWEIR, PASSWORD) {
         connection.answer().token();
     }
