@@ -5,6 +5,7 @@ mod harness;
 
 mod background;
 mod body;
+mod calibrate;
 mod cli;
 mod client_address;
 mod database_files;

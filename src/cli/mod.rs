@@ -1,6 +1,7 @@
 //! The command line: one file per command. Parses flags and environment, calls the other rooms, and turns the result into
 //! an exit code: 0 ok, 1 failed (one line on standard error, or one a finding), 2 wrong usage.
 
+mod calibrate;
 mod database;
 mod init;
 mod logging;
@@ -35,6 +36,8 @@ enum Command {
     Init(init::Args),
     /// Load accounts from a fixture, the demo accounts without one
     Seed(seed::Args),
+    /// Measure what this machine hashes, to choose --bcrypt-cost by
+    Calibrate(calibrate::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -59,6 +62,7 @@ fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<()> {
         }
         Command::Init(args) => init::run(&args),
         Command::Seed(args) => seed::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
     }
 }
 

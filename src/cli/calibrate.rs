@@ -1,0 +1,137 @@
+//! `calibrate`: what this machine hashes, so that the cost can be chosen by measurement.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::parse;
+use crate::hashing::{self, Calibration, Cost, default_lanes, default_threads};
+
+/// How long each number of lanes is measured: together some seconds.
+const TIME_EACH: Duration = Duration::from_millis(300);
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The longest time that a lone login may wait for its hash
+    #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = parse::positive_duration)]
+    target: Duration,
+    /// Threads that hash [default: one per core]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size)]
+    hash_threads: Option<usize>,
+    /// The most passwords that each of them hashes at once, 1 to 10 [default: what suits the core's cache]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
+    hash_lanes: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What one cost means on this machine.
+#[derive(Serialize)]
+struct Row {
+    cost: u8,
+    /// Alone on its core.
+    login_ms: f64,
+    /// By lanes in use on each core, from one.
+    hashes_per_second: Vec<f64>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    threads: usize,
+    lanes: usize,
+    target_ms: f64,
+    /// `None` when even the lowest cost takes longer than the target.
+    recommended_cost: Option<u8>,
+    costs: Vec<Row>,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let threads = args.hash_threads.unwrap_or_else(default_threads);
+    let lanes = args.hash_lanes.unwrap_or_else(default_lanes);
+    let calibration = hashing::calibrate(threads, lanes, TIME_EACH)?;
+    let report = Report::new(&calibration, lanes, args.target);
+    let mut out = io::stdout().lock();
+    let written = if args.json {
+        serde_json::to_writer(&mut out, &report)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
+    } else {
+        report.write_table(&mut out)
+    };
+    written.context("cannot write to standard output")
+}
+
+impl Report {
+    fn new(calibration: &Calibration, lanes: usize, target: Duration) -> Self {
+        let costs = Cost::MIN.get()..=Cost::MAX.get();
+        Self {
+            threads: calibration.threads,
+            lanes,
+            target_ms: milliseconds(target),
+            recommended_cost: calibration.highest_cost(target).map(Cost::get),
+            costs: costs
+                .filter_map(|cost| Cost::new(cost).ok())
+                .map(|cost| Row::new(calibration, cost, lanes))
+                .collect(),
+        }
+    }
+
+    fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+        let Self {
+            threads,
+            lanes,
+            target_ms,
+            ..
+        } = self;
+        writeln!(
+            out,
+            "{threads} threads, up to {lanes} lanes each; hashes a second of the whole machine"
+        )?;
+        writeln!(
+            out,
+            "cost  login alone  {:>10}  {:>10}",
+            "1 lane",
+            format!("{lanes} lanes")
+        )?;
+        for row in &self.costs {
+            let first = row.hashes_per_second.first().copied().unwrap_or_default();
+            let last = row.hashes_per_second.last().copied().unwrap_or_default();
+            writeln!(
+                out,
+                "{:>4}  {:>8.1} ms  {first:>10.1}  {last:>10.1}",
+                row.cost, row.login_ms
+            )?;
+        }
+        match self.recommended_cost {
+            Some(cost) => writeln!(
+                out,
+                "the highest cost within {target_ms} ms: --bcrypt-cost {cost}"
+            ),
+            None => writeln!(out, "no cost stays within {target_ms} ms on this machine"),
+        }
+    }
+}
+
+impl Row {
+    fn new(calibration: &Calibration, cost: Cost, lanes: usize) -> Self {
+        Self {
+            cost: cost.get(),
+            login_ms: milliseconds(calibration.time(cost, 1)),
+            hashes_per_second: (1..=lanes)
+                .map(|lanes| rounded(calibration.hashes_per_second(cost, lanes)))
+                .collect(),
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    rounded(duration.as_secs_f64() * 1000.0)
+}
+
+/// Three digits behind the point say more than the measurement knows.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
