@@ -57,3 +57,8 @@ mod housekeeping;
 mod scratch;
 
 pub use assembly::{Certificate, Config, Database, MetricsAccess, Server, StartError};
+
+/// The Rust example of README.md, as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
