@@ -16,6 +16,7 @@ mod isolation;
 mod login;
 mod logs;
 mod media_type;
+mod readme;
 mod shutdown;
 mod throttle;
 mod tokens;
