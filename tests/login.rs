@@ -147,7 +147,7 @@ fn a_path_that_is_no_endpoint_is_not_found() {
             "//api/organizations/user-login/",
         ),
         ("other letters", "/api/organizations/User-Login/"),
-        ("above it", "/api/organizations/"),
+        ("above it", "/api/"),
         ("below it", "/api/organizations/user-login/me/"),
         ("unknown", "/favicon.ico"),
     ];
