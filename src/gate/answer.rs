@@ -1,17 +1,21 @@
-//! The server's answers: read whole, and written anew for the client.
+//! The server's answers: read, and written anew for the client.
 //!
-//! An answer is held in memory before its first byte goes to the client, so that a slow reader never holds a connection
-//! to the server. Fields about the connection, and `Server`, which would name the HTTP library, stay here.
+//! All but long ones are in memory whole before their first byte goes to the client, so that a slow reader holds no
+//! connection to the server. Of a long one only the beginning is, and the rest follows in pieces. Fields about the
+//! connection, and `Server`, which would name the HTTP library, stay here.
 //!
-//! Response fields that begin with [`RESERVED_PREFIX`](super::RESERVED_PREFIX) are meant for the gate and never reach a
-//! client.
+//! Response fields that begin with [`RESERVED_PREFIX`](super::RESERVED_PREFIX) are orders of the server to the gate. They
+//! never reach a client; [`Answer::read`] is where they are seen, `Connection::relay` where they can be carried out.
 
 use std::io::{self, Read};
 
 use super::normal::is_reserved;
+use super::wiped::Wiped;
 
-/// Far above any answer of a server that is in order.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Answers of up to this length are read whole.
+const MAX_WHOLE_BYTES: usize = 64 * 1024;
+/// Far above any head of a server that is in order.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_FIELDS: usize = 64;
 
 /// Fields that are the gate's to say, or nobody's.
@@ -44,11 +48,15 @@ impl Ending {
     }
 }
 
-/// A whole answer of the server.
-#[derive(Debug)]
+/// An answer of the server: whole, or with a part of the body still to come.
 pub(super) struct Answer {
-    bytes: Vec<u8>,
+    /// Status line and fields as the client gets them, but for those about the connection.
+    head: Vec<u8>,
+    /// As it came, head and body.
+    bytes: Wiped,
     body_start: usize,
+    /// Bytes of the body that were not read.
+    rest: usize,
 }
 
 /// Why there is no answer.
@@ -63,112 +71,117 @@ pub(super) enum Error {
 }
 
 impl Answer {
-    /// Reads one answer; `to_head` says that it is one to HEAD and so has no body.
+    /// Reads an answer, a long one only in part; `to_head` says that it is one to HEAD and so has no body.
     pub(super) fn read(mut from: impl Read, to_head: bool) -> Result<Answer, Error> {
-        let mut bytes = vec![0; 1024];
+        let mut bytes = Wiped::default();
+        bytes.resize(1024);
         let mut filled = 0;
-        let mut end = None;
-        loop {
-            if end.is_none() {
-                end = measure(&bytes[..filled], to_head)?;
-            }
-            if let Some((body_start, total)) = end {
-                if filled > total {
-                    return Err(Error::Malformed("longer than its length"));
-                }
-                bytes.resize(total, 0);
-                from.read_exact(&mut bytes[filled..])?;
-                return Ok(Answer { bytes, body_start });
-            }
+        let head = loop {
             if filled == bytes.len() {
-                bytes.resize(filled * 2, 0);
+                bytes.resize(filled * 2);
             }
             match from.read(&mut bytes[filled..]) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.into()),
             }
+            if let Some(head) = Head::parse(&bytes[..filled], to_head)? {
+                break head;
+            }
+            if filled > MAX_HEAD_BYTES {
+                return Err(Error::Malformed("the head has no end"));
+            }
+        };
+        let total = head.bytes.saturating_add(head.body_bytes);
+        if filled > total {
+            return Err(Error::Malformed("longer than its length"));
         }
+        let held = if total > MAX_WHOLE_BYTES {
+            filled
+        } else {
+            total
+        };
+        bytes.resize(held);
+        from.read_exact(&mut bytes[filled..])?;
+        Ok(Answer {
+            head: head.to_client,
+            bytes,
+            body_start: head.bytes,
+            rest: total - held,
+        })
     }
 
-    /// Appends the answer as the client gets it.
-    pub(super) fn write(&self, ending: Ending, out: &mut Vec<u8>) -> Result<(), Error> {
-        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let parsed = parse(&self.bytes[..self.body_start], &mut fields)?;
-        let parsed = parsed.ok_or(Error::Malformed("no head"))?;
-        let (code, reason) = (parsed.code.unwrap_or(500), parsed.reason.unwrap_or(""));
-        out.reserve(self.bytes.len() + 32);
-        out.extend_from_slice(format!("HTTP/1.1 {code} {reason}\r\n").as_bytes());
-        for field in parsed.headers.iter() {
-            // RFC 9110, 8.6: a 204 has no length; tiny_http gives it one.
-            let of_no_content = code == 204 && field.name.eq_ignore_ascii_case("Content-Length");
-            let dropped = DROPPED
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(field.name));
-            if dropped || of_no_content || is_reserved(field.name) {
-                continue;
-            }
-            for part in [field.name.as_bytes(), b": ", field.value, b"\r\n"] {
-                out.extend_from_slice(part);
-            }
-        }
+    /// Appends the answer as the client gets it, as far as it was read.
+    pub(super) fn write(&self, ending: Ending, out: &mut Wiped) {
+        out.extend_from_slice(&self.head);
         out.extend_from_slice(ending.line().as_bytes());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.bytes[self.body_start..]);
-        Ok(())
+    }
+
+    /// Bytes of the body that the server still has to send.
+    pub(super) fn rest(&self) -> usize {
+        self.rest
     }
 }
 
-/// Where the body begins and the answer ends, once the head is there.
-fn measure(bytes: &[u8], to_head: bool) -> Result<Option<(usize, usize)>, Error> {
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let Some(parsed) = parse(bytes, &mut fields)? else {
-        return match bytes.len() {
-            ..MAX_ANSWER_BYTES => Ok(None),
-            _ => Err(Error::Malformed("the head has no end")),
+/// What the head of an answer says.
+struct Head {
+    /// Its own length.
+    bytes: usize,
+    body_bytes: usize,
+    to_client: Vec<u8>,
+}
+
+impl Head {
+    /// `None` when it is not whole yet.
+    fn parse(bytes: &[u8], to_head: bool) -> Result<Option<Head>, Error> {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut response = httparse::Response::new(&mut fields);
+        let head_bytes = match response.parse(bytes) {
+            Ok(httparse::Status::Complete(bytes)) => bytes,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(_) => return Err(Error::Malformed("not HTTP")),
         };
-    };
-    let head = parsed.head_bytes;
-    let code = parsed.code.unwrap_or_default();
-    if to_head || matches!(code, 204 | 304) {
-        return Ok(Some((head, head)));
+        let code = response.code.unwrap_or_default();
+        let body_bytes = match code {
+            _ if to_head => 0,
+            204 | 304 => 0,
+            _ => content_length(response.headers).ok_or(Error::Malformed("no length"))?,
+        };
+        Ok(Some(Head {
+            bytes: head_bytes,
+            body_bytes,
+            to_client: for_client(code, response.reason.unwrap_or_default(), response.headers),
+        }))
     }
-    let length = parsed
-        .headers
+}
+
+fn content_length(fields: &[httparse::Header<'_>]) -> Option<usize> {
+    let field = fields
         .iter()
-        .find(|field| field.name.eq_ignore_ascii_case("Content-Length"))
-        .and_then(|field| std::str::from_utf8(field.value).ok())
-        .and_then(|value| value.parse::<usize>().ok());
-    match length {
-        Some(length) if length <= MAX_ANSWER_BYTES => Ok(Some((head, head + length))),
-        Some(_) => Err(Error::Malformed("too large")),
-        None => Err(Error::Malformed("no length")),
-    }
+        .find(|field| field.name.eq_ignore_ascii_case("Content-Length"))?;
+    std::str::from_utf8(field.value).ok()?.parse().ok()
 }
 
-struct Parsed<'fields, 'bytes> {
-    code: Option<u16>,
-    reason: Option<&'bytes str>,
-    headers: &'fields [httparse::Header<'bytes>],
-    head_bytes: usize,
-}
-
-fn parse<'fields, 'bytes>(
-    bytes: &'bytes [u8],
-    fields: &'fields mut [httparse::Header<'bytes>],
-) -> Result<Option<Parsed<'fields, 'bytes>>, Error> {
-    let mut response = httparse::Response::new(fields);
-    match response.parse(bytes) {
-        Ok(httparse::Status::Partial) => Ok(None),
-        Ok(httparse::Status::Complete(head_bytes)) => Ok(Some(Parsed {
-            code: response.code,
-            reason: response.reason,
-            headers: response.headers,
-            head_bytes,
-        })),
-        Err(_) => Err(Error::Malformed("not HTTP")),
+fn for_client(code: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Vec<u8> {
+    let mut head = Vec::with_capacity(512);
+    head.extend_from_slice(format!("HTTP/1.1 {code} {reason}\r\n").as_bytes());
+    for field in fields {
+        // RFC 9110, 8.6: a 204 has no length; tiny_http gives it one.
+        let of_no_content = code == 204 && field.name.eq_ignore_ascii_case("Content-Length");
+        let dropped = DROPPED
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(field.name));
+        if dropped || of_no_content || is_reserved(field.name) {
+            continue;
+        }
+        for part in [field.name.as_bytes(), b": ", field.value, b"\r\n"] {
+            head.extend_from_slice(part);
+        }
     }
+    head
 }
 
 #[cfg(test)]
@@ -186,12 +199,12 @@ mod tests {
     }
 
     fn relay(text: &str, to_head: bool, ending: Ending) -> Result<String, Error> {
-        let mut out = Vec::new();
-        Answer::read(text.as_bytes(), to_head)?.write(ending, &mut out)?;
-        let mut dripped = Vec::new();
-        Answer::read(Drip(text.as_bytes()), to_head)?.write(ending, &mut dripped)?;
-        assert_eq!(out, dripped);
-        Ok(String::from_utf8(out).unwrap())
+        let mut out = Wiped::default();
+        Answer::read(text.as_bytes(), to_head)?.write(ending, &mut out);
+        let mut dripped = Wiped::default();
+        Answer::read(Drip(text.as_bytes()), to_head)?.write(ending, &mut dripped);
+        assert_eq!(*out, *dripped);
+        Ok(String::from_utf8(out.to_vec()).unwrap())
     }
 
     #[test]
@@ -224,13 +237,26 @@ mod tests {
     }
 
     #[test]
+    fn only_the_beginning_of_a_long_answer_is_held() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+        let text = head.to_owned() + &"x".repeat(1_000_000);
+        let mut from = text.as_bytes();
+        let answer = Answer::read(&mut from, false).unwrap();
+        assert!(answer.bytes.len() <= MAX_WHOLE_BYTES);
+        assert_eq!(answer.rest(), from.len());
+        let mut out = Wiped::default();
+        answer.write(Ending::Open, &mut out);
+        assert_eq!(&*out, &text.as_bytes()[..text.len() - from.len()]);
+    }
+
+    #[test]
     fn what_is_no_whole_answer_is_an_error() {
         for text in [
             "",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}{",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
             "garbage\r\n\r\n",
         ] {
             assert!(relay(text, false, Ending::Open).is_err(), "{text:?}");

@@ -7,6 +7,7 @@ use super::head::parse_fields;
 use super::limits::Limits;
 use super::refusal::{self, Refusal};
 use super::request_line::is_token;
+use super::wiped::Wiped;
 
 /// More hexadecimal digits than any 64-bit size has.
 const MAX_SIZE_DIGITS: usize = 16;
@@ -58,7 +59,7 @@ impl Decoder {
     }
 
     /// Takes what has arrived, and appends the body's bytes in it to `body`.
-    pub(super) fn decode(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<Decoded, Refusal> {
+    pub(super) fn decode(&mut self, input: &[u8], body: &mut Wiped) -> Result<Decoded, Refusal> {
         let mut at = 0;
         while at < input.len() {
             match self.state {
@@ -232,10 +233,10 @@ mod tests {
 
     /// Decodes at once and byte by byte, which must come to the same.
     fn decode(text: &str) -> Result<(Decoded, Vec<u8>), Refusal> {
-        let mut body = Vec::new();
+        let mut body = Wiped::default();
         let whole = Decoder::new(&limits()).decode(text.as_bytes(), &mut body);
         let mut decoder = Decoder::new(&limits());
-        let mut dripped_body = Vec::new();
+        let mut dripped_body = Wiped::default();
         let mut dripped = Ok(Decoded::More);
         for (at, byte) in text.bytes().enumerate() {
             dripped = match decoder.decode(&[byte], &mut dripped_body) {
@@ -247,8 +248,8 @@ mod tests {
             }
         }
         assert_eq!(whole, dripped, "{}", text.escape_debug());
-        assert_eq!(body, dripped_body);
-        whole.map(|decoded| (decoded, body))
+        assert_eq!(*body, *dripped_body);
+        whole.map(|decoded| (decoded, body.to_vec()))
     }
 
     #[test]

@@ -8,15 +8,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::{Answer, Ending};
+use super::answer::Ending;
 use super::deadline::Deadline;
-use super::gate::Shared;
 use super::input::Input;
 use super::places::Place;
 use super::receive::{Failure, Receiver, Request};
 use super::refusal::{self, Refusal};
 use super::request_line::Version;
-use super::upstream;
+use super::running::Shared;
+use super::upstream::{self, Exchange};
+use super::wiped::Wiped;
 use super::wire::Client;
 
 /// For a client to receive what was written and close its end.
@@ -93,8 +94,9 @@ impl Connection {
     }
 
     fn answer(&mut self, request: Request) -> io::Result<Next> {
-        match self.shared.pool.exchange(&request.bytes, request.is_head) {
-            Ok(answer) => self.relay(&answer, &request),
+        let shared = Arc::clone(&self.shared);
+        match shared.pool.exchange(&request.bytes, request.is_head) {
+            Ok(exchange) => self.relay(exchange, &request),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(%error, cause, "a request got no answer");
@@ -109,7 +111,8 @@ impl Connection {
         }
     }
 
-    fn relay(&mut self, answer: &Answer, request: &Request) -> io::Result<Next> {
+    /// An error once the answer has begun leaves nothing but to close: its length was told.
+    fn relay(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
         let ending = if !request.keep_alive || self.is_last() {
             Ending::Close
         } else if request.version == Version::Http10 {
@@ -117,12 +120,10 @@ impl Connection {
         } else {
             Ending::Open
         };
-        let mut bytes = Vec::new();
-        if let Err(error) = answer.write(ending, &mut bytes) {
-            tracing::error!(%error, "an answer cannot be passed on");
-            return self.refuse(refusal::DEFECT, request.is_head);
-        }
+        let mut bytes = Wiped::with_capacity(1024);
+        exchange.answer.write(ending, &mut bytes);
         self.client.write_all(&bytes)?;
+        exchange.relay_rest(|piece| self.client.write_all(piece))?;
         match ending {
             Ending::Close => Ok(Next::Close),
             Ending::Open | Ending::KeepAlive => Ok(Next::Request),
@@ -134,7 +135,7 @@ impl Connection {
         if !self.place.is_stopping() || !self.input.is_empty() {
             return false;
         }
-        self.place.end_input();
+        self.place.end_silence();
         let deadline = Deadline::after(LINGER);
         let read = self.input.fill(|buffer| self.client.read(buffer, deadline));
         !read.is_ok_and(|read| read > 0)

@@ -6,6 +6,7 @@ use super::framing::Framing;
 use super::head::{Head, Scan, Scanner};
 use super::limits::Limits;
 use super::refusal::Refusal;
+use super::wiped::Wiped;
 
 /// What bytes are to the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +46,10 @@ fn read_pieces(bytes: &[u8], ends: &[usize], limits: &Limits) -> Result<Reading,
         }
     };
     let framing = Head::parse(bytes, extent)?.framing;
-    let (mut body, mut at) = (Vec::new(), extent.end);
+    let (mut body, mut at) = (Wiped::default(), extent.end);
     let mut decoder = Decoder::new(limits);
     match framing {
-        Framing::None => Ok(Reading::Whole(at, body)),
+        Framing::None => Ok(Reading::Whole(at, Vec::new())),
         Framing::Length(length) if length > limits.max_body as u64 => Ok(Reading::TooLarge),
         Framing::Length(length) => match bytes[at..].get(..length as usize) {
             Some(body) => Ok(Reading::Whole(at + body.len(), body.to_vec())),
@@ -58,7 +59,9 @@ fn read_pieces(bytes: &[u8], ends: &[usize], limits: &Limits) -> Result<Reading,
             for end in [arrived].iter().chain(ends) {
                 match decoder.decode(&bytes[at..*end], &mut body)? {
                     Decoded::More => at = *end,
-                    Decoded::Whole(length) => return Ok(Reading::Whole(at + length, body)),
+                    Decoded::Whole(length) => {
+                        return Ok(Reading::Whole(at + length, body.to_vec()));
+                    }
                     Decoded::TooLarge => return Ok(Reading::TooLarge),
                 }
             }
@@ -67,22 +70,68 @@ fn read_pieces(bytes: &[u8], ends: &[usize], limits: &Limits) -> Result<Reading,
     }
 }
 
+/// Fails unless the bytes mean the same in whatever pieces they arrive, and what is let through ends where a plain
+/// reading of RFC 9112 ends.
+pub fn check(bytes: &[u8], limits: &Limits) {
+    let at_once = read(bytes, &[], limits);
+    for piece in [1, 2, 7] {
+        let pieces = vec![piece; bytes.len() / piece];
+        let in_pieces = read(bytes, &pieces, limits);
+        assert_eq!(in_pieces, at_once, "{}", bytes.escape_ascii());
+    }
+    if let Reading::Whole(end, body) = at_once {
+        let plainly = plainly(bytes);
+        assert_eq!(plainly, Some((end, body)), "{}", bytes.escape_ascii());
+    }
+}
+
+/// Where a request ends, and its body, read as RFC 9112 has it and checked nowhere.
+fn plainly(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let find = |from: usize, what: &[u8]| {
+        let found = bytes[from..]
+            .windows(what.len())
+            .position(|window| window == what);
+        found.map(|at| from + at)
+    };
+    let start = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+    let mut at = find(start, b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&bytes[start..at]).to_lowercase();
+    let value = |name: &str| {
+        let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
+        lines
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value.trim().to_owned())
+    };
+    if value("transfer-encoding").is_none() {
+        let length = value("content-length").map_or(Ok(0), |value| value.parse());
+        let end = at + length.ok()?;
+        return Some((end, bytes.get(at..end)?.to_vec()));
+    }
+    let mut body = Vec::new();
+    loop {
+        let line = find(at, b"\r\n")?;
+        let text = String::from_utf8_lossy(&bytes[at..line]).into_owned();
+        let size = usize::from_str_radix(text.split(';').next()?, 16).ok()?;
+        at = line + 2;
+        if size == 0 {
+            // From the size's own line end on, so that no trailer fields are found as well.
+            return Some((find(line, b"\r\n\r\n")? + 4, body));
+        }
+        body.extend_from_slice(bytes.get(at..at + size)?);
+        at += size + 2;
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use proptest::sample::{Index, select};
 
-    const REQUESTS: [&str; 7] = [
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n",
-        "POST /a?b HTTP/1.1\r\nHost: a:1\r\nContent-Length: 5\r\nX: y\r\n\r\nhello",
-        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-        "PUT / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n2;a=\"b\"\r\nhi\r\n00\r\nX: y\r\n\r\nGET",
-        "POST / HTTP/1.0\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nhi",
-        "\r\nHEAD http://b HTTP/1.1\r\nHost: a\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    ];
     const FRAGMENTS: [&[u8]; 26] = [
         b"\r\n",
         b"\n",
@@ -112,11 +161,25 @@ mod tests {
         b"0\r\n\r\n",
     ];
 
+    /// What fuzzing starts from.
+    fn seeds() -> Vec<(String, Vec<u8>)> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/request");
+        let mut seeds: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                let name = entry.file_name().into_string().unwrap();
+                (name, fs::read(entry.path()).unwrap())
+            })
+            .collect();
+        seeds.sort();
+        seeds
+    }
+
     /// Requests with a few places overwritten, cut out or grown by what parsers stumble over.
     fn nearly_requests() -> impl Strategy<Value = Vec<u8>> {
         let change = (any::<Index>(), 0_usize..4, select(&FRAGMENTS[..]));
-        (select(&REQUESTS[..]), vec(change, 0..4)).prop_map(|(request, changes)| {
-            let mut bytes = request.as_bytes().to_vec();
+        (select(seeds()), vec(change, 0..4)).prop_map(|((_, mut bytes), changes)| {
             for (place, cut, fragment) in changes {
                 let start = place.index(bytes.len() + 1);
                 let end = (start + cut).min(bytes.len());
@@ -126,51 +189,12 @@ mod tests {
         })
     }
 
-    /// Where a request ends, and its body, read as RFC 9112 has it and checked nowhere.
-    fn plainly(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
-        let find = |from: usize, what: &[u8]| {
-            let found = bytes[from..]
-                .windows(what.len())
-                .position(|window| window == what);
-            found.map(|at| from + at)
-        };
-        let start = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
-        let mut at = find(start, b"\r\n\r\n")? + 4;
-        let head = String::from_utf8_lossy(&bytes[start..at]).to_lowercase();
-        let value = |name: &str| {
-            let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
-            lines
-                .find(|(field, _)| *field == name)
-                .map(|(_, value)| value.trim().to_owned())
-        };
-        if value("transfer-encoding").is_none() {
-            let length = value("content-length").map_or(Ok(0), |value| value.parse());
-            let end = at + length.ok()?;
-            return Some((end, bytes.get(at..end)?.to_vec()));
-        }
-        let mut body = Vec::new();
-        loop {
-            let line = find(at, b"\r\n")?;
-            let text = String::from_utf8_lossy(&bytes[at..line]).into_owned();
-            let size = usize::from_str_radix(text.split(';').next()?, 16).ok()?;
-            at = line + 2;
-            if size == 0 {
-                // From the size's own line end on, so that no trailer fields are found as well.
-                return Some((find(line, b"\r\n\r\n")? + 4, body));
-            }
-            body.extend_from_slice(bytes.get(at..at + size)?);
-            at += size + 2;
-        }
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4000))]
 
         #[test]
         fn what_the_gate_lets_through_ends_where_the_rfc_says(bytes in nearly_requests()) {
-            if let Reading::Whole(end, body) = read(&bytes, &[], &Limits::default()) {
-                prop_assert_eq!(plainly(&bytes), Some((end, body)), "{}", bytes.escape_ascii());
-            }
+            check(&bytes, &Limits::default());
         }
 
         #[test]
@@ -178,24 +202,48 @@ mod tests {
             bytes in nearly_requests(),
             pieces in vec(0_usize..9, 0..40),
         ) {
-            let limits = Limits { max_head: 90, max_header_fields: 3, max_body: 6, ..Limits::default() };
+            let limits = small();
             let at_once = read(&bytes, &[], &limits);
             prop_assert_eq!(read(&bytes, &pieces, &limits), at_once, "{}", bytes.escape_ascii());
         }
 
         #[test]
-        fn any_bytes_can_be_read(bytes: Vec<u8>, pieces in vec(0_usize..9, 0..9)) {
-            read(&bytes, &pieces, &Limits::default());
+        fn any_bytes_can_be_read(bytes: Vec<u8>) {
+            check(&bytes, &Limits::default());
+        }
+    }
+
+    fn small() -> Limits {
+        Limits {
+            max_head: 90,
+            max_header_fields: 3,
+            max_body: 6,
+            ..Limits::default()
         }
     }
 
     #[test]
-    fn requests_that_are_in_order_are_whole() {
-        let limits = Limits::default();
-        let read = |request: &str| read(request.as_bytes(), &[], &limits);
-        for request in &REQUESTS[..6] {
-            assert!(matches!(read(request), Reading::Whole(..)), "{request:?}");
+    fn each_seed_is_whole_or_refused() {
+        let refused = [
+            ("bare_lf", 400),
+            ("folded", 400),
+            ("length_and_coding", 400),
+            ("preface", 505),
+            ("quoted_extension", 400),
+            ("two_codings", 400),
+        ];
+        for (name, bytes) in seeds() {
+            check(&bytes, &Limits::default());
+            check(&bytes, &small());
+            let expected = refused.iter().find(|(known, _)| *known == name);
+            match (read(&bytes, &[], &Limits::default()), expected) {
+                (Reading::Whole(..), None) => {}
+                (Reading::TooLarge, None) => assert_eq!(name, "chunk_too_long"),
+                (reading, expected) => {
+                    let status = expected.map(|(_, status)| Reading::Refused(*status));
+                    assert_eq!(Some(reading), status, "{name}");
+                }
+            }
         }
-        assert_eq!(read(REQUESTS[6]), Reading::Refused(400));
     }
 }

@@ -2,14 +2,17 @@
 
 use std::io;
 
+use zeroize::Zeroize;
+
+use super::wiped::Wiped;
+
 /// Most requests of most clients fit, so that an idle client costs no more.
 const SMALL: usize = 1024;
 
 /// A buffer that starts small, grows with what arrives and becomes small again. Whoever reads from it bounds it, by
-/// refusing what is too long.
-#[derive(Debug)]
+/// refusing what is too long. Beyond what is unread it holds zeros only.
 pub(super) struct Input {
-    buffer: Vec<u8>,
+    buffer: Wiped,
     start: usize,
     end: usize,
 }
@@ -17,7 +20,7 @@ pub(super) struct Input {
 impl Input {
     pub(super) fn new() -> Input {
         Input {
-            buffer: vec![0; SMALL],
+            buffer: small(),
             start: 0,
             end: 0,
         }
@@ -33,12 +36,17 @@ impl Input {
 
     /// Drops the first bytes of what is unread, or all there are.
     pub(super) fn consume(&mut self, bytes: usize) {
-        self.start += bytes.min(self.end - self.start);
-        if self.is_empty() {
-            (self.start, self.end) = (0, 0);
-            if self.buffer.len() > SMALL {
-                self.buffer = vec![0; SMALL];
-            }
+        let consumed = self.start..self.start + bytes.min(self.end - self.start);
+        self.start = consumed.end;
+        if !self.is_empty() {
+            return self.buffer[consumed].zeroize();
+        }
+        self.end = 0;
+        self.start = 0;
+        if self.buffer.len() > SMALL {
+            self.buffer = small();
+        } else {
+            self.buffer[consumed].zeroize();
         }
     }
 
@@ -50,9 +58,11 @@ impl Input {
         if self.end == self.buffer.len() {
             if self.start > 0 {
                 self.buffer.copy_within(self.start.., 0);
-                (self.start, self.end) = (0, self.end - self.start);
+                let moved = self.end - self.start;
+                self.buffer[moved..].zeroize();
+                (self.start, self.end) = (0, moved);
             } else {
-                self.buffer.resize(self.buffer.len() * 2, 0);
+                self.buffer.resize(self.buffer.len() * 2);
             }
         }
         let brought = read(&mut self.buffer[self.end..])?;
@@ -61,24 +71,33 @@ impl Input {
     }
 }
 
+fn small() -> Wiped {
+    let mut buffer = Wiped::default();
+    buffer.resize(SMALL);
+    buffer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Read;
 
     #[test]
-    fn bytes_come_out_in_order_and_the_buffer_shrinks_again() {
-        let sent: Vec<u8> = (0..10_000_u32).flat_map(u32::to_be_bytes).collect();
+    fn bytes_come_out_in_order_and_none_stay_in_the_buffer() {
+        let sent: Vec<u8> = (1..10_000_u32).flat_map(u32::to_be_bytes).collect();
         let (mut source, mut input, mut received) = (&sent[..], Input::new(), Vec::new());
         while input.fill(|buffer| source.read(buffer)).unwrap() > 0 {
             // Leaves a rest every time, as pipelined requests do.
             let taken = input.unread().len() / 3;
             received.extend_from_slice(&input.unread()[..taken]);
             input.consume(taken);
+            let mut read = input.buffer[..input.start].to_vec();
+            read.extend_from_slice(&input.buffer[input.end..]);
+            assert!(read.iter().all(|byte| *byte == 0));
         }
         received.extend_from_slice(input.unread());
         input.consume(usize::MAX);
         assert_eq!(received, sent);
-        assert_eq!(input.buffer.len(), SMALL);
+        assert_eq!(&*input.buffer, [0; SMALL]);
     }
 }

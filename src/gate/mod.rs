@@ -9,8 +9,8 @@
 //! own. It never looks into a body, and it sets nothing that holds for the whole process.
 //!
 //! ```text
-//! gate        starts, accepts, stops          ┐ address, listener, limits, places
-//! connection  one client, request by request  ┘ wire (every wait for the client), deadline, input
+//! running     starts, accepts, stops          ┐ address, listener, limits, places
+//! connection  one client, request by request  ┘ wire (every wait for the client), deadline, input, wiped
 //! receive     one request: head, then body    ← head, request_line, framing, chunked
 //! normal      the request as the server gets it
 //! upstream    the connections to the server   ← answer
@@ -26,11 +26,6 @@ mod connection;
 mod date;
 mod deadline;
 mod framing;
-#[expect(
-    clippy::module_inception,
-    reason = "the room and its main part share the name"
-)]
-mod gate;
 mod head;
 #[doc(hidden)]
 pub mod in_memory;
@@ -42,14 +37,16 @@ mod places;
 mod receive;
 mod refusal;
 mod request_line;
+mod running;
 mod tls;
 mod upstream;
+mod wiped;
 mod wire;
 
 pub use address::{Address, Bound, NotAnAddress};
-pub use gate::{Config, Error, Gate};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
+pub use running::{Config, Error, Gate};
 pub use tls::{Tls, TlsError};
 
 #[cfg(test)]

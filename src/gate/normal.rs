@@ -14,6 +14,7 @@
 use httparse::Header;
 
 use super::head::{Head, trim};
+use super::wiped::Wiped;
 
 /// What the names of the fields between gate and server begin with. No client can set one.
 pub const RESERVED_PREFIX: &str = "X-Gate-";
@@ -61,7 +62,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 /// Writes a request's head up to, but without, what tells its body.
-pub(super) fn begin(head: &Head<'_>, peer: &str, forward: Forward, out: &mut Vec<u8>) {
+pub(super) fn begin(head: &Head<'_>, peer: &str, forward: Forward, out: &mut Wiped) {
     let target = &head.line.target;
     let slash = if target.lacks_slash { "/" } else { "" };
     let parts = [head.line.method, " ", slash, target.path, " HTTP/1.1\r\n"];
@@ -77,7 +78,7 @@ pub(super) fn begin(head: &Head<'_>, peer: &str, forward: Forward, out: &mut Vec
 }
 
 /// Ends a head that [`begin`] began, and adds the body.
-pub(super) fn end_with_body(body: &[u8], out: &mut Vec<u8>) {
+pub(super) fn end_with_body(body: &[u8], out: &mut Wiped) {
     if !body.is_empty() {
         line(out, "Content-Length", body.len().to_string().as_bytes());
     }
@@ -86,7 +87,7 @@ pub(super) fn end_with_body(body: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Ends the head of a request whose body was not read, since it passes `limit`.
-pub(super) fn end_too_large(limit: usize, out: &mut Vec<u8>) {
+pub(super) fn end_too_large(limit: usize, out: &mut Wiped) {
     line(out, BODY_TOO_LARGE, limit.to_string().as_bytes());
     out.extend_from_slice(b"\r\n");
 }
@@ -97,7 +98,7 @@ pub(super) fn warm_up() -> String {
 }
 
 /// RFC 9112, 3.2.2: the host of an absolute-form counts instead of the one in the field.
-fn write_field(field: &Header<'_>, authority: Option<&str>, out: &mut Vec<u8>) {
+fn write_field(field: &Header<'_>, authority: Option<&str>, out: &mut Wiped) {
     let is_host = field.name.eq_ignore_ascii_case("Host");
     let value = match authority {
         Some(authority) if is_host => authority.as_bytes(),
@@ -114,17 +115,17 @@ fn write_field(field: &Header<'_>, authority: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+fn line(out: &mut Wiped, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
     }
 }
 
-fn encode(value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len());
+fn encode(value: &[u8]) -> Wiped {
+    let mut out = Wiped::with_capacity(value.len());
     for byte in value {
         match byte {
-            b'!'..=b'~' if *byte != b'%' => out.push(*byte),
+            b'!'..=b'~' if *byte != b'%' => out.extend_from_slice(&[*byte]),
             byte => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
         }
     }
@@ -172,14 +173,14 @@ mod tests {
         let Ok(Scan::Whole(extent)) = scan else {
             panic!("not a head: {}", text.escape_ascii());
         };
-        let mut out = Vec::new();
+        let mut out = Wiped::default();
         begin(
             &Head::parse(text, extent).unwrap(),
             "192.0.2.1",
             forward,
             &mut out,
         );
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.to_vec()).unwrap()
     }
 
     #[test]
@@ -198,18 +199,18 @@ mod tests {
 
     #[test]
     fn bodies_are_told_by_a_plain_length() {
-        let mut out = Vec::new();
+        let mut out = Wiped::default();
         end_with_body(b"{}", &mut out);
-        assert_eq!(out, b"Content-Length: 2\r\n\r\n{}");
-        out.clear();
+        assert_eq!(&*out, b"Content-Length: 2\r\n\r\n{}");
+        out.resize(0);
         end_too_large(16, &mut out);
-        assert_eq!(out, b"X-Gate-Body-Too-Large: 16\r\n\r\n");
+        assert_eq!(&*out, b"X-Gate-Body-Too-Large: 16\r\n\r\n");
     }
 
     proptest! {
         #[test]
         fn what_is_encoded_decodes_to_itself(value: Vec<u8>) {
-            let encoded = String::from_utf8(encode(&value)).unwrap();
+            let encoded = String::from_utf8(encode(&value).to_vec()).unwrap();
             prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic()));
             prop_assert_eq!(original_field("x-gate-encoded-A", &encoded), Some(("A", value)));
         }

@@ -89,6 +89,13 @@ impl Occupant {
         self.state().ended
     }
 
+    /// Ends the input of a client of which nothing waits to be read; what waits may be the beginning of a request.
+    fn end_silence(&self, state: MutexGuard<'_, State>) {
+        if !self.socket.has_input() {
+            self.end_input(state);
+        }
+    }
+
     fn end_input(&self, mut state: MutexGuard<'_, State>) {
         state.ended = true;
         self.socket.shutdown(Shutdown::Read);
@@ -175,8 +182,10 @@ impl Places {
         let mut table = lock(&self.table);
         for occupant in table.occupants() {
             let state = occupant.state();
-            if matches!(state.phase, Phase::Idle | Phase::Closing) {
-                occupant.end_input(state);
+            match state.phase {
+                Phase::Idle => occupant.end_silence(state),
+                Phase::Closing => occupant.end_input(state),
+                Phase::Receiving | Phase::Answering | Phase::Dismissed => {}
             }
         }
         table = self.wait_until_empty(table, grace);
@@ -243,8 +252,10 @@ impl Place {
             state.phase = Phase::Idle;
             state.since = Instant::now();
         }
-        drop(state);
-        self.end_input_if_stopping();
+        // Whoever stops the gate may have looked at this place before.
+        if self.places.is_stopping() {
+            self.occupant.end_silence(state);
+        }
     }
 
     /// Waits for the client to close from now on.
@@ -253,14 +264,8 @@ impl Place {
         if state.phase != Phase::Dismissed {
             state.phase = Phase::Closing;
         }
-        drop(state);
-        self.end_input_if_stopping();
-    }
-
-    fn end_input_if_stopping(&self) {
-        // Whoever stops the gate may have looked at this place before.
         if self.places.is_stopping() {
-            self.end_input();
+            self.occupant.end_input(state);
         }
     }
 
@@ -268,6 +273,14 @@ impl Place {
     pub(super) fn begin(&self) {
         let mut state = self.occupant.state();
         if state.phase == Phase::Idle {
+            state.phase = Phase::Receiving;
+        }
+    }
+
+    /// Bytes can be read. Once the gate stops, only their being read tells whether they are a request or the end.
+    pub(super) fn begin_unless_ended(&self) {
+        let mut state = self.occupant.state();
+        if state.phase == Phase::Idle && !state.ended {
             state.phase = Phase::Receiving;
         }
     }
@@ -282,9 +295,9 @@ impl Place {
         stays
     }
 
-    /// What is read from now on is only what has already arrived.
-    pub(super) fn end_input(&self) {
-        self.occupant.end_input(self.occupant.state());
+    /// What is read from now on is only what has already arrived, unless something has that may be a request's beginning.
+    pub(super) fn end_silence(&self) {
+        self.occupant.end_silence(self.occupant.state());
     }
 
     pub(super) fn is_dismissed(&self) -> bool {

@@ -12,15 +12,15 @@ use super::normal::{self, Forward};
 use super::places::Place;
 use super::refusal::{self, Refusal};
 use super::request_line::Version;
+use super::wiped::Wiped;
 use super::wire::Client;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A request that may go on to the server.
-#[derive(Debug)]
 pub(super) struct Request {
     /// Head and body, in normal form.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Wiped,
     pub(super) is_head: bool,
     pub(super) version: Version,
     /// Whether another request may follow on this connection.
@@ -47,7 +47,7 @@ pub(super) struct Receiver<'a> {
 }
 
 enum Body {
-    Whole(Vec<u8>),
+    Whole(Wiped),
     TooLarge,
 }
 
@@ -83,7 +83,13 @@ impl Receiver<'_> {
     /// Waits for the first byte; false when none comes.
     fn wait(&mut self) -> io::Result<bool> {
         let deadline = Deadline::after(self.limits.idle_timeout);
-        match self.input.fill(|buffer| self.client.read(buffer, deadline)) {
+        let place = self.place;
+        let first = self
+            .client
+            .await_input(deadline, || place.begin_unless_ended());
+        let read =
+            first.and_then(|()| self.input.fill(|buffer| self.client.read(buffer, deadline)));
+        match read {
             Ok(read) => Ok(read > 0),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
             Err(error) => Err(error),
@@ -100,7 +106,7 @@ impl Receiver<'_> {
                 Scan::More => self.read_more(deadline)?,
             }
         };
-        let mut bytes = Vec::with_capacity(512);
+        let mut bytes = Wiped::with_capacity(512);
         let head = Head::parse(self.input.unread(), extent)?;
         normal::begin(&head, self.peer, self.forward, &mut bytes);
         *is_head = head.line.method == "HEAD";
@@ -138,7 +144,7 @@ impl Receiver<'_> {
     ) -> Result<Body, Stop> {
         let max_body = self.limits.max_body as u64;
         match framing {
-            Framing::None | Framing::Length(0) => Ok(Body::Whole(Vec::new())),
+            Framing::None | Framing::Length(0) => Ok(Body::Whole(Wiped::default())),
             Framing::Length(length) if length > max_body => Ok(Body::TooLarge),
             Framing::Length(length) => {
                 self.tell_to_continue(expects_continue)?;
@@ -160,8 +166,8 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    fn read_length(&mut self, length: usize, deadline: Deadline) -> Result<Vec<u8>, Stop> {
-        let mut body = Vec::new();
+    fn read_length(&mut self, length: usize, deadline: Deadline) -> Result<Wiped, Stop> {
+        let mut body = Wiped::default();
         loop {
             let unread = self.input.unread();
             let taken = unread.len().min(length - body.len());
@@ -175,7 +181,7 @@ impl Receiver<'_> {
     }
 
     fn read_chunks(&mut self, deadline: Deadline) -> Result<Body, Stop> {
-        let mut body = Vec::new();
+        let mut body = Wiped::default();
         let mut decoder = Decoder::new(self.limits);
         loop {
             match decoder.decode(self.input.unread(), &mut body)? {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -96,6 +96,14 @@ fn answer(mut request: tiny_http::Request) {
     let status = match request.url() {
         _ if !field(WARM_UP).is_empty() => 204,
         "/none" => 204,
+        "/long" => {
+            // Longer than what any buffer on the way holds.
+            let body = long_body();
+            let response = tiny_http::Response::from_data(body).with_chunked_threshold(usize::MAX);
+            // A client that goes away before the end is one of the cases.
+            let _ = request.respond(response);
+            return;
+        }
         "/garbage" => {
             let mut writer = request.into_writer();
             writer.write_all(b"garbage\r\n\r\n").unwrap();
@@ -122,14 +130,19 @@ fn answer(mut request: tiny_http::Request) {
     let _ = request.respond(response);
 }
 
+fn long_body() -> Vec<u8> {
+    (0..10_000_000_u32)
+        .map(|number| b'a' + (number % 23) as u8)
+        .collect()
+}
+
 fn read_to_end(stream: &mut impl Read) -> String {
     let mut text = Vec::new();
     stream.read_to_end(&mut text).unwrap();
     String::from_utf8(text).unwrap()
 }
 
-/// Reads one answer with a length.
-fn read_answer(stream: &mut impl Read) -> (String, String) {
+fn read_head(stream: &mut impl Read) -> String {
     let mut reader = BufReader::with_capacity(1, stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -139,11 +152,17 @@ fn read_answer(stream: &mut impl Read) -> (String, String) {
             "the answer is cut: {head}"
         );
     }
+    head
+}
+
+/// Reads one answer with a length.
+fn read_answer(stream: &mut impl Read) -> (String, String) {
+    let head = read_head(stream);
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("Content-Length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-    reader.read_exact(&mut body).unwrap();
+    stream.read_exact(&mut body).unwrap();
     (head, String::from_utf8(body).unwrap())
 }
 
@@ -397,6 +416,75 @@ fn an_answer_that_is_none_is_500_and_the_next_request_works() {
 }
 
 #[test]
+fn a_long_answer_is_relayed_whole_and_the_connection_is_kept() {
+    let server = Server::start(Limits::default());
+    let mut stream = server.connect();
+    for request in [
+        "GET /long HTTP/1.1\r\nHost: a\r\n\r\n",
+        "HEAD /long HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        stream.write_all(request.repeat(2).as_bytes()).unwrap();
+        for _ in 0..2 {
+            let (head, body) = if request.starts_with("HEAD") {
+                (read_head(&mut stream), String::new())
+            } else {
+                read_answer(&mut stream)
+            };
+            assert!(head.contains("\r\nContent-Length: 10000000\r\n"), "{head}");
+            assert!(body.is_empty() || body.as_bytes() == long_body());
+        }
+    }
+}
+
+#[test]
+fn a_server_that_breaks_off_a_long_answer_breaks_the_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let upstream = directory.path().join("cutting.sock");
+    let cutting = UnixListener::bind(&upstream).unwrap();
+    let server = Server::start_with(Limits::default(), |config| Config { upstream, ..config });
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..2 {
+                let (mut stream, _) = cutting.accept().unwrap();
+                read_head(&mut stream);
+                stream
+                    .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+                    .unwrap();
+                read_head(&mut stream);
+                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+                stream.write_all(head).unwrap();
+                stream.write_all(&long_body()[..500_000]).unwrap();
+            }
+        });
+        for _ in 0..2 {
+            let answer = server.talk("GET /cut HTTP/1.1\r\nHost: a\r\n\r\n");
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.ends_with("\r\nContent-Length: 1000000"), "{head}");
+            assert_eq!(body.as_bytes(), &long_body()[..500_000]);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_goes_away_within_a_long_answer_frees_its_place() {
+    let server = Server::start(Limits::default());
+    for _ in 0..8 {
+        let mut stream = server.connect();
+        stream
+            .write_all(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        read_head(&mut stream);
+    }
+    let begun = Instant::now();
+    while server.gate.connections() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        thread::yield_now();
+    }
+    let answer = server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
+    assert_eq!(status(&answer), 200);
+}
+
+#[test]
 fn without_a_server_the_answer_is_503() {
     let server = Server::start_with(Limits::default(), |config| Config {
         upstream: "/nonexistent/tiny.sock".into(),
@@ -435,6 +523,37 @@ fn stopping_answers_what_has_begun_and_leaves_the_idle() {
     for answer in [read_to_end(&mut answering), late.join().unwrap()] {
         assert_eq!(status(&answer), 200, "{answer}");
         assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    }
+}
+
+#[test]
+fn a_request_that_began_over_a_socket_file_just_before_the_stop_is_answered() {
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("public.sock");
+        let server = Server::start_with(Limits::default(), |config| Config {
+            listen: vec![Address::Unix(path.clone())],
+            ..config
+        });
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        read_answer(&mut stream);
+        thread::scope(|scope| {
+            stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+            let stopped = scope.spawn(|| server.gate.stop(Duration::from_secs(10)));
+            // The file goes when nothing more is accepted.
+            while path.exists() {
+                thread::yield_now();
+            }
+            for byte in b"Host: a\r\n\r\n" {
+                thread::yield_now();
+                stream.write_all(&[*byte]).unwrap();
+            }
+            assert_eq!(status(&read_to_end(&mut stream)), 200);
+            assert!(stopped.join().unwrap());
+        });
     }
 }
 

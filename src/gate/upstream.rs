@@ -5,7 +5,7 @@
 //! the others stay open. So they are opened one at a time, and each must have answered a request of ours, the warm-up,
 //! before it is used and the next is opened.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::answer::{self, Answer};
 use super::deadline::Deadline;
 use super::normal;
+use super::wiped::Wiped;
 
 /// The server answers each request long before, however long its own queues are; a request it lost must not hold its
 /// client for ever.
@@ -24,6 +25,8 @@ const PROMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections not needed for this long are closed; each holds a thread of tiny_http.
 const KEPT: Duration = Duration::from_secs(30);
+/// What is held of a long answer at a time.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Why the server gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -75,11 +78,17 @@ impl Pool {
     }
 
     /// Sends a request and waits for the answer; `to_head` says that the request is a HEAD.
-    pub(super) fn exchange(&self, request: &[u8], to_head: bool) -> Result<Answer, Error> {
+    pub(super) fn exchange(&self, request: &[u8], to_head: bool) -> Result<Exchange<'_>, Error> {
         let connection = self.send(request)?;
         let answer = Answer::read(&connection.stream, to_head)?;
-        connection.keep();
-        Ok(answer)
+        let rest = match answer.rest() {
+            0 => {
+                connection.keep();
+                None
+            }
+            _ => Some(connection),
+        };
+        Ok(Exchange { answer, rest })
     }
 
     /// A kept connection may have been closed at the other end. Nothing is lost by trying another then: of a request
@@ -138,6 +147,42 @@ impl Pool {
     }
 }
 
+/// An answer, and what the rest of its body comes over. Dropped before that, it closes the connection.
+pub(super) struct Exchange<'a> {
+    pub(super) answer: Answer,
+    rest: Option<Connection<'a>>,
+}
+
+impl Exchange<'_> {
+    /// Hands on the rest of the body in pieces, as it arrives.
+    pub(super) fn relay_rest(
+        self,
+        mut write: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Some(connection) = self.rest else {
+            return Ok(());
+        };
+        let mut left = self.answer.rest();
+        let mut piece = Wiped::default();
+        piece.resize(left.min(PIECE_BYTES));
+        while left > 0 {
+            let wanted = left.min(PIECE_BYTES);
+            let read = match (&connection.stream).read(&mut piece[..wanted]) {
+                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result,
+            };
+            let read = read.inspect_err(
+                |error| tracing::warn!(%error, left, "the server broke off an answer"),
+            )?;
+            write(&piece[..read])?;
+            left -= read;
+        }
+        connection.keep();
+        Ok(())
+    }
+}
+
 /// One of the connections that may be in use, until it is dropped.
 #[derive(Debug)]
 struct Turn<'a>(&'a Pool);
@@ -187,7 +232,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
     use std::os::unix::net::UnixListener;
     use std::thread;
 
@@ -235,7 +279,7 @@ mod tests {
     #[test]
     fn a_request_without_an_answer_is_not_sent_twice() {
         let (pool, _directory) = server(1);
-        let error = pool.exchange(REQUEST, false).unwrap_err();
+        let error = pool.exchange(REQUEST, false).err().unwrap();
         // The server may close before or after the request is written.
         assert!(!matches!(error, Error::NoneFree), "{error}");
         let stock = lock(&pool.stock);

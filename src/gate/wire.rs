@@ -5,9 +5,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::deadline::Deadline;
 use super::places::{Occupant, Phase};
@@ -44,6 +48,26 @@ impl Socket {
             Socket::Tcp(stream) => stream.shutdown(how),
             Socket::Unix(stream) => stream.shutdown(how),
         };
+    }
+
+    /// Whether there is something to be read by now.
+    pub(super) fn has_input(&self) -> bool {
+        self.poll(Duration::ZERO).is_ok_and(|ready| ready)
+    }
+
+    /// Waits for something to read, be it the end.
+    fn poll(&self, timeout: Duration) -> io::Result<bool> {
+        let fd = match self {
+            Socket::Tcp(stream) => stream.as_fd(),
+            Socket::Unix(stream) => stream.as_fd(),
+        };
+        let timeout = Timespec::try_from(timeout).ok();
+        let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        match poll(&mut polled, timeout.as_ref()) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
@@ -162,6 +186,24 @@ impl Client {
                 let _ = stream.conn.write_tls(&mut stream.sock);
                 return Err(error);
             }
+        }
+        Ok(())
+    }
+
+    /// Waits for input where more must be known before it is read: over a socket file, unlike TCP, what a client sends
+    /// after its input was ended is lost, so a request must be known to have begun (`begin`) before its first byte is
+    /// taken out of the socket.
+    pub(super) fn await_input(
+        &mut self,
+        deadline: Deadline,
+        begin: impl FnOnce(),
+    ) -> io::Result<()> {
+        let Client::Plain(wire) = self else {
+            return Ok(());
+        };
+        if let socket @ Socket::Unix(_) = &wire.occupant.socket {
+            while !socket.poll(deadline.remaining()?)? {}
+            begin();
         }
         Ok(())
     }

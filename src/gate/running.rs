@@ -1,4 +1,4 @@
-//! The gate itself: starting, accepting, stopping.
+//! The running gate: starting, accepting, stopping.
 
 use std::io;
 use std::os::fd::AsFd;
