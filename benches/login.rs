@@ -1,0 +1,294 @@
+//! How fast it is, as ratios to what the libraries below it do by themselves in the same run.
+//!
+//! `cargo bench --bench login`, or with a part of a label behind `--` for one figure.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod common;
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use common::{
+    CLIENTS, Client, PASSWORD, Rate, is_wanted, login, print_ratio, rate, rate_of_threads, username,
+};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use thanos_login::account::Username;
+use thanos_login::gate::{self, Address, Forward, Gate};
+use thanos_login::hashing::{Cost, Engine, EngineConfig, Password, Permits};
+use thanos_login::store::{Account, Durability, NewToken, Store, WhenMissing};
+use thanos_login::{Database, Server, seed};
+
+fn main() {
+    logins_at_cost_12();
+    logins_at_cost_4();
+    tokens_on_disk();
+    not_found();
+}
+
+/// The capacity of a login server is its bcrypt rate; everything around it should cost next to nothing.
+fn logins_at_cost_12() {
+    let threads = thread::available_parallelism().unwrap().get();
+    let label = format!("logins at cost 12, to the bcrypt crate alone on {threads} threads");
+    if !is_wanted(&label) {
+        return;
+    }
+    let directory = directory();
+    let server = serve_file(directory.path(), Cost::DEFAULT);
+    let mut clients = Client::connect_many(common::address(&server.url()));
+    let hash = common::hash(Cost::DEFAULT);
+    // Enough of each that its end, when lanes run empty, weighs little.
+    let (count_alone, count) = (8 * threads, 64 * threads);
+    print_ratio(
+        &label,
+        Some(0.97),
+        5,
+        || {
+            rate_of_threads(&mut vec![(); threads], count_alone, |(), _| {
+                assert!(bcrypt::verify(PASSWORD, &hash).unwrap())
+            })
+        },
+        || log_in(&mut clients, count),
+    );
+}
+
+/// What the group commit gives at the cheapest hashing there is, and what the HTTP around a login takes.
+fn logins_at_cost_4() {
+    let grouped = "logins at cost 4 from 32 threads with group commit, to one commit a token";
+    let http = "logins at cost 4 over HTTP with 32 clients, to the same steps without HTTP";
+    let directory = directory();
+    let logins = Logins::open(directory.path());
+    if is_wanted(grouped) {
+        print_ratio(
+            grouped,
+            None,
+            9,
+            || logins.complete(1000, Commits::Single),
+            || logins.complete(1000, Commits::Grouped),
+        );
+    }
+    if is_wanted(http) {
+        let server = serve_file(directory.path(), Cost::MIN);
+        let mut clients = Client::connect_many(common::address(&server.url()));
+        print_ratio(
+            http,
+            None,
+            9,
+            || logins.complete(1000, Commits::Grouped),
+            || log_in(&mut clients, 1000),
+        );
+    }
+}
+
+fn tokens_on_disk() {
+    let label = "tokens kept with group commit from 32 threads, to one commit a token";
+    if !is_wanted(label) {
+        return;
+    }
+    let directory = directory();
+    let logins = Logins::open(directory.path());
+    print_ratio(
+        label,
+        None,
+        9,
+        || logins.keep_tokens(1000, Commits::Single),
+        || logins.keep_tokens(5000, Commits::Grouped),
+    );
+}
+
+/// What everything around a login costs, seen at the cheapest request; and what of that is not the gate's.
+fn not_found() {
+    let whole = "404 with 32 clients, to a bare tiny_http loop with 4 workers";
+    let behind_gate = format!("{whole} behind the gate");
+    if !is_wanted(whole) && !is_wanted(&behind_gate) {
+        return;
+    }
+    let directory = directory();
+    let server = serve_file(directory.path(), Cost::MIN);
+    let mut clients = Client::connect_many(common::address(&server.url()));
+    let http = tiny_http::Server::http((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut bare = Client::connect_many(http.server_addr().to_ip().unwrap());
+    bare_loop(http);
+    print_ratio(
+        whole,
+        Some(0.9),
+        15,
+        || get_in_turn(&mut bare),
+        || get_in_turn(&mut clients),
+    );
+    let gate = gate_of_bare_loop(directory.path());
+    let mut gated = Client::connect_many(common::address(&gate.addresses()[0].to_string()));
+    print_ratio(
+        &behind_gate,
+        Some(0.9),
+        15,
+        || get_in_turn(&mut gated),
+        || get_in_turn(&mut clients),
+    );
+}
+
+/// Where the program is built, since a temporary directory may be memory, which needs no sync.
+fn directory() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+fn serve_file(directory: &Path, cost: Cost) -> Server {
+    let path = directory.join("server.db");
+    drop(seeded(&path, cost));
+    common::serve(Database::File(path), cost)
+}
+
+fn seeded(path: &Path, cost: Cost) -> Store {
+    let (store, _) = Store::open(path, WhenMissing::Create, Durability::Full).unwrap();
+    let engine = engine();
+    seed::seed(
+        &store,
+        &engine,
+        common::accounts(cost),
+        cost,
+        Timestamp::now(),
+    )
+    .unwrap();
+    store
+}
+
+fn engine() -> Engine {
+    Engine::start(EngineConfig::new(Duration::from_secs(30))).unwrap()
+}
+
+/// Every client is a user of its own.
+fn log_in(clients: &mut [Client], count: usize) -> Rate {
+    let requests: Vec<_> = (0..CLIENTS)
+        .map(|number| login(&username(number), PASSWORD))
+        .collect();
+    rate_of_threads(clients, count, |client, piece| {
+        assert_eq!(client.exchange(&requests[piece % CLIENTS]), 200);
+    })
+}
+
+/// The steps of a login without the server around them.
+struct Logins {
+    store: Store,
+    engine: Engine,
+    usernames: Vec<Username>,
+    permits: Permits,
+    made: AtomicUsize,
+    turn: Mutex<()>,
+}
+
+#[derive(Clone, Copy)]
+enum Commits {
+    Grouped,
+    /// One caller at a time, so that the writer never finds a second change waiting.
+    Single,
+}
+
+impl Logins {
+    fn open(directory: &Path) -> Self {
+        Self {
+            store: seeded(&directory.join("logins.db"), Cost::MIN),
+            engine: engine(),
+            usernames: (0..CLIENTS)
+                .map(|number| Username::parse(&username(number)).unwrap())
+                .collect(),
+            permits: Permits::new(CLIENTS),
+            made: AtomicUsize::new(0),
+            turn: Mutex::new(()),
+        }
+    }
+
+    fn complete(&self, count: usize, commits: Commits) -> Rate {
+        let password = Password::new(PASSWORD.to_owned());
+        rate_of_threads(&mut [(); CLIENTS], count, |(), piece| {
+            let permit = self.permits.admit().unwrap();
+            let account = self.find(piece);
+            let hash = account.password_hash.parse().unwrap();
+            assert!(
+                self.engine
+                    .verify(&permit, &password, Some(&hash), Cost::MIN)
+                    .unwrap()
+            );
+            self.keep_token(&account, commits);
+        })
+    }
+
+    fn keep_tokens(&self, count: usize, commits: Commits) -> Rate {
+        let accounts: Vec<_> = (0..CLIENTS).map(|number| self.find(number)).collect();
+        rate_of_threads(&mut [(); CLIENTS], count, |(), piece| {
+            self.keep_token(&accounts[piece % CLIENTS], commits)
+        })
+    }
+
+    fn find(&self, number: usize) -> Account {
+        self.store
+            .look_up(&self.usernames[number % CLIENTS])
+            .unwrap()
+            .account
+            .unwrap()
+    }
+
+    fn keep_token(&self, account: &Account, commits: Commits) {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let now = Timestamp::now();
+        let token = NewToken {
+            digest: Sha256::digest(number.to_le_bytes()).into(),
+            expires_at: now.checked_add(Duration::from_secs(7200)).ok(),
+            max_per_user: 32,
+        };
+        let _turn = matches!(commits, Commits::Single).then(|| self.turn.lock().unwrap());
+        assert!(
+            self.store
+                .complete_login(account.user_id, account.revision, Some(token), now)
+                .unwrap()
+        );
+    }
+}
+
+/// The library with as little around it as there can be.
+fn bare_loop(http: tiny_http::Server) {
+    let http = Arc::new(http);
+    for _ in 0..4 {
+        let http = Arc::clone(&http);
+        thread::spawn(move || {
+            for request in http.incoming_requests() {
+                let response = tiny_http::Response::from_string(r#"{"detail":"Not found."}"#);
+                request.respond(response.with_status_code(404)).unwrap();
+            }
+        });
+    }
+}
+
+fn gate_of_bare_loop(directory: &Path) -> Gate {
+    let upstream = directory.join("bare.sock");
+    bare_loop(tiny_http::Server::http_unix(&upstream).unwrap());
+    Gate::start(gate::Config {
+        listen: vec![Address::Tcp((Ipv4Addr::LOCALHOST, 0).into())],
+        limits: gate::Limits::default(),
+        tls: None,
+        upstream,
+        forward: Forward::Only(&[]),
+        answer_fields: &[],
+        reserved_descriptors: 256,
+    })
+    .unwrap()
+}
+
+/// One thread for all clients, so that the load takes little from the server.
+fn get_in_turn(clients: &mut [Client]) -> Rate {
+    let request = common::get("/nowhere/");
+    let passes = 300;
+    rate(passes * CLIENTS, || {
+        for _ in 0..passes {
+            clients.iter_mut().for_each(|client| client.send(&request));
+            clients
+                .iter_mut()
+                .for_each(|client| assert_eq!(client.receive(), 404));
+        }
+    })
+}

@@ -1,0 +1,101 @@
+//! Whether the time of an answer tells one refused login from another.
+//!
+//! The distinguisher is the probability that a random sample of one kind is slower than a random one of a wrong password: 0.5
+//! tells nothing, 0 or 1 everything. By chance alone it leaves 0.46 to 0.54 once in a thousand runs.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Client, PASSWORD, fixture, hash, is_wanted, login};
+use thanos_login::Database;
+use thanos_login::hashing::Cost;
+
+const SAMPLES: usize = 1000;
+
+/// Low, so that what is not hashing weighs much.
+const DEAREST: u8 = 6;
+
+struct Kind {
+    label: &'static str,
+    request: Vec<u8>,
+    times: Vec<Duration>,
+}
+
+impl Kind {
+    fn new(label: &'static str, username: &str, password: &str) -> Self {
+        Self {
+            label,
+            request: login(username, password),
+            times: Vec::with_capacity(SAMPLES),
+        }
+    }
+}
+
+fn main() {
+    if !is_wanted("sameness") {
+        return;
+    }
+    let dearest = Cost::new(DEAREST).unwrap();
+    let users = [
+        ("known", "ACTIVE", dearest),
+        ("quiet", "DEACTIVATED", dearest),
+        ("cheap", "ACTIVE", Cost::MIN),
+    ]
+    .map(|(username, status, cost)| (username.to_owned(), status, hash(cost)));
+    let server = common::serve(Database::Demo(fixture(&users)), dearest);
+    let mut client = Client::connect(common::address(&server.url()));
+
+    let wrong = "thanosrolls";
+    let mut kinds = [
+        Kind::new("wrong password", "known", wrong),
+        Kind::new("wrong password again (chance alone)", "known", wrong),
+        Kind::new("unknown user", "nobod", wrong),
+        Kind::new("password of 73 bytes", "known", &PASSWORD.repeat(7)[..73]),
+        Kind::new("inactive user, wrong password", "quiet", wrong),
+        Kind::new("cheaper hash, wrong password", "cheap", wrong),
+    ];
+    sample(&mut client, &mut kinds);
+    let [reference, others @ ..] = kinds;
+    println!(
+        "probability to be slower than a wrong password, {SAMPLES} samples each, goal 0.45 to 0.55:"
+    );
+    for kind in others {
+        let probability = slower(&kind.times, &reference.times);
+        println!("  {}: {probability:.3}", kind.label);
+    }
+}
+
+/// Takes one sample of each kind in turn, in an order of chance, so that neither the machine's other work nor what came
+/// before falls on one kind alone.
+fn sample(client: &mut Client, kinds: &mut [Kind]) {
+    let mut chance: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut order: Vec<usize> = (0..kinds.len()).collect();
+    for _ in 0..SAMPLES {
+        for index in (1..order.len()).rev() {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            order.swap(index, (chance % (index as u64 + 1)) as usize);
+        }
+        for &index in &order {
+            let kind = &mut kinds[index];
+            let begun = Instant::now();
+            let status = client.exchange(&kind.request);
+            kind.times.push(begun.elapsed());
+            assert_eq!(status, 401, "{}", kind.label);
+        }
+    }
+}
+
+/// Over all pairs of a sample of one and one of the other; a tie is half.
+fn slower(these: &[Duration], those: &[Duration]) -> f64 {
+    let wins: f64 = these
+        .iter()
+        .flat_map(|this| those.iter().map(move |that| this.cmp(that)))
+        .map(|order| f64::from(order as i8 + 1) / 2.0)
+        .sum();
+    wins / (these.len() * those.len()) as f64
+}
