@@ -251,3 +251,27 @@ fn a_refused_file_is_told_once() {
     let args = ["serve", "--log-format", "json", "--log-level", "trace"];
     place.run(&args).failed_naming("a text", Place::DATABASE);
 }
+
+#[test]
+fn a_start_that_fails_is_an_event_for_whoever_reads_json() {
+    let place = Place::new();
+    place.write(
+        "other.db",
+        "not a database, but long enough to be one\n".repeat(100),
+    );
+    let flags = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--db",
+        "other.db",
+        "--log-format",
+        "json",
+    ];
+    let finished = place.run(&flags);
+    assert_eq!(finished.code, Some(1));
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    let event: serde_json::Value = serde_json::from_str(&finished.stderr).unwrap();
+    assert_eq!(event["level"], "ERROR");
+    assert!(event["message"].as_str().unwrap().contains("other.db"));
+}

@@ -39,6 +39,7 @@ enum Format {
 
 /// Events below `warn` are held back until [`Logging::begin`]: a start that fails is one line.
 pub(super) struct Logging {
+    format: Format,
     filter: reload::Handle<EnvFilter, Registry>,
     wanted: EnvFilter,
 }
@@ -67,10 +68,25 @@ pub(super) fn start(args: &Args, matches: &ArgMatches) -> Logging {
         .with(layer)
         .try_init();
     log_panics();
-    Logging { filter, wanted }
+    Logging {
+        format: args.log_format,
+        filter,
+        wanted,
+    }
 }
 
 impl Logging {
+    /// Whoever reads JSON lines gets the reason of a failed start as one, too; a person gets it plainly.
+    pub(super) fn tell_failure(&self, error: anyhow::Error) -> anyhow::Error {
+        if self.format == Format::Text {
+            return error;
+        }
+        for line in super::failure_lines(&error) {
+            tracing::error!("{line}");
+        }
+        super::Logged.into()
+    }
+
     /// The server is ready: log what was asked for.
     pub(super) fn begin(self) {
         // Fails only when the logger is gone.

@@ -73,14 +73,27 @@ fn wrong_usage(message: impl std::fmt::Display) -> ! {
         .exit()
 }
 
-/// The findings of a fixture name their places and stand alone; everything else is one line with its causes.
+/// A failure that the log has been told already.
+#[derive(Debug, thiserror::Error)]
+#[error("the log says why")]
+struct Logged;
+
 fn report(error: &anyhow::Error) {
-    if let Some(findings) = error
+    if error.is::<Logged>() {
+        return;
+    }
+    for line in failure_lines(error) {
+        eprintln!("{line}");
+    }
+}
+
+/// The findings of a fixture name their places and stand alone; everything else is one line with its causes.
+fn failure_lines(error: &anyhow::Error) -> Vec<String> {
+    let findings = error
         .chain()
-        .find_map(|cause| cause.downcast_ref::<crate::fixture::Findings>())
-    {
-        eprintln!("{findings}");
-    } else {
-        eprintln!("thanos-login: {error:#}");
+        .find_map(|cause| cause.downcast_ref::<crate::fixture::Findings>());
+    match findings {
+        Some(findings) => findings.0.iter().map(ToString::to_string).collect(),
+        None => vec![format!("thanos-login: {error:#}")],
     }
 }

@@ -19,11 +19,8 @@ pub(super) use args::Args;
 pub(super) fn run(args: Args, matches: &ArgMatches) -> anyhow::Result<()> {
     check_usage(&args, matches);
     let logging = logging::start(&args.logging, matches);
-    let config = args.into_config()?;
     let mut signals = signals::catch().context("cannot catch signals")?;
-    raise_descriptor_limit();
-    let server = Server::start(config)?;
-    write_ready_lines(&server)?;
+    let server = start(args).map_err(|error| logging.tell_failure(error))?;
     logging.begin();
     log_start(&server);
     while let signals::Request::Reload = signals::next(&mut signals) {
@@ -33,6 +30,15 @@ pub(super) fn run(args: Args, matches: &ArgMatches) -> anyhow::Result<()> {
     server.stop();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Everything up to the ready lines.
+fn start(args: Args) -> anyhow::Result<Server> {
+    let config = args.into_config()?;
+    raise_descriptor_limit();
+    let server = Server::start(config)?;
+    write_ready_lines(&server)?;
+    Ok(server)
 }
 
 /// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
