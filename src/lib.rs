@@ -3,13 +3,16 @@
 //! # The path of one login
 //!
 //! ```text
-//! client --> server (tiny_http loop) --> endpoint::user_login
-//!                                          |  auth::Auth::authenticate
-//!                 store (find the account) <+
-//!            hashing (verify the password) <+
-//!                   store (keep the token) <+
-//! client <-- http::Reply, as endpoint::outcome says
+//! client --TCP, TLS--> gate --private Unix socket--> server (tiny_http loop) --> endpoint::user_login
+//!                                                          auth (count the try) <+
+//!                                                     store (find the account)  <+
+//!                                               hashing (verify the password)   <+
+//!                                                     store (keep the token)    <+
+//! client <------------ gate <----------------------- http::Reply, as endpoint::outcome says
 //! ```
+//!
+//! tiny_http believes every length it is told and waits for ever, so it only meets requests that the gate has read whole,
+//! checked and written anew.
 //!
 //! # The rooms
 //!
@@ -17,19 +20,28 @@
 //! |---|---|---|
 //! | [`cli`] | one file per command: flags in, exit code out | decide anything about a login |
 //! | [`Server`] | puts the parts together, in a process of its own or inside a test | touch signals, the logger or limits |
-//! | [`server`] | receives requests, finds their route, logs them | speak SQL |
+//! | [`gate`] | the public sockets, TLS, HTTP/1.1 framing, limits in bytes and time | know paths or logins |
+//! | [`server`] | receives requests, finds their route, counts and logs them | speak SQL |
 //! | [`endpoint`] | one file per path: parse, call `auth`, shape the answer; `outcome` maps every error | hash, write |
-//! | [`http`] | media type, JSON body, reply | know logins |
-//! | [`auth`] | the rules: credentials, statuses, tokens | know HTTP or SQL, read a clock |
-//! | [`hashing`] | bcrypt on one thread per core, from one queue | know users |
+//! | [`http`] | media type, JSON body, the client's address, reply | know logins |
+//! | [`auth`] | the rules: throttle, credentials, statuses, tokens | know HTTP or SQL, read a clock |
+//! | [`hashing`] | bcrypt: several passwords at once on each core, from one queue | know users |
 //! | [`store`] | SQLite: opening, migrating, reading, and one writer with group commit | see a plain password, read a clock |
 //! | [`seed`], [`fixture`] | accounts from a JSON file: checked whole, hashed, then written in one transaction | write half of it |
+//! | [`metrics`] | figures for Prometheus | know who logs in |
 //! | [`account`] | the words that all of these share | decide |
 //!
-//! Calls go one way: cli → Server → server → endpoint → (http, auth) → (hashing, store).
+//! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store). The gate knows no other
+//! room: what it says about a request goes into headers that no client can set, and `server` reads them.
+//!
+//! # Threads
+//!
+//! One for each client connection (gate), two that receive (server), one worker for each request that waits for hashing or
+//! the disk, one that hashes for each core, one that writes, one that rehashes, one that removes what expired.
 //!
 //! # What always holds
 //!
+//! - Every wait for a client has a deadline, and everything a client can make grow has a bound.
 //! - A token that was answered is on disk: the writer answers after its commit.
 //! - Unknown user and wrong password differ in nothing: same statements, same hashing, same answer.
 //! - Only the SHA-256 of a token is stored, except for one that a fixture pinned.

@@ -20,7 +20,7 @@ pub(super) struct DatabaseArgs {
 
 #[derive(Args)]
 pub(super) struct CostArgs {
-    /// bcrypt's cost for new hashes, 10 to 15; each step doubles the work [default: 12]
+    /// bcrypt's cost for new hashes, 10 to 15, with --demo from 4; each step doubles the work [default: 12, with --demo 4]
     #[arg(long, value_name = "COST", env = "THANOS_LOGIN_BCRYPT_COST")]
     bcrypt_cost: Option<Cost>,
 }

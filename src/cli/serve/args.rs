@@ -125,7 +125,7 @@ struct HashingArgs {
         long,
         value_name = "NUMBER",
         env = "THANOS_LOGIN_HASH_QUEUE",
-        default_value = "256"
+        default_value = "256", value_parser = parse::size
     )]
     hash_queue: usize,
     /// Threads that hash [default: one per core]
@@ -135,7 +135,7 @@ struct HashingArgs {
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
     /// How long a login may wait for its hashing to begin
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_HASH_WAIT", value_parser = parse::duration, default_value = "30s")]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_HASH_WAIT", value_parser = parse::positive_duration, default_value = "30s")]
     hash_wait: Duration,
 }
 
