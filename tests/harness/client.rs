@@ -7,7 +7,8 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
-use super::DEADLINE;
+use super::asked::{Asked, Unanswered};
+use super::{DEADLINE, description};
 
 /// The path of the login call.
 pub const LOGIN: &str = "/api/organizations/user-login/";
@@ -55,11 +56,15 @@ impl Stream for UnixStream {
     }
 }
 
-/// One connection, for any number of requests.
+/// One connection, for any number of requests. Every answer is held against the description of the API.
 pub struct Connection {
     stream: Box<dyn Stream>,
     /// Received, but part of no answer yet.
     received: Vec<u8>,
+    /// `None` for a server that the description is not about.
+    unanswered: Option<Unanswered>,
+    /// What the last answer was about.
+    asked: Option<Asked>,
 }
 
 impl Connection {
@@ -67,18 +72,27 @@ impl Connection {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        Self {
-            stream: Box::new(stream),
-            received: Vec::new(),
-        }
+        Self::on(stream)
     }
 
     pub fn over(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self::on(stream)
+    }
+
+    fn on(stream: impl Stream + 'static) -> Self {
         Self {
             stream: Box::new(stream),
             received: Vec::new(),
+            unanswered: Some(Unanswered::default()),
+            asked: None,
         }
+    }
+
+    /// For a server that the description is not about.
+    pub fn unchecked(mut self) -> Self {
+        self.unanswered = None;
+        self
     }
 
     #[track_caller]
@@ -88,6 +102,9 @@ impl Connection {
 
     /// For a connection that the server may have closed by now.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        if let Some(unanswered) = &mut self.unanswered {
+            unanswered.sent(bytes.as_ref());
+        }
         self.stream.write_all(bytes.as_ref())
     }
 
@@ -150,7 +167,23 @@ impl Connection {
             assert!(self.receive(), "closed in the body of {answer:?}");
         }
         answer.body = self.received.drain(..length).collect();
+        self.check(&answer);
         answer
+    }
+
+    #[track_caller]
+    fn check(&mut self, answer: &Answer) {
+        let is_final = answer.status >= 200;
+        if let Some(unanswered) = self.unanswered.as_mut().filter(|_| is_final) {
+            self.asked = unanswered.next();
+            description::check(self.asked.as_ref(), answer);
+        }
+    }
+
+    /// The described answer that the last one was.
+    #[track_caller]
+    pub fn described(&self, answer: &Answer) -> Option<description::Key> {
+        description::key(self.asked.as_ref()?, answer)
     }
 
     /// Reads once; `false` when there is nothing more to come.

@@ -3,7 +3,9 @@
 //! Waiting always has an end: what does not happen within [`DEADLINE`] fails the test. No test asserts a time.
 
 pub mod accounts;
+mod asked;
 mod client;
+pub mod description;
 mod place;
 mod process;
 pub mod server;
