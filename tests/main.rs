@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod account;
 mod background;
 mod body;
 mod calibrate;

@@ -1,6 +1,7 @@
 //! One run of the program: what goes in, and everything that comes out.
 
 use std::env;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -160,6 +161,16 @@ impl Process {
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => panic!("the program neither wrote a line nor ended"),
         }
+    }
+
+    pub fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).unwrap();
+        let kilobytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))
+            .unwrap();
+        kilobytes.trim().parse::<u64>().unwrap() * 1024
     }
 
     pub fn signal(&self, signal: Signal) {

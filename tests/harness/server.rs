@@ -103,6 +103,11 @@ impl Server {
         assert_eq!(answer.status, 404);
     }
 
+    /// The most memory that the process has held so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
+    }
+
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
     }
