@@ -5,9 +5,13 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
+
+use crate::store::Figures;
 
 /// Seconds: from a look-up to a login that waited long for its hash.
 const BUCKETS: &[f64] = &[
@@ -20,7 +24,6 @@ pub struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     logins: IntCounterVec,
-    gauges: Vec<(IntGauge, Reading)>,
     connections: OnceLock<Box<dyn Fn() -> usize + Send + Sync>>,
 }
 
@@ -35,14 +38,12 @@ pub struct Snapshot {
     pub lanes_in_use: usize,
     /// All lanes.
     pub lanes: usize,
-    /// Tokens that count now.
-    pub tokens_live: u64,
-    /// Size of the database without its log.
-    pub database_bytes: u64,
+    /// Of the database; `None` while it cannot be read, when the other figures matter most.
+    pub database: Option<Figures>,
 }
 
 /// What a gauge shows of a snapshot.
-type Reading = fn(&Snapshot) -> u64;
+type Reading = fn(&Snapshot) -> Option<u64>;
 
 /// Name, help and reading of a gauge.
 type Gauge = (&'static str, &'static str, Reading);
@@ -51,32 +52,32 @@ const GAUGES: &[Gauge] = &[
     (
         "thanos_login_logins_in_work",
         "Logins admitted and not answered.",
-        |snapshot| snapshot.logins_in_work as u64,
+        |snapshot| Some(snapshot.logins_in_work as u64),
     ),
     (
         "thanos_login_hashes_waiting",
         "Hashes asked for and not begun.",
-        |snapshot| snapshot.hashes_waiting as u64,
+        |snapshot| Some(snapshot.hashes_waiting as u64),
     ),
     (
         "thanos_login_hash_lanes_in_use",
         "Hashing lanes in use.",
-        |snapshot| snapshot.lanes_in_use as u64,
+        |snapshot| Some(snapshot.lanes_in_use as u64),
     ),
     (
         "thanos_login_hash_lanes",
         "Hashing lanes there are.",
-        |snapshot| snapshot.lanes as u64,
+        |snapshot| Some(snapshot.lanes as u64),
     ),
     (
         "thanos_login_tokens_live",
         "Tokens that count now.",
-        |snapshot| snapshot.tokens_live,
+        |snapshot| Some(snapshot.database?.tokens_live),
     ),
     (
         "thanos_login_database_bytes",
         "Size of the database without its log.",
-        |snapshot| snapshot.database_bytes,
+        |snapshot| Some(snapshot.database?.database_bytes),
     ),
 ];
 
@@ -109,20 +110,11 @@ impl Metrics {
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(logins.clone()))?;
-        let gauges = GAUGES
-            .iter()
-            .map(|&(name, help, read)| {
-                let gauge = IntGauge::new(name, help)?;
-                registry.register(Box::new(gauge.clone()))?;
-                Ok((gauge, read))
-            })
-            .collect::<prometheus::Result<_>>()?;
         Ok(Self {
             registry,
             requests,
             durations,
             logins,
-            gauges,
             connections: OnceLock::new(),
         })
     }
@@ -162,16 +154,22 @@ impl Metrics {
     /// # Errors
     /// When a figure has no value, which the library sees to.
     pub fn text(&self, snapshot: &Snapshot) -> prometheus::Result<String> {
-        for (gauge, read) in &self.gauges {
-            gauge.set(i64::try_from(read(snapshot)).unwrap_or(i64::MAX));
-        }
         let mut families = self.registry.gather();
+        for &(name, help, read) in GAUGES {
+            if let Some(value) = read(snapshot) {
+                families.extend(gauge(name, help, value)?);
+            }
+        }
         if let Some(count) = self.connections.get() {
-            let connections =
-                IntGauge::new("thanos_login_connections", "Open client connections.")?;
-            connections.set(i64::try_from(count()).unwrap_or(i64::MAX));
-            families.extend(prometheus::core::Collector::collect(&connections));
+            let (name, help) = ("thanos_login_connections", "Open client connections.");
+            families.extend(gauge(name, help, count() as u64)?);
         }
         TextEncoder::new().encode_to_string(&families)
     }
+}
+
+fn gauge(name: &str, help: &str, value: u64) -> prometheus::Result<Vec<MetricFamily>> {
+    let gauge = IntGauge::new(name, help)?;
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+    Ok(gauge.collect())
 }

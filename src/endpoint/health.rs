@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::{Error, Services};
-use crate::auth;
 use crate::hashing;
 use crate::http::{Reply, Request};
 
@@ -24,9 +23,9 @@ pub fn handle_health(_: &Services, _: &mut Request<'_>) -> Result<Reply, Error> 
 }
 
 /// # Errors
-/// [`Error::Auth`] when the database cannot be read and written, or hashing has ended.
+/// [`Error::NotReady`] when the database cannot be read and written, [`Error::Auth`] when hashing has ended.
 pub fn handle_ready(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {
-    services.store.check_writable().map_err(auth::Error::from)?;
+    services.store.check_writable().map_err(Error::NotReady)?;
     if !services.engine.is_alive() {
         return Err(hashing::Error::Stopped.into());
     }

@@ -41,6 +41,9 @@ pub enum Error {
     /// A mistake of this program.
     #[error("a defect")]
     Defect,
+    /// Logins could not be answered now. To whoever sends them here it is all one whether a lock or a rotten file is why.
+    #[error("not ready")]
+    NotReady(#[source] store::Error),
     /// No token can be read from the Authorization header.
     #[error(transparent)]
     Header(#[from] HeaderFault),
@@ -85,6 +88,7 @@ impl From<Error> for Reply {
             Error::Http(error) => error.into(),
             Error::Fields(errors) => Reply::json(400, &errors),
             Error::Defect => defect(),
+            Error::NotReady(_) => unavailable(),
             Error::Header(fault) => unauthorized(header_fault(fault)),
             Error::Auth(error) => error.into(),
         }

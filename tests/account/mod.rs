@@ -2,7 +2,10 @@
 
 mod authorization;
 mod calls;
+mod described;
 mod logout;
+mod metrics;
+mod probes;
 mod token_verify;
 
 use serde_json::Value;

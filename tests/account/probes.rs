@@ -1,0 +1,115 @@
+//! Whether the process is up, and whether it can answer logins.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+
+use super::one_user;
+use crate::harness::accounts::{self, PASSWORD, crowd, crowded};
+use crate::harness::{Answer, Place, Server, request};
+
+fn health() -> Vec<u8> {
+    request("GET", "/healthz", &[], "")
+}
+
+fn ready() -> Vec<u8> {
+    request("GET", "/readyz", &[], "")
+}
+
+#[track_caller]
+fn assert_not_ready(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.header("retry-after"), Some("1"), "{answer:?}");
+    assert_ne!(answer.field("detail"), "");
+}
+
+#[test]
+fn a_server_that_can_answer_logins_is_up_and_ready() {
+    let place = one_user();
+    let before = place.dump();
+    let server = place.serve(&[]);
+    assert_eq!(server.send(health()).text(), r#"{"status":"ok"}"#);
+    assert_eq!(server.send(ready()).text(), r#"{"status":"ready"}"#);
+    assert_eq!(place.dump(), before);
+}
+
+#[test]
+fn a_locked_database_is_not_ready_and_the_process_is_up() {
+    let place = one_user();
+    let server = place.serve(&[]);
+    let lock = place.sql();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut probes: Vec<_> = (0..8)
+        .map(|_| {
+            let mut connection = server.connect();
+            connection.send(ready());
+            connection
+        })
+        .collect();
+    // Those that wait for the lock hold up no other probe.
+    assert_eq!(server.send(health()).status, 200);
+    for probe in &mut probes {
+        assert_not_ready(&probe.answer());
+    }
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(server.send(ready()).status, 200);
+}
+
+#[test]
+fn a_full_disk_is_not_ready_and_the_process_is_up() {
+    let place = Place::seeded(&crowded());
+    let size = std::fs::metadata(place.path(Place::DATABASE))
+        .unwrap()
+        .len();
+    let limit = format!("ulimit -f {}", (size + 32 * 1024) / 512);
+    let args = ["serve", "--bcrypt-cost", "10"];
+    let server = place.program(&args).after(&limit).start();
+    assert_eq!(server.send(ready()).status, 200);
+    let mut users = crowd().into_iter().cycle().take(1000);
+    assert!(users.any(|username| server.login(&username, PASSWORD).status == 503));
+    // The probe writes one page and a login several, so there may be room for a few probes yet.
+    let mut probes = (0..64).map(|_| server.send(ready()));
+    assert_not_ready(&probes.find(|answer| answer.status != 200).unwrap());
+    assert_eq!(server.send(health()).status, 200);
+}
+
+/// Replaces the file's first bytes, which say that it is a database, below a running server.
+pub(super) fn ruin(place: &Place) {
+    // The server must not answer from pages that it keeps, so the log has to have moved on.
+    place
+        .sql()
+        .execute_batch("UPDATE users SET last_login = 1; PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+    let file = OpenOptions::new()
+        .write(true)
+        .open(place.path(Place::DATABASE))
+        .unwrap();
+    file.write_all_at(&[0xa5; 100], 0).unwrap();
+}
+
+#[test]
+fn a_database_that_rots_is_not_ready_and_the_process_is_up() {
+    let place = Place::seeded(&accounts::retailer([accounts::user("zoe")]));
+    let server = place.serve(&[]);
+    ruin(&place);
+    assert_not_ready(&server.send(ready()));
+    assert_eq!(server.send(health()).status, 200);
+}
+
+#[test]
+fn probes_are_answered_beside_logins_that_fill_the_queue() {
+    let server = Place::new().serve_demo(
+        &accounts::slow(),
+        &["--bcrypt-cost", "12", "--hash-queue", "2"],
+    );
+    let _logins = server.begin_logins(2, accounts::JWEIR, PASSWORD);
+    assert_eq!(server.send(ready()).status, 200);
+    assert_eq!(server.send(health()).status, 200);
+}
+
+#[test]
+fn the_description_is_served_as_it_stands_and_its_examples_are_as_it_says() {
+    let server = Server::demo();
+    let answer = server.send(request("GET", "/openapi.json", &[], ""));
+    assert_eq!(answer.text(), thanos_login::endpoint::openapi::DESCRIPTION);
+    crate::harness::description::check_examples();
+}
