@@ -3,6 +3,7 @@
 
 mod calibrate;
 mod database;
+mod healthcheck;
 mod init;
 mod logging;
 mod parse;
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Answer logins
     Serve(Box<serve::Args>),
+    /// Ask a server whether it can answer logins; takes the flags and environment that it was started with
+    Healthcheck(Box<serve::Args>),
     /// Make the database file
     Init(init::Args),
     /// Load accounts from a fixture, the demo accounts without one
@@ -60,6 +63,7 @@ fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<()> {
             let matches = matches.subcommand_matches("serve").unwrap_or(matches);
             serve::run(*args, matches)
         }
+        Command::Healthcheck(args) => healthcheck::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Seed(args) => seed::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),

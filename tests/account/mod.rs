@@ -3,6 +3,7 @@
 mod authorization;
 mod calls;
 mod described;
+mod healthcheck;
 mod logout;
 mod metrics;
 mod probes;

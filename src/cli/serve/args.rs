@@ -226,7 +226,20 @@ impl Args {
     }
 }
 
+impl Args {
+    /// The first address to listen on, and whether TLS is spoken there: never on a socket file.
+    pub(in crate::cli) fn first_address(&self) -> Option<(&Address, bool)> {
+        let address = self.listen.first()?;
+        let is_tcp = matches!(address, Address::Tcp(_));
+        Some((address, is_tcp && self.tls.is_on()))
+    }
+}
+
 impl TlsArgs {
+    fn is_on(&self) -> bool {
+        self.tls_cert.is_some() || !self.tls_self_signed.is_empty()
+    }
+
     fn certificate(self) -> Option<Certificate> {
         match (self.tls_cert, self.tls_key) {
             (Some(certificate), Some(key)) => Some(Certificate::Files { certificate, key }),
