@@ -3,6 +3,7 @@
 mod authorization;
 mod calls;
 mod described;
+mod guarding;
 mod healthcheck;
 mod logout;
 mod metrics;
