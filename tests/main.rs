@@ -13,6 +13,7 @@ mod database_files;
 mod durability;
 mod fixture;
 mod framing;
+mod gate;
 mod isolation;
 mod login;
 mod logs;

@@ -69,7 +69,10 @@ pub struct Connection {
 
 impl Connection {
     pub fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over_tcp(TcpStream::connect(address).unwrap())
+    }
+
+    pub fn over_tcp(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         Self::on(stream)
@@ -127,6 +130,13 @@ impl Connection {
             return None;
         }
         Some(self.answer())
+    }
+
+    /// Whether the server ends the connection, after whatever it still says.
+    #[track_caller]
+    pub fn ends(&mut self) -> bool {
+        while self.receive() {}
+        true
     }
 
     /// Whether the server has sent something or closed, as far as is known by now.

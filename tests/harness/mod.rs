@@ -7,7 +7,7 @@ mod asked;
 mod client;
 pub mod description;
 mod place;
-mod process;
+pub mod process;
 pub mod server;
 
 use std::time::{Duration, Instant};

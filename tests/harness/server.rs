@@ -108,6 +108,15 @@ impl Server {
         self.process.peak_memory()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What the server has written to standard error so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
     }

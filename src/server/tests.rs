@@ -1,0 +1,115 @@
+//! What a defect in a handler costs: one answer.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::auth::{Auth, Limits, Policy};
+use crate::fixture::{self, Fixture};
+use crate::gate::{self, Forward, Gate};
+use crate::hashing::{Cost, Engine, EngineConfig, Permits};
+use crate::http::{COMMON_HEADERS, TrustedProxies};
+use crate::metrics::Metrics;
+use crate::seed;
+use crate::store::{Durability, Store, WhenMissing};
+
+const LOGIN: &str = "/api/organizations/user-login/";
+const PERMITS: usize = 2;
+
+/// The demo accounts, and a clock that panics whenever `defects` says that it is to.
+fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services {
+    let path = directory.join("demo.db");
+    let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+    let store = Arc::new(store);
+    let engine = Arc::new(Engine::start(EngineConfig::new(Duration::from_secs(30))).unwrap());
+    let demo = Fixture::parse(fixture::DEMO.as_bytes()).unwrap();
+    seed::seed(&store, &engine, demo, Cost::MIN, Timestamp::now()).unwrap();
+    let policy = Policy {
+        token_ttl: None,
+        max_tokens_per_user: 32,
+        bcrypt_cost: Cost::MIN,
+        failed_logins: Limits::NONE,
+    };
+    let defects = Arc::clone(defects);
+    Services {
+        auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), policy).unwrap(),
+        store,
+        engine,
+        permits: Permits::new(PERMITS),
+        metrics: Metrics::new().unwrap(),
+        clock: Arc::new(move || {
+            let left = |left: usize| left.checked_sub(1);
+            let is_broken = defects.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+            assert!(is_broken.is_err(), "the clock is broken");
+            Timestamp::now()
+        }),
+        trusted_proxies: TrustedProxies::default(),
+    }
+}
+
+fn login(stream: &mut TcpStream) -> (u16, String) {
+    let body = r#"{"username":"jweir@projectthanos.com","password":"thanosrocks"}"#;
+    let length = body.len();
+    write!(
+        stream,
+        "POST {LOGIN} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(reader.read_line(&mut head).unwrap(), 0, "no answer: {head}");
+    }
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let mut body = vec![0; length.unwrap().parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    (
+        head[9..12].parse().unwrap(),
+        String::from_utf8(body).unwrap(),
+    )
+}
+
+#[test]
+fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let defects = Arc::new(AtomicUsize::new(0));
+    let upstream = directory.path().join("http.sock");
+    let server = Server::start(
+        tiny_http::Server::http_unix(&upstream).unwrap(),
+        Exposure::Api,
+        Arc::new(services(directory.path(), &defects)),
+    )
+    .unwrap();
+    let gate = Gate::start(gate::Config {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        limits: gate::Limits::default(),
+        tls: None,
+        upstream,
+        forward: Forward::Only(READ_HEADERS),
+        answer_fields: COMMON_HEADERS,
+        reserved_descriptors: 0,
+    })
+    .unwrap();
+    let address = gate.addresses()[0].to_string().replace("http://", "");
+    let mut stream = TcpStream::connect(address).unwrap();
+    // More often than there are permits and receivers: none of them is lost with it.
+    for _ in 0..2 * PERMITS + 2 * RECEIVERS {
+        defects.store(1, Ordering::SeqCst);
+        let (status, body) = login(&mut stream);
+        assert_eq!(
+            (status, body.as_str()),
+            (500, r#"{"detail":"A server error occurred."}"#)
+        );
+        assert_eq!(login(&mut stream).0, 200);
+    }
+    drop(stream);
+    assert!(gate.stop(Duration::from_secs(10)));
+    server.stop();
+}

@@ -1,0 +1,266 @@
+//! Hostile clients. While they are at it others log in, and the server never holds more than so much memory.
+
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_linger;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::{is_refusal, kept, login, logs_in, not_found, peak_kib};
+use crate::harness::{Connection, Place, Server, eventually};
+
+const MAX_RESIDENT_KIB: u64 = 100 * 1024;
+
+/// To be asked when the attack has been, or is at its height: the kernel keeps the peak.
+#[track_caller]
+fn stayed_small(server: &Server) {
+    let peak = peak_kib(server);
+    assert!(peak < MAX_RESIDENT_KIB, "{peak} KiB were resident");
+}
+
+/// This process, too, has an end of every connection.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+}
+
+#[test]
+fn an_endless_header_line() {
+    let server = Server::demo();
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..64 {
+        // The server has answered long before, and closes when it likes.
+        if connection.try_send(&piece).is_err() {
+            break;
+        }
+    }
+    logs_in(&server);
+    if let Some(answer) = connection.answer_or_end() {
+        is_refusal("the line", &answer, 431);
+    }
+    stayed_small(&server);
+}
+
+#[test]
+fn a_hundred_thousand_fields() {
+    let server = Server::demo();
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/1.1\r\nHost: a\r\n");
+    let _ = connection.try_send("X: x\r\n".repeat(100_000));
+    is_refusal("the fields", &connection.answer(), 431);
+    logs_in(&server);
+    stayed_small(&server);
+}
+
+/// 300 clients that send a byte now and then.
+fn drip(beginning: &str) {
+    raise_descriptor_limit();
+    let server = Server::demo();
+    let mut clients: Vec<Connection> = (0..300).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(beginning);
+    }
+    for _ in 0..10 {
+        logs_in(&server);
+        for client in &mut clients {
+            client.send("x");
+        }
+    }
+    logs_in(&server);
+    stayed_small(&server);
+}
+
+#[test]
+fn dripping_heads() {
+    drip("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+}
+
+#[test]
+fn dripping_bodies() {
+    drip("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16384\r\n\r\n");
+}
+
+#[test]
+fn more_idle_connections_than_there_are_places() {
+    raise_descriptor_limit();
+    let server = Server::demo();
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        idle.extend((0..100).map(|_| server.connect()));
+        logs_in(&server);
+    }
+    stayed_small(&server);
+}
+
+#[test]
+fn pipelined_requests_whose_answers_nobody_reads() {
+    let server = Server::demo();
+    let mut connection = server.connect();
+    connection.send(not_found().repeat(2_000));
+    logs_in(&server);
+    stayed_small(&server);
+    for _ in 0..2_000 {
+        assert_eq!(connection.answer().status, 404);
+    }
+}
+
+#[test]
+fn clients_that_never_read() {
+    let server = Server::demo();
+    let mut streams = Vec::new();
+    let many = not_found().repeat(100);
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream
+            .set_write_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
+        // Until everything on the way is full.
+        let error = loop {
+            if let Err(error) = stream.write_all(&many) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+        streams.push(stream);
+        logs_in(&server);
+    }
+    stayed_small(&server);
+}
+
+#[test]
+fn resets_in_the_middle_of_an_answer() {
+    let server = Server::demo();
+    for round in 0..300 {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        stream.write_all(&login().repeat(3)).unwrap();
+        drop(stream);
+        if round % 50 == 0 {
+            logs_in(&server);
+        }
+    }
+    logs_in(&server);
+    stayed_small(&server);
+}
+
+#[test]
+fn many_connections_and_few_file_descriptors() {
+    raise_descriptor_limit();
+    let server = Place::new()
+        .program(&["serve", "--demo"])
+        .after("ulimit -n 64")
+        .start();
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.extend((0..20).map(|_| server.connect()));
+        logs_in(&server);
+    }
+    drop(clients);
+    for _ in 0..10 {
+        logs_in(&server);
+    }
+    stayed_small(&server);
+    server.stop();
+}
+
+#[test]
+fn a_burst_of_connections_that_all_log_in_and_stay() {
+    raise_descriptor_limit();
+    let server = Server::demo_with(&["--hash-queue", "300"]);
+    let mut clients: Vec<Connection> = (0..300).map(|_| server.connect()).collect();
+    for _ in 0..2 {
+        for client in &mut clients {
+            client.send(login());
+        }
+        for client in &mut clients {
+            client.answer().token();
+        }
+    }
+    stayed_small(&server);
+}
+
+#[test]
+fn random_bytes() {
+    let server = Server::demo();
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for _ in 0..300 {
+        let length = random() % 3_000 + 1;
+        let mut bytes: Vec<u8> = (0..length).map(|_| random() as u8).collect();
+        // Some begin like requests, so that more of the gate is met.
+        if length % 3 == 0 {
+            bytes.splice(
+                ..0,
+                *b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            );
+        }
+        let mut connection = server.connect();
+        // Refused before the last byte, it may be closed as well.
+        let _ = connection.try_send(&bytes);
+        if length % 5 == 0 {
+            continue;
+        }
+        let _ = connection.try_send("\n\n\r\n\r\n");
+        if let Some(answer) = connection.answer_or_end() {
+            assert!(
+                (400..500).contains(&answer.status),
+                "{answer:?} to {}",
+                bytes.escape_ascii()
+            );
+        }
+    }
+    logs_in(&server);
+    stayed_small(&server);
+}
+
+#[test]
+fn kept_connections_of_clients_that_went_away_are_given_back() {
+    let server = Server::demo_with(&["--max-connections", "16"]);
+    for _ in 0..10 {
+        let clients: Vec<Connection> = (0..16).map(|_| kept(&server)).collect();
+        drop(clients);
+    }
+    logs_in(&server);
+}
+
+#[test]
+#[ignore = "needs slowhttptest"]
+fn slowhttptest_in_its_three_modes() {
+    for mode in [
+        &["-H", "-i", "1"][..],
+        &["-B", "-i", "1", "-s", "8192"],
+        &["-X", "-w", "1", "-y", "2", "-n", "1", "-z", "1", "-k", "3"],
+    ] {
+        let server = Server::demo();
+        let url = format!("http://{}/api/organizations/user-login/", server.address());
+        let mut attack = Command::new("slowhttptest")
+            .args(mode)
+            .args(["-c", "1500", "-r", "500", "-l", "8", "-p", "3", "-u", &url])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("the attack is over", || {
+            logs_in(&server);
+            // A login's pace, not a hammer's.
+            thread::sleep(Duration::from_millis(50));
+            attack.try_wait().unwrap().is_some()
+        });
+        logs_in(&server);
+        stayed_small(&server);
+    }
+}

@@ -1,0 +1,215 @@
+//! The files in `deploy/`, with the servers that they are for.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::net::{AddressFamily, SocketType};
+
+use super::{login, tls};
+use crate::harness::accounts::JWEIR;
+use crate::harness::process::PROGRAM;
+use crate::harness::{Connection, JSON, LOGIN, Place, Server, eventually, login_body, request};
+
+/// What the files say where the socket is.
+const SOCKET: &str = "/run/thanos-login/login.sock";
+
+fn deployed(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy")
+        .join(name);
+    fs::read_to_string(path).unwrap()
+}
+
+/// The text with each of these replaced, all of which must be there.
+#[track_caller]
+fn adapted(text: String, replacements: &[(&str, &str)]) -> String {
+    replacements.iter().fold(text, |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    })
+}
+
+/// One failed login an address, so that each shows whose it is.
+fn serve(place: &Place) -> Server {
+    let flags = [
+        "serve",
+        "--demo",
+        "--listen",
+        "unix:login.sock",
+        "--failed-logins-per-address",
+        "1",
+    ];
+    place.program(&flags).start()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Another program, killed at the end.
+struct Program(Child);
+
+impl Program {
+    fn start(command: &mut Command, port: u16) -> Self {
+        let program = Self(command.stdin(Stdio::null()).spawn().unwrap());
+        eventually("the proxy listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        program
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        // nginx takes its children along when it is asked to end.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
+/// A connection from this address to a port here.
+fn connect_from(source: [u8; 4], port: u16) -> TcpStream {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from((source, 0))).unwrap();
+    rustix::net::connect(&socket, &SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    TcpStream::from(socket)
+}
+
+/// A wrong login of a client that says it comes from somewhere else.
+fn wrong_login(claimed: &str) -> Vec<u8> {
+    let fields = [JSON, ("X-Forwarded-For", claimed)];
+    request("POST", LOGIN, &fields, login_body(JWEIR, "wrong"))
+}
+
+/// What a client sees behind a proxy; `ask` sends from an address and gives the status.
+#[track_caller]
+fn the_proxy_tells_the_clients_address(mut ask: impl FnMut([u8; 4], Vec<u8>) -> u16) {
+    let (one, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+    assert_eq!(ask(one, login()), 200);
+    assert_eq!(ask(one, wrong_login("192.0.2.1")), 401);
+    assert_eq!(
+        ask(one, wrong_login("192.0.2.2")),
+        429,
+        "it is one address all the same"
+    );
+    assert_eq!(ask(other, wrong_login("192.0.2.1")), 401, "another address");
+    let large = request("POST", LOGIN, &[JSON], "x".repeat(16 * 1024 + 1));
+    assert_eq!(ask(one, large), 413);
+    for _ in 0..20 {
+        assert_eq!(ask(one, request("GET", "/nothing-here/", &[], "")), 404);
+    }
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn nginx() {
+    let place = Place::new();
+    let _server = serve(&place);
+    tls::write_certificate(&place, "tls");
+    let port = free_port();
+    let path = |name: &str| place.path(name).display().to_string();
+    let config = adapted(
+        deployed("nginx.conf"),
+        &[
+            (SOCKET, &path("login.sock")),
+            ("listen 443 ssl", &format!("listen 127.0.0.1:{port} ssl")),
+            ("/etc/thanos-login/fullchain.pem", &path("tls.pem")),
+            ("/etc/thanos-login/privkey.pem", &path("tls.key")),
+            // Where it is tested nobody may write to the usual places, and the socket belongs to who runs the test.
+            ("http {", &temporary(&place)),
+        ],
+    );
+    place.write("nginx.conf", config);
+    let directives = format!("daemon off; pid {}; {}", path("nginx.pid"), run_as_us());
+    let _nginx = Program::start(
+        Command::new("nginx").args(["-e", "stderr", "-c", &path("nginx.conf"), "-g", &directives]),
+        port,
+    );
+    the_proxy_tells_the_clients_address(|source, bytes| {
+        let trusted = place.path("tls.pem");
+        let stream = connect_from(source, port);
+        let mut stream = tls::over(stream, &trusted, "localhost", rustls::ALL_VERSIONS);
+        tls::status(&mut stream, &bytes).unwrap()
+    });
+}
+
+fn run_as_us() -> &'static str {
+    if rustix::process::geteuid().is_root() {
+        "user root;"
+    } else {
+        ""
+    }
+}
+
+fn temporary(place: &Place) -> String {
+    let directory = place.path("tmp").display().to_string();
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {directory}/{name};"));
+    format!("http {{ {}", paths.join(" "))
+}
+
+#[test]
+#[ignore = "needs caddy"]
+fn caddy() {
+    let place = Place::new();
+    let _server = serve(&place);
+    let port = free_port();
+    let site = format!("http://:{port} {{\n\tbind 127.0.0.1");
+    let config = adapted(
+        deployed("Caddyfile"),
+        &[
+            (SOCKET, &place.path("login.sock").display().to_string()),
+            // A certificate for the real name is nothing that a test can get.
+            (
+                "\nstable.projectthanos.com {",
+                &format!("\n{{\n\tadmin off\n}}\n{site}"),
+            ),
+        ],
+    );
+    place.write("Caddyfile", config);
+    let _caddy = Program::start(
+        Command::new("caddy")
+            .args(["run", "--adapter", "caddyfile", "--config"])
+            .arg(place.path("Caddyfile"))
+            .env("HOME", place.path("tmp"))
+            .env("XDG_CONFIG_HOME", place.path("tmp"))
+            .env("XDG_DATA_HOME", place.path("tmp")),
+        port,
+    );
+    the_proxy_tells_the_clients_address(|source, bytes| {
+        let mut connection = Connection::over_tcp(connect_from(source, port));
+        connection.send(bytes);
+        connection.answer().status
+    });
+}
+
+#[test]
+#[ignore = "needs systemd-analyze"]
+fn systemd() {
+    let place = Place::new();
+    // `verify` looks for the program where the unit says that it is.
+    let unit = adapted(
+        deployed("thanos-login.service"),
+        &[("/usr/local/bin/thanos-login", PROGRAM)],
+    );
+    place.write("thanos-login.service", unit);
+    let analyze = |args: &[&str]| {
+        let output = Command::new("systemd-analyze")
+            .args(args)
+            .arg(place.path("thanos-login.service"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output
+    };
+    let verified = analyze(&["verify"]);
+    assert_eq!((verified.stdout, verified.stderr), (Vec::new(), Vec::new()));
+    analyze(&["security", "--offline=true", "--threshold=20"]);
+}

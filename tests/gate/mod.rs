@@ -1,0 +1,72 @@
+//! The gate: which messages it lets through, what it answers to the others, and that nobody keeps others out.
+
+mod attacks;
+mod deploy;
+mod limits;
+mod malformed;
+mod sockets;
+mod stop;
+mod tls;
+mod unusual;
+
+use crate::harness::{Answer, Connection, JSON, LOGIN, Server, login_body, request};
+
+use crate::harness::accounts::{JWEIR, PASSWORD};
+
+/// A call that costs nothing.
+fn not_found() -> Vec<u8> {
+    request("GET", "/nothing-here/", &[], "")
+}
+
+fn login() -> Vec<u8> {
+    request("POST", LOGIN, &[JSON], login_body(JWEIR, PASSWORD))
+}
+
+#[track_caller]
+fn logs_in(server: &Server) {
+    server.login(JWEIR, PASSWORD).token();
+}
+
+/// Sends bytes on a connection of their own; every answer until the server closes.
+#[track_caller]
+fn answers(server: &Server, bytes: &[u8]) -> Vec<Answer> {
+    let mut connection = server.connect();
+    connection.send(bytes);
+    std::iter::from_fn(|| connection.answer_or_end()).collect()
+}
+
+/// Checks that an answer is one of the gate's own: one sentence about the message, and the end of the connection.
+#[track_caller]
+fn is_refusal(label: &str, answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{label}: {answer:?}");
+    assert_eq!(answer.header("connection"), Some("close"), "{label}");
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{label}");
+    }
+    assert!(answer.header("date").is_some(), "{label}");
+    let detail = answer.field("detail");
+    assert!(detail.ends_with('.'), "{label}: {detail}");
+    assert!(!detail.starts_with("JSON parse error"), "{label}: {detail}");
+}
+
+/// The most memory that the server ever had resident, in KiB.
+#[track_caller]
+fn peak_kib(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let number = line.unwrap().split_whitespace().nth(1);
+    number.unwrap().parse().unwrap()
+}
+
+/// One that has served something, so that it has a place and is idle.
+#[track_caller]
+fn kept(server: &Server) -> Connection {
+    let mut connection = server.connect();
+    connection.send(not_found());
+    assert_eq!(connection.answer().status, 404);
+    connection
+}

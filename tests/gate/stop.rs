@@ -1,0 +1,102 @@
+//! A stop in the middle of requests.
+
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+
+use rustix::process::Signal;
+
+use super::{is_refusal, kept, login, not_found};
+use crate::harness::{Connection, Place, Server, eventually};
+
+/// Asks the server to stop and returns once it takes no new connections.
+#[track_caller]
+fn begin_stop(server: &Server) {
+    let address = server.address();
+    server.signal(Signal::TERM);
+    eventually("no new connections are taken", || {
+        TcpStream::connect(address).is_err()
+    });
+}
+
+#[test]
+fn half_received_requests_are_answered_and_told_that_they_were_the_last() {
+    let mut server = Server::demo();
+    let bytes = login();
+    let cuts = [1, 20, bytes.len() - 10, bytes.len() - 1];
+    let mut connections: Vec<_> = cuts
+        .iter()
+        .map(|cut| {
+            let mut connection = kept(&server);
+            connection.send(&bytes[..*cut]);
+            (connection, *cut)
+        })
+        .collect();
+    begin_stop(&server);
+    for (connection, cut) in &mut connections {
+        connection.send(&bytes[*cut..]);
+    }
+    for (connection, cut) in &mut connections {
+        let answer = connection.answer();
+        assert_eq!(
+            answer.header("connection"),
+            Some("close"),
+            "after {cut} bytes"
+        );
+        answer.token();
+        assert!(connection.answer_or_end().is_none());
+    }
+    drop(connections);
+    server.wait().succeeded();
+}
+
+#[test]
+fn a_half_received_request_over_a_socket_file_is_answered() {
+    let place = Place::new();
+    let args = [
+        "serve",
+        "--demo",
+        "--listen",
+        "127.0.0.1:0",
+        "--listen",
+        "unix:login.sock",
+    ];
+    let mut server = place.program(&args).start();
+    let stream = UnixStream::connect(place.path("login.sock")).unwrap();
+    let mut connection = Connection::over(stream);
+    connection.send(not_found());
+    connection.answer();
+    let bytes = login();
+    connection.send(&bytes[..1]);
+    begin_stop(&server);
+    connection.send(&bytes[1..]);
+    let answer = connection.answer();
+    assert_eq!(answer.header("connection"), Some("close"));
+    answer.token();
+    drop(connection);
+    server.wait().succeeded();
+    assert!(!place.path("login.sock").exists());
+}
+
+#[test]
+fn pipelined_requests_that_have_arrived_are_all_answered() {
+    let mut server = Server::demo();
+    let mut connection = kept(&server);
+    connection.send(login().repeat(20));
+    server.signal(Signal::TERM);
+    let answers: Vec<_> = std::iter::from_fn(|| connection.answer_or_end()).collect();
+    assert_eq!(answers.len(), 20);
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!(answers[19].header("connection"), Some("close"));
+    drop(connection);
+    server.wait().succeeded();
+}
+
+#[test]
+fn a_request_that_never_ends_holds_up_the_stop_for_its_own_time_only() {
+    let mut server = Server::demo_with(&["--request-timeout", "500ms"]);
+    let mut connection = kept(&server);
+    connection.send("GET / HT");
+    server.signal(Signal::TERM);
+    is_refusal("half a request", &connection.answer(), 408);
+    server.wait().succeeded();
+}

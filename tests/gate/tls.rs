@@ -1,0 +1,319 @@
+//! TLS: the certificate that is shown, whose it is, and reading it again.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustix::process::Signal;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{
+    ALL_VERSIONS, ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
+};
+
+use super::login;
+use crate::harness::accounts::{self, JWEIR};
+use crate::harness::{DEADLINE, Place, Server, eventually};
+
+pub(super) type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+fn address(server: &Server) -> SocketAddr {
+    let address = server.ready_line.strip_prefix("listening on https://");
+    address.unwrap().parse().unwrap()
+}
+
+/// A client that trusts the certificates in this file, speaks these versions and calls the server by this name.
+fn connect(
+    server: &Server,
+    trusted: &Path,
+    name: &str,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Stream {
+    over(
+        TcpStream::connect(address(server)).unwrap(),
+        trusted,
+        name,
+        versions,
+    )
+}
+
+/// The same over a stream that is connected.
+pub(super) fn over(
+    stream: TcpStream,
+    trusted: &Path,
+    name: &str,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Stream {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(trusted).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    StreamOwned::new(
+        ClientConnection::new(Arc::new(config), name).unwrap(),
+        stream,
+    )
+}
+
+/// Sends a request and reads the answer, of which it returns the status.
+pub(super) fn status(stream: &mut Stream, bytes: &[u8]) -> io::Result<u16> {
+    stream.write_all(bytes)?;
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let start = head.len();
+        if reader.read_line(&mut head)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(value) = head[start..].strip_prefix("Content-Length: ") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    reader.read_exact(&mut vec![0; length])?;
+    Ok(head[9..12].parse().unwrap())
+}
+
+fn login_status(stream: &mut Stream) -> io::Result<u16> {
+    status(stream, &login())
+}
+
+#[track_caller]
+fn logs_in(mut stream: Stream) {
+    assert_eq!(login_status(&mut stream).unwrap(), 200);
+    // And again on the same connection.
+    assert_eq!(login_status(&mut stream).unwrap(), 200);
+}
+
+/// A certificate for `localhost` that vouches for itself, and its key.
+pub(super) fn write_certificate(place: &Place, name: &str) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    place.write(
+        &format!("{name}.pem"),
+        params.self_signed(&key).unwrap().pem(),
+    );
+    place.write(&format!("{name}.key"), key.serialize_pem());
+}
+
+fn with_files(place: &Place) -> Server {
+    let args = [
+        "serve",
+        "--demo",
+        "--tls-cert",
+        "tls.pem",
+        "--tls-key",
+        "tls.key",
+    ];
+    place.program(&args).start()
+}
+
+#[test]
+fn both_versions_are_spoken_with_a_certificate_of_our_own_making() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let names = [
+        "--tls-self-signed",
+        "stable.projectthanos.com",
+        "--tls-self-signed",
+        "127.0.0.1",
+    ];
+    let server = place.serve(&names);
+    let authority = place.path("thanos-login-ca.pem");
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for name in ["stable.projectthanos.com", "127.0.0.1"] {
+            logs_in(connect(&server, &authority, name, &[version]));
+        }
+    }
+    let other_name = login_status(&mut connect(
+        &server,
+        &authority,
+        "projectthanos.com",
+        ALL_VERSIONS,
+    ));
+    assert!(other_name.is_err(), "it is not made for that name");
+}
+
+#[test]
+fn the_authority_is_private_used_again_and_its_path_told() {
+    let place = Place::new();
+    let flags = ["--tls-self-signed", "localhost", "--log-level", "off"];
+    let server = place.serve(&flags);
+    let path = place.path("thanos-login-ca.pem");
+    let told = format!(" {} ", path.display());
+    eventually("the certificate's path is told", || {
+        server.log().contains(&told)
+    });
+    let line = server
+        .log()
+        .lines()
+        .filter(|line| line.contains(&told))
+        .count();
+    assert_eq!(line, 1);
+    let mode = |name: &str| fs::metadata(place.path(name)).unwrap().permissions().mode();
+    assert_eq!(mode("thanos-login-ca.key") & 0o777, 0o600);
+    let before = fs::read(&path).unwrap();
+    server.stop();
+    let server = place.serve(&flags);
+    assert_eq!(
+        fs::read(&path).unwrap(),
+        before,
+        "clients go on trusting it"
+    );
+    let mut stream = connect(&server, &path, "localhost", ALL_VERSIONS);
+    stream.flush().unwrap();
+    assert!(
+        stream
+            .conn
+            .peer_certificates()
+            .is_none_or(|chain| !chain.is_empty())
+    );
+    server.stop();
+}
+
+#[test]
+fn a_demo_leaves_no_authority_behind() {
+    let place = Place::new();
+    let server = place
+        .program(&["serve", "--demo", "--tls-self-signed", "localhost"])
+        .start();
+    let mut path = None;
+    eventually("the certificate's path is told", || {
+        path = server
+            .log()
+            .split_whitespace()
+            .find(|word| word.ends_with("thanos-login-ca.pem"))
+            .map(str::to_owned);
+        path.is_some()
+    });
+    let path = path.unwrap();
+    logs_in(connect(
+        &server,
+        Path::new(&path),
+        "localhost",
+        ALL_VERSIONS,
+    ));
+    server.stop();
+    assert!(!Path::new(&path).exists());
+    assert_eq!(place.files(""), ["tmp"]);
+}
+
+#[test]
+fn files_are_read_again_on_sighup_and_the_old_ones_stay_when_the_new_are_bad() {
+    let place = Place::new();
+    write_certificate(&place, "tls");
+    fs::copy(place.path("tls.pem"), place.path("trusted.pem")).unwrap();
+    let server = with_files(&place);
+    let shows = |trusted: &str| {
+        let trusted = place.path(trusted);
+        login_status(&mut connect(&server, &trusted, "localhost", ALL_VERSIONS)).is_ok()
+    };
+    assert!(shows("trusted.pem"));
+    let mut kept = connect(
+        &server,
+        &place.path("trusted.pem"),
+        "localhost",
+        ALL_VERSIONS,
+    );
+    login_status(&mut kept).unwrap();
+
+    write_certificate(&place, "tls");
+    assert!(shows("trusted.pem"), "nobody has said so yet");
+    server.signal(Signal::HUP);
+    eventually("the new one is shown", || shows("tls.pem"));
+    assert!(!shows("trusted.pem"));
+    login_status(&mut kept).unwrap();
+
+    for (label, name, content) in [
+        ("no key", "tls.key", "no key"),
+        ("no certificate", "tls.pem", "no certificate"),
+    ] {
+        let good = fs::read(place.path(name)).unwrap();
+        fs::copy(place.path("tls.pem"), place.path("trusted.pem")).unwrap();
+        let logged = server.log().matches(" ERROR ").count();
+        place.write(name, content);
+        server.signal(Signal::HUP);
+        eventually("the bad file is logged", || {
+            server.log().matches(" ERROR ").count() > logged
+        });
+        assert!(server.log().contains(name), "{label}: {}", server.log());
+        place.write(name, good);
+        assert!(shows("tls.pem"), "{label}");
+    }
+    // A key that belongs to another certificate.
+    write_certificate(&place, "other");
+    fs::copy(place.path("other.key"), place.path("tls.key")).unwrap();
+    let logged = server.log().matches(" ERROR ").count();
+    server.signal(Signal::HUP);
+    eventually("the wrong key is logged", || {
+        server.log().matches(" ERROR ").count() > logged
+    });
+    assert!(shows("tls.pem"));
+    server.stop();
+}
+
+#[test]
+fn bad_files_at_the_start_are_one_line_and_exit_1() {
+    let place = Place::new();
+    write_certificate(&place, "good");
+    write_certificate(&place, "other");
+    place.write("empty", "");
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    place.write("broken", broken);
+    for (certificate, key, named) in [
+        ("missing", "good.key", "missing"),
+        ("good.pem", "missing", "missing"),
+        ("empty", "good.key", "empty"),
+        ("good.pem", "empty", "empty"),
+        ("broken", "good.key", "broken"),
+        ("good.pem", "good.pem", "good.pem"),
+        ("good.pem", "other.key", "other.key"),
+    ] {
+        let args = [
+            "serve",
+            "--demo",
+            "--tls-cert",
+            certificate,
+            "--tls-key",
+            key,
+        ];
+        place
+            .run(&args)
+            .failed_naming(&format!("{certificate}, {key}"), named);
+    }
+    place
+        .run(&["serve", "--demo", "--tls-cert", "good.pem"])
+        .was_wrong_usage("no key");
+}
+
+#[test]
+fn plain_http_on_a_tls_port_is_closed_and_harms_nobody() {
+    let place = Place::new();
+    write_certificate(&place, "tls");
+    let server = with_files(&place);
+    for bytes in [login(), b"\r\n\r\n".to_vec(), vec![0xFF; 3_000]] {
+        let mut stream = TcpStream::connect(address(&server)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(&bytes).unwrap();
+        let mut alert = Vec::new();
+        // A reset is an end, too.
+        let _ = stream.read_to_end(&mut alert);
+        assert!(!alert.starts_with(b"HTTP"), "{}", alert.escape_ascii());
+    }
+    logs_in(connect(
+        &server,
+        &place.path("tls.pem"),
+        "localhost",
+        ALL_VERSIONS,
+    ));
+}
