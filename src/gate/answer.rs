@@ -10,6 +10,7 @@
 use std::io::{self, Read};
 
 use super::normal::is_reserved;
+use super::order::Order;
 use super::wiped::Wiped;
 
 /// Answers of up to this length are read whole.
@@ -57,6 +58,7 @@ pub(super) struct Answer {
     body_start: usize,
     /// Bytes of the body that were not read.
     rest: usize,
+    order: Order,
 }
 
 /// Why there is no answer.
@@ -109,6 +111,7 @@ impl Answer {
             bytes,
             body_start: head.bytes,
             rest: total - held,
+            order: head.order,
         })
     }
 
@@ -118,6 +121,16 @@ impl Answer {
         out.extend_from_slice(ending.line().as_bytes());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.bytes[self.body_start..]);
+    }
+
+    /// What the server asks of the gate.
+    pub(super) fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Bytes of the body that are here.
+    pub(super) fn held(&self) -> usize {
+        self.bytes.len() - self.body_start
     }
 
     /// Bytes of the body that the server still has to send.
@@ -132,6 +145,7 @@ struct Head {
     bytes: usize,
     body_bytes: usize,
     to_client: Vec<u8>,
+    order: Order,
 }
 
 impl Head {
@@ -154,6 +168,7 @@ impl Head {
             bytes: head_bytes,
             body_bytes,
             to_client: for_client(code, response.reason.unwrap_or_default(), response.headers),
+            order: Order::from_fields(response.headers),
         }))
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::answer::Ending;
 use super::deadline::Deadline;
 use super::input::Input;
+use super::order::{Fault, GARBAGE};
 use super::places::Place;
 use super::receive::{Failure, Receiver, Request};
 use super::refusal::{self, Refusal};
@@ -35,6 +36,8 @@ pub(super) struct Connection {
 enum Next {
     Request,
     Close,
+    /// An answer was spoiled so that nothing may follow, not even a proper end.
+    Reset,
 }
 
 impl Connection {
@@ -74,10 +77,14 @@ impl Connection {
                 Err(Failure::Refused { refusal, is_head }) => self.refuse(refusal, is_head)?,
                 Err(Failure::Broken(error)) => return Err(error),
             };
-            if let Next::Close = next {
-                self.place.leave();
-                self.client.close(Deadline::after(LINGER));
-                return Ok(());
+            match next {
+                Next::Request => {}
+                Next::Close => {
+                    self.place.leave();
+                    self.client.close(Deadline::after(LINGER));
+                    return Ok(());
+                }
+                Next::Reset => return self.place.occupant.socket.reset_when_closed(),
             }
         }
     }
@@ -113,6 +120,13 @@ impl Connection {
 
     /// An error once the answer has begun leaves nothing but to close: its length was told.
     fn relay(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
+        let order = exchange.answer.order();
+        if !order.delay.is_zero() {
+            self.place.pause(order.delay);
+        }
+        if let Some(fault) = order.fault {
+            return self.spoil(fault, &exchange);
+        }
         let ending = if !request.keep_alive || self.is_last() {
             Ending::Close
         } else if request.version == Version::Http10 {
@@ -128,6 +142,22 @@ impl Connection {
             Ending::Close => Ok(Next::Close),
             Ending::Open | Ending::KeepAlive => Ok(Next::Request),
         }
+    }
+
+    fn spoil(&mut self, fault: Fault, exchange: &Exchange<'_>) -> io::Result<Next> {
+        let answer = &exchange.answer;
+        let mut bytes = Wiped::default();
+        match fault {
+            Fault::Reset => return Ok(Next::Reset),
+            Fault::Cut if answer.held() > 0 => {
+                answer.write(Ending::Open, &mut bytes);
+                bytes.resize(bytes.len() - answer.held().div_ceil(2));
+            }
+            Fault::Cut | Fault::Empty => {}
+            Fault::Garbage => bytes.extend_from_slice(GARBAGE),
+        }
+        self.client.write_all(&bytes)?;
+        Ok(Next::Close)
     }
 
     /// Whether the gate stops and the client has sent nothing after this request.

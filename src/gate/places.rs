@@ -20,6 +20,8 @@ pub(super) struct Places {
     table: Mutex<Table>,
     /// Told whenever somebody left, and when the gate stops.
     changed: Condvar,
+    /// Told once, when the gate stops: who only waits for time to pass need not wake for each that leaves.
+    stopped: Condvar,
     limit: usize,
     stopping: AtomicBool,
 }
@@ -111,6 +113,7 @@ impl Places {
         Arc::new(Places {
             table: Mutex::default(),
             changed: Condvar::new(),
+            stopped: Condvar::new(),
             limit,
             stopping: AtomicBool::new(false),
         })
@@ -172,6 +175,7 @@ impl Places {
         // Under the lock: who has just looked at `stopping` must be waiting by now.
         let table = lock(&self.table);
         self.changed.notify_all();
+        self.stopped.notify_all();
         drop(table);
     }
 
@@ -255,6 +259,18 @@ impl Place {
         // Whoever stops the gate may have looked at this place before.
         if self.places.is_stopping() {
             self.occupant.end_silence(state);
+        }
+    }
+
+    /// Lets time pass, unless the gate stops.
+    pub(super) fn pause(&self, time: Duration) {
+        let deadline = Deadline::after(time);
+        let mut table = lock(&self.places.table);
+        while !self.is_stopping()
+            && let Ok(left) = deadline.remaining()
+        {
+            let waited = self.places.stopped.wait_timeout(table, left);
+            table = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -70,6 +70,15 @@ impl Socket {
         }
     }
 
+    /// Has the peer see a reset instead of an end once the connection is closed. A socket file's peer sees one only where it
+    /// had sent more than was read.
+    pub(super) fn reset_when_closed(&self) -> io::Result<()> {
+        if let Socket::Tcp(stream) = self {
+            rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
         match self {
             Socket::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
