@@ -16,8 +16,11 @@ use crate::housekeeping::Housekeeping;
 use crate::http::{COMMON_HEADERS, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::scratch::Scratch;
-use crate::server::{Exposure, READ_HEADERS};
+use crate::server::{
+    Answerer, Cors, Endpoints, Exposure, Origin, Origins, READ_HEADERS, READ_HEADERS_WITH_CORS,
+};
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
+use crate::stub::Beginning;
 use crate::{seed, server};
 
 /// How long a stop waits for requests in flight.
@@ -46,6 +49,10 @@ pub struct Config {
     pub hashing: EngineConfig,
     /// Where figures for Prometheus are to be had.
     pub metrics: MetricsAccess,
+    /// Of which origins pages may make the calls. A demo adds those of this machine.
+    pub cors_origins: Vec<Origin>,
+    /// Whether pages and machines of elsewhere may steer a demo.
+    pub steer_from_elsewhere: bool,
 }
 
 /// Where figures for Prometheus are to be had.
@@ -168,6 +175,8 @@ impl Default for Config {
             hash_queue: 256,
             hashing: EngineConfig::new(Duration::from_secs(30)),
             metrics: MetricsAccess::Off,
+            cors_origins: Vec::new(),
+            steer_from_elsewhere: false,
         }
     }
 }
@@ -197,13 +206,19 @@ impl Server {
         let engine = Arc::new(Engine::start(config.hashing)?);
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
         let authority = tls.as_ref().and_then(authority);
+        let stub = match &config.database {
+            Database::Demo(fixture) => Some(Beginning::of(fixture)),
+            Database::File(_) => None,
+        };
         let (store, migrated) = open(
             config.database,
             &scratch,
             &engine,
             config.policy.bcrypt_cost,
         )?;
-        let clock: Clock = Arc::new(Timestamp::now);
+        let clock: Clock = stub
+            .as_ref()
+            .map_or_else(|| Arc::new(Timestamp::now) as Clock, Beginning::clock);
         let housekeeping = Housekeeping::start(Arc::clone(&store), Arc::clone(&clock));
         let services = Arc::new(Services {
             auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), config.policy)?,
@@ -218,16 +233,36 @@ impl Server {
             MetricsAccess::WithCalls => Exposure::ApiAndMetrics,
             MetricsAccess::Off | MetricsAccess::At(_) => Exposure::Api,
         };
-        let front = |name: &str, exposure, listen, tls| {
+        let origins = Origins {
+            listed: config.cors_origins,
+            loopback: false,
+        };
+        let endpoints = |exposure| Endpoints::new(exposure, Arc::clone(&services));
+        let (answerer, forward): (Arc<dyn Answerer>, _) = match stub {
+            Some(stub) => {
+                let services = Arc::clone(&services);
+                let is_remote = config.steer_from_elsewhere;
+                let stub = stub.around(endpoints(exposure), services, origins, is_remote);
+                (Arc::new(stub), Forward::All)
+            }
+            None if origins.listed.is_empty() => {
+                (Arc::new(endpoints(exposure)), Forward::Only(READ_HEADERS))
+            }
+            None => (
+                Arc::new(Cors::new(Arc::new(endpoints(exposure)), origins)),
+                Forward::Only(READ_HEADERS_WITH_CORS),
+            ),
+        };
+        let front = |name: &str, answerer, forward, listen, tls| {
             Front::start(
-                exposure,
+                answerer,
                 Arc::clone(&services),
                 gate::Config {
                     listen,
                     limits: config.limits.clone(),
                     tls,
                     upstream: scratch.path().join(name),
-                    forward: Forward::Only(READ_HEADERS),
+                    forward,
                     answer_fields: COMMON_HEADERS,
                     reserved_descriptors: DESCRIPTORS,
                 },
@@ -236,11 +271,13 @@ impl Server {
         let figures = match config.metrics {
             MetricsAccess::At(address) => {
                 let listen = vec![Address::Tcp(address)];
-                Some(front("figures.sock", Exposure::Metrics, listen, None)?)
+                let answerer = Arc::new(endpoints(Exposure::Metrics));
+                let forward = Forward::Only(READ_HEADERS);
+                Some(front("figures.sock", answerer, forward, listen, None)?)
             }
             MetricsAccess::Off | MetricsAccess::WithCalls => None,
         };
-        let calls = front("calls.sock", exposure, config.listen, tls)?;
+        let calls = front("calls.sock", answerer, forward, config.listen, tls)?;
         calls.count_connections(&services);
         Ok(Self {
             calls,
@@ -307,14 +344,14 @@ struct Front {
 
 impl Front {
     fn start(
-        exposure: Exposure,
+        answerer: Arc<dyn Answerer>,
         services: Arc<Services>,
         config: gate::Config,
     ) -> Result<Self, StartError> {
         let http = tiny_http::Server::http_unix(&config.upstream)
             .map_err(|error| StartError::Library(error.to_string()))?;
         let running =
-            server::Server::start(http, exposure, services).map_err(StartError::Thread)?;
+            server::Server::start(http, answerer, services).map_err(StartError::Thread)?;
         Ok(Self {
             gate: Arc::new(Gate::start(config)?),
             running: Some(running),

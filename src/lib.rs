@@ -29,6 +29,7 @@
 //! | [`store`] | SQLite: opening, migrating, reading, and one writer with group commit | see a plain password, read a clock |
 //! | [`seed`], [`fixture`] | accounts from a JSON file: checked whole, hashed, then written in one transaction | write half of it |
 //! | [`metrics`] | figures for Prometheus | know who logs in |
+//! | [`stub`] | around the endpoints of a demo: answers forced, delayed and spoiled, a journal, a clock to move, a page | exist in a real server |
 //! | [`account`] | the words that all of these share | decide |
 //!
 //! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store). The gate knows no other
@@ -54,6 +55,7 @@
 pub mod account;
 pub mod auth;
 pub mod cli;
+pub mod duration;
 pub mod endpoint;
 pub mod fixture;
 pub mod gate;
@@ -63,6 +65,7 @@ pub mod metrics;
 pub mod seed;
 pub mod server;
 pub mod store;
+pub mod stub;
 
 mod assembly;
 mod housekeeping;

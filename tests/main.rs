@@ -20,6 +20,7 @@ mod logs;
 mod media_type;
 mod readme;
 mod shutdown;
+mod stub;
 mod throttle;
 mod tokens;
 mod unavailable;

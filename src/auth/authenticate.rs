@@ -104,6 +104,16 @@ impl Auth {
         self.throttle.admit(username, client, now)
     }
 
+    /// Puts everything that logins left behind back to what it was before the first one; pinned tokens go on.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn forget_logins(&self) -> Result<(), Error> {
+        self.store.forget_logins()?;
+        self.throttle.clear();
+        Ok(())
+    }
+
     /// Verifies the credentials and issues a token. Only wrong credentials leave the try counted.
     ///
     /// # Errors

@@ -169,6 +169,13 @@ impl Throttle {
         })
     }
 
+    /// Begins anew, with nothing counted and no address known.
+    pub fn clear(&self) {
+        let mut counters = self.lock();
+        counters.kinds.iter_mut().for_each(LruCache::clear);
+        counters.known.clear();
+    }
+
     fn keys(&self, username: &Username, client: ClientNetwork) -> [Key; 3] {
         let name = username.as_str().to_ascii_lowercase();
         let address = client.0.to_string();

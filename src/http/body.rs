@@ -18,6 +18,11 @@ impl Body {
         Ok(Self(bytes))
     }
 
+    /// The bytes as they were sent.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The body as a JSON object.
     ///
     /// # Errors

@@ -79,6 +79,17 @@ impl<'b> Object<'b> {
         })
     }
 
+    /// The keys, in the order they were sent.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// The text of a key's value, as it was sent.
+    pub fn raw(&self, key: &str) -> Option<&'b str> {
+        let (_, value) = self.entries.iter().find(|(name, _)| name == key)?;
+        Some(value.get())
+    }
+
     fn decode(&self, value: &str) -> Result<String, Error> {
         serde_json::from_str(value).map_err(|error| {
             let start = value.as_ptr() as usize - self.text.as_ptr() as usize;

@@ -25,6 +25,8 @@ pub type OriginalHeader = (String, Vec<u8>);
 pub struct Request<'r> {
     inner: &'r mut tiny_http::Request,
     arrival: Arrival,
+    /// Once somebody asked for it.
+    body: Option<Body>,
     user_uuid: Option<String>,
 }
 
@@ -34,6 +36,7 @@ impl<'r> Request<'r> {
         Self {
             inner,
             arrival,
+            body: None,
             user_uuid: None,
         }
     }
@@ -48,11 +51,16 @@ impl<'r> Request<'r> {
         path_of(self.inner.url())
     }
 
+    /// The path with its query, as they were sent.
+    pub fn target(&self) -> &str {
+        self.inner.url()
+    }
+
     /// The body of a JSON request, whose parts are not looked at yet.
     ///
     /// # Errors
     /// [`Error::UnsupportedMediaType`], then [`Error::BodyTooLarge`], then [`Error::Read`].
-    pub fn json_body(&mut self) -> Result<Body, Error> {
+    pub fn json_body(&mut self) -> Result<&Body, Error> {
         let content_type = self.joined("Content-Type").unwrap_or_default();
         if !is_json(&content_type) {
             let sent = trim_blanks(&content_type);
@@ -60,8 +68,22 @@ impl<'r> Request<'r> {
             return Err(Error::UnsupportedMediaType(sent));
         }
         self.check_body_size()?;
-        let length = self.inner.body_length().unwrap_or_default();
-        Body::read(self.inner.as_reader(), length)
+        self.body()
+    }
+
+    /// The body, whatever it is; empty if it was too long to be read.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn body(&mut self) -> Result<&Body, Error> {
+        let body = match self.body.take() {
+            Some(body) => body,
+            None => {
+                let length = self.inner.body_length().unwrap_or_default();
+                Body::read(self.inner.as_reader(), length)?
+            }
+        };
+        Ok(self.body.insert(body))
     }
 
     /// Refuses a body that was too long to be read, for calls that ignore what is in it.
@@ -105,6 +127,19 @@ impl<'r> Request<'r> {
             }
         }
         joined
+    }
+
+    /// The client's header fields that were handed on, in their order. The length in the plain field is that of the
+    /// normal form; a client's own came under another name.
+    pub fn fields(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, [u8]>)> {
+        self.inner.headers().iter().filter_map(|header| {
+            let (name, value) = (header.field.as_str().as_str(), header.value.as_str());
+            if let Some((name, value)) = (self.arrival.original)(name, value) {
+                return Some((Cow::Owned(name), Cow::Owned(value)));
+            }
+            (!name.eq_ignore_ascii_case("Content-Length"))
+                .then_some((Cow::Borrowed(name), Cow::Borrowed(value.as_bytes())))
+        })
     }
 
     fn values(&self, name: &'static str) -> impl Iterator<Item = Cow<'_, [u8]>> {

@@ -5,6 +5,7 @@
 //! So neither full lanes nor a locked database hold up a cheap request.
 
 mod arrival;
+mod cors;
 mod routes;
 mod workers;
 
@@ -20,11 +21,12 @@ use crate::endpoint::{self, Services};
 use crate::hashing::Permit;
 use crate::http::{Reply, Request};
 
-pub use routes::Exposure;
-use routes::{Pace, Route};
+pub use cors::{Cors, NotAnOrigin, Origin, Origins};
+pub use routes::{Call, Endpoints, Exposure, Pace};
 use workers::Workers;
 
-pub(crate) use arrival::READ_HEADERS;
+pub(crate) use arrival::{READ_HEADERS, READ_HEADERS_WITH_CORS};
+pub(crate) use cors::{is_loopback_authority, is_loopback_origin};
 
 /// More receivers cost more than they give: each wake-up takes another sleeping thread.
 const RECEIVERS: usize = 2;
@@ -35,9 +37,26 @@ pub struct Server {
     receivers: Vec<JoinHandle<()>>,
 }
 
+/// Who answers: the endpoints, or something around them.
+pub trait Answerer: Send + Sync {
+    /// What a request asks for.
+    fn call(&self, method: &str, target: &str) -> Call;
+
+    /// The answer to it.
+    ///
+    /// # Errors
+    /// Every answer that is not a success; see [`endpoint::Error`].
+    fn answer(
+        &self,
+        call: &Call,
+        request: &mut Request<'_>,
+        permit: Option<&Permit>,
+    ) -> Result<Reply, endpoint::Error>;
+}
+
 struct Shared {
     http: tiny_http::Server,
-    exposure: Exposure,
+    answerer: Arc<dyn Answerer>,
     services: Arc<Services>,
     workers: Workers,
     stopping: AtomicBool,
@@ -50,13 +69,13 @@ impl Server {
     /// When a thread cannot be started.
     pub fn start(
         http: tiny_http::Server,
-        exposure: Exposure,
+        answerer: Arc<dyn Answerer>,
         services: Arc<Services>,
     ) -> io::Result<Self> {
         let mut server = Self {
             shared: Arc::new(Shared {
                 http,
-                exposure,
+                answerer,
                 services,
                 workers: Workers::default(),
                 stopping: AtomicBool::new(false),
@@ -110,58 +129,53 @@ fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
         let _ = request.respond(tiny_http::Response::empty(204));
         return;
     }
-    let route = routes::find(shared.exposure, request.url());
-    let pace = route.as_ref().map_or(Pace::Quick, |route| {
-        route.pace_of(request.method().as_str())
-    });
-    let permit = (pace == Pace::Hashes)
+    let call = shared
+        .answerer
+        .call(request.method().as_str(), request.url());
+    let permit = (call.pace == Pace::Hashes)
         .then(|| shared.services.permits.admit().ok())
         .flatten();
-    let is_answered_here = match pace {
+    let is_answered_here = match call.pace {
         Pace::Quick => true,
         Pace::Slow => false,
         Pace::Hashes => permit.is_none(),
     };
     let arrived = Arrived {
         request,
-        route,
+        call,
         permit,
         received,
     };
     if is_answered_here {
-        return answer(&shared.services, arrived);
+        return answer(&*shared.answerer, &shared.services, arrived);
     }
     let services = Arc::clone(&shared.services);
-    shared.workers.run(move || answer(&services, arrived));
+    let answerer = Arc::clone(&shared.answerer);
+    shared
+        .workers
+        .run(move || answer(&*answerer, &services, arrived));
 }
 
 /// A request on its way to its answer.
 struct Arrived {
     request: tiny_http::Request,
-    route: Option<&'static Route>,
+    call: Call,
     /// Held until the answer is out.
     permit: Option<Permit>,
     received: Instant,
 }
 
 /// The request stays outside of what is caught: dropped in a panic, it would answer an empty 500 of its own.
-fn answer(services: &Services, arrived: Arrived) {
+fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) {
     let Arrived {
         request: mut inner,
-        route,
+        call,
         permit,
         received,
     } = arrived;
     let arrival = arrival::of(&inner);
     let mut request = Request::new(&mut inner, arrival);
-    let handled = catch_unwind(AssertUnwindSafe(|| {
-        routes::handle(route, services, &mut request, permit.as_ref())
-    }));
-    let mut reply = match handled {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(error)) => refuse(error),
-        Err(_) => endpoint::defect(),
-    };
+    let mut reply = caught(|| answerer.answer(&call, &mut request, permit.as_ref()));
     let (status, afterwards) = (reply.status(), reply.take_afterwards());
     let client = request.client(&services.trusted_proxies).to_string();
     let user = request.user_uuid().map(str::to_owned);
@@ -170,10 +184,8 @@ fn answer(services: &Services, arrived: Arrived) {
         tracing::debug!(%error, "the client did not take its answer");
     }
     let duration = received.elapsed();
-    services
-        .metrics
-        .observe(route.map_or("other", |route| route.name), status, duration);
-    if route.is_some_and(Route::is_login) {
+    services.metrics.observe(call.name, status, duration);
+    if call.is_login() {
         services.metrics.observe_login(status);
     }
     // Cut to what can be read; no request takes so long that the number loses digits.
@@ -182,6 +194,15 @@ fn answer(services: &Services, arrived: Arrived) {
     drop(permit);
     if let Some(afterwards) = afterwards {
         afterwards();
+    }
+}
+
+/// Lets something answer; an error becomes the answer that it stands for, a panic a defect.
+pub(crate) fn caught(answer: impl FnOnce() -> Result<Reply, endpoint::Error>) -> Reply {
+    match catch_unwind(AssertUnwindSafe(answer)) {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => refuse(error),
+        Err(_) => endpoint::defect(),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Which endpoint answers a path, with which methods, and whether that may take long.
 
+use std::sync::Arc;
+
+use super::Answerer;
 use crate::endpoint::{
     Error, Services, health, metrics, openapi, organization, token_verify, user_login, user_logout,
     users,
@@ -8,12 +11,26 @@ use crate::hashing::Permit;
 use crate::http::{Reply, Request, path_of};
 
 /// One endpoint.
-pub(super) struct Route {
+struct Route {
     /// The path, with a name in place of what varies: what logs and figures group by.
-    pub(super) name: &'static str,
+    name: &'static str,
     methods: Methods,
     pace: Pace,
     handler: Handler,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy)]
+pub struct Call {
+    /// The path of an endpoint, with a name in place of what varies; `other` where there is none.
+    pub name: &'static str,
+    /// What answering may have to wait for.
+    pub pace: Pace,
+    /// Whether the endpoint has the method.
+    pub has_method: bool,
+    /// The methods that the path has, as the Allow header lists them; `None` where no endpoint is.
+    pub allow: Option<&'static str>,
+    route: Option<&'static Route>,
 }
 
 /// Which endpoints a server has.
@@ -35,8 +52,8 @@ enum Methods {
 }
 
 /// What answering may have to wait for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
     /// Nothing: a read of microseconds.
     Quick,
     /// The disk, or a long list.
@@ -100,55 +117,88 @@ const ROUTES: &[Route] = &[
 ];
 const USER_DETAIL: Route = Route::get(users::DETAIL_NAME, Pace::Quick, users::handle_detail);
 
-/// The endpoint of a target, whose query counts for nothing.
-pub(super) fn find(exposure: Exposure, target: &str) -> Option<&'static Route> {
-    let path = path_of(target);
-    if path == metrics::PATH {
-        return (exposure != Exposure::Api).then_some(&METRICS);
-    }
-    if exposure == Exposure::Metrics {
-        return None;
-    }
-    ROUTES
-        .iter()
-        .find(|route| route.name == path)
-        .or_else(|| users::user_uuid(path).map(|_| &USER_DETAIL))
+/// The endpoints themselves.
+pub struct Endpoints {
+    exposure: Exposure,
+    services: Arc<Services>,
 }
 
-/// Lets the endpoint answer.
-pub(super) fn handle(
-    route: Option<&Route>,
-    services: &Services,
-    request: &mut Request<'_>,
-    permit: Option<&Permit>,
-) -> Result<Reply, Error> {
-    let route = route.ok_or(Error::NotFound)?;
-    let method = request.method().as_str();
-    if !route.methods.include(method) {
-        return Err(Error::MethodNotAllowed {
-            method: method.to_owned(),
-            allow: route.methods.allow(),
-        });
+impl Endpoints {
+    /// Those that `exposure` says.
+    pub fn new(exposure: Exposure, services: Arc<Services>) -> Self {
+        Self { exposure, services }
     }
-    match route.handler {
-        Handler::Plain(handler) => handler(services, request),
-        Handler::WithPermit(handler) => handler(services, request, permit),
+
+    /// The endpoint of a target, whose query counts for nothing.
+    fn find(&self, target: &str) -> Option<&'static Route> {
+        let path = path_of(target);
+        if path == metrics::PATH {
+            return (self.exposure != Exposure::Api).then_some(&METRICS);
+        }
+        if self.exposure == Exposure::Metrics {
+            return None;
+        }
+        ROUTES
+            .iter()
+            .find(|route| route.name == path)
+            .or_else(|| users::user_uuid(path).map(|_| &USER_DETAIL))
     }
 }
 
-impl Route {
+impl Answerer for Endpoints {
+    fn call(&self, method: &str, target: &str) -> Call {
+        Call::of(self.find(target), method)
+    }
+
+    fn answer(
+        &self,
+        call: &Call,
+        request: &mut Request<'_>,
+        permit: Option<&Permit>,
+    ) -> Result<Reply, Error> {
+        let route = call.route.ok_or(Error::NotFound)?;
+        if !call.has_method {
+            return Err(Error::MethodNotAllowed {
+                method: request.method().as_str().to_owned(),
+                allow: route.methods.allow(),
+            });
+        }
+        match route.handler {
+            Handler::Plain(handler) => handler(&self.services, request),
+            Handler::WithPermit(handler) => handler(&self.services, request, permit),
+        }
+    }
+}
+
+impl Call {
+    /// Of an endpoint that stands outside of the table, and is always quick to refuse.
+    pub fn apart(name: &'static str, pace: Pace, has_method: bool, allow: &'static str) -> Self {
+        Self {
+            name,
+            pace: if has_method { pace } else { Pace::Quick },
+            has_method,
+            allow: Some(allow),
+            route: None,
+        }
+    }
+
+    fn of(route: Option<&'static Route>, method: &str) -> Self {
+        let has_method = route.is_some_and(|route| route.methods.include(method));
+        Self {
+            name: route.map_or("other", |route| route.name),
+            // What the endpoint does not have is refused at once.
+            pace: route
+                .filter(|_| has_method)
+                .map_or(Pace::Quick, |route| route.pace),
+            has_method,
+            allow: route.map(|route| route.methods.allow()),
+            route,
+        }
+    }
+
     /// Whether this is the login, which is counted by its outcome too.
     pub(super) fn is_login(&self) -> bool {
         self.name == user_login::PATH
-    }
-
-    /// Whether answering this method may take long; another one is refused at once.
-    pub(super) fn pace_of(&self, method: &str) -> Pace {
-        if self.methods.include(method) {
-            self.pace
-        } else {
-            Pace::Quick
-        }
     }
 }
 

@@ -88,6 +88,22 @@ impl Store {
         })
     }
 
+    /// Ends all tokens that logins were given, and forgets when users logged in last; pinned tokens go on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn forget_logins(&self) -> Result<(), Error> {
+        self.write(|connection| {
+            connection
+                .prepare_cached("DELETE FROM tokens WHERE pinned IS NULL")?
+                .execute([])?;
+            connection
+                .prepare_cached("UPDATE users SET last_login = NULL WHERE last_login IS NOT NULL")?
+                .execute([])?;
+            Ok(())
+        })
+    }
+
     /// Completes a login: notes it, keeps the new token, if there is one (a pinned token stands already), and ends the
     /// user's oldest tokens beyond the cap, all in one transaction.
     ///

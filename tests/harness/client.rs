@@ -139,6 +139,23 @@ impl Connection {
         true
     }
 
+    /// Everything up to the connection's end, whatever it is.
+    #[track_caller]
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.receive() {}
+        std::mem::take(&mut self.received)
+    }
+
+    /// The same; `None` when the connection was reset instead of closed.
+    pub fn rest_or_reset(&mut self) -> Option<Vec<u8>> {
+        let mut rest = Vec::new();
+        match self.stream.read_to_end(&mut rest) {
+            Ok(_) => Some(rest),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
+            Err(error) => panic!("neither closed nor reset: {error}"),
+        }
+    }
+
     /// Whether the server has sent something or closed, as far as is known by now.
     pub fn is_answered(&mut self) -> bool {
         self.stream.set_nonblocking(true).unwrap();

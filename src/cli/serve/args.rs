@@ -13,6 +13,7 @@ use crate::cli::{logging, parse, seed};
 use crate::gate::{self, Address};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
+use crate::server::Origin;
 use crate::{Certificate, Config, Database, MetricsAccess};
 
 #[derive(clap::Args)]
@@ -46,6 +47,14 @@ pub(in crate::cli) struct Args {
         value_parser = parse::network
     )]
     trusted_proxy: Vec<IpNet>,
+    /// An origin whose pages may make the calls from a browser, such as https://shop.example; repeatable
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "THANOS_LOGIN_CORS_ORIGIN",
+        value_delimiter = ','
+    )]
+    cors_origin: Vec<Origin>,
     #[command(flatten)]
     tokens: TokenArgs,
     #[command(flatten)]
@@ -222,6 +231,8 @@ impl Args {
                 None if self.metrics => MetricsAccess::WithCalls,
                 None => MetricsAccess::Off,
             },
+            cors_origins: self.cors_origin,
+            steer_from_elsewhere: self.allow_remote_demo,
         })
     }
 }

@@ -1,0 +1,271 @@
+//! Pages of other origins: which may call the API from a browser (CORS, as the Fetch standard has it).
+//!
+//! Stands around the endpoints, and only where it is asked for. It never allows credentials of the browser's own: a client
+//! sends its token itself.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::{Answerer, Call};
+use crate::endpoint::Error;
+use crate::hashing::Permit;
+use crate::http::{Reply, Request, path_of};
+
+/// What the calls begin with that pages may make.
+const API: &str = "/api/";
+
+/// How long a browser may keep the answer to a preflight, in seconds.
+const MAX_AGE: &str = "600";
+
+/// An origin as a browser sends it, such as `https://shop.example`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+/// What is no origin.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "an origin is http:// or https:// with a host, and a port if it is not the usual one, all lower case and nothing after it, such as https://shop.example"
+)]
+pub struct NotAnOrigin;
+
+impl FromStr for Origin {
+    type Err = NotAnOrigin;
+
+    /// Only what a browser would send is taken: anything else would never match, and nobody would notice.
+    fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
+        let (default_port, authority) = if let Some(authority) = text.strip_prefix("http://") {
+            ("80", authority)
+        } else {
+            let authority = text.strip_prefix("https://").ok_or(NotAnOrigin)?;
+            ("443", authority)
+        };
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let is_port = |port: &str| {
+            port.parse::<u16>().is_ok_and(|number| number > 0)
+                && port.bytes().all(|byte| byte.is_ascii_digit())
+                && !port.starts_with('0')
+                && port != default_port
+        };
+        if is_host(host) && port.is_none_or(is_port) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotAnOrigin)
+        }
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[') {
+        return inner
+            .strip_suffix(']')
+            .and_then(|inner| {
+                inner
+                    .parse::<std::net::Ipv6Addr>()
+                    .ok()
+                    .map(|ip| (inner, ip))
+            })
+            .is_some_and(|(inner, ip)| ip.to_string() == inner);
+    }
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+    };
+    host.strip_suffix('.')
+        .unwrap_or(host)
+        .split('.')
+        .all(is_label)
+}
+
+/// Whose pages may call.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    /// Compared byte for byte.
+    pub listed: Vec<Origin>,
+    /// And every page that this machine serves.
+    pub loopback: bool,
+}
+
+impl Origins {
+    fn include(&self, origin: &[u8]) -> bool {
+        self.listed
+            .iter()
+            .any(|listed| listed.0.as_bytes() == origin)
+            || (self.loopback && is_loopback_origin(origin))
+    }
+}
+
+/// Whether an origin is `http://` or `https://`, `localhost`, `127.0.0.1` or `[::1]`, with any port.
+pub(crate) fn is_loopback_origin(origin: &[u8]) -> bool {
+    let authority = origin
+        .strip_prefix(b"http://")
+        .or_else(|| origin.strip_prefix(b"https://"));
+    authority.is_some_and(is_loopback_authority)
+}
+
+/// Whether a host, with or without a port, names this machine.
+pub(crate) fn is_loopback_authority(authority: &[u8]) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
+        let Some((start, rest)) = authority.split_at_checked(host.len()) else {
+            return false;
+        };
+        let is_port = |rest: &[u8]| {
+            rest.strip_prefix(b":").is_some_and(|port| {
+                !port.is_empty() && port.iter().all(|byte| byte.is_ascii_digit())
+            })
+        };
+        start.eq_ignore_ascii_case(host.as_bytes()) && (rest.is_empty() || is_port(rest))
+    })
+}
+
+/// The endpoints, called by pages of other origins.
+pub struct Cors {
+    inner: Arc<dyn Answerer>,
+    origins: Origins,
+    /// The request headers that scripts may set.
+    allowed: &'static str,
+    /// The answer's headers that scripts may read.
+    exposed: &'static str,
+}
+
+impl Cors {
+    /// Lets pages call the API and no more.
+    pub fn new(inner: Arc<dyn Answerer>, origins: Origins) -> Self {
+        Self {
+            inner,
+            origins,
+            allowed: "Authorization, Content-Type",
+            exposed: "Retry-After, WWW-Authenticate",
+        }
+    }
+
+    /// Lets scripts set and read these headers instead.
+    #[must_use]
+    pub fn with_headers(self, allowed: &'static str, exposed: &'static str) -> Self {
+        Self {
+            allowed,
+            exposed,
+            ..self
+        }
+    }
+
+    fn preflight(&self, allow: &str) -> Reply {
+        Reply::no_content()
+            .with("Access-Control-Allow-Methods", allow)
+            .with("Access-Control-Allow-Headers", self.allowed)
+            .with("Access-Control-Max-Age", MAX_AGE)
+    }
+}
+
+impl Answerer for Cors {
+    fn call(&self, method: &str, target: &str) -> Call {
+        self.inner.call(method, target)
+    }
+
+    fn answer(
+        &self,
+        call: &Call,
+        request: &mut Request<'_>,
+        permit: Option<&Permit>,
+    ) -> Result<Reply, Error> {
+        if !path_of(request.target()).starts_with(API) {
+            return self.inner.answer(call, request, permit);
+        }
+        let origin = request
+            .joined("Origin")
+            .filter(|origin| self.origins.include(origin))
+            .and_then(|origin| String::from_utf8(origin).ok());
+        let is_preflight = request.method().as_str() == "OPTIONS"
+            && request.joined("Access-Control-Request-Method").is_some();
+        let reply = match call.allow {
+            Some(allow) if is_preflight && origin.is_some() => self.preflight(allow),
+            _ => super::caught(|| self.inner.answer(call, request, permit)),
+        };
+        let reply = reply.with("Vary", "Origin");
+        Ok(match origin {
+            Some(origin) => reply
+                .with("Access-Control-Allow-Origin", origin)
+                .with("Access-Control-Expose-Headers", self.exposed),
+            None => reply,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        for origin in [
+            "https://shop.example",
+            "http://shop.example:8080",
+            "http://localhost:3000",
+            "http://[::1]:3000",
+            "https://[2001:db8::1]",
+            "http://127.0.0.1",
+            "https://xn--bcher-kva.example",
+        ] {
+            assert!(origin.parse::<Origin>().is_ok(), "{origin}");
+        }
+        for text in [
+            "",
+            "*",
+            "null",
+            "shop.example",
+            "ftp://shop.example",
+            "https://",
+            "https://shop.example/",
+            "https://shop.example/path",
+            "https://shop.example?query",
+            "https://shop.example#part",
+            "https://user@shop.example",
+            "https://shop.example:443",
+            "http://shop.example:80",
+            "http://shop.example:",
+            "http://shop.example:0",
+            "http://shop.example:+1",
+            "http://shop.example:65536",
+            "HTTPS://shop.example",
+            "https://Shop.example",
+            "https://*.example",
+            "https://a..b",
+            "https://[::01]",
+            "https://[::1",
+            "https://a b",
+        ] {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_loopback_origin_is_one_of_three_names() {
+        for origin in [
+            "http://localhost",
+            "https://localhost:1",
+            "http://127.0.0.1:3000",
+            "http://[::1]:65535",
+        ] {
+            assert!(is_loopback_origin(origin.as_bytes()), "{origin}");
+        }
+        for origin in [
+            "",
+            "null",
+            "localhost",
+            "http://localhost.example",
+            "http://localhost:",
+            "http://localhost:1/",
+            "http://localhost@evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://127.0.0.2",
+            "http://[::2]",
+            "ftp://localhost",
+        ] {
+            assert!(!is_loopback_origin(origin.as_bytes()), "{origin}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `Prefer`, `X-Stub-Delay` and `X-Stub-Fault`: what a request asks for itself.
+
+use std::str::FromStr;
+
+use super::outcome::Error;
+use crate::gate::Fault;
+use crate::http::Request;
+
+/// The longest delay in milliseconds.
+pub(super) const MAX_DELAY_MS: u64 = 60_000;
+
+/// The name of the preference that forces an answer.
+const CODE: &str = "code";
+
+/// What is to become of one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Steering {
+    pub(super) code: Option<u16>,
+    pub(super) delay_ms: u64,
+    pub(super) fault: Option<Fault>,
+}
+
+/// The headers of one request, as far as they steer.
+pub(super) struct Headers {
+    code: Option<String>,
+    delay: Option<String>,
+    fault: Option<String>,
+}
+
+impl Headers {
+    /// `None` when the request does not steer.
+    pub(super) fn of(request: &Request<'_>) -> Option<Self> {
+        let text = |name| {
+            let value = request.joined(name)?;
+            Some(String::from_utf8_lossy(&value).into_owned())
+        };
+        let headers = Self {
+            code: text("Prefer").and_then(|prefer| preference(&prefer, CODE)),
+            delay: text("X-Stub-Delay"),
+            fault: text("X-Stub-Fault"),
+        };
+        let steers = headers.code.is_some() || headers.delay.is_some() || headers.fault.is_some();
+        steers.then_some(headers)
+    }
+
+    /// What they ask for, with a code that is one of these.
+    pub(super) fn steering(&self, codes: &[u16]) -> Result<Steering, Error> {
+        let code = self.code.as_deref().map(|text| {
+            number(text)
+                .filter(|code| codes.contains(code))
+                .ok_or_else(|| Error::Header {
+                    name: "Prefer",
+                    expected: format!("a code that this call has: {}", super::outcome::list(codes)),
+                })
+        });
+        Ok(Steering {
+            code: code.transpose()?,
+            ..self.order()?
+        })
+    }
+
+    /// The same without a code, for a request that no call answers.
+    pub(super) fn order(&self) -> Result<Steering, Error> {
+        let delay = self.delay.as_deref().map(|text| {
+            number(text)
+                .filter(|delay| *delay <= MAX_DELAY_MS)
+                .ok_or_else(|| Error::Header {
+                    name: "X-Stub-Delay",
+                    expected: format!("a whole number of milliseconds up to {MAX_DELAY_MS}"),
+                })
+        });
+        let fault = self.fault.as_deref().map(|text| {
+            Fault::named(text).ok_or_else(|| Error::Header {
+                name: "X-Stub-Fault",
+                expected: format!("one of {}", Fault::NAMES.join(", ")),
+            })
+        });
+        Ok(Steering {
+            code: None,
+            delay_ms: delay.transpose()?.unwrap_or_default(),
+            fault: fault.transpose()?,
+        })
+    }
+}
+
+/// Digits and nothing else.
+fn number<N: FromStr>(text: &str) -> Option<N> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain.then(|| text.parse().ok()).flatten()
+}
+
+/// The value of a preference (RFC 7240, section 2): the first of its name counts, parameters do not, and neither do
+/// preferences that nobody here knows.
+fn preference(prefer: &str, name: &str) -> Option<String> {
+    split(prefer, ',').into_iter().find_map(|preference| {
+        let preference = *split(preference, ';').first()?;
+        let (given, value) = preference.split_once('=').unwrap_or((preference, ""));
+        let value = value.trim();
+        let unquoted = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'));
+        given
+            .trim()
+            .eq_ignore_ascii_case(name)
+            .then(|| unquoted.unwrap_or(value).to_owned())
+    })
+}
+
+/// Splits where the separator does not stand in a quoted string.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(|char| {
+        let is_end = !quoted && char == separator;
+        if char == '"' && !escaped {
+            quoted = !quoted;
+        }
+        escaped = quoted && char == '\\' && !escaped;
+        is_end
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preference_is_found_among_others() {
+        for (prefer, expected) in [
+            ("code=503", Some("503")),
+            ("CODE = \"503\"; a=b", Some("503")),
+            ("respond-async, wait=10,code=401, code=503", Some("401")),
+            ("x=\"a,code=200\", code=403", Some("403")),
+            ("code", Some("")),
+            ("codes=503, return=minimal", None),
+            ("", None),
+        ] {
+            assert_eq!(preference(prefer, CODE).as_deref(), expected, "{prefer}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_digits() {
+        assert_eq!(number::<u64>("1500"), Some(1500));
+        for text in ["", "+1", "-1", " 1", "1.0", "1, 2", "99999999999999999999"] {
+            assert_eq!(number::<u64>(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The bodies of the stub's own calls: few keys, all of them known, every fault told at once.
+
+use super::outcome::{Error, Faults};
+use crate::endpoint;
+use crate::http::{Body, Field, Object};
+
+pub(super) struct Input<'b> {
+    object: Object<'b>,
+    faults: Faults,
+}
+
+impl<'b> Input<'b> {
+    pub(super) fn of(body: &'b Body, keys: &[&str]) -> Result<Self, Error> {
+        let object = body.object().map_err(endpoint::Error::from)?;
+        let mut faults = Faults::default();
+        for key in object.keys().filter(|key| !keys.contains(key)) {
+            faults.add(key, format!("Unknown key; known are {}.", keys.join(", ")));
+        }
+        Ok(Self { object, faults })
+    }
+
+    pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
+        self.faults.add(key, message);
+    }
+
+    /// A whole number; `None` for a key that is null or not there.
+    pub(super) fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
+        let raw = self.object.raw(key).filter(|raw| *raw != "null")?;
+        let number = raw.parse().ok();
+        let number = number.filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            let message = format!("Expected a whole number from {least} to {most}.");
+            self.faults.add(key, message);
+        }
+        number
+    }
+
+    /// A text; `None` for a key that is null or not there.
+    pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, Error> {
+        let field = self.object.field(key).map_err(endpoint::Error::from)?;
+        Ok(match field {
+            Field::Text(text) => Some(text.to_string()),
+            Field::Missing | Field::Null => None,
+            Field::Other => {
+                self.faults.add(key, "Not a valid string.");
+                None
+            }
+        })
+    }
+
+    pub(super) fn finish(self) -> Result<(), Error> {
+        self.faults.into_result()
+    }
+}

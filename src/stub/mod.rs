@@ -1,0 +1,264 @@
+//! What only `serve --demo` has: answers forced, delayed and spoiled on request, a journal, a clock that can be moved, a
+//! page for people.
+//!
+//! It stands around the endpoints, which know nothing of it. Without `--demo` none of it is built: where a server is put
+//! together, one line decides.
+//!
+//! ```text
+//! Stub (its own calls, the page, the journal) --> Cors --> Steered (forced answers, delays, faults) --> the endpoints
+//! ```
+
+mod accounts;
+mod clock;
+mod documented;
+mod headers;
+mod input;
+mod journal;
+mod next;
+mod outcome;
+mod page;
+mod redact;
+mod steered;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::endpoint::{self, Clock, Services};
+use crate::fixture::Fixture;
+use crate::hashing::Permit;
+use crate::http::{Reply, Request, path_of};
+use crate::server::{
+    Answerer, Call, Cors, Endpoints, Origins, Pace, is_loopback_authority, is_loopback_origin,
+};
+use accounts::Accounts;
+use clock::MovableClock;
+use documented::Documented;
+use journal::Journal;
+use next::Next;
+use outcome::Error;
+use page::Page;
+use redact::Secrets;
+use steered::Steered;
+
+/// What the paths of the API begin with.
+const API: &str = "/api/";
+/// What the stub's own begin with.
+const OWN: &str = "/__stub/";
+
+/// What pages of other origins may send, and read, besides what every page may.
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Prefer, X-Stub-Delay, X-Stub-Fault";
+const EXPOSED_HEADERS: &str = "Retry-After, WWW-Authenticate, Preference-Applied";
+
+/// A stub before there are endpoints to stand around.
+pub struct Beginning {
+    clock: MovableClock,
+    accounts: Accounts,
+    secrets: Secrets,
+}
+
+impl Beginning {
+    /// Remembers what only the fixture tells: passwords in clear.
+    pub fn of(fixture: &Fixture) -> Self {
+        Self {
+            clock: MovableClock::default(),
+            accounts: Accounts::of(fixture),
+            secrets: Secrets::of(fixture),
+        }
+    }
+
+    /// The clock that the whole server goes by.
+    pub fn clock(&self) -> Clock {
+        let clock = self.clock.clone();
+        Arc::new(move || clock.now())
+    }
+
+    /// The stub, around these endpoints. `is_remote` lets other machines steer it.
+    pub fn around(
+        self,
+        endpoints: Endpoints,
+        services: Arc<Services>,
+        origins: Origins,
+        is_remote: bool,
+    ) -> Stub {
+        let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
+        let documented = Arc::new(Documented::read());
+        let next = Arc::new(Next::default());
+        let steered = Steered {
+            inner: Arc::clone(&endpoints),
+            documented: Arc::clone(&documented),
+            next: Arc::clone(&next),
+        };
+        let origins = Origins {
+            loopback: true,
+            ..origins
+        };
+        Stub {
+            api: Cors::new(Arc::new(steered), origins)
+                .with_headers(ALLOWED_HEADERS, EXPOSED_HEADERS),
+            endpoints,
+            documented,
+            next,
+            journal: Journal::new(self.secrets),
+            clock: self.clock,
+            accounts: self.accounts,
+            page: Page::embedded(),
+            services,
+            is_remote,
+        }
+    }
+}
+
+/// The endpoints with everything that steers them.
+pub struct Stub {
+    api: Cors,
+    endpoints: Arc<dyn Answerer>,
+    documented: Arc<Documented>,
+    next: Arc<Next>,
+    journal: Journal,
+    clock: MovableClock,
+    accounts: Accounts,
+    page: Page,
+    services: Arc<Services>,
+    is_remote: bool,
+}
+
+/// The stub's own calls.
+const CALLS: &[(&str, &[&str], &str, Pace)] = &[
+    ("/", &["GET", "HEAD"], "GET, HEAD", Pace::Quick),
+    (
+        "/__stub/next/",
+        &["PUT", "DELETE"],
+        "PUT, DELETE",
+        Pace::Quick,
+    ),
+    (
+        "/__stub/requests/",
+        &["GET", "HEAD", "DELETE"],
+        "GET, HEAD, DELETE",
+        // A hundred requests to look through for secrets.
+        Pace::Slow,
+    ),
+    (
+        "/__stub/clock/",
+        &["GET", "HEAD", "POST"],
+        "GET, HEAD, POST",
+        Pace::Quick,
+    ),
+    (
+        "/__stub/accounts/",
+        &["GET", "HEAD"],
+        "GET, HEAD",
+        Pace::Quick,
+    ),
+    ("/__stub/reset/", &["POST"], "POST", Pace::Slow),
+];
+
+impl Answerer for Stub {
+    fn call(&self, method: &str, target: &str) -> Call {
+        let path = path_of(target);
+        match CALLS.iter().find(|(name, ..)| *name == path) {
+            Some((name, methods, allow, pace)) => {
+                Call::apart(name, *pace, methods.contains(&method), allow)
+            }
+            None => self.api.call(method, target),
+        }
+    }
+
+    fn answer(
+        &self,
+        call: &Call,
+        request: &mut Request<'_>,
+        permit: Option<&Permit>,
+    ) -> Result<Reply, endpoint::Error> {
+        if request.path().starts_with(API) {
+            let (time, started) = (self.clock.now(), Instant::now());
+            let reply = self.api.answer(call, request, permit)?;
+            self.journal
+                .record(request, reply.status(), time, started.elapsed());
+            return Ok(reply);
+        }
+        if !CALLS.iter().any(|(name, ..)| *name == call.name) {
+            return self.endpoints.answer(call, request, permit);
+        }
+        match self.answer_own(call, request) {
+            Ok(reply) => Ok(reply),
+            Err(Error::Endpoint(error)) => Err(error),
+            Err(error) => Ok(error.into()),
+        }
+    }
+}
+
+impl Stub {
+    fn answer_own(&self, call: &Call, request: &mut Request<'_>) -> Result<Reply, Error> {
+        let method = request.method().as_str().to_owned();
+        if let Some(allow) = call.allow
+            && !call.has_method
+        {
+            return Err(endpoint::Error::MethodNotAllowed { method, allow }.into());
+        }
+        if call.name.starts_with(OWN) {
+            self.check_where_from(request)?;
+        }
+        Ok(match (call.name, method.as_str()) {
+            ("/", _) => self.page.reply(),
+            ("/__stub/next/", "PUT") => {
+                let body = request.json_body().map_err(endpoint::Error::from)?;
+                let wanted =
+                    next::Wanted::read(body, &self.documented, |path| self.has_call(path))?;
+                let reply = Reply::json(200, &wanted);
+                self.next.put(wanted);
+                reply
+            }
+            ("/__stub/next/", _) => {
+                self.next.clear();
+                Reply::no_content()
+            }
+            ("/__stub/requests/", "DELETE") => {
+                self.journal.clear();
+                Reply::no_content()
+            }
+            ("/__stub/requests/", _) => self.journal.reply(),
+            ("/__stub/clock/", "POST") => {
+                let body = request.json_body().map_err(endpoint::Error::from)?;
+                self.clock.advance(clock::read_advance(body)?)?;
+                self.clock.reply()
+            }
+            ("/__stub/clock/", _) => self.clock.reply(),
+            ("/__stub/accounts/", _) => self.accounts.reply(),
+            _ => self.reset()?,
+        })
+    }
+
+    /// No page of the web, and no name that was rebound to this machine, may steer the stub.
+    fn check_where_from(&self, request: &Request<'_>) -> Result<(), Error> {
+        let is_from_here = request
+            .joined("Origin")
+            .is_none_or(|origin| is_loopback_origin(&origin))
+            && request
+                .joined("Host")
+                .is_none_or(|host| is_loopback_authority(&host));
+        if is_from_here || self.is_remote {
+            Ok(())
+        } else {
+            Err(Error::NotFromHere)
+        }
+    }
+
+    fn has_call(&self, path: &str) -> bool {
+        path.starts_with(API)
+            && !path.contains('?')
+            && (self.documented.has(path) || self.endpoints.call("GET", path).allow.is_some())
+    }
+
+    /// The clock goes back before tokens and counters are forgotten: none of a later time may be left over.
+    fn reset(&self) -> Result<Reply, Error> {
+        self.next.clear();
+        self.clock.reset();
+        self.services
+            .auth
+            .forget_logins()
+            .map_err(endpoint::Error::from)?;
+        self.journal.clear();
+        Ok(Reply::no_content())
+    }
+}

@@ -1,0 +1,74 @@
+//! Every status and text of what the stub refuses by itself.
+
+use serde_json::{Map, Value, json};
+
+use crate::endpoint;
+use crate::http::{self, Reply};
+
+/// Why the stub does not do as it is told.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// As an endpoint would.
+    #[error(transparent)]
+    Endpoint(#[from] endpoint::Error),
+    /// A page or a name of elsewhere wants to steer.
+    #[error("not a page or a name of this machine")]
+    NotFromHere,
+    /// A header has a value that it cannot have.
+    #[error("{name}: {expected}")]
+    Header {
+        /// Which.
+        name: &'static str,
+        /// What it may be.
+        expected: String,
+    },
+    /// Keys of a body have values that they cannot have, or are none.
+    #[error("wrong input")]
+    Fields(Faults),
+}
+
+/// What is wrong with each key.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Map<String, Value>);
+
+impl Faults {
+    pub(super) fn add(&mut self, key: &str, message: impl Into<String>) {
+        self.0.insert(key.to_owned(), json!([message.into()]));
+    }
+
+    pub(super) fn into_result(self) -> Result<(), Error> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Fields(self))
+        }
+    }
+}
+
+impl From<http::Error> for Error {
+    fn from(error: http::Error) -> Self {
+        Self::Endpoint(error.into())
+    }
+}
+
+impl From<Error> for Reply {
+    fn from(error: Error) -> Reply {
+        match error {
+            Error::Endpoint(error) => error.into(),
+            Error::NotFromHere => Reply::detail(
+                403,
+                "Only pages and names of this machine may steer the stub, unless it is started with --allow-remote-demo.",
+            ),
+            Error::Header { name, expected } => {
+                Reply::detail(400, &format!("{name}: expected {expected}."))
+            }
+            Error::Fields(Faults(faults)) => Reply::json(400, &faults),
+        }
+    }
+}
+
+/// `200, 401, 503`.
+pub(super) fn list(codes: &[u16]) -> String {
+    let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
+    codes.join(", ")
+}

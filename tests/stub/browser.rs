@@ -1,0 +1,65 @@
+//! The page, and pages of other origins, in a real browser that a Node script steers.
+//!
+//! Node finds playwright-core and axe-core in NODE_PATH, or where `.ci/run` puts them; `CHROMIUM` names another browser than
+//! Debian's.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use super::get;
+use crate::harness::Server;
+
+fn run(script: &str, server: &Server) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let modules = env::var_os("NODE_PATH")
+        .unwrap_or_else(|| root.join("target/ci/browser/node_modules").into());
+    let output = Command::new("node")
+        .arg(root.join("tests/browser").join(script))
+        .arg(format!("http://{}/", server.address()))
+        .args(env::var_os("SCREENSHOTS"))
+        .env("NODE_PATH", modules)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{script}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn a_person_can_use_the_page() {
+    run("page.cjs", &Server::demo());
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn a_browser_lets_pages_of_this_machine_call_and_no_others() {
+    run("cors.cjs", &Server::demo());
+}
+
+#[test]
+fn the_page_may_load_and_run_nothing_but_itself() {
+    let answer = get(&Server::demo(), "/");
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = answer.header("content-security-policy").unwrap();
+    for directive in [
+        "default-src 'none'",
+        "connect-src 'self'",
+        "script-src 'sha256-",
+        "style-src 'sha256-",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(directive), "{directive} in {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert!(!answer.text().contains("https://"));
+}

@@ -1,0 +1,154 @@
+//! `X-Stub-Delay` and `X-Stub-Fault`.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::{get, login_request, login_with, requests};
+use crate::harness::accounts::{JWEIR, PASSWORD};
+use crate::harness::{LOGIN, Server, eventually, request};
+
+#[test]
+fn a_delay_comes_before_the_answer() {
+    let server = Server::demo();
+    let start = Instant::now();
+    let answer = login_with(&server, &[("X-Stub-Delay", "300")]);
+    assert_eq!(answer.status, 200);
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    for (name, _) in &answer.headers {
+        assert!(
+            !name.to_ascii_lowercase().starts_with("x-gate"),
+            "{answer:?}"
+        );
+    }
+    let forced = login_with(&server, &[("X-Stub-Delay", "1"), ("Prefer", "code=503")]);
+    assert_eq!(forced.status, 503);
+}
+
+#[test]
+fn five_hundred_delays_hold_up_nobody() {
+    let server = Server::demo();
+    let delayed = login_request(&[("X-Stub-Delay", "60000"), ("Prefer", "code=200")]);
+    let mut connections: Vec<_> = (0..500).map(|_| server.connect()).collect();
+    for connection in &mut connections {
+        connection.send(&delayed);
+    }
+    eventually("all of them are delayed", || {
+        server.login(JWEIR, PASSWORD).token();
+        requests(&server).len() == 100
+    });
+    assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
+    assert!(
+        !connections
+            .iter_mut()
+            .any(|connection| connection.is_answered())
+    );
+}
+
+#[test]
+fn a_stop_ends_delays_and_their_answers_and_faults_follow() {
+    let mut server = Server::demo();
+    let begin = |fields: &[(&str, &str)]| {
+        let mut connection = server.connect();
+        connection.send(login_request(fields));
+        connection
+    };
+    let mut delayed = begin(&[("X-Stub-Delay", "60000")]);
+    let mut forced = begin(&[("X-Stub-Delay", "60000"), ("Prefer", "code=503")]);
+    let mut spoiled = begin(&[("X-Stub-Delay", "60000"), ("X-Stub-Fault", "garbage")]);
+    eventually("all have been taken in", || requests(&server).len() == 3);
+    server.signal(Signal::TERM);
+    assert_eq!(delayed.answer().status, 200);
+    assert_eq!(forced.answer().status, 503);
+    assert!(!spoiled.rest().is_empty());
+    server.wait().succeeded();
+}
+
+#[test]
+fn faults_spoil_the_answer_and_the_call_is_carried_out() {
+    let server = Server::demo();
+    let whole = server.login(JWEIR, PASSWORD);
+    let spoiled = |fault: &str| {
+        let mut connection = server.connect();
+        connection.send(login_request(&[("X-Stub-Fault", fault)]));
+        connection.rest_or_reset()
+    };
+    assert_eq!(spoiled("reset"), None);
+    assert_eq!(spoiled("empty").unwrap(), b"");
+    let cut = String::from_utf8(spoiled("cut").unwrap()).unwrap();
+    let (head, body) = cut.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(
+        head.contains(&format!("Content-Length: {}", whole.body.len())),
+        "{head}"
+    );
+    assert!(!body.is_empty() && body.len() < whole.body.len(), "{body}");
+    assert!(whole.text().starts_with(body));
+    let garbage = spoiled("garbage").unwrap();
+    assert!(!garbage.is_empty() && !garbage.starts_with(b"HTTP"));
+    // Each of them has logged in.
+    let statuses: Vec<_> = requests(&server)
+        .iter()
+        .map(|kept| kept["status"].as_u64())
+        .collect();
+    assert_eq!(statuses, [Some(200); 5]);
+}
+
+#[test]
+fn without_a_body_there_is_nothing_to_cut() {
+    let server = Server::demo();
+    for bytes in [
+        request(
+            "HEAD",
+            "/api/organizations/",
+            &[("X-Stub-Fault", "cut")],
+            "",
+        ),
+        request(
+            "POST",
+            "/api/organizations/user-logout/",
+            &[("X-Stub-Fault", "cut"), ("Prefer", "code=204")],
+            "",
+        ),
+    ] {
+        let mut connection = server.connect();
+        connection.send(bytes);
+        assert_eq!(connection.rest_or_reset().unwrap(), b"");
+    }
+}
+
+#[test]
+fn wrong_values_are_told() {
+    let server = Server::demo();
+    for (name, value) in [
+        ("X-Stub-Delay", "60001"),
+        ("X-Stub-Delay", "-1"),
+        ("X-Stub-Delay", "1s"),
+        ("X-Stub-Delay", ""),
+        ("X-Stub-Fault", "explode"),
+        ("X-Stub-Fault", "Reset"),
+        ("X-Stub-Fault", ""),
+    ] {
+        let answer = login_with(&server, &[(name, value)]);
+        assert_eq!(answer.status, 400, "{name}: {value}");
+        assert!(answer.field("detail").starts_with(name), "{answer:?}");
+    }
+    // What is not there comes first.
+    let fields = [("X-Stub-Delay", "x")];
+    assert_eq!(server.send(request("GET", LOGIN, &fields, "")).status, 405);
+    assert_eq!(
+        server.send(request("GET", "/healthz", &fields, "")).status,
+        200
+    );
+    assert_eq!(get(&server, "/api/").status, 404);
+}
+
+#[test]
+fn no_client_gives_orders_to_the_gate() {
+    let server = Server::demo();
+    let answer = login_with(
+        &server,
+        &[("X-Gate-Fault", "reset"), ("X-Gate-Delay", "60000")],
+    );
+    assert_eq!(answer.status, 200);
+}

@@ -1,0 +1,267 @@
+//! `Prefer: code=…`: documented answers on request.
+
+use serde_json::Value;
+
+use super::{get, login_request, login_with, requests};
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::{JSON, LOGIN, Place, Server, login_body, request};
+
+const UUID: &str = "3a7acb28-ab13-437e-8c35-46cf4f0bea49";
+
+#[test]
+fn every_documented_answer_of_every_call_can_be_forced() {
+    let server = Server::demo();
+    let description = get(&server, "/openapi.json").json();
+    let mut forced = 0;
+    for (template, item) in description["paths"].as_object().unwrap() {
+        if !template.starts_with("/api/") {
+            continue;
+        }
+        let path = template.replace("{user_uuid}", UUID);
+        for method in ["get", "post"] {
+            let Some(responses) = item[method]["responses"].as_object() else {
+                continue;
+            };
+            for (code, response) in responses {
+                let prefer = format!("code={code}");
+                let answer = server.send(request(
+                    &method.to_uppercase(),
+                    &path,
+                    &[("Prefer", &prefer)],
+                    "",
+                ));
+                let label = format!("{method} {path} {code}: {answer:?}");
+                assert_eq!(answer.status.to_string(), *code, "{label}");
+                assert_eq!(
+                    answer.header("preference-applied"),
+                    Some(&*prefer),
+                    "{label}"
+                );
+                if let Some(examples) =
+                    response["content"]["application/json"]["examples"].as_object()
+                {
+                    let is_example = |example: &Value| example["value"] == answer.json();
+                    assert!(examples.values().any(is_example), "{label}");
+                    assert!(!answer.text().contains(": "), "{label}");
+                } else {
+                    assert_eq!(answer.text(), "", "{label}");
+                    assert_eq!(answer.header("content-type"), None, "{label}");
+                }
+                for name in response["headers"]
+                    .as_object()
+                    .into_iter()
+                    .flat_map(|all| all.keys())
+                {
+                    assert!(answer.header(name).is_some(), "{name} of {label}");
+                }
+                forced += 1;
+            }
+        }
+    }
+    assert!(forced > 40, "{forced}");
+}
+
+#[test]
+fn a_forced_login_has_the_published_body_and_a_forced_refusal_its_headers() {
+    let server = Server::demo();
+    let published = server.login(JWEIR, PASSWORD);
+    let forced = login_with(&server, &[("Prefer", "code=200")]);
+    assert_eq!(forced.text(), published.text());
+    for (code, name, value, text) in [
+        (
+            400,
+            "preference-applied",
+            "code=400",
+            r#"{"username":["This field is required."],"password":["This field is required."]}"#,
+        ),
+        (
+            401,
+            "www-authenticate",
+            "Token",
+            r#"{"detail":"Unable to log in with provided credentials."}"#,
+        ),
+        (
+            405,
+            "allow",
+            "POST",
+            r#"{"detail":"Method \"GET\" not allowed."}"#,
+        ),
+        (
+            429,
+            "retry-after",
+            "1",
+            r#"{"detail":"Request was throttled. Expected available in 1 second."}"#,
+        ),
+        (
+            503,
+            "retry-after",
+            "1",
+            r#"{"detail":"Service temporarily unavailable, try again later."}"#,
+        ),
+    ] {
+        let answer = login_with(&server, &[("Prefer", &format!("code={code}"))]);
+        assert_eq!(answer.status, code);
+        assert_eq!(answer.header(name), Some(value), "{answer:?}");
+        assert_eq!(answer.text(), text);
+    }
+}
+
+#[test]
+fn a_code_is_found_among_other_preferences_and_nothing_else_is_looked_at() {
+    let server = Server::demo();
+    for prefer in [
+        "respond-async, code=503",
+        "Code=\"503\"; x=y, wait=10",
+        "code=503, code=200",
+    ] {
+        let answer = login_with(&server, &[("Prefer", prefer)]);
+        assert_eq!(answer.status, 503, "{prefer}");
+        assert_eq!(answer.header("preference-applied"), Some("code=503"));
+    }
+    let answer = login_with(&server, &[("Prefer", "example=x, dynamic=true")]);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("preference-applied"), None);
+}
+
+#[test]
+fn a_code_that_the_call_does_not_have_is_refused_with_those_it_has() {
+    let server = Server::demo();
+    for code in ["204", "418", "", "abc", "2000000", "-200", "503x"] {
+        let answer = login_with(&server, &[("Prefer", &format!("code={code}"))]);
+        assert_eq!(answer.status, 400, "{code}: {answer:?}");
+        assert_eq!(answer.header("preference-applied"), None);
+        let detail = answer.field("detail");
+        for known in [
+            "200", "400", "401", "403", "404", "405", "413", "415", "429", "500", "503",
+        ] {
+            assert!(detail.contains(known), "{known} in {detail}");
+        }
+    }
+    let answer = server.send(request(
+        "GET",
+        "/api/organizations/",
+        &[("Prefer", "code=404")],
+        "",
+    ));
+    assert_eq!(answer.status, 400, "{answer:?}");
+}
+
+#[test]
+fn path_and_method_are_checked_before_and_everything_else_after() {
+    let server = Server::demo();
+    let prefer = [("Prefer", "code=503")];
+    assert_eq!(
+        server
+            .send(request("POST", "/api/nothing/", &prefer, ""))
+            .status,
+        404
+    );
+    assert_eq!(server.send(request("GET", LOGIN, &prefer, "")).status, 405);
+    assert_eq!(
+        server.send(request("GET", "/healthz", &prefer, "")).status,
+        200
+    );
+    for (label, bytes) in [
+        (
+            "no media type, no body",
+            request("POST", LOGIN, &prefer, ""),
+        ),
+        ("not JSON", request("POST", LOGIN, &[JSON, prefer[0]], "{")),
+        (
+            "too long",
+            request("POST", LOGIN, &[JSON, prefer[0]], "x".repeat(20_000)),
+        ),
+    ] {
+        assert_eq!(server.send(bytes).status, 503, "{label}");
+    }
+}
+
+#[test]
+fn a_forced_answer_counts_nothing_and_stores_nothing() {
+    let fixture = accounts::retailer([accounts::user(JWEIR)]);
+    let server = Place::new().serve_demo(
+        &fixture,
+        &[
+            "--failed-logins-per-user",
+            "1",
+            "--max-tokens-per-user",
+            "1",
+        ],
+    );
+    let token = server.login(JWEIR, PASSWORD).token();
+    for code in ["401", "401", "429", "200"] {
+        let body = login_body(JWEIR, "wrong");
+        let fields = [JSON, ("Prefer", &format!("code={code}"))];
+        assert_eq!(
+            server
+                .send(request("POST", LOGIN, &fields, body))
+                .status
+                .to_string(),
+            code
+        );
+    }
+    // The one token that may live is still the first, and the one failure that may be is still to come.
+    let authorization = format!("Token {token}");
+    let fields = [("Authorization", &*authorization)];
+    assert_eq!(
+        server
+            .send(request("GET", "/api/organizations/", &fields, ""))
+            .status,
+        200
+    );
+    assert_eq!(server.login(JWEIR, "wrong").status, 401);
+    assert_eq!(server.login(JWEIR, "wrong").status, 429);
+}
+
+#[test]
+fn a_forced_answer_to_head_is_that_to_get_without_its_body() {
+    let server = Server::demo();
+    let prefer = [("Prefer", "code=200")];
+    let path = "/api/organizations/";
+    let expected = server.send(request("GET", path, &prefer, ""));
+    let mut connection = server.connect();
+    connection.send(request("HEAD", path, &prefer, ""));
+    let answer = connection.answer_to_head();
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-length"),
+        expected.header("content-length")
+    );
+}
+
+#[test]
+fn a_real_server_has_none_of_it() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = place.serve(&[]);
+    for (path, methods) in super::OWN.iter().chain(&[("/", &["GET"][..])]) {
+        for method in *methods {
+            let mut connection = server.connect();
+            connection.send(request(method, path, &[], ""));
+            let answer = match *method {
+                "HEAD" => connection.answer_to_head(),
+                _ => connection.answer(),
+            };
+            assert_eq!(answer.status, 404, "{method} {path}");
+        }
+    }
+    let steering = [
+        ("Prefer", "code=503"),
+        ("X-Stub-Delay", "60000"),
+        ("X-Stub-Fault", "reset"),
+        ("X-Gate-Delay", "60000"),
+        ("X-Gate-Fault", "reset"),
+        ("Origin", "http://localhost:3000"),
+    ];
+    let answer = server.send(login_request(&steering));
+    assert_eq!(answer.status, 200);
+    for name in ["preference-applied", "access-control-allow-origin", "vary"] {
+        assert_eq!(answer.header(name), None, "{name}");
+    }
+}
+
+#[test]
+fn the_journal_has_the_forced_status() {
+    let server = Server::demo();
+    login_with(&server, &[("Prefer", "code=503")]);
+    assert_eq!(requests(&server)[0]["status"], 503);
+}
