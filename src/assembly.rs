@@ -1,23 +1,23 @@
 //! A whole server, put together from its parts.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::auth::{self, Auth, Limits, Policy};
+use crate::auth::{self, Auth, Limits};
+use crate::config::{Config, Database, MetricsAccess, loopback};
 use crate::endpoint::{Clock, Services};
 use crate::fixture::{self, Findings, Fixture};
 use crate::gate::{self, Address, Bound, Forward, Gate, Tls, TlsError};
-use crate::hashing::{self, Cost, Engine, EngineConfig, Permits};
+use crate::hashing::{self, Cost, Engine, Permits};
 use crate::housekeeping::Housekeeping;
-use crate::http::{COMMON_HEADERS, TrustedProxies};
+use crate::http::COMMON_HEADERS;
 use crate::metrics::Metrics;
 use crate::scratch::Scratch;
 use crate::server::{
-    Answerer, Cors, Endpoints, Exposure, Origin, Origins, READ_HEADERS, READ_HEADERS_WITH_CORS,
+    Answerer, Cors, Endpoints, Exposure, Origins, READ_HEADERS, READ_HEADERS_WITH_CORS,
 };
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
 use crate::stub::Beginning;
@@ -28,64 +28,6 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// File descriptors of everything but the gate: the database's connections have three each.
 const DESCRIPTORS: usize = 32;
-
-/// Everything that can be chosen about a server.
-pub struct Config {
-    /// Where to listen; port 0 picks a free one.
-    pub listen: Vec<Address>,
-    /// The certificate that is shown on TCP addresses; without one they speak plain HTTP.
-    pub tls: Option<Certificate>,
-    /// What clients may send, and how long they may take.
-    pub limits: gate::Limits,
-    /// Where the accounts are.
-    pub database: Database,
-    /// Tokens, cost of new hashes, failed logins.
-    pub policy: Policy,
-    /// Whose word about a client's address counts.
-    pub trusted_proxies: TrustedProxies,
-    /// How many logins may be in work or waiting.
-    pub hash_queue: usize,
-    /// Threads and lanes that hash, and how long a login may wait for one.
-    pub hashing: EngineConfig,
-    /// Where figures for Prometheus are to be had.
-    pub metrics: MetricsAccess,
-    /// Of which origins pages may make the calls. A demo adds those of this machine.
-    pub cors_origins: Vec<Origin>,
-    /// Whether pages and machines of elsewhere may steer a demo.
-    pub steer_from_elsewhere: bool,
-}
-
-/// Where figures for Prometheus are to be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricsAccess {
-    /// Nowhere.
-    Off,
-    /// Beside the calls.
-    WithCalls,
-    /// At an address of their own.
-    At(SocketAddr),
-}
-
-/// Where the TLS certificate comes from.
-pub enum Certificate {
-    /// PEM files.
-    Files {
-        /// The certificate, then those that issued it.
-        certificate: PathBuf,
-        /// Its key.
-        key: PathBuf,
-    },
-    /// Made for these names, issued by an authority of its own whose files stand beside the database.
-    SelfSigned(Vec<String>),
-}
-
-/// Where the accounts are.
-pub enum Database {
-    /// A file that stays; made if it is missing.
-    File(PathBuf),
-    /// A throw-away database that holds this fixture.
-    Demo(Fixture),
-}
 
 /// Why a server did not start. Every text names the file or address.
 #[derive(Debug, thiserror::Error)]
@@ -157,30 +99,6 @@ pub struct Server {
     _scratch: Scratch,
 }
 
-impl Default for Config {
-    /// What `serve` does without flags.
-    fn default() -> Self {
-        Self {
-            listen: vec![loopback(8080)],
-            tls: None,
-            limits: gate::Limits::default(),
-            database: Database::File(PathBuf::from("thanos-login.db")),
-            policy: Policy {
-                token_ttl: Some(Duration::from_secs(2 * 60 * 60)),
-                max_tokens_per_user: 32,
-                bcrypt_cost: Cost::DEFAULT,
-                failed_logins: Limits::DEFAULT,
-            },
-            trusted_proxies: TrustedProxies::default(),
-            hash_queue: 256,
-            hashing: EngineConfig::new(Duration::from_secs(30)),
-            metrics: MetricsAccess::Off,
-            cors_origins: Vec::new(),
-            steer_from_elsewhere: false,
-        }
-    }
-}
-
 impl Server {
     /// Starts what `serve --demo` starts, on a free port of the loopback address.
     ///
@@ -229,55 +147,40 @@ impl Server {
             clock,
             trusted_proxies: config.trusted_proxies,
         });
-        let exposure = match config.metrics {
-            MetricsAccess::WithCalls => Exposure::ApiAndMetrics,
-            MetricsAccess::Off | MetricsAccess::At(_) => Exposure::Api,
-        };
-        let origins = Origins {
-            listed: config.cors_origins,
-            loopback: false,
-        };
-        let endpoints = |exposure| Endpoints::new(exposure, Arc::clone(&services));
-        let (answerer, forward): (Arc<dyn Answerer>, _) = match stub {
-            Some(stub) => {
-                let services = Arc::clone(&services);
-                let is_remote = config.steer_from_elsewhere;
-                let stub = stub.around(endpoints(exposure), services, origins, is_remote);
-                (Arc::new(stub), Forward::All)
-            }
-            None if origins.listed.is_empty() => {
-                (Arc::new(endpoints(exposure)), Forward::Only(READ_HEADERS))
-            }
-            None => (
-                Arc::new(Cors::new(Arc::new(endpoints(exposure)), origins)),
-                Forward::Only(READ_HEADERS_WITH_CORS),
-            ),
-        };
-        let front = |name: &str, answerer, forward, listen, tls| {
-            Front::start(
-                answerer,
-                Arc::clone(&services),
-                gate::Config {
-                    listen,
-                    limits: config.limits.clone(),
-                    tls,
-                    upstream: scratch.path().join(name),
-                    forward,
-                    answer_fields: COMMON_HEADERS,
-                    reserved_descriptors: DESCRIPTORS,
-                },
-            )
+        let gate_config = |name: &str, listen, tls, forward| gate::Config {
+            listen,
+            limits: config.limits.clone(),
+            tls,
+            upstream: scratch.path().join(name),
+            forward,
+            answer_fields: COMMON_HEADERS,
+            reserved_descriptors: DESCRIPTORS,
         };
         let figures = match config.metrics {
             MetricsAccess::At(address) => {
                 let listen = vec![Address::Tcp(address)];
-                let answerer = Arc::new(endpoints(Exposure::Metrics));
                 let forward = Forward::Only(READ_HEADERS);
-                Some(front("figures.sock", answerer, forward, listen, None)?)
+                let answerer = Endpoints::new(Exposure::Metrics, Arc::clone(&services));
+                let gate = gate_config("figures.sock", listen, None, forward);
+                Some(Front::start(Arc::new(answerer), &services, gate)?)
             }
             MetricsAccess::Off | MetricsAccess::WithCalls => None,
         };
-        let calls = front("calls.sock", answerer, forward, config.listen, tls)?;
+        let endpoints = Endpoints::new(config.metrics.beside_calls(), Arc::clone(&services));
+        let origins = Origins {
+            listed: config.cors_origins,
+            loopback: false,
+        };
+        let (answerer, forward) = match stub {
+            Some(stub) => {
+                let (services, is_remote) = (Arc::clone(&services), config.steer_from_elsewhere);
+                let stub = stub.around(endpoints, services, origins, is_remote);
+                (Arc::new(stub) as Arc<dyn Answerer>, Forward::All)
+            }
+            None => real(endpoints, origins),
+        };
+        let gate = gate_config("calls.sock", config.listen, tls, forward);
+        let calls = Front::start(answerer, &services, gate)?;
         calls.count_connections(&services);
         Ok(Self {
             calls,
@@ -345,13 +248,13 @@ struct Front {
 impl Front {
     fn start(
         answerer: Arc<dyn Answerer>,
-        services: Arc<Services>,
+        services: &Arc<Services>,
         config: gate::Config,
     ) -> Result<Self, StartError> {
         let http = tiny_http::Server::http_unix(&config.upstream)
             .map_err(|error| StartError::Library(error.to_string()))?;
-        let running =
-            server::Server::start(http, answerer, services).map_err(StartError::Thread)?;
+        let running = server::Server::start(http, answerer, Arc::clone(services))
+            .map_err(StartError::Thread)?;
         Ok(Self {
             gate: Arc::new(Gate::start(config)?),
             running: Some(running),
@@ -375,23 +278,13 @@ impl Front {
     }
 }
 
-impl Certificate {
-    fn beside(self, database: &Database, scratch: &Scratch) -> Tls {
-        match self {
-            Self::Files { certificate, key } => Tls::Files { certificate, key },
-            Self::SelfSigned(names) => {
-                let directory = match database {
-                    Database::File(path) => path.parent().unwrap_or(Path::new("")),
-                    Database::Demo(_) => scratch.path(),
-                };
-                Tls::SelfSigned {
-                    ca_certificate: directory.join("thanos-login-ca.pem"),
-                    ca_key: directory.join("thanos-login-ca.key"),
-                    names,
-                }
-            }
-        }
+/// What answers when there is no stub, and the client's headers that it reads.
+fn real(endpoints: Endpoints, origins: Origins) -> (Arc<dyn Answerer>, Forward) {
+    if origins.listed.is_empty() {
+        return (Arc::new(endpoints), Forward::Only(READ_HEADERS));
     }
+    let cors = Cors::new(Arc::new(endpoints), origins);
+    (Arc::new(cors), Forward::Only(READ_HEADERS_WITH_CORS))
 }
 
 fn authority(tls: &Tls) -> Option<PathBuf> {
@@ -399,10 +292,6 @@ fn authority(tls: &Tls) -> Option<PathBuf> {
         Tls::SelfSigned { ca_certificate, .. } => Some(ca_certificate.clone()),
         Tls::Files { .. } => None,
     }
-}
-
-fn loopback(port: u16) -> Address {
-    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
 fn open(

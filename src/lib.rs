@@ -68,10 +68,12 @@ pub mod store;
 pub mod stub;
 
 mod assembly;
+mod config;
 mod housekeeping;
 mod scratch;
 
-pub use assembly::{Certificate, Config, Database, MetricsAccess, Server, StartError};
+pub use assembly::{Server, StartError};
+pub use config::{Certificate, Config, Database, MetricsAccess};
 
 /// The Rust example of README.md, as a doc test.
 #[cfg(doctest)]

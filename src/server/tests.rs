@@ -81,12 +81,10 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
     let directory = tempfile::tempdir().unwrap();
     let defects = Arc::new(AtomicUsize::new(0));
     let upstream = directory.path().join("http.sock");
-    let server = Server::start(
-        tiny_http::Server::http_unix(&upstream).unwrap(),
-        Exposure::Api,
-        Arc::new(services(directory.path(), &defects)),
-    )
-    .unwrap();
+    let services = Arc::new(services(directory.path(), &defects));
+    let endpoints = Endpoints::new(Exposure::Api, Arc::clone(&services));
+    let http = tiny_http::Server::http_unix(&upstream).unwrap();
+    let server = Server::start(http, Arc::new(endpoints), services).unwrap();
     let gate = Gate::start(gate::Config {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         limits: gate::Limits::default(),

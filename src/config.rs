@@ -1,0 +1,128 @@
+//! Everything that can be chosen about a server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::auth::{Limits, Policy};
+use crate::fixture::Fixture;
+use crate::gate::{self, Address, Tls};
+use crate::hashing::{Cost, EngineConfig};
+use crate::http::TrustedProxies;
+use crate::scratch::Scratch;
+use crate::server::{Exposure, Origin};
+
+/// Everything that can be chosen about a server.
+pub struct Config {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: Vec<Address>,
+    /// The certificate that is shown on TCP addresses; without one they speak plain HTTP.
+    pub tls: Option<Certificate>,
+    /// What clients may send, and how long they may take.
+    pub limits: gate::Limits,
+    /// Where the accounts are.
+    pub database: Database,
+    /// Tokens, cost of new hashes, failed logins.
+    pub policy: Policy,
+    /// Whose word about a client's address counts.
+    pub trusted_proxies: TrustedProxies,
+    /// How many logins may be in work or waiting.
+    pub hash_queue: usize,
+    /// Threads and lanes that hash, and how long a login may wait for one.
+    pub hashing: EngineConfig,
+    /// Where figures for Prometheus are to be had.
+    pub metrics: MetricsAccess,
+    /// Of which origins pages may make the calls. A demo adds those of this machine.
+    pub cors_origins: Vec<Origin>,
+    /// Whether pages and machines of elsewhere may steer a demo.
+    pub steer_from_elsewhere: bool,
+}
+
+/// Where figures for Prometheus are to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Nowhere.
+    Off,
+    /// Beside the calls.
+    WithCalls,
+    /// At an address of their own.
+    At(SocketAddr),
+}
+
+/// Where the TLS certificate comes from.
+pub enum Certificate {
+    /// PEM files.
+    Files {
+        /// The certificate, then those that issued it.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+    },
+    /// Made for these names, issued by an authority of its own whose files stand beside the database.
+    SelfSigned(Vec<String>),
+}
+
+/// Where the accounts are.
+pub enum Database {
+    /// A file that stays; made if it is missing.
+    File(PathBuf),
+    /// A throw-away database that holds this fixture.
+    Demo(Fixture),
+}
+
+impl Default for Config {
+    /// What `serve` does without flags.
+    fn default() -> Self {
+        Self {
+            listen: vec![loopback(8080)],
+            tls: None,
+            limits: gate::Limits::default(),
+            database: Database::File(PathBuf::from("thanos-login.db")),
+            policy: Policy {
+                token_ttl: Some(Duration::from_secs(2 * 60 * 60)),
+                max_tokens_per_user: 32,
+                bcrypt_cost: Cost::DEFAULT,
+                failed_logins: Limits::DEFAULT,
+            },
+            trusted_proxies: TrustedProxies::default(),
+            hash_queue: 256,
+            hashing: EngineConfig::new(Duration::from_secs(30)),
+            metrics: MetricsAccess::Off,
+            cors_origins: Vec::new(),
+            steer_from_elsewhere: false,
+        }
+    }
+}
+
+impl MetricsAccess {
+    /// What the addresses of the calls answer.
+    pub(crate) fn beside_calls(self) -> Exposure {
+        match self {
+            Self::WithCalls => Exposure::ApiAndMetrics,
+            Self::Off | Self::At(_) => Exposure::Api,
+        }
+    }
+}
+
+impl Certificate {
+    pub(crate) fn beside(self, database: &Database, scratch: &Scratch) -> Tls {
+        match self {
+            Self::Files { certificate, key } => Tls::Files { certificate, key },
+            Self::SelfSigned(names) => {
+                let directory = match database {
+                    Database::File(path) => path.parent().unwrap_or(Path::new("")),
+                    Database::Demo(_) => scratch.path(),
+                };
+                Tls::SelfSigned {
+                    ca_certificate: directory.join("thanos-login-ca.pem"),
+                    ca_key: directory.join("thanos-login-ca.key"),
+                    names,
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn loopback(port: u16) -> Address {
+    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
