@@ -22,7 +22,7 @@ use thanos_login::{Config, Database, Server};
 /// What every account of [`accounts`] has.
 pub const PASSWORD: &str = "thanosrocks";
 
-/// As many connections at once as a figure has, unless it says otherwise.
+/// Connections at once, each a user of its own.
 pub const CLIENTS: usize = 32;
 
 /// A round counts for nothing when the reference beside it was slower than this share of its median: the machine had other
