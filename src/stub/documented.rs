@@ -17,8 +17,12 @@ const RETRY_AFTER: &str = "1";
 /// Every answer of every call, by the path with a name in place of what varies.
 pub(super) struct Documented(BTreeMap<String, Operations>);
 
-/// By method, in lower case.
-type Operations = BTreeMap<String, BTreeMap<u16, Example>>;
+struct Operations {
+    /// By method, in lower case.
+    answers: BTreeMap<&'static str, BTreeMap<u16, Example>>,
+    /// Those of all methods.
+    codes: Vec<u16>,
+}
 
 struct Example {
     headers: Vec<String>,
@@ -97,10 +101,13 @@ impl Documented {
         let description: Description<'_> = serde_json::from_str(openapi::DESCRIPTION)
             .expect("the embedded description is what these types say, which a test reads too");
         let operations = |item: Item<'_>| {
-            [("get", item.get), ("post", item.post)]
+            let answers: BTreeMap<_, _> = [("get", item.get), ("post", item.post)]
                 .into_iter()
-                .filter_map(|(method, operation)| Some((method.to_owned(), answers(operation?))))
-                .collect()
+                .filter_map(|(method, operation)| Some((method, answers(operation?))))
+                .collect();
+            let codes = answers.values().flat_map(BTreeMap::keys).copied();
+            let codes = sorted(codes);
+            Operations { answers, codes }
         };
         Self(
             description
@@ -117,35 +124,23 @@ impl Documented {
     }
 
     /// The codes that a call has.
-    pub(super) fn codes(&self, path: &str) -> Vec<u16> {
-        let mut codes: Vec<u16> = self
-            .0
-            .get(path)
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .flat_map(|answers| answers.keys().copied())
-            .collect();
-        codes.sort_unstable();
-        codes.dedup();
-        codes
+    pub(super) fn codes(&self, path: &str) -> &[u16] {
+        self.0.get(path).map_or(&[], |operations| &operations.codes)
     }
 
     /// The codes that any call of the API has.
     pub(super) fn all_codes(&self) -> Vec<u16> {
         let paths = self.0.keys().filter(|path| path.starts_with(super::API));
-        let mut codes: Vec<u16> = paths.flat_map(|path| self.codes(path)).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        codes
+        sorted(paths.flat_map(|path| self.codes(path)).copied())
     }
 
     /// The documented answer of a call; HEAD has that of GET.
     pub(super) fn answer(&self, path: &str, method: &str, code: u16, allow: &str) -> Option<Reply> {
         let method = match method {
-            "HEAD" => "get".to_owned(),
-            method => method.to_ascii_lowercase(),
+            "GET" | "HEAD" => "get",
+            _ => "post",
         };
-        let example = self.0.get(path)?.get(&method)?.get(&code)?;
+        let example = self.0.get(path)?.answers.get(method)?.get(&code)?;
         let reply = match &example.body {
             Some(body) => Reply::text(code, JSON, body.clone()),
             None => Reply::no_content(),
@@ -157,6 +152,13 @@ impl Documented {
             .fold(reply, |reply, (name, value)| reply.with(name, value));
         Some(reply.with("Preference-Applied", format!("code={code}")))
     }
+}
+
+fn sorted(codes: impl Iterator<Item = u16>) -> Vec<u16> {
+    let mut codes: Vec<u16> = codes.collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
 }
 
 fn answers(operation: Operation<'_>) -> BTreeMap<u16, Example> {
@@ -216,7 +218,9 @@ mod tests {
     #[test]
     fn the_first_example_is_the_answer() {
         let documented = Documented::read();
-        let login = documented.0[user_login::PATH]["post"][&400].body.clone();
+        let login = documented.0[user_login::PATH].answers["post"][&400]
+            .body
+            .clone();
         let expected =
             br#"{"username":["This field is required."],"password":["This field is required."]}"#;
         assert_eq!(login.unwrap(), expected);
@@ -225,7 +229,7 @@ mod tests {
             [200, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503]
         );
         for (path, operations) in &documented.0 {
-            for (code, example) in operations.values().flatten() {
+            for (code, example) in operations.answers.values().flatten() {
                 assert_eq!(example.body.is_none(), *code == 204, "{path} {code}");
                 for name in &example.headers {
                     let header = header(name, "GET", example.body.as_deref());

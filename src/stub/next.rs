@@ -56,7 +56,7 @@ impl Wanted {
             fault.map_or("", Fault::name)
         });
         let codes = match &path {
-            Some(path) => documented.codes(template(path)),
+            Some(path) => documented.codes(template(path)).to_vec(),
             None => documented.all_codes(),
         };
         // In range of the type, since the number was.

@@ -36,11 +36,10 @@ impl Secrets {
             .collect();
         passwords.sort_unstable();
         passwords.dedup();
-        passwords.retain(|password| {
-            let password = password.to_lowercase();
-            !users().any(|user| user.username.as_str().to_lowercase().contains(&password))
-        });
         passwords.truncate(MAX_PASSWORDS);
+        let names: Vec<&str> = users().map(|user| user.username.as_str()).collect();
+        let names = names.join("\n").to_lowercase();
+        passwords.retain(|password| !names.contains(&password.to_lowercase()));
         let mut spellings: Vec<_> = passwords.into_iter().flat_map(spellings).collect();
         // The longest first: another may be a part of it.
         spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
@@ -191,61 +190,64 @@ fn plain_letters(text: &str) -> String {
 
 /// Takes out what follows a name of a secret.
 fn named_values(text: &str, is_json: bool) -> String {
+    let lower = text.to_ascii_lowercase();
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(found) = find_value(rest, is_json) {
-        out.push_str(&rest[..found.start]);
-        out.push_str(REDACTED);
-        rest = &rest[found.end..];
-    }
-    out + rest
-}
-
-/// Where the first secret value stands.
-fn find_value(text: &str, is_json: bool) -> Option<std::ops::Range<usize>> {
-    let mut from = 0;
-    loop {
-        let name_end = from + end_of_secret_name(&text[from..])?;
-        let separators = text[name_end..]
-            .find(|char: char| !"\"' \t\r\n:=>]\\".contains(char))
-            .unwrap_or(text.len() - name_end);
-        // An empty value has its closing quote among the separators.
-        let separator = &text[name_end..name_end + separators];
-        let start = name_end + separators;
-        if separator.contains([':', '=', '>', '\n']) && start < text.len() {
-            let opened = separator.trim_end_matches('\\').chars().next_back();
-            let quote = opened.filter(|char| ['"', '\''].contains(char));
-            let value = &text[start..];
-            let end = match quote {
-                Some(quote) => quoted_end(value, quote),
-                // Whatever is nested ends where only a parser could tell.
-                None if is_json && value.starts_with(['{', '[']) => value.len(),
-                None if is_json => value
-                    .find([',', '}', ']', '\r', '\n'])
-                    .unwrap_or(value.len()),
-                None => value.find(['&', '<', '\r', '\n']).unwrap_or(value.len()),
-            };
-            if end > 0 {
-                return Some(start..start + end);
-            }
-        }
-        from = start.max(from + 1);
-        if from >= text.len() {
-            return None;
+    let (mut written, mut from) = (0, 0);
+    while let Some(name_end) = end_of_secret_name(&lower, from) {
+        from = name_end;
+        let Some((start, quote)) = start_of_value(text, name_end) else {
+            continue;
+        };
+        from = start + length_of_value(&text[start..], quote, is_json);
+        if from > start {
+            out.push_str(&text[written..start]);
+            out.push_str(REDACTED);
+            written = from;
         }
     }
+    out + &text[written..]
 }
 
 /// Where the first name of a secret ends.
-fn end_of_secret_name(text: &str) -> Option<usize> {
-    let lower = text.to_ascii_lowercase();
+fn end_of_secret_name(lower: &str, from: usize) -> Option<usize> {
     let found = NAMES
         .iter()
-        .filter_map(|name| Some((lower.find(name)?, name.len())));
+        .filter_map(|name| Some((from + lower[from..].find(name)?, name.len())));
     let (start, length) = found.min()?;
     let after = start + length;
     let tail = lower[after..].find(|char: char| !(char.is_alphanumeric() || "_-.".contains(char)));
     Some(tail.map_or(lower.len(), |tail| after + tail))
+}
+
+/// Where the value begins that a name is given, if it is given any, and the quote that it stands in.
+fn start_of_value(text: &str, name_end: usize) -> Option<(usize, Option<char>)> {
+    let rest = text[name_end..].trim_start_matches(['"', '\'', '\\', ']', ' ', '\t']);
+    // A line's end is what stands between name and value in a multipart form.
+    let rest = rest
+        .strip_prefix([':', '=', '>'])
+        .or_else(|| rest.starts_with(['\r', '\n']).then_some(rest))?;
+    let rest = rest.trim_start();
+    let bare = rest.strip_prefix('\\').unwrap_or(rest);
+    let quote = bare
+        .chars()
+        .next()
+        .filter(|char| ['"', '\''].contains(char));
+    let value = match quote {
+        Some(quote) => bare.strip_prefix(quote)?,
+        None => rest,
+    };
+    Some((text.len() - value.len(), quote))
+}
+
+fn length_of_value(value: &str, quote: Option<char>, is_json: bool) -> usize {
+    let ends: &[char] = match quote {
+        Some(quote) => return quoted_end(value, quote),
+        // Whatever is nested ends where only a parser could tell.
+        None if is_json && value.starts_with(['{', '[']) => &[],
+        None if is_json => &[',', '}', ']', '\r', '\n'],
+        None => &['&', '<', '\r', '\n'],
+    };
+    value.find(ends).unwrap_or(value.len())
 }
 
 /// The length of what stands before a closing quote; of everything, if none closes.
@@ -312,6 +314,10 @@ mod tests {
                 r#"{"note":"token x","p\u0061ssword":"s3cret","x":"th\u0061nosrocks \u00e9"}"#
                     .to_owned(),
                 r#"{"note":"token x","password":"[redacted]","x":"[redacted] \u00e9"}"#,
+            ),
+            (
+                r#"{"password":" =s3c,ret","username":"jweir"}"#.to_owned(),
+                r#"{"password":"[redacted]","username":"jweir"}"#,
             ),
             (
                 r#"{"tokens":["s3cret","s3cret"],"a":1}"#.to_owned(),
