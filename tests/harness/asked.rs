@@ -90,10 +90,8 @@ impl Unanswered {
                 while self.take_to(b"\r\n")? != b"\r\n" {}
                 return Some(());
             }
-            if self.bytes.len() < size + 2 {
-                return None;
-            }
-            self.bytes.drain(..size + 2);
+            let end = size.checked_add(2).filter(|end| *end <= self.bytes.len())?;
+            self.bytes.drain(..end);
         }
     }
 }
