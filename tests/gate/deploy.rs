@@ -1,19 +1,19 @@
 //! The files in `deploy/`, with the servers that they are for.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketType};
 
-use super::{login, tls};
+use super::{free_port, login, tls};
 use crate::harness::accounts::JWEIR;
 use crate::harness::process::PROGRAM;
 use crate::harness::{Connection, JSON, LOGIN, Place, Server, eventually, login_body, request};
 
 /// What the files say where the socket is.
-const SOCKET: &str = "/run/thanos-login/login.sock";
+const SOCKET: &str = "/run/thanos-login/http.sock";
 
 fn deployed(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -42,14 +42,6 @@ fn serve(place: &Place) -> Server {
         "1",
     ];
     place.program(&flags).start()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// Another program, killed at the end.

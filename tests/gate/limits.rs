@@ -1,8 +1,8 @@
 //! What a client may send, how long it may take, and who gives way to whom.
 
-use super::{answers, is_refusal, kept, login, logs_in, not_found};
+use super::{answers, free_port, is_refusal, kept, login, logs_in, not_found};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{JSON, LOGIN, Place, Server, eventually, login_body, request};
+use crate::harness::{Connection, JSON, LOGIN, Place, Server, eventually, login_body, request};
 
 #[test]
 fn a_head_may_have_the_bytes_and_fields_of_its_limits_and_no_more() {
@@ -140,8 +140,8 @@ fn a_client_that_takes_no_answers_is_closed() {
 
 #[test]
 fn the_connection_longest_without_a_whole_request_gives_way() {
-    let server = Server::demo_with(&["--max-connections", "4"]);
-    let mut connections: Vec<_> = (0..4).map(|_| kept(&server)).collect();
+    let server = Server::demo_with(&["--max-connections", "8"]);
+    let mut connections: Vec<_> = (0..8).map(|_| kept(&server)).collect();
     // The second one has been answered again since: now the first and the third have waited longest.
     connections[1].send(not_found());
     connections[1].answer();
@@ -150,10 +150,9 @@ fn the_connection_longest_without_a_whole_request_gives_way() {
     is_refusal("it had begun a request", &connections[0].answer(), 408);
     let second_new = kept(&server);
     assert!(connections[2].answer_or_end().is_none(), "it had not");
-    for connection in [first_new, second_new]
-        .iter_mut()
-        .chain(connections[1..].iter_mut().step_by(2))
-    {
+    // The next in turn are left out: on a very busy machine one that does not leave in time has another leave, too.
+    let latest = [7, 6, 1].map(|at| connections.swap_remove(at));
+    for mut connection in latest.into_iter().chain([first_new, second_new]) {
         connection.send(login());
         connection.answer().token();
     }
@@ -161,9 +160,23 @@ fn the_connection_longest_without_a_whole_request_gives_way() {
 
 #[test]
 fn new_connections_wait_while_all_are_being_answered() {
-    let flags = ["--max-connections", "2", "--bcrypt-cost", "12"];
+    let figures = format!("127.0.0.1:{}", free_port());
+    let flags = [
+        "--max-connections",
+        "2",
+        "--bcrypt-cost",
+        "12",
+        "--metrics-listen",
+        &figures,
+    ];
     let server = Place::new().serve_demo(&accounts::slow(), &flags);
     let mut logins = server.begin_logins(2, JWEIR, PASSWORD);
+    eventually("both are being answered", || {
+        let mut connection = Connection::to(figures.parse().unwrap());
+        connection.send(request("GET", "/metrics", &[], ""));
+        let answer = connection.answer();
+        answer.text().contains("\nthanos_login_logins_in_work 2\n")
+    });
     let mut waiting = server.connect();
     waiting.send(request("POST", LOGIN, &[JSON], "{"));
     for login in &mut logins {

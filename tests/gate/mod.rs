@@ -70,3 +70,9 @@ fn kept(server: &Server) -> Connection {
     assert_eq!(connection.answer().status, 404);
     connection
 }
+
+/// For whoever cannot take port 0 and say what it became.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
