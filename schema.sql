@@ -56,7 +56,9 @@ CREATE TABLE users (
     status        TEXT NOT NULL CHECK (status IN ('CONFIRMATION WAITING', 'ACTIVE', 'DEACTIVATED')),
     -- Raised with every change of password or status: a login that verified the old one issues no token.
     revision      INTEGER NOT NULL DEFAULT 0,
-    last_login    INTEGER
+    last_login    INTEGER,
+    -- When an operator last unlocked the user: failed logins that a server counted before do not count.
+    unlocked_at   INTEGER
 ) STRICT;
 
 CREATE INDEX users_by_org ON users (org_id, username);

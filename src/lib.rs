@@ -30,6 +30,7 @@
 //! | [`seed`], [`fixture`] | accounts from a JSON file: checked whole, hashed, then written in one transaction | write half of it |
 //! | [`metrics`] | figures for Prometheus | know who logs in |
 //! | [`stub`] | around the endpoints of a demo: answers forced, delayed and spoiled, a journal, a clock to move, a page | exist in a real server |
+//! | [`audit`] | what an operator should look into | change anything |
 //! | [`account`] | the words that all of these share | decide |
 //!
 //! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store). The gate knows no other
@@ -53,6 +54,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod account;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod duration;

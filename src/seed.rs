@@ -9,7 +9,7 @@ use crate::auth::Token;
 use crate::fixture::{Finding, Findings, Fixture, Organization, Secret, User};
 use crate::hashing::{self, Cost, Engine, Password, PasswordHash, Pending, Precedence};
 use crate::store::{
-    self, Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Store, Summary,
+    self, Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Pin, Store, Summary,
 };
 
 /// Why nothing was loaded.
@@ -26,6 +26,17 @@ pub enum Error {
     Hashing(#[from] hashing::Error),
 }
 
+/// A user of an organization that is there already.
+pub struct PlacedUser {
+    /// The row of the organization.
+    pub org_id: i64,
+    /// What it shall be.
+    pub user: User,
+}
+
+/// Told how many passwords are hashed, of how many.
+pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
+
 /// Makes the database hold what the fixture says. Gives what happened to organizations, then to users.
 ///
 /// # Errors
@@ -37,19 +48,117 @@ pub fn seed(
     cost: Cost,
     now: Timestamp,
 ) -> Result<(Summary, Summary), Error> {
+    load(
+        store,
+        engine,
+        fixture,
+        cost,
+        now,
+        &Unpinned::End,
+        &mut |_, _| {},
+    )
+}
+
+/// Does what [`seed`] does, but a user for whom the fixture has no token keeps a pinned one: exported files have none.
+///
+/// # Errors
+/// See [`Error`]; nothing is written then.
+pub fn import_fixture(
+    store: &Store,
+    engine: &Engine,
+    fixture: Fixture,
+    cost: Cost,
+    now: Timestamp,
+    progress: Progress<'_>,
+) -> Result<(Summary, Summary), Error> {
+    load(store, engine, fixture, cost, now, &Unpinned::Keep, progress)
+}
+
+/// Makes users stand as described, all hashing first, then in one transaction. Their claims must have been checked with
+/// [`find_user_claims`]; should another process take one meanwhile, nothing is written.
+///
+/// # Errors
+/// See [`Error`]; nothing is written then.
+pub fn import_users(
+    store: &Store,
+    engine: &Engine,
+    users: Vec<PlacedUser>,
+    cost: Cost,
+    now: Timestamp,
+    progress: Progress<'_>,
+) -> Result<Summary, Error> {
+    let described: Vec<&User> = users.iter().map(|placed| &placed.user).collect();
+    let passwords = passwords(store, engine, &described, cost, progress)?;
+    let users = users
+        .into_iter()
+        .zip(passwords)
+        .map(|(placed, password)| {
+            let user = new_user(placed.user, password, &Unpinned::Keep);
+            (placed.org_id, user)
+        })
+        .collect();
+    Ok(store.load_users(users, now)?)
+}
+
+/// What a user claims that another row of the database has, each with its place below `place`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn find_user_claims(
+    store: &Store,
+    place: &str,
+    user: &User,
+) -> Result<Vec<Finding>, store::Error> {
+    let mut claims = Vec::new();
+    claim_user(&mut claims, place, user);
+    held_by_others(store, claims)
+}
+
+/// What becomes of a pinned token that the file says nothing of.
+enum Unpinned {
+    Keep,
+    End,
+}
+
+fn load(
+    store: &Store,
+    engine: &Engine,
+    fixture: Fixture,
+    cost: Cost,
+    now: Timestamp,
+    unpinned: &Unpinned,
+    progress: Progress<'_>,
+) -> Result<(Summary, Summary), Error> {
     check_claims(store, &fixture)?;
-    let mut passwords = passwords(store, engine, &fixture, cost)?.into_iter();
+    let users: Vec<&User> = fixture
+        .organizations
+        .iter()
+        .flat_map(|organization| &organization.users)
+        .collect();
+    let mut passwords = passwords(store, engine, &users, cost, progress)?.into_iter();
     let organizations = fixture
         .organizations
         .into_iter()
-        .map(|organization| new_organization(organization, &mut passwords))
+        .map(|organization| new_organization(organization, &mut passwords, unpinned))
         .collect();
     Ok(store.load(organizations, now)?)
 }
 
 fn check_claims(store: &Store, fixture: &Fixture) -> Result<(), Error> {
+    let findings = held_by_others(store, claims(fixture))?;
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(Findings(findings).into())
+    }
+}
+
+fn held_by_others(
+    store: &Store,
+    claims: Vec<(String, Claim)>,
+) -> Result<Vec<Finding>, store::Error> {
     let mut findings = Vec::new();
-    for (place, claim) in claims(fixture) {
+    for (place, claim) in claims {
         if store.is_held_by_another(&claim)? {
             let what = match claim {
                 Claim::Username(..) => "username",
@@ -60,11 +169,7 @@ fn check_claims(store: &Store, fixture: &Fixture) -> Result<(), Error> {
             findings.push(Finding { place, message });
         }
     }
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(Findings(findings).into())
-    }
+    Ok(findings)
 }
 
 /// Everything in the fixture that only one row may have, with its place.
@@ -113,21 +218,27 @@ fn claim_user(claims: &mut Vec<(String, Claim)>, place: &str, user: &User) {
 fn passwords(
     store: &Store,
     engine: &Engine,
-    fixture: &Fixture,
+    users: &[&User],
     cost: Cost,
+    progress: Progress<'_>,
 ) -> Result<Vec<NewPassword>, Error> {
-    let users = fixture
-        .organizations
-        .iter()
-        .flat_map(|organization| &organization.users);
     let compared: Vec<Compared<'_>> = users
+        .iter()
         .map(|user| compare(store, engine, user))
         .collect::<Result<_, _>>()?;
     let begun: Vec<Begun<'_>> = compared
         .into_iter()
         .map(|compared| begin(engine, compared, cost))
         .collect::<Result<_, _>>()?;
-    begun.into_iter().map(finish).collect()
+    let total = begun.len() as u64;
+    (1..)
+        .zip(begun)
+        .map(|(number, begun)| {
+            let password = finish(begun)?;
+            progress(number, total);
+            Ok(password)
+        })
+        .collect()
 }
 
 /// A user's password beside what the database holds.
@@ -189,10 +300,14 @@ fn finish(begun: Begun<'_>) -> Result<NewPassword, Error> {
     }
 }
 
-/// Compared with the hash that was loaded last and not with the one that is there: a login may have rehashed it since.
+/// Compared with the hash that was loaded last: a login may have rehashed it since. One that is there as it is given, as in
+/// a file that was exported, is kept too.
 fn from_hash(hash: &PasswordHash, loaded: Option<LoadedUser>) -> NewPassword {
     let digest: [u8; 32] = Sha256::digest(hash.as_str()).into();
-    if loaded.is_some_and(|loaded| loaded.loaded_hash_digest == Some(digest)) {
+    let stands = |loaded: LoadedUser| {
+        loaded.loaded_hash_digest == Some(digest) || loaded.password_hash == hash.as_str()
+    };
+    if loaded.is_some_and(stands) {
         return NewPassword::Keep;
     }
     NewPassword::Replace {
@@ -204,6 +319,7 @@ fn from_hash(hash: &PasswordHash, loaded: Option<LoadedUser>) -> NewPassword {
 fn new_organization(
     organization: Organization,
     passwords: &mut impl Iterator<Item = NewPassword>,
+    unpinned: &Unpinned,
 ) -> NewOrganization {
     NewOrganization {
         uuid: organization.uuid,
@@ -218,12 +334,20 @@ fn new_organization(
             .users
             .into_iter()
             .zip(passwords)
-            .map(|(user, password)| new_user(user, password))
+            .map(|(user, password)| new_user(user, password, unpinned))
             .collect(),
     }
 }
 
-fn new_user(user: User, password: NewPassword) -> NewUser {
+fn new_user(user: User, password: NewPassword, unpinned: &Unpinned) -> NewUser {
+    let pin = match (user.auth_token, unpinned) {
+        (Some(token), _) => {
+            let digest = Token::from_text(token.clone()).digest().0;
+            Pin::Set(token, digest)
+        }
+        (None, Unpinned::Keep) => Pin::Keep,
+        (None, Unpinned::End) => Pin::End,
+    };
     NewUser {
         uuid: user.uuid,
         username: user.username,
@@ -231,9 +355,6 @@ fn new_user(user: User, password: NewPassword) -> NewUser {
         password,
         person: user.person,
         permissions: user.permissions,
-        pinned_token: user.auth_token.map(|token| {
-            let digest = Token::from_text(token.clone()).digest().0;
-            (token, digest)
-        }),
+        pin,
     }
 }

@@ -18,6 +18,7 @@ mod isolation;
 mod login;
 mod logs;
 mod media_type;
+mod operator;
 mod readme;
 mod shutdown;
 mod stub;

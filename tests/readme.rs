@@ -157,6 +157,9 @@ fn assert_shows(shown: &str, printed: &str, block: &str) {
     let mut rest = printed.trim_end();
     let pieces: Vec<&str> = shown.trim_end().split('…').collect();
     for (index, piece) in pieces.iter().enumerate() {
+        if index > 0 && index == pieces.len() - 1 && rest.ends_with(piece) {
+            return;
+        }
         let at = rest
             .find(piece)
             .filter(|&at| index > 0 || at == 0)

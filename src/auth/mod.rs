@@ -5,12 +5,14 @@
 mod account;
 mod authenticate;
 mod error;
+mod new_password;
 mod rehash;
 mod throttle;
 mod token;
 
 pub use authenticate::{Auth, Credentials, Login, Policy, StartError};
 pub use error::Error;
+pub use new_password::{MIN_PASSWORD_BYTES, PasswordFault, check_new_password, random_password};
 pub use rehash::Rehash;
 pub use throttle::{Attempt, Limits};
 pub use token::{Token, TokenDigest};

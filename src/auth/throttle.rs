@@ -176,6 +176,23 @@ impl Throttle {
         counters.known.clear();
     }
 
+    /// Drops what was counted against a user until `moment`, from this client and over all of them. What was counted
+    /// against the client's address stays: that is about an address, not about a user.
+    pub fn forget(&self, username: &Username, client: IpAddr, moment: Timestamp) {
+        let keys = self.keys(username, client.into());
+        let mut counters = self.lock();
+        for kind in [Kind::User, Kind::Account] {
+            let windows = &mut counters.kinds[kind as usize];
+            let key = &keys[kind as usize];
+            if windows
+                .peek(key)
+                .is_some_and(|window| window.start <= moment)
+            {
+                windows.pop(key);
+            }
+        }
+    }
+
     fn keys(&self, username: &Username, client: ClientNetwork) -> [Key; 3] {
         let name = username.as_str().to_ascii_lowercase();
         let address = client.0.to_string();

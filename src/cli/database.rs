@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::hashing::Cost;
+use crate::store::{Durability, Store, WhenMissing};
 
 #[derive(Args)]
 pub(super) struct DatabaseArgs {
@@ -16,6 +17,14 @@ pub(super) struct DatabaseArgs {
         default_value = "thanos-login.db"
     )]
     pub(super) path: PathBuf,
+}
+
+impl DatabaseArgs {
+    /// Opens the file, which must exist. Works while a server runs on it, which acts on every change at its next request.
+    pub(super) fn open(&self) -> anyhow::Result<Store> {
+        let (store, _) = Store::open(&self.path, WhenMissing::Refuse, Durability::Full)?;
+        Ok(store)
+    }
 }
 
 #[derive(Args)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::account::{MAX_USERNAME_CHARS, Username};
 pub(super) use crate::duration::parse as duration;
 use crate::hashing::MAX_LANES;
 
@@ -24,6 +25,19 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     let single = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
     text.parse().ok().or_else(|| single(text)).ok_or_else(|| {
         "a network is ADDRESS/BITS, such as 10.0.0.0/8 or 2001:db8::/32, or one address".to_owned()
+    })
+}
+
+/// What a user logs in with.
+pub(super) fn username(text: &str) -> Result<Username, String> {
+    Username::parse(text).map_err(|faults| {
+        if faults.is_blank {
+            "blank".to_owned()
+        } else if faults.is_too_long {
+            format!("more than {MAX_USERNAME_CHARS} characters")
+        } else {
+            "contains a null character".to_owned()
+        }
     })
 }
 

@@ -20,6 +20,11 @@ impl Password {
         self.0.as_bytes()
     }
 
+    /// The text, for the rules about passwords that are set.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether bcrypt would ignore the end of it; such a password never matches and is never hashed.
     pub fn is_too_long(&self) -> bool {
         self.0.len() > MAX_PASSWORD_BYTES

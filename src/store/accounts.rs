@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use zeroize::Zeroizing;
 
+use super::members::optional_moment;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
 
@@ -50,6 +51,22 @@ impl Store {
                 account: find_account(connection, username)?,
                 highest_cost: highest_cost(connection)?,
             })
+        })
+    }
+
+    /// When the user was last unlocked by an operator; `None` for never, and for nobody.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn unlocked_at(&self, username: &Username) -> Result<Option<Timestamp>, Error> {
+        self.read(|connection| {
+            let unlocked_at = connection
+                .prepare_cached("SELECT unlocked_at FROM users WHERE username = :username")?
+                .query_row(named_params! { ":username": username.as_str() }, |row| {
+                    optional_moment(row, 0)
+                })
+                .optional()?;
+            Ok(unlocked_at.flatten())
         })
     }
 

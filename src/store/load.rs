@@ -39,12 +39,22 @@ pub struct NewUser {
     pub status: UserStatus,
     /// What becomes of its password.
     pub password: NewPassword,
-    /// A token in clear with its digest.
-    pub pinned_token: Option<(String, [u8; 32])>,
+    /// What becomes of its pinned token.
+    pub pin: Pin,
     /// Who the user is.
     pub person: Person,
     /// In this order.
     pub permissions: Vec<Assignment>,
+}
+
+/// What becomes of a user's pinned token.
+pub enum Pin {
+    /// It stays, unless the password or status changes, which ends all tokens.
+    Keep,
+    /// There is none from now on.
+    End,
+    /// This one, in clear, with its digest.
+    Set(String, [u8; 32]),
 }
 
 /// What becomes of a user's password.
@@ -123,27 +133,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn is_held_by_another(&self, claim: &Claim) -> Result<bool, Error> {
-        self.read(|connection| match claim {
-            Claim::Organization(uuid) => holds_uuid(connection, uuid, "organization", uuid),
-            Claim::Party(uuid, owner) => holds_uuid(connection, uuid, "party", owner),
-            Claim::User(uuid) => holds_uuid(connection, uuid, "user", uuid),
-            Claim::Person(uuid, owner) => holds_uuid(connection, uuid, "person", owner),
-            Claim::Permission(uuid) => holds_uuid(connection, uuid, "permission", uuid),
-            Claim::Username(username, owner) => connection
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM users WHERE username = :username AND uuid <> :owner)",
-                )?
-                .query_row(
-                    named_params! { ":username": username.as_str(), ":owner": owner },
-                    |row| row.get(0),
-                ),
-            Claim::Token(digest, owner) => connection
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM tokens JOIN users ON users.id = tokens.user_id
-                                    WHERE tokens.digest = :digest AND users.uuid <> :owner)",
-                )?
-                .query_row(named_params! { ":digest": digest, ":owner": owner }, |row| row.get(0)),
-        })
+        self.read(|connection| is_held_by_another(connection, claim))
     }
 
     /// Makes the rows stand as described, all or nothing. Gives what happened to organizations, then to users.
@@ -170,6 +160,22 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Makes users of organizations that are there, given by their rows, stand as described, all or nothing.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn load_users(&self, users: Vec<(i64, NewUser)>, now: Timestamp) -> Result<Summary, Error> {
+        self.write(move |connection| {
+            let mut summary = Summary::default();
+            for (org_id, user) in &users {
+                summary.count(load_user(connection, *org_id, user, now)?);
+            }
+            Ok(summary)
+        })
+    }
+}
+
 /// What became of one row.
 pub(super) enum Fate {
     Added,
@@ -184,6 +190,33 @@ impl Summary {
             Fate::Changed => self.changed += 1,
             Fate::Unchanged => self.unchanged += 1,
         }
+    }
+}
+
+pub(super) fn is_held_by_another(connection: &Connection, claim: &Claim) -> rusqlite::Result<bool> {
+    match claim {
+        Claim::Organization(uuid) => holds_uuid(connection, uuid, "organization", uuid),
+        Claim::Party(uuid, owner) => holds_uuid(connection, uuid, "party", owner),
+        Claim::User(uuid) => holds_uuid(connection, uuid, "user", uuid),
+        Claim::Person(uuid, owner) => holds_uuid(connection, uuid, "person", owner),
+        Claim::Permission(uuid) => holds_uuid(connection, uuid, "permission", uuid),
+        Claim::Username(username, owner) => connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM users WHERE username = :username AND uuid <> :owner)",
+            )?
+            .query_row(
+                named_params! { ":username": username.as_str(), ":owner": owner },
+                |row| row.get(0),
+            ),
+        Claim::Token(digest, owner) => connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM tokens JOIN users ON users.id = tokens.user_id
+                                WHERE tokens.digest = :digest AND users.uuid <> :owner)",
+            )?
+            .query_row(
+                named_params! { ":digest": digest, ":owner": owner },
+                |row| row.get(0),
+            ),
     }
 }
 

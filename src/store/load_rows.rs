@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::load::{Fate, NewOrganization, NewPassword, NewUser};
+use super::load::{Fate, NewOrganization, NewPassword, NewUser, Pin};
 use super::people::{assign_permissions, load_person, remove_unused_person};
 use crate::account::OrgType;
 
@@ -138,8 +138,11 @@ pub(super) fn load_user(
     if ends_logins {
         end_tokens(connection, existing.id)?;
     }
-    let pinned = user.pinned_token.as_ref().map(|(token, _)| token);
-    let new_pin = existing.pinned.as_ref() != pinned;
+    let new_pin = match &user.pin {
+        Pin::Keep => false,
+        Pin::End => existing.pinned.is_some(),
+        Pin::Set(token, _) => existing.pinned.as_ref() != Some(token),
+    };
     if ends_logins || new_pin {
         pin_token(connection, existing.id, user, now)?;
     }
@@ -218,12 +221,11 @@ fn replacement(password: &NewPassword) -> (Option<&str>, Option<[u8; 32]>) {
     }
 }
 
-/// Ends every token of a user, a pinned one too.
-fn end_tokens(connection: &Connection, user_id: i64) -> rusqlite::Result<()> {
+/// Ends every token of a user, a pinned one too, and says how many there were.
+pub(super) fn end_tokens(connection: &Connection, user_id: i64) -> rusqlite::Result<usize> {
     connection
         .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id")?
-        .execute(named_params! { ":user_id": user_id })?;
-    Ok(())
+        .execute(named_params! { ":user_id": user_id })
 }
 
 /// Makes the user's pinned token the described one, or none.
@@ -236,7 +238,7 @@ fn pin_token(
     connection
         .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NOT NULL")?
         .execute(named_params! { ":user_id": user_id })?;
-    let Some((token, digest)) = &user.pinned_token else {
+    let Pin::Set(token, digest) = &user.pin else {
         return Ok(());
     };
     connection

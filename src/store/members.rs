@@ -122,7 +122,7 @@ fn member(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Member> {
 }
 
 /// Reads a person from five columns, beginning with `first`.
-fn person(row: &Row<'_>, first: usize) -> rusqlite::Result<Person> {
+pub(super) fn person(row: &Row<'_>, first: usize) -> rusqlite::Result<Person> {
     Ok(Person {
         uuid: row.get(first)?,
         first_name: row.get(first + 1)?,
@@ -132,7 +132,10 @@ fn person(row: &Row<'_>, first: usize) -> rusqlite::Result<Person> {
     })
 }
 
-fn permissions(connection: &Connection, user_id: i64) -> rusqlite::Result<Vec<Assignment>> {
+pub(super) fn permissions(
+    connection: &Connection,
+    user_id: i64,
+) -> rusqlite::Result<Vec<Assignment>> {
     connection
         .prepare_cached(
             "SELECT assigned, uuid, name, display_name, description

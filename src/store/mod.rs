@@ -4,15 +4,22 @@
 //! digests) and reads no clock: whatever depends on time takes `now`.
 
 mod accounts;
+mod backup;
 mod error;
+mod export;
+mod facts;
 mod figures;
+mod issued;
+mod listing;
 mod load;
 mod load_rows;
 mod members;
 mod open;
+mod organizations;
 mod people;
 mod readers;
 mod tokens;
+mod users;
 mod writer;
 
 use std::path::Path;
@@ -20,12 +27,18 @@ use std::path::Path;
 use rusqlite::Connection;
 
 pub use accounts::{Account, Lookup};
+pub use backup::{BackupError, back_up, restore};
 pub use error::{Error, OpenError};
+pub use facts::{Facts, facts, sqlite_version};
 pub use figures::Figures;
-pub use load::{Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Summary};
+pub use issued::{DigestRange, TokenRow};
+pub use listing::{Listing, OrganizationOrder, TokenOrder, UserOrder};
+pub use load::{Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Pin, Summary};
 pub use members::{Member, Organization};
 pub use open::{Durability, Migrated, WhenMissing};
+pub use organizations::{Conflict, OrganizationRow};
 pub use tokens::{Holder, NewToken};
+pub use users::UserRow;
 
 use readers::Readers;
 use writer::Writer;

@@ -20,7 +20,7 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const APPLICATION_ID: i32 = 0x5448_4e53;
 
 /// Older versions lose commits when two connections write and the log is reset at the wrong moment.
-const OLDEST_SQLITE: i32 = 3_051_003;
+pub(super) const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// The smallest page SQLite knows.
 const MIN_PAGE_BYTES: u64 = 512;
@@ -80,12 +80,12 @@ pub(super) fn writing_connection(
     Ok((connection, changed.then_some(migrated)))
 }
 
-fn newest_version() -> i32 {
+pub(super) fn newest_version() -> i32 {
     i32::try_from(MIGRATIONS.len()).expect("the list of migrations is short")
 }
 
 /// Says whether the file was made just now.
-fn make_if_missing(path: &Path, missing: WhenMissing) -> Result<bool, OpenError> {
+pub(super) fn make_if_missing(path: &Path, missing: WhenMissing) -> Result<bool, OpenError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => return Ok(false),
         Ok(_) => return Err(OpenError::NotAFile(path.to_owned())),
@@ -112,9 +112,9 @@ fn make_if_missing(path: &Path, missing: WhenMissing) -> Result<bool, OpenError>
 
 /// Tells ours from everything else and gives the schema version; 0 for a database in which nothing was made yet, such as a
 /// start that was killed half-way leaves behind.
-fn inspect(path: &Path) -> Result<i32, OpenError> {
+pub(super) fn inspect(path: &Path) -> Result<i32, OpenError> {
     let sorted = |error| sort(path, error);
-    let has_log = file_bytes(&log_path(path)) > 0;
+    let has_log = has_log(path);
     // SQLite takes a file shorter than its smallest page for an empty one.
     if !has_log && (1..MIN_PAGE_BYTES).contains(&file_bytes(path)) {
         return Err(OpenError::NotADatabase(path.to_owned()));
@@ -162,19 +162,24 @@ fn damage(connection: &Connection, path: &Path, has_log: bool) -> rusqlite::Resu
 }
 
 /// 0 for a file that is not there.
-fn file_bytes(path: &Path) -> u64 {
+pub(super) fn file_bytes(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-fn log_path(path: &Path) -> PathBuf {
+pub(super) fn log_path(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     PathBuf::from(log)
 }
 
+/// Whether newer pages may stand in a log beside the file.
+pub(super) fn has_log(path: &Path) -> bool {
+    file_bytes(&log_path(path)) > 0
+}
+
 /// Without a log beside it the file is read as immutable, since even a reading connection would make a log and leave it
 /// behind. With one, the log holds the newest pages and must be read too.
-fn connect_for_inspection(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
+pub(super) fn connect_for_inspection(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
     let immutable = if has_log { "" } else { "&immutable=1" };
     let uri = format!("file:{}?mode=ro{immutable}", uri_path(path));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
@@ -241,7 +246,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn sort(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(super) fn sort(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotADatabase(path),

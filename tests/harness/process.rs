@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,7 @@ pub struct Launch {
     wrapper: Vec<String>,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    input: Option<Vec<u8>>,
 }
 
 impl Launch {
@@ -29,7 +30,14 @@ impl Launch {
             wrapper: Vec::new(),
             args: args.iter().map(ToString::to_string).collect(),
             env: Vec::new(),
+            input: None,
         }
+    }
+
+    /// What the program reads from standard input, which is empty otherwise.
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(bytes.into());
+        self
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -87,7 +95,8 @@ impl Launch {
         }
     }
 
-    fn spawn(mut self) -> Process {
+    /// Starts it, to be watched.
+    pub fn spawn(mut self) -> Process {
         self.take_a_free_port();
         let words: Vec<String> = self
             .wrapper
@@ -102,16 +111,25 @@ impl Launch {
                 command.env_remove(name);
             }
         }
-        let child = command
+        let stdin = if self.input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        };
+        let mut child = command
             .args(&words[1..])
             .current_dir(self.place.path(""))
             .env("TMPDIR", self.place.path("tmp"))
             .envs(self.env)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.input) {
+            // A program that has read enough may close it first.
+            let _ = stdin.write_all(&input);
+        }
         Process::new(child)
     }
 }
@@ -180,6 +198,12 @@ impl Process {
     /// What was written to standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        std::fs::read_dir(tasks).map_or(0, Iterator::count)
     }
 
     pub fn signal(&self, signal: Signal) {

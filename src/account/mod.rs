@@ -2,10 +2,11 @@
 //!
 //! Only names, their spelling and their order. What a status allows is decided in `auth`.
 
-use std::fmt;
-use std::str::FromStr;
+mod written;
 
 use serde::Serialize;
+
+pub use written::{WrittenOrganization, WrittenPermission, WrittenUser};
 
 /// The longest username in code points, after trimming; longer ones are refused at the door.
 pub const MAX_USERNAME_CHARS: usize = 254;
@@ -27,24 +28,32 @@ macro_rules! spelled {
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownName;
+        impl std::str::FromStr for $name {
+            type Err = $crate::account::UnknownName;
 
-            fn from_str(text: &str) -> Result<Self, UnknownName> {
+            fn from_str(text: &str) -> Result<Self, $crate::account::UnknownName> {
                 match text {
                     $($text => Ok(Self::$variant),)+
-                    _ => Err(UnknownName { expected: Self::NAMES }),
+                    _ => Err($crate::account::UnknownName { expected: Self::NAMES }),
                 }
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
     };
 }
+
+pub(crate) use spelled;
 
 spelled! {
     /// What an organization does on the market place.
@@ -84,7 +93,8 @@ spelled! {
 #[derive(Debug, thiserror::Error)]
 #[error("expected {}", .expected.join(", "))]
 pub struct UnknownName {
-    expected: &'static [&'static str],
+    /// The names there are.
+    pub(crate) expected: &'static [&'static str],
 }
 
 /// A user or an account manager as other people see them; the order of the fields is that of the API.

@@ -1,0 +1,207 @@
+//! What an operator should look into: the rules behind `check`. Reads, and changes nothing.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::fixture::{DEMO, Fixture};
+use crate::hashing::Cost;
+use crate::store::{Facts, OpenError, facts, sqlite_version};
+
+/// A running server removes expired tokens within seconds; so many, so old, show that none runs or that it cannot.
+const MANY_EXPIRED: u64 = 10_000;
+const EXPIRED_LONG_AGO: SignedDuration = SignedDuration::from_hours(1);
+
+/// SQLite begins its log anew at 4 MiB, unless a read that does not end keeps it from that.
+const BIG_LOG_BYTES: u64 = 64 << 20;
+
+/// What a database needs beside itself at least: its log, and room to grow.
+const LITTLE_DISK_BYTES: u64 = 64 << 20;
+
+/// Something to look into; the names and the order of the fields are those of `--json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which check it was; these names stay.
+    pub check: &'static str,
+    /// What it found, and what to do about it.
+    pub message: String,
+}
+
+/// Everything that is found about a database file.
+pub fn audit(path: &Path, cost: Cost, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |check, message: String| findings.push(Finding { check, message });
+    let (version, new_enough) = sqlite_version();
+    if !new_enough {
+        find(
+            "sqlite",
+            format!("SQLite {version} has a bug that can lose commits"),
+        );
+    }
+    let expired_before = now.checked_sub(EXPIRED_LONG_AGO).unwrap_or(now);
+    match facts(path, cost.get(), &demo_users(), expired_before) {
+        Err(error) => find(check_of(&error), one_line(error)),
+        Ok(facts) => {
+            judge(path, &facts, cost, &mut find);
+            judge_disk(path, &facts, &mut find);
+        }
+    }
+    judge_modes(path, &mut find);
+    findings
+}
+
+fn demo_users() -> Vec<String> {
+    // The embedded fixture is tested to be without mistakes.
+    let organizations =
+        Fixture::parse(DEMO.as_bytes()).map_or_else(|_| Vec::new(), |demo| demo.organizations);
+    let users = organizations
+        .into_iter()
+        .flat_map(|organization| organization.users);
+    users.map(|user| user.uuid).collect()
+}
+
+fn check_of(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::Malformed { .. } => "integrity",
+        OpenError::Newer { .. } => "schema",
+        _ => "database",
+    }
+}
+
+fn one_line(error: OpenError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+fn judge(path: &Path, facts: &Facts, cost: Cost, find: &mut impl FnMut(&'static str, String)) {
+    let shown = path.display();
+    for line in &facts.damage {
+        find("integrity", format!("{shown}: {line}; restore a backup"));
+    }
+    if facts.dangling > 0 {
+        let rows = facts.dangling;
+        find(
+            "foreign_keys",
+            format!("{shown}: rows that refer to none: {rows}; restore a backup"),
+        );
+    }
+    if facts.version != facts.known_version {
+        let (found, known) = (facts.version, facts.known_version);
+        find(
+            "schema",
+            format!(
+                "{shown}: has schema {found}, and this program {known}; `thanos-login init` brings it up"
+            ),
+        );
+    }
+    if facts.off_cost > 0 {
+        let (off, all) = (facts.off_cost, facts.users);
+        find(
+            "bcrypt_cost",
+            format!(
+                "{off} of {all} users have a hash of another cost than {cost}; their next login changes it"
+            ),
+        );
+    }
+    for username in &facts.known_users {
+        find(
+            "demo_users",
+            format!(
+                "{username:?} is a demo user, whose password everybody knows; `thanos-login user set-status` switches it off"
+            ),
+        );
+    }
+    if facts.pinned > 0 {
+        let pinned = facts.pinned;
+        find(
+            "pinned_tokens",
+            format!(
+                "tokens that are kept in clear and never expire: {pinned}; `thanos-login token revoke` ends them"
+            ),
+        );
+    }
+    if facts.expired > MANY_EXPIRED {
+        let expired = facts.expired;
+        find(
+            "expired_tokens",
+            format!(
+                "tokens that expired more than an hour ago: {expired}; a running server removes them, or `thanos-login token purge`"
+            ),
+        );
+    }
+    if facts.log_bytes > BIG_LOG_BYTES {
+        let mebibytes = facts.log_bytes >> 20;
+        find(
+            "wal",
+            format!(
+                "{shown}-wal has {mebibytes} MiB; some program reads without an end, or none has closed the file"
+            ),
+        );
+    }
+}
+
+fn judge_disk(path: &Path, facts: &Facts, find: &mut impl FnMut(&'static str, String)) {
+    let directory = directory_of(path);
+    let needed = facts.database_bytes + LITTLE_DISK_BYTES;
+    match rustix::fs::statvfs(&directory) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            if free < needed {
+                let (free, needed) = (free >> 20, needed >> 20);
+                let shown = directory.display();
+                find(
+                    "disk",
+                    format!("{shown}: {free} MiB are free, and should be {needed}"),
+                );
+            }
+        }
+        Err(error) => find("disk", format!("{}: {error}", directory.display())),
+    }
+}
+
+/// Hashes are worth guessing at, and whoever writes to the directory can put another file in the place of this one.
+fn judge_modes(path: &Path, find: &mut impl FnMut(&'static str, String)) {
+    let name = path.as_os_str();
+    for end in ["", "-wal", "-shm"] {
+        let mut file = name.to_owned();
+        file.push(end);
+        let file = PathBuf::from(file);
+        if let Ok(metadata) = fs::metadata(&file)
+            && metadata.is_file()
+            && metadata.mode() & 0o077 != 0
+        {
+            let (shown, mode) = (file.display(), metadata.mode() & 0o7777);
+            find(
+                "file_mode",
+                format!("{shown}: has mode {mode:04o}; `chmod 600` keeps others out"),
+            );
+        }
+    }
+    let directory = directory_of(path);
+    if let Ok(metadata) = fs::metadata(&directory)
+        && metadata.mode() & 0o022 != 0
+    {
+        let (shown, mode) = (directory.display(), metadata.mode() & 0o7777);
+        find(
+            "directory_mode",
+            format!(
+                "{shown}: has mode {mode:04o}; `chmod go-w` keeps others from replacing the database"
+            ),
+        );
+    }
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,158 @@
+//! The rules for passwords that are set.
+
+use zeroize::Zeroizing;
+
+use crate::account::Username;
+use crate::hashing::{MAX_PASSWORD_BYTES, Password};
+
+/// The shortest password that is taken.
+pub const MIN_PASSWORD_BYTES: usize = 8;
+
+/// What zxcvbn must give at least, of 0 to 4: 2 is more than a million guesses.
+const MIN_SCORE: u8 = 2;
+
+/// Without letters and digits that are mistaken for each other; 32, so that each is 5 bits.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// Why a password is not taken. None of the texts has any of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordFault {
+    /// Nothing at all.
+    #[error("the password is empty")]
+    Empty,
+    /// bcrypt reads no further than 72 bytes.
+    #[error("the password is longer than {MAX_PASSWORD_BYTES} bytes")]
+    TooLong,
+    /// A login refuses them.
+    #[error("the password contains a null character")]
+    HasNul,
+    /// Under [`MIN_PASSWORD_BYTES`].
+    #[error("the password is shorter than {MIN_PASSWORD_BYTES} bytes")]
+    TooShort,
+    /// Without regard to case.
+    #[error("the password is the username")]
+    IsUsername,
+    /// zxcvbn finds it in few guesses.
+    #[error("the password is too easily guessed{}", .hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default())]
+    Guessable {
+        /// What zxcvbn says about it.
+        hint: Option<String>,
+    },
+}
+
+/// Says whether a password may be set for a user. Without `policy` only what could never log in is refused.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn check_new_password(
+    password: &Password,
+    username: &Username,
+    policy: bool,
+) -> Result<(), PasswordFault> {
+    let bytes = password.as_bytes();
+    if bytes.is_empty() {
+        return Err(PasswordFault::Empty);
+    }
+    if password.is_too_long() {
+        return Err(PasswordFault::TooLong);
+    }
+    if bytes.contains(&0) {
+        return Err(PasswordFault::HasNul);
+    }
+    if !policy {
+        return Ok(());
+    }
+    if bytes.len() < MIN_PASSWORD_BYTES {
+        return Err(PasswordFault::TooShort);
+    }
+    if bytes.eq_ignore_ascii_case(username.as_str().as_bytes()) {
+        return Err(PasswordFault::IsUsername);
+    }
+    guess(password.as_str(), username.as_str())
+}
+
+fn guess(password: &str, username: &str) -> Result<(), PasswordFault> {
+    // The parts of an address are what people append a digit to.
+    let mut inputs = vec![username];
+    inputs.extend(username.split(|char: char| !char.is_alphanumeric()));
+    let entropy = zxcvbn::zxcvbn(password, &inputs);
+    if u8::from(entropy.score()) >= MIN_SCORE {
+        return Ok(());
+    }
+    let hint = entropy.feedback().and_then(|feedback| {
+        let warning = feedback.warning().map(|warning| warning.to_string());
+        warning.or_else(|| feedback.suggestions().first().map(ToString::to_string))
+    });
+    Err(PasswordFault::Guessable {
+        hint: hint.map(|hint| hint.trim_end_matches('.').to_owned()),
+    })
+}
+
+/// Four groups of five characters: 100 random bits that can be read aloud.
+///
+/// # Errors
+/// When the operating system has no random bytes.
+pub fn random_password() -> Result<Zeroizing<String>, getrandom::Error> {
+    let mut bytes = Zeroizing::new([0_u8; 20]);
+    getrandom::fill(&mut *bytes)?;
+    let mut text = Zeroizing::new(String::with_capacity(23));
+    for (index, byte) in bytes.iter().enumerate() {
+        if index > 0 && index % 5 == 0 {
+            text.push('-');
+        }
+        text.push(char::from(ALPHABET[usize::from(byte % 32)]));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(password: &str, policy: bool) -> Result<(), PasswordFault> {
+        let username = Username::parse("Jane@projectthanos.com").unwrap();
+        check_new_password(&Password::new(password.to_owned()), &username, policy)
+    }
+
+    #[test]
+    fn each_rule_refuses_its_own() {
+        for (password, fault) in [
+            ("", PasswordFault::Empty),
+            ("a\0bcdefgh", PasswordFault::HasNul),
+            (&"ß".repeat(37), PasswordFault::TooLong),
+            ("kX9-vq2", PasswordFault::TooShort),
+            ("jane@projectthanos.com", PasswordFault::IsUsername),
+        ] {
+            assert_eq!(check(password, true), Err(fault), "{password:?}");
+        }
+        for guessable in ["password1", "abcdefgh", "projectthanos", "11111111"] {
+            assert!(
+                matches!(check(guessable, true), Err(PasswordFault::Guessable { .. })),
+                "{guessable}"
+            );
+        }
+        for good in [
+            "thanosrocks-2042",
+            "correct horse battery",
+            &"ü7q".repeat(24),
+        ] {
+            assert_eq!(check(good, true), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn without_the_policy_only_what_can_never_log_in_is_refused() {
+        assert_eq!(check("a", false), Ok(()));
+        assert_eq!(check("jane@projectthanos.com", false), Ok(()));
+        assert_eq!(check("", false), Err(PasswordFault::Empty));
+        assert_eq!(check(&"a".repeat(73), false), Err(PasswordFault::TooLong));
+    }
+
+    #[test]
+    fn a_made_password_passes_the_rules() {
+        let (first, second) = (random_password().unwrap(), random_password().unwrap());
+        assert_eq!(first.len(), 23);
+        assert_ne!(first, second);
+        assert_eq!(check(&first, true), Ok(()));
+    }
+}

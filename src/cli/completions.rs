@@ -1,0 +1,19 @@
+//! `completions`: lets a shell complete commands and flags.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::{Cli, output};
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    /// The shell that shall complete
+    shell: Shell,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "thanos-login", &mut script);
+    output::print(|out| out.write_all(&script))
+}

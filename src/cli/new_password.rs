@@ -1,0 +1,93 @@
+//! Where a new password comes from: a hidden prompt, standard input, or the random generator. Never an argument, which
+//! other users of the machine can read.
+
+use std::io::{self, IsTerminal, Read};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::account::Username;
+use crate::auth::{check_new_password, random_password};
+use crate::hashing::{MAX_PASSWORD_BYTES, Password};
+
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct PasswordArgs {
+    /// Read the password from standard input, of which one line break at the end is no part
+    #[arg(long, conflicts_with = "generate")]
+    password_stdin: bool,
+    /// Make a password, and print it this once
+    #[arg(long)]
+    generate: bool,
+    /// Take a password that is short, easily guessed or the username; for stubs
+    #[arg(long)]
+    no_policy: bool,
+}
+
+/// A password that passed the rules.
+pub(super) struct NewPassword {
+    pub(super) password: Password,
+    /// To be printed once, if it was made here.
+    pub(super) shown: Option<Zeroizing<String>>,
+}
+
+impl PasswordArgs {
+    /// Gets the password from where the flags say.
+    pub(super) fn get(&self, username: &Username) -> anyhow::Result<NewPassword> {
+        if self.generate {
+            let text = random_password().context("no random bytes for a password")?;
+            return Ok(NewPassword {
+                password: Password::new(text.clone()),
+                shown: Some(text),
+            });
+        }
+        let text = if self.password_stdin {
+            from_standard_input()?
+        } else {
+            from_prompt(username)?
+        };
+        let password = Password::new(text);
+        check_new_password(&password, username, !self.no_policy)?;
+        Ok(NewPassword {
+            password,
+            shown: None,
+        })
+    }
+}
+
+fn from_standard_input() -> anyhow::Result<Zeroizing<String>> {
+    // One byte and a line break more than a password may have shows that it is too long.
+    let most = MAX_PASSWORD_BYTES as u64 + 3;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD_BYTES + 3));
+    io::stdin()
+        .lock()
+        .take(most)
+        .read_to_end(&mut bytes)
+        .context("cannot read the password from standard input")?;
+    let text = std::str::from_utf8(&bytes)
+        .ok()
+        .context("the password on standard input is not UTF-8")?;
+    let line = text
+        .strip_suffix('\n')
+        .map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(Zeroizing::new(line.to_owned()))
+}
+
+fn from_prompt(username: &Username) -> anyhow::Result<Zeroizing<String>> {
+    if !io::stdin().is_terminal() {
+        bail!("there is no terminal to ask for the password: give --password-stdin or --generate");
+    }
+    let ask = |prompt: String| {
+        rpassword::prompt_password(prompt)
+            .map(Zeroizing::new)
+            .context("cannot read the password from the terminal")
+    };
+    let name = super::output::printable(username.as_str());
+    let first = ask(format!("Password for {name}: "))?;
+    let second = ask("The same again: ".to_owned())?;
+    if first != second {
+        bail!("the two passwords differ");
+    }
+    Ok(first)
+}

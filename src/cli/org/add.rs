@@ -1,0 +1,69 @@
+//! `org add`: adds an organization without users.
+
+use anyhow::bail;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::account::{OrgType, OrganizationStatus};
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{JsonArgs, named, printable, report};
+use crate::store::{Conflict, NewOrganization};
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// The name people know it by
+    name: String,
+    /// What it does on the market place
+    #[arg(long = "type", value_name = "TYPE", value_parser = named::<OrgType>(OrgType::NAMES))]
+    org_type: OrgType,
+    /// Its UUID [default: a random one]; needed for a name that another organization has
+    #[arg(long)]
+    uuid: Option<Uuid>,
+    /// The UUID it has as a retailer or supplier [default: a random one]
+    #[arg(long, value_name = "UUID")]
+    party_uuid: Option<Uuid>,
+    /// Where it stands
+    #[arg(long, default_value = "ACTIVE", value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]
+    status: OrganizationStatus,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let org_name = args.name.trim();
+    if org_name.is_empty() {
+        bail!("the name is blank");
+    }
+    let now = Timestamp::now();
+    let store = args.database.open()?;
+    let uuid = args.uuid.unwrap_or_else(Uuid::new_v4).to_string();
+    let organization = NewOrganization {
+        uuid: uuid.clone(),
+        name: org_name.to_owned(),
+        org_type: args.org_type,
+        party_uuid: args.party_uuid.unwrap_or_else(Uuid::new_v4).to_string(),
+        status: args.status,
+        created_date: Some(now),
+        active_date: (args.status == OrganizationStatus::Active).then_some(now),
+        account_manager: None,
+        users: Vec::new(),
+    };
+    match store.add_organization(organization, args.uuid.is_some(), now)? {
+        Ok(()) => {}
+        Err(Conflict::Uuid) => bail!("another row of the database has the UUID"),
+        Err(Conflict::Name) => bail!(
+            "there is an organization {org_name:?} already; --uuid adds another one of that name"
+        ),
+    }
+    let added = name::organization(&store, &uuid)?;
+    let shown = printable(org_name);
+    report(
+        &args.output,
+        &added,
+        format_args!("added the organization {shown} ({uuid})"),
+    )
+}

@@ -1,0 +1,40 @@
+//! `org list`: every organization.
+
+use crate::cli::database::DatabaseArgs;
+use crate::cli::output::{ListingArgs, Row, list, moment, named};
+use crate::store::{OrganizationOrder, OrganizationRow};
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// What they are listed by
+    #[arg(long, value_name = "FIELD", default_value = "name", value_parser = named::<OrganizationOrder>(OrganizationOrder::NAMES))]
+    sort: OrganizationOrder,
+    #[command(flatten)]
+    listing: ListingArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let store = args.database.open()?;
+    let mut rows = Vec::new();
+    store.for_each_organization(args.listing.by(args.sort), |row| rows.push(row))?;
+    list(&args.listing.output, &rows)
+}
+
+impl Row for OrganizationRow {
+    const HEADINGS: &'static [&'static str] =
+        &["NAME", "TYPE", "STATUS", "USERS", "CREATED", "UUID"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.org_type.to_string(),
+            self.status.to_string(),
+            self.users.to_string(),
+            moment(Some(self.created_date)),
+            self.uuid.clone(),
+        ]
+    }
+}

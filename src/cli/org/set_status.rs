@@ -1,0 +1,44 @@
+//! `org set-status`: switches an organization on or off.
+
+use jiff::Timestamp;
+
+use crate::account::OrganizationStatus;
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{JsonArgs, named, printable, report};
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// Its name or UUID
+    org: String,
+    /// Where it stands from now on
+    #[arg(value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]
+    status: OrganizationStatus,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let store = args.database.open()?;
+    let before = name::organization(&store, &args.org)?;
+    let changed = store.set_organization_status(before.id, args.status, Timestamp::now())?;
+    let after = name::organization(&store, &before.uuid)?;
+    let (shown, status) = (printable(&before.name), args.status);
+    if changed {
+        let old = before.status;
+        report(
+            &args.output,
+            &after,
+            format_args!("{shown} is {status} now, and was {old}"),
+        )
+    } else {
+        report(
+            &args.output,
+            &after,
+            format_args!("{shown} is {status} already"),
+        )
+    }
+}

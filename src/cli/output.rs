@@ -1,0 +1,202 @@
+//! What commands print: aligned tables for people, one JSON object a line for programs.
+
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::Context;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::Timestamp;
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use crate::account::UnknownName;
+use crate::store::Listing;
+
+/// How a command prints.
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct JsonArgs {
+    /// Print JSON, one object a line, instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Which part of a listing is printed.
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct ListingArgs {
+    /// From the last to the first
+    #[arg(long)]
+    reverse: bool,
+    /// Print at most this many
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<u32>,
+    #[command(flatten)]
+    pub(super) output: JsonArgs,
+}
+
+impl ListingArgs {
+    pub(super) fn by<O>(&self, order: O) -> Listing<O> {
+        Listing {
+            order,
+            reverse: self.reverse,
+            limit: self.limit,
+        }
+    }
+}
+
+/// One line of a table.
+pub(super) trait Row: Serialize {
+    const HEADINGS: &'static [&'static str];
+
+    fn cells(&self) -> Vec<String>;
+}
+
+/// Takes one of the names of an enum, and shows them in the help.
+pub(super) fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: std::str::FromStr<Err = UnknownName> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// Writes to standard output. Whoever stopped reading, such as `head`, has what it wanted.
+pub(super) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // What is left in the buffer would be written again when it is dropped.
+            let _ = out.into_parts();
+            Ok(())
+        }
+        result => result.context("cannot write to standard output"),
+    }
+}
+
+/// Says what was done, in one line or one JSON object.
+pub(super) fn report(
+    json: &JsonArgs,
+    object: &impl Serialize,
+    text: std::fmt::Arguments<'_>,
+) -> anyhow::Result<()> {
+    print(|out| {
+        if json.json {
+            write_json(out, object)
+        } else {
+            writeln!(out, "{text}")
+        }
+    })
+}
+
+/// Prints a whole listing.
+pub(super) fn list<R: Row>(json: &JsonArgs, rows: &[R]) -> anyhow::Result<()> {
+    print(|out| {
+        if json.json {
+            rows.iter().try_for_each(|row| write_json(out, row))
+        } else {
+            write_table(out, rows)
+        }
+    })
+}
+
+/// Prints one thing: a name and a value a line.
+pub(super) fn show(
+    json: &JsonArgs,
+    object: &impl Serialize,
+    lines: &[(&str, String)],
+) -> anyhow::Result<()> {
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    print(|out| {
+        if json.json {
+            return write_json(out, object);
+        }
+        lines
+            .iter()
+            .try_for_each(|(name, value)| writeln!(out, "{name:width$}  {}", printable(value)))
+    })
+}
+
+pub(super) fn write_json(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, object)?;
+    writeln!(out)
+}
+
+fn write_table<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
+    let headings: Vec<String> = R::HEADINGS.iter().map(ToString::to_string).collect();
+    let lines: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.cells().iter().map(|cell| printable(cell)).collect())
+        .collect();
+    let mut widths: Vec<usize> = R::HEADINGS.iter().map(|heading| heading.width()).collect();
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.width().max(*width);
+        }
+    }
+    let heading = aligned(&headings, &widths);
+    if wants_colour() {
+        writeln!(out, "\x1b[1m{heading}\x1b[0m")?;
+    } else {
+        writeln!(out, "{heading}")?;
+    }
+    lines
+        .iter()
+        .try_for_each(|line| writeln!(out, "{}", aligned(line, &widths)))
+}
+
+fn aligned(cells: &[String], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        line.push_str(cell);
+        line.extend(std::iter::repeat_n(
+            ' ',
+            width.saturating_sub(cell.width()) + 2,
+        ));
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// Names come from outside, and could steer a terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|char| {
+            let escaped = char.is_control().then(|| char.escape_default());
+            let plain = escaped.is_none().then_some(char);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+pub(super) fn wants_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A moment to the second; `-` for none.
+pub(super) fn moment(moment: Option<Timestamp>) -> String {
+    moment.map_or_else(
+        || "-".to_owned(),
+        |moment| moment.strftime("%FT%TZ").to_string(),
+    )
+}
+
+/// `-` for none.
+pub(super) fn or_dash(text: Option<&String>) -> String {
+    text.map_or_else(|| "-".to_owned(), Clone::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\x1b[31mé\n"), "a\\u{1b}[31mé\\n");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_text_on_a_terminal() {
+        let cells = vec!["日本".to_owned(), "b".to_owned()];
+        assert_eq!(aligned(&cells, &[5, 3]), "日本   b");
+    }
+}

@@ -1,0 +1,53 @@
+//! `token list`: tokens of one user, or all.
+
+use jiff::Timestamp;
+
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{ListingArgs, Row, list, moment, named};
+use crate::store::{TokenOrder, TokenRow};
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// Only tokens of this user, by its username or UUID
+    #[arg(long)]
+    user: Option<String>,
+    /// What they are listed by
+    #[arg(long, value_name = "FIELD", default_value = "issued_at", value_parser = named::<TokenOrder>(TokenOrder::NAMES))]
+    sort: TokenOrder,
+    #[command(flatten)]
+    listing: ListingArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let store = args.database.open()?;
+    let now = Timestamp::now();
+    let user = args
+        .user
+        .as_deref()
+        .map(|user| name::user(&store, user, now))
+        .transpose()?;
+    let mut rows = Vec::new();
+    let listing = args.listing.by(args.sort);
+    store.for_each_token(user.map(|user| user.id), listing, now, |row| rows.push(row))?;
+    list(&args.listing.output, &rows)
+}
+
+impl Row for TokenRow {
+    const HEADINGS: &'static [&'static str] =
+        &["ID", "USERNAME", "ORG", "ISSUED", "EXPIRES", "PINNED"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.username.clone(),
+            self.org.clone(),
+            moment(Some(self.issued_at)),
+            moment(self.expires_at),
+            if self.pinned { "yes" } else { "no" }.to_owned(),
+        ]
+    }
+}

@@ -1,0 +1,58 @@
+//! `token revoke`: ends tokens.
+
+use anyhow::bail;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{JsonArgs, report};
+use crate::store::DigestRange;
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// Tokens, by the ID that `token list` shows
+    #[arg(value_name = "ID", required_unless_present = "user")]
+    ids: Vec<String>,
+    /// All tokens of this user, by its username or UUID
+    #[arg(long)]
+    user: Option<String>,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Serialize)]
+struct Revoked {
+    revoked: usize,
+}
+
+/// All of them or, when one does not exist, none.
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let store = args.database.open()?;
+    let mut ranges = Vec::with_capacity(args.ids.len());
+    for id in &args.ids {
+        let Some(range) = DigestRange::parse(id) else {
+            bail!("{id:?} is not the ID of a token (`thanos-login token list` shows them)");
+        };
+        match store.count_tokens(range)? {
+            0 => bail!("no such token {id:?} (`thanos-login token list` shows them)"),
+            1 => ranges.push(range),
+            _ => bail!("more than one token begins with {id:?}: give more of its digits"),
+        }
+    }
+    let user = args
+        .user
+        .as_deref()
+        .map(|user| name::user(&store, user, Timestamp::now()))
+        .transpose()?;
+    let revoked = store.revoke_tokens(ranges, user.map(|user| user.id))?;
+    let tokens = if revoked == 1 { "token" } else { "tokens" };
+    report(
+        &args.output,
+        &Revoked { revoked },
+        format_args!("revoked {revoked} {tokens}"),
+    )
+}

@@ -1,0 +1,92 @@
+//! `user add`: adds a user with a password.
+
+use anyhow::bail;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::passwd::{WithPassword, hash};
+use crate::account::{Person, UserStatus, Username};
+use crate::cli::database::{CostArgs, DatabaseArgs};
+use crate::cli::name;
+use crate::cli::new_password::PasswordArgs;
+use crate::cli::output::{JsonArgs, named, print, printable, write_json};
+use crate::cli::parse;
+use crate::store::{Conflict, NewPassword, NewUser, Pin};
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// What the user logs in with
+    #[arg(value_parser = parse::username)]
+    username: Username,
+    /// The organization, by its name or UUID
+    #[arg(long)]
+    org: String,
+    #[command(flatten)]
+    password: PasswordArgs,
+    /// Where the user stands
+    #[arg(long, default_value = "ACTIVE", value_parser = named::<UserStatus>(UserStatus::NAMES))]
+    status: UserStatus,
+    /// Its UUID [default: a random one]
+    #[arg(long)]
+    uuid: Option<Uuid>,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    cost: CostArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let cost = args.cost.real();
+    let store = args.database.open()?;
+    let organization = name::organization(&store, &args.org)?;
+    let username = args.username.as_str();
+    let taken = || {
+        anyhow::anyhow!(
+            "there is a user {username:?} already (`thanos-login user passwd` changes a password)"
+        )
+    };
+    let now = Timestamp::now();
+    // Before anybody is asked for a password; decided when the user is added.
+    if store.user_called(username, now)?.is_some() {
+        return Err(taken());
+    }
+    let new = args.password.get(&args.username)?;
+    let hash = hash(&new.password, cost)?;
+    let uuid = args.uuid.unwrap_or_else(Uuid::new_v4).to_string();
+    let user = NewUser {
+        uuid: uuid.clone(),
+        username: args.username.clone(),
+        status: args.status,
+        password: NewPassword::Replace {
+            hash,
+            loaded_hash_digest: None,
+        },
+        pin: Pin::End,
+        person: Person {
+            uuid: Uuid::new_v4().to_string(),
+            first_name: None,
+            last_name: None,
+            email: Some(username.to_owned()),
+            phone: None,
+        },
+        permissions: Vec::new(),
+    };
+    match store.add_user(organization.id, user, now)? {
+        Ok(()) => {}
+        Err(Conflict::Uuid) => bail!("another row of the database has the UUID"),
+        Err(Conflict::Name) => return Err(taken()),
+    }
+    let user = name::user(&store, &uuid, now)?;
+    print(|out| {
+        let password = new.shown.as_ref().map(|text| text.as_str());
+        if args.output.json {
+            let user = &user;
+            return write_json(out, &WithPassword { user, password });
+        }
+        writeln!(out, "added the user {} ({uuid})", printable(username))?;
+        password.map_or(Ok(()), |password| writeln!(out, "password: {password}"))
+    })
+}

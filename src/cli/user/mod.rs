@@ -1,0 +1,45 @@
+//! `user`: the people who log in.
+
+mod add;
+mod export;
+mod import;
+mod imported;
+mod list;
+mod passwd;
+mod set_status;
+mod show;
+mod unlock;
+
+/// What is done with users
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Add a user to an organization
+    Add(add::Args),
+    /// List users
+    List(list::Args),
+    /// Show one user, with its last login and how many tokens it has
+    Show(show::Args),
+    /// Change a user's password, and end its tokens
+    Passwd(passwd::Args),
+    /// Change where a user stands, and end its tokens
+    SetStatus(set_status::Args),
+    /// Let a user log in again who failed too often, at once, in a running server too
+    Unlock(unlock::Args),
+    /// Add and change users as a file says, all or nothing; what the file leaves out of a user stays as it is
+    Import(import::Args),
+    /// Write users to a file, with hashes and never with tokens; importing it changes nothing
+    Export(export::Args),
+}
+
+pub(super) fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Add(args) => add::run(args),
+        Command::List(args) => list::run(args),
+        Command::Show(args) => show::run(args),
+        Command::Passwd(args) => passwd::run(args),
+        Command::SetStatus(args) => set_status::run(args),
+        Command::Unlock(args) => unlock::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
+    }
+}

@@ -1,0 +1,45 @@
+//! `user set-status`: switches a user on or off.
+
+use jiff::Timestamp;
+
+use crate::account::UserStatus;
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{JsonArgs, named, printable, report};
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// Its username or UUID
+    user: String,
+    /// Where the user stands from now on
+    #[arg(value_parser = named::<UserStatus>(UserStatus::NAMES))]
+    status: UserStatus,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let store = args.database.open()?;
+    let now = Timestamp::now();
+    let before = name::user(&store, &args.user, now)?;
+    let changed = store.set_user_status(before.id, args.status)?;
+    let after = name::user(&store, &before.uuid, now)?;
+    let (shown, status) = (printable(&before.username), args.status);
+    if changed {
+        let old = before.status;
+        report(
+            &args.output,
+            &after,
+            format_args!("{shown} is {status} now, and was {old}; its tokens are ended"),
+        )
+    } else {
+        report(
+            &args.output,
+            &after,
+            format_args!("{shown} is {status} already"),
+        )
+    }
+}

@@ -1,0 +1,32 @@
+//! `user unlock`: failed logins counted so far no longer keep a user out.
+//!
+//! The counters are in the server's memory. This notes the moment in the user's row, which a server reads before it refuses
+//! a login of that user: what it counted up to that moment it then forgets. What it counted against a client's address
+//! stays, since that is not about the user.
+
+use jiff::Timestamp;
+
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{JsonArgs, printable, report};
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// Its username or UUID
+    user: String,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let store = args.database.open()?;
+    let now = Timestamp::now();
+    let user = name::user(&store, &args.user, now)?;
+    store.unlock(user.id, now)?;
+    let after = name::user(&store, &user.uuid, now)?;
+    let shown = printable(&user.username);
+    report(&args.output, &after, format_args!("unlocked {shown}"))
+}

@@ -1,0 +1,133 @@
+//! What there is to know about a database file without changing it, for whoever judges it.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, named_params};
+
+use super::error::OpenError;
+use super::open::{self, WhenMissing};
+
+/// A database as it stands.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What SQLite's `integrity_check` finds.
+    pub damage: Vec<String>,
+    /// Rows that refer to rows that are not there.
+    pub dangling: u64,
+    /// The schema it has; 0 when nothing was made in it yet.
+    pub version: i32,
+    /// The schema this program has.
+    pub known_version: i32,
+    /// All users.
+    pub users: u64,
+    /// Users whose hash has another cost than the wanted one.
+    pub off_cost: u64,
+    /// Users with one of the UUIDs that were asked for.
+    pub known_users: Vec<String>,
+    /// Tokens in clear.
+    pub pinned: u64,
+    /// Tokens that expired before the moment that was asked for.
+    pub expired: u64,
+    /// The file.
+    pub database_bytes: u64,
+    /// Its log.
+    pub log_bytes: u64,
+}
+
+/// The version of SQLite that is linked, and whether it is new enough.
+pub fn sqlite_version() -> (&'static str, bool) {
+    let version = rusqlite::version();
+    (version, rusqlite::version_number() >= open::OLDEST_SQLITE)
+}
+
+/// Reads the facts. `user_uuids` are those of users to look for.
+///
+/// # Errors
+/// [`OpenError`] for what is no database of ours that can be read.
+pub fn facts(
+    path: &Path,
+    cost: u8,
+    user_uuids: &[String],
+    expired_before: Timestamp,
+) -> Result<Facts, OpenError> {
+    open::make_if_missing(path, WhenMissing::Refuse)?;
+    let version = open::inspect(path)?;
+    let sorted = |error| open::sort(path, error);
+    // A log, even an empty one, says that a server may write while this reads.
+    let is_in_use = open::log_path(path).exists();
+    let connection = open::connect_for_inspection(path, is_in_use).map_err(sorted)?;
+    let mut facts = Facts {
+        damage: damage(&connection).map_err(sorted)?,
+        dangling: count(&connection, "SELECT count(*) FROM pragma_foreign_key_check")
+            .map_err(sorted)?,
+        version,
+        known_version: open::newest_version(),
+        users: 0,
+        off_cost: 0,
+        known_users: Vec::new(),
+        pinned: 0,
+        expired: 0,
+        database_bytes: open::file_bytes(path),
+        log_bytes: open::file_bytes(&open::log_path(path)),
+    };
+    // The tables of an older schema may be others.
+    if version == facts.known_version {
+        read_tables(&connection, &mut facts, cost, user_uuids, expired_before).map_err(sorted)?;
+    }
+    Ok(facts)
+}
+
+fn read_tables(
+    connection: &Connection,
+    facts: &mut Facts,
+    cost: u8,
+    user_uuids: &[String],
+    expired_before: Timestamp,
+) -> rusqlite::Result<()> {
+    facts.users = count(connection, "SELECT count(*) FROM users")?;
+    facts.pinned = count(
+        connection,
+        "SELECT count(*) FROM tokens WHERE pinned IS NOT NULL",
+    )?;
+    facts.off_cost = connection
+        .query_row(
+            "SELECT count(*) FROM users WHERE cost <> :cost",
+            named_params! { ":cost": cost },
+            |row| row.get::<_, i64>(0),
+        )?
+        .unsigned_abs();
+    facts.expired = connection
+        .query_row(
+            "SELECT count(*) FROM tokens WHERE expires_at <= :moment",
+            named_params! { ":moment": expired_before.as_microsecond() },
+            |row| row.get::<_, i64>(0),
+        )?
+        .unsigned_abs();
+    let mut statement = connection.prepare("SELECT username FROM users WHERE uuid = :uuid")?;
+    for uuid in user_uuids {
+        let mut rows = statement.query(named_params! { ":uuid": uuid })?;
+        if let Some(row) = rows.next()? {
+            facts.known_users.push(row.get(0)?);
+        }
+    }
+    Ok(())
+}
+
+fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let lines: Vec<String> = connection
+        .prepare("PRAGMA integrity_check(20)")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    Ok(lines
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter(|line| *line != "ok" && !line.starts_with("***"))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn count(connection: &Connection, statement: &str) -> rusqlite::Result<u64> {
+    let count: i64 = connection.query_row(statement, [], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}

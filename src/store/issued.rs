@@ -1,0 +1,152 @@
+//! Tokens as an operator lists and revokes them: by the beginning of their digest, since nothing else of them is kept.
+
+use jiff::Timestamp;
+use rusqlite::{Row, named_params};
+use serde::Serialize;
+
+use super::listing::{Listing, TokenOrder};
+use super::load_rows::end_tokens;
+use super::members::{moment, optional_moment};
+use super::{Error, Store};
+
+/// How many characters of the digest name a token in listings: 64 bits are the same in no two of them.
+const ID_CHARS: usize = 16;
+
+/// A token as a listing shows it; the names and the order of the fields are those of `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct TokenRow {
+    /// The beginning of the digest in hexadecimal; opens nothing.
+    pub id: String,
+    /// Whose it is.
+    pub username: String,
+    /// Identity of that user.
+    pub user_uuid: String,
+    /// The name of the organization.
+    pub org: String,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// `None` lives until it is revoked.
+    pub expires_at: Option<Timestamp>,
+    /// Whether a fixture gave it.
+    pub pinned: bool,
+}
+
+/// The tokens whose digest begins alike.
+#[derive(Clone, Copy)]
+pub struct DigestRange {
+    first: [u8; 32],
+    last: [u8; 32],
+}
+
+impl DigestRange {
+    /// From 8 to 64 hexadecimal characters.
+    pub fn parse(id: &str) -> Option<Self> {
+        if !(8..=64).contains(&id.len()) {
+            return None;
+        }
+        let padded = |with: &str| {
+            let mut digest = [0; 32];
+            let text = format!("{id}{}", with.repeat(64 - id.len()));
+            hex::decode_to_slice(text, &mut digest)
+                .ok()
+                .map(|()| digest)
+        };
+        Some(Self {
+            first: padded("0")?,
+            last: padded("f")?,
+        })
+    }
+}
+
+impl Store {
+    /// Hands on the tokens that count now, one by one, those of one user or all.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn for_each_token(
+        &self,
+        user_id: Option<i64>,
+        listing: Listing<TokenOrder>,
+        now: Timestamp,
+        mut receive: impl FnMut(TokenRow),
+    ) -> Result<(), Error> {
+        let columns = match listing.order {
+            TokenOrder::IssuedAt => "tokens.issued_at",
+            TokenOrder::ExpiresAt => "tokens.expires_at",
+            TokenOrder::Username => "users.username",
+        };
+        let clause = listing.clause(columns);
+        self.read(|connection| {
+            let mut statement = connection.prepare(&format!(
+                "SELECT tokens.digest, users.username, users.uuid, organizations.name, tokens.issued_at,
+                        tokens.expires_at, tokens.pinned IS NOT NULL
+                 FROM tokens
+                 JOIN users ON users.id = tokens.user_id
+                 JOIN organizations ON organizations.id = users.org_id
+                 WHERE (tokens.expires_at IS NULL OR tokens.expires_at > :now)
+                       AND (:user_id IS NULL OR tokens.user_id = :user_id)
+                 {clause}"
+            ))?;
+            let mut rows = statement
+                .query(named_params! { ":user_id": user_id, ":now": now.as_microsecond() })?;
+            while let Some(row) = rows.next()? {
+                receive(token_row(row)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// How many tokens have a digest that begins so.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn count_tokens(&self, range: DigestRange) -> Result<i64, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*) FROM tokens WHERE digest BETWEEN :first AND :last",
+                )?
+                .query_row(
+                    named_params! { ":first": range.first, ":last": range.last },
+                    |row| row.get(0),
+                )
+        })
+    }
+
+    /// Ends tokens, pinned ones too: all in these ranges, and all of a user. Says how many there were.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn revoke_tokens(
+        &self,
+        ranges: Vec<DigestRange>,
+        user_id: Option<i64>,
+    ) -> Result<usize, Error> {
+        self.write(move |connection| {
+            let mut revoked = 0;
+            for range in ranges {
+                revoked += connection
+                    .prepare_cached("DELETE FROM tokens WHERE digest BETWEEN :first AND :last")?
+                    .execute(named_params! { ":first": range.first, ":last": range.last })?;
+            }
+            if let Some(user_id) = user_id {
+                revoked += end_tokens(connection, user_id)?;
+            }
+            Ok(revoked)
+        })
+    }
+}
+
+fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
+    let mut id = hex::encode(row.get::<_, [u8; 32]>(0)?);
+    id.truncate(ID_CHARS);
+    Ok(TokenRow {
+        id,
+        username: row.get(1)?,
+        user_uuid: row.get(2)?,
+        org: row.get(3)?,
+        issued_at: moment(row, 4)?,
+        expires_at: optional_moment(row, 5)?,
+        pinned: row.get(6)?,
+    })
+}

@@ -1,0 +1,175 @@
+//! Organizations as an operator lists, adds and changes them.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, named_params};
+use serde::Serialize;
+
+use super::accounts::spelled;
+use super::listing::{Listing, OrganizationOrder};
+use super::load::{Claim, NewOrganization, is_held_by_another};
+use super::load_rows::load_organization;
+use super::members::{moment, optional_moment};
+use super::{Error, Store};
+use crate::account::{OrgType, OrganizationStatus};
+
+/// An organization as a listing shows it; the names and the order of the fields are those of `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrganizationRow {
+    /// The row, for changes that follow.
+    #[serde(skip)]
+    pub id: i64,
+    /// Identity.
+    pub uuid: String,
+    /// The name people know it by.
+    pub name: String,
+    /// Retailer or supplier.
+    pub org_type: OrgType,
+    /// Where it stands.
+    pub status: OrganizationStatus,
+    /// Of a retailer.
+    pub retailer_uuid: Option<String>,
+    /// Of a supplier.
+    pub supplier_uuid: Option<String>,
+    /// When it joined.
+    pub created_date: Timestamp,
+    /// When it became active, if that is known.
+    pub active_date: Option<Timestamp>,
+    /// How many users it has.
+    pub users: u64,
+}
+
+/// What kept a row from being added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// Another row has the UUID.
+    Uuid,
+    /// Another organization has the name, or another user the username.
+    Name,
+}
+
+const SELECT: &str =
+    "SELECT id, uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date, active_date,
+            (SELECT count(*) FROM users WHERE users.org_id = organizations.id) AS users
+     FROM organizations";
+
+impl Store {
+    /// Hands on organizations one by one.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn for_each_organization(
+        &self,
+        listing: Listing<OrganizationOrder>,
+        mut receive: impl FnMut(OrganizationRow),
+    ) -> Result<(), Error> {
+        let columns = match listing.order {
+            OrganizationOrder::Name => "name COLLATE NOCASE",
+            OrganizationOrder::CreatedDate => "created_date",
+            OrganizationOrder::Status => "status",
+            OrganizationOrder::Users => "users",
+        };
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare(&format!("{SELECT} {}", listing.clause(columns)))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                receive(organization_row(row)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// The organizations that a name or a UUID means: names need not be unique.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn organizations_called(&self, text: &str) -> Result<Vec<OrganizationRow>, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{SELECT} WHERE uuid = lower(:text) OR name = :text ORDER BY uuid"
+                ))?
+                .query_map(named_params! { ":text": text }, organization_row)?
+                .collect()
+        })
+    }
+
+    /// Adds an organization without users. Its name may be held by another one only if `same_name` allows it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn add_organization(
+        &self,
+        organization: NewOrganization,
+        same_name: bool,
+        now: Timestamp,
+    ) -> Result<Result<(), Conflict>, Error> {
+        self.write(move |connection| {
+            if holds_organization(connection, "uuid", &organization.uuid)?
+                || is_held_by_another(connection, &Claim::Organization(organization.uuid.clone()))?
+            {
+                return Ok(Err(Conflict::Uuid));
+            }
+            if !same_name && holds_organization(connection, "name", &organization.name)? {
+                return Ok(Err(Conflict::Name));
+            }
+            load_organization(connection, &organization, now)?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Changes where an organization stands; one that becomes active for the first time gets its date. Says whether it
+    /// stood elsewhere. Tokens of its users stay, and are refused as long as it is not active.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn set_organization_status(
+        &self,
+        id: i64,
+        status: OrganizationStatus,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        self.write(move |connection| {
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE organizations SET
+                         status = :status,
+                         active_date = iif(:status = 'ACTIVE', coalesce(active_date, :now), active_date)
+                     WHERE id = :id AND status <> :status",
+                )?
+                .execute(named_params! {
+                    ":id": id,
+                    ":status": status.as_str(),
+                    ":now": now.as_microsecond(),
+                })?;
+            Ok(changed == 1)
+        })
+    }
+}
+
+fn holds_organization(
+    connection: &Connection,
+    column: &'static str,
+    value: &str,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT EXISTS (SELECT 1 FROM organizations WHERE {column} = :value)"
+        ))?
+        .query_row(named_params! { ":value": value }, |row| row.get(0))
+}
+
+fn organization_row(row: &Row<'_>) -> rusqlite::Result<OrganizationRow> {
+    Ok(OrganizationRow {
+        id: row.get(0)?,
+        uuid: row.get(1)?,
+        name: row.get(2)?,
+        org_type: spelled(row, 3)?,
+        status: spelled(row, 4)?,
+        retailer_uuid: row.get(5)?,
+        supplier_uuid: row.get(6)?,
+        created_date: moment(row, 7)?,
+        active_date: optional_moment(row, 8)?,
+        users: row.get::<_, i64>(9)?.unsigned_abs(),
+    })
+}

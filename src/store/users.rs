@@ -1,0 +1,235 @@
+//! Users as an operator lists, adds and changes them.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use serde::Serialize;
+
+use super::accounts::spelled;
+use super::listing::{Listing, UserOrder};
+use super::load::{Claim, NewUser, is_held_by_another};
+use super::load_rows::{end_tokens, load_user};
+use super::members::optional_moment;
+use super::organizations::Conflict;
+use super::{Error, Store};
+use crate::account::{OrgType, OrganizationStatus, UserStatus};
+
+/// A user as a listing shows it; the names and the order of the fields are those of `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserRow {
+    /// The row, for changes that follow.
+    #[serde(skip)]
+    pub id: i64,
+    /// Identity.
+    pub uuid: String,
+    /// What it logs in with.
+    pub username: String,
+    /// Where it stands.
+    pub status: UserStatus,
+    /// The name of its organization.
+    pub org: String,
+    /// Identity of the organization.
+    pub org_uuid: String,
+    /// Retailer or supplier.
+    pub org_type: OrgType,
+    /// Where the organization stands.
+    pub org_status: OrganizationStatus,
+    /// As written by the person.
+    pub first_name: Option<String>,
+    /// As written by the person.
+    pub last_name: Option<String>,
+    /// The username unless something else was given.
+    pub email: Option<String>,
+    /// In any notation.
+    pub phone: Option<String>,
+    /// bcrypt's cost of the password's hash.
+    pub bcrypt_cost: u8,
+    /// The last login that succeeded.
+    pub last_login: Option<Timestamp>,
+    /// When an operator last unlocked it.
+    pub unlocked_at: Option<Timestamp>,
+    /// How many tokens count now.
+    pub tokens_live: u64,
+}
+
+const SELECT: &str =
+    "SELECT users.id, users.uuid, users.username, users.status, organizations.name AS org, organizations.uuid,
+            organizations.org_type, organizations.status, first_name, last_name, email, phone, users.cost,
+            users.last_login, users.unlocked_at,
+            (SELECT count(*) FROM tokens
+             WHERE tokens.user_id = users.id AND (expires_at IS NULL OR expires_at > :now)) AS tokens_live
+     FROM users
+     JOIN organizations ON organizations.id = users.org_id
+     JOIN people ON people.id = users.person_id";
+
+impl Store {
+    /// Hands on users one by one, those of one organization or all.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn for_each_user(
+        &self,
+        org_id: Option<i64>,
+        listing: Listing<UserOrder>,
+        now: Timestamp,
+        mut receive: impl FnMut(UserRow),
+    ) -> Result<(), Error> {
+        let columns = match listing.order {
+            UserOrder::Username => "users.username",
+            UserOrder::Org => "org COLLATE NOCASE",
+            UserOrder::Status => "users.status",
+            UserOrder::LastLogin => "users.last_login",
+            UserOrder::TokensLive => "tokens_live",
+        };
+        let clause = listing.clause(columns);
+        self.read(|connection| {
+            let mut statement = connection.prepare(&format!(
+                "{SELECT} WHERE :org_id IS NULL OR users.org_id = :org_id {clause}"
+            ))?;
+            let mut rows = statement
+                .query(named_params! { ":org_id": org_id, ":now": now.as_microsecond() })?;
+            while let Some(row) = rows.next()? {
+                receive(user_row(row)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// The user that a username or a UUID means; a username comes first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn user_called(&self, text: &str, now: Timestamp) -> Result<Option<UserRow>, Error> {
+        self.read(|connection| {
+            for condition in ["users.username = :text", "users.uuid = lower(:text)"] {
+                let found = connection
+                    .prepare_cached(&format!("{SELECT} WHERE {condition}"))?
+                    .query_row(
+                        named_params! { ":text": text, ":now": now.as_microsecond() },
+                        user_row,
+                    )
+                    .optional()?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// Hands on every username.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn for_each_username(&self, mut receive: impl FnMut(&str)) -> Result<(), Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("SELECT username FROM users")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                receive(row.get_ref(0)?.as_str()?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a user to an organization.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn add_user(
+        &self,
+        org_id: i64,
+        user: NewUser,
+        now: Timestamp,
+    ) -> Result<Result<(), Conflict>, Error> {
+        self.write(move |connection| {
+            let own = || user.uuid.clone();
+            if holds_user(connection, &user.uuid)?
+                || is_held_by_another(connection, &Claim::User(own()))?
+            {
+                return Ok(Err(Conflict::Uuid));
+            }
+            if is_held_by_another(connection, &Claim::Username(user.username.clone(), own()))? {
+                return Ok(Err(Conflict::Name));
+            }
+            load_user(connection, org_id, &user, now)?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Gives a user another password, and ends all tokens issued for the old one. `false` when the user is gone.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn set_password(&self, user_id: i64, password_hash: String) -> Result<bool, Error> {
+        self.write(move |connection| {
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE users SET
+                         password_hash = :password_hash, loaded_hash_digest = NULL, revision = revision + 1
+                     WHERE id = :user_id",
+                )?
+                .execute(named_params! { ":user_id": user_id, ":password_hash": password_hash })?;
+            end_tokens(connection, user_id)?;
+            Ok(changed == 1)
+        })
+    }
+
+    /// Changes where a user stands, and ends its tokens if that is elsewhere than before, which it says.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn set_user_status(&self, user_id: i64, status: UserStatus) -> Result<bool, Error> {
+        self.write(move |connection| {
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE users SET status = :status, revision = revision + 1
+                     WHERE id = :user_id AND status <> :status",
+                )?
+                .execute(named_params! { ":user_id": user_id, ":status": status.as_str() })?;
+            if changed == 1 {
+                end_tokens(connection, user_id)?;
+            }
+            Ok(changed == 1)
+        })
+    }
+
+    /// Notes that an operator unlocked a user; a server sees it when it would refuse the next login.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn unlock(&self, user_id: i64, now: Timestamp) -> Result<(), Error> {
+        self.write(move |connection| {
+            connection
+                .prepare_cached("UPDATE users SET unlocked_at = :now WHERE id = :user_id")?
+                .execute(named_params! { ":user_id": user_id, ":now": now.as_microsecond() })?;
+            Ok(())
+        })
+    }
+}
+
+fn holds_user(connection: &Connection, uuid: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM users WHERE uuid = :uuid)")?
+        .query_row(named_params! { ":uuid": uuid }, |row| row.get(0))
+}
+
+fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
+    Ok(UserRow {
+        id: row.get(0)?,
+        uuid: row.get(1)?,
+        username: row.get(2)?,
+        status: spelled(row, 3)?,
+        org: row.get(4)?,
+        org_uuid: row.get(5)?,
+        org_type: spelled(row, 6)?,
+        org_status: spelled(row, 7)?,
+        first_name: row.get(8)?,
+        last_name: row.get(9)?,
+        email: row.get(10)?,
+        phone: row.get(11)?,
+        bcrypt_cost: row.get(12)?,
+        last_login: optional_moment(row, 13)?,
+        unlocked_at: optional_moment(row, 14)?,
+        tokens_live: row.get::<_, i64>(15)?.unsigned_abs(),
+    })
+}

@@ -1,0 +1,203 @@
+//! `backup` and `restore`: whole or not at all, beside a running server.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+
+use rusqlite::Connection;
+use rustix::process::Signal;
+use sha2::{Digest, Sha256};
+
+use super::{fails_with, run};
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::{JSON, LOGIN, Place, eventually, login_body, request};
+
+const OTHER: &str = "other@projectthanos.com";
+
+fn holds(place: &Place, file: &str, token: &str) -> bool {
+    Connection::open(place.path(file))
+        .unwrap()
+        .query_row(
+            "SELECT count(*) FROM tokens WHERE digest = ?1",
+            [Sha256::digest(token).as_slice()],
+            |row| row.get::<_, i64>(0),
+        )
+        .unwrap()
+        == 1
+}
+
+#[test]
+fn a_backup_during_logins_holds_every_login_answered_before_it_began() {
+    let place = Place::seeded(&accounts::crowded());
+    let server = place.serve(&["--bcrypt-cost", "10"]);
+    let crowd = accounts::crowd();
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let (server, crowd) = (&server, &crowd);
+                scope.spawn(move || {
+                    let mut connection = server.connect();
+                    for number in 0..50 {
+                        let username = &crowd[(client * 16 + number) % crowd.len()];
+                        connection.send(request(
+                            "POST",
+                            LOGIN,
+                            &[JSON],
+                            login_body(username, PASSWORD),
+                        ));
+                        connection.answer().token();
+                    }
+                })
+            })
+            .collect();
+        let mut answered = Vec::new();
+        let mut number = 0;
+        while clients.iter().any(|client| !client.is_finished()) {
+            answered.push(server.login(&crowd[number % crowd.len()], PASSWORD).token());
+            let name = format!("backup{number}.db");
+            run(&place, &["backup", &name]);
+            for token in &answered {
+                assert!(holds(&place, &name, token), "{name}");
+            }
+            number += 1;
+        }
+        assert!(number > 0);
+    });
+    let mode = fs::metadata(place.path("backup0.db"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    assert!(!place.files("").iter().any(|name| name.contains("partial")));
+    let integrity: String = Connection::open(place.path("backup0.db"))
+        .unwrap()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(integrity, "ok");
+}
+
+#[test]
+fn what_a_backup_holds_is_restored_and_logs_in() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    run(&place, &["backup", "copy.db"]);
+    place
+        .seed(&accounts::retailer([
+            accounts::user(JWEIR),
+            accounts::user(OTHER),
+        ]))
+        .succeeded();
+    run(&place, &["restore", "copy.db"]);
+    let server = place.serve(&[]);
+    assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
+    assert_eq!(server.login(OTHER, PASSWORD).status, 401);
+    server.stop();
+    assert_eq!(place.integrity(), "ok");
+    assert_eq!(
+        place.files(""),
+        ["accounts.json", "copy.db", Place::DATABASE, "tmp"]
+    );
+    // Into nothing, too.
+    run(&place, &["restore", "copy.db", "--db", "new.db"]);
+    let mode = fs::metadata(place.path("new.db"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let server = place.serve(&["--db", "new.db"]);
+    assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
+}
+
+#[test]
+fn a_database_that_a_server_holds_is_not_restored_over() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    run(&place, &["backup", "copy.db"]);
+    // One that has not been asked anything yet.
+    let server = place.serve(&[]);
+    fails_with(&place, &["restore", "copy.db"], "stop the server first");
+    let token = server.login(JWEIR, PASSWORD).token();
+    fails_with(&place, &["restore", "copy.db"], "stop the server first");
+    assert!(place.holds_token(&token));
+    server.stop();
+    run(&place, &["restore", "copy.db"]);
+    assert!(!place.holds_token(&token));
+}
+
+#[test]
+fn what_would_be_lost_or_is_no_backup_is_refused_and_left_alone() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    run(&place, &["backup", "copy.db"]);
+    let before = place.dump();
+    place.write(
+        "text",
+        "not a database, but longer than one hundred bytes".repeat(20),
+    );
+    place.write("empty", "");
+    let copy = fs::read(place.path("copy.db")).unwrap();
+    place.write("cut.db", &copy[..copy.len() / 2]);
+    fs::create_dir(place.path("directory")).unwrap();
+    for (args, line) in [
+        (&["backup", "copy.db"][..], "--force"),
+        (
+            &["backup", "--force", Place::DATABASE],
+            "the database itself",
+        ),
+        (&["backup", "--force", "directory"], "not a regular file"),
+        (&["backup", "nowhere/copy.db"], "nowhere"),
+        (&["backup", "x.db", "--db", "missing.db"], "no such"),
+        (&["backup", "x.db", "--db", "text"], "text"),
+        (&["restore", "text"], "not an SQLite database"),
+        (&["restore", "empty"], "empty"),
+        (&["restore", "cut.db"], "malformed"),
+        (&["restore", "missing.db"], "missing.db"),
+        (&["restore", Place::DATABASE], "the database itself"),
+        (&["restore", "copy.db", "--db", "text"], "text"),
+    ] {
+        fails_with(&place, args, line);
+    }
+    assert_eq!(place.dump(), before);
+    assert_eq!(fs::read(place.path("copy.db")).unwrap(), copy);
+    run(&place, &["backup", "copy.db", "--force"]);
+    assert!(
+        !place
+            .files("")
+            .iter()
+            .any(|name| name.starts_with('.') || name == "x.db")
+    );
+}
+
+#[test]
+fn a_killed_backup_leaves_the_database_as_it_was_and_no_half_copy() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+                INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), 1, 0 FROM n";
+    place.sql().execute(many, []).unwrap();
+    let mut backup = place.program(&["backup", "copy.db"]).spawn();
+    let partial = place.path(".copy.db.partial");
+    eventually("the backup begins", || {
+        partial.exists() || place.path("copy.db").exists()
+    });
+    backup.signal(Signal::KILL);
+    backup.wait();
+    assert_eq!(place.integrity(), "ok");
+    assert_eq!(place.number("SELECT count(*) FROM tokens"), 100_000);
+    // It may have been quicker than the signal.
+    run(&place, &["backup", "copy.db", "--force"]);
+    let copied = Connection::open(place.path("copy.db")).unwrap().query_row(
+        "SELECT count(*) FROM tokens",
+        [],
+        |row| row.get::<_, i64>(0),
+    );
+    assert_eq!(copied.unwrap(), 100_000);
+    assert!(!partial.exists());
+}
+
+#[test]
+fn a_backup_left_half_made_is_taken_over() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    place.write(".copy.db.partial", "left by a process that was killed");
+    run(&place, &["backup", "copy.db"]);
+    assert_eq!(
+        place.files(""),
+        ["accounts.json", "copy.db", Place::DATABASE, "tmp"]
+    );
+}

@@ -1,0 +1,131 @@
+//! `check`: a finding a line, and exit code 1 if there is any.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use super::{json_lines, run};
+use crate::harness::Place;
+use crate::harness::accounts;
+
+/// The name of a check, and what it shall find.
+type Spoiling = (&'static str, fn(&Place));
+
+fn good() -> Place {
+    let place = Place::new();
+    run(&place, &["init"]);
+    run(&place, &["org", "add", "Acme", "--type", "RETAILER"]);
+    place
+        .program(&[
+            "user",
+            "add",
+            "jane@acme.com",
+            "--org",
+            "Acme",
+            "--generate",
+        ])
+        .finish()
+        .succeeded();
+    place
+}
+
+/// The names of the checks that found something.
+#[track_caller]
+fn found(place: &Place) -> Vec<String> {
+    let checked = place.run(&["check", "--json"]);
+    assert_eq!(checked.stderr, "");
+    let names: Vec<String> = json_lines(&checked)
+        .iter()
+        .map(|finding| {
+            assert!(finding["message"].is_string());
+            finding["check"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(checked.code, Some(i32::from(!names.is_empty())));
+    let text = place.run(&["check"]);
+    assert_eq!(text.code, checked.code);
+    assert_eq!(text.stdout, "");
+    assert_eq!(text.stderr.lines().count(), names.len(), "{text:?}");
+    names
+}
+
+#[test]
+fn a_good_database_has_no_findings_beside_a_server_too() {
+    let place = good();
+    assert_eq!(found(&place), [""; 0]);
+    let _server = place.program(&["serve"]).start();
+    assert_eq!(found(&place), [""; 0]);
+}
+
+#[test]
+fn each_check_finds_its_own() {
+    let rows: &[Spoiling] = &[
+        ("file_mode", |place| {
+            let path = place.path(Place::DATABASE);
+            fs::set_permissions(path, Permissions::from_mode(0o640)).unwrap();
+        }),
+        ("directory_mode", |place| {
+            fs::set_permissions(place.path(""), Permissions::from_mode(0o777)).unwrap();
+        }),
+        ("bcrypt_cost", |place| {
+            place
+                .seed(&accounts::retailer([accounts::user("x")]))
+                .succeeded();
+        }),
+        ("demo_users", |place| {
+            let jweir = "3a7acb28-ab13-437e-8c35-46cf4f0bea49";
+            place
+                .sql()
+                .execute("UPDATE users SET uuid = ?1", [jweir])
+                .unwrap();
+        }),
+        ("pinned_tokens", |place| {
+            let pin = "INSERT INTO tokens (digest, user_id, issued_at, pinned) \
+                       VALUES (randomblob(32), 1, 0, '0000000000000000000000000000000000000000')";
+            place.sql().execute(pin, []).unwrap();
+        }),
+        ("expired_tokens", |place| {
+            let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= 10000) \
+                        INSERT INTO tokens (digest, user_id, issued_at, expires_at) \
+                        SELECT randomblob(32), 1, 0, 1 FROM n";
+            place.sql().execute(many, []).unwrap();
+        }),
+        ("foreign_keys", |place| {
+            let sql = place.sql();
+            sql.pragma_update(None, "foreign_keys", false).unwrap();
+            sql.execute("DELETE FROM organizations", []).unwrap();
+        }),
+        ("schema", |place| {
+            place.sql().pragma_update(None, "user_version", 99).unwrap();
+        }),
+        ("integrity", |place| {
+            let path = place.path(Place::DATABASE);
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&path, &bytes[..bytes.len() - 4096]).unwrap();
+        }),
+        ("database", |place| {
+            fs::write(place.path(Place::DATABASE), "x".repeat(5000)).unwrap();
+        }),
+        ("database", |place| {
+            fs::remove_file(place.path(Place::DATABASE)).unwrap();
+        }),
+    ];
+    for (check, spoil) in rows {
+        let place = good();
+        spoil(&place);
+        assert_eq!(found(&place), [*check]);
+    }
+}
+
+#[test]
+fn findings_name_the_next_step() {
+    let place = good();
+    place.seed(&json!({"organizations": []})).succeeded();
+    fs::set_permissions(place.path(Place::DATABASE), Permissions::from_mode(0o644)).unwrap();
+    let text = place.run(&["check"]).stderr;
+    assert!(
+        text.contains("chmod 600") && text.contains("0644"),
+        "{text}"
+    );
+}

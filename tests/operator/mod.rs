@@ -1,0 +1,43 @@
+//! Commands for operators: accounts, tokens, backups, checks, all through the real binary.
+
+mod accounts;
+mod backups;
+mod checks;
+mod imports;
+mod passwords;
+mod shells;
+mod unlock;
+
+use serde_json::Value;
+
+use crate::harness::{Finished, Place};
+
+/// Every line of standard output as JSON.
+#[track_caller]
+fn json_lines(finished: &Finished) -> Vec<Value> {
+    let parse = |line: &str| {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
+    };
+    finished.stdout.lines().map(parse).collect()
+}
+
+/// The one object that a command printed.
+#[track_caller]
+fn json(finished: &Finished) -> Value {
+    let mut lines = json_lines(finished);
+    assert_eq!(lines.len(), 1, "{finished:#?}");
+    lines.remove(0)
+}
+
+/// Runs a command that must succeed.
+#[track_caller]
+fn run(place: &Place, args: &[&str]) -> Finished {
+    place.run(args).succeeded()
+}
+
+/// Runs a command that must fail with this one line.
+#[track_caller]
+fn fails_with(place: &Place, args: &[&str], line: &str) {
+    let finished = place.run(args);
+    finished.failed_naming(&args.join(" "), line);
+}

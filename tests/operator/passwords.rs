@@ -1,0 +1,125 @@
+//! Where passwords come from, and which are taken. None of them is ever shown, but for a generated one, once.
+
+use std::process::Command;
+use std::time::Duration;
+
+use rexpect::session::{PtySession, spawn_command};
+
+use super::{json, run};
+use crate::harness::{Finished, Place};
+
+const GOOD: &str = "violet kettle ninety";
+const ADD: [&str; 7] = [
+    "user",
+    "add",
+    "jane@acme.com",
+    "--org",
+    "Acme",
+    "--bcrypt-cost",
+    "10",
+];
+
+fn acme() -> Place {
+    let place = Place::new();
+    run(&place, &["init"]);
+    run(&place, &["org", "add", "Acme", "--type", "RETAILER"]);
+    place
+}
+
+fn add_with(place: &Place, flags: &[&str], input: &str) -> Finished {
+    let args = [&ADD[..], flags].concat();
+    place.program(&args).input(input).finish()
+}
+
+fn at_a_terminal(place: &Place, args: &[&str]) -> PtySession {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thanos-login"));
+    command.args(args).current_dir(place.path(""));
+    spawn_command(
+        command,
+        Some(Duration::from_secs(30).as_millis().try_into().unwrap()),
+    )
+    .unwrap()
+}
+
+#[test]
+fn weak_passwords_are_refused_and_never_shown() {
+    let place = acme();
+    for (label, password, line) in [
+        ("empty", "", "empty"),
+        ("a line break only", "\n", "empty"),
+        ("short", "kX9-vq2", "shorter than 8 bytes"),
+        ("long", &"violet-kettle ".repeat(6), "longer than 72 bytes"),
+        ("the username", "JANE@acme.com", "is the username"),
+        ("guessable", "password1", "too easily guessed"),
+    ] {
+        let refused = add_with(&place, &["--password-stdin"], password);
+        refused.failed_naming(label, line);
+        assert!(
+            password.trim().is_empty() || !refused.stderr.contains(password),
+            "{label}"
+        );
+    }
+    assert_eq!(place.number("SELECT count(*) FROM users"), 0);
+    add_with(&place, &["--password-stdin", "--no-policy"], "a").succeeded();
+    assert_eq!(place.serve(&[]).login("jane@acme.com", "a").status, 200);
+}
+
+#[test]
+fn one_line_break_at_the_end_is_no_part_of_the_password() {
+    let place = acme();
+    add_with(&place, &["--password-stdin"], &format!("{GOOD}\n\n")).succeeded();
+    let server = place.serve(&[]);
+    assert_eq!(
+        server.login("jane@acme.com", &format!("{GOOD}\n")).status,
+        200
+    );
+    assert_eq!(server.login("jane@acme.com", GOOD).status, 401);
+}
+
+#[test]
+fn a_generated_password_is_printed_once_and_logs_in() {
+    let place = acme();
+    let added = add_with(&place, &["--generate", "--json"], "").succeeded();
+    let password = json(&added)["password"].as_str().unwrap().to_owned();
+    assert_eq!(
+        place.serve(&[]).login("jane@acme.com", &password).status,
+        200
+    );
+    let shown = run(&place, &["user", "show", "jane@acme.com", "--json"]);
+    assert!(!shown.stdout.contains(&password) && !shown.stdout.contains("hash"));
+}
+
+#[test]
+fn a_password_is_no_argument_and_needs_a_terminal() {
+    let place = acme();
+    place
+        .run(&[&ADD[..], &["--password", GOOD]].concat())
+        .was_wrong_usage("as an argument");
+    place
+        .run(&[&ADD[..], &["--generate", "--password-stdin"]].concat())
+        .was_wrong_usage("from two places");
+    place
+        .run(&ADD)
+        .failed_naming("no terminal", "--password-stdin");
+}
+
+#[test]
+fn a_terminal_asks_twice_without_showing_what_is_typed() {
+    let place = acme();
+    let mut terminal = at_a_terminal(&place, &ADD);
+    let mut seen = terminal.exp_string("Password for jane@acme.com: ").unwrap();
+    terminal.send_line(GOOD).unwrap();
+    seen += &terminal.exp_string("The same again: ").unwrap();
+    terminal.send_line(GOOD).unwrap();
+    seen += &terminal.exp_eof().unwrap();
+    assert!(seen.contains("added the user jane@acme.com"), "{seen:?}");
+    assert!(!seen.contains("violet"), "{seen:?}");
+    assert_eq!(place.serve(&[]).login("jane@acme.com", GOOD).status, 200);
+
+    let mut terminal = at_a_terminal(&place, &["user", "passwd", "jane@acme.com"]);
+    terminal.exp_string("Password for jane@acme.com: ").unwrap();
+    terminal.send_line(GOOD).unwrap();
+    terminal.exp_string("The same again: ").unwrap();
+    terminal.send_line("violet kettle nineteen").unwrap();
+    terminal.exp_string("the two passwords differ").unwrap();
+}
