@@ -134,7 +134,7 @@ mod tests {
         for good in [
             "thanosrocks-2042",
             "correct horse battery",
-            &"ü7q".repeat(24),
+            &"ü7q".repeat(18),
         ] {
             assert_eq!(check(good, true), Ok(()), "{good}");
         }

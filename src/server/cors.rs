@@ -185,9 +185,10 @@ impl Answerer for Cors {
             Some(allow) if is_preflight && origin.is_some() => self.preflight(allow),
             _ => super::caught(|| self.inner.answer(call, request, permit)),
         };
-        let reply = reply.with("Vary", "Origin");
         Ok(match origin {
+            // No cache keeps the answers without an origin either, so those need not say what they would vary by.
             Some(origin) => reply
+                .with("Vary", "Origin")
                 .with("Access-Control-Allow-Origin", origin)
                 .with("Access-Control-Expose-Headers", self.exposed),
             None => reply,

@@ -95,7 +95,7 @@ fn each_is_understood_and_the_next_one_too() {
         (
             "a URL with another host",
             404,
-            "GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n".into(),
+            "GET http://b.example/x HTTP/1.1\r\nHost: a.example\r\n\r\n".into(),
         ),
         (
             "a host in brackets",
