@@ -120,7 +120,7 @@ fn fill(database: &Path, users: u32, tokens: u32) {
         let mut insert = transaction
             .prepare(
                 "INSERT INTO tokens (digest, user_id, issued_at, expires_at)
-                 VALUES (:digest, :user_id, 0, 253402300799000000)",
+                 VALUES (:digest, :user_id, 0, 4102444800000000)",
             )
             .unwrap();
         // In the order of the key, which fills the table's pages as well as they fill over time, only sooner.

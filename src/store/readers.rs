@@ -11,6 +11,10 @@ use super::open::BUSY_TIMEOUT;
 /// Look-ups take microseconds, and more threads than this do not make them faster.
 const MAX_CONNECTIONS: usize = 4;
 
+/// Negative, since SQLite takes positive numbers for pages. Holds the inner pages of a million tokens and of their users,
+/// so that a look-up reads little more than its leaves.
+const CACHE_KIBIBYTES: i32 = -8 * 1024;
+
 pub(super) struct Readers {
     path: PathBuf,
     pool: Mutex<Pool>,
@@ -97,5 +101,6 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)?;
     Ok(connection)
 }
