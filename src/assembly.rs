@@ -10,14 +10,14 @@ use crate::auth::{self, Auth, Limits};
 use crate::config::{Config, Database, MetricsAccess, loopback};
 use crate::endpoint::{Clock, Services};
 use crate::fixture::{self, Findings, Fixture};
-use crate::gate::{self, Address, Bound, Forward, Gate, Tls, TlsError};
+use crate::gate::{self, Address, Bound, Forward, Gate, Prompt, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, Permits};
 use crate::housekeeping::Housekeeping;
 use crate::http::COMMON_HEADERS;
 use crate::metrics::Metrics;
 use crate::scratch::Scratch;
 use crate::server::{
-    Answerer, Cors, Endpoints, Exposure, Origins, READ_HEADERS, READ_HEADERS_WITH_CORS,
+    Answerer, Cors, Endpoints, Exposure, Origins, Pace, READ_HEADERS, READ_HEADERS_WITH_CORS,
 };
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
 use crate::stub::Beginning;
@@ -147,12 +147,13 @@ impl Server {
             clock,
             trusted_proxies: config.trusted_proxies,
         });
-        let gate_config = |name: &str, listen, tls, forward| gate::Config {
+        let gate_config = |name: &str, listen, tls, forward, answerer: &_| gate::Config {
             listen,
             limits: config.limits.clone(),
             tls,
             upstream: scratch.path().join(name),
             forward,
+            prompt: prompt(answerer),
             answer_fields: COMMON_HEADERS,
             reserved_descriptors: DESCRIPTORS,
         };
@@ -160,9 +161,10 @@ impl Server {
             MetricsAccess::At(address) => {
                 let listen = vec![Address::Tcp(address)];
                 let forward = Forward::Only(READ_HEADERS);
-                let answerer = Endpoints::new(Exposure::Metrics, Arc::clone(&services));
-                let gate = gate_config("figures.sock", listen, None, forward);
-                Some(Front::start(Arc::new(answerer), &services, gate)?)
+                let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&services));
+                let answerer: Arc<dyn Answerer> = Arc::new(endpoints);
+                let gate = gate_config("figures.sock", listen, None, forward, &answerer);
+                Some(Front::start(answerer, &services, gate)?)
             }
             MetricsAccess::Off | MetricsAccess::WithCalls => None,
         };
@@ -179,7 +181,7 @@ impl Server {
             }
             None => real(endpoints, origins),
         };
-        let gate = gate_config("calls.sock", config.listen, tls, forward);
+        let gate = gate_config("calls.sock", config.listen, tls, forward, &answerer);
         let calls = Front::start(answerer, &services, gate)?;
         calls.count_connections(&services);
         Ok(Self {
@@ -285,6 +287,11 @@ fn real(endpoints: Endpoints, origins: Origins) -> (Arc<dyn Answerer>, Forward) 
     }
     let cors = Cors::new(Arc::new(endpoints), origins);
     (Arc::new(cors), Forward::Only(READ_HEADERS_WITH_CORS))
+}
+
+fn prompt(answerer: &Arc<dyn Answerer>) -> Prompt {
+    let answerer = Arc::clone(answerer);
+    Prompt::new(move |method, target| answerer.call(method, target).pace == Pace::Quick)
 }
 
 fn authority(tls: &Tls) -> Option<PathBuf> {

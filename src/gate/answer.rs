@@ -9,6 +9,7 @@
 
 use std::io::{self, Read};
 
+use super::input::Input;
 use super::normal::is_reserved;
 use super::order::Order;
 use super::wiped::Wiped;
@@ -17,7 +18,10 @@ use super::wiped::Wiped;
 const MAX_WHOLE_BYTES: usize = 64 * 1024;
 /// Far above any head of a server that is in order.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-const MAX_FIELDS: usize = 64;
+/// More than any answer has.
+const MAX_FIELDS: usize = 24;
+
+const END_OF_HEAD: &[u8] = b"\r\n";
 
 /// Fields that are the gate's to say, or nobody's.
 const DROPPED: [&str; 5] = [
@@ -51,11 +55,10 @@ impl Ending {
 
 /// An answer of the server: whole, or with a part of the body still to come.
 pub(super) struct Answer {
-    /// Status line and fields as the client gets them, but for those about the connection.
-    head: Vec<u8>,
-    /// As it came, head and body.
+    /// As the client gets it while the connection stays open, as far as it was read.
     bytes: Wiped,
-    body_start: usize,
+    /// Where the head's last line has ended, but for the empty one.
+    fields_end: usize,
     /// Bytes of the body that were not read.
     rest: usize,
     order: Order,
@@ -73,54 +76,75 @@ pub(super) enum Error {
 }
 
 impl Answer {
-    /// Reads an answer, a long one only in part; `to_head` says that it is one to HEAD and so has no body.
-    pub(super) fn read(mut from: impl Read, to_head: bool) -> Result<Answer, Error> {
-        let mut bytes = Wiped::default();
-        bytes.resize(1024);
-        let mut filled = 0;
+    /// Reads an answer that nothing follows, a long one only in part; `to_head` says that it is one to HEAD and so has no
+    /// body.
+    pub(super) fn read(from: impl Read, to_head: bool) -> Result<Answer, Error> {
+        let mut input = Input::new();
+        let answer = Answer::read_next(&mut input, from, to_head)?;
+        if !input.is_empty() {
+            return Err(Error::Malformed("longer than its length"));
+        }
+        Ok(answer)
+    }
+
+    /// The same where another answer may follow, of which the beginning is in `input` afterwards.
+    pub(super) fn read_next(
+        input: &mut Input,
+        mut from: impl Read,
+        to_head: bool,
+    ) -> Result<Answer, Error> {
         let head = loop {
-            if filled == bytes.len() {
-                bytes.resize(filled * 2);
-            }
-            match from.read(&mut bytes[filled..]) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
-            }
-            if let Some(head) = Head::parse(&bytes[..filled], to_head)? {
+            if let Some(head) = Head::parse(input.unread(), to_head)? {
                 break head;
             }
-            if filled > MAX_HEAD_BYTES {
+            if input.unread().len() > MAX_HEAD_BYTES {
                 return Err(Error::Malformed("the head has no end"));
+            }
+            if read_some(input, &mut from)? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
         };
         let total = head.bytes.saturating_add(head.body_bytes);
-        if filled > total {
-            return Err(Error::Malformed("longer than its length"));
-        }
-        let held = if total > MAX_WHOLE_BYTES {
-            filled
-        } else {
-            total
-        };
-        bytes.resize(held);
-        from.read_exact(&mut bytes[filled..])?;
-        Ok(Answer {
-            head: head.to_client,
+        let here = input.unread().len().min(total);
+        let held = if total > MAX_WHOLE_BYTES { here } else { total };
+        let (mut bytes, fields_end) = (head.to_client, head.fields_end);
+        bytes.extend_from_slice(&input.unread()[head.bytes..here]);
+        input.consume(here);
+        let mut answer = Answer {
             bytes,
-            body_start: head.bytes,
-            rest: total - held,
+            fields_end,
+            rest: total - here,
             order: head.order,
-        })
+        };
+        answer.read_more(held - here, from)?;
+        Ok(answer)
     }
 
-    /// Appends the answer as the client gets it, as far as it was read.
-    pub(super) fn write(&self, ending: Ending, out: &mut Wiped) {
-        out.extend_from_slice(&self.head);
-        out.extend_from_slice(ending.line().as_bytes());
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(&self.bytes[self.body_start..]);
+    /// Reads what a long answer still lacks.
+    pub(super) fn read_rest(&mut self, from: impl Read) -> Result<(), Error> {
+        self.read_more(self.rest, from)
+    }
+
+    fn read_more(&mut self, more: usize, mut from: impl Read) -> Result<(), Error> {
+        let filled = self.bytes.len();
+        self.bytes.resize(filled + more);
+        from.read_exact(&mut self.bytes[filled..])?;
+        self.rest -= more;
+        Ok(())
+    }
+
+    /// The answer as the client gets it, as far as it was read.
+    pub(super) fn ending(self, ending: Ending) -> Wiped {
+        let line = ending.line();
+        if line.is_empty() {
+            return self.bytes;
+        }
+        let mut bytes = Wiped::with_capacity(self.bytes.len() + line.len());
+        let (fields, rest) = self.bytes.split_at(self.fields_end);
+        for part in [fields, line.as_bytes(), rest] {
+            bytes.extend_from_slice(part);
+        }
+        bytes
     }
 
     /// What the server asks of the gate.
@@ -130,7 +154,7 @@ impl Answer {
 
     /// Bytes of the body that are here.
     pub(super) fn held(&self) -> usize {
-        self.bytes.len() - self.body_start
+        self.bytes.len() - self.fields_end - END_OF_HEAD.len()
     }
 
     /// Bytes of the body that the server still has to send.
@@ -139,19 +163,31 @@ impl Answer {
     }
 }
 
+fn read_some(input: &mut Input, mut from: impl Read) -> io::Result<usize> {
+    loop {
+        match input.fill(|buffer| from.read(buffer)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// What the head of an answer says.
 struct Head {
     /// Its own length.
     bytes: usize,
     body_bytes: usize,
-    to_client: Vec<u8>,
+    /// As the client gets it, with its end.
+    to_client: Wiped,
+    fields_end: usize,
     order: Order,
 }
 
 impl Head {
     /// `None` when it is not whole yet.
     fn parse(bytes: &[u8], to_head: bool) -> Result<Option<Head>, Error> {
-        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        // Not on the stack, of which every idle connection would keep one page more.
+        let mut fields = vec![httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
         let head_bytes = match response.parse(bytes) {
             Ok(httparse::Status::Complete(bytes)) => bytes,
@@ -164,10 +200,14 @@ impl Head {
             204 | 304 => 0,
             _ => content_length(response.headers).ok_or(Error::Malformed("no length"))?,
         };
+        let mut to_client = for_client(code, response.reason.unwrap_or_default(), response.headers);
+        let fields_end = to_client.len();
+        to_client.extend_from_slice(END_OF_HEAD);
         Ok(Some(Head {
             bytes: head_bytes,
             body_bytes,
-            to_client: for_client(code, response.reason.unwrap_or_default(), response.headers),
+            to_client,
+            fields_end,
             order: Order::from_fields(response.headers),
         }))
     }
@@ -180,8 +220,8 @@ fn content_length(fields: &[httparse::Header<'_>]) -> Option<usize> {
     std::str::from_utf8(field.value).ok()?.parse().ok()
 }
 
-fn for_client(code: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Vec<u8> {
-    let mut head = Vec::with_capacity(512);
+fn for_client(code: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Wiped {
+    let mut head = Wiped::with_capacity(512);
     head.extend_from_slice(format!("HTTP/1.1 {code} {reason}\r\n").as_bytes());
     for field in fields {
         // RFC 9110, 8.6: a 204 has no length; tiny_http gives it one.
@@ -214,10 +254,8 @@ mod tests {
     }
 
     fn relay(text: &str, to_head: bool, ending: Ending) -> Result<String, Error> {
-        let mut out = Wiped::default();
-        Answer::read(text.as_bytes(), to_head)?.write(ending, &mut out);
-        let mut dripped = Wiped::default();
-        Answer::read(Drip(text.as_bytes()), to_head)?.write(ending, &mut dripped);
+        let out = Answer::read(text.as_bytes(), to_head)?.ending(ending);
+        let dripped = Answer::read(Drip(text.as_bytes()), to_head)?.ending(ending);
         assert_eq!(*out, *dripped);
         Ok(String::from_utf8(out.to_vec()).unwrap())
     }
@@ -259,9 +297,8 @@ mod tests {
         let answer = Answer::read(&mut from, false).unwrap();
         assert!(answer.bytes.len() <= MAX_WHOLE_BYTES);
         assert_eq!(answer.rest(), from.len());
-        let mut out = Wiped::default();
-        answer.write(Ending::Open, &mut out);
-        assert_eq!(&*out, &text.as_bytes()[..text.len() - from.len()]);
+        let held = text.len() - from.len();
+        assert_eq!(&*answer.ending(Ending::Open), &text.as_bytes()[..held]);
     }
 
     #[test]

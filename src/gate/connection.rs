@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::Ending;
+use super::answer::{Answer, Ending};
 use super::deadline::Deadline;
 use super::input::Input;
 use super::order::{Fault, GARBAGE};
@@ -18,7 +18,6 @@ use super::refusal::{self, Refusal};
 use super::request_line::Version;
 use super::running::Shared;
 use super::upstream::{self, Exchange};
-use super::wiped::Wiped;
 use super::wire::Client;
 
 /// For a client to receive what was written and close its end.
@@ -96,13 +95,14 @@ impl Connection {
             place: &self.place,
             limits: &self.shared.limits,
             forward: self.shared.forward,
+            prompt: &self.shared.prompt,
             peer: &self.peer,
         }
     }
 
     fn answer(&mut self, request: Request) -> io::Result<Next> {
         let shared = Arc::clone(&self.shared);
-        match shared.pool.exchange(&request.bytes, request.is_head) {
+        match shared.upstream.exchange(&request) {
             Ok(exchange) => self.relay(exchange, &request),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -125,7 +125,7 @@ impl Connection {
             self.place.pause(order.delay);
         }
         if let Some(fault) = order.fault {
-            return self.spoil(fault, &exchange);
+            return self.spoil(fault, exchange.answer);
         }
         let ending = if !request.keep_alive || self.is_last() {
             Ending::Close
@@ -134,29 +134,29 @@ impl Connection {
         } else {
             Ending::Open
         };
-        let mut bytes = Wiped::with_capacity(1024);
-        exchange.answer.write(ending, &mut bytes);
-        self.client.write_all(&bytes)?;
-        exchange.relay_rest(|piece| self.client.write_all(piece))?;
+        let Exchange { answer, rest } = exchange;
+        self.client.write_all(&answer.ending(ending))?;
+        if let Some(rest) = rest {
+            rest.relay(|piece| self.client.write_all(piece))?;
+        }
         match ending {
             Ending::Close => Ok(Next::Close),
             Ending::Open | Ending::KeepAlive => Ok(Next::Request),
         }
     }
 
-    fn spoil(&mut self, fault: Fault, exchange: &Exchange<'_>) -> io::Result<Next> {
-        let answer = &exchange.answer;
-        let mut bytes = Wiped::default();
+    fn spoil(&mut self, fault: Fault, answer: Answer) -> io::Result<Next> {
+        let held = answer.held();
         match fault {
             Fault::Reset => return Ok(Next::Reset),
-            Fault::Cut if answer.held() > 0 => {
-                answer.write(Ending::Open, &mut bytes);
-                bytes.resize(bytes.len() - answer.held().div_ceil(2));
+            Fault::Cut if held > 0 => {
+                let bytes = answer.ending(Ending::Open);
+                self.client
+                    .write_all(&bytes[..bytes.len() - held.div_ceil(2)])?;
             }
             Fault::Cut | Fault::Empty => {}
-            Fault::Garbage => bytes.extend_from_slice(GARBAGE),
+            Fault::Garbage => self.client.write_all(GARBAGE)?,
         }
-        self.client.write_all(&bytes)?;
         Ok(Next::Close)
     }
 

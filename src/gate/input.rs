@@ -13,14 +13,22 @@ const SMALL: usize = 1024;
 /// refusing what is too long. Beyond what is unread it holds zeros only.
 pub(super) struct Input {
     buffer: Wiped,
+    /// What it becomes again.
+    room: usize,
     start: usize,
     end: usize,
 }
 
 impl Input {
     pub(super) fn new() -> Input {
+        Input::with_room(SMALL)
+    }
+
+    /// Begins with this many bytes.
+    pub(super) fn with_room(room: usize) -> Input {
         Input {
-            buffer: small(),
+            buffer: zeros(room),
+            room,
             start: 0,
             end: 0,
         }
@@ -43,8 +51,8 @@ impl Input {
         }
         self.end = 0;
         self.start = 0;
-        if self.buffer.len() > SMALL {
-            self.buffer = small();
+        if self.buffer.len() > self.room {
+            self.buffer = zeros(self.room);
         } else {
             self.buffer[consumed].zeroize();
         }
@@ -71,9 +79,9 @@ impl Input {
     }
 }
 
-fn small() -> Wiped {
+fn zeros(bytes: usize) -> Wiped {
     let mut buffer = Wiped::default();
-    buffer.resize(SMALL);
+    buffer.resize(bytes);
     buffer
 }
 

@@ -13,7 +13,7 @@
 //! connection  one client, request by request  ┘ wire (every wait for the client), deadline, input, wiped
 //! receive     one request: head, then body    ← head, request_line, framing, chunked
 //! normal      the request as the server gets it
-//! upstream    the connections to the server   ← answer, order
+//! upstream    the connections to the server   ← pool, pipeline, answer, order
 //! refusal     the gate's own answers
 //! tls         the certificate shown to clients    ← authority
 //! ```
@@ -34,7 +34,9 @@ mod limits;
 mod listener;
 mod normal;
 mod order;
+mod pipeline;
 mod places;
+mod pool;
 mod receive;
 mod refusal;
 mod request_line;
@@ -48,7 +50,7 @@ pub use address::{Address, Bound, NotAnAddress};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use order::{DELAY, FAULT, Fault};
-pub use running::{Config, Error, Gate};
+pub use running::{Config, Error, Gate, Prompt};
 pub use tls::{Tls, TlsError};
 
 #[cfg(test)]

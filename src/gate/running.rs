@@ -1,5 +1,6 @@
 //! The running gate: starting, accepting, stopping.
 
+use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -18,11 +19,11 @@ use super::listener::{self, Listener};
 use super::normal::Forward;
 use super::places::Places;
 use super::tls::{Greeting, Tls, TlsError};
-use super::upstream::Pool;
+use super::upstream::Upstream;
 use super::wire::{Client, Socket};
 
-/// Listeners, the waking pair, standard streams, and files a moment open.
-const OWN_DESCRIPTORS: usize = 16;
+/// Listeners, the waking pair, the shared connection to the server, standard streams, and files a moment open.
+const OWN_DESCRIPTORS: usize = 20;
 
 /// What a gate is told at its start.
 #[derive(Debug)]
@@ -37,11 +38,37 @@ pub struct Config {
     pub upstream: PathBuf,
     /// Which of a client's header fields go on to the server.
     pub forward: Forward,
+    /// Which requests are sure to be answered at once.
+    pub prompt: Prompt,
     /// The header lines that every answer has, besides `Date` and what tells the body.
     pub answer_fields: &'static [(&'static str, &'static str)],
     /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
     /// which the gate reads and never sets.
     pub reserved_descriptors: usize,
+}
+
+/// Tells from the method and the target of a request whether the server answers it at once and with little, whatever else
+/// it has to do. Of those, the ones that change nothing share a connection to the server.
+#[derive(Clone)]
+pub struct Prompt(Arc<Tells>);
+
+type Tells = dyn Fn(&str, &str) -> bool + Send + Sync;
+
+impl Prompt {
+    /// As `tells` says, of a method and a target.
+    pub fn new(tells: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Prompt {
+        Prompt(Arc::new(tells))
+    }
+
+    pub(super) fn includes(&self, method: &str, target: &str) -> bool {
+        (self.0)(method, target)
+    }
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Prompt")
+    }
 }
 
 /// Why a gate does not start.
@@ -76,7 +103,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) forward: Forward,
     pub(super) answer_fields: &'static [(&'static str, &'static str)],
-    pub(super) pool: Pool,
+    pub(super) prompt: Prompt,
+    pub(super) upstream: Upstream,
 }
 
 /// A running gate. Dropped, it stops without grace.
@@ -114,7 +142,8 @@ impl Gate {
             limits: config.limits,
             forward: config.forward,
             answer_fields: config.answer_fields,
-            pool: Pool::new(config.upstream, capacity.upstream),
+            prompt: config.prompt,
+            upstream: Upstream::new(config.upstream, capacity.upstream),
         });
         let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;
         let accepting = Accepting {

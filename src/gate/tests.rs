@@ -43,6 +43,7 @@ impl Server {
             tls: None,
             upstream,
             forward: Forward::Only(&["Content-Type", "Host"]),
+            prompt: Prompt::new(|_, target| target.starts_with("/prompt")),
             answer_fields: FIELDS,
             reserved_descriptors: 0,
         };

@@ -4,6 +4,7 @@ mod attacks;
 mod deploy;
 mod limits;
 mod malformed;
+mod shared;
 mod sockets;
 mod stop;
 mod tls;

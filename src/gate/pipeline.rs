@@ -1,0 +1,270 @@
+//! One connection to tiny_http for the requests of many clients, answered in the order in which they were sent.
+//!
+//! Only for requests that are answered at once, since each waits for those before it, and that may be asked twice, since
+//! all that wait lose their answer when it breaks. A thread of its own reads the answers. It writes to no client, so none
+//! of them can hold up the others.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::answer::{self, Answer};
+use super::input::Input;
+use super::upstream::ANSWER_TIMEOUT;
+
+/// Room for the answers that one waking finds.
+const READ_BYTES: usize = 16 * 1024;
+
+/// The connection, opened when it is first needed and again after it broke. Dropped, it is closed.
+#[derive(Debug, Default)]
+pub(super) struct Pipeline {
+    line: Mutex<Option<Arc<Line>>>,
+}
+
+/// One opened connection.
+#[derive(Debug)]
+struct Line {
+    stream: UnixStream,
+    /// Held while a request is written. Not the same as `waiting`: answers must be taken in meanwhile, or the server might
+    /// wait for us as we for it.
+    writing: Mutex<()>,
+    /// Who waits, in the order of the requests. `None` once the connection is broken.
+    waiting: Mutex<Option<VecDeque<Waiting>>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    to_head: bool,
+    answered: SyncSender<Answer>,
+}
+
+impl Pipeline {
+    /// Sends a request and waits for the answer; `None` when the connection cannot be opened or breaks meanwhile.
+    pub(super) fn exchange(
+        &self,
+        request: &[u8],
+        to_head: bool,
+        open: impl FnOnce() -> io::Result<UnixStream>,
+    ) -> Option<Answer> {
+        let line = self
+            .line(open)
+            .inspect_err(|error| tracing::warn!(%error, "no shared connection to the server"))
+            .ok()?;
+        let (answered, answer) = mpsc::sync_channel(1);
+        line.send(request, Waiting { to_head, answered })?;
+        // Fails when the line breaks, too, since that drops the other end.
+        let answer = answer.recv_timeout(ANSWER_TIMEOUT).ok();
+        if answer.is_none() {
+            line.give_up();
+        }
+        answer
+    }
+
+    fn line(&self, open: impl FnOnce() -> io::Result<UnixStream>) -> io::Result<Arc<Line>> {
+        let mut line = lock(&self.line);
+        if let Some(line) = &*line
+            && lock(&line.waiting).is_some()
+        {
+            return Ok(Arc::clone(line));
+        }
+        let stream = open()?;
+        // Ends with the connection, which waits for answers for as long as there is nothing to answer.
+        stream.set_read_timeout(None)?;
+        let opened = Arc::new(Line {
+            stream,
+            writing: Mutex::new(()),
+            waiting: Mutex::new(Some(VecDeque::new())),
+        });
+        let read = Arc::clone(&opened);
+        thread::Builder::new()
+            .name("gate-answers".to_owned())
+            .spawn(move || read.deliver())?;
+        Ok(Arc::clone(line.insert(opened)))
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        if let Some(line) = lock(&self.line).take() {
+            line.give_up();
+        }
+    }
+}
+
+impl Line {
+    /// `None` when the connection is broken. What was written only in part breaks it.
+    fn send(&self, request: &[u8], who: Waiting) -> Option<()> {
+        let _writing = lock(&self.writing);
+        lock(&self.waiting).as_mut()?.push_back(who);
+        if let Err(error) = (&self.stream).write_all(request) {
+            tracing::debug!(%error, "the shared connection to the server is broken");
+            self.give_up();
+        }
+        Some(())
+    }
+
+    /// Gives every answer to whom it belongs, until the connection ends.
+    fn deliver(&self) {
+        let mut input = Input::with_room(READ_BYTES);
+        let broken = loop {
+            match self.deliver_next(&mut input) {
+                Ok(()) => {}
+                Err(error) => break error,
+            }
+        };
+        tracing::debug!(error = %broken, "the shared connection to the server has ended");
+        self.give_up();
+    }
+
+    fn deliver_next(&self, input: &mut Input) -> Result<(), answer::Error> {
+        if input.is_empty() && input.fill(|buffer| (&self.stream).read(buffer))? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        let next = lock(&self.waiting).as_mut().and_then(VecDeque::pop_front);
+        let Some(Waiting { to_head, answered }) = next else {
+            return Err(answer::Error::Malformed("an answer without a request"));
+        };
+        let mut answer = Answer::read_next(input, &self.stream, to_head)?;
+        answer.read_rest(&self.stream)?;
+        // Whoever no longer waits has closed the connection already.
+        let _ = answered.try_send(answer);
+        Ok(())
+    }
+
+    /// Ends the connection, and with it the wait of all who wait.
+    fn give_up(&self) {
+        *lock(&self.waiting) = None;
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::gate::answer::Ending;
+
+    /// Opens lines to a server that tells each request back, but of one line closes upon the first after `answers`.
+    fn lines(answers: usize) -> impl Fn() -> io::Result<UnixStream> {
+        move || {
+            let (ours, mut theirs) = UnixStream::pair()?;
+            thread::spawn(move || {
+                let mut received = Vec::new();
+                for answered in 0..=answers {
+                    let request = loop {
+                        let end = received.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+                        if let Some(end) = end {
+                            break received.drain(..end + 4).collect::<Vec<u8>>();
+                        }
+                        let mut piece = [0; 100];
+                        let read = theirs.read(&mut piece).unwrap();
+                        if read == 0 {
+                            return;
+                        }
+                        received.extend_from_slice(&piece[..read]);
+                    };
+                    if answered < answers {
+                        theirs.write_all(&told_back(&request)).unwrap();
+                    }
+                }
+            });
+            Ok(ours)
+        }
+    }
+
+    fn told_back(request: &[u8]) -> Vec<u8> {
+        let request = std::str::from_utf8(request).unwrap().trim_end();
+        let mut answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            request.len()
+        );
+        if !request.starts_with("HEAD ") {
+            answer.push_str(request);
+        }
+        answer.into_bytes()
+    }
+
+    fn exchange(
+        pipeline: &Pipeline,
+        target: &str,
+        open: &impl Fn() -> io::Result<UnixStream>,
+    ) -> Option<Vec<u8>> {
+        let method = if target.ends_with('0') { "HEAD" } else { "GET" };
+        let request = format!("{method} {target}\r\n\r\n");
+        let answer = pipeline.exchange(request.as_bytes(), method == "HEAD", open)?;
+        assert_eq!(
+            *answer.ending(Ending::Open),
+            told_back(request.as_bytes()),
+            "{target}"
+        );
+        Some(request.into_bytes())
+    }
+
+    #[test]
+    fn each_of_many_gets_its_own_answer() {
+        let (pipeline, opened) = (Pipeline::default(), AtomicUsize::new(0));
+        let open = || {
+            opened.fetch_add(1, Ordering::SeqCst);
+            lines(10_000)()
+        };
+        let long = "/long".repeat(30_000);
+        thread::scope(|scope| {
+            for client in 0..16 {
+                let (pipeline, open, long) = (&pipeline, &open, &long);
+                scope.spawn(move || {
+                    for number in 0..50 {
+                        let target = format!("/{client}/{number}");
+                        exchange(pipeline, &target, open).unwrap();
+                    }
+                    exchange(pipeline, &format!("{long}/{client}"), open).unwrap();
+                });
+            }
+        });
+        assert_eq!(opened.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_broken_line_fails_those_who_wait_and_is_opened_anew() {
+        let (pipeline, open) = (Pipeline::default(), lines(3));
+        for _ in 0..2 {
+            for number in 1..=3 {
+                exchange(&pipeline, &format!("/{number}"), &open).unwrap();
+            }
+            assert_eq!(exchange(&pipeline, "/4", &open), None);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_nobody_asked_for_breaks_the_line() {
+        let pipeline = Pipeline::default();
+        let open = || {
+            let (ours, mut theirs) = UnixStream::pair()?;
+            theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+            Ok(ours)
+        };
+        let line = pipeline.line(open).unwrap();
+        while lock(&line.waiting).is_some() {
+            thread::yield_now();
+        }
+        assert!(
+            pipeline
+                .line(lines(1))
+                .is_ok_and(|new| !Arc::ptr_eq(&new, &line))
+        );
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_opened_answers_nothing() {
+        let open = || Err(io::ErrorKind::NotFound.into());
+        assert_eq!(exchange(&Pipeline::default(), "/1", &open), None);
+    }
+}
