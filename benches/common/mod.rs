@@ -150,6 +150,11 @@ impl Client {
             }
         }
     }
+
+    /// The last answer, head and body.
+    pub fn received(&self) -> &str {
+        std::str::from_utf8(&self.received).unwrap()
+    }
 }
 
 /// The status, when the head and the body that it announces are there.

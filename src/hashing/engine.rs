@@ -71,7 +71,7 @@ impl Engine {
         if !(1..=MAX_LANES).contains(&config.lanes) {
             return Err(Error::BadLanes);
         }
-        self_test::run(config.lanes)?;
+        self_test::run(config.lanes, config.threads)?;
         let mut engine = Self {
             shared: Arc::new(Shared {
                 queue: Queue::new(config.threads.max(1)),

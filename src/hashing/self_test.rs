@@ -1,10 +1,16 @@
 //! Known answers, computed at every start: a processor or a build that computes anything else must not decide logins.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use super::lanes::{Lanes, Order};
 use super::{Error, PasswordHash};
 
-/// Passwords and their hashes, of different lengths and costs.
-const KNOWN: [(&[u8], &str); 4] = [
+/// A password and its hash.
+type Answer = (&'static [u8], &'static str);
+
+/// Of different lengths, and of the lowest cost, since every start waits for them.
+const KNOWN: [Answer; 4] = [
     (
         b"Kk4DQuMMfZL9o",
         "$2b$04$cVWp4XaNU8a4v1uMRum2SO026BWLIoQMD/TXg5uZV.0P.uO8m3YEm",
@@ -14,8 +20,8 @@ const KNOWN: [(&[u8], &str); 4] = [
         "$2a$04$zVHmKQtGGQob.b/Nc7l9NO8UlrYcW05FiuCj/SxsFO/ZtiN9.mNzy",
     ),
     (
-        b"U*U",
-        "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+        b"U*U\xff a longer one, of more than the eighteen words of the box",
+        "$2b$04$jVPaSPoFcOE3SJvd3pJKSeLkehHFNQutaWJLePcbkpLNuEPadXUWO",
     ),
     (
         b"9IeRXmnGxMYbs",
@@ -23,22 +29,41 @@ const KNOWN: [(&[u8], &str); 4] = [
     ),
 ];
 
-/// Computes the known answers with every number of lanes up to `width`.
-pub(super) fn run(width: usize) -> Result<(), Error> {
-    let known = KNOWN.map(|(password, hash)| (password, hash.parse::<PasswordHash>()));
-    let mut lanes = Box::new(Lanes::new());
-    for count in 1..=width {
-        for (password, hash) in known.iter().cycle().take(count) {
-            let hash = hash.as_ref().map_err(|_| Error::SelfTest)?;
-            let order = Order::new(password, &hash.salt(), hash.cost(), hash.cost());
-            lanes.join(&order, hash).map_err(|_| Error::SelfTest)?;
+/// Computes the known answers with every number of lanes up to `width`, on so many threads.
+pub(super) fn run(width: usize, threads: usize) -> Result<(), Error> {
+    compute_all(&KNOWN, width, threads)
+}
+
+fn compute_all(known: &[Answer], width: usize, threads: usize) -> Result<(), Error> {
+    let left = AtomicUsize::new(width);
+    let test = || {
+        let next = |left: usize| left.checked_sub(1);
+        let mut lanes = Box::new(Lanes::new());
+        // The largest first, so that the threads end together.
+        while let Ok(count @ 1..) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+            compute(known, &mut lanes, count)?;
         }
-        while lanes.in_use() > 0 {
-            lanes.round();
-            while let Some((hash, digest)) = lanes.take_finished() {
-                if *digest != *hash.digest() {
-                    return Err(Error::SelfTest);
-                }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(width)).map(|_| scope.spawn(test)).collect();
+        let own = test();
+        let others = others.into_iter().map(|other| other.join());
+        others.fold(own, |all, one| all.and(one.unwrap_or(Err(Error::SelfTest))))
+    })
+}
+
+fn compute(known: &[Answer], lanes: &mut Lanes<PasswordHash>, count: usize) -> Result<(), Error> {
+    for (password, hash) in known.iter().cycle().take(count) {
+        let hash: PasswordHash = hash.parse().map_err(|_| Error::SelfTest)?;
+        let order = Order::new(password, &hash.salt(), hash.cost(), hash.cost());
+        lanes.join(&order, hash).map_err(|_| Error::SelfTest)?;
+    }
+    while lanes.in_use() > 0 {
+        lanes.round();
+        while let Some((hash, digest)) = lanes.take_finished() {
+            if *digest != *hash.digest() {
+                return Err(Error::SelfTest);
             }
         }
     }
@@ -54,6 +79,22 @@ mod tests {
         for (password, hash) in KNOWN {
             assert!(bcrypt::verify(password, hash).unwrap(), "{hash}");
         }
-        assert!(run(super::super::MAX_LANES).is_ok());
+        for threads in [1, 2, 100] {
+            assert!(run(super::super::MAX_LANES, threads).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_wrong_answer_fails_with_any_number_of_lanes() {
+        let (_, hash) = KNOWN[0];
+        for width in 1..=super::super::MAX_LANES {
+            for threads in [1, 2] {
+                let result = compute_all(&[(b"another", hash)], width, threads);
+                assert!(matches!(result, Err(Error::SelfTest)), "{width} {threads}");
+            }
+        }
+        let only_last = [KNOWN[1], KNOWN[2], (b"another".as_slice(), hash)];
+        assert!(compute_all(&only_last, 2, 1).is_ok());
+        assert!(compute_all(&only_last, 3, 1).is_err());
     }
 }

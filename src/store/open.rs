@@ -220,8 +220,8 @@ fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError>
         Durability::None => "OFF",
     };
     connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
-        .and_then(|()| connection.pragma_update(None, "synchronous", synchronous))
+        .pragma_update(None, "synchronous", synchronous)
+        .and_then(|()| connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())))
         .and_then(|()| connection.pragma_update(None, "foreign_keys", true))
         .map_err(sorted)?;
     connection.set_prepared_statement_cache_capacity(64);
