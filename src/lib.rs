@@ -38,7 +38,8 @@
 //!
 //! # Threads
 //!
-//! One for each client connection (gate), two that receive (server), one worker for each request that waits for hashing or
+//! One for each client connection and one that reads the answers of the connection to the server that quick requests
+//! share (gate), two that receive (server), one worker for each request that waits for hashing or
 //! the disk, one that hashes for each core, one that writes, one that rehashes, one that removes what expired.
 //!
 //! # What always holds

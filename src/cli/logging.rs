@@ -106,3 +106,49 @@ fn log_panics() {
         tracing::error!(place, thread, "a defect: the thread panicked");
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::panic;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_one_line_with_its_place_and_without_its_message() {
+        let log = Log::default();
+        let writer = log.clone();
+        let logger = tracing_subscriber::registry().with(
+            fmt::layer()
+                .with_ansi(false)
+                .with_writer(move || writer.clone()),
+        );
+        let usual = panic::take_hook();
+        let line = tracing::subscriber::with_default(logger, || {
+            log_panics();
+            let result = panic::catch_unwind(|| panic!("thanosrocks"));
+            assert!(result.is_err());
+            line!() - 2
+        });
+        panic::set_hook(usual);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let place = format!("place=\"{}:{line}:", file!());
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains(&place), "{place}: {text}");
+        assert!(!text.contains("thanosrocks"), "{text}");
+    }
+}
