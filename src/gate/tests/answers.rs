@@ -1,0 +1,94 @@
+//! Answers that are long, broken off or none.
+
+use super::*;
+
+#[test]
+fn an_answer_that_is_none_is_500_and_the_next_request_works() {
+    let server = Server::start(Limits::default());
+    for _ in 0..3 {
+        let answer = server.talk(format!("GET /garbage HTTP/1.1\r\n{CLOSE}\r\n"));
+        assert_eq!(status(&answer), 500, "{answer}");
+        let answer = server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
+        assert_eq!(status(&answer), 200, "{answer}");
+    }
+}
+
+#[test]
+fn a_long_answer_is_relayed_whole_and_the_connection_is_kept() {
+    let server = Server::start(Limits::default());
+    let mut stream = server.connect();
+    for request in [
+        "GET /long HTTP/1.1\r\nHost: a\r\n\r\n",
+        "HEAD /long HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        stream.write_all(request.repeat(2).as_bytes()).unwrap();
+        for _ in 0..2 {
+            let (head, body) = if request.starts_with("HEAD") {
+                (read_head(&mut stream), String::new())
+            } else {
+                read_answer(&mut stream)
+            };
+            assert!(head.contains("\r\nContent-Length: 10000000\r\n"), "{head}");
+            assert!(body.is_empty() || body.as_bytes() == long_body());
+        }
+    }
+}
+
+#[test]
+fn a_server_that_breaks_off_a_long_answer_breaks_the_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let upstream = directory.path().join("cutting.sock");
+    let cutting = UnixListener::bind(&upstream).unwrap();
+    let server = Server::start_with(Limits::default(), |config| Config { upstream, ..config });
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..2 {
+                let (mut stream, _) = cutting.accept().unwrap();
+                read_head(&mut stream);
+                stream
+                    .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+                    .unwrap();
+                read_head(&mut stream);
+                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+                stream.write_all(head).unwrap();
+                stream.write_all(&long_body()[..500_000]).unwrap();
+            }
+        });
+        for _ in 0..2 {
+            let answer = server.talk("GET /cut HTTP/1.1\r\nHost: a\r\n\r\n");
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.ends_with("\r\nContent-Length: 1000000"), "{head}");
+            assert_eq!(body.as_bytes(), &long_body()[..500_000]);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_goes_away_within_a_long_answer_frees_its_place() {
+    let server = Server::start(Limits::default());
+    for _ in 0..8 {
+        let mut stream = server.connect();
+        stream
+            .write_all(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        read_head(&mut stream);
+    }
+    let begun = Instant::now();
+    while server.gate.connections() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        thread::yield_now();
+    }
+    let answer = server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
+    assert_eq!(status(&answer), 200);
+}
+
+#[test]
+fn without_a_server_the_answer_is_503() {
+    let server = Server::start_with(Limits::default(), |config| Config {
+        upstream: "/nonexistent/tiny.sock".into(),
+        ..config
+    });
+    let answer = server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
+    assert_eq!(status(&answer), 503, "{answer}");
+    assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+}

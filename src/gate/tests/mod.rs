@@ -1,0 +1,192 @@
+//! The whole gate, with a small tiny_http server behind it.
+
+mod answers;
+mod limits;
+mod requests;
+mod stopping;
+mod tls;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+const FIELDS: &[(&str, &str)] = &[("Content-Type", "application/json")];
+
+/// Answers `METHOD target [peer] body`, and a few paths in ways of their own.
+struct Server {
+    gate: Gate,
+    tiny: Arc<tiny_http::Server>,
+    receivers: Vec<JoinHandle<()>>,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(limits: Limits) -> Server {
+        Server::start_with(limits, |config| config)
+    }
+
+    fn start_with(limits: Limits, change: impl FnOnce(Config) -> Config) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let upstream = directory.path().join("tiny.sock");
+        let tiny = Arc::new(tiny_http::Server::http_unix(&upstream).unwrap());
+        let receivers = (0..2).map(|_| {
+            let tiny = Arc::clone(&tiny);
+            thread::spawn(move || {
+                while let Ok(request) = tiny.recv() {
+                    thread::spawn(move || answer(request));
+                }
+            })
+        });
+        let receivers = receivers.collect();
+        let config = Config {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            limits,
+            tls: None,
+            upstream,
+            forward: Forward::Only(&["Content-Type", "Host"]),
+            prompt: Prompt::new(|_, target| target.starts_with("/prompt")),
+            answer_fields: FIELDS,
+            reserved_descriptors: 0,
+        };
+        Server {
+            gate: Gate::start(change(config)).unwrap(),
+            tiny,
+            receivers,
+            _directory: directory,
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let Address::Tcp(address) = self.gate.addresses()[0].address else {
+            panic!("bound to TCP");
+        };
+        let stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream
+    }
+
+    /// Sends bytes on a connection of their own, and reads until the gate closes.
+    fn talk(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes.as_ref()).unwrap();
+        read_to_end(&mut stream)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.gate.stop(Duration::ZERO);
+        for _ in &self.receivers {
+            self.tiny.unblock();
+        }
+        for receiver in self.receivers.drain(..) {
+            receiver.join().unwrap();
+        }
+    }
+}
+
+fn answer(mut request: tiny_http::Request) {
+    let mut body = String::new();
+    request.as_reader().read_to_string(&mut body).unwrap();
+    let field = |name: &'static str| {
+        let mut fields = request.headers().iter();
+        let field = fields.find(|header| header.field.equiv(name));
+        field.map_or(String::new(), |header| header.value.to_string())
+    };
+    let status = match request.url() {
+        _ if !field(WARM_UP).is_empty() => 204,
+        "/none" => 204,
+        "/long" => {
+            // Longer than what any buffer on the way holds.
+            let body = long_body();
+            let response = tiny_http::Response::from_data(body).with_chunked_threshold(usize::MAX);
+            // A client that goes away before the end is one of the cases.
+            let _ = request.respond(response);
+            return;
+        }
+        "/garbage" => {
+            let mut writer = request.into_writer();
+            writer.write_all(b"garbage\r\n\r\n").unwrap();
+            writer.flush().unwrap();
+            return;
+        }
+        url => {
+            if let Some(milliseconds) = url.strip_prefix("/slow/") {
+                thread::sleep(Duration::from_millis(milliseconds.parse().unwrap()));
+            }
+            200
+        }
+    };
+    let text = format!(
+        "{} {} [{}] {}{body}",
+        request.method(),
+        request.url(),
+        field(PEER),
+        field(BODY_TOO_LARGE)
+    );
+    let response = tiny_http::Response::from_string(text)
+        .with_status_code(status)
+        .with_chunked_threshold(usize::MAX);
+    let _ = request.respond(response);
+}
+
+fn long_body() -> Vec<u8> {
+    (0..10_000_000_u32)
+        .map(|number| b'a' + (number % 23) as u8)
+        .collect()
+}
+
+fn read_to_end(stream: &mut impl Read) -> String {
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+fn read_head(stream: &mut impl Read) -> String {
+    let mut reader = BufReader::with_capacity(1, stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(
+            reader.read_line(&mut head).unwrap(),
+            0,
+            "the answer is cut: {head}"
+        );
+    }
+    head
+}
+
+/// Reads one answer with a length.
+fn read_answer(stream: &mut impl Read) -> (String, String) {
+    let head = read_head(stream);
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).unwrap();
+    (head, String::from_utf8(body).unwrap())
+}
+
+fn status(answer: &str) -> u16 {
+    answer
+        .get(9..12)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(0)
+}
+
+fn quick() -> Limits {
+    Limits {
+        request_timeout: Duration::from_millis(300),
+        write_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    }
+}
+
+const CLOSE: &str = "Host: a\r\nConnection: close\r\n";
