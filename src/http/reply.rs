@@ -55,7 +55,11 @@ impl Reply {
 
     /// `{"detail":"…"}`, the form of every answer about a request as a whole.
     pub fn detail(status: u16, text: &str) -> Self {
-        Self::json(status, &serde_json::json!({ "detail": text }))
+        #[derive(Serialize)]
+        struct Detail<'t> {
+            detail: &'t str,
+        }
+        Self::json(status, &Detail { detail: text })
     }
 
     /// Adds a header.
