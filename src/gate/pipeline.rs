@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::answer::{self, Answer};
+use super::deadline::Deadline;
 use super::input::Input;
 use super::upstream::ANSWER_TIMEOUT;
 
@@ -20,13 +20,12 @@ use super::upstream::ANSWER_TIMEOUT;
 const READ_BYTES: usize = 16 * 1024;
 
 /// The connection, opened when it is first needed and again after it broke. Dropped, it is closed.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Pipeline {
     line: Mutex<Option<Arc<Line>>>,
 }
 
 /// One opened connection.
-#[derive(Debug)]
 struct Line {
     stream: UnixStream,
     /// Held while a request is written. Not the same as `waiting`: answers must be taken in meanwhile, or the server might
@@ -36,10 +35,25 @@ struct Line {
     waiting: Mutex<Option<VecDeque<Waiting>>>,
 }
 
-#[derive(Debug)]
+/// A request without its answer. Dropped, there will be none.
 struct Waiting {
     to_head: bool,
-    answered: SyncSender<Answer>,
+    outcome: Arc<Outcome>,
+}
+
+/// Where a client's thread waits. Cheaper than a channel, in time and on the stack.
+#[derive(Default)]
+struct Outcome {
+    state: Mutex<State>,
+    known: Condvar,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Open,
+    Answered(Answer),
+    Lost,
 }
 
 impl Pipeline {
@@ -54,10 +68,13 @@ impl Pipeline {
             .line(open)
             .inspect_err(|error| tracing::warn!(%error, "no shared connection to the server"))
             .ok()?;
-        let (answered, answer) = mpsc::sync_channel(1);
-        line.send(request, Waiting { to_head, answered })?;
-        // Fails when the line breaks, too, since that drops the other end.
-        let answer = answer.recv_timeout(ANSWER_TIMEOUT).ok();
+        let outcome = Arc::new(Outcome::default());
+        let waiting = Waiting {
+            to_head,
+            outcome: Arc::clone(&outcome),
+        };
+        line.send(request, waiting)?;
+        let answer = outcome.wait(Deadline::after(ANSWER_TIMEOUT));
         if answer.is_none() {
             line.give_up();
         }
@@ -71,18 +88,7 @@ impl Pipeline {
         {
             return Ok(Arc::clone(line));
         }
-        let stream = open()?;
-        // Ends with the connection, which waits for answers for as long as there is nothing to answer.
-        stream.set_read_timeout(None)?;
-        let opened = Arc::new(Line {
-            stream,
-            writing: Mutex::new(()),
-            waiting: Mutex::new(Some(VecDeque::new())),
-        });
-        let read = Arc::clone(&opened);
-        thread::Builder::new()
-            .name("gate-answers".to_owned())
-            .spawn(move || read.deliver())?;
+        let opened = Line::begin(open()?)?;
         Ok(Arc::clone(line.insert(opened)))
     }
 }
@@ -96,6 +102,23 @@ impl Drop for Pipeline {
 }
 
 impl Line {
+    /// Starts the thread that reads the answers.
+    #[cold]
+    fn begin(stream: UnixStream) -> io::Result<Arc<Line>> {
+        // The thread waits for answers as long as there is nothing to answer, and ends with the connection.
+        stream.set_read_timeout(None)?;
+        let line = Arc::new(Line {
+            stream,
+            writing: Mutex::new(()),
+            waiting: Mutex::new(Some(VecDeque::new())),
+        });
+        let read = Arc::clone(&line);
+        thread::Builder::new()
+            .name("gate-answers".to_owned())
+            .spawn(move || read.deliver())?;
+        Ok(line)
+    }
+
     /// `None` when the connection is broken. What was written only in part breaks it.
     fn send(&self, request: &[u8], who: Waiting) -> Option<()> {
         let _writing = lock(&self.writing);
@@ -125,13 +148,12 @@ impl Line {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         let next = lock(&self.waiting).as_mut().and_then(VecDeque::pop_front);
-        let Some(Waiting { to_head, answered }) = next else {
+        let Some(waiting) = next else {
             return Err(answer::Error::Malformed("an answer without a request"));
         };
-        let mut answer = Answer::read_next(input, &self.stream, to_head)?;
+        let mut answer = Answer::read_next(input, &self.stream, waiting.to_head)?;
         answer.read_rest(&self.stream)?;
-        // Whoever no longer waits has closed the connection already.
-        let _ = answered.try_send(answer);
+        waiting.outcome.tell(State::Answered(answer));
         Ok(())
     }
 
@@ -139,6 +161,38 @@ impl Line {
     fn give_up(&self) {
         *lock(&self.waiting) = None;
         let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.outcome.tell(State::Lost);
+    }
+}
+
+impl Outcome {
+    /// Only what is told first counts.
+    fn tell(&self, told: State) {
+        let mut state = lock(&self.state);
+        if matches!(*state, State::Open) {
+            *state = told;
+            drop(state);
+            self.known.notify_one();
+        }
+    }
+
+    /// `None` when it was lost or is not there in time.
+    fn wait(&self, deadline: Deadline) -> Option<Answer> {
+        let mut state = lock(&self.state);
+        while matches!(*state, State::Open) {
+            let left = deadline.remaining().ok()?;
+            let waited = self.known.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match std::mem::take(&mut *state) {
+            State::Answered(answer) => Some(answer),
+            State::Open | State::Lost => None,
+        }
     }
 }
 

@@ -106,6 +106,7 @@ impl Pool {
         }
     }
 
+    #[cold]
     fn grow<'a>(&'a self, turn: Turn<'a>) -> Result<Connection<'a>, Error> {
         let _growth = lock(&self.growth);
         // While this one waited for its turn to grow, another may have come back.
@@ -125,6 +126,7 @@ impl Pool {
         self.open()
     }
 
+    #[cold]
     fn open(&self) -> io::Result<UnixStream> {
         let mut stream = UnixStream::connect(&self.socket)?;
         stream.set_write_timeout(Some(PROMPT_TIMEOUT))?;

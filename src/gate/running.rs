@@ -98,7 +98,6 @@ pub enum Error {
 }
 
 /// What all connections share.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) forward: Forward,

@@ -38,7 +38,6 @@ pub(super) struct Exchange<'a> {
 }
 
 /// The server, as the connections of clients see it.
-#[derive(Debug)]
 pub(super) struct Upstream {
     pool: Pool,
     pipeline: Pipeline,
@@ -74,6 +73,8 @@ impl Upstream {
         self.pool.exchange(&request.bytes, request.is_head)
     }
 
+    /// Kept apart by the compiler too: what it needs of the stack would stay with every idle connection.
+    #[inline(never)]
     fn exchange_among_others(&self, request: &Request) -> Result<Exchange<'_>, Error> {
         let open = || self.pool.open_another();
         match self
