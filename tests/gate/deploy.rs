@@ -12,7 +12,7 @@ use crate::harness::accounts::JWEIR;
 use crate::harness::process::PROGRAM;
 use crate::harness::{Connection, JSON, LOGIN, Place, Server, eventually, login_body, request};
 
-/// What the files say where the socket is.
+/// What the Caddyfile says where the socket is.
 const SOCKET: &str = "/run/thanos-login/http.sock";
 
 fn deployed(name: &str) -> String {
@@ -32,16 +32,12 @@ fn adapted(text: String, replacements: &[(&str, &str)]) -> String {
 }
 
 /// One failed login an address, so that each shows whose it is.
-fn serve(place: &Place) -> Server {
-    let flags = [
-        "serve",
-        "--demo",
-        "--listen",
-        "unix:login.sock",
-        "--failed-logins-per-address",
-        "1",
+fn serve(place: &Place, flags: &[&str]) -> Server {
+    let args = [
+        &["serve", "--demo", "--failed-logins-per-address", "1"],
+        flags,
     ];
-    place.program(&flags).start()
+    place.program(&args.concat()).start()
 }
 
 /// Another program, killed at the end.
@@ -103,21 +99,27 @@ fn the_proxy_tells_the_clients_address(mut ask: impl FnMut([u8; 4], Vec<u8>) -> 
 #[ignore = "needs nginx"]
 fn nginx() {
     let place = Place::new();
-    let _server = serve(&place);
+    let server = serve(
+        &place,
+        &["--listen", "127.0.0.1:0", "--trusted-proxy", "127.0.0.1"],
+    );
     tls::write_certificate(&place, "tls");
     let port = free_port();
     let path = |name: &str| place.path(name).display().to_string();
-    let config = adapted(
+    let site = adapted(
         deployed("nginx.conf"),
         &[
-            (SOCKET, &path("login.sock")),
+            (
+                "server 127.0.0.1:8080",
+                &format!("server {}", server.address()),
+            ),
             ("listen 443 ssl", &format!("listen 127.0.0.1:{port} ssl")),
             ("/etc/thanos-login/fullchain.pem", &path("tls.pem")),
             ("/etc/thanos-login/privkey.pem", &path("tls.key")),
-            // Where it is tested nobody may write to the usual places, and the socket belongs to who runs the test.
-            ("http {", &temporary(&place)),
         ],
     );
+    // Where it is tested nobody may write to the usual places.
+    let config = format!("events {{ }} http {{ {} {site} }}", temporary(&place));
     place.write("nginx.conf", config);
     let directives = format!("daemon off; pid {}; {}", path("nginx.pid"), run_as_us());
     let _nginx = Program::start(
@@ -144,14 +146,14 @@ fn temporary(place: &Place) -> String {
     let directory = place.path("tmp").display().to_string();
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {directory}/{name};"));
-    format!("http {{ {}", paths.join(" "))
+    paths.join(" ")
 }
 
 #[test]
 #[ignore = "needs caddy"]
 fn caddy() {
     let place = Place::new();
-    let _server = serve(&place);
+    let _server = serve(&place, &["--listen", "unix:login.sock"]);
     let port = free_port();
     let site = format!("http://:{port} {{\n\tbind 127.0.0.1");
     let config = adapted(
@@ -189,7 +191,7 @@ fn systemd() {
     // `verify` looks for the program where the unit says that it is.
     let unit = adapted(
         deployed("thanos-login.service"),
-        &[("/usr/local/bin/thanos-login", PROGRAM)],
+        &[("/usr/bin/thanos-login", PROGRAM)],
     );
     place.write("thanos-login.service", unit);
     let analyze = |args: &[&str]| {

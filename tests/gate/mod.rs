@@ -10,7 +10,7 @@ mod stop;
 mod tls;
 mod unusual;
 
-use crate::harness::{Answer, Connection, JSON, LOGIN, Server, login_body, request};
+use crate::harness::{Answer, Connection, JSON, LOGIN, Server, free_port, login_body, request};
 
 use crate::harness::accounts::{JWEIR, PASSWORD};
 
@@ -70,10 +70,4 @@ fn kept(server: &Server) -> Connection {
     connection.send(not_found());
     assert_eq!(connection.answer().status, 404);
     connection
-}
-
-/// For whoever cannot take port 0 and say what it became.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

@@ -6,6 +6,7 @@ pub mod accounts;
 mod asked;
 mod client;
 pub mod description;
+pub mod machine;
 mod place;
 pub mod process;
 pub mod server;
@@ -28,4 +29,10 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "it never came to be that {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// For whoever cannot take port 0 and say what it became.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod backups;
 mod checks;
 mod imports;
+mod package;
 mod passwords;
 mod shells;
 mod unlock;

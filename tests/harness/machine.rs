@@ -1,0 +1,228 @@
+//! The machine that tests run on, for the few that install the package: with the real dpkg, and a stand-in for systemd.
+//!
+//! Dropping it takes away whatever the package left, also when the test failed.
+
+use std::env;
+use std::fs::{self, Permissions};
+use std::net::SocketAddr;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::server::address_in;
+use super::{Answer, Connection, JSON, LOGIN, Place, free_port, login_body, request};
+
+/// Whatever the package and an operator's day leave behind.
+const TRACES: [&str; 7] = [
+    "/usr/bin/thanos-login",
+    "/etc/default/thanos-login",
+    "/etc/thanos-login",
+    "/etc/nginx/conf.d/thanos-login.conf",
+    "/run/thanos-login",
+    "/var/backups/thanos-login.db",
+    "/var/lib/thanos-login",
+];
+
+/// How maintainer scripts tell that systemd runs.
+const SYSTEMD_RUNS: &str = "/run/systemd/system";
+
+/// Where systemctl's stand-in keeps its files.
+const STAND_IN: &str = "stand-in";
+
+static ONLY_ONE: Mutex<()> = Mutex::new(());
+
+/// A machine without a trace of the package, for one test at a time.
+pub struct Machine {
+    /// The working directory of what runs, with `deploy` and `target` of the checkout in it.
+    pub place: Place,
+    pub http_port: u16,
+    pub https_port: u16,
+    has_systemd: bool,
+    _only: MutexGuard<'static, ()>,
+}
+
+impl Machine {
+    #[track_caller]
+    pub fn take() -> Self {
+        let only = ONLY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "only root installs packages"
+        );
+        let found = traces();
+        assert!(
+            found.is_empty(),
+            "thanos-login is in use on this machine: {found:?}; what a killed test left, `dpkg --purge thanos-login` removes"
+        );
+        let has_systemd = Path::new(SYSTEMD_RUNS).exists();
+        let machine = Self {
+            place: Place::new(),
+            http_port: free_port(),
+            https_port: free_port(),
+            has_systemd,
+            _only: only,
+        };
+        fs::create_dir_all(SYSTEMD_RUNS).unwrap();
+        let place = &machine.place;
+        fs::create_dir(place.path(STAND_IN)).unwrap();
+        fs::create_dir(place.path("bin")).unwrap();
+        place.write("bin/systemctl", include_str!("systemctl"));
+        let executable = Permissions::from_mode(0o755);
+        fs::set_permissions(place.path("bin/systemctl"), executable).unwrap();
+        // apt would have the maintainer scripts look for programs elsewhere.
+        place.write("apt.conf", format!("DPkg::Path \"{}\";", machine.path()));
+        for name in ["deploy", "target"] {
+            symlink(checkout().join(name), place.path(name)).unwrap();
+        }
+        machine
+    }
+
+    /// A command with the stand-in instead of systemctl, and nothing of the environment that tells the program or cargo
+    /// something.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if ["THANOS_LOGIN_", "CARGO_PKG_", "CARGO_MANIFEST_"]
+                .iter()
+                .any(|start| name.starts_with(start))
+            {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("PATH", self.path())
+            .env("APT_CONFIG", self.place.path("apt.conf"))
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("CURL_HOME", self.place.path(""))
+            .env("STAND_IN", self.place.path(STAND_IN))
+            .env("HTTP_PORT", self.http_port.to_string())
+            .env("HTTPS_PORT", self.https_port.to_string())
+            .current_dir(self.place.path(""))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn path(&self) -> String {
+        let bin = self.place.path("bin").display().to_string();
+        format!("{bin}:{}", env::var("PATH").unwrap())
+    }
+
+    /// Runs it to its end, which must be a good one; gives what it printed.
+    #[track_caller]
+    pub fn run(&self, program: &str, args: &[&str]) -> String {
+        let output = self.command(program).args(args).output().unwrap();
+        printed(&format!("{program} {}", args.join(" ")), output)
+    }
+
+    /// Builds a package as an operator does; cargo-deb takes these flags.
+    #[track_caller]
+    pub fn build(&self, name: &str, flags: &[&str]) -> String {
+        self.run("deploy/debian/build", flags);
+        let packages = fs::read_dir(self.place.path("target/debian")).unwrap();
+        let built: Vec<PathBuf> = packages
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "deb"))
+            .collect();
+        assert_eq!(built.len(), 1, "{built:?}");
+        fs::copy(&built[0], self.place.path(name)).unwrap();
+        name.to_owned()
+    }
+
+    /// What systemctl was asked since this was asked last, a line each.
+    pub fn asked(&self) -> Vec<String> {
+        let path = self.place.path(&format!("{STAND_IN}/asked"));
+        let asked = fs::read_to_string(&path).unwrap_or_default();
+        let _ = fs::remove_file(path);
+        asked.lines().map(str::to_owned).collect()
+    }
+
+    /// The process of the server, while it runs.
+    pub fn server(&self) -> Option<u32> {
+        let pid = fs::read_to_string(self.place.path(&format!("{STAND_IN}/pid"))).ok()?;
+        let pid = pid.trim().parse().unwrap();
+        fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+        Some(pid)
+    }
+
+    /// Where the server listens.
+    #[track_caller]
+    pub fn address(&self) -> SocketAddr {
+        let ready = self.place.path(&format!("{STAND_IN}/ready"));
+        address_in(fs::read_to_string(ready).unwrap().trim_end())
+    }
+
+    #[track_caller]
+    pub fn login(&self, username: &str, password: &str) -> Answer {
+        let mut connection = Connection::to(self.address());
+        let body = login_body(username, password);
+        connection.send(request("POST", LOGIN, &[JSON], body));
+        connection.answer()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Some(pid) = self.server() {
+            // What does not end by itself is killed: the user cannot go before.
+            let _ = Command::new("kill")
+                .args(["-KILL", &pid.to_string()])
+                .status();
+        }
+        let nginx = self.place.path(&format!("{STAND_IN}/nginx.pid"));
+        if let Ok(pid) = fs::read_to_string(nginx) {
+            let _ = Command::new("kill").arg(pid.trim()).status();
+        }
+        let _ = self
+            .command("dpkg")
+            .args(["--purge", "thanos-login"])
+            .output();
+        for path in TRACES.map(Path::new) {
+            let _ = if path.is_dir() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
+            };
+        }
+        if !self.has_systemd {
+            let _ = fs::remove_dir(SYSTEMD_RUNS);
+        }
+        let left = traces();
+        if !left.is_empty() {
+            eprintln!("left on this machine: {left:?}");
+        }
+    }
+}
+
+/// What there is of the package on this machine.
+pub fn traces() -> Vec<String> {
+    let files = TRACES
+        .iter()
+        .filter(|path| fs::symlink_metadata(path).is_ok())
+        .map(ToString::to_string);
+    let asked = [
+        ("dpkg-query", &["--show", "thanos-login"][..]),
+        ("getent", &["passwd", "thanos-login"]),
+        ("getent", &["group", "thanos-login"]),
+    ];
+    let known = asked.iter().filter_map(|(program, args)| {
+        let output = Command::new(program).args(*args).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        // Of a package that is gone dpkg may remember the name, but no version.
+        said.contains([':', '\t']).then_some(said)
+    });
+    files.chain(known).collect()
+}
+
+#[track_caller]
+fn printed(what: &str, output: Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{what}\n{text}\n{errors}");
+    text.into_owned()
+}
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,167 @@
+//! The Debian package, with the real dpkg.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::machine::{Machine, traces};
+use crate::harness::process::PROGRAM;
+use crate::harness::{Answer, Connection, Place, request};
+
+const ENVIRONMENT: &str = "/etc/default/thanos-login";
+const DATABASE: &str = "/var/lib/thanos-login/thanos-login.db";
+
+/// Mode, owner and group.
+#[track_caller]
+fn standing(machine: &Machine, path: &str) -> String {
+    let said = machine.run("stat", &["--format", "%a %U %G", path]);
+    said.trim().to_owned()
+}
+
+fn uid_of(process: u32) -> u32 {
+    fs::metadata(format!("/proc/{process}")).unwrap().uid()
+}
+
+#[test]
+#[ignore = "needs root, dpkg and cargo-deb"]
+fn the_package_is_installed_upgraded_removed_and_purged() {
+    let machine = Machine::take();
+    let first = machine.build("first.deb", &[]);
+    let second = machine.build("second.deb", &["--deb-version", "99.0.0-1"]);
+
+    machine.run("dpkg", &["--install", &first]);
+    assert_eq!(machine.run("dpkg", &["--verify", "thanos-login"]), "");
+    for (path, expected) in [
+        ("/usr/bin/thanos-login", "755 root root"),
+        (
+            "/usr/lib/systemd/system/thanos-login.service",
+            "644 root root",
+        ),
+        (ENVIRONMENT, "644 root root"),
+        ("/var/lib/thanos-login", "700 thanos-login thanos-login"),
+        ("/usr/share/man/man1/thanos-login.1.gz", "644 root root"),
+        (
+            "/usr/share/man/man1/thanos-login-user-import.1.gz",
+            "644 root root",
+        ),
+        (
+            "/usr/share/doc/thanos-login/examples/nginx.conf",
+            "644 root root",
+        ),
+    ] {
+        assert_eq!(standing(&machine, path), expected, "{path}");
+    }
+    for (shell, path) in [
+        (
+            "bash",
+            "/usr/share/bash-completion/completions/thanos-login",
+        ),
+        ("zsh", "/usr/share/zsh/vendor-completions/_thanos-login"),
+        (
+            "fish",
+            "/usr/share/fish/vendor_completions.d/thanos-login.fish",
+        ),
+    ] {
+        let script = machine.run(PROGRAM, &["completions", shell]);
+        assert_eq!(fs::read_to_string(path).unwrap(), script, "{path}");
+    }
+    assert_eq!(machine.server(), None, "nothing starts by itself");
+
+    let mut environment = OpenOptions::new().append(true).open(ENVIRONMENT).unwrap();
+    write!(
+        environment,
+        "THANOS_LOGIN_LISTEN=127.0.0.1:0\nTHANOS_LOGIN_BCRYPT_COST=10\n"
+    )
+    .unwrap();
+    let environment = fs::read(ENVIRONMENT).unwrap();
+    machine.run("systemctl", &["enable", "--now", "thanos-login"]);
+    // What root does to the files of the server leaves them to it.
+    let fixture = accounts::retailer([accounts::user(JWEIR)]).to_string();
+    machine.place.write("accounts.json", fixture);
+    machine.run("thanos-login", &["seed", "accounts.json", "--db", DATABASE]);
+    let token = machine.login(JWEIR, PASSWORD).token();
+    let old = machine.server().unwrap();
+    assert_eq!(uid_of(old), owner_of("/var/lib/thanos-login"));
+    assert_ne!(uid_of(old), 0);
+    machine.asked();
+
+    machine.run("dpkg", &["--install", &second]);
+    assert_eq!(
+        machine.asked(),
+        ["daemon-reload", "try-restart thanos-login.service"]
+    );
+    assert_ne!(machine.server(), Some(old));
+    assert_eq!(fs::read(ENVIRONMENT).unwrap(), environment);
+    assert_eq!(verify(&machine, &token).status, 200);
+    assert_eq!(machine.login(JWEIR, PASSWORD).status, 200);
+
+    machine.run("dpkg", &["--remove", "thanos-login"]);
+    assert_eq!(
+        machine.asked(),
+        ["disable --now thanos-login.service", "daemon-reload"]
+    );
+    assert_eq!(machine.server(), None);
+    assert!(!Path::new("/usr/bin/thanos-login").exists());
+    assert_eq!(fs::read(ENVIRONMENT).unwrap(), environment);
+    assert_eq!(
+        standing(&machine, DATABASE),
+        "600 thanos-login thanos-login"
+    );
+
+    machine.run("dpkg", &["--install", &second]);
+    machine.run("systemctl", &["start", "thanos-login"]);
+    assert_eq!(verify(&machine, &token).status, 200);
+
+    machine.run("dpkg", &["--purge", "thanos-login"]);
+    assert_eq!(traces(), [""; 0]);
+}
+
+fn owner_of(path: &str) -> u32 {
+    fs::metadata(path).unwrap().uid()
+}
+
+#[track_caller]
+fn verify(machine: &Machine, token: &str) -> Answer {
+    let authorization = format!("Token {token}");
+    let mut connection = Connection::to(machine.address());
+    connection.send(request(
+        "GET",
+        "/api/organizations/token-verify/",
+        &[("Authorization", &authorization)],
+        "",
+    ));
+    connection.answer()
+}
+
+#[test]
+fn the_packages_environment_has_every_flag_of_a_real_server_with_its_default() {
+    let text = include_str!("../../deploy/debian/thanos-login.default");
+    let told: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#')?.split_once('='))
+        .filter(|(variable, _)| variable.starts_with("THANOS_LOGIN_"))
+        .collect();
+    let help = Place::new().run(&["serve", "-h"]).succeeded().stdout;
+    let mut known = Vec::new();
+    for text in help.split("[env: ").skip(1) {
+        let (variable, rest) = text.split_once('=').unwrap();
+        let only_for_demos = ["_DEMO", "_FIXTURE"].map(|end| variable.ends_with(end));
+        if only_for_demos.contains(&true) {
+            assert!(!told.contains_key(variable), "{variable}");
+            continue;
+        }
+        let told = told.get(variable);
+        let told = told.unwrap_or_else(|| panic!("{variable} is not in the file"));
+        let this_flag = rest.split("\n      --").next().unwrap();
+        if let Some((_, default)) = this_flag.split_once("[default: ") {
+            let (default, _) = default.split_once([']', ',']).unwrap();
+            // Others are told in words, and the file says them or leaves the value out.
+            assert!(default.contains(' ') || *told == default, "{variable}");
+        }
+        known.push(variable);
+    }
+    assert_eq!(told.len(), known.len(), "{told:?}\n{known:?}");
+}
