@@ -2,7 +2,7 @@
 //!
 //! A `sh` block is run in a directory of its own, the first one's for all. A `text` or `json` block that comes next is what it
 //! prints, where `…` stands for whatever differs from run to run. A block that serves goes on serving for those below.
-//! Only the ports are replaced.
+//! Only the ports are replaced. The day with the package is one shell's on a machine of its own.
 
 use std::env;
 use std::fs;
@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::machine::Machine;
 use crate::harness::{Answer, JSON, LOGIN, Place, Server, login_body, request};
 
 const README: &str = include_str!("../README.md");
@@ -21,7 +22,12 @@ const PORTS: [&str; 2] = ["8080", "8443"];
 /// Programs that are not everywhere; examples that need one are tests of their own.
 const HTTPIE: &str = "http ";
 
+/// The heading above what needs root, Debian and nginx.
+const DAY: &str = "### A day with the package";
+
 struct Block {
+    /// The last heading above it.
+    heading: &'static str,
     language: String,
     text: String,
 }
@@ -30,10 +36,12 @@ struct Block {
 fn blocks() -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut is_open = false;
+    let mut heading = "";
     for line in README.lines() {
         match (line.strip_prefix("```"), is_open) {
             (Some(language), false) => {
                 blocks.push(Block {
+                    heading,
                     language: language.to_owned(),
                     text: String::new(),
                 });
@@ -45,6 +53,7 @@ fn blocks() -> Vec<Block> {
                 text.push_str(line);
                 text.push('\n');
             }
+            (None, false) if line.starts_with('#') => heading = line,
             (None, false) => {}
         }
     }
@@ -175,7 +184,7 @@ fn every_shell_example_does_what_it_shows() {
     let mut server = None;
     let mut count = 0;
     for (block, shown) in examples() {
-        if block.language != "sh" || block.text.starts_with(HTTPIE) {
+        if block.language != "sh" || block.text.starts_with(HTTPIE) || block.heading == DAY {
             continue;
         }
         count += 1;
@@ -197,6 +206,52 @@ fn every_shell_example_does_what_it_shows() {
         assert_shows(&shown, &printed, &block.text);
     }
     assert!(count >= 6, "only {count} examples were found");
+}
+
+#[test]
+#[ignore = "needs root, apt, cargo-deb, nginx and curl"]
+fn an_operators_day_goes_as_it_is_told() {
+    let machine = Machine::take();
+    trust_a_certificate(&machine);
+    let day: Vec<_> = examples()
+        .into_iter()
+        .filter(|(block, _)| block.heading == DAY && block.language == "sh")
+        .collect();
+    const END: &str = "--- the next block ---\n";
+    let script: String = day
+        .iter()
+        .map(|(block, _)| format!("{}printf %s '{END}'\n", block.text))
+        .collect();
+    let script = script.replace("8080", &machine.http_port.to_string());
+    let printed = machine.run("sh", &["-euc", &script]);
+    let printed: Vec<&str> = printed.split_terminator(END).collect();
+    assert_eq!(printed.len(), day.len(), "{printed:#?}");
+    for ((block, shown), printed) in day.iter().zip(printed) {
+        if let Some(shown) = shown {
+            assert_shows(shown, printed, &block.text);
+        }
+    }
+    // root worked on it, and left it all to the server's user.
+    let listed = machine.run("stat", &["--format", "%U", "/var/lib/thanos-login"]);
+    let files = ["/var/lib/thanos-login", "!", "-user", "thanos-login"];
+    assert_eq!(
+        (&*listed, &*machine.run("find", &files)),
+        ("thanos-login\n", "")
+    );
+}
+
+/// Puts a certificate where the day has one, and has curl find its name on this machine.
+fn trust_a_certificate(machine: &Machine) {
+    let (place, name) = (&machine.place, "stable.projectthanos.com");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+    place.write("fullchain.pem", params.self_signed(&key).unwrap().pem());
+    place.write("privkey.pem", key.serialize_pem());
+    let (port, trusted) = (machine.https_port, place.path("fullchain.pem"));
+    let trusted = trusted.display();
+    let settings =
+        format!("connect-to = {name}:443:127.0.0.1:{port}\ncacert = {trusted}\nsilent\n");
+    place.write(".curlrc", settings);
 }
 
 #[test]
