@@ -1,0 +1,139 @@
+//! How fast passwords in clear are loaded, as multiples of what the `bcrypt` crate hashes on as many threads in the same run:
+//! `cargo bench --bench import`, or `-- 10000` for more passwords than a thousand.
+//!
+//! The whole command counts: the real binary, from its start to its end, with a file to read and check, whether the passwords
+//! are easily guessed (`seed` does not ask), and a database to write. The goal, a quarter of the crate's time, is four times
+//! its rate.
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use common::{Rate, is_wanted, print_ratio, rate_of_threads};
+use rustix::param::clock_ticks_per_second;
+use serde_json::json;
+use tempfile::TempDir;
+use thanos_login::hashing::default_threads;
+
+const ORG: &str = "Bench";
+const COST: u32 = 10;
+const USUAL_COUNT: usize = 1_000;
+const GOAL: f64 = 4.0;
+const ROUNDS: usize = 5;
+
+/// The crate hashes this share of what the command does: its rate does not depend on how many there are.
+const SHARE_OF_REFERENCE: usize = 5;
+
+fn main() {
+    let count = std::env::args()
+        .find_map(|word| word.parse().ok())
+        .unwrap_or(USUAL_COUNT);
+    let label = format!("user import, {count} passwords at cost {COST}");
+    if is_wanted(&label) {
+        let prepared = Prepared::new("users.csv", &csv(count));
+        let args = ["user", "import", "users.csv", "--org", ORG];
+        compare(&label, count, || prepared.load(count, &args));
+    }
+    let label = format!("seed, {count} passwords at cost {COST}");
+    if is_wanted(&label) {
+        let prepared = Prepared::new("fixture.json", &fixture(count));
+        compare(&label, count, || {
+            prepared.load(count, &["seed", "fixture.json"])
+        });
+    }
+}
+
+fn compare(label: &str, count: usize, ours: impl FnMut() -> Rate) {
+    let hashes = (count / SHARE_OF_REFERENCE).max(default_threads());
+    let mut threads = vec![(); default_threads()];
+    let reference = || {
+        rate_of_threads(&mut threads, hashes, |(), number| {
+            black_box(bcrypt::hash(password(number), COST).unwrap());
+        })
+    };
+    print_ratio(label, Some(GOAL), ROUNDS, reference, ours);
+}
+
+/// Too odd to be refused as easily guessed.
+fn password(number: usize) -> String {
+    format!("violet kettle {number} ninety")
+}
+
+fn csv(count: usize) -> String {
+    (0..count).fold("username,password\n".to_owned(), |csv, number| {
+        csv + &format!("user-{number},{}\n", password(number))
+    })
+}
+
+fn fixture(count: usize) -> String {
+    let users: Vec<_> = (0..count)
+        .map(|number| json!({ "username": format!("user-{number}"), "password": password(number) }))
+        .collect();
+    let organization = json!({ "name": "Seeded", "org_type": "RETAILER", "users": users });
+    json!({ "organizations": [organization] }).to_string()
+}
+
+/// A directory with the file that is loaded.
+struct Prepared(TempDir);
+
+impl Prepared {
+    fn new(name: &str, content: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(name), content).unwrap();
+        Self(directory)
+    }
+
+    /// Loads it into a database of its own.
+    fn load(&self, count: usize, args: &[&str]) -> Rate {
+        let directory = self.0.path();
+        let database = directory.join("thanos-login.db");
+        if database.exists() {
+            fs::remove_file(&database).unwrap();
+        }
+        run(directory, &["init"]);
+        run(directory, &["org", "add", ORG, "--type", "RETAILER"]);
+        let (begun, processor_before) = (Instant::now(), processor_time_of_children());
+        run(directory, args);
+        Rate {
+            on_the_clock: count as f64 / begun.elapsed().as_secs_f64(),
+            of_processor_time: count as f64 / (processor_time_of_children() - processor_before),
+        }
+    }
+}
+
+fn run(directory: &Path, args: &[&str]) {
+    let status = Command::new(env!("CARGO_BIN_EXE_thanos-login"))
+        .args(args)
+        .current_dir(directory)
+        .env("THANOS_LOGIN_DB", "thanos-login.db")
+        .env("THANOS_LOGIN_BCRYPT_COST", COST.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{args:?}");
+}
+
+/// Of all that have ended, in seconds.
+fn processor_time_of_children() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    // What follows the name of the program, which may contain anything, begins with the third field.
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
+    let ticks: u64 = [fields[13], fields[14]]
+        .map(|field| field.parse::<u64>().unwrap())
+        .iter()
+        .sum();
+    ticks as f64 / clock_ticks_per_second() as f64
+}
