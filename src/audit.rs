@@ -34,19 +34,13 @@ pub struct Finding {
 pub fn audit(path: &Path, cost: Cost, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |check, message: String| findings.push(Finding { check, message });
-    let (version, new_enough) = sqlite_version();
-    if !new_enough {
-        find(
-            "sqlite",
-            format!("SQLite {version} has a bug that can lose commits"),
-        );
-    }
+    judge_sqlite(sqlite_version(), &mut find);
     let expired_before = now.checked_sub(EXPIRED_LONG_AGO).unwrap_or(now);
     match facts(path, cost.get(), &demo_users(), expired_before) {
         Err(error) => find(check_of(&error), one_line(error)),
         Ok(facts) => {
             judge(path, &facts, cost, &mut find);
-            judge_disk(path, &facts, &mut find);
+            judge_disk(&directory_of(path), &facts, &mut find);
         }
     }
     judge_modes(path, &mut find);
@@ -79,6 +73,18 @@ fn one_line(error: OpenError) -> String {
         source = cause.source();
     }
     text
+}
+
+fn judge_sqlite(
+    (version, is_new_enough): (&str, bool),
+    find: &mut impl FnMut(&'static str, String),
+) {
+    if !is_new_enough {
+        find(
+            "sqlite",
+            format!("SQLite {version} has a bug that can lose commits"),
+        );
+    }
 }
 
 fn judge(path: &Path, facts: &Facts, cost: Cost, find: &mut impl FnMut(&'static str, String)) {
@@ -148,10 +154,9 @@ fn judge(path: &Path, facts: &Facts, cost: Cost, find: &mut impl FnMut(&'static 
     }
 }
 
-fn judge_disk(path: &Path, facts: &Facts, find: &mut impl FnMut(&'static str, String)) {
-    let directory = directory_of(path);
-    let needed = facts.database_bytes + LITTLE_DISK_BYTES;
-    match rustix::fs::statvfs(&directory) {
+fn judge_disk(directory: &Path, facts: &Facts, find: &mut impl FnMut(&'static str, String)) {
+    let needed = facts.database_bytes.saturating_add(LITTLE_DISK_BYTES);
+    match rustix::fs::statvfs(directory) {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             if free < needed {
@@ -203,5 +208,70 @@ fn directory_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a database without anything in it to look into.
+    fn good() -> Facts {
+        Facts {
+            damage: Vec::new(),
+            dangling: 0,
+            version: 1,
+            known_version: 1,
+            users: 1,
+            off_cost: 0,
+            known_users: Vec::new(),
+            pinned: 0,
+            expired: 0,
+            database_bytes: 4096,
+            log_bytes: 0,
+        }
+    }
+
+    fn found(judge: impl FnOnce(&mut dyn FnMut(&'static str, String))) -> Vec<&'static str> {
+        let mut found = Vec::new();
+        judge(&mut |check, _| found.push(check));
+        found
+    }
+
+    #[test]
+    fn an_old_sqlite_is_found_and_the_one_that_is_linked_is_new_enough() {
+        let old = ("3.51.2", false);
+        assert_eq!(found(|mut find| judge_sqlite(old, &mut find)), ["sqlite"]);
+        let linked = sqlite_version();
+        assert_eq!(found(|mut find| judge_sqlite(linked, &mut find)), [""; 0]);
+    }
+
+    #[test]
+    fn a_log_is_big_when_something_keeps_it_from_beginning_anew() {
+        for (log_bytes, expected) in [(BIG_LOG_BYTES, &[][..]), (BIG_LOG_BYTES + 1, &["wal"])] {
+            let facts = Facts {
+                log_bytes,
+                ..good()
+            };
+            let path = Path::new("thanos-login.db");
+            let found = found(|mut find| judge(path, &facts, Cost::DEFAULT, &mut find));
+            assert_eq!(found, expected, "{log_bytes}");
+        }
+    }
+
+    #[test]
+    fn a_disk_has_room_for_the_database_once_more_or_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        for (database_bytes, expected) in [(0, &[][..]), (u64::MAX, &["disk"])] {
+            let facts = Facts {
+                database_bytes,
+                ..good()
+            };
+            let found = found(|mut find| judge_disk(directory.path(), &facts, &mut find));
+            assert_eq!(found, expected, "{database_bytes}");
+        }
+        let nowhere = directory.path().join("nowhere");
+        let found = found(|mut find| judge_disk(&nowhere, &good(), &mut find));
+        assert_eq!(found, ["disk"]);
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn writing_connection(
         inspect(path)?
     };
     let mut connection = connect(path, durability)?;
-    migrate(&mut connection, path)?;
+    migrate(&mut connection, path, MIGRATIONS)?;
     let migrated = Migrated {
         from: version,
         to: newest_version(),
@@ -229,8 +229,12 @@ fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError>
 }
 
 /// Two processes that start on one old file both try; the one that comes second finds the work done.
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let migrations = Migrations::from_slice(MIGRATIONS);
+fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &'static [M<'static>],
+) -> Result<(), OpenError> {
+    let migrations = Migrations::from_slice(migrations);
     let version = |connection: &Connection| {
         connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0))
     };
@@ -293,6 +297,80 @@ mod tests {
         writing_connection(&path, WhenMissing::Create, Durability::None).unwrap();
         assert!(path.exists());
         assert_eq!(inspect(&path).unwrap(), 1);
+    }
+
+    /// What a later release may bring: it touches every token, and is at it for a while.
+    const LATER: &[M<'static>] = &[
+        M::up(include_str!("../../schema.sql")),
+        M::up(
+            "ALTER TABLE tokens ADD COLUMN note TEXT;
+             UPDATE tokens SET note = hex(randomblob(200));",
+        ),
+    ];
+    const TOKENS: i64 = 100_000;
+
+    /// Says to the process that the test starts what it shall migrate.
+    const TO_MIGRATE: &str = "TEST_DATABASE_TO_MIGRATE";
+
+    /// There is one schema so far; this shows that the way to the next one may be cut off anywhere.
+    #[test]
+    fn a_kill_in_the_middle_of_a_migration_leaves_the_old_schema_and_every_row() {
+        if let Some(path) = std::env::var_os(TO_MIGRATE) {
+            let path = Path::new(&path);
+            let mut connection = connect(path, Durability::Full).unwrap();
+            migrate(&mut connection, path, LATER).unwrap();
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("thanos-login.db");
+        fill_with_tokens(&path);
+        let this = "store::open::tests::\
+                    a_kill_in_the_middle_of_a_migration_leaves_the_old_schema_and_every_row";
+        let mut migrating = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", this])
+            .env(TO_MIGRATE, &path)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Far less than it is going to write, and more than it keeps in memory.
+        while file_bytes(&log_path(&path)) < 4 << 20 {
+            assert!(migrating.try_wait().unwrap().is_none(), "it wrote nothing");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        migrating.kill().unwrap();
+        migrating.wait().unwrap();
+
+        assert_eq!(inspect(&path).unwrap(), 1);
+        let count = |connection: &Connection, condition: &str| {
+            let query = format!("SELECT count(*) FROM tokens WHERE {condition}");
+            connection.query_row(&query, [], |row| row.get::<_, i64>(0))
+        };
+        let (mut connection, migrated) =
+            writing_connection(&path, WhenMissing::Refuse, Durability::Full).unwrap();
+        assert_eq!(migrated, None);
+        assert_eq!(count(&connection, "TRUE").unwrap(), TOKENS);
+        count(&connection, "note IS NULL").unwrap_err();
+        // The next start does the whole of it.
+        migrate(&mut connection, &path, LATER).unwrap();
+        assert_eq!(count(&connection, "note IS NOT NULL").unwrap(), TOKENS);
+        let integrity: String = connection
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(integrity, "ok");
+    }
+
+    fn fill_with_tokens(path: &Path) {
+        let (connection, _) =
+            writing_connection(path, WhenMissing::Create, Durability::Full).unwrap();
+        // The rows of the user are another matter.
+        connection
+            .pragma_update(None, "foreign_keys", false)
+            .unwrap();
+        let fill = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {TOKENS})
+             INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), 1, 0 FROM n"
+        );
+        connection.execute(&fill, []).unwrap();
     }
 
     #[test]
