@@ -181,14 +181,14 @@ impl Process {
         }
     }
 
-    pub fn peak_memory(&self) -> u64 {
+    /// The most memory that it has held so far, in bytes; `None` once it has ended.
+    pub fn peak_memory(&self) -> Option<u64> {
         let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(path).unwrap();
+        let status = fs::read_to_string(path).ok()?;
         let kilobytes = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))
-            .unwrap();
-        kilobytes.trim().parse::<u64>().unwrap() * 1024
+            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))?;
+        Some(kilobytes.trim().parse::<u64>().unwrap() * 1024)
     }
 
     pub fn pid(&self) -> u32 {

@@ -105,7 +105,7 @@ impl Server {
 
     /// The most memory that the process has held so far, in bytes.
     pub fn peak_memory(&self) -> u64 {
-        self.process.peak_memory()
+        self.process.peak_memory().expect("the server ended")
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,7 +1,7 @@
 //! `check`: a finding a line, and exit code 1 if there is any.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use serde_json::json;
 
@@ -90,6 +90,13 @@ fn each_check_finds_its_own() {
                         INSERT INTO tokens (digest, user_id, issued_at, expires_at) \
                         SELECT randomblob(32), 1, 0, 1 FROM n";
             place.sql().execute(many, []).unwrap();
+        }),
+        ("wal", |place| {
+            // As long as one that nobody could begin anew, and without a page in it.
+            let log = place.path(&format!("{}-wal", Place::DATABASE));
+            let mut options = OpenOptions::new();
+            let log = options.create_new(true).write(true).mode(0o600).open(log);
+            log.unwrap().set_len(65 << 20).unwrap();
         }),
         ("foreign_keys", |place| {
             let sql = place.sql();

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::{fails_with, json, run};
+use super::{at_a_terminal, fails_with, json, run};
 use crate::harness::accounts::{self, JWEIR, PASSWORD, QUICK_HASH};
 use crate::harness::{Finished, Place, eventually};
 
@@ -269,14 +269,87 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+fn a_huge_file_is_imported_whole_or_not_at_all_in_bounded_memory() {
+    let place = acme();
+    let mut csv = "username,password_hash,org\n".to_owned();
+    for number in 0..50_000 {
+        csv += &format!("u{number}@acme.com,{QUICK_HASH},Acme\n");
+    }
+    csv += "last@acme.com,no hash,Acme\n";
+    place.write("users.csv", &csv);
+
+    let refused = place.run(&["user", "import", "users.csv"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused
+            .stderr
+            .starts_with("users.csv:50002: password_hash: "),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(users(&place), 0);
+
+    let mut import = place
+        .program(&["user", "import", "users.csv", "--skip-bad"])
+        .spawn();
+    let mut peak = 0;
+    eventually("the import ends", || match import.peak_memory() {
+        Some(bytes) => {
+            peak = peak.max(bytes);
+            false
+        }
+        None => true,
+    });
+    let said = import.wait().succeeded();
+    assert_eq!(
+        said.stdout,
+        "users: 50000 added, 0 changed, 0 unchanged, 1 skipped\n"
+    );
+    assert_eq!(users(&place), 50_000);
+    // Each line becomes a record, what it claims, and a row to be written.
+    let bound = (64 << 20) + 32 * csv.len() as u64;
+    assert!(peak > 0 && peak < bound, "{peak} of {bound}");
+}
+
+#[test]
+fn a_terminal_sees_a_bar_with_rate_and_time_left() {
+    let place = acme();
+    place.write("users.csv", crowd_csv(16));
+    let args = ["user", "import", "users.csv", "--bcrypt-cost", "12"];
+    let mut terminal = at_a_terminal(&place, &args);
+    let bar = r"\d+/16 users, [0-9.]+/s, \d+s left";
+    terminal.exp_regex(bar).unwrap();
+    let rest = terminal.exp_eof().unwrap();
+    assert!(rest.contains("users: 16 added"), "{rest:?}");
+}
+
+#[test]
+fn without_a_terminal_there_is_a_plain_line_now_and_then() {
+    let place = acme();
+    place.write("users.csv", crowd_csv(400));
+    let import = place
+        .program(&["user", "import", "users.csv", "--bcrypt-cost", "12"])
+        .spawn();
+    eventually("a line tells how far it is", || {
+        import.log().ends_with('\n')
+    });
+    let log = import.log();
+    let (done, rest) = log.split_once(' ').unwrap();
+    assert!(done.parse::<u32>().is_ok(), "{log:?}");
+    assert_eq!(rest, "of 400 users\n");
+}
+
+fn crowd_csv(count: usize) -> String {
+    (0..count).fold("username,password,org\n".to_owned(), |csv, number| {
+        csv + &format!("u{number}@acme.com,violet kettle ninety,Acme\n")
+    })
+}
+
+#[test]
 fn whatever_ends_an_import_leaves_the_database_as_it_was() {
     let place = acme();
     let before = place.dump();
-    let mut csv = "username,password,org\n".to_owned();
-    for number in 0..400 {
-        csv += &format!("u{number}@acme.com,violet kettle ninety,Acme\n");
-    }
-    place.write("users.csv", &csv);
+    place.write("users.csv", crowd_csv(400));
     for signal in [Signal::KILL, Signal::INT] {
         let mut import = place
             .program(&["user", "import", "users.csv", "--bcrypt-cost", "12"])

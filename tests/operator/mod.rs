@@ -9,9 +9,13 @@ mod passwords;
 mod shells;
 mod unlock;
 
+use std::process::Command;
+
+use rexpect::session::{PtySession, spawn_command};
 use serde_json::Value;
 
-use crate::harness::{Finished, Place};
+use crate::harness::process::PROGRAM;
+use crate::harness::{DEADLINE, Finished, Place};
 
 /// Every line of standard output as JSON.
 #[track_caller]
@@ -41,4 +45,11 @@ fn run(place: &Place, args: &[&str]) -> Finished {
 fn fails_with(place: &Place, args: &[&str], line: &str) {
     let finished = place.run(args);
     finished.failed_naming(&args.join(" "), line);
+}
+
+/// Starts the program at a pseudo terminal.
+fn at_a_terminal(place: &Place, args: &[&str]) -> PtySession {
+    let mut command = Command::new(PROGRAM);
+    command.args(args).current_dir(place.path(""));
+    spawn_command(command, Some(DEADLINE.as_millis().try_into().unwrap())).unwrap()
 }

@@ -1,11 +1,6 @@
 //! Where passwords come from, and which are taken. None of them is ever shown, but for a generated one, once.
 
-use std::process::Command;
-use std::time::Duration;
-
-use rexpect::session::{PtySession, spawn_command};
-
-use super::{json, run};
+use super::{at_a_terminal, json, run};
 use crate::harness::{Finished, Place};
 
 const GOOD: &str = "violet kettle ninety";
@@ -29,16 +24,6 @@ fn acme() -> Place {
 fn add_with(place: &Place, flags: &[&str], input: &str) -> Finished {
     let args = [&ADD[..], flags].concat();
     place.program(&args).input(input).finish()
-}
-
-fn at_a_terminal(place: &Place, args: &[&str]) -> PtySession {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_thanos-login"));
-    command.args(args).current_dir(place.path(""));
-    spawn_command(
-        command,
-        Some(Duration::from_secs(30).as_millis().try_into().unwrap()),
-    )
-    .unwrap()
 }
 
 #[test]
