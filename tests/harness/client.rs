@@ -223,6 +223,8 @@ impl Connection {
                 count > 0
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            // A read with a deadline does not go on by itself after the process was stopped and continued.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.receive(),
             Err(error) => panic!("no answer: {error}"),
         }
     }
