@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use rusqlite::Connection;
+use rustix::process::Signal;
 
 use crate::harness::Place;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
@@ -342,5 +343,29 @@ fn wrong_rows_are_impossible() {
             Some(rusqlite::ErrorCode::ConstraintViolation),
             "{label}: {error}"
         );
+    }
+}
+
+/// How far the first start had come when it was killed differs from run to run; what it leaves must do at every point.
+#[test]
+fn a_first_start_that_is_killed_locks_nobody_out() {
+    let log = format!("{}-wal", Place::DATABASE);
+    let index = format!("{}-shm", Place::DATABASE);
+    for file in [Place::DATABASE, &log, &index] {
+        for least in [0, 1, 4096] {
+            let place = Place::new();
+            let mut start = place.program(&["init"]).spawn();
+            let is_there = || {
+                let length = fs::metadata(place.path(file)).map(|metadata| metadata.len());
+                length.is_ok_and(|length| length >= least)
+            };
+            // It may be over before that is seen.
+            while !is_there() && start.peak_memory().is_some() {}
+            start.signal(Signal::KILL);
+            start.wait();
+            place.run(&["init"]).succeeded();
+            place.run(&["check"]).succeeded();
+            assert_eq!(place.files(""), [Place::DATABASE, "tmp"], "{file} {least}");
+        }
     }
 }
