@@ -277,7 +277,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
         tls: None,
         upstream,
         forward: Forward::Only(&[]),
-        prompt: gate::Prompt::new(|_, _| true),
+        quick: gate::Quick::new(|_, _| true),
         answer_fields: &[],
         reserved_descriptors: 256,
     })

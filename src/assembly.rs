@@ -10,7 +10,7 @@ use crate::auth::{self, Auth, Limits};
 use crate::config::{Config, Database, MetricsAccess, loopback};
 use crate::endpoint::{Clock, Services};
 use crate::fixture::{self, Findings, Fixture};
-use crate::gate::{self, Address, Bound, Forward, Gate, Prompt, Tls, TlsError};
+use crate::gate::{self, Address, Bound, Forward, Gate, Quick, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, Permits};
 use crate::housekeeping::Housekeeping;
 use crate::http::COMMON_HEADERS;
@@ -153,7 +153,7 @@ impl Server {
             tls,
             upstream: scratch.path().join(name),
             forward,
-            prompt: prompt(answerer),
+            quick: quick(answerer),
             answer_fields: COMMON_HEADERS,
             reserved_descriptors: DESCRIPTORS,
         };
@@ -289,9 +289,9 @@ fn real(endpoints: Endpoints, origins: Origins) -> (Arc<dyn Answerer>, Forward) 
     (Arc::new(cors), Forward::Only(READ_HEADERS_WITH_CORS))
 }
 
-fn prompt(answerer: &Arc<dyn Answerer>) -> Prompt {
+fn quick(answerer: &Arc<dyn Answerer>) -> Quick {
     let answerer = Arc::clone(answerer);
-    Prompt::new(move |method, target| answerer.call(method, target).pace == Pace::Quick)
+    Quick::new(move |method, target| answerer.call(method, target).pace == Pace::Quick)
 }
 
 fn authority(tls: &Tls) -> Option<PathBuf> {

@@ -95,7 +95,7 @@ impl Connection {
             place: &self.place,
             limits: &self.shared.limits,
             forward: self.shared.forward,
-            prompt: &self.shared.prompt,
+            quick: &self.shared.quick,
             peer: &self.peer,
         }
     }

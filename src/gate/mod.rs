@@ -50,7 +50,7 @@ pub use address::{Address, Bound, NotAnAddress};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use order::{DELAY, FAULT, Fault};
-pub use running::{Config, Error, Gate, Prompt};
+pub use running::{Config, Error, Gate, Quick};
 pub use tls::{Tls, TlsError};
 
 #[cfg(test)]

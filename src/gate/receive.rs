@@ -12,7 +12,7 @@ use super::normal::{self, Forward};
 use super::places::Place;
 use super::refusal::{self, Refusal};
 use super::request_line::Version;
-use super::running::Prompt;
+use super::running::Quick;
 use super::wiped::Wiped;
 use super::wire::Client;
 
@@ -24,7 +24,7 @@ pub(super) struct Request {
     pub(super) bytes: Wiped,
     pub(super) is_head: bool,
     /// Whether it changes nothing, has no body, and the server answers it at once.
-    pub(super) is_prompt: bool,
+    pub(super) is_quick: bool,
     pub(super) version: Version,
     /// Whether another request may follow on this connection.
     pub(super) keep_alive: bool,
@@ -46,7 +46,7 @@ pub(super) struct Receiver<'a> {
     pub(super) place: &'a Place,
     pub(super) limits: &'a Limits,
     pub(super) forward: Forward,
-    pub(super) prompt: &'a Prompt,
+    pub(super) quick: &'a Quick,
     pub(super) peer: &'a str,
 }
 
@@ -114,7 +114,7 @@ impl Receiver<'_> {
         let head = Head::parse(self.input.unread(), extent)?;
         normal::begin(&head, self.peer, self.forward, &mut bytes);
         *is_head = head.line.method == "HEAD";
-        let is_prompt = self.is_prompt(&head);
+        let is_quick = self.is_quick(&head);
         let (version, keep_alive) = (head.line.version, head.keep_alive);
         let (framing, expects_continue) = (head.framing, head.expects_continue);
         self.input.consume(extent.end);
@@ -136,17 +136,17 @@ impl Receiver<'_> {
         Ok(Request {
             bytes,
             is_head: *is_head,
-            is_prompt,
+            is_quick,
             version,
             keep_alive: keep_alive && !too_large,
         })
     }
 
-    fn is_prompt(&self, head: &Head<'_>) -> bool {
+    fn is_quick(&self, head: &Head<'_>) -> bool {
         let line = &head.line;
         matches!(line.method, "GET" | "HEAD")
             && matches!(head.framing, Framing::None)
-            && self.prompt.includes(line.method, line.target.path)
+            && self.quick.includes(line.method, line.target.path)
     }
 
     fn read_body(

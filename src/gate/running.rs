@@ -39,7 +39,7 @@ pub struct Config {
     /// Which of a client's header fields go on to the server.
     pub forward: Forward,
     /// Which requests are sure to be answered at once.
-    pub prompt: Prompt,
+    pub quick: Quick,
     /// The header lines that every answer has, besides `Date` and what tells the body.
     pub answer_fields: &'static [(&'static str, &'static str)],
     /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
@@ -50,14 +50,14 @@ pub struct Config {
 /// Tells from the method and the target of a request whether the server answers it at once and with little, whatever else
 /// it has to do. Of those, the ones that change nothing share a connection to the server.
 #[derive(Clone)]
-pub struct Prompt(Arc<Tells>);
+pub struct Quick(Arc<Tells>);
 
 type Tells = dyn Fn(&str, &str) -> bool + Send + Sync;
 
-impl Prompt {
+impl Quick {
     /// As `tells` says, of a method and a target.
-    pub fn new(tells: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Prompt {
-        Prompt(Arc::new(tells))
+    pub fn new(tells: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Quick {
+        Quick(Arc::new(tells))
     }
 
     pub(super) fn includes(&self, method: &str, target: &str) -> bool {
@@ -65,9 +65,9 @@ impl Prompt {
     }
 }
 
-impl fmt::Debug for Prompt {
+impl fmt::Debug for Quick {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Prompt")
+        formatter.write_str("Quick")
     }
 }
 
@@ -102,7 +102,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) forward: Forward,
     pub(super) answer_fields: &'static [(&'static str, &'static str)],
-    pub(super) prompt: Prompt,
+    pub(super) quick: Quick,
     pub(super) upstream: Upstream,
 }
 
@@ -141,7 +141,7 @@ impl Gate {
             limits: config.limits,
             forward: config.forward,
             answer_fields: config.answer_fields,
-            prompt: config.prompt,
+            quick: config.quick,
             upstream: Upstream::new(config.upstream, capacity.upstream),
         });
         let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;

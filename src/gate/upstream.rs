@@ -42,7 +42,7 @@ pub(super) struct Upstream {
     pool: Pool,
     pipeline: Pipeline,
     /// Requests in work that are answered at once.
-    prompt: AtomicUsize,
+    quick_in_work: AtomicUsize,
 }
 
 impl Upstream {
@@ -51,21 +51,21 @@ impl Upstream {
         Upstream {
             pool: Pool::new(socket, limit),
             pipeline: Pipeline::default(),
-            prompt: AtomicUsize::new(0),
+            quick_in_work: AtomicUsize::new(0),
         }
     }
 
     /// Sends a request and waits for the answer.
     pub(super) fn exchange(&self, request: &Request) -> Result<Exchange<'_>, Error> {
-        if !request.is_prompt {
+        if !request.is_quick {
             return self.exchange_alone(request);
         }
-        let others = self.prompt.fetch_add(1, Ordering::Relaxed);
+        let others = self.quick_in_work.fetch_add(1, Ordering::Relaxed);
         let exchange = match others {
             0 => self.exchange_alone(request),
             _ => self.exchange_among_others(request),
         };
-        self.prompt.fetch_sub(1, Ordering::Relaxed);
+        self.quick_in_work.fetch_sub(1, Ordering::Relaxed);
         exchange
     }
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::auth::{Auth, Limits, Policy};
 use crate::fixture::{self, Fixture};
-use crate::gate::{self, Forward, Gate, Prompt};
+use crate::gate::{self, Forward, Gate, Quick};
 use crate::hashing::{Cost, Engine, EngineConfig, Permits};
 use crate::http::{COMMON_HEADERS, TrustedProxies};
 use crate::metrics::Metrics;
@@ -91,7 +91,7 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
         tls: None,
         upstream,
         forward: Forward::Only(READ_HEADERS),
-        prompt: Prompt::new(|_, _| false),
+        quick: Quick::new(|_, _| false),
         answer_fields: COMMON_HEADERS,
         reserved_descriptors: 0,
     })

@@ -49,7 +49,7 @@ impl Server {
             tls: None,
             upstream,
             forward: Forward::Only(&["Content-Type", "Host"]),
-            prompt: Prompt::new(|_, target| target.starts_with("/prompt")),
+            quick: Quick::new(|_, target| target.starts_with("/quick")),
             answer_fields: FIELDS,
             reserved_descriptors: 0,
         };

@@ -129,3 +129,21 @@ fn no_content_has_no_length() {
     );
     assert!(!answer.contains("Content-Length"), "{answer}");
 }
+
+#[test]
+fn quick_requests_of_many_clients_are_each_answered_with_their_own() {
+    let server = Server::start(Limits::default());
+    thread::scope(|scope| {
+        for client in 0..16 {
+            let mut stream = server.connect();
+            scope.spawn(move || {
+                for number in 0..50 {
+                    let target = format!("/quick/{client}/{number}");
+                    write!(stream, "GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+                    let (_, body) = read_answer(&mut stream);
+                    assert_eq!(body, format!("GET {target} [127.0.0.1] "));
+                }
+            });
+        }
+    });
+}
