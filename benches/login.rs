@@ -273,6 +273,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
     bare_loop(tiny_http::Server::http_unix(&upstream).unwrap());
     Gate::start(gate::Config {
         listen: vec![Address::Tcp((Ipv4Addr::LOCALHOST, 0).into())],
+        socket_mode: gate::SocketMode::default(),
         limits: gate::Limits::default(),
         tls: None,
         upstream,

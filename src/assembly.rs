@@ -149,6 +149,7 @@ impl Server {
         });
         let gate_config = |name: &str, listen, tls, forward, answerer: &_| gate::Config {
             listen,
+            socket_mode: config.socket_mode,
             limits: config.limits.clone(),
             tls,
             upstream: scratch.path().join(name),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::auth::{Limits, Policy};
 use crate::fixture::Fixture;
-use crate::gate::{self, Address, Tls};
+use crate::gate::{self, Address, SocketMode, Tls};
 use crate::hashing::{Cost, EngineConfig};
 use crate::http::TrustedProxies;
 use crate::scratch::Scratch;
@@ -16,6 +16,8 @@ use crate::server::{Exposure, Origin};
 pub struct Config {
     /// Where to listen; port 0 picks a free one.
     pub listen: Vec<Address>,
+    /// Who may connect to socket files.
+    pub socket_mode: SocketMode,
     /// The certificate that is shown on TCP addresses; without one they speak plain HTTP.
     pub tls: Option<Certificate>,
     /// What clients may send, and how long they may take.
@@ -75,6 +77,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![loopback(8080)],
+            socket_mode: SocketMode::default(),
             tls: None,
             limits: gate::Limits::default(),
             database: Database::File(PathBuf::from("thanos-login.db")),

@@ -78,6 +78,8 @@ fn wrong_usage_exits_with_2_and_touches_nothing() {
             "a demo with a database",
             &["serve", "--demo", "--db", "x.db"],
         ),
+        ("a mode with a 9", &["serve", "--socket-mode", "0690"]),
+        ("a mode that is more", &["serve", "--socket-mode", "1600"]),
         ("no address", &["serve", "--listen", ""]),
         (
             "an address without a port",

@@ -50,6 +50,46 @@ impl fmt::Display for Address {
     }
 }
 
+/// Who may connect to a socket file: the permissions of the file, in octal. By default `0600`, the owner alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketMode(u32);
+
+/// Why a text is no [`SocketMode`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not the permissions of a file in octal, such as 0660")]
+pub struct NotASocketMode;
+
+impl SocketMode {
+    pub(super) fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for SocketMode {
+    fn default() -> SocketMode {
+        SocketMode(0o600)
+    }
+}
+
+impl FromStr for SocketMode {
+    type Err = NotASocketMode;
+
+    fn from_str(text: &str) -> Result<SocketMode, NotASocketMode> {
+        // Alone, this would take "+600".
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let mode = u32::from_str_radix(text, 8)
+            .ok()
+            .filter(|mode| digits && *mode <= 0o777);
+        mode.map(SocketMode).ok_or(NotASocketMode)
+    }
+}
+
+impl fmt::Display for SocketMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
 /// An address that is listened on, with the port the system gave. Displays as `http://127.0.0.1:8080`,
 /// `https://[::1]:8443` or `unix:/run/login.sock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,5 +150,31 @@ mod tests {
         };
         assert_eq!(tcp(true).to_string(), "https://[::1]:8443");
         assert_eq!(tcp(false).to_string(), "http://[::1]:8443");
+    }
+
+    #[test]
+    fn modes_are_three_octal_digits_or_four() {
+        for (text, shown) in [
+            ("600", "0600"),
+            ("0660", "0660"),
+            ("0777", "0777"),
+            ("0", "0000"),
+        ] {
+            let mode: SocketMode = text.parse().unwrap();
+            assert_eq!(mode.to_string(), shown);
+        }
+        for text in [
+            "",
+            "+600",
+            "-600",
+            "0o600",
+            "680",
+            "1600",
+            "rw-rw----",
+            " 600",
+        ] {
+            assert_eq!(text.parse::<SocketMode>(), Err(NotASocketMode), "{text:?}");
+        }
+        assert_eq!(SocketMode::default().to_string(), "0600");
     }
 }

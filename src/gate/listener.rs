@@ -1,6 +1,6 @@
 //! Binding the addresses a gate listens on.
 //!
-//! A socket file is for its owner only from the moment it exists. One that was left behind is replaced, one that answers
+//! A socket file has its mode from the moment it exists. One that was left behind is replaced, one that answers
 //! is somebody else's; on drop ours is removed, and only ours.
 
 use std::fs;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-use super::address::{Address, Bound};
+use super::address::{Address, Bound, SocketMode};
 use super::wire::Socket;
 
 /// Clients that may wait to be accepted. The system lowers it to its own limit.
@@ -49,7 +49,7 @@ enum Kind {
 
 impl Listener {
     /// Binds an address; `tls` says whether TCP connections will speak it.
-    pub(super) fn bind(address: &Address, tls: bool) -> Result<Listener, Error> {
+    pub(super) fn bind(address: &Address, tls: bool, mode: SocketMode) -> Result<Listener, Error> {
         match address {
             Address::Tcp(address) => {
                 let listener = TcpListener::bind(address)?;
@@ -64,7 +64,7 @@ impl Listener {
             }
             Address::Unix(path) => {
                 make_way(path)?;
-                let listener = bind_private(path)?;
+                let listener = bind_with(path, mode)?;
                 listener.set_nonblocking(true)?;
                 let file = SocketFile::at(path)?;
                 let address = Address::Unix(path.clone());
@@ -126,13 +126,14 @@ fn make_way(path: &Path) -> Result<(), Error> {
 
 /// The mode is set on the socket before it has a file: afterwards there would be a moment in which others can connect,
 /// and the umask belongs to the whole process.
-fn bind_private(path: &Path) -> io::Result<UnixListener> {
+fn bind_with(path: &Path, mode: SocketMode) -> io::Result<UnixListener> {
+    let mode = Mode::from_raw_mode(mode.bits());
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::fs::fchmod(&socket, mode)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
     // Where the system ignores a socket's own mode.
-    rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)?;
+    rustix::fs::chmod(path, mode)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(UnixListener::from(socket))
 }
@@ -173,7 +174,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn unix(path: &Path) -> Result<Listener, Error> {
-        Listener::bind(&Address::Unix(path.to_owned()), true)
+        Listener::bind(&Address::Unix(path.to_owned()), true, SocketMode::default())
     }
 
     #[test]
@@ -209,7 +210,8 @@ mod tests {
 
     #[test]
     fn port_0_takes_a_free_one() {
-        let listener = Listener::bind(&"[::1]:0".parse().unwrap(), true).unwrap();
+        let listener =
+            Listener::bind(&"[::1]:0".parse().unwrap(), true, SocketMode::default()).unwrap();
         let Address::Tcp(address) = listener.bound.address else {
             panic!("bound to TCP");
         };

@@ -46,7 +46,7 @@ mod upstream;
 mod wiped;
 mod wire;
 
-pub use address::{Address, Bound, NotAnAddress};
+pub use address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use order::{DELAY, FAULT, Fault};

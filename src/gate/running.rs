@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, getrlimit};
 
-use super::address::{Address, Bound};
+use super::address::{Address, Bound, SocketMode};
 use super::connection::Connection;
 use super::limits::{Capacity, Limits};
 use super::listener::{self, Listener};
@@ -30,6 +30,8 @@ const OWN_DESCRIPTORS: usize = 20;
 pub struct Config {
     /// Where to listen; all of them, or the start fails.
     pub listen: Vec<Address>,
+    /// The mode of socket files.
+    pub socket_mode: SocketMode,
     /// What clients may make the gate hold or wait for.
     pub limits: Limits,
     /// TLS on every TCP address; socket files never have it.
@@ -129,7 +131,7 @@ impl Gate {
         let listeners = config
             .listen
             .iter()
-            .map(|address| bind(address, greeting.is_some()))
+            .map(|address| bind(address, greeting.is_some(), config.socket_mode))
             .collect::<Result<Vec<_>, _>>()?;
         let addresses = listeners
             .iter()
@@ -207,8 +209,8 @@ impl Drop for Gate {
     }
 }
 
-fn bind(address: &Address, tls: bool) -> Result<Listener, Error> {
-    Listener::bind(address, tls).map_err(|error| match error {
+fn bind(address: &Address, tls: bool, mode: SocketMode) -> Result<Listener, Error> {
+    Listener::bind(address, tls, mode).map_err(|error| match error {
         listener::Error::Io(source) => Error::Listen {
             address: address.clone(),
             source,

@@ -87,6 +87,7 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
     let server = Server::start(http, Arc::new(endpoints), services).unwrap();
     let gate = Gate::start(gate::Config {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        socket_mode: gate::SocketMode::default(),
         limits: gate::Limits::default(),
         tls: None,
         upstream,

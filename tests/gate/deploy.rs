@@ -12,7 +12,7 @@ use crate::harness::accounts::JWEIR;
 use crate::harness::process::PROGRAM;
 use crate::harness::{Connection, JSON, LOGIN, Place, Server, eventually, login_body, request};
 
-/// What the Caddyfile says where the socket is.
+/// What the files say where the socket is.
 const SOCKET: &str = "/run/thanos-login/http.sock";
 
 fn deployed(name: &str) -> String {
@@ -32,12 +32,16 @@ fn adapted(text: String, replacements: &[(&str, &str)]) -> String {
 }
 
 /// One failed login an address, so that each shows whose it is.
-fn serve(place: &Place, flags: &[&str]) -> Server {
-    let args = [
-        &["serve", "--demo", "--failed-logins-per-address", "1"],
-        flags,
+fn serve(place: &Place) -> Server {
+    let flags = [
+        "serve",
+        "--demo",
+        "--listen",
+        "unix:login.sock",
+        "--failed-logins-per-address",
+        "1",
     ];
-    place.program(&args.concat()).start()
+    place.program(&flags).start()
 }
 
 /// Another program, killed at the end.
@@ -99,10 +103,7 @@ fn the_proxy_tells_the_clients_address(mut ask: impl FnMut([u8; 4], Vec<u8>) -> 
 #[ignore = "needs nginx"]
 fn nginx() {
     let place = Place::new();
-    let server = serve(
-        &place,
-        &["--listen", "127.0.0.1:0", "--trusted-proxy", "127.0.0.1"],
-    );
+    let _server = serve(&place);
     tls::write_certificate(&place, "tls");
     let port = free_port();
     let path = |name: &str| place.path(name).display().to_string();
@@ -110,8 +111,8 @@ fn nginx() {
         deployed("nginx.conf"),
         &[
             (
-                "server 127.0.0.1:8080",
-                &format!("server {}", server.address()),
+                &format!("server unix:{SOCKET}"),
+                &format!("server unix:{}", path("login.sock")),
             ),
             ("listen 443 ssl", &format!("listen 127.0.0.1:{port} ssl")),
             ("/etc/thanos-login/fullchain.pem", &path("tls.pem")),
@@ -153,7 +154,7 @@ fn temporary(place: &Place) -> String {
 #[ignore = "needs caddy"]
 fn caddy() {
     let place = Place::new();
-    let _server = serve(&place, &["--listen", "unix:login.sock"]);
+    let _server = serve(&place);
     let port = free_port();
     let site = format!("http://:{port} {{\n\tbind 127.0.0.1");
     let config = adapted(

@@ -24,6 +24,19 @@ fn a_socket_file_is_its_owners_alone_and_goes_with_the_server() {
 }
 
 #[test]
+fn a_socket_file_has_the_mode_that_was_asked_for_whatever_the_umask() {
+    for mode in ["0660", "666"] {
+        let place = Place::new();
+        let flags = [&SERVE[..], &["--socket-mode", mode]].concat();
+        let server = place.program(&flags).after("umask 077").start();
+        let metadata = fs::metadata(place.path("login.sock")).unwrap();
+        let expected = u32::from_str_radix(mode, 8).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, expected);
+        send_over_unix_socket(&server, "login.sock", login()).token();
+    }
+}
+
+#[test]
 fn a_socket_file_that_was_left_behind_is_replaced() {
     let place = Place::new();
     place.program(&SERVE).start().kill();

@@ -36,7 +36,6 @@ static ONLY_ONE: Mutex<()> = Mutex::new(());
 pub struct Machine {
     /// The working directory of what runs, with `deploy` and `target` of the checkout in it.
     pub place: Place,
-    pub http_port: u16,
     pub https_port: u16,
     has_systemd: bool,
     _only: MutexGuard<'static, ()>,
@@ -58,7 +57,6 @@ impl Machine {
         let has_systemd = Path::new(SYSTEMD_RUNS).exists();
         let machine = Self {
             place: Place::new(),
-            http_port: free_port(),
             https_port: free_port(),
             has_systemd,
             _only: only,
@@ -97,7 +95,6 @@ impl Machine {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("CURL_HOME", self.place.path(""))
             .env("STAND_IN", self.place.path(STAND_IN))
-            .env("HTTP_PORT", self.http_port.to_string())
             .env("HTTPS_PORT", self.https_port.to_string())
             .current_dir(self.place.path(""))
             .stdin(Stdio::null());

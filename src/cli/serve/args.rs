@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use crate::auth::{Limits, Policy};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::{logging, parse, seed};
-use crate::gate::{self, Address};
+use crate::gate::{self, Address, SocketMode};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
 use crate::server::Origin;
@@ -27,6 +27,14 @@ pub(in crate::cli) struct Args {
         default_value = "127.0.0.1:8080"
     )]
     pub(super) listen: Vec<Address>,
+    /// The permissions of a socket file that is listened on, in octal: 0660 also lets the group connect
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "THANOS_LOGIN_SOCKET_MODE",
+        default_value_t
+    )]
+    socket_mode: SocketMode,
     #[command(flatten)]
     pub(super) database: DatabaseArgs,
     /// Serve the demo accounts from a throw-away database
@@ -214,6 +222,7 @@ impl Args {
         let ttl = self.tokens.token_ttl;
         Ok(Config {
             listen: self.listen,
+            socket_mode: self.socket_mode,
             tls: self.tls.certificate(),
             limits: self.limits.limits(),
             database,

@@ -45,6 +45,7 @@ impl Server {
         let receivers = receivers.collect();
         let config = Config {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
+            socket_mode: SocketMode::default(),
             limits,
             tls: None,
             upstream,
