@@ -66,7 +66,7 @@ impl Pipeline {
     ) -> Option<Answer> {
         let line = self
             .line(open)
-            .inspect_err(|error| tracing::warn!(%error, "no shared connection to the server"))
+            .inspect_err(|error| tracing::debug!(%error, "no shared connection to the server"))
             .ok()?;
         let outcome = Arc::new(Outcome::default());
         let waiting = Waiting {
