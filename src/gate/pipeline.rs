@@ -35,6 +35,15 @@ struct Line {
     waiting: Mutex<Option<VecDeque<Waiting>>>,
 }
 
+/// The line as its thread holds it: when that ends, even in a panic, nobody is left waiting.
+struct Reader(Arc<Line>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
 /// A request without its answer. Dropped, there will be none.
 struct Waiting {
     to_head: bool,
@@ -112,10 +121,10 @@ impl Line {
             writing: Mutex::new(()),
             waiting: Mutex::new(Some(VecDeque::new())),
         });
-        let read = Arc::clone(&line);
+        let reader = Reader(Arc::clone(&line));
         thread::Builder::new()
             .name("gate-answers".to_owned())
-            .spawn(move || read.deliver())?;
+            .spawn(move || reader.0.deliver())?;
         Ok(line)
     }
 
@@ -140,7 +149,6 @@ impl Line {
             }
         };
         tracing::debug!(error = %broken, "the shared connection to the server has ended");
-        self.give_up();
     }
 
     fn deliver_next(&self, input: &mut Input) -> Result<(), answer::Error> {

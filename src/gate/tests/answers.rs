@@ -1,5 +1,7 @@
 //! Answers that are long, broken off or none.
 
+use rustix::net::sockopt::Timeout;
+
 use super::*;
 
 #[test]
@@ -91,4 +93,42 @@ fn without_a_server_the_answer_is_503() {
     let answer = server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
     assert_eq!(status(&answer), 503, "{answer}");
     assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+}
+
+#[test]
+fn a_request_that_loses_its_answer_on_the_shared_connection_is_asked_again_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let upstream = directory.path().join("breaking.sock");
+    let breaking = UnixListener::bind(&upstream).unwrap();
+    // Holds for accepting: a request that is not asked again is not waited for.
+    let patience = Some(Duration::from_secs(10));
+    rustix::net::sockopt::set_socket_timeout(&breaking, Timeout::Recv, patience).unwrap();
+    let server = Server::start_with(Limits::default(), |config| Config { upstream, ..config });
+    // A new connection, with the warm-up answered, and the first request on it.
+    let accept = || {
+        let (mut stream, _) = breaking.accept().unwrap();
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .unwrap();
+        let request = read_head(&mut stream);
+        (stream, request.lines().next().unwrap().to_owned())
+    };
+    let ask = |target| format!("GET {target} HTTP/1.1\r\n{CLOSE}\r\n");
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    thread::scope(|scope| {
+        let first = scope.spawn(|| server.talk(ask("/quick/first")));
+        let (mut alone, request) = accept();
+        assert_eq!(request, "GET /quick/first HTTP/1.1");
+        let second = scope.spawn(|| server.talk(ask("/quick/second")));
+        let (shared, request) = accept();
+        assert_eq!(request, "GET /quick/second HTTP/1.1");
+        drop(shared);
+        let (mut again, request) = accept();
+        assert_eq!(request, "GET /quick/second HTTP/1.1");
+        again.write_all(answer).unwrap();
+        assert_eq!(status(&second.join().unwrap()), 200);
+        alone.write_all(answer).unwrap();
+        assert_eq!(status(&first.join().unwrap()), 200);
+    });
 }
