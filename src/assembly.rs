@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::auth::{self, Auth, Limits};
+use crate::clock::{Clock, Now};
 use crate::config::{Config, Database, MetricsAccess, loopback};
-use crate::endpoint::{Clock, Services};
+use crate::endpoint::Services;
 use crate::fixture::{self, Findings, Fixture};
 use crate::gate::{self, Address, Bound, Forward, Gate, Quick, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, Permits};
@@ -136,7 +137,7 @@ impl Server {
         )?;
         let clock: Clock = stub
             .as_ref()
-            .map_or_else(|| Arc::new(Timestamp::now) as Clock, Beginning::clock);
+            .map_or_else(|| Arc::new(Now::read) as Clock, Beginning::clock);
         let housekeeping = Housekeeping::start(Arc::clone(&store), Arc::clone(&clock));
         let services = Arc::new(Services {
             auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), config.policy)?,

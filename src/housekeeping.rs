@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::endpoint::Clock;
+use crate::clock::Clock;
 use crate::store::{self, Store};
 
 /// So few that a login which waits for the same commit does not notice.
@@ -47,7 +47,7 @@ impl Drop for Housekeeping {
 
 fn run(store: &Store, clock: &Clock, stopped: &Receiver<()>) {
     while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        if let Err(error) = purge(store, clock(), stopped) {
+        if let Err(error) = purge(store, clock().date, stopped) {
             tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
         }
     }

@@ -9,6 +9,7 @@ mod body;
 mod calibrate;
 mod cli;
 mod client_address;
+mod clock_steps;
 mod database_files;
 mod durability;
 mod fixture;

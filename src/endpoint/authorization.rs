@@ -32,7 +32,7 @@ pub(super) fn authorize(
 ) -> Result<(Token, Holder), Error> {
     let header = request.joined("Authorization").unwrap_or_default();
     let token = parse(&header)?;
-    let holder = services.auth.holder(&token, (services.clock)())?;
+    let holder = services.auth.holder(&token, (services.clock)().date)?;
     request.note_user(&holder.user_uuid);
     Ok((token, holder))
 }

@@ -105,6 +105,7 @@ impl Server {
         while let Ok(Some(request)) = self.shared.http.try_recv() {
             dispatch(&self.shared, request);
         }
+        self.shared.services.auth.stop_waiting();
         self.shared.workers.finish();
     }
 }

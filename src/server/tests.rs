@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::auth::{Auth, Limits, Policy};
+use crate::clock::Now;
 use crate::fixture::{self, Fixture};
 use crate::gate::{self, Forward, Gate, Quick};
 use crate::hashing::{Cost, Engine, EngineConfig, Permits};
@@ -46,7 +47,7 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
             let left = |left: usize| left.checked_sub(1);
             let is_broken = defects.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
             assert!(is_broken.is_err(), "the clock is broken");
-            Timestamp::now()
+            Now::read()
         }),
         trusted_proxies: TrustedProxies::default(),
     }

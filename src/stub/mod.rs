@@ -23,7 +23,8 @@ mod steered;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::endpoint::{self, Clock, Services};
+use crate::clock::Clock;
+use crate::endpoint::{self, Services};
 use crate::fixture::Fixture;
 use crate::hashing::Permit;
 use crate::http::{Reply, Request, path_of};
@@ -171,7 +172,7 @@ impl Answerer for Stub {
         permit: Option<&Permit>,
     ) -> Result<Reply, endpoint::Error> {
         if request.path().starts_with(API) {
-            let (time, started) = (self.clock.now(), Instant::now());
+            let (time, started) = (self.clock.now().date, Instant::now());
             let reply = self.api.answer(call, request, permit)?;
             self.journal
                 .record(request, reply.status(), time, started.elapsed());

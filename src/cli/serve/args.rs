@@ -151,7 +151,7 @@ struct HashingArgs {
     /// Passwords that each of them hashes at once, 1 to 10 [default: what suits the core's cache, mostly 8]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
-    /// How long a login may wait for its hashing to begin
+    /// How long a login may wait, for others in flight and for its hashing to start; 503 then
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_HASH_WAIT", value_parser = parse::positive_duration, default_value = "30s")]
     hash_wait: Duration,
 }
