@@ -112,3 +112,17 @@ fn the_oldest_token_is_the_one_issued_first() {
         assert!(held.eq(expected), "{step}");
     }
 }
+
+#[test]
+#[ignore = "needs libfaketime"]
+fn a_date_that_was_wrong_for_a_while_deletes_no_token() {
+    let machine = Machine::new();
+    let server = machine.serve(&[]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    machine.set_clock("+1000d");
+    eventually("the server notices", || {
+        server.log().contains("date was set")
+    });
+    machine.set_clock("+0");
+    assert!(machine.0.holds_token(&token));
+}
