@@ -32,10 +32,11 @@
 //! | [`stub`] | around the endpoints of a demo: answers forced, delayed and spoiled, a journal, a clock to move, a page | exist in a real server |
 //! | [`audit`] | what an operator should look into | change anything |
 //! | [`clock`] | the time: a date that may step, and an uptime that never does | decide |
+//! | `files` | files that get their name only once they are whole and on disk | know what is in them |
 //! | [`account`] | the words that all of these share | decide |
 //!
-//! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store). The gate knows no other
-//! room: what it says about a request goes into headers that no client can set, and `server` reads them.
+//! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store) → files. The gate knows no
+//! other room: what it says about a request goes into headers that no client can set, and `server` reads them.
 //!
 //! # Threads
 //!
@@ -76,6 +77,7 @@ pub mod stub;
 
 mod assembly;
 mod config;
+mod files;
 mod housekeeping;
 mod scratch;
 
