@@ -6,10 +6,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
@@ -18,6 +19,10 @@ use uuid::Uuid;
 
 const PREFIX: &str = ".thanos-login-";
 const SUFFIX: &str = ".partial";
+
+/// What is done under the lock of a directory takes milliseconds.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// What becomes of a file that has the final name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +111,50 @@ impl Drop for Partial {
     }
 }
 
-fn directory_of(path: &Path) -> &Path {
+/// Keeps other processes of this program from what is done to this file under the same lock.
+///
+/// It is a lock on the directory, so that no lock file is left behind. Anybody who can read the directory can take it,
+/// hence the deadline.
+pub(crate) fn lock_directory_of(path: &Path) -> io::Result<File> {
+    let directory = File::open(directory_of(path))?;
+    let start = Instant::now();
+    loop {
+        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) if start.elapsed() < LOCK_WAIT => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(Errno::WOULDBLOCK) => {
+                return Err(io::Error::other(
+                    "another process keeps its directory locked",
+                ));
+            }
+            result => return Ok(result.map(|()| directory)?),
+        }
+    }
+}
+
+/// Reads a file that this program keeps secrets in. Refuses what another user may have put there, and never waits for the
+/// other end of a pipe.
+pub(crate) fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY))
+        .open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    // The owner of the directory could replace the file anyway.
+    let directory = fs::metadata(directory_of(path))?;
+    if ![geteuid().as_raw(), 0, directory.uid()].contains(&found.uid()) {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    let mut content = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+    file.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

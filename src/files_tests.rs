@@ -114,3 +114,29 @@ fn many_can_write_to_one_directory_at_once() {
     });
     assert_eq!(names(directory.path()).len(), 8 * 16);
 }
+
+#[test]
+fn a_secret_is_read_from_a_regular_file_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("file"), "secret").unwrap();
+    assert_eq!(read_own(&path("file")).unwrap(), b"secret");
+    let missing = read_own(&path("missing")).unwrap_err();
+    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    pipe(&path("pipe"));
+    for name in ["pipe", "."] {
+        read_own(&path(name)).unwrap_err();
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_secret_of_another_user_is_refused_unless_the_directory_is_theirs() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    fs::write(&path, "secret").unwrap();
+    std::os::unix::fs::chown(&path, Some(1), None).unwrap();
+    read_own(&path).unwrap_err();
+    std::os::unix::fs::chown(directory.path(), Some(1), None).unwrap();
+    read_own(&path).unwrap();
+}

@@ -1,5 +1,6 @@
 //! `check`: what an operator should look into, one line a finding.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use super::output::{JsonArgs, print, printable, write_json};
 use crate::audit::audit;
 
 /// Names of the checks, which stay: sqlite, database, integrity, foreign_keys, schema, file_mode, directory_mode,
-/// bcrypt_cost, demo_users, pinned_tokens, expired_tokens, wal, disk.
+/// bcrypt_cost, demo_users, pinned_tokens, expired_tokens, wal, disk, certificate.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
@@ -19,10 +20,18 @@ pub(super) struct Args {
     database: DatabaseArgs,
     #[command(flatten)]
     cost: CostArgs,
+    /// The certificate that the server shows, with its chain (PEM)
+    #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let findings = audit(&args.database.path, args.cost.real(), Timestamp::now());
+    let findings = audit(
+        &args.database.path,
+        args.tls_cert.as_deref(),
+        args.cost.real(),
+        Timestamp::now(),
+    );
     if args.output.json {
         print(|out| {
             findings

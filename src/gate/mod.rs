@@ -5,8 +5,8 @@
 //! tiny_http over a private Unix socket; and passes the answer back. So tiny_http, which believes every length it is told
 //! and waits for ever, only meets requests that are whole, small and correctly framed.
 //!
-//! It knows nothing of logins, paths, statuses of the program or any other room of this crate, and could be a crate of its
-//! own. It never looks into a body, and it sets nothing that holds for the whole process.
+//! It knows nothing of logins, paths, statuses of the program or any other room of this crate but `files`, and could be a
+//! crate of its own. It never looks into a body, and it sets nothing that holds for the whole process.
 //!
 //! ```text
 //! running     starts, accepts, stops          ┐ address, listener, limits, places
@@ -15,7 +15,7 @@
 //! normal      the request as the server gets it
 //! upstream    the connections to the server   ← pool, pipeline, answer, order
 //! refusal     the gate's own answers
-//! tls         the certificate shown to clients    ← authority
+//! tls         the certificate shown to clients    ← authority, validity
 //! ```
 
 mod address;
@@ -43,6 +43,7 @@ mod request_line;
 mod running;
 mod tls;
 mod upstream;
+mod validity;
 mod wiped;
 mod wire;
 
@@ -51,7 +52,7 @@ pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use order::{DELAY, FAULT, Fault};
 pub use running::{Config, Error, Gate, Quick};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, certificate_problems};
 
 #[cfg(test)]
 mod tests;

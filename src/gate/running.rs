@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, getrlimit};
 
@@ -158,6 +159,9 @@ impl Gate {
             .name("gate-accept".to_owned())
             .spawn(move || accepting.run())
             .map_err(Error::Start)?;
+        if let Some(greeting) = &greeting {
+            greeting.warn_of_dates(Timestamp::now());
+        }
         Ok(Gate {
             addresses,
             greeting,
