@@ -203,7 +203,7 @@ struct LimitArgs {
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = "10s", value_parser = parse::positive_duration)]
     write_timeout: Duration,
     /// The longest time that a connection is kept without a request
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = "60s", value_parser = parse::positive_duration)]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = "75s", value_parser = parse::positive_duration)]
     idle_timeout: Duration,
     /// The most open connections
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value = "1024", value_parser = parse::size)]
@@ -308,5 +308,25 @@ impl FailedLoginArgs {
                 .failed_logins_per_account
                 .unwrap_or(defaults.per_account),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn without_flags_the_limits_are_those_of_the_library() {
+        let config = Command::parse_from(["serve"]).args.into_config().unwrap();
+        assert_eq!(config.limits, Config::default().limits);
+        assert_eq!(config.hash_queue, Config::default().hash_queue);
     }
 }
