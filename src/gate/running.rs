@@ -132,7 +132,14 @@ impl Gate {
         let listeners = config
             .listen
             .iter()
-            .map(|address| bind(address, greeting.is_some(), config.socket_mode))
+            .map(|address| {
+                bind(
+                    address,
+                    &config.listen,
+                    greeting.is_some(),
+                    config.socket_mode,
+                )
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let addresses = listeners
             .iter()
@@ -213,8 +220,13 @@ impl Drop for Gate {
     }
 }
 
-fn bind(address: &Address, tls: bool, mode: SocketMode) -> Result<Listener, Error> {
-    Listener::bind(address, tls, mode).map_err(|error| match error {
+fn bind(
+    address: &Address,
+    all: &[Address],
+    tls: bool,
+    mode: SocketMode,
+) -> Result<Listener, Error> {
+    Listener::bind(address, all, tls, mode).map_err(|error| match error {
         listener::Error::Io(source) => Error::Listen {
             address: address.clone(),
             source,
