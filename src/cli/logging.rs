@@ -88,9 +88,9 @@ impl Logging {
     }
 
     /// The server is ready: log what was asked for.
-    pub(super) fn begin(self) {
+    pub(super) fn begin(&mut self) {
         // Fails only when the logger is gone.
-        let _ = self.filter.reload(self.wanted);
+        let _ = self.filter.reload(std::mem::take(&mut self.wanted));
     }
 }
 

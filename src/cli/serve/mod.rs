@@ -18,10 +18,12 @@ pub(super) use args::Args;
 
 pub(super) fn run(args: Args, matches: &ArgMatches) -> anyhow::Result<()> {
     check_usage(&args, matches);
-    let logging = logging::start(&args.logging, matches);
+    let mut logging = logging::start(&args.logging, matches);
     let mut signals = signals::catch().context("cannot catch signals")?;
     let server = start(args).map_err(|error| logging.tell_failure(error))?;
+    // Before anybody knows that there is a server: the first request is logged like all others.
     logging.begin();
+    write_ready_lines(&server).map_err(|error| logging.tell_failure(error))?;
     log_start(&server);
     while let signals::Request::Reload = signals::next(&mut signals) {
         reload(&server);
@@ -36,9 +38,7 @@ pub(super) fn run(args: Args, matches: &ArgMatches) -> anyhow::Result<()> {
 fn start(args: Args) -> anyhow::Result<Server> {
     let config = args.into_config()?;
     raise_descriptor_limit();
-    let server = Server::start(config)?;
-    write_ready_lines(&server)?;
-    Ok(server)
+    Ok(Server::start(config)?)
 }
 
 /// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
