@@ -341,6 +341,7 @@ fn every_answer_in_the_table_is_given() {
         (415, request("POST", LOGIN, &[plain], "{}")),
         (413, post(&" ".repeat(16_385))),
         (400, post(r#"{"username": }"#)),
+        (400, post("\u{feff}{}")),
         (400, post(r#"{"username": "a", "username": "b"}"#)),
         (400, post(&deep)),
         (400, post("[]")),
