@@ -14,12 +14,10 @@ use crate::fixture::{self, Findings, Fixture};
 use crate::gate::{self, Address, Bound, Forward, Gate, Quick, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, Permits};
 use crate::housekeeping::Housekeeping;
-use crate::http::COMMON_HEADERS;
+use crate::http::{COMMON_HEADERS, EveryField, ReadField};
 use crate::metrics::Metrics;
 use crate::scratch::Scratch;
-use crate::server::{
-    Answerer, Cors, Endpoints, Exposure, Origins, Pace, READ_HEADERS, READ_HEADERS_WITH_CORS,
-};
+use crate::server::{Answerer, Cors, Endpoints, Exposure, Origins, Pace};
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
 use crate::stub::Beginning;
 use crate::{seed, server};
@@ -148,21 +146,22 @@ impl Server {
             clock,
             trusted_proxies: config.trusted_proxies,
         });
-        let gate_config = |name: &str, listen, tls, forward, answerer: &_| gate::Config {
-            listen,
-            socket_mode: config.socket_mode,
-            limits: config.limits.clone(),
-            tls,
-            upstream: scratch.path().join(name),
-            forward,
-            quick: quick(answerer),
-            answer_fields: COMMON_HEADERS,
-            reserved_descriptors: DESCRIPTORS,
-        };
+        let gate_config =
+            |name: &str, listen, tls, forward, answerer: &Arc<dyn Answerer>| gate::Config {
+                listen,
+                socket_mode: config.socket_mode,
+                limits: config.limits.clone(),
+                tls,
+                upstream: scratch.path().join(name),
+                forward,
+                quick: quick(answerer),
+                answer_fields: COMMON_HEADERS,
+                reserved_descriptors: DESCRIPTORS,
+            };
         let figures = match config.metrics {
             MetricsAccess::At(address) => {
                 let listen = vec![Address::Tcp(address)];
-                let forward = Forward::Only(READ_HEADERS);
+                let forward = Forward::Only(ReadField::NAMES);
                 let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&services));
                 let answerer: Arc<dyn Answerer> = Arc::new(endpoints);
                 let gate = gate_config("figures.sock", listen, None, forward, &answerer);
@@ -178,10 +177,11 @@ impl Server {
         let (answerer, forward) = match stub {
             Some(stub) => {
                 let (services, is_remote) = (Arc::clone(&services), config.steer_from_elsewhere);
-                let stub = stub.around(endpoints, services, origins, is_remote);
+                let fields = EveryField::of_a_demo();
+                let stub = stub.around(endpoints, services, origins, fields, is_remote);
                 (Arc::new(stub) as Arc<dyn Answerer>, Forward::All)
             }
-            None => real(endpoints, origins),
+            None => (real(endpoints, origins), Forward::Only(ReadField::NAMES)),
         };
         let gate = gate_config("calls.sock", config.listen, tls, forward, &answerer);
         let calls = Front::start(answerer, &services, gate)?;
@@ -282,13 +282,12 @@ impl Front {
     }
 }
 
-/// What answers when there is no stub, and the client's headers that it reads.
-fn real(endpoints: Endpoints, origins: Origins) -> (Arc<dyn Answerer>, Forward) {
+/// What answers when there is no stub.
+fn real(endpoints: Endpoints, origins: Origins) -> Arc<dyn Answerer> {
     if origins.listed.is_empty() {
-        return (Arc::new(endpoints), Forward::Only(READ_HEADERS));
+        return Arc::new(endpoints);
     }
-    let cors = Cors::new(Arc::new(endpoints), origins);
-    (Arc::new(cors), Forward::Only(READ_HEADERS_WITH_CORS))
+    Arc::new(Cors::new(Arc::new(endpoints), origins))
 }
 
 fn quick(answerer: &Arc<dyn Answerer>) -> Quick {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use tiny_http::Method;
 
 use super::media_type::{is_json, trim_blanks};
-use super::{Body, Error, TrustedProxies};
+use super::{Body, Error, EveryField, ReadField, TrustedProxies};
 
 /// What whoever took the request in knows about it, besides what stands in it.
 pub struct Arrival {
@@ -61,7 +61,7 @@ impl<'r> Request<'r> {
     /// # Errors
     /// [`Error::UnsupportedMediaType`], then [`Error::BodyTooLarge`], then [`Error::Read`].
     pub fn json_body(&mut self) -> Result<&Body, Error> {
-        let content_type = self.joined("Content-Type").unwrap_or_default();
+        let content_type = self.joined(ReadField::ContentType).unwrap_or_default();
         if !is_json(&content_type) {
             let sent = trim_blanks(&content_type);
             let sent = String::from_utf8_lossy(sent).into_owned();
@@ -99,7 +99,7 @@ impl<'r> Request<'r> {
 
     /// Where the request comes from: the peer, or what a trusted proxy says.
     pub fn client(&self, trusted_proxies: &TrustedProxies) -> IpAddr {
-        let forwarded_for = self.joined("X-Forwarded-For").unwrap_or_default();
+        let forwarded_for = self.joined(ReadField::XForwardedFor).unwrap_or_default();
         let forwarded_for = String::from_utf8_lossy(&forwarded_for);
         trusted_proxies.client(self.arrival.peer, &forwarded_for)
     }
@@ -114,8 +114,17 @@ impl<'r> Request<'r> {
         self.user_uuid.as_deref()
     }
 
-    /// The values of all headers of a name as one list (RFC 9110, 5.3); `None` without any.
-    pub fn joined(&self, name: &'static str) -> Option<Vec<u8>> {
+    /// The values of all header fields of a name as one list (RFC 9110, 5.3); `None` without any.
+    pub fn joined(&self, field: ReadField) -> Option<Vec<u8>> {
+        self.joined_of(field.name())
+    }
+
+    /// The same of any name.
+    pub fn joined_any(&self, _: EveryField, name: &'static str) -> Option<Vec<u8>> {
+        self.joined_of(name)
+    }
+
+    fn joined_of(&self, name: &'static str) -> Option<Vec<u8>> {
         let mut joined: Option<Vec<u8>> = None;
         for value in self.values(name) {
             match &mut joined {
@@ -129,9 +138,9 @@ impl<'r> Request<'r> {
         joined
     }
 
-    /// The client's header fields that were handed on, in their order. The length in the plain field is that of the
-    /// normal form; a client's own came under another name.
-    pub fn fields(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, [u8]>)> {
+    /// All of the client's header fields, in their order. The length in the plain field is that of the normal form; a
+    /// client's own came under another name.
+    pub fn fields(&self, _: EveryField) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, [u8]>)> {
         self.inner.headers().iter().filter_map(|header| {
             let (name, value) = (header.field.as_str().as_str(), header.value.as_str());
             if let Some((name, value)) = (self.arrival.original)(name, value) {

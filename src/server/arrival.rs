@@ -5,18 +5,6 @@ use std::net::IpAddr;
 use crate::gate::{BODY_TOO_LARGE, PEER, WARM_UP, original_field};
 use crate::http::Arrival;
 
-/// The headers of clients that this program reads; the gate hands on no others.
-pub(crate) const READ_HEADERS: &[&str] = &["Authorization", "Content-Type", "X-Forwarded-For"];
-
-/// The same, for a server that lets pages of other origins call it.
-pub(crate) const READ_HEADERS_WITH_CORS: &[&str] = &[
-    "Authorization",
-    "Content-Type",
-    "X-Forwarded-For",
-    "Origin",
-    "Access-Control-Request-Method",
-];
-
 /// A request of the gate itself, which makes a new connection usable.
 pub(super) fn is_warm_up(request: &tiny_http::Request) -> bool {
     value(request, WARM_UP).is_some()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Answerer, Call};
 use crate::endpoint::Error;
 use crate::hashing::Permit;
-use crate::http::{Reply, Request, path_of};
+use crate::http::{ReadField, Reply, Request, path_of};
 
 /// What the calls begin with that pages may make.
 const API: &str = "/api/";
@@ -182,11 +182,13 @@ impl Answerer for Cors {
             return self.inner.answer(call, request, permit);
         }
         let origin = request
-            .joined("Origin")
+            .joined(ReadField::Origin)
             .and_then(|origin| String::from_utf8(origin).ok())
             .filter(|origin| self.origins.include(origin));
         let is_preflight = request.method().as_str() == "OPTIONS"
-            && request.joined("Access-Control-Request-Method").is_some();
+            && request
+                .joined(ReadField::AccessControlRequestMethod)
+                .is_some();
         let reply = match call.allow {
             Some(allow) if is_preflight && origin.is_some() => self.preflight(allow),
             _ => super::caught(|| self.inner.answer(call, request, permit)),

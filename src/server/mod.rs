@@ -25,7 +25,6 @@ pub use cors::{Cors, NotAnOrigin, Origin, Origins};
 pub use routes::{Call, Endpoints, Exposure, Pace};
 use workers::Workers;
 
-pub(crate) use arrival::{READ_HEADERS, READ_HEADERS_WITH_CORS};
 pub(crate) use cors::{is_loopback_authority, is_loopback_origin};
 
 /// More receivers cost more than they give: each wake-up takes another sleeping thread.

@@ -14,7 +14,7 @@ use crate::clock::Now;
 use crate::fixture::{self, Fixture};
 use crate::gate::{self, Forward, Gate, Quick};
 use crate::hashing::{Cost, Engine, EngineConfig, Permits};
-use crate::http::{COMMON_HEADERS, TrustedProxies};
+use crate::http::{COMMON_HEADERS, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::seed;
 use crate::store::{Durability, Store, WhenMissing};
@@ -92,7 +92,7 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
         limits: gate::Limits::default(),
         tls: None,
         upstream,
-        forward: Forward::Only(READ_HEADERS),
+        forward: Forward::Only(ReadField::NAMES),
         quick: Quick::new(|_, _| false),
         answer_fields: COMMON_HEADERS,
         reserved_descriptors: 0,

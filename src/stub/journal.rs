@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::redact::Secrets;
 use crate::gate::RESERVED_PREFIX;
-use crate::http::{Reply, Request};
+use crate::http::{EveryField, Reply, Request};
 
 /// How many requests are kept.
 const MAX_REQUESTS: usize = 100;
@@ -23,6 +23,7 @@ const MAX_PART_BYTES: usize = 16 * 1024;
 /// The last requests, newest last.
 pub(super) struct Journal {
     secrets: Secrets,
+    every_field: EveryField,
     requests: Mutex<VecDeque<Recorded>>,
 }
 
@@ -53,9 +54,10 @@ struct Shown {
 }
 
 impl Journal {
-    pub(super) fn new(secrets: Secrets) -> Self {
+    pub(super) fn new(secrets: Secrets, every_field: EveryField) -> Self {
         Self {
             secrets,
+            every_field,
             requests: Mutex::default(),
         }
     }
@@ -74,7 +76,7 @@ impl Journal {
             time,
             method: request.method().to_string(),
             target: cut(request.target().as_bytes()),
-            fields: fields(request),
+            fields: fields(request, self.every_field),
             body: body.unwrap_or_default(),
             status,
             duration,
@@ -124,10 +126,10 @@ impl Journal {
 }
 
 /// The client's own, as far as there is room.
-fn fields(request: &Request<'_>) -> Vec<(String, Zeroizing<Vec<u8>>)> {
+fn fields(request: &Request<'_>, every_field: EveryField) -> Vec<(String, Zeroizing<Vec<u8>>)> {
     let mut room = MAX_PART_BYTES;
     request
-        .fields()
+        .fields(every_field)
         .filter(|(name, _)| {
             let prefix = name.get(..RESERVED_PREFIX.len());
             !prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(RESERVED_PREFIX))

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::endpoint::{self, Services};
 use crate::fixture::Fixture;
 use crate::hashing::Permit;
-use crate::http::{Reply, Request, path_of};
+use crate::http::{EveryField, ReadField, Reply, Request, path_of};
 use crate::server::{
     Answerer, Call, Cors, Endpoints, Origins, Pace, is_loopback_authority, is_loopback_origin,
 };
@@ -79,6 +79,7 @@ impl Beginning {
         endpoints: Endpoints,
         services: Arc<Services>,
         origins: Origins,
+        fields: EveryField,
         is_remote: bool,
     ) -> Stub {
         let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
@@ -88,6 +89,7 @@ impl Beginning {
             inner: Arc::clone(&endpoints),
             documented: Arc::clone(&documented),
             next: Arc::clone(&next),
+            fields,
         };
         let origins = Origins {
             loopback: true,
@@ -99,11 +101,12 @@ impl Beginning {
             endpoints,
             documented,
             next,
-            journal: Journal::new(self.secrets),
+            journal: Journal::new(self.secrets, fields),
             clock: self.clock,
             accounts: self.accounts,
             page: Page::embedded(),
             services,
+            fields,
             is_remote,
         }
     }
@@ -120,6 +123,7 @@ pub struct Stub {
     accounts: Accounts,
     page: Page,
     services: Arc<Services>,
+    fields: EveryField,
     is_remote: bool,
 }
 
@@ -233,10 +237,10 @@ impl Stub {
     /// No page of the web, and no name that was rebound to this machine, may steer the stub.
     fn check_where_from(&self, request: &Request<'_>) -> Result<(), Error> {
         let is_from_here = request
-            .joined("Origin")
+            .joined(ReadField::Origin)
             .is_none_or(|origin| is_loopback_origin(&origin))
             && request
-                .joined("Host")
+                .joined_any(self.fields, "Host")
                 .is_none_or(|host| is_loopback_authority(&host));
         if is_from_here || self.is_remote {
             Ok(())
