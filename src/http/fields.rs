@@ -46,6 +46,8 @@ read_fields! {
     Authorization = "Authorization",
     /// The media type of the body.
     ContentType = "Content-Type",
+    /// What the body is compressed with.
+    ContentEncoding = "Content-Encoding",
     /// The client's address, from a proxy.
     XForwardedFor = "X-Forwarded-For",
     /// The page that makes the call.

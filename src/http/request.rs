@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use tiny_http::Method;
 
-use super::media_type::{is_json, trim_blanks};
+use super::media_type::{is_identity, is_json, trim_blanks};
 use super::{Body, Error, EveryField, ReadField, TrustedProxies};
 
 /// What whoever took the request in knows about it, besides what stands in it.
@@ -59,16 +59,25 @@ impl<'r> Request<'r> {
     /// The body of a JSON request, whose parts are not looked at yet.
     ///
     /// # Errors
-    /// [`Error::UnsupportedMediaType`], then [`Error::BodyTooLarge`], then [`Error::Read`].
+    /// [`Error::UnsupportedMediaType`], [`Error::UnsupportedContentEncoding`], [`Error::BodyTooLarge`], then
+    /// [`Error::Read`].
     pub fn json_body(&mut self) -> Result<&Body, Error> {
+        let sent = |value: &[u8]| String::from_utf8_lossy(trim_blanks(value)).into_owned();
         let content_type = self.joined(ReadField::ContentType).unwrap_or_default();
         if !is_json(&content_type) {
-            let sent = trim_blanks(&content_type);
-            let sent = String::from_utf8_lossy(sent).into_owned();
-            return Err(Error::UnsupportedMediaType(sent));
+            return Err(Error::UnsupportedMediaType(sent(&content_type)));
+        }
+        let encoding = self.joined(ReadField::ContentEncoding).unwrap_or_default();
+        if self.has_body() && !is_identity(&encoding) {
+            return Err(Error::UnsupportedContentEncoding(sent(&encoding)));
         }
         self.check_body_size()?;
         self.body()
+    }
+
+    /// Whether a body was announced, be it too long.
+    fn has_body(&self) -> bool {
+        self.arrival.body_too_large.is_some() || self.inner.body_length().is_some_and(|n| n > 0)
     }
 
     /// The body, whatever it is; empty if it was too long to be read.
