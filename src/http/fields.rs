@@ -50,6 +50,10 @@ read_fields! {
     ContentEncoding = "Content-Encoding",
     /// The client's address, from a proxy.
     XForwardedFor = "X-Forwarded-For",
+    /// Read only to report that it is not: the same in the words of RFC 7239.
+    Forwarded = "Forwarded",
+    /// Read only to report that it is not: the same as some proxies have it.
+    XRealIp = "X-Real-IP",
     /// The page that makes the call.
     Origin = "Origin",
     /// What a browser asks for before a page makes the call.

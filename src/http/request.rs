@@ -108,9 +108,7 @@ impl<'r> Request<'r> {
 
     /// Where the request comes from: the peer, or what a trusted proxy says.
     pub fn client(&self, trusted_proxies: &TrustedProxies) -> IpAddr {
-        let forwarded_for = self.joined(ReadField::XForwardedFor).unwrap_or_default();
-        let forwarded_for = String::from_utf8_lossy(&forwarded_for);
-        trusted_proxies.client(self.arrival.peer, &forwarded_for)
+        trusted_proxies.client(self.arrival.peer, |field| self.joined(field))
     }
 
     /// Notes whose request it turned out to be, for the log.
