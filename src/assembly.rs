@@ -17,7 +17,7 @@ use crate::housekeeping::Housekeeping;
 use crate::http::{COMMON_HEADERS, EveryField, ReadField};
 use crate::metrics::Metrics;
 use crate::scratch::Scratch;
-use crate::server::{Answerer, Cors, Endpoints, Exposure, Origins, Pace};
+use crate::server::{Answerer, Cors, Endpoints, Exposure, Origins, Pace, on_refusal};
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
 use crate::stub::Beginning;
 use crate::{seed, server};
@@ -155,6 +155,7 @@ impl Server {
                 upstream: scratch.path().join(name),
                 forward,
                 quick: quick(answerer),
+                on_refusal: on_refusal(Arc::clone(answerer), Arc::clone(&services)),
                 answer_fields: COMMON_HEADERS,
                 reserved_descriptors: DESCRIPTORS,
             };

@@ -268,6 +268,12 @@ fn a_client_address_that_is_ignored_is_mentioned_once() {
         [""; 0],
         "a trusted one says it in X-Forwarded-For, too"
     );
+    let refused = [forged, ("Host", "b")];
+    assert_eq!(
+        warnings(&[], &[&refused]).len(),
+        1,
+        "refused requests count as well"
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@
 //! receive     one request: head, then body    ← head, request_line, framing, chunked
 //! normal      the request as the server gets it
 //! upstream    the connections to the server   ← pool, pipeline, answer, order
-//! refusal     the gate's own answers
+//! refusal     the gate's own answers                  ← refused: what could be read of those requests
 //! tls         the certificate shown to clients    ← authority, validity
 //! ```
 
@@ -39,6 +39,7 @@ mod places;
 mod pool;
 mod receive;
 mod refusal;
+mod refused;
 mod request_line;
 mod running;
 mod tls;
@@ -51,6 +52,7 @@ pub use address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use order::{DELAY, FAULT, Fault};
+pub use refused::{OnRefusal, Refused};
 pub use running::{Config, Error, Gate, Quick};
 pub use tls::{Tls, TlsError, certificate_problems};
 

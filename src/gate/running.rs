@@ -19,6 +19,7 @@ use super::limits::{Capacity, Limits};
 use super::listener::{self, Listener};
 use super::normal::Forward;
 use super::places::Places;
+use super::refused::OnRefusal;
 use super::tls::{Greeting, Tls, TlsError};
 use super::upstream::Upstream;
 use super::wire::{Client, Socket};
@@ -43,6 +44,8 @@ pub struct Config {
     pub forward: Forward,
     /// Which requests are sure to be answered at once.
     pub quick: Quick,
+    /// Called with every request that the gate answers itself.
+    pub on_refusal: OnRefusal,
     /// The header lines that every answer has, besides `Date` and what tells the body.
     pub answer_fields: &'static [(&'static str, &'static str)],
     /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
@@ -106,6 +109,7 @@ pub(super) struct Shared {
     pub(super) forward: Forward,
     pub(super) answer_fields: &'static [(&'static str, &'static str)],
     pub(super) quick: Quick,
+    pub(super) on_refusal: OnRefusal,
     pub(super) upstream: Upstream,
 }
 
@@ -152,6 +156,7 @@ impl Gate {
             forward: config.forward,
             answer_fields: config.answer_fields,
             quick: config.quick,
+            on_refusal: config.on_refusal,
             upstream: Upstream::new(config.upstream, capacity.upstream),
         });
         let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;

@@ -12,12 +12,17 @@ pub(super) fn is_warm_up(request: &tiny_http::Request) -> bool {
 
 pub(super) fn of(request: &tiny_http::Request) -> Arrival {
     Arrival {
-        peer: value(request, PEER).and_then(|peer| peer.parse::<IpAddr>().ok()),
+        peer: value(request, PEER).and_then(address),
         body_too_large: value(request, BODY_TOO_LARGE).and_then(|limit| limit.parse().ok()),
         original: |name, value| {
             original_field(name, value).map(|(name, value)| (name.to_owned(), value))
         },
     }
+}
+
+/// `None` for a peer on a Unix socket.
+pub(super) fn address(peer: &str) -> Option<IpAddr> {
+    peer.parse().ok()
 }
 
 fn value<'r>(request: &'r tiny_http::Request, name: &'static str) -> Option<&'r str> {

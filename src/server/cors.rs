@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{Answerer, Call};
 use crate::endpoint::Error;
+use crate::gate::Refused;
 use crate::hashing::Permit;
 use crate::http::{ReadField, Reply, Request, path_of};
 
@@ -159,6 +160,25 @@ impl Cors {
         }
     }
 
+    /// The origin of a request, if its pages may call.
+    fn allowed_origin(&self, origin: Option<Vec<u8>>) -> Option<String> {
+        let origin = String::from_utf8(origin?).ok()?;
+        self.origins.include(&origin).then_some(origin)
+    }
+
+    /// What lets the pages of an origin read an answer. No cache keeps the answers without an origin either, so those need
+    /// not say what they would vary by.
+    fn headers(&self, origin: Option<String>) -> Vec<(&'static str, String)> {
+        let Some(origin) = origin else {
+            return Vec::new();
+        };
+        vec![
+            ("Vary", "Origin".to_owned()),
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Expose-Headers", self.exposed.to_owned()),
+        ]
+    }
+
     fn preflight(&self, allow: &str) -> Reply {
         Reply::no_content()
             .with("Access-Control-Allow-Methods", allow)
@@ -181,10 +201,7 @@ impl Answerer for Cors {
         if !path_of(request.target()).starts_with(API) {
             return self.inner.answer(call, request, permit);
         }
-        let origin = request
-            .joined(ReadField::Origin)
-            .and_then(|origin| String::from_utf8(origin).ok())
-            .filter(|origin| self.origins.include(origin));
+        let origin = self.allowed_origin(request.joined(ReadField::Origin));
         let is_preflight = request.method().as_str() == "OPTIONS"
             && request
                 .joined(ReadField::AccessControlRequestMethod)
@@ -193,14 +210,14 @@ impl Answerer for Cors {
             Some(allow) if is_preflight && origin.is_some() => self.preflight(allow),
             _ => super::caught(|| self.inner.answer(call, request, permit)),
         };
-        Ok(match origin {
-            // No cache keeps the answers without an origin either, so those need not say what they would vary by.
-            Some(origin) => reply
-                .with("Vary", "Origin")
-                .with("Access-Control-Allow-Origin", origin)
-                .with("Access-Control-Expose-Headers", self.exposed),
-            None => reply,
-        })
+        let headers = self.headers(origin).into_iter();
+        Ok(headers.fold(reply, |reply, (name, value)| reply.with(name, value)))
+    }
+
+    /// A page must be able to read what was wrong with its request, too.
+    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+        let origin = request.joined(ReadField::Origin.name());
+        self.headers(self.allowed_origin(origin))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod arrival;
 mod cors;
+mod refused;
 mod routes;
 mod workers;
 
@@ -15,9 +16,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::endpoint::{self, Services};
+use crate::gate::Refused;
 use crate::hashing::Permit;
 use crate::http::{Reply, Request};
 
@@ -26,6 +28,7 @@ pub use routes::{Call, Endpoints, Exposure, Pace};
 use workers::Workers;
 
 pub(crate) use cors::{is_loopback_authority, is_loopback_origin};
+pub(crate) use refused::on_refusal;
 
 /// More receivers cost more than they give: each wake-up takes another sleeping thread.
 const RECEIVERS: usize = 2;
@@ -51,6 +54,11 @@ pub trait Answerer: Send + Sync {
         request: &mut Request<'_>,
         permit: Option<&Permit>,
     ) -> Result<Reply, endpoint::Error>;
+
+    /// Takes note of a request that the gate answered itself; gives header lines for that answer.
+    fn refused(&self, _request: &Refused<'_>) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 struct Shared {
@@ -188,13 +196,17 @@ fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) {
     if call.is_login() {
         services.metrics.observe_login(status);
     }
-    // Cut to what can be read; no request takes so long that the number loses digits.
-    let duration_ms = duration.as_micros() as f64 / 1000.0;
+    let duration_ms = milliseconds(duration);
     tracing::info!(method, path, status, duration_ms, client, user, "request");
     drop(permit);
     if let Some(afterwards) = afterwards {
         afterwards();
     }
+}
+
+/// For the log: cut to what can be read; no request takes so long that the number loses digits.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
 }
 
 /// Lets something answer; an error becomes the answer that it stands for, a panic a defect.

@@ -12,7 +12,7 @@ use super::*;
 use crate::auth::{Auth, Limits, Policy};
 use crate::clock::Now;
 use crate::fixture::{self, Fixture};
-use crate::gate::{self, Forward, Gate, Quick};
+use crate::gate::{self, Forward, Gate, OnRefusal, Quick};
 use crate::hashing::{Cost, Engine, EngineConfig, Permits};
 use crate::http::{COMMON_HEADERS, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
@@ -94,6 +94,7 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
         upstream,
         forward: Forward::Only(ReadField::NAMES),
         quick: Quick::new(|_, _| false),
+        on_refusal: OnRefusal::new(|_| Vec::new()),
         answer_fields: COMMON_HEADERS,
         reserved_descriptors: 0,
     })

@@ -26,6 +26,7 @@ use std::time::Instant;
 use crate::clock::Clock;
 use crate::endpoint::{self, Services};
 use crate::fixture::Fixture;
+use crate::gate::Refused;
 use crate::hashing::Permit;
 use crate::http::{EveryField, ReadField, Reply, Request, path_of};
 use crate::server::{
@@ -190,6 +191,12 @@ impl Answerer for Stub {
             Err(Error::Endpoint(error)) => Err(error),
             Err(error) => Ok(error.into()),
         }
+    }
+
+    /// Kept whatever the path: that one was not looked at.
+    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+        self.journal.record_refused(request, self.clock.now());
+        self.api.refused(request)
     }
 }
 

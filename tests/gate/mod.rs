@@ -5,6 +5,7 @@ mod certificates;
 mod deploy;
 mod limits;
 mod malformed;
+mod refused;
 mod shared;
 mod sockets;
 mod stop;
