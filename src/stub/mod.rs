@@ -195,7 +195,7 @@ impl Answerer for Stub {
 
     /// Kept whatever the path: that one was not looked at.
     fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
-        self.journal.record_refused(request, self.clock.now());
+        self.journal.record_refused(request, self.clock.now().date);
         self.api.refused(request)
     }
 }
