@@ -27,9 +27,10 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(super) struct Connection {
     client: Client,
     input: Input,
-    place: Place,
     peer: String,
     shared: Arc<Shared>,
+    /// Last: the gate has stopped when all places are left, and nothing else is held by then.
+    place: Place,
 }
 
 /// What follows on an answer.
@@ -50,9 +51,9 @@ impl Connection {
         Connection {
             client,
             input: Input::new(),
-            place,
             peer,
             shared,
+            place,
         }
     }
 
