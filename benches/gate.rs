@@ -256,7 +256,7 @@ fn time_login(stream: &mut (impl Read + Write), field: &str) -> f64 {
 /// Without clients, and with idle ones that have all been answered once.
 fn memory() {
     const IDLE: u64 = 500;
-    let server = Server::gated(&[]);
+    let server = Server::gated(&["--max-connections-per-client", "0"]);
     thread::sleep(Duration::from_millis(500));
     let alone = server.resident_kib();
     println!("resident, idle: {:.1} MiB (12.0)", alone as f64 / 1024.0);

@@ -275,6 +275,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
         listen: vec![Address::Tcp((Ipv4Addr::LOCALHOST, 0).into())],
         socket_mode: gate::SocketMode::default(),
         limits: gate::Limits::default(),
+        client_network: gate::ClientNetwork::default(),
         tls: None,
         upstream,
         forward: Forward::Only(&[]),

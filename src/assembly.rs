@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -11,10 +11,10 @@ use crate::clock::{Clock, Now};
 use crate::config::{Config, Database, MetricsAccess, loopback};
 use crate::endpoint::Services;
 use crate::fixture::{self, Findings, Fixture};
-use crate::gate::{self, Address, Bound, Forward, Gate, Quick, Tls, TlsError};
+use crate::gate::{self, Address, Bound, ClientNetwork, Forward, Gate, Quick, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, Permits};
 use crate::housekeeping::Housekeeping;
-use crate::http::{COMMON_HEADERS, EveryField, ReadField};
+use crate::http::{COMMON_HEADERS, EveryField, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::scratch::Scratch;
 use crate::server::{Answerer, Cors, Endpoints, Exposure, Origins, Pace, on_refusal};
@@ -144,13 +144,15 @@ impl Server {
             permits: Permits::new(config.hash_queue),
             metrics: Metrics::new().map_err(StartError::Metrics)?,
             clock,
-            trusted_proxies: config.trusted_proxies,
+            trusted_proxies: config.trusted_proxies.clone(),
         });
+        let client_network = client_network(config.trusted_proxies.clone());
         let gate_config =
             |name: &str, listen, tls, forward, answerer: &Arc<dyn Answerer>| gate::Config {
                 listen,
                 socket_mode: config.socket_mode,
                 limits: config.limits.clone(),
+                client_network: client_network.clone(),
                 tls,
                 upstream: scratch.path().join(name),
                 forward,
@@ -236,9 +238,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.calls.stop();
+        let start = Instant::now();
+        self.calls.stop(GRACE);
         if let Some(figures) = &mut self.figures {
-            figures.stop();
+            figures.stop(GRACE.saturating_sub(start.elapsed()));
         }
     }
 }
@@ -273,8 +276,8 @@ impl Front {
             .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
     }
 
-    fn stop(&mut self) {
-        if !self.gate.stop(GRACE) {
+    fn stop(&mut self, grace: Duration) {
+        if !self.gate.stop(grace) {
             tracing::warn!("requests in flight were cut off");
         }
         if let Some(running) = self.running.take() {
@@ -294,6 +297,13 @@ fn real(endpoints: Endpoints, origins: Origins) -> Arc<dyn Answerer> {
 fn quick(answerer: &Arc<dyn Answerer>) -> Quick {
     let answerer = Arc::clone(answerer);
     Quick::new(move |method, target| answerer.call(method, target).pace == Pace::Quick)
+}
+
+/// A proxy's connections are those of many clients.
+fn client_network(trusted_proxies: TrustedProxies) -> ClientNetwork {
+    ClientNetwork::new(move |address| {
+        (!trusted_proxies.contains(address)).then(|| auth::ClientNetwork::from(address).first())
+    })
 }
 
 fn authority(tls: &Tls) -> Option<PathBuf> {

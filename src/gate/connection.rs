@@ -11,18 +11,30 @@ use std::time::{Duration, Instant};
 use super::answer::{Answer, Ending};
 use super::deadline::Deadline;
 use super::input::Input;
+use super::limits::Limits;
+use super::normal::Forward;
 use super::order::{Fault, GARBAGE};
 use super::places::Place;
 use super::receive::{Failure, Receiver, Request};
 use super::refusal::{self, Refusal};
-use super::refused::Seen;
+use super::refused::{OnRefusal, Seen};
 use super::request_line::Version;
-use super::running::Shared;
-use super::upstream::{self, Exchange};
+use super::running::Quick;
+use super::upstream::{self, Exchange, Upstream};
 use super::wire::Client;
 
 /// For a client to receive what was written and close its end.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) forward: Forward,
+    pub(super) answer_fields: &'static [(&'static str, &'static str)],
+    pub(super) quick: Quick,
+    pub(super) on_refusal: OnRefusal,
+    pub(super) upstream: Upstream,
+}
 
 pub(super) struct Connection {
     client: Client,
@@ -141,6 +153,9 @@ impl Connection {
             Ending::Open
         };
         let Exchange { answer, rest } = exchange;
+        if rest.is_none() {
+            self.place.answered();
+        }
         self.client.write_all(&answer.ending(ending))?;
         if let Some(rest) = rest {
             rest.relay(|piece| self.client.write_all(piece))?;

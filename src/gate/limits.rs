@@ -13,13 +13,18 @@ pub struct Limits {
     pub max_body: usize,
     /// From a request's first byte to its last, and for a TLS handshake.
     pub request_timeout: Duration,
-    /// For which an answer may make no progress.
+    /// For which an answer may make no progress. Waiting uses it up, and what the client takes gives it back, at
+    /// `min_write_rate`.
     pub write_timeout: Duration,
+    /// Bytes a second that a client must take, over all its answers, to go on for longer than `write_timeout`.
+    pub min_write_rate: u32,
     /// For which a connection may stay silent between requests. Longer than proxies keep theirs: one that sends a request
     /// in the moment in which it is closed here has to answer its own client 502.
     pub idle_timeout: Duration,
     /// Connections that are open at once.
     pub max_connections: usize,
+    /// Of these, connections of one client network. `None` is a quarter of all that the file descriptors allow, 0 no limit.
+    pub max_connections_per_client: Option<usize>,
 }
 
 impl Default for Limits {
@@ -30,8 +35,21 @@ impl Default for Limits {
             max_body: 16 * 1024,
             request_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
+            min_write_rate: 1024,
             idle_timeout: Duration::from_secs(75),
             max_connections: 1024,
+            max_connections_per_client: None,
+        }
+    }
+}
+
+impl Limits {
+    /// How many of `connections` one client network may have.
+    pub(super) fn per_client(&self, connections: usize) -> Option<usize> {
+        match self.max_connections_per_client {
+            None => Some((connections / 4).max(1)),
+            Some(0) => None,
+            Some(limit) => Some(limit),
         }
     }
 }
@@ -70,6 +88,27 @@ impl Capacity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_client_gets_a_quarter_unless_another_number_is_given() {
+        for (given, connections, limit) in [
+            (None, 1024, Some(256)),
+            (None, 25, Some(6)),
+            (None, 3, Some(1)),
+            (Some(0), 1024, None),
+            (Some(7), 4, Some(7)),
+        ] {
+            let limits = Limits {
+                max_connections_per_client: given,
+                ..Limits::default()
+            };
+            assert_eq!(
+                limits.per_client(connections),
+                limit,
+                "{given:?} of {connections}"
+            );
+        }
+    }
 
     #[test]
     fn connections_and_requests_fit_into_the_descriptors() {

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -91,17 +91,16 @@ impl Listener {
         }
     }
 
-    /// A connection that waits, or `WouldBlock`; and its peer as the server is told it: an address without a port, IPv4
-    /// as IPv4, or `unix`.
-    pub(super) fn accept(&self) -> io::Result<(Socket, String)> {
+    /// A connection that waits, or `WouldBlock`; and its peer's address, IPv4 as IPv4, unless it came over a socket file.
+    pub(super) fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
         match &self.kind {
             Kind::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
-                Ok((Socket::Tcp(stream), peer.ip().to_canonical().to_string()))
+                Ok((Socket::Tcp(stream), Some(peer.ip().to_canonical())))
             }
             Kind::Unix { listener, .. } => {
                 let (stream, _) = listener.accept()?;
-                Ok((Socket::Unix(stream), "unix".to_owned()))
+                Ok((Socket::Unix(stream), None))
             }
         }
     }

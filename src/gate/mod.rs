@@ -9,8 +9,9 @@
 //! crate of its own. It never looks into a body, and it sets nothing that holds for the whole process.
 //!
 //! ```text
-//! running     starts, accepts, stops          ┐ address, listener, limits, places
-//! connection  one client, request by request  ┘ wire (every wait for the client), deadline, input, wiped
+//! running     starts, stops                   ┐
+//! accepting   accepts, evicts                 │ address, listener, limits, places, slots
+//! connection  one client, request by request  ┘ wire (every wait for the client), deadline, allowance, input, wiped
 //! receive     one request: head, then body    ← head, request_line, framing, chunked
 //! normal      the request as the server gets it
 //! upstream    the connections to the server   ← pool, pipeline, answer, order
@@ -18,7 +19,9 @@
 //! tls         the certificate shown to clients    ← authority, validity
 //! ```
 
+mod accepting;
 mod address;
+mod allowance;
 mod answer;
 mod authority;
 mod chunked;
@@ -42,12 +45,14 @@ mod refusal;
 mod refused;
 mod request_line;
 mod running;
+mod slots;
 mod tls;
 mod upstream;
 mod validity;
 mod wiped;
 mod wire;
 
+pub use accepting::ClientNetwork;
 pub use address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};

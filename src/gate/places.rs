@@ -1,46 +1,29 @@
-//! Who is connected: a bounded number of places, and who must give way when all are taken.
-//!
-//! What counts is how long a client has been without a whole request, not when it last sent a byte: one that drips bytes
-//! gives way like one that is silent. A client whose request is being answered is never sent away for another.
+//! The connections of a gate, shared by its threads: which slot each has, how far it is, and how all of them end.
 
-use std::net::Shutdown;
+use std::io;
+use std::net::{IpAddr, Shutdown};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
+use super::slots::{ConnectionSlots, Evictable, LEAVE_TIME, Phase, Progress, Room};
 use super::wire::Socket;
 
-/// After this long another client is asked to leave, should the first not manage to.
-const LEAVE_TIMEOUT: Duration = Duration::from_millis(250);
+/// Of the time that a stop has, one part in so many is kept for closing what was not done.
+const CUT_SHARE: u32 = 20;
+
+type Slots = ConnectionSlots<Arc<Occupant>>;
 
 /// The places of a gate.
 #[derive(Debug)]
 pub(super) struct Places {
-    table: Mutex<Table>,
-    /// Told whenever somebody left, and when the gate stops.
+    slots: Mutex<Slots>,
+    /// Notified whenever a client has left, and when the gate stops.
     changed: Condvar,
-    /// Told once, when the gate stops: who only waits for time to pass need not wake for each that leaves.
+    /// Notified once, when the gate stops: who only waits for time to pass need not wake for each that leaves.
     stopped: Condvar,
-    limit: usize,
     stopping: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    /// Free places are `None`, and listed in `free`.
-    places: Vec<Option<Arc<Occupant>>>,
-    free: Vec<usize>,
-}
-
-impl Table {
-    fn taken(&self) -> usize {
-        self.places.len() - self.free.len()
-    }
-
-    fn occupants(&self) -> impl Iterator<Item = &Arc<Occupant>> {
-        self.places.iter().flatten()
-    }
 }
 
 /// What its connection's thread and the gate both know of a client.
@@ -52,38 +35,63 @@ pub(super) struct Occupant {
 
 #[derive(Debug, Clone, Copy)]
 struct State {
-    phase: Phase,
-    /// Since when the client has been without a whole request.
-    since: Instant,
+    progress: Progress,
     /// Whether reads no longer wait, since the gate stops.
     ended: bool,
 }
 
-/// Where a connection is in the round of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// No byte of a request has come.
-    Idle,
-    /// Some bytes of a request have come, not all.
-    Receiving,
-    /// A request is with the server, or its answer on the way.
-    Answering,
-    /// All is said; the client has only to close.
-    Closing,
-    /// Told to leave for another client.
-    Dismissed,
-}
+impl Evictable for Arc<Occupant> {
+    fn progress(&self) -> Progress {
+        self.state().progress
+    }
 
-impl Phase {
-    /// Whether a client may be told to leave.
-    fn may_leave(self) -> bool {
-        matches!(self, Phase::Idle | Phase::Receiving | Phase::Closing)
+    /// One that has not sent its request whole is only told that nothing more is read, so that it still gets its answer.
+    fn evict(&self) -> bool {
+        let mut state = self.state();
+        let how = match state.progress.phase {
+            Phase::Idle | Phase::Receiving | Phase::Closing => Shutdown::Read,
+            Phase::Writing => Shutdown::Both,
+            Phase::Waiting | Phase::Evicted => return false,
+        };
+        state.progress.phase = Phase::Evicted;
+        self.socket.shutdown(how);
+        true
     }
 }
 
 impl Occupant {
+    fn new(socket: Socket) -> Occupant {
+        let progress = Progress {
+            phase: Phase::Idle,
+            since: Instant::now(),
+        };
+        let state = Mutex::new(State {
+            progress,
+            ended: false,
+        });
+        Occupant { socket, state }
+    }
+
     pub(super) fn phase(&self) -> Phase {
-        self.state().phase
+        self.state().progress.phase
+    }
+
+    /// The client takes no more for now. An error when it was evicted.
+    pub(super) fn block_on_client(&self) -> io::Result<()> {
+        let progress = &mut self.state().progress;
+        match progress.phase {
+            Phase::Evicted => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Phase::Waiting => progress.since = Instant::now(),
+            Phase::Idle | Phase::Receiving | Phase::Writing | Phase::Closing => {}
+        }
+        progress.phase = Phase::Writing;
+        Ok(())
+    }
+
+    /// Ends a connection whatever it is at.
+    fn cut(&self) {
+        self.state().progress.phase = Phase::Evicted;
+        self.socket.shutdown(Shutdown::Both);
     }
 
     /// Whether reads bring only what has already arrived, since the gate stops.
@@ -109,60 +117,54 @@ impl Occupant {
 }
 
 impl Places {
-    pub(super) fn new(limit: usize) -> Arc<Places> {
+    pub(super) fn new(limit: usize, limit_per_network: Option<usize>) -> Arc<Places> {
         Arc::new(Places {
-            table: Mutex::default(),
+            slots: Mutex::new(ConnectionSlots::new(limit, limit_per_network)),
             changed: Condvar::new(),
             stopped: Condvar::new(),
-            limit,
             stopping: AtomicBool::new(false),
         })
     }
 
-    /// Gives a client a place, when necessary that of the one longest without a whole request. Waits while all are being
-    /// answered; `None` once the gate stops.
-    pub(super) fn enter(self: &Arc<Places>, socket: Socket) -> Option<Place> {
-        let occupant = Arc::new(Occupant {
-            socket,
-            state: Mutex::new(State {
-                phase: Phase::Idle,
-                since: Instant::now(),
-                ended: false,
-            }),
-        });
-        let mut table = lock(&self.table);
-        while table.taken() >= self.limit {
-            if self.is_stopping() {
-                return None;
-            }
-            dismiss_longest_waiting(&table);
-            table = self.wait(table, LEAVE_TIMEOUT);
+    /// Whether a client network has as many connections as it may have.
+    pub(super) fn is_network_full(&self, network: Option<IpAddr>) -> bool {
+        lock(&self.slots).is_network_full(network)
+    }
+
+    /// Looks for room for a client of `network`, and evicts who has to leave for it. Where somebody has yet to leave, it
+    /// waits for that, a moment at most.
+    pub(super) fn make_room(&self, network: Option<IpAddr>) -> Room {
+        let mut slots = lock(&self.slots);
+        let room = slots.make_room(network, Instant::now());
+        if matches!(room, Room::Leaving | Room::AllWaiting) && !self.is_stopping() {
+            drop(self.wait(slots, LEAVE_TIME));
         }
-        let number = match table.free.pop() {
-            Some(number) => number,
-            None => {
-                table.places.push(None);
-                table.places.len() - 1
-            }
-        };
-        table.places[number] = Some(Arc::clone(&occupant));
-        Some(Place {
+        room
+    }
+
+    /// Evicts one without a new client, and waits a moment for it: file descriptors or threads have run out.
+    pub(super) fn shrink(&self) {
+        let mut slots = lock(&self.slots);
+        slots.evict_any(Instant::now());
+        if !self.is_stopping() {
+            drop(self.wait(slots, LEAVE_TIME));
+        }
+    }
+
+    /// Gives a client its place, for which there is room.
+    pub(super) fn enter(self: &Arc<Places>, socket: Socket, network: Option<IpAddr>) -> Place {
+        let occupant = Arc::new(Occupant::new(socket));
+        let number = lock(&self.slots).add(Arc::clone(&occupant), network);
+        Place {
             occupant,
             places: Arc::clone(self),
             number,
-        })
-    }
-
-    /// Makes room without a new client, and waits a moment for it: file descriptors have run out.
-    pub(super) fn make_room(&self) {
-        let table = lock(&self.table);
-        dismiss_longest_waiting(&table);
-        drop(self.wait(table, LEAVE_TIMEOUT));
+        }
     }
 
     /// How many places are taken.
     pub(super) fn taken(&self) -> usize {
-        lock(&self.table).taken()
+        lock(&self.slots).taken()
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -173,70 +175,53 @@ impl Places {
     pub(super) fn begin_stopping(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         // Under the lock: who has just looked at `stopping` must be waiting by now.
-        let table = lock(&self.table);
+        let slots = lock(&self.slots);
         self.changed.notify_all();
         self.stopped.notify_all();
-        drop(table);
+        drop(slots);
     }
 
-    /// Sends idle clients away, lets the others be answered until `grace` is over, then cuts them off. False when any
-    /// was cut off.
+    /// Sends idle clients away, lets the others be answered, and cuts off what is left so that all is over within `grace`.
+    /// False when any was cut off.
     pub(super) fn empty(&self, grace: Duration) -> bool {
+        let end = Deadline::after(grace);
+        let cut = Deadline::after(grace - grace / CUT_SHARE);
         self.begin_stopping();
-        let mut table = lock(&self.table);
-        for occupant in table.occupants() {
+        let mut slots = lock(&self.slots);
+        for occupant in slots.connections() {
             let state = occupant.state();
-            match state.phase {
+            match state.progress.phase {
                 Phase::Idle => occupant.end_silence(state),
                 Phase::Closing => occupant.end_input(state),
-                Phase::Receiving | Phase::Answering | Phase::Dismissed => {}
+                Phase::Receiving | Phase::Waiting | Phase::Writing | Phase::Evicted => {}
             }
         }
-        table = self.wait_until_empty(table, grace);
-        let all_left = table.taken() == 0;
-        for occupant in table.occupants() {
-            occupant.socket.shutdown(Shutdown::Both);
+        slots = self.wait_until_empty(slots, cut);
+        let all_left = slots.taken() == 0;
+        for occupant in slots.connections() {
+            occupant.cut();
         }
-        drop(self.wait_until_empty(table, Duration::from_secs(1)));
+        drop(self.wait_until_empty(slots, end));
         all_left
     }
 
     fn wait_until_empty<'a>(
         &self,
-        mut table: MutexGuard<'a, Table>,
-        time: Duration,
-    ) -> MutexGuard<'a, Table> {
-        let deadline = Deadline::after(time);
-        while table.taken() > 0 {
+        mut slots: MutexGuard<'a, Slots>,
+        deadline: Deadline,
+    ) -> MutexGuard<'a, Slots> {
+        while slots.taken() > 0 {
             match deadline.remaining() {
-                Ok(left) => table = self.wait(table, left),
+                Ok(left) => slots = self.wait(slots, left),
                 Err(_) => break,
             }
         }
-        table
+        slots
     }
 
-    fn wait<'a>(&self, table: MutexGuard<'a, Table>, time: Duration) -> MutexGuard<'a, Table> {
-        let result = self.changed.wait_timeout(table, time);
+    fn wait<'a>(&self, slots: MutexGuard<'a, Slots>, time: Duration) -> MutexGuard<'a, Slots> {
+        let result = self.changed.wait_timeout(slots, time);
         result.unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
-/// Tells a client to leave, by the end of its input. Does nothing when all are being answered.
-fn dismiss_longest_waiting(table: &Table) {
-    let waiting = table.occupants().filter_map(|occupant| {
-        let state = *occupant.state();
-        // Nobody misses a connection that is only being closed.
-        let order = (state.phase != Phase::Closing, state.since);
-        state.phase.may_leave().then_some((order, occupant))
-    });
-    let Some((_, occupant)) = waiting.min_by_key(|(order, _)| *order) else {
-        return;
-    };
-    let mut state = occupant.state();
-    if state.phase.may_leave() {
-        state.phase = Phase::Dismissed;
-        occupant.socket.shutdown(Shutdown::Read);
     }
 }
 
@@ -249,12 +234,22 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The answer is whole, and goes out at once unless the client is slow. It counts from now on, and not only once this
+    /// thread has seen the last byte leave: by then the client may long have read it.
+    pub(super) fn answered(&self) {
+        let progress = &mut self.occupant.state().progress;
+        if progress.phase == Phase::Waiting {
+            progress.phase = Phase::Idle;
+            progress.since = Instant::now();
+        }
+    }
+
     /// Waits for a request from now on.
     pub(super) fn wait(&self) {
         let mut state = self.occupant.state();
-        if state.phase == Phase::Answering {
-            state.phase = Phase::Idle;
-            state.since = Instant::now();
+        if matches!(state.progress.phase, Phase::Waiting | Phase::Writing) {
+            state.progress.phase = Phase::Idle;
+            state.progress.since = Instant::now();
         }
         // Whoever stops the gate may have looked at this place before.
         if self.places.is_stopping() {
@@ -265,48 +260,48 @@ impl Place {
     /// Lets time pass, unless the gate stops.
     pub(super) fn pause(&self, time: Duration) {
         let deadline = Deadline::after(time);
-        let mut table = lock(&self.places.table);
+        let mut slots = lock(&self.places.slots);
         while !self.is_stopping()
             && let Ok(left) = deadline.remaining()
         {
-            let waited = self.places.stopped.wait_timeout(table, left);
-            table = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.places.stopped.wait_timeout(slots, left);
+            slots = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// Waits for the client to close from now on.
     pub(super) fn leave(&self) {
         let mut state = self.occupant.state();
-        if state.phase != Phase::Dismissed {
-            state.phase = Phase::Closing;
+        if state.progress.phase != Phase::Evicted {
+            state.progress.phase = Phase::Closing;
         }
         if self.places.is_stopping() {
             self.occupant.end_input(state);
         }
     }
 
-    /// The request's first bytes are there.
+    /// The request's first bytes are there, and more is waited for.
     pub(super) fn begin(&self) {
-        let mut state = self.occupant.state();
-        if state.phase == Phase::Idle {
-            state.phase = Phase::Receiving;
+        let progress = &mut self.occupant.state().progress;
+        if matches!(progress.phase, Phase::Idle | Phase::Writing) {
+            progress.phase = Phase::Receiving;
         }
     }
 
     /// Bytes can be read. Once the gate stops, only their being read tells whether they are a request or the end.
     pub(super) fn begin_unless_ended(&self) {
         let mut state = self.occupant.state();
-        if state.phase == Phase::Idle && !state.ended {
-            state.phase = Phase::Receiving;
+        if state.progress.phase == Phase::Idle && !state.ended {
+            state.progress.phase = Phase::Receiving;
         }
     }
 
-    /// The request is whole. False when the client was told to leave before that.
+    /// The request is whole. False when the client was evicted before that.
     pub(super) fn answer(&self) -> bool {
-        let mut state = self.occupant.state();
-        let stays = state.phase != Phase::Dismissed;
+        let progress = &mut self.occupant.state().progress;
+        let stays = progress.phase != Phase::Evicted;
         if stays {
-            state.phase = Phase::Answering;
+            progress.phase = Phase::Waiting;
         }
         stays
     }
@@ -316,8 +311,8 @@ impl Place {
         self.occupant.end_silence(self.occupant.state());
     }
 
-    pub(super) fn is_dismissed(&self) -> bool {
-        self.occupant.phase() == Phase::Dismissed
+    pub(super) fn is_evicted(&self) -> bool {
+        self.occupant.phase() == Phase::Evicted
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -327,9 +322,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut table = lock(&self.places.table);
-        table.places[self.number] = None;
-        table.free.push(self.number);
+        lock(&self.places.slots).remove(self.number);
         self.places.changed.notify_all();
     }
 }
@@ -340,17 +333,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Read;
     use std::os::unix::net::UnixStream;
     use std::thread;
 
-    fn socket() -> (Socket, UnixStream) {
+    use super::*;
+
+    fn enter(places: &Arc<Places>) -> (Place, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         theirs
             .set_read_timeout(Some(Duration::from_secs(5)))
             .unwrap();
-        (Socket::Unix(ours), theirs)
+        (places.enter(Socket::Unix(ours), None), theirs)
     }
 
     fn reads_end(place: &Place) -> bool {
@@ -361,61 +355,52 @@ mod tests {
     }
 
     #[test]
-    fn the_one_longest_without_a_whole_request_gives_way() {
-        let places = Places::new(3);
-        let enter = || {
-            let (ours, theirs) = socket();
-            (places.enter(ours).unwrap(), theirs)
-        };
-        let (answered, _a) = enter();
-        let (dripping, _b) = enter();
-        let (_idle, _c) = enter();
+    fn an_evicted_client_learns_it_by_the_end_of_its_input_and_leaves() {
+        let places = Places::new(2, None);
+        let (answered, _a) = enter(&places);
+        let (dripping, _b) = enter(&places);
         assert!(answered.answer());
         dripping.begin();
         let leaving = thread::spawn(move || {
-            // The end of its input is how it learns.
             assert!(reads_end(&dripping));
-            assert!(dripping.is_dismissed());
+            assert!(dripping.is_evicted());
             assert!(!dripping.answer(), "too late");
         });
-        let (new, _d) = enter();
+        while places.make_room(None) != Room::Free {}
         leaving.join().unwrap();
-        assert_eq!(new.occupant.phase(), Phase::Idle);
-        assert!(!answered.is_dismissed());
+        assert!(!answered.is_evicted());
     }
 
     #[test]
-    fn new_clients_wait_while_all_are_being_answered() {
-        let places = Places::new(1);
-        let (ours, _theirs) = socket();
-        let first = places.enter(ours).unwrap();
-        assert!(first.answer());
-        let (ours, _theirs_too) = socket();
-        let second = thread::spawn({
-            let places = Arc::clone(&places);
-            move || places.enter(ours).is_some()
-        });
-        thread::sleep(LEAVE_TIMEOUT * 2);
-        assert!(!second.is_finished());
-        assert!(!first.is_dismissed());
-        drop(first);
-        assert!(second.join().unwrap());
+    fn an_answer_that_is_sent_at_once_is_no_reason_to_stay() {
+        let places = Places::new(1, None);
+        let (place, _a) = enter(&places);
+        assert!(place.answer());
+        place.answered();
+        assert_eq!(place.occupant.phase(), Phase::Idle);
+        place.occupant.block_on_client().unwrap();
+        assert_eq!(place.occupant.phase(), Phase::Writing);
+        assert_eq!(places.make_room(None), Room::Leaving);
+        assert!(place.occupant.block_on_client().is_err());
     }
 
     #[test]
     fn stopping_ends_idle_clients_and_waits_for_the_others() {
-        let places = Places::new(2);
-        let (ours, _a) = socket();
-        let idle = places.enter(ours).unwrap();
-        let (ours, _b) = socket();
-        let answered = places.enter(ours).unwrap();
+        let places = Places::new(2, None);
+        let (idle, _a) = enter(&places);
+        let (answered, _b) = enter(&places);
         assert!(answered.answer());
         let threads = [
             thread::spawn(move || assert!(reads_end(&idle))),
-            thread::spawn(move || {
-                thread::sleep(Duration::from_millis(50));
-                answered.wait();
-                assert!(reads_end(&answered));
+            thread::spawn({
+                let places = Arc::clone(&places);
+                move || {
+                    while places.taken() > 1 {
+                        thread::yield_now();
+                    }
+                    answered.wait();
+                    assert!(reads_end(&answered));
+                }
             }),
         ];
         assert!(places.empty(Duration::from_secs(5)));
@@ -426,13 +411,21 @@ mod tests {
 
     #[test]
     fn who_is_not_done_after_the_grace_is_cut_off() {
-        let places = Places::new(1);
-        let (ours, mut theirs) = socket();
-        let place = places.enter(ours).unwrap();
-        assert!(place.answer());
-        let cut = thread::spawn(move || assert!(reads_end(&place)));
-        assert!(!places.empty(Duration::from_millis(10)));
+        let places = Places::new(2, None);
+        let (waiting, mut client) = enter(&places);
+        assert!(waiting.answer());
+        // Its input was ended by the stop, and then a request started nevertheless.
+        let (late, _b) = enter(&places);
+        let cut = thread::spawn(move || {
+            assert!(reads_end(&late));
+            late.begin();
+            while !late.is_evicted() {
+                thread::yield_now();
+            }
+            assert!(reads_end(&waiting));
+        });
+        assert!(!places.empty(Duration::from_millis(100)));
         cut.join().unwrap();
-        assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
     }
 }

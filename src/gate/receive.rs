@@ -227,6 +227,7 @@ impl Receiver<'_> {
     fn tell_to_continue(&mut self, expects_continue: bool) -> Result<(), Stop> {
         if expects_continue && self.input.is_empty() {
             self.client.write_all(CONTINUE).map_err(Stop::Broken)?;
+            self.place.begin();
         }
         Ok(())
     }
@@ -265,8 +266,8 @@ impl Receiver<'_> {
 
     fn read_more(&mut self, deadline: Deadline) -> Result<(), Stop> {
         match self.input.fill(|buffer| self.client.read(buffer, deadline)) {
-            // The end of input is also how a client learns that it has to leave.
-            Ok(0) if self.place.is_dismissed() => Err(refusal::TOO_SLOW.into()),
+            // The end of input is also how a client that is evicted learns of it.
+            Ok(0) if self.place.is_evicted() => Err(refusal::TOO_SLOW.into()),
             Ok(0) => Err(refusal::CUT_SHORT.into()),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(refusal::TOO_SLOW.into()),

@@ -1,8 +1,7 @@
-//! The running gate: starting, accepting, stopping.
+//! The running gate: starting and stopping.
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +9,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, getrlimit};
 
+use super::accepting::{Accepting, ClientNetwork, Notices};
 use super::address::{Address, Bound, SocketMode};
-use super::connection::Connection;
+use super::connection::Shared;
 use super::limits::{Capacity, Limits};
 use super::listener::{self, Listener};
 use super::normal::Forward;
@@ -22,7 +21,6 @@ use super::places::Places;
 use super::refused::OnRefusal;
 use super::tls::{Greeting, Tls, TlsError};
 use super::upstream::Upstream;
-use super::wire::{Client, Socket};
 
 /// Listeners, the waking pair, the shared connection to the server, standard streams, and files a moment open.
 const OWN_DESCRIPTORS: usize = 20;
@@ -36,6 +34,8 @@ pub struct Config {
     pub socket_mode: SocketMode,
     /// What clients may make the gate hold or wait for.
     pub limits: Limits,
+    /// Which network a client's connections count for.
+    pub client_network: ClientNetwork,
     /// TLS on every TCP address; socket files never have it.
     pub tls: Option<Tls>,
     /// tiny_http's private Unix socket.
@@ -103,16 +103,6 @@ pub enum Error {
     Start(#[source] io::Error),
 }
 
-/// What all connections share.
-pub(super) struct Shared {
-    pub(super) limits: Limits,
-    pub(super) forward: Forward,
-    pub(super) answer_fields: &'static [(&'static str, &'static str)],
-    pub(super) quick: Quick,
-    pub(super) on_refusal: OnRefusal,
-    pub(super) upstream: Upstream,
-}
-
 /// A running gate. Dropped, it stops without grace.
 #[derive(Debug)]
 pub struct Gate {
@@ -150,7 +140,8 @@ impl Gate {
             .map(|listener| listener.bound.clone())
             .collect();
         let capacity = fit(config.limits.max_connections, config.reserved_descriptors);
-        let places = Places::new(capacity.connections);
+        let per_client = config.limits.per_client(capacity.connections);
+        let places = Places::new(capacity.connections, per_client);
         let shared = Arc::new(Shared {
             limits: config.limits,
             forward: config.forward,
@@ -166,6 +157,8 @@ impl Gate {
             woken,
             places: Arc::clone(&places),
             shared,
+            client_network: config.client_network,
+            notices: Notices::default(),
         };
         let thread = thread::Builder::new()
             .name("gate-accept".to_owned())
@@ -201,7 +194,7 @@ impl Gate {
     }
 
     /// Stops accepting, closes idle connections and answers every request whose first byte has arrived. What is not done
-    /// when `grace` is over is cut off; then the result is false.
+    /// shortly before `grace` is over is cut off; then the result is false.
     pub fn stop(&self, grace: Duration) -> bool {
         let acceptor = self
             .acceptor
@@ -256,83 +249,4 @@ fn fit(wanted: usize, reserved: usize) -> Capacity {
         );
     }
     capacity
-}
-
-/// The thread that accepts connections.
-struct Accepting {
-    listeners: Vec<Listener>,
-    greeting: Option<Arc<Greeting>>,
-    woken: UnixStream,
-    places: Arc<Places>,
-    shared: Arc<Shared>,
-}
-
-impl Accepting {
-    fn run(self) {
-        while let Some(ready) = self.wait() {
-            for listener in ready {
-                match listener.accept() {
-                    Ok((socket, peer)) => self.admit(socket, peer, listener.bound.tls),
-                    Err(error) => self.not_accepted(&error),
-                }
-            }
-        }
-    }
-
-    /// The listeners with somebody waiting; `None` once the gate stops.
-    fn wait(&self) -> Option<Vec<&Listener>> {
-        let mut polled = vec![PollFd::new(&self.woken, PollFlags::IN)];
-        let listeners = self.listeners.iter();
-        polled.extend(
-            listeners.map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)),
-        );
-        if let Err(error) = poll(&mut polled, None)
-            && error != rustix::io::Errno::INTR
-        {
-            self.not_accepted(&error.into());
-        }
-        if self.places.is_stopping() {
-            return None;
-        }
-        let ready = polled[1..].iter().zip(&self.listeners);
-        let ready = ready.filter(|(polled, _)| !polled.revents().is_empty());
-        Some(ready.map(|(_, listener)| listener).collect())
-    }
-
-    fn admit(&self, socket: Socket, peer: String, tls: bool) {
-        if let Err(error) = socket.prepare(self.shared.limits.write_timeout) {
-            // Gone again already.
-            return tracing::debug!(%error, "a connection broke");
-        }
-        let Some(place) = self.places.enter(socket) else {
-            return;
-        };
-        let occupant = Arc::clone(&place.occupant);
-        let client = match &self.greeting {
-            Some(greeting) if tls => match greeting.greet() {
-                Ok(tls) => Client::tls(occupant, tls),
-                Err(error) => return tracing::error!(%error, "TLS cannot begin"),
-            },
-            _ => Client::plain(occupant),
-        };
-        let connection = Connection::new(place, peer, client, Arc::clone(&self.shared));
-        let thread = thread::Builder::new().name("gate-connection".to_owned());
-        if let Err(error) = thread.spawn(move || connection.serve()) {
-            tracing::warn!(%error, "no thread for a connection");
-            self.places.make_room();
-        }
-    }
-
-    /// Accepting goes on whatever happens; out of descriptors or memory, a client has to leave first.
-    fn not_accepted(&self, error: &io::Error) {
-        match error.kind() {
-            io::ErrorKind::WouldBlock
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::ConnectionAborted => {}
-            _ => {
-                tracing::warn!(%error, "a connection was not accepted");
-                self.places.make_room();
-            }
-        }
-    }
 }

@@ -1,20 +1,23 @@
 //! A client's socket, plain or under TLS. The one place where the gate waits for a client.
 //!
-//! Every read asks a [`Deadline`], below TLS, so that dripped records buy no time. Every write may wait for the client
-//! for the write timeout, which the kernel measures from the last progress.
+//! Every read asks a [`Deadline`], below TLS, so that dripped records buy no time. Every write waits for the client as
+//! long as the connection's [`WriteAllowance`] lasts.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::SendFlags;
 
+use super::allowance::WriteAllowance;
 use super::deadline::Deadline;
-use super::places::{Occupant, Phase};
+use super::places::Occupant;
+use super::slots::Phase;
 
 /// A connected socket of either family, read and written through a shared reference.
 #[derive(Debug)]
@@ -25,20 +28,14 @@ pub(super) enum Socket {
 
 impl Socket {
     /// Sets what holds for the whole connection.
-    pub(super) fn prepare(&self, write_timeout: Duration) -> io::Result<()> {
-        // Sockets take zero for "wait for ever", or refuse it.
-        let write_timeout = Some(write_timeout.max(Duration::from_millis(1)));
+    pub(super) fn prepare(&self) -> io::Result<()> {
         match self {
             // On some systems accepted sockets inherit this from their listener.
             Socket::Tcp(stream) => {
                 stream.set_nonblocking(false)?;
-                stream.set_nodelay(true)?;
-                stream.set_write_timeout(write_timeout)
+                stream.set_nodelay(true)
             }
-            Socket::Unix(stream) => {
-                stream.set_nonblocking(false)?;
-                stream.set_write_timeout(write_timeout)
-            }
+            Socket::Unix(stream) => stream.set_nonblocking(false),
         }
     }
 
@@ -52,17 +49,14 @@ impl Socket {
 
     /// Whether there is something to be read by now.
     pub(super) fn has_input(&self) -> bool {
-        self.poll(Duration::ZERO).is_ok_and(|ready| ready)
+        self.poll(PollFlags::IN, Duration::ZERO)
+            .is_ok_and(|ready| ready)
     }
 
-    /// Waits for something to read, be it the end.
-    fn poll(&self, timeout: Duration) -> io::Result<bool> {
-        let fd = match self {
-            Socket::Tcp(stream) => stream.as_fd(),
-            Socket::Unix(stream) => stream.as_fd(),
-        };
+    /// Waits for something to read, be it the end, or until something can be sent.
+    fn poll(&self, what: PollFlags, timeout: Duration) -> io::Result<bool> {
         let timeout = Timespec::try_from(timeout).ok();
-        let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        let mut polled = [PollFd::from_borrowed_fd(self.as_fd(), what)];
         match poll(&mut polled, timeout.as_ref()) {
             Ok(ready) => Ok(ready > 0),
             Err(Errno::INTR) => Ok(false),
@@ -93,18 +87,27 @@ impl Socket {
         }
     }
 
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    /// Sends what can be sent without waiting.
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        Ok(rustix::net::send(self, bytes, flags)?)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Socket::Tcp(stream) => (&*stream).write(bytes),
-            Socket::Unix(stream) => (&*stream).write(bytes),
+            Socket::Tcp(stream) => stream.as_fd(),
+            Socket::Unix(stream) => stream.as_fd(),
         }
     }
 }
 
-/// The bytes on the wire, read under a deadline.
+/// The bytes on the wire, read under a deadline and written within an allowance.
 #[derive(Debug)]
 pub(super) struct Wire {
     occupant: Arc<Occupant>,
+    allowance: WriteAllowance,
     deadline: Deadline,
     /// What the socket's own timeout is set to. Setting it is a system call, so it stays as long as it does not pass the
     /// deadline: a read that it ends too early is begun again.
@@ -112,9 +115,10 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    fn new(occupant: Arc<Occupant>) -> Wire {
+    fn new(occupant: Arc<Occupant>, allowance: WriteAllowance) -> Wire {
         Wire {
             occupant,
+            allowance,
             deadline: Deadline::after(Duration::ZERO),
             timeout: Duration::MAX,
         }
@@ -129,6 +133,18 @@ impl Wire {
     /// of it still arrives, but reads no longer wait for it.
     fn is_ended_by_us(&self) -> bool {
         self.occupant.phase() == Phase::Receiving && self.occupant.is_ended()
+    }
+
+    /// Waits until the client takes more. The kernel reports that late, when a good part of its own buffer is free, so
+    /// the end of the time is no error: what follows is one more try.
+    #[cold]
+    fn wait_to_send(&mut self) -> io::Result<()> {
+        self.occupant.block_on_client()?;
+        let left = self.allowance.left()?;
+        let start = Instant::now();
+        self.occupant.socket.poll(PollFlags::OUT, left)?;
+        self.allowance.spend(start.elapsed());
+        Ok(())
     }
 }
 
@@ -157,7 +173,19 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.occupant.socket.write(bytes)
+        loop {
+            match self.occupant.socket.send(bytes) {
+                Ok(sent) => {
+                    self.allowance.earn(sent);
+                    return Ok(sent);
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => self.wait_to_send()?,
+                    _ => return Err(error),
+                },
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -173,13 +201,17 @@ pub(super) enum Client {
 }
 
 impl Client {
-    pub(super) fn plain(occupant: Arc<Occupant>) -> Client {
-        Client::Plain(Wire::new(occupant))
-    }
-
-    pub(super) fn tls(occupant: Arc<Occupant>, tls: rustls::ServerConnection) -> Client {
-        let stream = rustls::StreamOwned::new(tls, Wire::new(occupant));
-        Client::Tls(Box::new(stream))
+    /// Under TLS if there is a session for it.
+    pub(super) fn new(
+        occupant: Arc<Occupant>,
+        allowance: WriteAllowance,
+        tls: Option<rustls::ServerConnection>,
+    ) -> Client {
+        let wire = Wire::new(occupant, allowance);
+        match tls {
+            Some(tls) => Client::Tls(Box::new(rustls::StreamOwned::new(tls, wire))),
+            None => Client::Plain(wire),
+        }
     }
 
     /// Agrees on keys, if there are any to agree on.
@@ -211,7 +243,7 @@ impl Client {
             return Ok(());
         };
         if let socket @ Socket::Unix(_) = &wire.occupant.socket {
-            while !socket.poll(deadline.remaining()?)? {}
+            while !socket.poll(PollFlags::IN, deadline.remaining()?)? {}
             begin();
         }
         Ok(())
@@ -247,7 +279,7 @@ impl Client {
 
     /// Closes so that the client receives all that was written: a socket closed with input unread would reset the
     /// connection, and the reset can overtake the answer. So the client is told that nothing more comes, and what it
-    /// still sends is thrown away until it closes too.
+    /// still sends is thrown away until it closes too. An evicted one is not waited for.
     pub(super) fn close(&mut self, deadline: Deadline) {
         if let Client::Tls(stream) = self {
             stream.conn.send_close_notify();
@@ -261,6 +293,8 @@ impl Client {
         wire.deadline = deadline;
         // Not on the stack: its pages would stay with every connection, however long it is idle before.
         let mut waste = vec![0; 8 * 1024];
-        while wire.read(&mut waste).is_ok_and(|read| read > 0) {}
+        while wire.read(&mut waste).is_ok_and(|read| read > 0)
+            && wire.occupant.phase() != Phase::Evicted
+        {}
     }
 }

@@ -59,7 +59,8 @@ impl TrustedProxies {
             .unwrap_or(own)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether a peer with this address, IPv4 as IPv4, is trusted.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let mut networks = self.networks.iter();
         networks.any(|network| network.contains(&address))
     }

@@ -90,6 +90,7 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         socket_mode: gate::SocketMode::default(),
         limits: gate::Limits::default(),
+        client_network: gate::ClientNetwork::default(),
         tls: None,
         upstream,
         forward: Forward::Only(ReadField::NAMES),

@@ -9,8 +9,14 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{is_refusal, kept, login, logs_in, not_found, peak_kib};
-use crate::harness::{Connection, Place, Server, eventually};
+use super::{SMALL_BUFFER, is_refusal, kept, login, logs_in, not_found, peak_kib};
+use crate::harness::{Connection, Place, Server, eventually, request};
+
+/// For more connections of this one client than it may have otherwise.
+const MANY: [&str; 2] = ["--max-connections-per-client", "0"];
+
+/// Another client than that of the logins.
+const SLOW: [u8; 4] = [127, 0, 0, 2];
 
 const MAX_RESIDENT_KIB: u64 = 100 * 1024;
 
@@ -64,7 +70,7 @@ fn a_hundred_thousand_fields() {
 /// 300 clients that send a byte now and then.
 fn drip(beginning: &str) {
     raise_descriptor_limit();
-    let server = Server::demo();
+    let server = Server::demo_with(&MANY);
     let mut clients: Vec<Connection> = (0..300).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.send(beginning);
@@ -92,7 +98,7 @@ fn dripping_bodies() {
 #[test]
 fn more_idle_connections_than_there_are_places() {
     raise_descriptor_limit();
-    let server = Server::demo();
+    let server = Server::demo_with(&MANY);
     let mut idle = Vec::new();
     for _ in 0..20 {
         idle.extend((0..100).map(|_| server.connect()));
@@ -136,6 +142,29 @@ fn clients_that_never_read() {
     stayed_small(&server);
 }
 
+/// 300 clients that ask for much and read next to nothing, on more connections than there are.
+#[test]
+fn clients_that_read_slowly() {
+    raise_descriptor_limit();
+    let connections = ["--max-connections", "100", "--write-timeout", "1h"];
+    for per_client in ["20", "0"] {
+        let limit = ["--max-connections-per-client", per_client];
+        let server = Server::demo_with(&[&connections[..], &limit].concat());
+        let many = request("GET", "/openapi.json", &[], "").repeat(100);
+        let mut clients = Vec::new();
+        for _ in 0..10 {
+            for _ in 0..30 {
+                let mut client = Connection::from(SLOW, server.address(), SMALL_BUFFER);
+                // It may have been evicted already.
+                let _ = client.try_send(&many);
+                clients.push(client);
+            }
+            logs_in(&server);
+        }
+        stayed_small(&server);
+    }
+}
+
 #[test]
 fn resets_in_the_middle_of_an_answer() {
     let server = Server::demo();
@@ -175,7 +204,7 @@ fn many_connections_and_few_file_descriptors() {
 #[test]
 fn a_burst_of_connections_that_all_log_in_and_stay() {
     raise_descriptor_limit();
-    let server = Server::demo_with(&["--hash-queue", "300"]);
+    let server = Server::demo_with(&[&["--hash-queue", "300"][..], &MANY].concat());
     let mut clients: Vec<Connection> = (0..300).map(|_| server.connect()).collect();
     for _ in 0..2 {
         for client in &mut clients {
@@ -229,7 +258,7 @@ fn random_bytes() {
 
 #[test]
 fn kept_connections_of_clients_that_went_away_are_given_back() {
-    let server = Server::demo_with(&["--max-connections", "16"]);
+    let server = Server::demo_with(&[&["--max-connections", "16"][..], &MANY].concat());
     for _ in 0..10 {
         let clients: Vec<Connection> = (0..16).map(|_| kept(&server)).collect();
         drop(clients);

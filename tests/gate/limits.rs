@@ -1,4 +1,4 @@
-//! What a client may send, how long it may take, and who gives way to whom.
+//! What a client may send, how long it may take, and who is evicted for whom.
 
 use super::{answers, free_port, is_refusal, kept, login, logs_in, not_found};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
@@ -139,8 +139,14 @@ fn a_client_that_takes_no_answers_is_closed() {
 }
 
 #[test]
-fn the_connection_longest_without_a_whole_request_gives_way() {
-    let server = Server::demo_with(&["--max-connections", "8"]);
+fn the_connection_longest_without_a_whole_request_is_evicted() {
+    let flags = [
+        "--max-connections",
+        "8",
+        "--max-connections-per-client",
+        "0",
+    ];
+    let server = Server::demo_with(&flags);
     let mut connections: Vec<_> = (0..8).map(|_| kept(&server)).collect();
     // The second one has been answered again since: now the first and the third have waited longest.
     connections[1].send(not_found());
@@ -150,9 +156,9 @@ fn the_connection_longest_without_a_whole_request_gives_way() {
     is_refusal("it had begun a request", &connections[0].answer(), 408);
     let second_new = kept(&server);
     assert!(connections[2].answer_or_end().is_none(), "it had not");
-    // The next in turn are left out: on a very busy machine one that does not leave in time has another leave, too.
-    let latest = [7, 6, 1].map(|at| connections.swap_remove(at));
-    for mut connection in latest.into_iter().chain([first_new, second_new]) {
+    let rest = connections.split_off(3).into_iter();
+    let rest = rest.chain(connections.drain(1..2));
+    for mut connection in rest.chain([first_new, second_new]) {
         connection.send(login());
         connection.answer().token();
     }
@@ -164,6 +170,8 @@ fn new_connections_wait_while_all_are_being_answered() {
     let flags = [
         "--max-connections",
         "2",
+        "--max-connections-per-client",
+        "0",
         "--bcrypt-cost",
         "12",
         "--metrics-listen",
@@ -183,6 +191,7 @@ fn new_connections_wait_while_all_are_being_answered() {
         login.answer().token();
     }
     assert_eq!(waiting.answer().status, 400);
+    assert_eq!(server.log().matches("wait for answers").count(), 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod attacks;
 mod certificates;
 mod deploy;
+mod fairness;
 mod limits;
 mod malformed;
 mod refused;
@@ -15,6 +16,9 @@ mod unusual;
 use crate::harness::{Answer, Connection, JSON, LOGIN, Server, free_port, login_body, request};
 
 use crate::harness::accounts::{JWEIR, PASSWORD};
+
+/// A receive buffer that is soon full.
+const SMALL_BUFFER: usize = 4096;
 
 /// A call that costs nothing.
 fn not_found() -> Vec<u8> {
@@ -68,7 +72,11 @@ fn peak_kib(server: &Server) -> u64 {
 /// One that has served something, so that it has a place and is idle.
 #[track_caller]
 fn kept(server: &Server) -> Connection {
-    let mut connection = server.connect();
+    served(server.connect())
+}
+
+#[track_caller]
+fn served(mut connection: Connection) -> Connection {
     connection.send(not_found());
     assert_eq!(connection.answer().status, 404);
     connection

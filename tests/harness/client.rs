@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 
+use rustix::net::{AddressFamily, SocketType, sockopt};
 use serde_json::{Value, json};
 
 use super::asked::{Asked, Unanswered};
@@ -70,6 +71,15 @@ pub struct Connection {
 impl Connection {
     pub fn to(address: SocketAddr) -> Self {
         Self::over_tcp(TcpStream::connect(address).unwrap())
+    }
+
+    /// From an address of this machine, and with a receive buffer of about so many bytes.
+    pub fn from(source: [u8; 4], address: SocketAddr, receive_buffer: usize) -> Self {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        sockopt::set_socket_recv_buffer_size(&socket, receive_buffer).unwrap();
+        rustix::net::bind(&socket, &SocketAddr::from((source, 0))).unwrap();
+        rustix::net::connect(&socket, &address).unwrap();
+        Self::over_tcp(TcpStream::from(socket))
     }
 
     pub fn over_tcp(stream: TcpStream) -> Self {

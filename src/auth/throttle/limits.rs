@@ -27,7 +27,7 @@ pub(super) enum Kind {
 
 /// A client as the limits see it: an IPv4 address, or the /64 that one IPv6 customer has at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClientNetwork(pub(super) IpAddr);
+pub struct ClientNetwork(pub(super) IpAddr);
 
 impl Limits {
     /// What guards real accounts unless the operator says otherwise.
@@ -64,6 +64,13 @@ impl Limits {
 
 impl Kind {
     pub(super) const ALL: [Kind; 3] = [Kind::User, Kind::Address, Kind::Account];
+}
+
+impl ClientNetwork {
+    /// The first address of it, which stands for all.
+    pub fn first(self) -> IpAddr {
+        self.0
+    }
 }
 
 impl From<IpAddr> for ClientNetwork {

@@ -21,9 +21,8 @@ use super::Error;
 use crate::account::Username;
 use crate::hashing;
 use counters::{Counters, Key, Keys, whole_seconds};
-use limits::ClientNetwork;
 
-pub use limits::Limits;
+pub use limits::{ClientNetwork, Limits};
 
 /// Decides which tries to log in go on.
 pub struct Throttle {

@@ -199,7 +199,7 @@ struct LimitArgs {
     /// The longest time from a request's first byte to its last
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_REQUEST_TIMEOUT", default_value = "10s", value_parser = parse::positive_duration)]
     request_timeout: Duration,
-    /// The longest time in which an answer makes no progress
+    /// The longest time in which an answer makes no progress; a client that takes less than 1 kB a second uses it up, too
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = "10s", value_parser = parse::positive_duration)]
     write_timeout: Duration,
     /// The longest time that a connection is kept without a request
@@ -208,6 +208,14 @@ struct LimitArgs {
     /// The most open connections
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value = "1024", value_parser = parse::size)]
     max_connections: usize,
+    /// The most of them from one client, an IPv4 address or an IPv6 /64, but for trusted proxies; 0 is no limit [default: a
+    /// quarter of all]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "THANOS_LOGIN_MAX_CONNECTIONS_PER_CLIENT"
+    )]
+    max_connections_per_client: Option<usize>,
 }
 
 impl Args {
@@ -279,6 +287,8 @@ impl LimitArgs {
             write_timeout: self.write_timeout,
             idle_timeout: self.idle_timeout,
             max_connections: self.max_connections,
+            max_connections_per_client: self.max_connections_per_client,
+            ..gate::Limits::default()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Refusals, deadlines and places.
+//! Refusals, deadlines, slow readers and places.
 
 use super::*;
 
@@ -62,16 +62,15 @@ fn an_idle_client_is_left_without_a_word() {
 }
 
 #[test]
-fn a_full_gate_lets_the_silent_give_way() {
+fn a_full_gate_evicts_the_silent() {
     let limits = Limits {
         max_connections: 8,
+        max_connections_per_client: Some(0),
         ..Limits::default()
     };
     let server = Server::start(limits);
     let mut silent: Vec<_> = (0..8).map(|_| server.connect()).collect();
     silent[0].write_all(b"GET / HT").unwrap();
-    // Time for the gate to read it.
-    thread::sleep(Duration::from_millis(100));
     let answer = server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
     assert_eq!(status(&answer), 200);
     // The one that came first had begun a request, so it is told; the others are left alone.
@@ -92,4 +91,40 @@ fn a_burst_of_clients_is_answered_while_all_stay_open() {
     for stream in &mut streams {
         assert_eq!(status(&read_answer(stream).0), 200);
     }
+}
+
+/// However short its pauses are.
+#[test]
+fn a_client_that_reads_more_slowly_than_the_least_rate_is_closed() {
+    let server = Server::start(Limits {
+        write_timeout: Duration::from_millis(100),
+        min_write_rate: u32::MAX,
+        ..Limits::default()
+    });
+    let mut stream = server.connect_small();
+    write!(stream, "GET /long HTTP/1.1\r\n{CLOSE}\r\n").unwrap();
+    let (mut piece, mut received) = (vec![0; 32 * 1024], 0);
+    while let Ok(count @ 1..) = stream.read(&mut piece) {
+        received += count;
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(received < long_body().len(), "{received}");
+}
+
+#[test]
+fn a_stop_cuts_off_slow_readers_within_its_time_and_answers_the_others() {
+    let server = Server::start(Limits::default());
+    let mut slow = server.connect_small();
+    write!(slow, "GET /long HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    read_head(&mut slow);
+    let mut other = server.connect();
+    write!(other, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    read_answer(&mut other);
+    write!(other, "GET /slow/300 HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    thread::scope(|scope| {
+        let stopped = scope.spawn(|| server.gate.stop(Duration::from_secs(2)));
+        assert_eq!(status(&read_answer(&mut other).0), 200);
+        assert!(!stopped.join().unwrap());
+    });
+    assert_eq!(server.gate.connections(), 0);
 }

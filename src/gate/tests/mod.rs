@@ -7,11 +7,13 @@ mod stopping;
 mod tls;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use rustix::net::{self, AddressFamily, SocketType};
 
 use super::*;
 
@@ -47,6 +49,7 @@ impl Server {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             socket_mode: SocketMode::default(),
             limits,
+            client_network: ClientNetwork::default(),
             tls: None,
             upstream,
             forward: Forward::Only(&["Content-Type", "Host"]),
@@ -64,14 +67,26 @@ impl Server {
     }
 
     fn connect(&self) -> TcpStream {
-        let Address::Tcp(address) = self.gate.addresses()[0].address else {
-            panic!("bound to TCP");
-        };
-        let stream = TcpStream::connect(address).unwrap();
+        let stream = TcpStream::connect(self.address()).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
         stream
+    }
+
+    /// With a receive buffer that is soon full.
+    fn connect_small(&self) -> TcpStream {
+        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        net::sockopt::set_socket_recv_buffer_size(&socket, 1 << 16).unwrap();
+        net::connect(&socket, &self.address()).unwrap();
+        TcpStream::from(socket)
+    }
+
+    fn address(&self) -> SocketAddr {
+        let Address::Tcp(address) = self.gate.addresses()[0].address else {
+            panic!("bound to TCP");
+        };
+        address
     }
 
     /// Sends bytes on a connection of their own, and reads until the gate closes.
