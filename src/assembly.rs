@@ -15,7 +15,7 @@ use crate::hashing::{self, Cost, Engine, Permits};
 use crate::housekeeping::Housekeeping;
 use crate::http::COMMON_HEADERS;
 use crate::metrics::Metrics;
-use crate::scratch::Scratch;
+use crate::scratch::{self, Scratch};
 use crate::server::{
     Answerer, Cors, Endpoints, Exposure, Origins, Pace, READ_HEADERS, READ_HEADERS_WITH_CORS,
 };
@@ -57,7 +57,7 @@ pub enum StartError {
     #[error("cannot count")]
     Metrics(#[source] prometheus::Error),
     /// There is no room for the private socket and the throw-away database.
-    #[error("cannot make a directory below {}", std::env::temp_dir().display())]
+    #[error("cannot make a temporary directory below {} (TMPDIR)", scratch::parent().display())]
     Scratch(#[source] std::io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
