@@ -276,7 +276,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
         socket_mode: gate::SocketMode::default(),
         limits: gate::Limits::default(),
         tls: None,
-        upstream,
+        backend: Arc::new(upstream),
         forward: Forward::Only(&[]),
         quick: gate::Quick::new(|_, _| true),
         answer_fields: &[],

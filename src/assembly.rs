@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,18 +11,19 @@ use crate::auth::{self, Auth, Limits};
 use crate::config::{Config, Database, MetricsAccess, loopback};
 use crate::endpoint::{Clock, Services};
 use crate::fixture::{self, Findings, Fixture};
-use crate::gate::{self, Address, Bound, Forward, Gate, Quick, Tls, TlsError};
+use crate::gate::{self, Address, Bound, Forward, Gate, Quick, SocketMode, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, Permits};
-use crate::housekeeping::Housekeeping;
 use crate::http::COMMON_HEADERS;
 use crate::metrics::Metrics;
+use crate::periodic::Periodic;
 use crate::scratch::{self, Scratch};
 use crate::server::{
-    Answerer, Cors, Endpoints, Exposure, Origins, Pace, READ_HEADERS, READ_HEADERS_WITH_CORS,
+    Answerer, Cors, Endpoints, Exposure, Origins, Pace, PrivateSocket, READ_HEADERS,
+    READ_HEADERS_WITH_CORS,
 };
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
 use crate::stub::Beginning;
-use crate::{seed, server};
+use crate::{housekeeping, seed, server};
 
 /// How long a stop waits for requests in flight.
 const GRACE: Duration = Duration::from_secs(10);
@@ -35,9 +37,9 @@ pub enum StartError {
     /// An address or a certificate cannot be used.
     #[error(transparent)]
     Gate(#[from] gate::Error),
-    /// The library would not take the private socket.
-    #[error("cannot serve on the private socket: {0}")]
-    Library(String),
+    /// The private socket cannot be made, or the threads that serve it.
+    #[error("cannot serve on the private socket")]
+    PrivateSocket(#[source] std::io::Error),
     /// The database was refused.
     #[error(transparent)]
     Database(#[from] store::OpenError),
@@ -91,12 +93,12 @@ pub enum StartError {
 pub struct Server {
     calls: Front,
     /// Figures at an address of their own.
-    figures: Option<Front>,
+    _figures: Option<Front>,
     authority: Option<PathBuf>,
     migrated: Option<Migrated>,
-    _housekeeping: Housekeeping,
+    _housekeeping: Periodic,
     /// Last, so that the directory outlives the sockets and the database in it.
-    _scratch: Scratch,
+    _scratch: Arc<Scratch>,
 }
 
 impl Server {
@@ -115,12 +117,12 @@ impl Server {
         Self::start(config)
     }
 
-    /// Starts a server; when this returns it answers.
+    /// Starts a server; when this returns it answers. What a start that fails has started, it has stopped again.
     ///
     /// # Errors
     /// See [`StartError`].
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let scratch = Scratch::create().map_err(StartError::Scratch)?;
+        let scratch = Arc::new(Scratch::create().map_err(StartError::Scratch)?);
         let engine = Arc::new(Engine::start(config.hashing)?);
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
         let authority = tls.as_ref().and_then(authority);
@@ -137,7 +139,9 @@ impl Server {
         let clock: Clock = stub
             .as_ref()
             .map_or_else(|| Arc::new(Timestamp::now) as Clock, Beginning::clock);
-        let housekeeping = Housekeeping::start(Arc::clone(&store), Arc::clone(&clock));
+        let housekeeping = housekeeping::start(Arc::clone(&store), Arc::clone(&clock))
+            .map_err(StartError::Thread)?;
+        let is_reachable = Arc::new(AtomicBool::new(true));
         let services = Arc::new(Services {
             auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), config.policy)?,
             store,
@@ -146,26 +150,22 @@ impl Server {
             metrics: Metrics::new().map_err(StartError::Metrics)?,
             clock,
             trusted_proxies: config.trusted_proxies,
+            is_reachable: Arc::clone(&is_reachable),
         });
-        let gate_config = |name: &str, listen, tls, forward, answerer: &_| gate::Config {
-            listen,
-            socket_mode: config.socket_mode,
-            limits: config.limits.clone(),
-            tls,
-            upstream: scratch.path().join(name),
-            forward,
-            quick: quick(answerer),
-            answer_fields: COMMON_HEADERS,
-            reserved_descriptors: DESCRIPTORS,
-        };
+        let limits = (config.limits, config.socket_mode);
         let figures = match config.metrics {
             MetricsAccess::At(address) => {
-                let listen = vec![Address::Tcp(address)];
-                let forward = Forward::Only(READ_HEADERS);
+                let socket = PrivateSocket {
+                    scratch: Arc::clone(&scratch),
+                    name: "figures",
+                    is_reachable: Arc::default(),
+                };
                 let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&services));
-                let answerer: Arc<dyn Answerer> = Arc::new(endpoints);
-                let gate = gate_config("figures.sock", listen, None, forward, &answerer);
-                Some(Front::start(answerer, &services, gate)?)
+                let answering = (Arc::new(endpoints) as _, Forward::Only(READ_HEADERS));
+                let listen = vec![Address::Tcp(address)];
+                Some(Front::start(
+                    socket, answering, &services, &limits, listen, None,
+                )?)
             }
             MetricsAccess::Off | MetricsAccess::WithCalls => None,
         };
@@ -174,7 +174,7 @@ impl Server {
             listed: config.cors_origins,
             loopback: false,
         };
-        let (answerer, forward) = match stub {
+        let answering = match stub {
             Some(stub) => {
                 let (services, is_remote) = (Arc::clone(&services), config.steer_from_elsewhere);
                 let stub = stub.around(endpoints, services, origins, is_remote);
@@ -182,15 +182,19 @@ impl Server {
             }
             None => real(endpoints, origins),
         };
-        let gate = gate_config("calls.sock", config.listen, tls, forward, &answerer);
-        let calls = Front::start(answerer, &services, gate)?;
+        let socket = PrivateSocket {
+            scratch: Arc::clone(&scratch),
+            name: "calls",
+            is_reachable,
+        };
+        let calls = Front::start(socket, answering, &services, &limits, config.listen, tls)?;
         calls.count_connections(&services);
         Ok(Self {
             calls,
-            figures,
+            _figures: figures,
             authority,
             migrated,
-            _housekeeping: housekeeping.map_err(StartError::Thread)?,
+            _housekeeping: housekeeping,
             _scratch: scratch,
         })
     }
@@ -232,35 +236,38 @@ impl Server {
     pub fn stop(self) {}
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.calls.stop();
-        if let Some(figures) = &mut self.figures {
-            figures.stop();
-        }
-    }
-}
-
-/// A gate and the loop behind it.
+/// A gate and the server behind it. Dropped, both stop, the gate first.
 struct Front {
     gate: Arc<Gate>,
-    /// `None` once it is stopped.
-    running: Option<server::Server>,
+    _server: server::Server,
 }
 
 impl Front {
     fn start(
-        answerer: Arc<dyn Answerer>,
+        socket: PrivateSocket,
+        (answerer, forward): (Arc<dyn Answerer>, Forward),
         services: &Arc<Services>,
-        config: gate::Config,
+        (limits, socket_mode): &(gate::Limits, SocketMode),
+        listen: Vec<Address>,
+        tls: Option<Tls>,
     ) -> Result<Self, StartError> {
-        let http = tiny_http::Server::http_unix(&config.upstream)
-            .map_err(|error| StartError::Library(error.to_string()))?;
-        let running = server::Server::start(http, answerer, Arc::clone(services))
-            .map_err(StartError::Thread)?;
+        let quick = quick(&answerer);
+        let server = server::Server::start(socket, answerer, Arc::clone(services))
+            .map_err(StartError::PrivateSocket)?;
+        let gate = Gate::start(gate::Config {
+            listen,
+            socket_mode: *socket_mode,
+            limits: limits.clone(),
+            tls,
+            backend: server.backend(),
+            forward,
+            quick,
+            answer_fields: COMMON_HEADERS,
+            reserved_descriptors: DESCRIPTORS,
+        })?;
         Ok(Self {
-            gate: Arc::new(Gate::start(config)?),
-            running: Some(running),
+            gate: Arc::new(gate),
+            _server: server,
         })
     }
 
@@ -270,13 +277,12 @@ impl Front {
             .metrics
             .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
     }
+}
 
-    fn stop(&mut self) {
+impl Drop for Front {
+    fn drop(&mut self) {
         if !self.gate.stop(GRACE) {
             tracing::warn!("requests in flight were cut off");
-        }
-        if let Some(running) = self.running.take() {
-            running.stop();
         }
     }
 }

@@ -73,6 +73,7 @@ pub mod stub;
 mod assembly;
 mod config;
 mod housekeeping;
+mod periodic;
 mod scratch;
 
 pub use assembly::{Server, StartError};

@@ -13,7 +13,7 @@
 //! connection  one client, request by request  ┘ wire (every wait for the client), deadline, input, wiped
 //! receive     one request: head, then body    ← head, request_line, framing, chunked
 //! normal      the request as the server gets it
-//! upstream    the connections to the server   ← pool, pipeline, answer, order
+//! upstream    the connections to the server   ← pool, pipeline, backend, answer, order
 //! refusal     the gate's own answers
 //! tls         the certificate shown to clients    ← authority
 //! ```
@@ -21,6 +21,7 @@
 mod address;
 mod answer;
 mod authority;
+mod backend;
 mod chunked;
 mod connection;
 mod date;
@@ -47,6 +48,7 @@ mod wiped;
 mod wire;
 
 pub use address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
+pub use backend::{Backend, Link};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use order::{DELAY, FAULT, Fault};

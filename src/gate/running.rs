@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, getrlimit};
 
 use super::address::{Address, Bound, SocketMode};
+use super::backend::Backend;
 use super::connection::Connection;
 use super::limits::{Capacity, Limits};
 use super::listener::{self, Listener};
@@ -26,7 +26,6 @@ use super::wire::{Client, Socket};
 const OWN_DESCRIPTORS: usize = 20;
 
 /// What a gate is told at its start.
-#[derive(Debug)]
 pub struct Config {
     /// Where to listen; all of them, or the start fails.
     pub listen: Vec<Address>,
@@ -36,8 +35,8 @@ pub struct Config {
     pub limits: Limits,
     /// TLS on every TCP address; socket files never have it.
     pub tls: Option<Tls>,
-    /// tiny_http's private Unix socket.
-    pub upstream: PathBuf,
+    /// The server behind it.
+    pub backend: Arc<dyn Backend>,
     /// Which of a client's header fields go on to the server.
     pub forward: Forward,
     /// Which requests are sure to be answered at once.
@@ -144,7 +143,7 @@ impl Gate {
             forward: config.forward,
             answer_fields: config.answer_fields,
             quick: config.quick,
-            upstream: Upstream::new(config.upstream, capacity.upstream),
+            upstream: Upstream::new(config.backend, capacity.upstream),
         });
         let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;
         let accepting = Accepting {

@@ -60,11 +60,12 @@ impl Store {
         durability: Durability,
     ) -> Result<(Self, Option<Migrated>), OpenError> {
         let (connection, migrated) = open::writing_connection(path, missing, durability)?;
-        let writer = Writer::start(connection).map_err(OpenError::Thread)?;
-        let store = Self {
-            readers: Readers::new(path),
-            writer,
+        let readers = match durability {
+            Durability::Full => Readers::new(path),
+            Durability::None => Readers::open_all(path).map_err(|error| open::sort(path, error))?,
         };
+        let writer = Writer::start(connection).map_err(OpenError::Thread)?;
+        let store = Self { readers, writer };
         Ok((store, migrated))
     }
 

@@ -42,7 +42,7 @@ pub enum WhenMissing {
 pub enum Durability {
     /// A committed change survives a power failure.
     Full,
-    /// Nothing survives; for databases that are thrown away.
+    /// Nothing survives; for databases that are thrown away. Once open, it does without the file's name.
     None,
 }
 

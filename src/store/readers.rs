@@ -36,6 +36,20 @@ impl Readers {
         }
     }
 
+    /// Opens all connections, and the files beside the database with them: none is opened by its name later.
+    pub(super) fn open_all(path: &Path) -> rusqlite::Result<Self> {
+        let readers = Self::new(path);
+        let mut pool = readers.lock();
+        while pool.open < MAX_CONNECTIONS {
+            let connection = connect(path)?;
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            pool.idle.push(connection);
+            pool.open += 1;
+        }
+        drop(pool);
+        Ok(readers)
+    }
+
     pub(super) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,

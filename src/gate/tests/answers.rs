@@ -1,5 +1,7 @@
 //! Answers that are long, broken off or none.
 
+use std::path::PathBuf;
+
 use rustix::net::sockopt::Timeout;
 
 use super::*;
@@ -41,7 +43,10 @@ fn a_server_that_breaks_off_a_long_answer_breaks_the_connection() {
     let directory = tempfile::tempdir().unwrap();
     let upstream = directory.path().join("cutting.sock");
     let cutting = UnixListener::bind(&upstream).unwrap();
-    let server = Server::start_with(Limits::default(), |config| Config { upstream, ..config });
+    let server = Server::start_with(Limits::default(), |config| Config {
+        backend: Arc::new(upstream),
+        ..config
+    });
     thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..2 {
@@ -87,7 +92,7 @@ fn a_client_that_goes_away_within_a_long_answer_frees_its_place() {
 #[test]
 fn without_a_server_the_answer_is_503() {
     let server = Server::start_with(Limits::default(), |config| Config {
-        upstream: "/nonexistent/tiny.sock".into(),
+        backend: Arc::new(PathBuf::from("/nonexistent/tiny.sock")),
         ..config
     });
     let answer = server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
@@ -103,7 +108,10 @@ fn a_request_that_loses_its_answer_on_the_shared_connection_is_asked_again_alone
     // Holds for accepting: a request that is not asked again is not waited for.
     let patience = Some(Duration::from_secs(10));
     rustix::net::sockopt::set_socket_timeout(&breaking, Timeout::Recv, patience).unwrap();
-    let server = Server::start_with(Limits::default(), |config| Config { upstream, ..config });
+    let server = Server::start_with(Limits::default(), |config| Config {
+        backend: Arc::new(upstream),
+        ..config
+    });
     // A new connection, with the warm-up answered, and the first request on it.
     let accept = || {
         let (mut stream, _) = breaking.accept().unwrap();

@@ -48,7 +48,7 @@ impl Server {
             socket_mode: SocketMode::default(),
             limits,
             tls: None,
-            upstream,
+            backend: Arc::new(upstream),
             forward: Forward::Only(&["Content-Type", "Host"]),
             quick: Quick::new(|_, target| target.starts_with("/quick")),
             answer_fields: FIELDS,
