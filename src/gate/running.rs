@@ -4,16 +4,18 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, getrlimit};
 
 use super::address::{Address, Bound, SocketMode};
 use super::backend::Backend;
 use super::connection::Connection;
+use super::deadline::Deadline;
 use super::limits::{Capacity, Limits};
 use super::listener::{self, Listener};
 use super::normal::Forward;
@@ -21,6 +23,9 @@ use super::places::Places;
 use super::tls::{Greeting, Tls, TlsError};
 use super::upstream::Upstream;
 use super::wire::{Client, Socket};
+
+/// Time between two looks at the socket files.
+const FILE_CHECK: Duration = Duration::from_secs(2);
 
 /// Listeners, the waking pair, the shared connection to the server, standard streams, and files a moment open.
 const OWN_DESCRIPTORS: usize = 20;
@@ -247,24 +252,32 @@ struct Accepting {
 
 impl Accepting {
     fn run(self) {
-        while let Some(ready) = self.wait() {
+        let has_files = self.listeners.iter().any(Listener::has_file);
+        let mut file_check = Deadline::after(FILE_CHECK);
+        while let Some(ready) = self.wait(has_files.then_some(file_check)) {
             for listener in ready {
                 match listener.accept() {
                     Ok((socket, peer)) => self.admit(socket, peer, listener.bound.tls),
                     Err(error) => self.not_accepted(&error),
                 }
             }
+            if has_files && file_check.remaining().is_err() {
+                self.listeners.iter().for_each(Listener::check_file);
+                file_check = Deadline::after(FILE_CHECK);
+            }
         }
     }
 
-    /// The listeners with somebody waiting; `None` once the gate stops.
-    fn wait(&self) -> Option<Vec<&Listener>> {
+    /// The listeners with somebody waiting, none at the deadline; `None` once the gate stops.
+    fn wait(&self, deadline: Option<Deadline>) -> Option<Vec<&Listener>> {
         let mut polled = vec![PollFd::new(&self.woken, PollFlags::IN)];
         let listeners = self.listeners.iter();
         polled.extend(
             listeners.map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)),
         );
-        if let Err(error) = poll(&mut polled, None)
+        let left = deadline.map(|deadline| deadline.remaining().unwrap_or_default());
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        if let Err(error) = poll(&mut polled, left.as_ref())
             && error != rustix::io::Errno::INTR
         {
             self.not_accepted(&error.into());
@@ -293,11 +306,29 @@ impl Accepting {
             },
             _ => Client::plain(occupant),
         };
-        let connection = Connection::new(place, peer, client, Arc::clone(&self.shared));
-        let thread = thread::Builder::new().name("gate-connection".to_owned());
-        if let Err(error) = thread.spawn(move || connection.serve()) {
-            tracing::warn!(%error, "no thread for a connection");
+        self.serve(Connection::new(
+            place,
+            peer,
+            client,
+            Arc::clone(&self.shared),
+        ));
+    }
+
+    /// In a thread of its own. While there is none to be had, a client waits, as do those behind it; another may have to
+    /// leave for it.
+    fn serve(&self, mut connection: Connection) {
+        let mut is_first = true;
+        while let Err((error, not_served)) = spawn(connection) {
+            if is_first {
+                tracing::warn!(%error, "no thread for a connection, which waits for one");
+                not_served.hold();
+                is_first = false;
+            }
             self.places.make_room();
+            if self.places.is_stopping() {
+                return;
+            }
+            connection = not_served;
         }
     }
 
@@ -313,4 +344,23 @@ impl Accepting {
             }
         }
     }
+}
+
+/// Gives the connection back when there is no thread for it.
+fn spawn(connection: Connection) -> Result<(), (io::Error, Connection)> {
+    let (give, given) = sync_channel::<Connection>(1);
+    let thread = thread::Builder::new().name("gate-connection".to_owned());
+    let spawned = thread.spawn(move || {
+        let connection = given.recv();
+        drop(given);
+        if let Ok(connection) = connection {
+            connection.serve();
+        }
+    });
+    if let Err(error) = spawned {
+        return Err((error, connection));
+    }
+    // It waits for this.
+    let _ = give.send(connection);
+    Ok(())
 }
