@@ -20,6 +20,7 @@ mod logs;
 mod media_type;
 mod operator;
 mod readme;
+mod recovery;
 mod shutdown;
 mod stub;
 mod throttle;

@@ -14,6 +14,9 @@ use super::{DEADLINE, Place, Server};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_thanos-login");
 
+/// With these, setpriv runs a program as somebody without any rights.
+pub const NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+
 /// The program with its arguments and environment, not yet started.
 pub struct Launch {
     place: Place,
@@ -58,13 +61,8 @@ impl Launch {
     /// Runs it as somebody whom file modes bind, which root is not.
     pub fn without_root(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
-            let nobody = [
-                "setpriv",
-                "--reuid=65534",
-                "--regid=65534",
-                "--clear-groups",
-            ];
-            self.wrapper = nobody.map(String::from).to_vec();
+            self.wrapper = vec!["setpriv".into()];
+            self.wrapper.extend(NOBODY.map(String::from));
         }
         self
     }
