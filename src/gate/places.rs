@@ -135,7 +135,7 @@ impl Places {
             if self.is_stopping() {
                 return None;
             }
-            dismiss_longest_waiting(&table);
+            dismiss_longest_waiting(&table, Duration::ZERO);
             table = self.wait(table, LEAVE_TIMEOUT);
         }
         let number = match table.free.pop() {
@@ -153,10 +153,11 @@ impl Places {
         })
     }
 
-    /// Makes room without a new client, and waits a moment for it: file descriptors have run out.
+    /// Makes room without a new client, and waits a moment for it: file descriptors or threads have run out. Spares those
+    /// who came, or were answered, only just: their requests may be on the way.
     pub(super) fn make_room(&self) {
         let table = lock(&self.table);
-        dismiss_longest_waiting(&table);
+        dismiss_longest_waiting(&table, LEAVE_TIMEOUT);
         drop(self.wait(table, LEAVE_TIMEOUT));
     }
 
@@ -222,13 +223,14 @@ impl Places {
     }
 }
 
-/// Tells a client to leave, by the end of its input. Does nothing when all are being answered.
-fn dismiss_longest_waiting(table: &Table) {
+/// Tells a client that has waited for at least so long to leave, by the end of its input. Does nothing when there is none.
+fn dismiss_longest_waiting(table: &Table, at_least: Duration) {
     let waiting = table.occupants().filter_map(|occupant| {
         let state = *occupant.state();
         // Nobody misses a connection that is only being closed.
         let order = (state.phase != Phase::Closing, state.since);
-        state.phase.may_leave().then_some((order, occupant))
+        let may_leave = state.phase.may_leave() && state.since.elapsed() >= at_least;
+        may_leave.then_some((order, occupant))
     });
     let Some((_, occupant)) = waiting.min_by_key(|(order, _)| *order) else {
         return;

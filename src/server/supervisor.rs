@@ -125,8 +125,11 @@ impl State {
             Ok(link) => return Ok(link),
             Err(error) => error,
         };
-        if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
-            // It does not come back, and is not to be waited for should there be no other yet.
+        if matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+        ) {
+            // Its accepting thread has panicked, and nobody is to wait for that should there be no other yet.
             current.close();
         }
         let next = self.start_next()?;
