@@ -1,5 +1,6 @@
 //! A whole server, put together from its parts.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -141,7 +142,6 @@ impl Server {
             .map_or_else(|| Arc::new(Timestamp::now) as Clock, Beginning::clock);
         let housekeeping = housekeeping::start(Arc::clone(&store), Arc::clone(&clock))
             .map_err(StartError::Thread)?;
-        let is_reachable = Arc::new(AtomicBool::new(true));
         let services = Arc::new(Services {
             auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), config.policy)?,
             store,
@@ -150,23 +150,16 @@ impl Server {
             metrics: Metrics::new().map_err(StartError::Metrics)?,
             clock,
             trusted_proxies: config.trusted_proxies,
-            is_reachable: Arc::clone(&is_reachable),
+            is_reachable: Arc::default(),
         });
-        let limits = (config.limits, config.socket_mode);
+        let fronts = Fronts {
+            scratch: Arc::clone(&scratch),
+            services: Arc::clone(&services),
+            socket_mode: config.socket_mode,
+            limits: config.limits,
+        };
         let figures = match config.metrics {
-            MetricsAccess::At(address) => {
-                let socket = PrivateSocket {
-                    scratch: Arc::clone(&scratch),
-                    name: "figures",
-                    is_reachable: Arc::default(),
-                };
-                let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&services));
-                let answering = (Arc::new(endpoints) as _, Forward::Only(READ_HEADERS));
-                let listen = vec![Address::Tcp(address)];
-                Some(Front::start(
-                    socket, answering, &services, &limits, listen, None,
-                )?)
-            }
+            MetricsAccess::At(address) => Some(fronts.start_figures(address)?),
             MetricsAccess::Off | MetricsAccess::WithCalls => None,
         };
         let endpoints = Endpoints::new(config.metrics.beside_calls(), Arc::clone(&services));
@@ -182,15 +175,8 @@ impl Server {
             }
             None => real(endpoints, origins),
         };
-        let socket = PrivateSocket {
-            scratch: Arc::clone(&scratch),
-            name: "calls",
-            is_reachable,
-        };
-        let calls = Front::start(socket, answering, &services, &limits, config.listen, tls)?;
-        calls.count_connections(&services);
         Ok(Self {
-            calls,
+            calls: fronts.start_calls(answering, config.listen, tls)?,
             _figures: figures,
             authority,
             migrated,
@@ -242,43 +228,6 @@ struct Front {
     _server: server::Server,
 }
 
-impl Front {
-    fn start(
-        socket: PrivateSocket,
-        (answerer, forward): (Arc<dyn Answerer>, Forward),
-        services: &Arc<Services>,
-        (limits, socket_mode): &(gate::Limits, SocketMode),
-        listen: Vec<Address>,
-        tls: Option<Tls>,
-    ) -> Result<Self, StartError> {
-        let quick = quick(&answerer);
-        let server = server::Server::start(socket, answerer, Arc::clone(services))
-            .map_err(StartError::PrivateSocket)?;
-        let gate = Gate::start(gate::Config {
-            listen,
-            socket_mode: *socket_mode,
-            limits: limits.clone(),
-            tls,
-            backend: server.backend(),
-            forward,
-            quick,
-            answer_fields: COMMON_HEADERS,
-            reserved_descriptors: DESCRIPTORS,
-        })?;
-        Ok(Self {
-            gate: Arc::new(gate),
-            _server: server,
-        })
-    }
-
-    fn count_connections(&self, services: &Services) {
-        let gate = Arc::downgrade(&self.gate);
-        services
-            .metrics
-            .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
-    }
-}
-
 impl Drop for Front {
     fn drop(&mut self) {
         if !self.gate.stop(GRACE) {
@@ -287,8 +236,76 @@ impl Drop for Front {
     }
 }
 
+/// What all fronts have in common.
+struct Fronts {
+    scratch: Arc<Scratch>,
+    services: Arc<Services>,
+    socket_mode: SocketMode,
+    limits: gate::Limits,
+}
+
+/// What answers, and the headers of clients that it gets.
+type Answering = (Arc<dyn Answerer>, Forward);
+
+impl Fronts {
+    fn start_figures(&self, address: SocketAddr) -> Result<Front, StartError> {
+        let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
+        let answering: Answering = (Arc::new(endpoints), Forward::Only(READ_HEADERS));
+        let listen = vec![Address::Tcp(address)];
+        self.start("figures", Arc::default(), answering, listen, None)
+    }
+
+    fn start_calls(
+        &self,
+        answering: Answering,
+        listen: Vec<Address>,
+        tls: Option<Tls>,
+    ) -> Result<Front, StartError> {
+        let is_reachable = Arc::clone(&self.services.is_reachable);
+        let front = self.start("calls", is_reachable, answering, listen, tls)?;
+        let gate = Arc::downgrade(&front.gate);
+        self.services
+            .metrics
+            .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
+        Ok(front)
+    }
+
+    fn start(
+        &self,
+        name: &'static str,
+        is_reachable: Arc<AtomicBool>,
+        (answerer, forward): Answering,
+        listen: Vec<Address>,
+        tls: Option<Tls>,
+    ) -> Result<Front, StartError> {
+        let socket = PrivateSocket {
+            scratch: Arc::clone(&self.scratch),
+            name,
+            is_reachable,
+        };
+        let quick = quick(&answerer);
+        let server = server::Server::start(socket, answerer, Arc::clone(&self.services))
+            .map_err(StartError::PrivateSocket)?;
+        let gate = Gate::start(gate::Config {
+            listen,
+            socket_mode: self.socket_mode,
+            limits: self.limits.clone(),
+            tls,
+            backend: server.backend(),
+            forward,
+            quick,
+            answer_fields: COMMON_HEADERS,
+            reserved_descriptors: DESCRIPTORS,
+        })?;
+        Ok(Front {
+            gate: Arc::new(gate),
+            _server: server,
+        })
+    }
+}
+
 /// What answers when there is no stub, and the client's headers that it reads.
-fn real(endpoints: Endpoints, origins: Origins) -> (Arc<dyn Answerer>, Forward) {
+fn real(endpoints: Endpoints, origins: Origins) -> Answering {
     if origins.listed.is_empty() {
         return (Arc::new(endpoints), Forward::Only(READ_HEADERS));
     }
@@ -325,5 +342,68 @@ fn open(
             seed::seed(&store, engine, fixture, cost, Timestamp::now())?;
             Ok((Arc::new(store), None))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    /// Says to the process that the test starts where its database is.
+    const DATABASE: &str = "TEST_DATABASE_OF_A_FAILED_START";
+
+    /// What threads of this process are called. Those that have no name of their own have their maker's.
+    fn threads() -> BTreeSet<String> {
+        let tasks = fs::read_dir("/proc/self/task").unwrap();
+        tasks
+            .filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok())
+            .collect()
+    }
+
+    #[track_caller]
+    fn assert_fails_without_trace(database: &Path, config: Config) {
+        let before = threads();
+        assert!(matches!(Server::start(config), Err(StartError::Gate(_))));
+        assert_eq!(threads(), before);
+        let directory = fs::read_dir(database.parent().unwrap()).unwrap();
+        let names: Vec<_> = directory.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [database.file_name().unwrap()]);
+    }
+
+    #[test]
+    fn a_start_that_fails_leaves_no_thread_and_a_closed_database() {
+        if let Some(database) = std::env::var_os(DATABASE) {
+            let database = PathBuf::from(database);
+            let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let listener = TcpListener::bind(free).unwrap();
+            let taken = listener.local_addr().unwrap();
+            for metrics in [
+                MetricsAccess::Off,
+                MetricsAccess::At(free),
+                MetricsAccess::At(taken),
+            ] {
+                let config = Config {
+                    listen: vec![Address::Tcp(free), Address::Tcp(taken)],
+                    database: Database::File(database.clone()),
+                    metrics,
+                    ..Config::default()
+                };
+                assert_fails_without_trace(&database, config);
+            }
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let this = "assembly::tests::a_start_that_fails_leaves_no_thread_and_a_closed_database";
+        // In a process of its own, since other tests start threads meanwhile.
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", this])
+            .env(DATABASE, directory.path().join("d.db"))
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -316,20 +316,25 @@ impl Accepting {
 
     /// In a thread of its own. While there is none to be had, a client waits, as do those behind it; another may have to
     /// leave for it.
-    fn serve(&self, mut connection: Connection) {
+    fn serve(&self, connection: Connection) {
         let mut is_first = true;
-        while let Err((error, not_served)) = spawn(connection) {
-            if is_first {
-                tracing::warn!(%error, "no thread for a connection, which waits for one");
-                not_served.hold();
-                is_first = false;
+        let thread = loop {
+            match serving_thread() {
+                Ok(thread) => break thread,
+                Err(error) if is_first => {
+                    tracing::warn!(%error, "no thread for a connection, which waits for one");
+                    connection.hold();
+                    is_first = false;
+                }
+                Err(_) => {}
             }
             self.places.make_room();
             if self.places.is_stopping() {
                 return;
             }
-            connection = not_served;
-        }
+        };
+        // The thread waits for it.
+        let _ = thread.send(connection);
     }
 
     /// Accepting goes on whatever happens; out of descriptors or memory, a client has to leave first.
@@ -346,21 +351,17 @@ impl Accepting {
     }
 }
 
-/// Gives the connection back when there is no thread for it.
-fn spawn(connection: Connection) -> Result<(), (io::Error, Connection)> {
+/// Starts a thread that serves the connection that it gets.
+fn serving_thread() -> io::Result<SyncSender<Connection>> {
     let (give, given) = sync_channel::<Connection>(1);
-    let thread = thread::Builder::new().name("gate-connection".to_owned());
-    let spawned = thread.spawn(move || {
-        let connection = given.recv();
-        drop(given);
-        if let Ok(connection) = connection {
-            connection.serve();
-        }
-    });
-    if let Err(error) = spawned {
-        return Err((error, connection));
-    }
-    // It waits for this.
-    let _ = give.send(connection);
-    Ok(())
+    thread::Builder::new()
+        .name("gate-connection".to_owned())
+        .spawn(move || {
+            let connection = given.recv();
+            drop(given);
+            if let Ok(connection) = connection {
+                connection.serve();
+            }
+        })?;
+    Ok(give)
 }
