@@ -53,9 +53,9 @@ pub(super) fn start(args: &Args, matches: &ArgMatches) -> Logging {
     let wanted = match by_module {
         Some(directives) => EnvFilter::try_new(&directives)
             .unwrap_or_else(|error| wrong_usage(format!("RUST_LOG={directives:?}: {error}"))),
-        None => EnvFilter::default().add_directive(args.log_level.into()),
+        None => at(args.log_level),
     };
-    let quiet = EnvFilter::default().add_directive(LevelFilter::WARN.into());
+    let quiet = at(LevelFilter::WARN);
     let (quiet, filter) = reload::Layer::new(quiet);
     let layer = fmt::layer().with_writer(io::stderr);
     let layer = match args.log_format {
@@ -73,6 +73,15 @@ pub(super) fn start(args: &Args, matches: &ArgMatches) -> Logging {
         filter,
         wanted,
     }
+}
+
+/// tiny_http's one event is an accept that failed, as it does on purpose when a server ends whose socket lost its name.
+/// Those that matter are logged where they are noticed.
+fn at(level: LevelFilter) -> EnvFilter {
+    let no_tiny_http = "tiny_http=off".parse().expect("it is a directive");
+    EnvFilter::default()
+        .add_directive(level.into())
+        .add_directive(no_tiny_http)
 }
 
 impl Logging {

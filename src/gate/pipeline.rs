@@ -335,6 +335,20 @@ mod tests {
     }
 
     #[test]
+    fn the_line_of_a_retired_server_ends_and_another_is_opened() {
+        let (pipeline, open) = (Pipeline::default(), lines(10));
+        exchange(&pipeline, "/1", &open).unwrap();
+        let retired = pipeline.line(&open).unwrap();
+        retired.link.retire();
+        exchange(&pipeline, "/2", &open).unwrap();
+        assert!(!Arc::ptr_eq(&pipeline.line(&open).unwrap(), &retired));
+        // Until its other end has closed.
+        while lock(&retired.waiting).is_some() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
     fn a_line_that_cannot_be_opened_answers_nothing() {
         let open = || Err(io::ErrorKind::NotFound.into());
         assert_eq!(exchange(&Pipeline::default(), "/1", &open), None);
