@@ -57,8 +57,11 @@ CREATE TABLE users (
     -- Raised with every change of password or status: a login that verified the old one issues no token.
     revision      INTEGER NOT NULL DEFAULT 0,
     last_login    INTEGER,
-    -- When an operator last unlocked the user: failed logins that a server counted before do not count.
-    unlocked_at   INTEGER
+    -- When an operator last unlocked the user.
+    unlocked_at   INTEGER,
+    -- How often that was done: failed logins that a server counted when it was less do not count. The date would not say
+    -- which came first, once the clock has been set.
+    unlocks       INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX users_by_org ON users (org_id, username);
@@ -94,9 +97,12 @@ CREATE TABLE tokens (
     -- NULL lives until it is revoked.
     expires_at INTEGER,
     pinned     TEXT CHECK (length(pinned) = 40 AND pinned NOT GLOB '*[^0-9a-f]*'),
+    -- The order in which a user's tokens were issued, whatever the clock said. Tokens with the same number are older than
+    -- this column, and in the order of their dates.
+    number     INTEGER NOT NULL DEFAULT 0,
     CHECK (pinned IS NULL OR expires_at IS NULL)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX tokens_by_user ON tokens (user_id, issued_at);
+CREATE INDEX tokens_by_user ON tokens (user_id, number, issued_at);
 CREATE INDEX tokens_by_expiry ON tokens (expires_at) WHERE expires_at IS NOT NULL;
 CREATE UNIQUE INDEX pinned_token_of_user ON tokens (user_id) WHERE pinned IS NOT NULL;

@@ -279,6 +279,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
         backend: Arc::new(upstream),
         forward: Forward::Only(&[]),
         quick: gate::Quick::new(|_, _| true),
+        on_refusal: gate::OnRefusal::new(|_| Vec::new()),
         answer_fields: &[],
         reserved_descriptors: 256,
     })

@@ -9,18 +9,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::auth::{self, Auth, Limits};
+use crate::clock::{Clock, Now};
 use crate::config::{Config, Database, MetricsAccess, loopback};
-use crate::endpoint::{Clock, Services};
+use crate::endpoint::Services;
 use crate::fixture::{self, Findings, Fixture};
 use crate::gate::{self, Address, Bound, Forward, Gate, Quick, SocketMode, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, Permits};
-use crate::http::COMMON_HEADERS;
+use crate::http::{COMMON_HEADERS, EveryField, ReadField};
 use crate::metrics::Metrics;
 use crate::periodic::Periodic;
 use crate::scratch::{self, Scratch};
 use crate::server::{
-    Answerer, Cors, Endpoints, Exposure, Origins, Pace, PrivateSocket, READ_HEADERS,
-    READ_HEADERS_WITH_CORS,
+    Answerer, Cors, Endpoints, Exposure, Origins, Pace, PrivateSocket, on_refusal,
 };
 use crate::store::{self, Durability, Migrated, Store, WhenMissing};
 use crate::stub::Beginning;
@@ -139,7 +139,7 @@ impl Server {
         )?;
         let clock: Clock = stub
             .as_ref()
-            .map_or_else(|| Arc::new(Timestamp::now) as Clock, Beginning::clock);
+            .map_or_else(|| Arc::new(Now::read) as Clock, Beginning::clock);
         let housekeeping = housekeeping::start(Arc::clone(&store), Arc::clone(&clock))
             .map_err(StartError::Thread)?;
         let services = Arc::new(Services {
@@ -170,10 +170,11 @@ impl Server {
         let answering = match stub {
             Some(stub) => {
                 let (services, is_remote) = (Arc::clone(&services), config.steer_from_elsewhere);
-                let stub = stub.around(endpoints, services, origins, is_remote);
+                let fields = EveryField::of_a_demo();
+                let stub = stub.around(endpoints, services, origins, fields, is_remote);
                 (Arc::new(stub) as Arc<dyn Answerer>, Forward::All)
             }
-            None => real(endpoints, origins),
+            None => (real(endpoints, origins), Forward::Only(ReadField::NAMES)),
         };
         Ok(Self {
             calls: fronts.start_calls(answering, config.listen, tls)?,
@@ -250,7 +251,7 @@ type Answering = (Arc<dyn Answerer>, Forward);
 impl Fronts {
     fn start_figures(&self, address: SocketAddr) -> Result<Front, StartError> {
         let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
-        let answering: Answering = (Arc::new(endpoints), Forward::Only(READ_HEADERS));
+        let answering: Answering = (Arc::new(endpoints), Forward::Only(ReadField::NAMES));
         let listen = vec![Address::Tcp(address)];
         self.start("figures", Arc::default(), answering, listen, None)
     }
@@ -284,6 +285,7 @@ impl Fronts {
             is_reachable,
         };
         let quick = quick(&answerer);
+        let on_refusal = on_refusal(Arc::clone(&answerer), Arc::clone(&self.services));
         let server = server::Server::start(socket, answerer, Arc::clone(&self.services))
             .map_err(StartError::PrivateSocket)?;
         let gate = Gate::start(gate::Config {
@@ -294,6 +296,7 @@ impl Fronts {
             backend: server.backend(),
             forward,
             quick,
+            on_refusal,
             answer_fields: COMMON_HEADERS,
             reserved_descriptors: DESCRIPTORS,
         })?;
@@ -304,13 +307,12 @@ impl Fronts {
     }
 }
 
-/// What answers when there is no stub, and the client's headers that it reads.
-fn real(endpoints: Endpoints, origins: Origins) -> Answering {
+/// What answers when there is no stub.
+fn real(endpoints: Endpoints, origins: Origins) -> Arc<dyn Answerer> {
     if origins.listed.is_empty() {
-        return (Arc::new(endpoints), Forward::Only(READ_HEADERS));
+        return Arc::new(endpoints);
     }
-    let cors = Cors::new(Arc::new(endpoints), origins);
-    (Arc::new(cors), Forward::Only(READ_HEADERS_WITH_CORS))
+    Arc::new(Cors::new(Arc::new(endpoints), origins))
 }
 
 fn quick(answerer: &Arc<dyn Answerer>) -> Quick {

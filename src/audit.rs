@@ -1,5 +1,6 @@
 //! What an operator should look into: the rules behind `check`. Reads, and changes nothing.
 
+use std::error::Error;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,10 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::config::own_authority;
+use crate::files::directory_of;
 use crate::fixture::{DEMO, Fixture};
+use crate::gate::certificate_problems;
 use crate::hashing::Cost;
 use crate::store::{Facts, OpenError, facts, sqlite_version};
 
@@ -30,20 +34,28 @@ pub struct Finding {
     pub message: String,
 }
 
-/// Everything that is found about a database file.
-pub fn audit(path: &Path, cost: Cost, now: Timestamp) -> Vec<Finding> {
+/// Everything that is found about a database file, and about the certificate of the server on it.
+pub fn audit(path: &Path, certificate: Option<&Path>, cost: Cost, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |check, message: String| findings.push(Finding { check, message });
     judge_sqlite(sqlite_version(), &mut find);
     let expired_before = now.checked_sub(EXPIRED_LONG_AGO).unwrap_or(now);
     match facts(path, cost.get(), &demo_users(), expired_before) {
-        Err(error) => find(check_of(&error), one_line(error)),
+        Err(error) => find(check_of(&error), one_line(&error)),
         Ok(facts) => {
             judge(path, &facts, cost, &mut find);
-            judge_disk(&directory_of(path), &facts, &mut find);
+            judge_disk(directory_of(path), &facts, &mut find);
         }
     }
     judge_modes(path, &mut find);
+    let authority = own_authority(path);
+    if let Some(certificate) = certificate {
+        let advice = "put a valid one there and send SIGHUP to the server";
+        judge_certificate(certificate, advice, now, &mut find);
+    } else if authority.is_file() {
+        let advice = "the server makes a new one, which clients must trust";
+        judge_certificate(&authority, advice, now, &mut find);
+    }
     findings
 }
 
@@ -65,9 +77,9 @@ fn check_of(error: &OpenError) -> &'static str {
     }
 }
 
-fn one_line(error: OpenError) -> String {
+fn one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
+    let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(&format!(": {cause}"));
         source = cause.source();
@@ -191,7 +203,7 @@ fn judge_modes(path: &Path, find: &mut impl FnMut(&'static str, String)) {
         }
     }
     let directory = directory_of(path);
-    if let Ok(metadata) = fs::metadata(&directory)
+    if let Ok(metadata) = fs::metadata(directory)
         && metadata.mode() & 0o022 != 0
     {
         let (shown, mode) = (directory.display(), metadata.mode() & 0o7777);
@@ -204,10 +216,20 @@ fn judge_modes(path: &Path, find: &mut impl FnMut(&'static str, String)) {
     }
 }
 
-fn directory_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
+fn judge_certificate(
+    path: &Path,
+    advice: &str,
+    now: Timestamp,
+    find: &mut impl FnMut(&'static str, String),
+) {
+    match certificate_problems(path, now) {
+        Err(error) => find("certificate", one_line(&error)),
+        Ok(problems) => {
+            let shown = path.display();
+            for problem in problems {
+                find("certificate", format!("{shown}: {problem}; {advice}"));
+            }
+        }
     }
 }
 

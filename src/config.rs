@@ -112,18 +112,24 @@ impl Certificate {
         match self {
             Self::Files { certificate, key } => Tls::Files { certificate, key },
             Self::SelfSigned(names) => {
-                let directory = match database {
-                    Database::File(path) => path.parent().unwrap_or(Path::new("")),
-                    Database::Demo(_) => scratch.path(),
+                let demo = scratch.path().join("demo.db");
+                let database = match database {
+                    Database::File(path) => path,
+                    Database::Demo(_) => &demo,
                 };
                 Tls::SelfSigned {
-                    ca_certificate: directory.join("thanos-login-ca.pem"),
-                    ca_key: directory.join("thanos-login-ca.key"),
+                    ca_certificate: own_authority(database),
+                    ca_key: database.with_file_name("thanos-login-ca.key"),
                     names,
                 }
             }
         }
     }
+}
+
+/// The certificate of the authority that serves a database with [`Certificate::SelfSigned`].
+pub(crate) fn own_authority(database: &Path) -> PathBuf {
+    database.with_file_name("thanos-login-ca.pem")
 }
 
 pub(crate) fn loopback(port: u16) -> Address {

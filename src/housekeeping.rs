@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::endpoint::Clock;
+use crate::clock::{Clock, Now};
 use crate::periodic::{Periodic, Stop};
 use crate::store::{self, Store};
 
@@ -16,13 +16,61 @@ const BATCH: u32 = 500;
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long nothing is removed after the date has been set: it may have been set wrongly, and tokens that only seem to have
+/// expired would be lost. They are refused as long as they seem so.
+const DISTRUST: Duration = Duration::from_secs(60 * 60);
+
+/// By how much the date may differ from the time passed since the last look: a time server that corrects it bit by bit is far
+/// below.
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
+
+/// Notices when the date is set.
+struct DateWatch {
+    last: Now,
+    /// The uptime until when the date is not trusted.
+    distrusted_until: Duration,
+}
+
 /// Starts the thread that removes expired tokens.
 pub(crate) fn start(store: Arc<Store>, clock: Clock) -> io::Result<Periodic> {
+    let mut watch = DateWatch::new(clock());
     Periodic::start("housekeeping", INTERVAL, move |stop| {
-        if let Err(error) = purge(&store, clock(), stop) {
+        let now = clock();
+        if watch.trusts(now)
+            && let Err(error) = purge(&store, now.date, stop)
+        {
             tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
         }
     })
+}
+
+impl DateWatch {
+    fn new(now: Now) -> Self {
+        Self {
+            last: now,
+            distrusted_until: Duration::ZERO,
+        }
+    }
+
+    /// Whether the date is one to remove tokens by.
+    fn trusts(&mut self, now: Now) -> bool {
+        let last = std::mem::replace(&mut self.last, now);
+        let by_date = now.date.duration_since(last.date);
+        // Less than nothing, when a stub's clock is reset.
+        let passed = signed(now.uptime).saturating_sub(signed(last.uptime));
+        if by_date.saturating_sub(passed).abs() > TOLERANCE {
+            tracing::warn!(
+                date = %now.date,
+                "the system's date was set; expired tokens are not removed for an hour"
+            );
+            self.distrusted_until = now.uptime.saturating_add(DISTRUST);
+        }
+        now.uptime >= self.distrusted_until
+    }
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    duration.try_into().unwrap_or(SignedDuration::MAX)
 }
 
 /// Each batch is a change of its own, so that logins get their turn in between.
@@ -35,4 +83,46 @@ fn purge(store: &Store, now: Timestamp, stop: &Stop) -> Result<(), store::Error>
         tracing::debug!(removed, "removed expired tokens");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 60 * 60;
+
+    fn at(date: i64, uptime: u64) -> Now {
+        Now {
+            date: Timestamp::from_second(1_000_000_000 + date).unwrap(),
+            uptime: Duration::from_secs(uptime),
+        }
+    }
+
+    #[test]
+    fn a_date_that_was_set_is_trusted_an_hour_later() {
+        for step in [-3 * HOUR, -3, 3, 365 * 24 * HOUR] {
+            let mut watch = DateWatch::new(at(0, 50));
+            assert!(watch.trusts(at(5, 55)), "{step}");
+            assert!(!watch.trusts(at(step + 10, 60)), "{step}");
+            assert!(!watch.trusts(at(step + 3609, 3659)), "{step}");
+            assert!(watch.trusts(at(step + 3610, 3660)), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_is_set_back_again_is_not_trusted_at_once() {
+        let mut watch = DateWatch::new(at(0, 0));
+        assert!(!watch.trusts(at(HOUR, 5)));
+        assert!(!watch.trusts(at(10, 10)));
+        assert!(!watch.trusts(at(3605, 3605)));
+        assert!(watch.trusts(at(3610, 3610)));
+    }
+
+    #[test]
+    fn time_that_passes_and_small_corrections_are_no_reason_for_distrust() {
+        let mut watch = DateWatch::new(at(0, 0));
+        for (date, uptime) in [(5, 5), (11, 10), (15, 15), (15 + HOUR, 15 + 3600), (20, 20)] {
+            assert!(watch.trusts(at(date, uptime)), "{date}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! client --TCP, TLS--> gate --private Unix socket--> server (tiny_http loop) --> endpoint::user_login
-//!                                                          auth (count the try) <+
+//!                                                          auth (admit the try) <+
 //!                                                     store (find the account)  <+
 //!                                               hashing (verify the password)   <+
 //!                                                     store (keep the token)    <+
@@ -32,10 +32,12 @@
 //! | [`metrics`] | figures for Prometheus | know who logs in |
 //! | [`stub`] | around the endpoints of a demo: answers forced, delayed and spoiled, a journal, a clock to move, a page | exist in a real server |
 //! | [`audit`] | what an operator should look into | change anything |
+//! | [`clock`] | the time: a date that may step, and an uptime that never does | decide |
+//! | `files` | files that get their name only once they are whole and on disk | know what is in them |
 //! | [`account`] | the words that all of these share | decide |
 //!
-//! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store). The gate knows no other
-//! room: what it says about a request goes into headers that no client can set, and `server` reads them.
+//! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store) → files. The gate knows no
+//! other room: what it says about a request goes into headers that no client can set, and `server` reads them.
 //!
 //! # Threads
 //!
@@ -50,6 +52,8 @@
 //! - A token that was answered is on disk: the writer answers after its commit.
 //! - Unknown user and wrong password differ in nothing: same statements, same hashing, same answer.
 //! - Only the SHA-256 of a token is stored, except for one that a fixture pinned.
+//! - Durations are measured by a clock that nobody can set, and order is a number that counts up; dates are only stored,
+//!   compared with stored ones, and shown.
 //! - A login that waits for its hash or the disk holds up no request that does not.
 //! - Passwords and tokens have no `Debug`, and are wiped after use.
 
@@ -60,6 +64,7 @@ pub mod account;
 pub mod audit;
 pub mod auth;
 pub mod cli;
+pub mod clock;
 pub mod duration;
 pub mod endpoint;
 pub mod fixture;
@@ -74,6 +79,7 @@ pub mod stub;
 
 mod assembly;
 mod config;
+mod files;
 mod housekeeping;
 mod periodic;
 mod scratch;

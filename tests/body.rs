@@ -108,6 +108,28 @@ fn what_is_not_json_is_a_parse_error_with_its_place() {
 }
 
 #[test]
+fn a_byte_order_mark_is_named() {
+    let server = Server::demo();
+    for (encoding, body) in [
+        (
+            "UTF-8",
+            &b"\xef\xbb\xbf{\"username\":\"a\",\"password\":\"b\"}"[..],
+        ),
+        ("UTF-8", b"\xef\xbb\xbf"),
+        ("UTF-16", b"\xff\xfe{\0}\0"),
+        ("UTF-16", b"\xfe\xff\0{\0}"),
+        ("UTF-32", b"\xff\xfe\0\0{\0\0\0}\0\0\0"),
+        ("UTF-32", b"\0\0\xfe\xff\0\0\0{\0\0\0}"),
+    ] {
+        let answer = server.post(body);
+        let expected = format!(
+            "JSON parse error - a byte-order mark (BOM) of {encoding} before the JSON at line 1 column 1"
+        );
+        assert_eq!((answer.status, answer.field("detail")), (400, expected));
+    }
+}
+
+#[test]
 fn a_parse_error_names_the_line_and_the_column() {
     let server = Server::demo();
     let detail = server

@@ -208,6 +208,74 @@ fn a_proxy_mapped_into_ipv6_is_trusted_by_its_ipv4_address() {
     }
 }
 
+/// The warnings of a server after these requests, each sent three times.
+fn warnings(flags: &[&str], fields: &[&[(&str, &str)]]) -> Vec<String> {
+    let args = [
+        "--log-level",
+        "warn",
+        "--listen",
+        "127.0.0.1:0",
+        "--listen",
+        "unix:login.sock",
+    ];
+    let server = Server::demo_with(&[&args, flags].concat());
+    for fields in fields.iter().cycle().take(3 * fields.len()) {
+        server.send(request("GET", "/api/", fields, ""));
+        // A proxy over the socket is trusted.
+        let over_unix = request("GET", "/api/", &[("X-Forwarded-For", "192.0.2.1")], "");
+        let mut connection =
+            Connection::over(UnixStream::connect(server.place.path("login.sock")).unwrap());
+        connection.send(over_unix);
+        connection.answer();
+    }
+    server.stop().stderr.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_client_address_that_is_ignored_is_mentioned_once() {
+    let forged = ("X-Forwarded-For", "forged");
+    let trusted = ["--trusted-proxy", "127.0.0.1"];
+    for (label, flags, fields, named) in [
+        (
+            "an untrusted peer",
+            &[][..],
+            &[&[forged][..]][..],
+            &["--trusted-proxy", "127.0.0.1"][..],
+        ),
+        (
+            "Forwarded",
+            &trusted,
+            &[&[("Forwarded", "for=forged")]],
+            &["X-Forwarded-For", "Forwarded"],
+        ),
+        (
+            "X-Real-IP",
+            &[],
+            &[&[("X-Real-IP", "forged")]],
+            &["X-Forwarded-For", "X-Real-IP"],
+        ),
+    ] {
+        let warned = warnings(flags, fields);
+        assert_eq!(warned.len(), 1, "{label}: {warned:#?}");
+        for name in named {
+            assert!(warned[0].contains(name), "{label}: {warned:#?}");
+        }
+        assert!(!warned[0].contains("forged"), "{label}: {warned:#?}");
+    }
+    let both = [forged, ("Forwarded", "for=forged"), ("X-Real-IP", "forged")];
+    assert_eq!(
+        warnings(&trusted, &[&both, &[]]),
+        [""; 0],
+        "a trusted one says it in X-Forwarded-For, too"
+    );
+    let refused = [forged, ("Host", "b")];
+    assert_eq!(
+        warnings(&[], &[&refused]).len(),
+        1,
+        "refused requests count as well"
+    );
+}
+
 #[test]
 fn a_network_that_is_none_is_wrong_usage() {
     for network in ["", "proxy", "10.0.0.0/33", "10.0.0.0.0/8", "2001:db8::/129"] {

@@ -1,5 +1,5 @@
 //! What clients and operators see, tested from outside: the real binary, a real socket, a real SQLite file.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod harness;
 
@@ -9,8 +9,10 @@ mod body;
 mod calibrate;
 mod cli;
 mod client_address;
+mod clock_steps;
 mod database_files;
 mod durability;
+mod environment;
 mod fixture;
 mod framing;
 mod gate;
@@ -22,6 +24,7 @@ mod operator;
 mod readme;
 mod recovery;
 mod shutdown;
+mod streams;
 mod stub;
 mod throttle;
 mod tokens;

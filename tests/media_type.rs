@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::accounts::{JWEIR, PASSWORD};
-use crate::harness::{LOGIN, Server, login_body, request};
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::{LOGIN, Place, Server, login_body, request};
 
 #[test]
 fn application_json_is_taken_in_every_form_that_http_allows() {
@@ -98,6 +98,56 @@ fn everything_else_is_refused_and_named_whatever_the_body() {
                 "{form:?}"
             );
         }
+    }
+}
+
+#[test]
+fn a_body_with_a_content_encoding_is_refused_as_such() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let json = ("Content-Type", "application/json");
+    for server in [Server::demo(), place.serve(&[])] {
+        let send = |encodings: &[&str], json: (&str, &str), body: &str| {
+            let fields = encodings.iter().map(|value| ("Content-Encoding", *value));
+            let fields: Vec<_> = fields.chain([json]).collect();
+            server.send(request("POST", LOGIN, &fields, body))
+        };
+        let body = login_body(JWEIR, PASSWORD);
+        for (sent, shown) in [
+            (&["gzip"][..], "gzip"),
+            (&[" GZIP\t"], "GZIP"),
+            (&["identity, br"], "identity, br"),
+            (&["identity", "deflate"], "identity, deflate"),
+            (&["utf-8"], "utf-8"),
+        ] {
+            for body in [body.as_str(), "\x1f\u{8b}", &"x".repeat(20_000)] {
+                let answer = send(sent, json, body);
+                let detail = format!(
+                    "Unsupported Content-Encoding \"{shown}\" in request. Send the body without one."
+                );
+                let expected = json!({"detail": detail}).to_string();
+                assert_eq!(
+                    (answer.status, answer.text()),
+                    (415, &*expected),
+                    "{sent:?}"
+                );
+            }
+        }
+        for encodings in [
+            &["identity"][..],
+            &[""],
+            &[" , Identity,,"],
+            &["", "IDENTITY"],
+        ] {
+            assert_eq!(send(encodings, json, &body).status, 200, "{encodings:?}");
+        }
+        // The media type is looked at first; and without a body there is nothing to decode.
+        let answer = send(&["gzip"], ("Content-Type", "text/plain"), &body);
+        assert!(answer.field("detail").contains("text/plain"), "{answer:?}");
+        assert_eq!(send(&["gzip"], json, "").status, 400);
+        let mut chunked = format!("POST {LOGIN} HTTP/1.1\r\nHost: a\r\n");
+        chunked += "Content-Type: application/json\r\nContent-Encoding: gzip\r\n";
+        chunked += "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n\r\n";
+        assert_eq!(server.send(chunked).status, 415);
     }
 }
 

@@ -339,8 +339,13 @@ fn every_answer_in_the_table_is_given() {
         (404, request("POST", "/api/", &[JSON], "{}")),
         (405, request("GET", LOGIN, &[], "")),
         (415, request("POST", LOGIN, &[plain], "{}")),
+        (
+            415,
+            request("POST", LOGIN, &[JSON, ("Content-Encoding", "gzip")], "{}"),
+        ),
         (413, post(&" ".repeat(16_385))),
         (400, post(r#"{"username": }"#)),
+        (400, post("\u{feff}{}")),
         (400, post(r#"{"username": "a", "username": "b"}"#)),
         (400, post(&deep)),
         (400, post("[]")),

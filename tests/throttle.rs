@@ -1,7 +1,9 @@
 //! Failed logins: how many a client, an address and an account have, and what gives one back.
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD, crowd};
-use crate::harness::{Answer, JSON, LOGIN, Place, Server, eventually, login_body, request};
+use crate::harness::{
+    Answer, Connection, JSON, LOGIN, Place, Server, eventually, login_body, request,
+};
 
 /// The proxy whose word about client addresses is taken.
 const PROXY: [&str; 2] = ["--trusted-proxy", "127.0.0.1/32"];
@@ -93,19 +95,115 @@ fn a_demo_has_no_limit_and_neither_has_0() {
     }
 }
 
+const LIMITS: [&str; 3] = [
+    "--failed-logins-per-user",
+    "--failed-logins-per-address",
+    "--failed-logins-per-account",
+];
+
 #[test]
 fn wrong_tries_in_flight_at_once_do_not_get_past_the_limit() {
+    for limit in LIMITS {
+        let server = Place::new().serve_demo(
+            &accounts::leisurely(),
+            &["--bcrypt-cost", "10", limit, "10"],
+        );
+        let mut answers: Vec<Answer> = server
+            .begin_logins(64, JWEIR, "wrong")
+            .iter_mut()
+            .map(Connection::answer)
+            .collect();
+        answers.sort_unstable_by_key(|answer| answer.status);
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [vec![401; 10], vec![429; 54]].concat(), "{limit}");
+        answers[10..].iter().for_each(assert_throttled);
+    }
+}
+
+#[test]
+fn right_tries_in_flight_at_once_are_all_let_in() {
+    for limit in LIMITS {
+        let server = Place::new().serve_demo(
+            &accounts::leisurely(),
+            &["--bcrypt-cost", "10", limit, "10"],
+        );
+        for mut connection in server.begin_logins(64, JWEIR, PASSWORD) {
+            connection.answer().token();
+        }
+    }
+}
+
+#[test]
+fn a_try_that_waits_for_others_longer_than_a_login_may_is_503() {
     let server = Place::new().serve_demo(
         &accounts::slow(),
-        &["--bcrypt-cost", "10", "--failed-logins-per-user", "10"],
+        &[
+            "--bcrypt-cost",
+            "10",
+            "--failed-logins-per-user",
+            "1",
+            "--hash-wait",
+            "50ms",
+        ],
     );
-    let mut statuses: Vec<u16> = server
-        .begin_logins(64, JWEIR, "wrong")
+    // Of 16 that take a quarter of a second each, one after the other, no machine does all within their wait.
+    let statuses: Vec<u16> = server
+        .begin_logins(16, JWEIR, PASSWORD)
+        .iter_mut()
+        .map(|connection| {
+            let answer = connection.answer();
+            let retry_after = (answer.status == 503).then_some("1");
+            assert_eq!(answer.header("retry-after"), retry_after, "{answer:?}");
+            answer.status
+        })
+        .collect();
+    assert!(statuses.contains(&503), "{statuses:?}");
+    assert!(
+        statuses.iter().all(|status| [200, 503].contains(status)),
+        "{statuses:?}"
+    );
+    eventually("the next one is let in", || {
+        server.login(JWEIR, PASSWORD).status == 200
+    });
+}
+
+#[test]
+fn a_try_beyond_the_queue_of_logins_does_not_wait_for_others() {
+    let server = Place::new().serve_demo(
+        &accounts::slow(),
+        &[
+            "--bcrypt-cost",
+            "10",
+            "--failed-logins-per-user",
+            "1",
+            "--hash-queue",
+            "8",
+        ],
+    );
+    let mut logins = server.begin_logins(12, JWEIR, PASSWORD);
+    // The four beyond it would hold up the threads that receive requests.
+    server.answers_something_else();
+    assert!(!logins.iter_mut().all(Connection::is_answered));
+    let mut statuses: Vec<u16> = logins
         .iter_mut()
         .map(|connection| connection.answer().status)
         .collect();
     statuses.sort_unstable();
-    assert_eq!(statuses, [vec![401; 10], vec![429; 54]].concat());
+    assert_eq!(statuses, [vec![200; 8], vec![503; 4]].concat());
+}
+
+#[test]
+fn a_stop_answers_the_tries_that_wait_for_others() {
+    let server = Place::new().serve_demo(
+        &accounts::leisurely(),
+        &["--bcrypt-cost", "10", "--failed-logins-per-user", "1"],
+    );
+    let mut logins = server.begin_logins(8, JWEIR, PASSWORD);
+    server.answers_something_else();
+    server.stop();
+    for login in &mut logins {
+        login.answer().token();
+    }
 }
 
 #[test]
@@ -163,21 +261,6 @@ fn a_success_gives_its_own_try_back_to_the_address_and_no_more() {
     }
     for username in [JWEIR, "somebody else"] {
         assert_throttled(&server.login(username, PASSWORD));
-    }
-}
-
-#[test]
-fn many_logins_at_once_are_not_taken_for_failures_for_good() {
-    let server = demo(&[
-        "--failed-logins-per-user",
-        "64",
-        "--failed-logins-per-address",
-        "64",
-    ]);
-    for _ in 0..3 {
-        for mut connection in server.begin_logins(64, JWEIR, PASSWORD) {
-            connection.answer().token();
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::accounts::{self, JWEIR, PASSWORD, QUICK_HASH};
 use crate::harness::{Place, Server};
 
 const PINNED: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -123,6 +123,55 @@ fn a_login_past_the_cap_ends_the_oldest_token() {
 }
 
 #[test]
+fn the_oldest_token_is_the_one_issued_first_whatever_the_clock_said_then() {
+    let place = one_user();
+    let server = place.serve(&["--max-tokens-per-user", "3"]);
+    let login = || server.login(JWEIR, PASSWORD).token();
+    let mut tokens = vec![login(), login()];
+    // As if the clock had been set back by three hours now.
+    place
+        .sql()
+        .execute_batch("UPDATE tokens SET issued_at = issued_at + 3 * 3600000000")
+        .unwrap();
+    tokens.extend([login(), login(), login()]);
+    let alive: Vec<bool> = tokens
+        .iter()
+        .map(|token| place.holds_token(token))
+        .collect();
+    assert_eq!(alive, [false, false, true, true, true]);
+}
+
+#[test]
+fn tokens_of_an_older_schema_are_the_oldest_in_the_order_of_their_dates() {
+    let place = Place::new();
+    let older = place.sql();
+    older
+        .execute_batch(include_str!("../src/store/migrations/1.sql"))
+        .unwrap();
+    older.pragma_update(None, "user_version", 1).unwrap();
+    older
+        .execute_batch(&format!(
+            "INSERT INTO people (uuid) VALUES ('{0}');
+             INSERT INTO organizations (uuid, name, org_type, retailer_uuid, status, created_date)
+             VALUES ('{0}', 'projectthanos', 'RETAILER', '{0}', 'ACTIVE', 0);
+             INSERT INTO users (uuid, org_id, person_id, username, password_hash, status)
+             VALUES ('{0}', 1, 1, '{JWEIR}', '{QUICK_HASH}', 'ACTIVE');
+             INSERT INTO tokens (digest, user_id, issued_at)
+             SELECT randomblob(32), 1, column1 FROM (VALUES (5), (9), (7), (8), (6))",
+            "3a7acb28-ab13-437e-8c35-46cf4f0bea49"
+        ))
+        .unwrap();
+    drop(older);
+    let server = place.serve(&["--max-tokens-per-user", "3"]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    assert!(place.holds_token(&token));
+    assert_eq!(
+        place.number("SELECT sum(issued_at) FROM tokens WHERE issued_at < 10"),
+        8 + 9
+    );
+}
+
+#[test]
 fn a_user_has_32_tokens_unless_told_otherwise() {
     let place = one_user();
     let server = place.serve(&[]);
@@ -135,13 +184,7 @@ fn a_user_has_32_tokens_unless_told_otherwise() {
 #[test]
 fn logins_at_once_do_not_get_past_the_cap() {
     let place = one_user();
-    // Logins in flight count as failed ones until they succeed.
-    let server = place.serve(&[
-        "--max-tokens-per-user",
-        "2",
-        "--failed-logins-per-user",
-        "0",
-    ]);
+    let server = place.serve(&["--max-tokens-per-user", "2"]);
     for mut connection in server.begin_logins(16, JWEIR, PASSWORD) {
         connection.answer().token();
     }

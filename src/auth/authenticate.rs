@@ -8,10 +8,11 @@ use jiff::Timestamp;
 
 use super::rehash::Rehasher;
 use super::throttle::Throttle;
-use super::{Attempt, Error, Limits, Rehash, Token};
+use super::{Admission, Attempt, Error, Limits, Rehash, Token, Turn};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
+use crate::clock::Now;
 use crate::hashing::{Cost, Engine, Password, PasswordHash, Permit};
-use crate::store::{Account, NewToken, Store};
+use crate::store::{Account, Lookup, NewToken, Store};
 
 /// What a login presents.
 pub struct Credentials {
@@ -91,29 +92,36 @@ impl Auth {
         })
     }
 
-    /// Counts a try to log in, before anything is spent on it.
+    /// Counts a try to log in, before anything is spent on it, or queues it behind tries in flight.
     ///
     /// A try that the limits refuse asks the database whether an operator has unlocked the user meanwhile: so that works
     /// from another process, needs no signal, and costs a login that is not refused nothing.
     ///
     /// # Errors
-    /// [`Error::Throttled`].
-    pub fn admit(
-        &self,
-        username: &Username,
-        client: IpAddr,
-        now: Timestamp,
-    ) -> Result<Attempt, Error> {
-        self.throttle.admit(username, client, now).or_else(|error| {
+    /// [`Error::Throttled`], or [`Error::Hashing`] after [`Auth::stop_waiting`].
+    pub fn admit(&self, username: &Username, client: IpAddr, now: Now) -> Result<Admission, Error> {
+        let admit = || self.throttle.admit(username, client, now.uptime);
+        admit().or_else(|error| {
             // Without a database nobody is known to be unlocked.
-            match self.store.unlocked_at(username) {
-                Ok(Some(unlocked_at)) if unlocked_at <= now => {
-                    self.throttle.forget(username, client, unlocked_at);
-                    self.throttle.admit(username, client, now)
-                }
-                _ => Err(error),
-            }
+            let Ok(unlocks) = self.store.unlocks(username) else {
+                return Err(error);
+            };
+            self.throttle.unlock(username, client, unlocks);
+            admit()
         })
+    }
+
+    /// Waits until tries in flight leave room for one more. `None` when the try is to be admitted once more.
+    ///
+    /// # Errors
+    /// [`Error::Hashing`] when the wait takes longer than a login may wait for its hashing.
+    pub fn wait(&self, turn: Turn, permit: &Permit) -> Result<Option<Attempt>, Error> {
+        turn.wait(self.engine.time_left(permit))
+    }
+
+    /// Ends the wait for tries in flight, of all who wait, now and later.
+    pub fn stop_waiting(&self) {
+        self.throttle.stop();
     }
 
     /// Puts everything that logins left behind back to what it was before the first one; pinned tokens go on.
@@ -135,12 +143,14 @@ impl Auth {
         attempt: Attempt,
         permit: &Permit,
         credentials: &Credentials,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Login, Error> {
-        let outcome = self.log_in(permit, credentials, now);
+        let lookup = self.store.look_up(&credentials.username)?;
+        let unlocks = lookup.unlocks();
+        let outcome = self.log_in(lookup, permit, credentials, now.date);
         match &outcome {
             Ok(_) => attempt.succeed(),
-            Err(Error::BadCredentials) => attempt.fail(),
+            Err(Error::BadCredentials) => attempt.fail(now.uptime, unlocks),
             Err(_) => drop(attempt),
         }
         outcome
@@ -148,11 +158,12 @@ impl Auth {
 
     fn log_in(
         &self,
+        lookup: Lookup,
         permit: &Permit,
         credentials: &Credentials,
         now: Timestamp,
     ) -> Result<Login, Error> {
-        let Verified { account, cost } = self.verify(permit, credentials)?;
+        let Verified { account, cost } = self.verify(lookup, permit, &credentials.password)?;
         if account.user_status != UserStatus::Active
             || account.org_status != OrganizationStatus::Active
         {
@@ -188,8 +199,12 @@ impl Auth {
     }
 
     /// The same statements and the same amount of hashing for everybody: as much as the dearest hash in the database takes.
-    fn verify(&self, permit: &Permit, credentials: &Credentials) -> Result<Verified, Error> {
-        let lookup = self.store.look_up(&credentials.username)?;
+    fn verify(
+        &self,
+        lookup: Lookup,
+        permit: &Permit,
+        password: &Password,
+    ) -> Result<Verified, Error> {
         let work = lookup
             .highest_cost
             .and_then(|cost| Cost::new(cost).ok())
@@ -199,9 +214,7 @@ impl Auth {
             .as_ref()
             .map(|account| account.password_hash.parse::<PasswordHash>())
             .transpose()?;
-        let matches = self
-            .engine
-            .verify(permit, &credentials.password, hash.as_ref(), work)?;
+        let matches = self.engine.verify(permit, password, hash.as_ref(), work)?;
         match (lookup.account, hash) {
             (Some(account), Some(hash)) if matches => Ok(Verified {
                 account,

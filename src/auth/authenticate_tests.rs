@@ -61,9 +61,12 @@ impl Rig {
             username: Username::parse(username).unwrap(),
             password: Password::new(password.to_owned()),
         };
-        let now = Timestamp::now();
+        let now = Now::read();
         let client = IpAddr::from([127, 0, 0, 1]);
-        let attempt = self.auth.admit(&credentials.username, client, now)?;
+        let Admission::Granted(attempt) = self.auth.admit(&credentials.username, client, now)?
+        else {
+            panic!("nothing is in flight");
+        };
         let permit = Permits::new(1).admit().unwrap();
         self.auth.authenticate(attempt, &permit, &credentials, now)
     }

@@ -14,5 +14,5 @@ pub use authenticate::{Auth, Credentials, Login, Policy, StartError};
 pub use error::Error;
 pub use new_password::{MIN_PASSWORD_BYTES, PasswordFault, check_new_password, random_password};
 pub use rehash::Rehash;
-pub use throttle::{Attempt, Limits};
+pub use throttle::{Admission, Attempt, Limits, Turn};
 pub use token::{Token, TokenDigest};

@@ -1,15 +1,19 @@
 //! `check`: what an operator should look into, one line a finding.
 
+use std::mem;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
 
 use super::database::{CostArgs, DatabaseArgs};
+use super::environment::Variables;
 use super::output::{JsonArgs, print, printable, write_json};
+use super::stream::STDERR;
 use crate::audit::audit;
 
 /// Names of the checks, which stay: sqlite, database, integrity, foreign_keys, schema, file_mode, directory_mode,
-/// bcrypt_cost, demo_users, pinned_tokens, expired_tokens, wal, disk.
+/// bcrypt_cost, demo_users, pinned_tokens, expired_tokens, wal, disk, certificate.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
@@ -19,10 +23,21 @@ pub(super) struct Args {
     database: DatabaseArgs,
     #[command(flatten)]
     cost: CostArgs,
+    /// The certificate that the server shows, with its chain (PEM)
+    #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let findings = audit(&args.database.path, args.cost.real(), Timestamp::now());
+pub(super) fn run(args: &Args, variables: &Variables) -> anyhow::Result<ExitCode> {
+    let mut findings = audit(
+        &args.database.path,
+        args.tls_cert.as_deref(),
+        args.cost.real()?,
+        Timestamp::now(),
+    );
+    for finding in &mut findings {
+        finding.message = variables.name_values(mem::take(&mut finding.message));
+    }
     if args.output.json {
         print(|out| {
             findings
@@ -31,7 +46,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         })?;
     } else {
         for finding in &findings {
-            eprintln!("{}: {}", finding.check, printable(&finding.message));
+            let message = printable(&finding.message);
+            STDERR.message(format_args!("{}: {message}", finding.check));
         }
     }
     Ok(if findings.is_empty() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::WrongUsage;
 use crate::hashing::Cost;
 use crate::store::{Durability, Store, WhenMissing};
 
@@ -36,15 +37,15 @@ pub(super) struct CostArgs {
 
 impl CostArgs {
     /// For accounts that are real.
-    pub(super) fn real(&self) -> Cost {
+    pub(super) fn real(&self) -> Result<Cost, WrongUsage> {
         let cost = self.bcrypt_cost.unwrap_or(Cost::DEFAULT);
         if cost < Cost::MIN_REAL {
-            super::wrong_usage(format!(
+            return Err(WrongUsage(format!(
                 "--bcrypt-cost below {} is for `serve --demo` only",
                 Cost::MIN_REAL
-            ));
+            )));
         }
-        cost
+        Ok(cost)
     }
 
     /// For a stub, which shall start and answer at once.

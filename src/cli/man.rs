@@ -1,12 +1,13 @@
 //! `man`: the manual pages, made from the flags themselves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_mangen::Man;
 
 use super::{Cli, output};
+use crate::files::{self, Existing};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -17,14 +18,30 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let command = Cli::command();
     if let Some(directory) = &args.out {
-        return clap_mangen::generate_to(command, directory)
-            .with_context(|| format!("{}: cannot write manual pages", directory.display()));
+        let mut command = Cli::command().disable_help_subcommand(true);
+        command.build();
+        return write_pages(command, directory);
     }
-    let mut page = Vec::new();
-    Man::new(command)
-        .render(&mut page)
-        .context("cannot make the manual page")?;
+    let page = render(&Man::new(Cli::command()))?;
     output::print(|out| out.write_all(&page))
+}
+
+/// A page for the command, and for each below it.
+fn write_pages(command: clap::Command, directory: &Path) -> anyhow::Result<()> {
+    let commands = command.get_subcommands();
+    for command in commands.filter(|command| !command.is_hide_set()) {
+        write_pages(command.clone(), directory)?;
+    }
+    let page = Man::new(command);
+    let path = directory.join(page.get_filename());
+    files::write(&path, &render(&page)?, 0o644, Existing::Replace)
+        .with_context(|| format!("{}: cannot write the manual page", path.display()))
+}
+
+fn render(page: &Man) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    page.render(&mut text)
+        .context("cannot make the manual page")?;
+    Ok(text)
 }

@@ -2,7 +2,7 @@
 
 use super::{Error, Services};
 use crate::auth::Token;
-use crate::http::Request;
+use crate::http::{ReadField, Request};
 use crate::store::Holder;
 
 /// What is wrong with the header, before the token in it is looked at.
@@ -30,9 +30,9 @@ pub(super) fn authorize(
     services: &Services,
     request: &mut Request<'_>,
 ) -> Result<(Token, Holder), Error> {
-    let header = request.joined("Authorization").unwrap_or_default();
+    let header = request.joined(ReadField::Authorization).unwrap_or_default();
     let token = parse(&header)?;
-    let holder = services.auth.holder(&token, (services.clock)())?;
+    let holder = services.auth.holder(&token, (services.clock)().date)?;
     request.note_user(&holder.user_uuid);
     Ok((token, holder))
 }

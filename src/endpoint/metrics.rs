@@ -15,7 +15,7 @@ pub fn handle(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> 
     let load = services.engine.load();
     let database = services
         .store
-        .figures((services.clock)())
+        .figures((services.clock)().date)
         .inspect_err(|error| tracing::warn!(%error, "no figures of the database"))
         .ok();
     let snapshot = Snapshot {

@@ -20,15 +20,13 @@ use std::sync::atomic::AtomicBool;
 use jiff::Timestamp;
 
 use crate::auth::Auth;
+use crate::clock::Clock;
 use crate::hashing::{Engine, Permits};
 use crate::http::TrustedProxies;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
 pub use outcome::{Error, defect};
-
-/// Tells the time; a stub can move it.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What handlers work with.
 pub struct Services {

@@ -120,6 +120,12 @@ impl From<http::Error> for Reply {
                 415,
                 &format!("Unsupported media type \"{sent}\" in request."),
             ),
+            http::Error::UnsupportedContentEncoding(sent) => Reply::detail(
+                415,
+                &format!(
+                    "Unsupported Content-Encoding \"{sent}\" in request. Send the body without one."
+                ),
+            ),
             http::Error::BodyTooLarge(limit) => Reply::detail(
                 413,
                 &format!("The request body is longer than {limit} bytes."),

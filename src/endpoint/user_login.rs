@@ -1,10 +1,12 @@
 //! `POST /api/organizations/user-login/`: a username and a password in, a token and account data out.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::{Error, Services};
 use crate::account::{OrgType, Username, UsernameFaults};
-use crate::auth::{self, Credentials, Login};
+use crate::auth::{self, Admission, Attempt, Credentials, Login};
 use crate::hashing::{self, Password, Permit};
 use crate::http::{Field, Object, Reply, Request};
 
@@ -29,13 +31,12 @@ pub fn handle(
 ) -> Result<Reply, Error> {
     let body = request.json_body()?;
     let credentials = credentials(&body.object()?)?;
-    let now = (services.clock)();
     let client = request.client(&services.trusted_proxies);
-    let attempt = services.auth.admit(&credentials.username, client, now)?;
+    let attempt = admit(services, &credentials.username, client, permit)?;
     let permit = permit.ok_or(hashing::Error::QueueFull)?;
     let login = services
         .auth
-        .authenticate(attempt, permit, &credentials, now)
+        .authenticate(attempt, permit, &credentials, (services.clock)())
         .inspect_err(|error| note_inactive(request, error))?;
     request.note_user(&login.user_uuid);
     let reply = Reply::json(200, &Answer::from(&login));
@@ -43,6 +44,25 @@ pub fn handle(
         Some(rehash) => reply.and_then(|| rehash.begin()),
         None => reply,
     })
+}
+
+/// Waits in the place that the permit stands for; without one nothing waits.
+fn admit(
+    services: &Services,
+    username: &Username,
+    client: IpAddr,
+    permit: Option<&Permit>,
+) -> Result<Attempt, Error> {
+    loop {
+        let turn = match services.auth.admit(username, client, (services.clock)())? {
+            Admission::Granted(attempt) => return Ok(attempt),
+            Admission::Queued(turn) => turn,
+        };
+        let permit = permit.ok_or(hashing::Error::QueueFull)?;
+        if let Some(attempt) = services.auth.wait(turn, permit)? {
+            return Ok(attempt);
+        }
+    }
 }
 
 fn note_inactive(request: &mut Request<'_>, error: &auth::Error) {

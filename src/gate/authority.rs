@@ -1,48 +1,72 @@
 //! A certificate authority of our own, for TLS without a name that a public one would vouch for.
 //!
 //! Two files: its certificate, which clients are told to trust, and its key. Both are used again at the next start, so
-//! that trust lasts. The server's own certificate is made anew each time and lives in memory only.
+//! that trust lasts. They are made again only when no certificate is valid, since nobody can trust the authority then; a
+//! key that is there is kept. The server's own certificate lives in memory only and is renewed at half its life.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber,
 };
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::tls::{self, Identity, TlsError};
+use super::validity::{self, Validity};
+use crate::files::{self, Existing};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const AUTHORITY_DAYS: u32 = 3650;
+const AUTHORITY_DAYS: i64 = 3650;
 /// Some clients take no certificate that is valid for longer.
-const SERVER_DAYS: u32 = 397;
+const SERVER_DAYS: i64 = 397;
+/// After so many days the server's certificate is renewed.
+const RENEWAL_DAYS: i64 = 198;
 
-/// Makes a certificate for `names`, and the authority first if there is none.
+/// The labels of the PEM sections in the two files.
+const CERTIFICATE: &str = "CERTIFICATE";
+const KEY: &str = "PRIVATE KEY";
+
+/// Makes a certificate for `names`, and the authority first if there is none whose certificate is valid.
 pub(super) fn issue(
     certificate: &Path,
     key: &Path,
     names: &[String],
+    now: Timestamp,
 ) -> Result<Identity, TlsError> {
-    let authority = Authority::open(certificate, key)?;
+    let files = Files { certificate, key };
+    let authority = Authority::open(files, now)?;
     let server_key = KeyPair::generate()?;
-    let server = server_params(names)?.signed_by(&server_key, &authority.issuer)?;
-    authority.check(server.der(), names, (certificate, key))?;
+    let server = server_params(names, now)?.signed_by(&server_key, &authority.issuer)?;
+    authority.check(server.der(), names, files, now)?;
     let server_key = PrivateKeyDer::try_from(server_key.serialize_der());
+    let renewed_before = Validity {
+        from: days_after(now, -1),
+        until: days_after(now, RENEWAL_DAYS),
+    };
     Ok(Identity {
+        validity: Validity::of_all(std::slice::from_ref(&authority.certificate))
+            .and(renewed_before),
         chain: vec![server.der().clone(), authority.certificate],
         key: server_key.map_err(|_| TlsError::NoKey(key.to_owned()))?,
         files: (certificate.to_owned(), key.to_owned()),
     })
+}
+
+#[derive(Clone, Copy)]
+struct Files<'a> {
+    certificate: &'a Path,
+    key: &'a Path,
 }
 
 struct Authority {
@@ -51,31 +75,80 @@ struct Authority {
 }
 
 impl Authority {
-    fn open(certificate: &Path, key: &Path) -> Result<Authority, TlsError> {
-        let pair = open_key(key, certificate)?;
-        let params = authority_params(certificate);
-        if !certificate.exists() {
-            let made = params.self_signed(&pair)?;
-            write(certificate, made.pem().as_bytes(), 0o644)?;
+    fn open(files: Files<'_>, now: Timestamp) -> Result<Authority, TlsError> {
+        if let Some(authority) = Authority::read(files, now)? {
+            return Ok(authority);
         }
-        let first = tls::read_certificates(certificate)?.into_iter().next();
+        let _lock = files::lock_directory_of(files.certificate)
+            .map_err(|source| cannot_write(files.certificate, source))?;
+        // Another process may have made it by now.
+        match Authority::read(files, now)? {
+            Some(authority) => Ok(authority),
+            None => Authority::make(files, now),
+        }
+    }
+
+    /// `None` without a certificate that is valid. The key gets its name first, so where there is a certificate there is
+    /// a key.
+    fn read(files: Files<'_>, now: Timestamp) -> Result<Option<Authority>, TlsError> {
+        let Some(certificate) = read_certificate(files)? else {
+            return Ok(None);
+        };
+        if validity::problem(&certificate, now).is_some() {
+            return Ok(None);
+        }
+        let Some(pair) = read_key(files)? else {
+            return Err(files.refused("the authority's key is missing or incomplete"));
+        };
+        let public_key = ParsedCertificate::try_from(&certificate)
+            .map(|parsed| parsed.subject_public_key_info());
+        if public_key.is_ok_and(|public_key| *public_key != *pair.subject_public_key_info()) {
+            return Err(files.refused("the authority's key belongs to another certificate"));
+        }
+        Ok(Some(Authority {
+            certificate,
+            issuer: Issuer::new(authority_params(files.certificate, now), pair),
+        }))
+    }
+
+    /// Keeps a key that is there: who trusts an older certificate for it trusts what it signs as long as that is valid.
+    fn make(files: Files<'_>, now: Timestamp) -> Result<Authority, TlsError> {
+        let old = read_certificate(files)?;
+        let pair = match read_key(files)? {
+            Some(pair) => pair,
+            None => {
+                let pair = KeyPair::generate()?;
+                let pem = Zeroizing::new(pair.serialize_pem());
+                write(files.key, pem.as_bytes(), 0o600)?;
+                pair
+            }
+        };
+        let mut params = authority_params(files.certificate, now);
+        // Browsers refuse two certificates of one issuer with the same number, which would follow from the key otherwise.
+        params.serial_number = Some(SerialNumber::from_slice(Uuid::new_v4().as_bytes()));
+        let made = params.self_signed(&pair)?;
+        write(files.certificate, made.pem().as_bytes(), 0o644)?;
+        if let Some(problem) = old.and_then(|old| validity::problem(&old, now)) {
+            let path = files.certificate.display();
+            tracing::warn!(%path, "the authority {problem}: made a new certificate for it, which clients must trust");
+        }
         Ok(Authority {
-            certificate: first.ok_or_else(|| TlsError::NoCertificate(certificate.to_owned()))?,
+            certificate: made.der().clone(),
             issuer: Issuer::new(params, pair),
         })
     }
 
-    /// Looks at a certificate as a client will that trusts the authority: the files may be of two authorities, of
-    /// another program, or too old.
+    /// Looks at a certificate as a client will that trusts the authority: the files may be of another program.
     fn check(
         &self,
         server: &CertificateDer<'_>,
         names: &[String],
-        (certificate, key): (&Path, &Path),
+        files: Files<'_>,
+        now: Timestamp,
     ) -> Result<(), TlsError> {
         let unusable = |source| TlsError::Unusable {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
+            certificate: files.certificate.to_owned(),
+            key: files.key.to_owned(),
             source,
         };
         let mut roots = RootCertStore::empty();
@@ -85,42 +158,92 @@ impl Authority {
         let verifier = verifier
             .build()
             .map_err(|error| unusable(rustls::Error::General(error.to_string())))?;
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         // A wildcard is a name in a certificate, but not one that a client calls.
         let called = names.iter().map(|name| name.replacen('*', "www", 1));
         for name in called {
             let name = ServerName::try_from(name.clone()).map_err(|_| TlsError::Name(name))?;
-            let verified = verifier.verify_server_cert(server, &[], &name, &[], UnixTime::now());
+            let verified = verifier.verify_server_cert(server, &[], &name, &[], now);
             verified.map_err(unusable)?;
         }
         Ok(())
     }
 }
 
-/// Opens the authority's key, or makes one. None is made for a certificate that exists: clients may trust it already.
-fn open_key(path: &Path, certificate: &Path) -> Result<KeyPair, TlsError> {
-    if !path.exists() && !certificate.exists() {
-        let pair = KeyPair::generate()?;
-        let pem = Zeroizing::new(pair.serialize_pem());
-        write(path, pem.as_bytes(), 0o600)?;
-        return Ok(pair);
+impl Files<'_> {
+    fn refused(self, problem: &'static str) -> TlsError {
+        TlsError::Authority {
+            certificate: self.certificate.to_owned(),
+            key: self.key.to_owned(),
+            problem,
+        }
     }
-    let pem = Zeroizing::new(tls::read(path)?);
-    let pem = std::str::from_utf8(&pem).map_err(|_| TlsError::NoKey(path.to_owned()))?;
-    KeyPair::from_pem(pem).map_err(|_| TlsError::NoKey(path.to_owned()))
+}
+
+/// `None` when there is none, or only the beginning of one.
+fn read_certificate(files: Files<'_>) -> Result<Option<CertificateDer<'static>>, TlsError> {
+    let Some(pem) = read(files.certificate, CERTIFICATE)? else {
+        return Ok(None);
+    };
+    CertificateDer::from_pem_slice(&pem)
+        .map(Some)
+        .map_err(|_| files.refused("the authority's certificate is not in PEM form"))
+}
+
+/// `None` when there is none, or only the beginning of one.
+fn read_key(files: Files<'_>) -> Result<Option<KeyPair>, TlsError> {
+    let Some(pem) = read(files.key, KEY)? else {
+        return Ok(None);
+    };
+    if tls::is_encrypted(&pem) {
+        return Err(TlsError::Encrypted(files.key.to_owned()));
+    }
+    let pair = std::str::from_utf8(&pem).map(KeyPair::from_pem);
+    match pair {
+        Ok(Ok(pair)) => Ok(Some(pair)),
+        _ => Err(files.refused("the authority's key cannot be read")),
+    }
+}
+
+fn read(path: &Path, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, TlsError> {
+    match files::read_own(path).map(Zeroizing::new) {
+        Ok(content) if is_cut_short(&content, label) => Ok(None),
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(TlsError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Whether it is what a process leaves that is killed while it writes a PEM section under the final name, as version 0.1.0
+/// did; a power failure can leave zeros for the rest.
+fn is_cut_short(content: &[u8], label: &str) -> bool {
+    let Ok(text) = std::str::from_utf8(content) else {
+        return false;
+    };
+    let text = text.trim_matches(|char: char| char == '\0' || char.is_whitespace());
+    let (first, last) = (
+        format!("-----BEGIN {label}-----"),
+        format!("-----END {label}-----"),
+    );
+    (text.starts_with(&first) && !text.contains(&last)) || first.starts_with(text)
 }
 
 /// The same for every certificate of this name, so that one read from its file is one's own issuer.
-fn authority_params(certificate: &Path) -> CertificateParams {
+fn authority_params(certificate: &Path, now: Timestamp) -> CertificateParams {
     let mut params = CertificateParams::default();
     let name = certificate.file_stem().unwrap_or_default();
     params.distinguished_name = distinguished_name(&name.to_string_lossy());
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    set_validity(&mut params, AUTHORITY_DAYS);
+    set_validity(&mut params, now, AUTHORITY_DAYS);
     params
 }
 
-fn server_params(names: &[String]) -> Result<CertificateParams, TlsError> {
+fn server_params(names: &[String], now: Timestamp) -> Result<CertificateParams, TlsError> {
     for name in names {
         if CertificateParams::new([name.clone()]).is_err() {
             return Err(TlsError::Name(name.clone()));
@@ -131,7 +254,7 @@ fn server_params(names: &[String]) -> Result<CertificateParams, TlsError> {
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
-    set_validity(&mut params, SERVER_DAYS);
+    set_validity(&mut params, now, SERVER_DAYS);
     Ok(params)
 }
 
@@ -142,75 +265,32 @@ fn distinguished_name(common_name: &str) -> DistinguishedName {
 }
 
 /// From yesterday: a client's clock may be behind.
-fn set_validity(params: &mut CertificateParams, days: u32) {
-    let yesterday = SystemTime::now() - DAY;
-    params.not_before = yesterday.into();
-    params.not_after = (yesterday + DAY * days).into();
+fn set_validity(params: &mut CertificateParams, now: Timestamp, days: i64) {
+    params.not_before = system_time(days_after(now, -1)).into();
+    params.not_after = system_time(days_after(now, days - 1)).into();
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TlsError> {
-    let create = || -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(mode);
-        let mut file: File = options.open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    create().map_err(|source| TlsError::Write {
+fn system_time(moment: Timestamp) -> SystemTime {
+    SystemTime::try_from(moment).expect("Unix counts far more seconds than a timestamp can have")
+}
+
+fn days_after(now: Timestamp, days: i64) -> Timestamp {
+    now.checked_add(SignedDuration::from_hours(24 * days))
+        .unwrap_or(now)
+}
+
+fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), TlsError> {
+    files::write(path, content, mode, Existing::Replace)
+        .map_err(|source| cannot_write(path, source))
+}
+
+fn cannot_write(path: &Path, source: io::Error) -> TlsError {
+    TlsError::Write {
         path: path.to_owned(),
         source,
-    })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn an_authority_is_made_once_and_used_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let (certificate, key) = (
-            directory.path().join("ca.pem"),
-            directory.path().join("ca.key"),
-        );
-        let names = ["stable.example.com", "*.example.org", "127.0.0.1", "::1"].map(str::to_owned);
-        issue(&certificate, &key, &names).unwrap();
-        let mode = fs::metadata(&key).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let before = (fs::read(&certificate).unwrap(), fs::read(&key).unwrap());
-        issue(&certificate, &key, &names).unwrap();
-        assert_eq!(
-            before,
-            (fs::read(&certificate).unwrap(), fs::read(&key).unwrap())
-        );
-
-        // A start killed between the two files is made good.
-        fs::remove_file(&certificate).unwrap();
-        issue(&certificate, &key, &names).unwrap();
-
-        for name in ["", "a b", "\u{e9}.example"] {
-            let error = issue(&certificate, &key, &[name.to_owned()]).err().unwrap();
-            assert!(matches!(error, TlsError::Name(_)), "{name}: {error}");
-        }
-        fs::remove_file(&key).unwrap();
-        let error = issue(&certificate, &key, &names).err().unwrap();
-        assert!(error.to_string().contains("ca.key"), "{error}");
-    }
-
-    #[test]
-    fn files_of_two_authorities_are_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        let names = ["localhost".to_owned()];
-        issue(&path("ca.pem"), &path("a.key"), &names).unwrap();
-        fs::rename(path("ca.pem"), path("kept.pem")).unwrap();
-        issue(&path("ca.pem"), &path("b.key"), &names).unwrap();
-        fs::rename(path("kept.pem"), path("ca.pem")).unwrap();
-        let error = issue(&path("ca.pem"), &path("b.key"), &names)
-            .err()
-            .unwrap();
-        assert!(matches!(error, TlsError::Unusable { .. }), "{error}");
-    }
-}
+#[path = "authority_tests.rs"]
+mod tests;

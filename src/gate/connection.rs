@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Ending};
 use super::deadline::Deadline;
@@ -15,6 +15,7 @@ use super::order::{Fault, GARBAGE};
 use super::places::Place;
 use super::receive::{Failure, Receiver, Request};
 use super::refusal::{self, Refusal};
+use super::refused::Seen;
 use super::request_line::Version;
 use super::running::Shared;
 use super::upstream::{self, Exchange};
@@ -79,7 +80,11 @@ impl Connection {
             let next = match received {
                 Ok(Some(request)) => self.answer(request)?,
                 Ok(None) => return Ok(()),
-                Err(Failure::Refused { refusal, is_head }) => self.refuse(refusal, is_head)?,
+                Err(Failure::Refused {
+                    refusal,
+                    seen,
+                    started,
+                }) => self.refuse(refusal, &seen, started)?,
                 Err(Failure::Broken(error)) => return Err(error),
             };
             match next {
@@ -119,7 +124,7 @@ impl Connection {
                     }
                     upstream::Error::NoAnswer(_) => refusal::DEFECT,
                 };
-                self.refuse(refusal, request.is_head)
+                self.refuse(refusal, &Seen::normal(request.bytes), request.started)
             }
         }
     }
@@ -177,15 +182,15 @@ impl Connection {
         !read.is_ok_and(|read| read > 0)
     }
 
-    fn refuse(&mut self, refusal: Refusal, is_head: bool) -> io::Result<Next> {
-        tracing::debug!(
-            peer = self.peer,
-            status = refusal.status,
-            detail = refusal.detail,
-            "refused"
-        );
+    /// Kept apart by the compiler too: what it needs of the stack would stay with every idle connection.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, refusal: Refusal, seen: &Seen, started: Instant) -> io::Result<Next> {
+        let refused = seen.refused(&self.peer, refusal, started.elapsed());
+        let own = self.shared.on_refusal.call(&refused);
+        let without_body = refused.method == Some("HEAD");
         let mut bytes = Vec::new();
-        refusal.write(self.shared.answer_fields, is_head, &mut bytes);
+        refusal.write(self.shared.answer_fields, &own, without_body, &mut bytes);
         self.client.write_all(&bytes)?;
         Ok(Next::Close)
     }

@@ -81,6 +81,11 @@ impl Scanner {
         Ok(Scan::More)
     }
 
+    /// Of the same bytes, those that were looked at, from the request line on: nothing behind what was refused.
+    pub(super) fn seen<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.skipped..self.scanned]
+    }
+
     fn check_beginning(&self, bytes: &[u8]) -> Result<(), Refusal> {
         match self.lines {
             0 => request_line::check_beginning(&bytes[self.skipped..]),
@@ -154,6 +159,16 @@ pub(super) fn parse_fields(bytes: &[u8], count: usize) -> Result<Vec<Header<'_>>
         Err(httparse::Error::HeaderValue) => Err(refusal::FIELD_VALUE),
         _ => Err(refusal::FIELD),
     }
+}
+
+/// The name and value of one field line, without its CR LF, if it is well-formed.
+pub(super) fn field(line: &[u8]) -> Option<(&str, &[u8])> {
+    let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
+    let value = trim(&value[1..]);
+    let is_text = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
+    let is_well_formed = request_line::is_token(name) && value.iter().all(is_text);
+    let name = std::str::from_utf8(name).ok()?;
+    is_well_formed.then_some((name, value))
 }
 
 fn is_folded(bytes: &[u8]) -> bool {

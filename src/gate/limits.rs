@@ -15,7 +15,8 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// For which an answer may make no progress.
     pub write_timeout: Duration,
-    /// For which a connection may stay silent between requests.
+    /// For which a connection may stay silent between requests. Longer than proxies keep theirs: one that sends a request
+    /// in the moment in which it is closed here has to answer its own client 502.
     pub idle_timeout: Duration,
     /// Connections that are open at once.
     pub max_connections: usize,
@@ -29,7 +30,7 @@ impl Default for Limits {
             max_body: 16 * 1024,
             request_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(75),
             max_connections: 1024,
         }
     }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
 
 use super::address::{Address, Bound, SocketMode};
 use super::deadline::Deadline;
@@ -57,11 +57,20 @@ enum Kind {
 }
 
 impl Listener {
-    /// Binds an address; `tls` says whether TCP connections will speak it.
-    pub(super) fn bind(address: &Address, tls: bool, mode: SocketMode) -> Result<Listener, Error> {
+    /// Binds an address, which is one of `all`; `tls` says whether TCP connections will speak it.
+    pub(super) fn bind(
+        address: &Address,
+        all: &[Address],
+        tls: bool,
+        mode: SocketMode,
+    ) -> Result<Listener, Error> {
         match address {
             Address::Tcp(address) => {
-                let listener = TcpListener::bind(address)?;
+                let listener = if leaves_ipv4(address, all) {
+                    bind_ipv6_only(address)?
+                } else {
+                    TcpListener::bind(address)?
+                };
                 // Again, for a queue longer than the standard library's.
                 rustix::net::listen(&listener, BACKLOG).map_err(io::Error::from)?;
                 listener.set_nonblocking(true)?;
@@ -123,6 +132,28 @@ impl AsFd for Listener {
             Kind::Unix { listener, .. } => listener.as_fd(),
         }
     }
+}
+
+/// Whether an IPv6 address must leave IPv4 clients to another listener: `[::]` takes them as well where it is alone, and
+/// the system binds a port to each family once.
+fn leaves_ipv4(address: &SocketAddr, all: &[Address]) -> bool {
+    let is_ipv4 = |address: &SocketAddr| address.ip().to_canonical().is_ipv4();
+    !is_ipv4(address)
+        && address.port() != 0
+        && all.iter().any(|other| match other {
+            Address::Tcp(other) => other.port() == address.port() && is_ipv4(other),
+            Address::Unix(_) => false,
+        })
+}
+
+/// As the standard library does, but for the option that has to be set in between.
+fn bind_ipv6_only(address: &SocketAddr) -> io::Result<TcpListener> {
+    let socket = rustix::net::socket(AddressFamily::INET6, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_ipv6_v6only(&socket, true)?;
+    rustix::net::bind(&socket, address)?;
+    Ok(TcpListener::from(socket))
 }
 
 /// Between binding and listening a socket looks as if it had been left behind, so one server at a time does this in a
@@ -242,7 +273,8 @@ mod tests {
     use std::sync::Barrier;
 
     fn unix(path: &Path) -> Result<Listener, Error> {
-        Listener::bind(&Address::Unix(path.to_owned()), true, SocketMode::default())
+        let address = Address::Unix(path.to_owned());
+        Listener::bind(&address, &[], true, SocketMode::default())
     }
 
     #[test]
@@ -303,8 +335,13 @@ mod tests {
 
     #[test]
     fn port_0_takes_a_free_one() {
-        let listener =
-            Listener::bind(&"[::1]:0".parse().unwrap(), true, SocketMode::default()).unwrap();
+        let listener = Listener::bind(
+            &"[::1]:0".parse().unwrap(),
+            &[],
+            true,
+            SocketMode::default(),
+        )
+        .unwrap();
         let Address::Tcp(address) = listener.bound.address else {
             panic!("bound to TCP");
         };

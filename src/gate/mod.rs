@@ -5,8 +5,8 @@
 //! tiny_http over a private Unix socket; and passes the answer back. So tiny_http, which believes every length it is told
 //! and waits for ever, only meets requests that are whole, small and correctly framed.
 //!
-//! It knows nothing of logins, paths, statuses of the program or any other room of this crate, and could be a crate of its
-//! own. It never looks into a body, and it sets nothing that holds for the whole process.
+//! It knows nothing of logins, paths, statuses of the program or any other room of this crate but `files`, and could be a
+//! crate of its own. It never looks into a body, and it sets nothing that holds for the whole process.
 //!
 //! ```text
 //! running     starts, accepts, stops          ┐ address, listener, limits, places
@@ -14,8 +14,8 @@
 //! receive     one request: head, then body    ← head, request_line, framing, chunked
 //! normal      the request as the server gets it
 //! upstream    the connections to the server   ← pool, pipeline, backend, answer, order
-//! refusal     the gate's own answers
-//! tls         the certificate shown to clients    ← authority
+//! refusal     the gate's own answers          ← refused: what could be read of those requests
+//! tls         the certificate shown to clients    ← authority, validity
 //! ```
 
 mod address;
@@ -40,10 +40,12 @@ mod places;
 mod pool;
 mod receive;
 mod refusal;
+mod refused;
 mod request_line;
 mod running;
 mod tls;
 mod upstream;
+mod validity;
 mod wiped;
 mod wire;
 
@@ -52,8 +54,9 @@ pub use backend::{Backend, Link};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use order::{DELAY, FAULT, Fault};
+pub use refused::{OnRefusal, Refused};
 pub use running::{Config, Error, Gate, Quick};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, certificate_problems};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Receiving one whole request, under one deadline and within the limits.
 
 use std::io;
+use std::time::Instant;
 
 use super::chunked::{Decoded, Decoder};
 use super::deadline::Deadline;
@@ -11,6 +12,7 @@ use super::limits::Limits;
 use super::normal::{self, Forward};
 use super::places::Place;
 use super::refusal::{self, Refusal};
+use super::refused::Seen;
 use super::request_line::Version;
 use super::running::Quick;
 use super::wiped::Wiped;
@@ -28,14 +30,20 @@ pub(super) struct Request {
     pub(super) version: Version,
     /// Whether another request may follow on this connection.
     pub(super) keep_alive: bool,
+    /// When its first byte was there.
+    pub(super) started: Instant,
 }
 
 /// Why no request came.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The client is told what was wrong; `is_head` says that it expects an answer without a body.
-    Refused { refusal: Refusal, is_head: bool },
-    /// The connection broke: there is nobody to tell.
+    /// The client is answered what was wrong.
+    Refused {
+        refusal: Refusal,
+        seen: Seen,
+        started: Instant,
+    },
+    /// The connection broke: there is nobody to answer.
     Broken(io::Error),
 }
 
@@ -61,6 +69,31 @@ enum Stop {
     Broken(io::Error),
 }
 
+/// A head that was read.
+struct Received {
+    /// What goes on to the server, up to what tells the body.
+    bytes: Wiped,
+    is_head: bool,
+    is_quick: bool,
+    version: Version,
+    keep_alive: bool,
+    framing: Framing,
+    expects_continue: bool,
+}
+
+impl Stop {
+    fn into_failure(self, seen: Seen, started: Instant) -> Failure {
+        match self {
+            Stop::Refusal(refusal) => Failure::Refused {
+                refusal,
+                seen,
+                started,
+            },
+            Stop::Broken(error) => Failure::Broken(error),
+        }
+    }
+}
+
 impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Stop {
         Stop::Refusal(refusal)
@@ -75,12 +108,32 @@ impl Receiver<'_> {
             return Ok(None);
         }
         self.place.begin();
+        let started = Instant::now();
         let deadline = Deadline::after(self.limits.request_timeout);
-        let mut is_head = false;
-        match self.read_request(deadline, &mut is_head) {
-            Ok(request) => Ok(Some(request)),
-            Err(Stop::Broken(error)) => Err(Failure::Broken(error)),
-            Err(Stop::Refusal(refusal)) => Err(Failure::Refused { refusal, is_head }),
+        let mut scanner = Scanner::default();
+        let mut head = match self.read_head(&mut scanner, deadline) {
+            Ok(head) => head,
+            // Some clients send an empty line behind a body, and nothing more (RFC 9112, 2.2).
+            Err(Stop::Refusal(refusal::TOO_SLOW | refusal::CUT_SHORT))
+                if b"\r\n".starts_with(self.input.unread()) =>
+            {
+                return Ok(None);
+            }
+            Err(stop) => {
+                let seen = Seen::sent(scanner.seen(self.input.unread()));
+                return Err(stop.into_failure(seen, started));
+            }
+        };
+        match self.read_rest(&mut head, deadline) {
+            Ok(keep_alive) => Ok(Some(Request {
+                bytes: head.bytes,
+                is_head: head.is_head,
+                is_quick: head.is_quick,
+                version: head.version,
+                keep_alive,
+                started,
+            })),
+            Err(stop) => Err(stop.into_failure(Seen::normal(head.bytes), started)),
         }
     }
 
@@ -100,12 +153,9 @@ impl Receiver<'_> {
         }
     }
 
-    fn read_request(&mut self, deadline: Deadline, is_head: &mut bool) -> Result<Request, Stop> {
-        let mut scanner = Scanner::default();
+    fn read_head(&mut self, scanner: &mut Scanner, deadline: Deadline) -> Result<Received, Stop> {
         let extent = loop {
-            let scan = scanner.advance(self.input.unread(), self.limits);
-            *is_head = self.input.unread().starts_with(b"HEAD ");
-            match scan? {
+            match scanner.advance(self.input.unread(), self.limits)? {
                 Scan::Whole(extent) => break extent,
                 Scan::More => self.read_more(deadline)?,
             }
@@ -113,33 +163,35 @@ impl Receiver<'_> {
         let mut bytes = Wiped::with_capacity(512);
         let head = Head::parse(self.input.unread(), extent)?;
         normal::begin(&head, self.peer, self.forward, &mut bytes);
-        *is_head = head.line.method == "HEAD";
-        let is_quick = self.is_quick(&head);
-        let (version, keep_alive) = (head.line.version, head.keep_alive);
-        let (framing, expects_continue) = (head.framing, head.expects_continue);
+        let received = Received {
+            bytes,
+            is_head: head.line.method == "HEAD",
+            is_quick: self.is_quick(&head),
+            version: head.line.version,
+            keep_alive: head.keep_alive,
+            framing: head.framing,
+            expects_continue: head.expects_continue,
+        };
         self.input.consume(extent.end);
+        Ok(received)
+    }
 
-        let body = self.read_body(framing, expects_continue, deadline)?;
+    /// Completes the request with its body; says whether another one may follow.
+    fn read_rest(&mut self, head: &mut Received, deadline: Deadline) -> Result<bool, Stop> {
+        let body = self.read_body(head.framing, head.expects_continue, deadline)?;
         if !self.place.answer() {
             return Err(refusal::TOO_SLOW.into());
         }
-        let too_large = match body {
+        match body {
             Body::Whole(body) => {
-                normal::end_with_body(&body, &mut bytes);
-                false
+                normal::end_with_body(&body, &mut head.bytes);
+                Ok(head.keep_alive)
             }
             Body::TooLarge => {
-                normal::end_too_large(self.limits.max_body, &mut bytes);
-                true
+                normal::end_too_large(self.limits.max_body, &mut head.bytes);
+                Ok(false)
             }
-        };
-        Ok(Request {
-            bytes,
-            is_head: *is_head,
-            is_quick,
-            version,
-            keep_alive: keep_alive && !too_large,
-        })
+        }
     }
 
     fn is_quick(&self, head: &Head<'_>) -> bool {

@@ -65,15 +65,24 @@ refusals! {
 }
 
 impl Refusal {
-    /// Appends the whole answer. `fields` are the lines that every answer has.
-    pub(super) fn write(&self, fields: &[(&str, &str)], without_body: bool, out: &mut Vec<u8>) {
+    /// Appends the whole answer. `common` are the lines that every answer has, `own` those of this one.
+    pub(super) fn write(
+        &self,
+        common: &[(&str, &str)],
+        own: &[(&str, String)],
+        without_body: bool,
+        out: &mut Vec<u8>,
+    ) {
         let body = format!("{{\"detail\":\"{}\"}}", self.detail);
         line(
             out,
             &["HTTP/1.1 ", &self.status.to_string(), " ", self.reason()],
         );
         line(out, &["Date: ", &date::now()]);
-        for (name, value) in fields {
+        for (name, value) in common {
+            line(out, &[name, ": ", value]);
+        }
+        for (name, value) in own {
             line(out, &[name, ": ", value]);
         }
         if self.status == 503 {
@@ -116,14 +125,18 @@ mod tests {
     #[test]
     fn a_refusal_is_a_whole_json_answer_that_closes() {
         let mut out = Vec::new();
-        TWO_HOSTS.write(&[("Content-Type", "application/json")], false, &mut out);
+        let (common, own) = (
+            [("Content-Type", "application/json")],
+            [("Vary", "a".into())],
+        );
+        TWO_HOSTS.write(&common, &own, false, &mut out);
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(
             head.starts_with("HTTP/1.1 400 Bad Request\r\nDate: "),
             "{head}"
         );
-        assert!(head.contains("\r\nContent-Type: application/json\r\n"));
+        assert!(head.contains("\r\nContent-Type: application/json\r\nVary: a\r\n"));
         assert!(head.contains("\r\nConnection: close"));
         assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
         assert_eq!(body, r#"{"detail":"Two Host header fields."}"#);

@@ -54,6 +54,38 @@ pub(super) fn parse(line: &[u8]) -> Result<RequestLine<'_>, Refusal> {
     })
 }
 
+/// The method and the target, in origin-form, of a line that may be malformed or cut off; each only if it is whole.
+///
+/// A word that is none of the well-known methods is one only in front of a path: it may be the rest of a body.
+pub(super) fn read(line: &[u8]) -> (Option<&str>, Option<String>) {
+    const WELL_KNOWN: [&str; 9] = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+    ];
+    let mut words = line.split(|byte| *byte == b' ');
+    let method = words.next().filter(|word| is_method(word)).map(ascii);
+    let (Some(method), Some(target)) = (method, words.next()) else {
+        return (None, None);
+    };
+    let is_whole = words.next().is_some() && words.next().is_none();
+    let target = is_whole.then(|| read_target(method, target)).flatten();
+    let is_known = WELL_KNOWN.contains(&method) || target.is_some();
+    (is_known.then_some(method), target)
+}
+
+/// What is refused as a target is still shown if it is plainly a path: an absolute form may have a password in it.
+fn read_target(method: &str, target: &[u8]) -> Option<String> {
+    match parse_target(method, target) {
+        Ok(target) if target.lacks_slash => Some(format!("/{}", target.path)),
+        Ok(target) => Some(target.path.to_owned()),
+        Err(_) if target.starts_with(b"/") && is_visible(target) => Some(ascii(target).to_owned()),
+        Err(_) => None,
+    }
+}
+
+fn is_visible(target: &[u8]) -> bool {
+    target.iter().all(|byte| matches!(byte, 0x21..=0x7E))
+}
+
 /// Refuses the beginning of a line that can no longer become a request line.
 pub(super) fn check_beginning(bytes: &[u8]) -> Result<(), Refusal> {
     let end = bytes.iter().position(|byte| matches!(byte, b' ' | b'\r'));
@@ -89,7 +121,7 @@ fn parse_version(word: &[u8]) -> Result<Version, Refusal> {
 
 fn parse_target<'a>(method: &str, target: &'a [u8]) -> Result<Target<'a>, Refusal> {
     // CONNECT asks for a tunnel, which is not for this end of the line to dig.
-    if method == "CONNECT" || !target.iter().all(|byte| matches!(byte, 0x21..=0x7E)) {
+    if method == "CONNECT" || !is_visible(target) {
         return Err(refusal::TARGET);
     }
     let target = ascii(target);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, getrlimit};
 
@@ -20,6 +21,7 @@ use super::limits::{Capacity, Limits};
 use super::listener::{self, Listener};
 use super::normal::Forward;
 use super::places::Places;
+use super::refused::OnRefusal;
 use super::tls::{Greeting, Tls, TlsError};
 use super::upstream::Upstream;
 use super::wire::{Client, Socket};
@@ -46,6 +48,8 @@ pub struct Config {
     pub forward: Forward,
     /// Which requests are sure to be answered at once.
     pub quick: Quick,
+    /// Called with every request that the gate answers itself.
+    pub on_refusal: OnRefusal,
     /// The header lines that every answer has, besides `Date` and what tells the body.
     pub answer_fields: &'static [(&'static str, &'static str)],
     /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
@@ -109,6 +113,7 @@ pub(super) struct Shared {
     pub(super) forward: Forward,
     pub(super) answer_fields: &'static [(&'static str, &'static str)],
     pub(super) quick: Quick,
+    pub(super) on_refusal: OnRefusal,
     pub(super) upstream: Upstream,
 }
 
@@ -135,7 +140,14 @@ impl Gate {
         let listeners = config
             .listen
             .iter()
-            .map(|address| bind(address, greeting.is_some(), config.socket_mode))
+            .map(|address| {
+                bind(
+                    address,
+                    &config.listen,
+                    greeting.is_some(),
+                    config.socket_mode,
+                )
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let addresses = listeners
             .iter()
@@ -148,6 +160,7 @@ impl Gate {
             forward: config.forward,
             answer_fields: config.answer_fields,
             quick: config.quick,
+            on_refusal: config.on_refusal,
             upstream: Upstream::new(config.backend, capacity.upstream),
         });
         let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;
@@ -162,6 +175,9 @@ impl Gate {
             .name("gate-accept".to_owned())
             .spawn(move || accepting.run())
             .map_err(Error::Start)?;
+        if let Some(greeting) = &greeting {
+            greeting.warn_of_dates(Timestamp::now());
+        }
         Ok(Gate {
             addresses,
             greeting,
@@ -213,8 +229,13 @@ impl Drop for Gate {
     }
 }
 
-fn bind(address: &Address, tls: bool, mode: SocketMode) -> Result<Listener, Error> {
-    Listener::bind(address, tls, mode).map_err(|error| match error {
+fn bind(
+    address: &Address,
+    all: &[Address],
+    tls: bool,
+    mode: SocketMode,
+) -> Result<Listener, Error> {
+    Listener::bind(address, all, tls, mode).map_err(|error| match error {
         listener::Error::Io(source) => Error::Listen {
             address: address.clone(),
             source,

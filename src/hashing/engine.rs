@@ -108,12 +108,23 @@ impl Engine {
         hash: Option<&PasswordHash>,
         work: Cost,
     ) -> Result<bool, Error> {
-        let begin_before = permit.admitted().checked_add(self.config.max_wait);
+        let begin_before = self.begin_before(permit);
         if begin_before.is_some_and(|limit| Instant::now() > limit) {
             return Err(Error::WaitTooLong);
         }
         self.add_verification(password, hash, work, begin_before)
             .wait()
+    }
+
+    /// How much longer a login may wait before its hashing begins.
+    pub fn time_left(&self, permit: &Permit) -> Duration {
+        self.begin_before(permit).map_or(Duration::MAX, |limit| {
+            limit.saturating_duration_since(Instant::now())
+        })
+    }
+
+    fn begin_before(&self, permit: &Permit) -> Option<Instant> {
+        permit.admitted().checked_add(self.config.max_wait)
     }
 
     /// Begins a verification as [`Engine::verify`] does, for a caller that has many and waits as long as it takes.

@@ -1,28 +1,57 @@
 //! The address that a request comes from, behind reverse proxies too.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 use ipnet::{IpNet, Ipv4Net};
 
+use super::ReadField;
+
 /// The networks whose `X-Forwarded-For` is believed. Without any, only a proxy on a Unix socket is.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    ignored: Arc<Ignored>,
+}
+
+/// What was ignored, and logged the first time: a server is often put behind a proxy that it does not know of, and then
+/// takes all clients for one.
+#[derive(Debug, Default)]
+struct Ignored {
+    untrusted: OnceLock<()>,
+    unread: OnceLock<()>,
+}
 
 impl TrustedProxies {
     /// Takes the networks as they were given; an IPv4-mapped one stands for its IPv4 network.
     pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks.into_iter().map(unmapped).collect())
+        Self {
+            networks: networks.into_iter().map(unmapped).collect(),
+            ..Self::default()
+        }
     }
 
     /// The client's address: the peer's, unless the peer is trusted (one without an address is on a Unix socket, and
-    /// trusted). Then it is the right-most address of the forwarding list that is not itself trusted: what stands left of it
+    /// trusted). Then it is the right-most address of `X-Forwarded-For` that is not itself trusted: what is left of it
     /// was written by somebody else. A list that is absent or makes no sense where it is read gives the peer's address.
-    pub(super) fn client(&self, peer: Option<IpAddr>, forwarded_for: &str) -> IpAddr {
+    ///
+    /// `joined` gives the values of all fields of a name as one list.
+    pub(crate) fn client(
+        &self,
+        peer: Option<IpAddr>,
+        joined: impl Fn(ReadField) -> Option<Vec<u8>>,
+    ) -> IpAddr {
         let own = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.to_canonical());
-        if peer.is_some() && !self.contains(own) {
+        let is_trusted = peer.is_none() || self.contains(own);
+        let Some(forwarded_for) = joined(ReadField::XForwardedFor) else {
+            self.ignored.log_unread(joined);
+            return own;
+        };
+        if !is_trusted {
+            self.ignored.log_untrusted(own);
             return own;
         }
-        forwarded_for
+        String::from_utf8_lossy(&forwarded_for)
             .rsplit(',')
             .map(|entry| address(entry.trim()))
             .find(|entry| entry.is_none_or(|address| !self.contains(address)))
@@ -31,7 +60,35 @@ impl TrustedProxies {
     }
 
     fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+        let mut networks = self.networks.iter();
+        networks.any(|network| network.contains(&address))
+    }
+}
+
+impl Ignored {
+    fn log_untrusted(&self, peer: IpAddr) {
+        self.untrusted.get_or_init(|| {
+            tracing::warn!(
+                %peer,
+                "X-Forwarded-For of a peer that is no trusted proxy is ignored; if it is your proxy, start the server with \
+                 --trusted-proxy and its address (logged once)"
+            );
+        });
+    }
+
+    fn log_unread(&self, joined: impl Fn(ReadField) -> Option<Vec<u8>>) {
+        if self.unread.get().is_some() {
+            return;
+        }
+        let fields = [ReadField::Forwarded, ReadField::XRealIp];
+        if let Some(field) = fields.into_iter().find(|field| joined(*field).is_some()) {
+            self.unread.get_or_init(|| {
+                tracing::warn!(
+                    field = field.name(),
+                    "this header field is not read; a proxy has to send the client's address as X-Forwarded-For (logged once)"
+                );
+            });
+        }
     }
 }
 
@@ -152,7 +209,11 @@ mod tests {
             ("Unix socket without a header", None, "", "127.0.0.1"),
         ] {
             let peer = peer.map(|peer: &str| peer.parse().unwrap());
-            let client = proxies.client(peer, forwarded);
+            let forwarded_for = (!forwarded.is_empty()).then(|| forwarded.as_bytes().to_vec());
+            let client = proxies.client(peer, |field| match field {
+                ReadField::XForwardedFor => forwarded_for.clone(),
+                _ => None,
+            });
             assert_eq!(client.to_string(), expected, "{label}");
         }
     }

@@ -7,6 +7,9 @@ pub enum Error {
     /// sent.
     #[error("unsupported media type")]
     UnsupportedMediaType(String),
+    /// The body is compressed, or encoded in another way. Carries what was sent.
+    #[error("unsupported content encoding")]
+    UnsupportedContentEncoding(String),
     /// The body is longer than this many bytes.
     #[error("the body is longer than {0} bytes")]
     BodyTooLarge(usize),

@@ -40,6 +40,12 @@ impl<'b> Object<'b> {
     /// # Errors
     /// [`Error::NotJson`], [`Error::NotAnObject`] or [`Error::Null`].
     pub(super) fn parse(body: &'b [u8]) -> Result<Self, Error> {
+        if let Some(encoding) = byte_order_mark(body) {
+            let place = Place::of(body, 0);
+            let reason =
+                format!("a byte-order mark (BOM) of {encoding} before the JSON at {place}");
+            return Err(Error::NotJson(reason));
+        }
         let text = std::str::from_utf8(body).map_err(|error| {
             let place = Place::of(body, error.valid_up_to());
             Error::NotJson(format!("invalid UTF-8 at {place}"))
@@ -129,6 +135,22 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {} column {}", self.line, self.column)
     }
+}
+
+/// The encoding that a text says it has by its first bytes; RFC 8259, 8.1, allows none of them to say so.
+fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
+    // Those of UTF-32 first: the mark of UTF-16 is the beginning of one.
+    const MARKS: [(&[u8], &str); 5] = [
+        (b"\xEF\xBB\xBF", "UTF-8"),
+        (b"\xFF\xFE\0\0", "UTF-32"),
+        (b"\0\0\xFE\xFF", "UTF-32"),
+        (b"\xFF\xFE", "UTF-16"),
+        (b"\xFE\xFF", "UTF-16"),
+    ];
+    let mut marks = MARKS.iter();
+    marks
+        .find(|(mark, _)| body.starts_with(mark))
+        .map(|(_, encoding)| *encoding)
 }
 
 /// Raw values are skipped without a depth limit of their own.
@@ -241,7 +263,15 @@ mod tests {
             (b"{\n\"username\": \"ab\\ud800\"}", "at line 2 column 22"),
             (b"{\"\\udc00\": 1}", "at line 1 column"),
             (b"{\"a\":\n\"\xff\"}", "invalid UTF-8 at line 2 column 2"),
-            (b"\xef\xbb\xbf{}", "expected value at line 1 column 1"),
+            (
+                b"\xef\xbb\xbf{}",
+                "a byte-order mark (BOM) of UTF-8 before the JSON at line 1 column 1",
+            ),
+            (b"\xff\xfe{\0}\0", "of UTF-16 before the JSON at line 1"),
+            (b"\xfe\xff\0{\0}", "of UTF-16 before the JSON at line 1"),
+            (b"\xff\xfe\0\0{\0\0\0", "of UTF-32 before the JSON at"),
+            (b"\0\0\xfe\xff\0\0\0{", "of UTF-32 before the JSON at"),
+            (b"{}\xef\xbb\xbf", "trailing characters at line 1"),
             (b"{} x", "trailing characters at line 1 column 4"),
             (b" ", "EOF while parsing a value at line 1 column"),
             (b"{\"a\": NaN}", "expected value at line 1 column 7"),

@@ -1,4 +1,4 @@
-//! Whether a Content-Type says JSON (RFC 9110, sections 5.6.6 and 8.3).
+//! Whether a Content-Type says JSON (RFC 9110, sections 5.6.6 and 8.3), and a Content-Encoding that the body is as it is.
 
 /// True for `application/json` with any parameters, as long as a `charset` among them is UTF-8.
 ///
@@ -11,6 +11,14 @@ pub(super) fn is_json(content_type: &[u8]) -> bool {
     };
     let essence = trim_blanks(essence);
     essence.eq_ignore_ascii_case(b"application/json") && has_valid_parameters(parameters)
+}
+
+/// True for a list (RFC 9110, 5.6.1) of nothing but `identity`, which stands for no encoding (RFC 9110, 12.5.3).
+pub(super) fn is_identity(content_encoding: &[u8]) -> bool {
+    content_encoding
+        .split(|&byte| byte == b',')
+        .map(trim_blanks)
+        .all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
 }
 
 fn has_valid_parameters(mut rest: &[u8]) -> bool {
@@ -141,6 +149,23 @@ mod tests {
                 expected,
                 "{content_type:?}"
             );
+        }
+    }
+
+    #[test]
+    fn identity_is_no_encoding() {
+        for (expected, content_encoding) in [
+            (true, ""),
+            (true, "identity"),
+            (true, " Identity\t, ,IDENTITY,"),
+            (false, "gzip"),
+            (false, "identity, gzip"),
+            (false, "identity;q=1"),
+            (false, "identity gzip"),
+            (false, "\u{e9}"),
+        ] {
+            let judged = is_identity(content_encoding.as_bytes());
+            assert_eq!(judged, expected, "{content_encoding:?}");
         }
     }
 

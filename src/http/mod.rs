@@ -5,6 +5,7 @@
 mod body;
 mod client;
 mod error;
+mod fields;
 mod json;
 mod media_type;
 mod reply;
@@ -13,6 +14,7 @@ mod request;
 pub use body::Body;
 pub use client::TrustedProxies;
 pub use error::Error;
+pub use fields::{EveryField, ReadField};
 pub use json::{Field, Object};
 pub use reply::{COMMON_HEADERS, JSON, Reply};
 pub use request::{Arrival, Request, path_of};

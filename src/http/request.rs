@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use tiny_http::Method;
 
-use super::media_type::{is_json, trim_blanks};
-use super::{Body, Error, TrustedProxies};
+use super::media_type::{is_identity, is_json, trim_blanks};
+use super::{Body, Error, EveryField, ReadField, TrustedProxies};
 
 /// What whoever took the request in knows about it, besides what stands in it.
 pub struct Arrival {
@@ -59,16 +59,25 @@ impl<'r> Request<'r> {
     /// The body of a JSON request, whose parts are not looked at yet.
     ///
     /// # Errors
-    /// [`Error::UnsupportedMediaType`], then [`Error::BodyTooLarge`], then [`Error::Read`].
+    /// [`Error::UnsupportedMediaType`], [`Error::UnsupportedContentEncoding`], [`Error::BodyTooLarge`], then
+    /// [`Error::Read`].
     pub fn json_body(&mut self) -> Result<&Body, Error> {
-        let content_type = self.joined("Content-Type").unwrap_or_default();
+        let sent = |value: &[u8]| String::from_utf8_lossy(trim_blanks(value)).into_owned();
+        let content_type = self.joined(ReadField::ContentType).unwrap_or_default();
         if !is_json(&content_type) {
-            let sent = trim_blanks(&content_type);
-            let sent = String::from_utf8_lossy(sent).into_owned();
-            return Err(Error::UnsupportedMediaType(sent));
+            return Err(Error::UnsupportedMediaType(sent(&content_type)));
+        }
+        let encoding = self.joined(ReadField::ContentEncoding).unwrap_or_default();
+        if self.has_body() && !is_identity(&encoding) {
+            return Err(Error::UnsupportedContentEncoding(sent(&encoding)));
         }
         self.check_body_size()?;
         self.body()
+    }
+
+    /// Whether a body was announced, be it too long.
+    fn has_body(&self) -> bool {
+        self.arrival.body_too_large.is_some() || self.inner.body_length().is_some_and(|n| n > 0)
     }
 
     /// The body, whatever it is; empty if it was too long to be read.
@@ -99,9 +108,7 @@ impl<'r> Request<'r> {
 
     /// Where the request comes from: the peer, or what a trusted proxy says.
     pub fn client(&self, trusted_proxies: &TrustedProxies) -> IpAddr {
-        let forwarded_for = self.joined("X-Forwarded-For").unwrap_or_default();
-        let forwarded_for = String::from_utf8_lossy(&forwarded_for);
-        trusted_proxies.client(self.arrival.peer, &forwarded_for)
+        trusted_proxies.client(self.arrival.peer, |field| self.joined(field))
     }
 
     /// Notes whose request it turned out to be, for the log.
@@ -114,8 +121,17 @@ impl<'r> Request<'r> {
         self.user_uuid.as_deref()
     }
 
-    /// The values of all headers of a name as one list (RFC 9110, 5.3); `None` without any.
-    pub fn joined(&self, name: &'static str) -> Option<Vec<u8>> {
+    /// The values of all header fields of a name as one list (RFC 9110, 5.3); `None` without any.
+    pub fn joined(&self, field: ReadField) -> Option<Vec<u8>> {
+        self.joined_of(field.name())
+    }
+
+    /// The same of any name.
+    pub fn joined_any(&self, _: EveryField, name: &'static str) -> Option<Vec<u8>> {
+        self.joined_of(name)
+    }
+
+    fn joined_of(&self, name: &'static str) -> Option<Vec<u8>> {
         let mut joined: Option<Vec<u8>> = None;
         for value in self.values(name) {
             match &mut joined {
@@ -129,9 +145,9 @@ impl<'r> Request<'r> {
         joined
     }
 
-    /// The client's header fields that were handed on, in their order. The length in the plain field is that of the
-    /// normal form; a client's own came under another name.
-    pub fn fields(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, [u8]>)> {
+    /// All of the client's header fields, in their order. The length in the plain field is that of the normal form; a
+    /// client's own came under another name.
+    pub fn fields(&self, _: EveryField) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, [u8]>)> {
         self.inner.headers().iter().filter_map(|header| {
             let (name, value) = (header.field.as_str().as_str(), header.value.as_str());
             if let Some((name, value)) = (self.arrival.original)(name, value) {

@@ -5,18 +5,6 @@ use std::net::IpAddr;
 use crate::gate::{BODY_TOO_LARGE, PEER, WARM_UP, original_field};
 use crate::http::Arrival;
 
-/// The headers of clients that this program reads; the gate hands on no others.
-pub(crate) const READ_HEADERS: &[&str] = &["Authorization", "Content-Type", "X-Forwarded-For"];
-
-/// The same, for a server that lets pages of other origins call it.
-pub(crate) const READ_HEADERS_WITH_CORS: &[&str] = &[
-    "Authorization",
-    "Content-Type",
-    "X-Forwarded-For",
-    "Origin",
-    "Access-Control-Request-Method",
-];
-
 /// A request of the gate itself, which makes a new connection usable.
 pub(super) fn is_warm_up(request: &tiny_http::Request) -> bool {
     value(request, WARM_UP).is_some()
@@ -24,12 +12,17 @@ pub(super) fn is_warm_up(request: &tiny_http::Request) -> bool {
 
 pub(super) fn of(request: &tiny_http::Request) -> Arrival {
     Arrival {
-        peer: value(request, PEER).and_then(|peer| peer.parse::<IpAddr>().ok()),
+        peer: value(request, PEER).and_then(address),
         body_too_large: value(request, BODY_TOO_LARGE).and_then(|limit| limit.parse().ok()),
         original: |name, value| {
             original_field(name, value).map(|(name, value)| (name.to_owned(), value))
         },
     }
+}
+
+/// `None` for a peer on a Unix socket.
+pub(super) fn address(peer: &str) -> Option<IpAddr> {
+    peer.parse().ok()
 }
 
 fn value<'r>(request: &'r tiny_http::Request, name: &'static str) -> Option<&'r str> {

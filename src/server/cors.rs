@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::{Answerer, Call};
 use crate::endpoint::Error;
+use crate::gate::Refused;
 use crate::hashing::Permit;
-use crate::http::{Reply, Request, path_of};
+use crate::http::{ReadField, Reply, Request, path_of};
 
 /// What the calls begin with that pages may make.
 const API: &str = "/api/";
@@ -39,22 +40,27 @@ impl FromStr for Origin {
             let authority = text.strip_prefix("https://").ok_or(NotAnOrigin)?;
             ("443", authority)
         };
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-            _ => (authority, None),
-        };
-        let is_port = |port: &str| {
-            port.parse::<u16>().is_ok_and(|number| number > 0)
-                && port.bytes().all(|byte| byte.is_ascii_digit())
-                && !port.starts_with('0')
-                && port != default_port
-        };
+        let (host, port) = split_port(authority);
+        let is_port = |port: &str| is_port(port) && port != default_port;
         if is_host(host) && port.is_none_or(is_port) {
             Ok(Self(text.to_owned()))
         } else {
             Err(NotAnOrigin)
         }
     }
+}
+
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+/// From 1 to 65535, in digits without a zero in front.
+fn is_port(port: &str) -> bool {
+    let is_plain = port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0');
+    is_plain && port.parse::<u16>().is_ok()
 }
 
 fn is_host(host: &str) -> bool {
@@ -69,16 +75,17 @@ fn is_host(host: &str) -> bool {
             })
             .is_some_and(|(inner, ip)| ip.to_string() == inner);
     }
+    is_name(host.strip_suffix('.').unwrap_or(host))
+}
+
+fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
             && label
                 .bytes()
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
     };
-    host.strip_suffix('.')
-        .unwrap_or(host)
-        .split('.')
-        .all(is_label)
+    name.split('.').all(is_label)
 }
 
 /// Whose pages may call.
@@ -91,15 +98,13 @@ pub struct Origins {
 }
 
 impl Origins {
-    fn include(&self, origin: &[u8]) -> bool {
-        self.listed
-            .iter()
-            .any(|listed| listed.0.as_bytes() == origin)
-            || (self.loopback && is_loopback_origin(origin))
+    fn include(&self, origin: &str) -> bool {
+        self.listed.iter().any(|listed| listed.0 == origin)
+            || (self.loopback && is_loopback_origin(origin.as_bytes()))
     }
 }
 
-/// Whether an origin is `http://` or `https://`, `localhost`, `127.0.0.1` or `[::1]`, with any port.
+/// Whether an origin is `http://` or `https://` and a host of this machine, with any port.
 pub(crate) fn is_loopback_origin(origin: &[u8]) -> bool {
     let authority = origin
         .strip_prefix(b"http://")
@@ -109,17 +114,19 @@ pub(crate) fn is_loopback_origin(origin: &[u8]) -> bool {
 
 /// Whether a host, with or without a port, names this machine.
 pub(crate) fn is_loopback_authority(authority: &[u8]) -> bool {
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
-        let Some((start, rest)) = authority.split_at_checked(host.len()) else {
-            return false;
-        };
-        let is_port = |rest: &[u8]| {
-            rest.strip_prefix(b":").is_some_and(|port| {
-                !port.is_empty() && port.iter().all(|byte| byte.is_ascii_digit())
-            })
-        };
-        start.eq_ignore_ascii_case(host.as_bytes()) && (rest.is_empty() || is_port(rest))
-    })
+    let authority = String::from_utf8_lossy(authority).to_ascii_lowercase();
+    let (host, port) = split_port(&authority);
+    is_loopback_host(host) && port.is_none_or(is_port)
+}
+
+/// `localhost` and all names below it (RFC 6761, 6.3), `127.0.0.1` and `[::1]`.
+fn is_loopback_host(host: &str) -> bool {
+    if matches!(host, "127.0.0.1" | "[::1]") {
+        return true;
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let below = name.strip_suffix("localhost");
+    below.is_some_and(|below| below.is_empty() || below.strip_suffix('.').is_some_and(is_name))
 }
 
 /// The endpoints, called by pages of other origins.
@@ -153,6 +160,25 @@ impl Cors {
         }
     }
 
+    /// The origin of a request, if its pages may call.
+    fn allowed_origin(&self, origin: Option<Vec<u8>>) -> Option<String> {
+        let origin = String::from_utf8(origin?).ok()?;
+        self.origins.include(&origin).then_some(origin)
+    }
+
+    /// What lets the pages of an origin read an answer. No cache keeps the answers without an origin either, so those need
+    /// not say what they would vary by.
+    fn headers(&self, origin: Option<String>) -> Vec<(&'static str, String)> {
+        let Some(origin) = origin else {
+            return Vec::new();
+        };
+        vec![
+            ("Vary", "Origin".to_owned()),
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Expose-Headers", self.exposed.to_owned()),
+        ]
+    }
+
     fn preflight(&self, allow: &str) -> Reply {
         Reply::no_content()
             .with("Access-Control-Allow-Methods", allow)
@@ -175,24 +201,23 @@ impl Answerer for Cors {
         if !path_of(request.target()).starts_with(API) {
             return self.inner.answer(call, request, permit);
         }
-        let origin = request
-            .joined("Origin")
-            .filter(|origin| self.origins.include(origin))
-            .and_then(|origin| String::from_utf8(origin).ok());
+        let origin = self.allowed_origin(request.joined(ReadField::Origin));
         let is_preflight = request.method().as_str() == "OPTIONS"
-            && request.joined("Access-Control-Request-Method").is_some();
+            && request
+                .joined(ReadField::AccessControlRequestMethod)
+                .is_some();
         let reply = match call.allow {
             Some(allow) if is_preflight && origin.is_some() => self.preflight(allow),
             _ => super::caught(|| self.inner.answer(call, request, permit)),
         };
-        Ok(match origin {
-            // No cache keeps the answers without an origin either, so those need not say what they would vary by.
-            Some(origin) => reply
-                .with("Vary", "Origin")
-                .with("Access-Control-Allow-Origin", origin)
-                .with("Access-Control-Expose-Headers", self.exposed),
-            None => reply,
-        })
+        let headers = self.headers(origin).into_iter();
+        Ok(headers.fold(reply, |reply, (name, value)| reply.with(name, value)))
+    }
+
+    /// A page must be able to read what was wrong with its request, too.
+    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+        let origin = request.joined(ReadField::Origin.name());
+        self.headers(self.allowed_origin(origin))
     }
 }
 
@@ -231,6 +256,7 @@ mod tests {
             "http://shop.example:0",
             "http://shop.example:+1",
             "http://shop.example:65536",
+            "http://shop.example:08080",
             "HTTPS://shop.example",
             "https://Shop.example",
             "https://*.example",
@@ -244,12 +270,17 @@ mod tests {
     }
 
     #[test]
-    fn a_loopback_origin_is_one_of_three_names() {
+    fn a_loopback_origin_is_a_host_of_this_machine_with_a_port_that_exists() {
         for origin in [
             "http://localhost",
             "https://localhost:1",
             "http://127.0.0.1:3000",
             "http://[::1]:65535",
+            "http://app.localhost:3000",
+            "https://a-b.c_1.localhost",
+            "http://localhost.:3000",
+            "http://app.localhost.",
+            "http://[::1]:80",
         ] {
             assert!(is_loopback_origin(origin.as_bytes()), "{origin}");
         }
@@ -259,14 +290,58 @@ mod tests {
             "localhost",
             "http://localhost.example",
             "http://localhost:",
+            "http://localhost:0",
+            "http://localhost:080",
+            "http://localhost:03000",
+            "http://localhost:65536",
+            "http://localhost:99999999999999999999",
+            "http://localhost:+1",
             "http://localhost:1/",
+            "HTTP://localhost:3000",
             "http://localhost@evil.example",
+            "http://evil@localhost",
+            "http://evillocalhost",
+            "http://.localhost",
+            "http://a..localhost",
+            "http://localhost..",
+            "http://*.localhost",
+            "http://app.localhost.evil.example",
             "http://127.0.0.1.evil.example",
+            "http://127.0.0.1.",
             "http://127.0.0.2",
             "http://[::2]",
+            "http://[::1",
             "ftp://localhost",
+            "http://localhost, http://localhost",
         ] {
             assert!(!is_loopback_origin(origin.as_bytes()), "{origin}");
+        }
+        assert!(!is_loopback_origin(b"http://\xFF.localhost"));
+    }
+
+    #[test]
+    fn a_loopback_host_may_have_any_letter_case_and_the_usual_port() {
+        for host in [
+            "localhost",
+            "LocalHost:80",
+            "App.Localhost:443",
+            "127.0.0.1:8080",
+            "[::1]",
+        ] {
+            assert!(is_loopback_authority(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "",
+            ":80",
+            "localhost:",
+            "localhost:65536",
+            "localhost:080",
+            "localhost.example",
+            "::1",
+            "[::1]:",
+            "localhost:80:80",
+        ] {
+            assert!(!is_loopback_authority(host.as_bytes()), "{host}");
         }
     }
 }

@@ -7,6 +7,7 @@
 mod arrival;
 mod cors;
 mod http_loop;
+mod refused;
 mod routes;
 mod supervisor;
 mod workers;
@@ -16,10 +17,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::endpoint::{self, Services};
-use crate::gate::Backend;
+use crate::gate::{Backend, Refused};
 use crate::hashing::Permit;
 use crate::http::{Reply, Request};
 use crate::periodic::Periodic;
@@ -30,8 +31,8 @@ pub use routes::{Call, Endpoints, Exposure, Pace};
 use supervisor::Supervisor;
 use workers::Workers;
 
-pub(crate) use arrival::{READ_HEADERS, READ_HEADERS_WITH_CORS};
 pub(crate) use cors::{is_loopback_authority, is_loopback_origin};
+pub(crate) use refused::on_refusal;
 
 /// The running loop. Dropped, it answers what has been received, and ends.
 pub struct Server {
@@ -64,6 +65,11 @@ pub trait Answerer: Send + Sync {
         request: &mut Request<'_>,
         permit: Option<&Permit>,
     ) -> Result<Reply, endpoint::Error>;
+
+    /// Takes note of a request that the gate answered itself; gives header lines for that answer.
+    fn refused(&self, _request: &Refused<'_>) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 struct Shared {
@@ -114,6 +120,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.watch = None;
         self.supervisor.stop();
+        self.shared.services.auth.stop_waiting();
         self.shared.workers.finish();
     }
 }
@@ -184,13 +191,17 @@ fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) {
     if call.is_login() {
         services.metrics.observe_login(status);
     }
-    // Cut to what can be read; no request takes so long that the number loses digits.
-    let duration_ms = duration.as_micros() as f64 / 1000.0;
+    let duration_ms = milliseconds(duration);
     tracing::info!(method, path, status, duration_ms, client, user, "request");
     drop(permit);
     if let Some(afterwards) = afterwards {
         afterwards();
     }
+}
+
+/// For the log: cut to what can be read; no request takes so long that the number loses digits.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
 }
 
 /// Lets something answer; an error becomes the answer that it stands for, a panic a defect.

@@ -10,6 +10,9 @@ use crate::endpoint::{
 use crate::hashing::Permit;
 use crate::http::{Reply, Request, path_of};
 
+/// The name of whatever is no endpoint.
+pub(super) const OTHER: &str = "other";
+
 /// One endpoint.
 struct Route {
     /// The path, with a name in place of what varies: what logs and figures group by.
@@ -185,7 +188,7 @@ impl Call {
     fn of(route: Option<&'static Route>, method: &str) -> Self {
         let has_method = route.is_some_and(|route| route.methods.include(method));
         Self {
-            name: route.map_or("other", |route| route.name),
+            name: route.map_or(OTHER, |route| route.name),
             // What the endpoint does not have is refused at once.
             pace: route
                 .filter(|_| has_method)

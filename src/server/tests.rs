@@ -10,10 +10,11 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::auth::{Auth, Limits, Policy};
+use crate::clock::Now;
 use crate::fixture::{self, Fixture};
-use crate::gate::{self, Forward, Gate, Quick};
+use crate::gate::{self, Forward, Gate, OnRefusal, Quick};
 use crate::hashing::{Cost, Engine, EngineConfig, Permits};
-use crate::http::{COMMON_HEADERS, TrustedProxies};
+use crate::http::{COMMON_HEADERS, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::seed;
 use crate::store::{Durability, Store, WhenMissing};
@@ -46,7 +47,7 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
             let left = |left: usize| left.checked_sub(1);
             let is_broken = defects.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
             assert!(is_broken.is_err(), "the clock is broken");
-            Timestamp::now()
+            Now::read()
         }),
         trusted_proxies: TrustedProxies::default(),
         is_reachable: Arc::default(),
@@ -95,8 +96,9 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
         limits: gate::Limits::default(),
         tls: None,
         backend: server.backend(),
-        forward: Forward::Only(READ_HEADERS),
+        forward: Forward::Only(ReadField::NAMES),
         quick: Quick::new(|_, _| false),
+        on_refusal: OnRefusal::new(|_| Vec::new()),
         answer_fields: COMMON_HEADERS,
         reserved_descriptors: 0,
     })

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use zeroize::Zeroizing;
 
-use super::members::optional_moment;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
 
@@ -14,6 +13,8 @@ pub struct Account {
     pub user_id: i64,
     /// Changes with the password and the status.
     pub revision: i64,
+    /// How often operators have unlocked the user.
+    pub unlocks: i64,
     /// Public identity of the user.
     pub user_uuid: String,
     /// bcrypt, 60 characters.
@@ -40,6 +41,13 @@ pub struct Lookup {
     pub highest_cost: Option<u8>,
 }
 
+impl Lookup {
+    /// How often operators have unlocked the user; never, when nobody has the name.
+    pub fn unlocks(&self) -> i64 {
+        self.account.as_ref().map_or(0, |account| account.unlocks)
+    }
+}
+
 impl Store {
     /// Finds the account of a username, without regard to ASCII case, and the highest cost that stands in the database now.
     ///
@@ -54,19 +62,19 @@ impl Store {
         })
     }
 
-    /// When the user was last unlocked by an operator; `None` for never, and for nobody.
+    /// How often operators have unlocked the user; never, when nobody has the name.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn unlocked_at(&self, username: &Username) -> Result<Option<Timestamp>, Error> {
+    pub fn unlocks(&self, username: &Username) -> Result<i64, Error> {
         self.read(|connection| {
-            let unlocked_at = connection
-                .prepare_cached("SELECT unlocked_at FROM users WHERE username = :username")?
+            let unlocks = connection
+                .prepare_cached("SELECT unlocks FROM users WHERE username = :username")?
                 .query_row(named_params! { ":username": username.as_str() }, |row| {
-                    optional_moment(row, 0)
+                    row.get(0)
                 })
                 .optional()?;
-            Ok(unlocked_at.flatten())
+            Ok(unlocks.unwrap_or(0))
         })
     }
 
@@ -93,7 +101,7 @@ impl Store {
 fn find_account(connection: &Connection, username: &Username) -> rusqlite::Result<Option<Account>> {
     connection
         .prepare_cached(
-            "SELECT users.id, users.revision, users.uuid, users.password_hash, users.status,
+            "SELECT users.id, users.revision, users.unlocks, users.uuid, users.password_hash, users.status,
                     organizations.uuid, organizations.org_type,
                     coalesce(organizations.retailer_uuid, organizations.supplier_uuid), organizations.status,
                     tokens.pinned
@@ -110,14 +118,15 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
     Ok(Account {
         user_id: row.get(0)?,
         revision: row.get(1)?,
-        user_uuid: row.get(2)?,
-        password_hash: row.get(3)?,
-        user_status: spelled(row, 4)?,
-        org_uuid: row.get(5)?,
-        org_type: spelled(row, 6)?,
-        party_uuid: row.get(7)?,
-        org_status: spelled(row, 8)?,
-        pinned_token: row.get::<_, Option<String>>(9)?.map(Zeroizing::new),
+        unlocks: row.get(2)?,
+        user_uuid: row.get(3)?,
+        password_hash: row.get(4)?,
+        user_status: spelled(row, 5)?,
+        org_uuid: row.get(6)?,
+        org_type: spelled(row, 7)?,
+        party_uuid: row.get(8)?,
+        org_status: spelled(row, 9)?,
+        pinned_token: row.get::<_, Option<String>>(10)?.map(Zeroizing::new),
     })
 }
 

@@ -1,16 +1,16 @@
 //! Backing a database up while servers write to it, and restoring one.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 
 use super::error::OpenError;
 use super::open::{self, BUSY_TIMEOUT, WhenMissing};
+use crate::files::{Existing, Partial};
 
 /// Some milliseconds of work; progress is told in between.
 const PAGES_PER_STEP: i32 = 1024;
@@ -33,9 +33,6 @@ pub enum BackupError {
     /// A server or another program has the file open.
     #[error("{}: the database is in use; stop the server first", .0.display())]
     InUse(PathBuf),
-    /// Another process is writing the same backup.
-    #[error("{}: another backup to this file is being made", .0.display())]
-    AlreadyBeingMade(PathBuf),
     /// Nothing was ever made in it.
     #[error("{}: an empty database", .0.display())]
     Empty(PathBuf),
@@ -73,14 +70,18 @@ pub fn back_up(
 ) -> Result<(), BackupError> {
     check_source(source)?;
     check_destination(source, destination, replace)?;
-    let partial = Partial::create(destination)?;
-    let sqlite = |error| BackupError::Sqlite(partial.path.clone(), error);
+    let write_failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(destination.to_owned()),
+        _ => BackupError::Io(destination.to_owned(), error),
+    };
+    let partial = Partial::create(destination, 0o600).map_err(write_failed)?;
+    let sqlite = |error| BackupError::Sqlite(partial.path().to_owned(), error);
     {
         let from = connect(source).map_err(|error| BackupError::Sqlite(source.into(), error))?;
         // One read for all steps: without it, each write of a server would make the copy begin anew.
         from.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")
             .map_err(|error| BackupError::Sqlite(source.into(), error))?;
-        let mut to = connect(&partial.path).map_err(sqlite)?;
+        let mut to = connect(partial.path()).map_err(sqlite)?;
         to.pragma_update(None, "synchronous", "OFF")
             .map_err(sqlite)?;
         copy(&from, &mut to, progress).map_err(sqlite)?;
@@ -88,9 +89,14 @@ pub fn back_up(
         // In one file, which can be moved alone and read from anywhere.
         to.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
             .map_err(sqlite)?;
-        check(&to, &partial.path)?;
+        check(&to, partial.path())?;
     }
-    partial.finish(destination, replace)
+    let existing = if replace {
+        Existing::Replace
+    } else {
+        Existing::Keep
+    };
+    partial.publish(existing).map_err(write_failed)
 }
 
 /// Makes the database at `destination` hold what the backup at `source` does, in one transaction: a crash in the middle
@@ -219,82 +225,4 @@ fn check(connection: &Connection, path: &Path) -> Result<(), BackupError> {
         path: path.to_owned(),
         reason,
     })
-}
-
-/// A backup in the making: beside its destination, and removed when it does not become one. What a killed process leaves
-/// behind, the next one to make the same backup takes over.
-struct Partial {
-    path: PathBuf,
-    /// Keeps others away.
-    file: File,
-}
-
-impl Partial {
-    fn create(destination: &Path) -> Result<Self, BackupError> {
-        let Some(name) = destination.file_name() else {
-            return Err(BackupError::NotAFile(destination.to_owned()));
-        };
-        let mut partial = std::ffi::OsString::from(".");
-        partial.push(name);
-        partial.push(".partial");
-        let path = destination.with_file_name(partial);
-        let failed = |error| BackupError::Io(path.clone(), error);
-        // Not through a link that somebody laid in a directory of all.
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
-            .map_err(failed)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Err(BackupError::AlreadyBeingMade(destination.to_owned()));
-        }
-        file.set_permissions(Permissions::from_mode(0o600))
-            .and_then(|()| file.set_len(0))
-            .map_err(failed)?;
-        Ok(Self { path, file })
-    }
-
-    fn finish(self, destination: &Path, replace: bool) -> Result<(), BackupError> {
-        let failed = |error| BackupError::Io(destination.to_owned(), error);
-        self.file.sync_all().map_err(failed)?;
-        let renamed = if replace {
-            fs::rename(&self.path, destination)
-        } else {
-            rename_without_replacing(&self.path, destination)
-        };
-        match renamed {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(BackupError::Exists(destination.to_owned()))
-            }
-            Err(error) => Err(failed(error)),
-            Ok(()) => sync_directory(destination).map_err(failed),
-        }
-    }
-}
-
-/// Some file systems cannot say no; there the look at the beginning must do.
-fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::rename(from, to),
-        result => Ok(result?),
-    }
-}
-
-/// The name, too, must survive a power failure.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    File::open(directory)?.sync_all()
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // Gone by then, if it was renamed.
-        let _ = fs::remove_file(&self.path);
-    }
 }

@@ -16,7 +16,7 @@ use super::error::OpenError;
 /// How long a connection waits for a lock that another one holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// "THNS"; `schema.sql` sets the same number.
+/// "THNS"; the first migration sets the same number.
 const APPLICATION_ID: i32 = 0x5448_4e53;
 
 /// Older versions lose commits when two connections write and the log is reset at the wrong moment.
@@ -25,8 +25,11 @@ pub(super) const OLDEST_SQLITE: i32 = 3_051_003;
 /// The smallest page SQLite knows.
 const MIN_PAGE_BYTES: u64 = 512;
 
-/// Numbered by `user_version`, beginning with 1. A released one is never edited.
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("../../schema.sql"))];
+/// Numbered by `user_version`, beginning with 1. A released one is never edited. `schema.sql` describes where they end.
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("migrations/1.sql")),
+    M::up(include_str!("migrations/2.sql")),
+];
 
 /// Whether a missing file is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,14 +272,22 @@ mod tests {
 
     #[test]
     fn the_migrations_are_valid_and_end_at_the_present_schema() {
-        let schema = |connection: &Connection| -> Vec<(String, Option<String>)> {
+        // A migrated table has its later columns last, and its text has fewer comments.
+        let schema = |connection: &Connection| -> Vec<String> {
             connection
-                .prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")
-                .and_then(|mut statement| {
-                    statement
-                        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                        .collect()
-                })
+                .prepare(
+                    "SELECT name || ': ' || sql FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL
+                     UNION ALL
+                     SELECT format('%s: %s %s %d %s %d %d', tables.name, columns.name, columns.type,
+                                   \"notnull\", dflt_value, pk, hidden)
+                     FROM pragma_table_list AS tables, pragma_table_xinfo(tables.name) AS columns
+                     WHERE tables.name NOT LIKE 'sqlite%'
+                     UNION ALL
+                     SELECT format('%s -> %s', tables.name, keys.\"table\" || keys.\"from\" || keys.on_delete)
+                     FROM pragma_table_list AS tables, pragma_foreign_key_list(tables.name) AS keys
+                     ORDER BY 1",
+                )
+                .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
                 .unwrap()
         };
         let present = Connection::open_in_memory().unwrap();
@@ -296,12 +307,13 @@ mod tests {
         let path = directory.path().join("a b?c#d%41é.db");
         writing_connection(&path, WhenMissing::Create, Durability::None).unwrap();
         assert!(path.exists());
-        assert_eq!(inspect(&path).unwrap(), 1);
+        assert_eq!(inspect(&path).unwrap(), newest_version());
     }
 
     /// What a later release may bring: it touches every token, and is at it for a while.
     const LATER: &[M<'static>] = &[
-        M::up(include_str!("../../schema.sql")),
+        M::up(include_str!("migrations/1.sql")),
+        M::up(include_str!("migrations/2.sql")),
         M::up(
             "ALTER TABLE tokens ADD COLUMN note TEXT;
              UPDATE tokens SET note = hex(randomblob(200));",
@@ -312,7 +324,7 @@ mod tests {
     /// Says to the process that the test starts what it shall migrate.
     const TO_MIGRATE: &str = "TEST_DATABASE_TO_MIGRATE";
 
-    /// There is one schema so far; this shows that the way to the next one may be cut off anywhere.
+    /// Shows that the way to the next schema may be cut off anywhere.
     #[test]
     fn a_kill_in_the_middle_of_a_migration_leaves_the_old_schema_and_every_row() {
         if let Some(path) = std::env::var_os(TO_MIGRATE) {
@@ -340,7 +352,7 @@ mod tests {
         migrating.kill().unwrap();
         migrating.wait().unwrap();
 
-        assert_eq!(inspect(&path).unwrap(), 1);
+        assert_eq!(inspect(&path).unwrap(), newest_version());
         let count = |connection: &Connection, condition: &str| {
             let query = format!("SELECT count(*) FROM tokens WHERE {condition}");
             connection.query_row(&query, [], |row| row.get::<_, i64>(0))

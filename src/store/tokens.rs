@@ -182,8 +182,9 @@ fn insert(
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO tokens (digest, user_id, issued_at, expires_at)
-             VALUES (:digest, :user_id, :issued_at, :expires_at)",
+            "INSERT INTO tokens (digest, user_id, issued_at, expires_at, number)
+             VALUES (:digest, :user_id, :issued_at, :expires_at,
+                     (SELECT coalesce(max(number), 0) + 1 FROM tokens WHERE user_id = :user_id))",
         )?
         .execute(named_params! {
             ":digest": token.digest,
@@ -194,7 +195,7 @@ fn insert(
     Ok(())
 }
 
-/// The new token itself is left out of the choice: after a step back of the clock it would look like the oldest.
+/// The oldest are those issued first, whatever the clock said then.
 fn end_oldest(
     connection: &Connection,
     user_id: i64,
@@ -205,15 +206,13 @@ fn end_oldest(
         .prepare_cached(
             "DELETE FROM tokens WHERE digest IN (
                  SELECT digest FROM tokens
-                 WHERE user_id = :user_id AND pinned IS NULL AND digest <> :digest
-                       AND (expires_at IS NULL OR expires_at > :now)
-                 ORDER BY issued_at DESC LIMIT -1 OFFSET :others)",
+                 WHERE user_id = :user_id AND pinned IS NULL AND (expires_at IS NULL OR expires_at > :now)
+                 ORDER BY number DESC, issued_at DESC LIMIT -1 OFFSET :max)",
         )?
         .execute(named_params! {
             ":user_id": user_id,
-            ":digest": token.digest,
             ":now": now.as_microsecond(),
-            ":others": token.max_per_user.saturating_sub(1),
+            ":max": token.max_per_user,
         })?;
     Ok(())
 }

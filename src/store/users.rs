@@ -193,14 +193,17 @@ impl Store {
         })
     }
 
-    /// Notes that an operator unlocked a user; a server sees it when it would refuse the next login.
+    /// Notes that an operator unlocked a user; a server sees it when it would refuse the next login. What it compares is
+    /// the number of times: the date is that of another process, and may be the same twice.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn unlock(&self, user_id: i64, now: Timestamp) -> Result<(), Error> {
         self.write(move |connection| {
             connection
-                .prepare_cached("UPDATE users SET unlocked_at = :now WHERE id = :user_id")?
+                .prepare_cached(
+                    "UPDATE users SET unlocked_at = :now, unlocks = unlocks + 1 WHERE id = :user_id",
+                )?
                 .execute(named_params! { ":user_id": user_id, ":now": now.as_microsecond() })?;
             Ok(())
         })

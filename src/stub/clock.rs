@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::input::Input;
 use super::outcome::{Error, Faults};
+use crate::clock::Now;
 use crate::duration;
 use crate::http::{Body, Reply};
 
@@ -28,10 +28,9 @@ struct Answer {
 }
 
 impl MovableClock {
-    pub(super) fn now(&self) -> Timestamp {
-        let advanced = SignedDuration::from_millis(self.advanced_ms.load(Ordering::SeqCst));
-        let now = Timestamp::now();
-        now.checked_add(advanced).unwrap_or(now)
+    pub(super) fn now(&self) -> Now {
+        let advanced_ms = self.advanced_ms.load(Ordering::SeqCst).unsigned_abs();
+        Now::read().advanced_by(Duration::from_millis(advanced_ms))
     }
 
     pub(super) fn advance(&self, by: Duration) -> Result<(), Error> {
@@ -65,7 +64,7 @@ impl MovableClock {
         Reply::json(
             200,
             &Answer {
-                now: format!("{:.6}", self.now()),
+                now: format!("{:.6}", self.now().date),
                 advanced_seconds: seconds.unwrap_or_else(|| 0.into()),
             },
         )

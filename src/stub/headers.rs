@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::outcome::Error;
 use crate::gate::Fault;
-use crate::http::Request;
+use crate::http::{EveryField, Request};
 
 /// The longest delay in milliseconds.
 pub(super) const MAX_DELAY_MS: u64 = 60_000;
@@ -29,9 +29,9 @@ pub(super) struct Headers {
 
 impl Headers {
     /// `None` when the request does not steer.
-    pub(super) fn of(request: &Request<'_>) -> Option<Self> {
+    pub(super) fn of(request: &Request<'_>, fields: EveryField) -> Option<Self> {
         let text = |name| {
-            let value = request.joined(name)?;
+            let value = request.joined_any(fields, name)?;
             Some(String::from_utf8_lossy(&value).into_owned())
         };
         let headers = Self {

@@ -1,8 +1,9 @@
-//! `/__stub/requests/`: the last API requests, as they came but for passwords and tokens.
+//! `/__stub/requests/`: the last API requests, and those that the gate refused, as they came but for passwords and tokens.
 //!
 //! Secrets are taken out when somebody looks, not when a request is answered: logins are many, looks are few. Until then
 //! they are kept like all secrets here, to be wiped.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::redact::Secrets;
-use crate::gate::RESERVED_PREFIX;
-use crate::http::{Reply, Request};
+use crate::gate::{RESERVED_PREFIX, Refused};
+use crate::http::{EveryField, Reply, Request};
 
 /// How many requests are kept.
 const MAX_REQUESTS: usize = 100;
@@ -23,6 +24,7 @@ const MAX_PART_BYTES: usize = 16 * 1024;
 /// The last requests, newest last.
 pub(super) struct Journal {
     secrets: Secrets,
+    every_field: EveryField,
     requests: Mutex<VecDeque<Recorded>>,
 }
 
@@ -53,9 +55,10 @@ struct Shown {
 }
 
 impl Journal {
-    pub(super) fn new(secrets: Secrets) -> Self {
+    pub(super) fn new(secrets: Secrets, every_field: EveryField) -> Self {
         Self {
             secrets,
+            every_field,
             requests: Mutex::default(),
         }
     }
@@ -74,11 +77,30 @@ impl Journal {
             time,
             method: request.method().to_string(),
             target: cut(request.target().as_bytes()),
-            fields: fields(request),
+            fields: fields(request.fields(self.every_field)),
             body: body.unwrap_or_default(),
             status,
             duration,
         };
+        self.keep(recorded);
+    }
+
+    /// Keeps what could be read of a request that the gate answered; nothing of its body.
+    pub(super) fn record_refused(&self, request: &Refused<'_>, time: Timestamp) {
+        let given = request.fields.iter();
+        let given = given.map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(&**value)));
+        self.keep(Recorded {
+            time,
+            method: request.method.unwrap_or_default().to_owned(),
+            target: cut(request.target.as_deref().unwrap_or_default().as_bytes()),
+            fields: fields(given),
+            body: Zeroizing::default(),
+            status: request.status,
+            duration: request.duration,
+        });
+    }
+
+    fn keep(&self, recorded: Recorded) {
         let mut requests = self.lock();
         if requests.len() >= MAX_REQUESTS {
             requests.pop_front();
@@ -124,10 +146,11 @@ impl Journal {
 }
 
 /// The client's own, as far as there is room.
-fn fields(request: &Request<'_>) -> Vec<(String, Zeroizing<Vec<u8>>)> {
+fn fields<'f>(
+    given: impl Iterator<Item = (Cow<'f, str>, Cow<'f, [u8]>)>,
+) -> Vec<(String, Zeroizing<Vec<u8>>)> {
     let mut room = MAX_PART_BYTES;
-    request
-        .fields()
+    given
         .filter(|(name, _)| {
             let prefix = name.get(..RESERVED_PREFIX.len());
             !prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(RESERVED_PREFIX))

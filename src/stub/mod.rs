@@ -23,10 +23,12 @@ mod steered;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::endpoint::{self, Clock, Services};
+use crate::clock::Clock;
+use crate::endpoint::{self, Services};
 use crate::fixture::Fixture;
+use crate::gate::Refused;
 use crate::hashing::Permit;
-use crate::http::{Reply, Request, path_of};
+use crate::http::{EveryField, ReadField, Reply, Request, path_of};
 use crate::server::{
     Answerer, Call, Cors, Endpoints, Origins, Pace, is_loopback_authority, is_loopback_origin,
 };
@@ -78,6 +80,7 @@ impl Beginning {
         endpoints: Endpoints,
         services: Arc<Services>,
         origins: Origins,
+        fields: EveryField,
         is_remote: bool,
     ) -> Stub {
         let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
@@ -87,6 +90,7 @@ impl Beginning {
             inner: Arc::clone(&endpoints),
             documented: Arc::clone(&documented),
             next: Arc::clone(&next),
+            fields,
         };
         let origins = Origins {
             loopback: true,
@@ -98,11 +102,12 @@ impl Beginning {
             endpoints,
             documented,
             next,
-            journal: Journal::new(self.secrets),
+            journal: Journal::new(self.secrets, fields),
             clock: self.clock,
             accounts: self.accounts,
             page: Page::embedded(),
             services,
+            fields,
             is_remote,
         }
     }
@@ -119,6 +124,7 @@ pub struct Stub {
     accounts: Accounts,
     page: Page,
     services: Arc<Services>,
+    fields: EveryField,
     is_remote: bool,
 }
 
@@ -171,7 +177,7 @@ impl Answerer for Stub {
         permit: Option<&Permit>,
     ) -> Result<Reply, endpoint::Error> {
         if request.path().starts_with(API) {
-            let (time, started) = (self.clock.now(), Instant::now());
+            let (time, started) = (self.clock.now().date, Instant::now());
             let reply = self.api.answer(call, request, permit)?;
             self.journal
                 .record(request, reply.status(), time, started.elapsed());
@@ -185,6 +191,12 @@ impl Answerer for Stub {
             Err(Error::Endpoint(error)) => Err(error),
             Err(error) => Ok(error.into()),
         }
+    }
+
+    /// Kept whatever the path: that one was not looked at.
+    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+        self.journal.record_refused(request, self.clock.now().date);
+        self.api.refused(request)
     }
 }
 
@@ -232,10 +244,10 @@ impl Stub {
     /// No page of the web, and no name that was rebound to this machine, may steer the stub.
     fn check_where_from(&self, request: &Request<'_>) -> Result<(), Error> {
         let is_from_here = request
-            .joined("Origin")
+            .joined(ReadField::Origin)
             .is_none_or(|origin| is_loopback_origin(&origin))
             && request
-                .joined("Host")
+                .joined_any(self.fields, "Host")
                 .is_none_or(|host| is_loopback_authority(&host));
         if is_from_here || self.is_remote {
             Ok(())

@@ -9,13 +9,14 @@ use super::outcome::Error;
 use crate::endpoint;
 use crate::gate::{DELAY, FAULT};
 use crate::hashing::Permit;
-use crate::http::{Reply, Request};
+use crate::http::{EveryField, Reply, Request};
 use crate::server::{Answerer, Call, caught};
 
 pub(super) struct Steered {
     pub(super) inner: Arc<dyn Answerer>,
     pub(super) documented: Arc<Documented>,
     pub(super) next: Arc<Next>,
+    pub(super) fields: EveryField,
 }
 
 impl Answerer for Steered {
@@ -47,7 +48,7 @@ impl Steered {
     /// A request's own headers win and use up nothing of what is pending. What no call answers is not steered by what is
     /// pending, and its 404 or 405 comes before anything that is wrong with its headers.
     fn steering(&self, call: &Call, request: &Request<'_>) -> Result<Steering, Error> {
-        let headers = Headers::of(request);
+        let headers = Headers::of(request, self.fields);
         if !call.has_method {
             let order = headers.and_then(|headers| headers.order().ok());
             return Ok(order.unwrap_or_default());

@@ -332,6 +332,22 @@ fn nginx_keeps_its_question_to_itself() {
 }
 
 #[test]
+#[ignore = "needs nginx"]
+fn nginx_asks_with_the_token_alone_however_large_the_rest_is() {
+    let proxy = Proxy::nginx();
+    let (token, large) = (authorization(JWEIRS_TOKEN), "c".repeat(6000));
+    let fields = [
+        ("Authorization", token.as_str()),
+        ("Cookie", &large),
+        ("X-Large-1", &large),
+        ("X-Large-2", &large),
+    ];
+    let answer = proxy.send(request("GET", "/orders/", &fields, ""));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(proxy.service.reached().fields("cookie"), [large]);
+}
+
+#[test]
 #[ignore = "needs caddy"]
 fn caddy_guards_a_service_by_forward_auth() {
     guards(&Proxy::caddy());

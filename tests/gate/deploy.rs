@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketType};
+use thanos_login::{Config, duration, gate};
 
 use super::{free_port, login, tls};
 use crate::harness::accounts::JWEIR;
@@ -96,6 +97,68 @@ fn the_proxy_tells_the_clients_address(mut ask: impl FnMut([u8; 4], Vec<u8>) -> 
     assert_eq!(ask(one, large), 413);
     for _ in 0..20 {
         assert_eq!(ask(one, request("GET", "/nothing-here/", &[], "")), 404);
+    }
+}
+
+/// The words after a directive of nginx or Caddy, wherever it is.
+fn values(text: &str, directive: &str) -> Vec<String> {
+    let lines = text.lines().map(|line| line.trim().trim_end_matches(';'));
+    let values = lines.filter_map(|line| line.strip_prefix(directive)?.strip_prefix(' '));
+    values.map(str::to_owned).collect()
+}
+
+fn bytes(text: &str) -> usize {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap());
+    assert!(["k", "KiB"].contains(&unit), "{text}");
+    number.parse::<usize>().unwrap() * 1024
+}
+
+/// Both ends of a connection close it when it is idle. Were the server first, a proxy could be sending a request by then.
+#[test]
+fn each_proxy_closes_idle_connections_before_the_server_does() {
+    let idle_timeout = gate::Limits::default().idle_timeout;
+    for (name, kept, directive) in [
+        ("nginx.conf", "keepalive ", "keepalive_timeout"),
+        ("nginx-auth-request.conf", "keepalive ", "keepalive_timeout"),
+        ("Caddyfile", "transport http", "keepalive"),
+        ("Caddyfile-forward-auth", "transport http", "keepalive"),
+    ] {
+        let text = deployed(name);
+        let given = values(&text, directive);
+        assert_eq!(given.len(), text.matches(kept).count(), "{name}");
+        assert_eq!(given.len(), 1, "{name}");
+        let given = duration::parse(&given[0]).unwrap();
+        assert!(given < idle_timeout, "{name}: {given:?}");
+    }
+}
+
+#[test]
+fn each_proxy_waits_for_what_the_server_waits_for_and_takes_what_the_server_takes() {
+    let Config {
+        limits, hashing, ..
+    } = Config::default();
+    for (name, directive) in [
+        ("nginx.conf", "proxy_read_timeout"),
+        ("Caddyfile", "response_header_timeout"),
+    ] {
+        let waits = duration::parse(&values(&deployed(name), directive)[0]).unwrap();
+        assert!(waits > 2 * hashing.max_wait, "{name}: {waits:?}");
+    }
+    for (name, directive, takes) in [
+        ("nginx.conf", "client_max_body_size", limits.max_body),
+        ("nginx.conf", "client_body_buffer_size", limits.max_body),
+        (
+            "nginx.conf",
+            "large_client_header_buffers 4",
+            limits.max_head,
+        ),
+        ("Caddyfile", "max_size", limits.max_body),
+    ] {
+        assert_eq!(
+            bytes(&values(&deployed(name), directive)[0]),
+            takes,
+            "{name}: {directive}"
+        );
     }
 }
 

@@ -1,9 +1,11 @@
 //! The gate: which messages it lets through, what it answers to the others, and that nobody keeps others out.
 
 mod attacks;
+mod certificates;
 mod deploy;
 mod limits;
 mod malformed;
+mod refused;
 mod shared;
 mod sockets;
 mod stop;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use super::{login, not_found};
+use super::{free_port, login, not_found};
 use crate::harness::server::send_over_unix_socket;
 use crate::harness::{Connection, Place};
 
@@ -96,6 +96,36 @@ fn all_addresses_answer_and_are_told_in_their_order() {
         connection.answer().token();
     }
     send_over_unix_socket(&server, "login.sock", login()).token();
+}
+
+#[test]
+fn one_port_serves_both_families_with_a_listener_each_or_one_for_both() {
+    let place = Place::new();
+    for (label, listen) in [
+        ("IPv4 first", &["0.0.0.0", "[::]"][..]),
+        ("IPv6 first", &["[::]", "0.0.0.0"]),
+        ("loopback", &["[::]", "127.0.0.1"]),
+        ("mapped", &["[::]", "[::ffff:127.0.0.1]"]),
+        ("alone", &["[::]"]),
+    ] {
+        let port = free_port();
+        let listen: Vec<String> = listen.iter().map(|ip| format!("{ip}:{port}")).collect();
+        let listen = listen.join(",");
+        let args = [
+            "serve",
+            "--demo",
+            "--allow-remote-demo",
+            "--listen",
+            &listen,
+        ];
+        let server = place.program(&args).start();
+        for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+            let mut connection = Connection::to(address.parse().unwrap());
+            connection.send(not_found());
+            assert_eq!(connection.answer().status, 404, "{label}: {address}");
+        }
+        server.stop();
+    }
 }
 
 #[test]

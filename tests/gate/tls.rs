@@ -28,7 +28,7 @@ fn address(server: &Server) -> SocketAddr {
 }
 
 /// A client that trusts the certificates in this file, speaks these versions and calls the server by this name.
-fn connect(
+pub(super) fn connect(
     server: &Server,
     trusted: &Path,
     name: &str,
@@ -90,7 +90,7 @@ fn login_status(stream: &mut Stream) -> io::Result<u16> {
 }
 
 #[track_caller]
-fn logs_in(mut stream: Stream) {
+pub(super) fn logs_in(mut stream: Stream) {
     assert_eq!(login_status(&mut stream).unwrap(), 200);
     // And again on the same connection.
     assert_eq!(login_status(&mut stream).unwrap(), 200);
@@ -107,7 +107,7 @@ pub(super) fn write_certificate(place: &Place, name: &str) {
     place.write(&format!("{name}.key"), key.serialize_pem());
 }
 
-fn with_files(place: &Place) -> Server {
+pub(super) fn with_files(place: &Place) -> Server {
     let args = [
         "serve",
         "--demo",

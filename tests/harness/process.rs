@@ -94,7 +94,12 @@ impl Launch {
     }
 
     /// Starts it, to be watched.
-    pub fn spawn(mut self) -> Process {
+    pub fn spawn(self) -> Process {
+        Process::new(self.spawn_with(Stdio::piped(), Stdio::piped()))
+    }
+
+    /// Starts it with these standard streams.
+    pub fn spawn_with(mut self, stdout: Stdio, stderr: Stdio) -> Child {
         self.take_a_free_port();
         let words: Vec<String> = self
             .wrapper
@@ -120,15 +125,15 @@ impl Launch {
             .env("TMPDIR", self.place.path("tmp"))
             .envs(self.env)
             .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .unwrap();
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.input) {
             // A program that has read enough may close it first.
             let _ = stdin.write_all(&input);
         }
-        Process::new(child)
+        child
     }
 }
 

@@ -1,10 +1,11 @@
 //! `backup` and `restore`: whole or not at all, beside a running server.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::thread;
 
 use rusqlite::Connection;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 
@@ -24,6 +25,12 @@ fn holds(place: &Place, file: &str, token: &str) -> bool {
         )
         .unwrap()
         == 1
+}
+
+fn users(place: &Place, file: &str) -> i64 {
+    let sql = Connection::open(place.path(file)).unwrap();
+    sql.query_row("SELECT count(*) FROM users", [], |row| row.get(0))
+        .unwrap()
 }
 
 #[test]
@@ -172,9 +179,9 @@ fn a_killed_backup_leaves_the_database_as_it_was_and_no_half_copy() {
                 INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), 1, 0 FROM n";
     place.sql().execute(many, []).unwrap();
     let mut backup = place.program(&["backup", "copy.db"]).spawn();
-    let partial = place.path(".copy.db.partial");
+    let is_partial = |name: &String| name.ends_with(".partial");
     eventually("the backup begins", || {
-        partial.exists() || place.path("copy.db").exists()
+        place.files("").iter().any(is_partial) || place.path("copy.db").exists()
     });
     backup.signal(Signal::KILL);
     backup.wait();
@@ -188,16 +195,72 @@ fn a_killed_backup_leaves_the_database_as_it_was_and_no_half_copy() {
         |row| row.get::<_, i64>(0),
     );
     assert_eq!(copied.unwrap(), 100_000);
-    assert!(!partial.exists());
+    let files = place.files("");
+    assert!(
+        !files.iter().any(|name| name.contains("partial")),
+        "{files:?}"
+    );
 }
 
 #[test]
-fn a_backup_left_half_made_is_taken_over() {
+fn a_backup_left_half_made_is_removed_by_the_next() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
-    place.write(".copy.db.partial", "left by a process that was killed");
+    for name in [
+        ".copy.db.partial",
+        ".thanos-login-00000000000000000000000000000001.partial",
+        ".thanos-login-00000000000000000000000000000001.partial-journal",
+    ] {
+        place.write(name, "left by a process that was killed");
+    }
     run(&place, &["backup", "copy.db"]);
     assert_eq!(
         place.files(""),
         ["accounts.json", "copy.db", Place::DATABASE, "tmp"]
     );
+}
+
+#[test]
+fn nothing_that_lies_beside_the_destination_becomes_the_backup_or_stops_it() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    place.write("precious", "of another program");
+    let partial = place.path(".copy.db.partial");
+    let pipe = || mknodat(CWD, &partial, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let link = || symlink(place.path("precious"), &partial).unwrap();
+    let hard_link = || fs::hard_link(place.path("precious"), &partial).unwrap();
+    for lay in [&pipe as &dyn Fn(), &link, &hard_link] {
+        lay();
+        run(&place, &["backup", "copy.db", "--force"]);
+        assert!(
+            fs::symlink_metadata(place.path("copy.db"))
+                .unwrap()
+                .is_file()
+        );
+        assert_eq!(users(&place, "copy.db"), 1);
+        fs::remove_file(&partial).unwrap();
+    }
+    let precious = fs::read_to_string(place.path("precious")).unwrap();
+    assert_eq!(precious, "of another program");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_file_of_another_user_does_not_become_the_backup() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    place.write(".copy.db.partial", "");
+    let partial = place.path(".copy.db.partial");
+    std::os::unix::fs::chown(&partial, Some(1), None).unwrap();
+    run(&place, &["backup", "copy.db"]);
+    assert_eq!(fs::metadata(place.path("copy.db")).unwrap().uid(), 0);
+    assert_eq!(fs::metadata(&partial).unwrap().uid(), 1);
+}
+
+#[test]
+fn two_backups_at_once_to_one_destination_are_both_whole() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| run(&place, &["backup", "copy.db", "--force"]));
+        }
+    });
+    assert_eq!(users(&place, "copy.db"), 1);
 }

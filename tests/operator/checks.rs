@@ -3,9 +3,10 @@
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::json;
 
-use super::{json_lines, run};
+use super::{fails_with, json_lines, run};
 use crate::harness::Place;
 use crate::harness::accounts;
 
@@ -48,6 +49,15 @@ fn found(place: &Place) -> Vec<String> {
     assert_eq!(text.stdout, "");
     assert_eq!(text.stderr.lines().count(), names.len(), "{text:?}");
     names
+}
+
+/// From the first day of one year to the first day of another.
+fn certificate(from: i32, until: i32) -> String {
+    let mut params = CertificateParams::default();
+    params.not_before = date_time_ymd(from, 1, 1);
+    params.not_after = date_time_ymd(until, 1, 1);
+    let made = params.self_signed(&KeyPair::generate().unwrap());
+    made.unwrap().pem()
 }
 
 #[test]
@@ -111,6 +121,12 @@ fn each_check_finds_its_own() {
             let bytes = fs::read(&path).unwrap();
             fs::write(&path, &bytes[..bytes.len() - 4096]).unwrap();
         }),
+        ("certificate", |place| {
+            place.write("thanos-login-ca.pem", certificate(2010, 2020))
+        }),
+        ("certificate", |place| {
+            place.write("thanos-login-ca.pem", "")
+        }),
         ("database", |place| {
             fs::write(place.path(Place::DATABASE), "x".repeat(5000)).unwrap();
         }),
@@ -134,5 +150,38 @@ fn findings_name_the_next_step() {
     assert!(
         text.contains("chmod 600") && text.contains("0644"),
         "{text}"
+    );
+}
+
+#[test]
+fn each_certificate_that_clients_will_refuse_is_a_finding() {
+    let place = good();
+    let valid = certificate(2020, 2090);
+    let (expired, early) = (certificate(2010, 2020), certificate(2080, 2090));
+    place.write("tls.pem", [&*valid, &expired, &early].concat());
+    // Its own authority is not in use then.
+    place.write("thanos-login-ca.pem", &expired);
+    let by_flag = place.run(&["check", "--tls-cert", "tls.pem"]);
+    let variable = ("THANOS_LOGIN_TLS_CERT", "tls.pem");
+    let by_variable = place
+        .program(&["check"])
+        .env(variable.0, variable.1)
+        .finish();
+    for checked in [by_flag, by_variable] {
+        assert_eq!(
+            checked.stderr,
+            "certificate: tls.pem: certificate 2 of 3 expired on 2020-01-01T00:00:00Z; \
+             put a valid one there and send SIGHUP to the server\n\
+             certificate: tls.pem: certificate 3 of 3 is not valid before 2080-01-01T00:00:00Z; \
+             put a valid one there and send SIGHUP to the server\n"
+        );
+        assert_eq!(checked.code, Some(1));
+    }
+    place.write("tls.pem", valid);
+    run(&place, &["check", "--tls-cert", "tls.pem"]);
+    fails_with(
+        &place,
+        &["check", "--tls-cert", "missing.pem"],
+        "missing.pem",
     );
 }

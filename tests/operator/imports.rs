@@ -1,8 +1,9 @@
 //! `user import` and `user export`: all or nothing, every bad line by its number, and a round trip that changes nothing.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -200,7 +201,9 @@ fn a_round_trip_changes_nothing() {
             "{name}"
         );
         assert_eq!(place.dump(), before, "{name}");
-        fails_with(&place, &["user", "export", name], name);
+        fails_with(&place, &["user", "export", name], "--force");
+        run(&place, &["user", "export", name, "--force"]);
+        assert_eq!(fs::read_to_string(place.path(name)).unwrap(), content);
     }
     // Into another database.
     run(&place, &["init", "--db", "other.db"]);
@@ -225,6 +228,23 @@ fn a_round_trip_changes_nothing() {
         ],
     );
     assert_eq!(piped.stdout.lines().count(), 2);
+}
+
+#[test]
+fn an_export_replaces_regular_files_only() {
+    let place = acme();
+    place.write("precious", "of another program");
+    symlink("precious", place.path("link.csv")).unwrap();
+    fs::create_dir(place.path("directory.csv")).unwrap();
+    let pipe = place.path("pipe.csv");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let before = place.files("");
+    for name in ["link.csv", "directory.csv", "pipe.csv"] {
+        fails_with(&place, &["user", "export", name, "--force"], name);
+    }
+    assert_eq!(place.files(""), before);
+    let precious = fs::read_to_string(place.path("precious")).unwrap();
+    assert_eq!(precious, "of another program");
 }
 
 #[test]

@@ -48,6 +48,37 @@ fn failures_after_the_unlocking_count_again() {
 }
 
 #[test]
+fn each_unlocking_counts_whatever_the_clock_said() {
+    let (place, server) = throttled(&["--failed-logins-per-user", "2"]);
+    for _ in 0..3 {
+        run(&place, &["user", "unlock", JWEIR]);
+        // As if the clock had been set to the same moment, long ago.
+        place
+            .sql()
+            .execute_batch("UPDATE users SET unlocked_at = 0")
+            .unwrap();
+        for _ in 0..2 {
+            assert_eq!(server.login(JWEIR, "wrong").status, 401);
+        }
+        assert_eq!(server.login(JWEIR, PASSWORD).status, 429);
+    }
+}
+
+#[test]
+fn only_failures_after_an_unlocking_count() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = place.serve(&["--failed-logins-per-user", "2"]);
+    run(&place, &["user", "unlock", JWEIR]);
+    assert_eq!(server.login(JWEIR, "wrong").status, 401);
+    run(&place, &["user", "unlock", JWEIR]);
+    run(&place, &["user", "unlock", JWEIR]);
+    for _ in 0..2 {
+        assert_eq!(server.login(JWEIR, "wrong").status, 401);
+    }
+    assert_eq!(server.login(JWEIR, PASSWORD).status, 429);
+}
+
+#[test]
 fn the_limit_of_an_address_stays() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&["--failed-logins-per-address", "2"]);

@@ -116,6 +116,8 @@ fn pages_and_names_of_elsewhere_may_not_steer() {
                 ("localhost", "https://evil.example"),
                 ("localhost", "null"),
                 ("localhost", "http://localhost.evil.example"),
+                ("localhost", "http://localhost:65536"),
+                ("evillocalhost", ""),
                 ("evil.example", ""),
                 ("127.0.0.1.evil.example:8080", ""),
                 ("evil.example", "http://localhost"),
@@ -130,6 +132,7 @@ fn pages_and_names_of_elsewhere_may_not_steer() {
         ("LOCALHOST", "http://localhost:3000"),
         ("127.0.0.1:1", "https://127.0.0.1"),
         ("[::1]:80", "http://[::1]:80"),
+        ("app.localhost:8080", "http://App.Localhost:3000"),
     ] {
         assert_eq!(
             from("GET", "/__stub/clock/", host, origin).status,

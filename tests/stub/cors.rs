@@ -52,6 +52,8 @@ fn pages_of_this_machine_may_call_a_demo() {
         "https://localhost",
         "http://127.0.0.1:8080",
         "https://[::1]:1",
+        "http://app.localhost:3000",
+        "http://[::1]:80",
     ] {
         let answer = preflight(&server, LOGIN, origin);
         assert_eq!((answer.status, answer.text()), (204, ""), "{answer:?}");
@@ -104,6 +106,10 @@ fn pages_of_elsewhere_may_not_and_neither_is_what_is_no_api_call_for_them() {
         "https://evil.example",
         "null",
         "http://localhost.evil.example",
+        "http://evillocalhost:3000",
+        "http://localhost:65536",
+        "http://localhost:03000",
+        "http://localhost:",
         "",
     ] {
         let answer = preflight(&server, LOGIN, origin);
@@ -160,6 +166,9 @@ fn what_no_browser_would_send_is_no_origin() {
         "https://shop.example/",
         "https://shop.example/path",
         "shop.example",
+        "https://shop.example:65536",
+        "https://shop.example:08443",
+        "https://shop.example:443",
     ] {
         let run = place.run(&["serve", "--cors-origin", origin]);
         run.was_wrong_usage(origin);

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueHint;
 use clap::builder::BoolishValueParser;
 use ipnet::IpNet;
 
 use crate::auth::{Limits, Policy};
 use crate::cli::database::{CostArgs, DatabaseArgs};
-use crate::cli::{logging, parse, seed};
+use crate::cli::{WrongUsage, logging, parse, seed};
 use crate::gate::{self, Address, SocketMode};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
@@ -24,6 +25,7 @@ pub(in crate::cli) struct Args {
         value_name = "ADDRESS",
         env = "THANOS_LOGIN_LISTEN",
         value_delimiter = ',',
+        value_parser = parse::listed::<Address>,
         default_value = "127.0.0.1:8080"
     )]
     pub(super) listen: Vec<Address>,
@@ -60,7 +62,8 @@ pub(in crate::cli) struct Args {
         long,
         value_name = "ORIGIN",
         env = "THANOS_LOGIN_CORS_ORIGIN",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = parse::listed::<Origin>
     )]
     cors_origin: Vec<Origin>,
     #[command(flatten)]
@@ -151,7 +154,7 @@ struct HashingArgs {
     /// Passwords that each of them hashes at once, 1 to 10 [default: what suits the core's cache, mostly 8]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
-    /// How long a login may wait for its hashing to begin
+    /// How long a login may wait, for others in flight and for its hashing to start; 503 then
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_HASH_WAIT", value_parser = parse::positive_duration, default_value = "30s")]
     hash_wait: Duration,
 }
@@ -159,20 +162,10 @@ struct HashingArgs {
 #[derive(clap::Args)]
 struct TlsArgs {
     /// Speak TLS on TCP addresses, with this certificate and its chain (PEM); read again on SIGHUP
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "THANOS_LOGIN_TLS_CERT",
-        requires = "tls_key"
-    )]
+    #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_TLS_CERT")]
     tls_cert: Option<PathBuf>,
     /// The key of --tls-cert (PEM)
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "THANOS_LOGIN_TLS_KEY",
-        requires = "tls_cert"
-    )]
+    #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_TLS_KEY")]
     tls_key: Option<PathBuf>,
     /// Speak TLS with a certificate made for this name, by an authority of its own beside the database; repeatable
     #[arg(
@@ -180,6 +173,8 @@ struct TlsArgs {
         value_name = "NAME",
         env = "THANOS_LOGIN_TLS_SELF_SIGNED",
         value_delimiter = ',',
+        value_parser = parse::listed::<String>,
+        value_hint = ValueHint::Hostname,
         conflicts_with = "tls_cert"
     )]
     tls_self_signed: Vec<String>,
@@ -203,7 +198,7 @@ struct LimitArgs {
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = "10s", value_parser = parse::positive_duration)]
     write_timeout: Duration,
     /// The longest time that a connection is kept without a request
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = "60s", value_parser = parse::positive_duration)]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = "75s", value_parser = parse::positive_duration)]
     idle_timeout: Duration,
     /// The most open connections
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value = "1024", value_parser = parse::size)]
@@ -213,7 +208,7 @@ struct LimitArgs {
 impl Args {
     pub(super) fn into_config(self) -> anyhow::Result<Config> {
         let cost = &self.hashing.cost;
-        let bcrypt_cost = if self.demo { cost.demo() } else { cost.real() };
+        let bcrypt_cost = if self.demo { cost.demo() } else { cost.real()? };
         let database = if self.demo {
             Database::Demo(seed::read(self.fixture.as_deref())?)
         } else {
@@ -252,6 +247,16 @@ impl Args {
         let address = self.listen.first()?;
         let is_tcp = matches!(address, Address::Tcp(_));
         Some((address, is_tcp && self.tls.is_on()))
+    }
+
+    /// Here and not by clap, whose text would name the one that is missing alone.
+    pub(in crate::cli) fn check_tls(&self) -> Result<(), WrongUsage> {
+        let (given, missing) = match (&self.tls.tls_cert, &self.tls.tls_key) {
+            (Some(_), None) => ("--tls-cert", "--tls-key"),
+            (None, Some(_)) => ("--tls-key", "--tls-cert"),
+            _ => return Ok(()),
+        };
+        Err(WrongUsage(format!("{given} goes with {missing}")))
     }
 }
 
@@ -308,5 +313,25 @@ impl FailedLoginArgs {
                 .failed_logins_per_account
                 .unwrap_or(defaults.per_account),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn without_flags_the_limits_are_those_of_the_library() {
+        let config = Command::parse_from(["serve"]).args.into_config().unwrap();
+        assert_eq!(config.limits, Config::default().limits);
+        assert_eq!(config.hash_queue, Config::default().hash_queue);
     }
 }

@@ -1,15 +1,14 @@
 //! `user export`: writes users, with hashes and never with tokens, so that importing them again changes nothing.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{named, print};
+use crate::cli::output::{deliver, named};
+use crate::files::{self, Existing};
 use crate::fixture::{Format, write_csv, write_fixture, write_json_lines};
 use crate::store::Store;
 
@@ -43,10 +42,9 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     let format = args.format.or(by_name).unwrap_or(Format::Csv);
     let content = content(&store, format, org_id)?;
     let Some(path) = &args.file else {
-        return print(|out| out.write_all(&content));
+        return deliver(|out| out.write_all(&content));
     };
     write_file(path, &content, args.force)
-        .with_context(|| format!("{}: cannot write the file", path.display()))
 }
 
 /// By the end of its name.
@@ -70,19 +68,17 @@ fn content(store: &Store, format: Format, org_id: Option<i64>) -> anyhow::Result
     Ok(content)
 }
 
-fn write_file(path: &Path, content: &[u8], force: bool) -> io::Result<()> {
-    if force {
-        // Not into the old file, which others may be allowed to read.
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+fn write_file(path: &Path, content: &[u8], force: bool) -> anyhow::Result<()> {
+    let existing = if force {
+        Existing::Replace
+    } else {
+        Existing::Keep
+    };
+    let shown = path.display();
+    match files::write(path, content, 0o600, existing) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("{shown}: there is such a file already (--force replaces it)")
         }
+        result => result.with_context(|| format!("{shown}: cannot write the file")),
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }

@@ -1,8 +1,8 @@
 //! `user unlock`: failed logins counted so far no longer keep a user out.
 //!
-//! The counters are in the server's memory. This notes the moment in the user's row, which a server reads before it refuses
-//! a login of that user: what it counted up to that moment it then forgets. What it counted against a client's address
-//! stays, since that is not about the user.
+//! The counters are in the server's memory. This counts the unlocking in the user's row, which a server reads with each login
+//! of that user: failures from before it no longer count. What was counted against a client's address stays, since that is
+//! not about the user. The date that is noted as well is only shown: the clocks of two processes say nothing about order.
 
 use jiff::Timestamp;
 

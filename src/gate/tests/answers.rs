@@ -90,14 +90,33 @@ fn a_client_that_goes_away_within_a_long_answer_frees_its_place() {
 }
 
 #[test]
-fn without_a_server_the_answer_is_503() {
+fn without_a_server_the_answer_is_503_and_reported() {
+    let (sender, reported) = std::sync::mpsc::channel();
     let server = Server::start_with(Limits::default(), |config| Config {
         backend: Arc::new(PathBuf::from("/nonexistent/tiny.sock")),
+        forward: Forward::All,
+        on_refusal: OnRefusal::new(move |refused| {
+            let (method, target) = (refused.method.unwrap(), refused.target.as_deref().unwrap());
+            let origin = refused
+                .joined("origin")
+                .map(|origin| String::from_utf8(origin).unwrap());
+            let said = format!(
+                "{} {method} {target} {} {origin:?}",
+                refused.peer, refused.status
+            );
+            sender.send(said).unwrap();
+            vec![("Vary", "Origin".to_owned())]
+        }),
         ..config
     });
-    let answer = server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
+    let body = "Origin: http://a\r\nContent-Length: 15\r\n\r\nOrigin: secret\n";
+    let answer = server.talk(format!("POST /a?b HTTP/1.1\r\n{CLOSE}{body}"));
     assert_eq!(status(&answer), 503, "{answer}");
-    assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+    for line in ["Retry-After: 1", "Vary: Origin"] {
+        assert!(answer.contains(&format!("\r\n{line}\r\n")), "{answer}");
+    }
+    let expected = "127.0.0.1 POST /a?b 503 Some(\"http://a\")";
+    assert_eq!(reported.recv().unwrap(), expected);
 }
 
 #[test]

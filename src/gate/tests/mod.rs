@@ -51,6 +51,7 @@ impl Server {
             backend: Arc::new(upstream),
             forward: Forward::Only(&["Content-Type", "Host"]),
             quick: Quick::new(|_, target| target.starts_with("/quick")),
+            on_refusal: OnRefusal::new(|_| Vec::new()),
             answer_fields: FIELDS,
             reserved_descriptors: 0,
         };

@@ -1,0 +1,76 @@
+//! How many failed logins are too many, and of whom.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// How many failed logins are too many.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The length of the window, which starts with its first failure.
+    pub window: Duration,
+    /// Failures of one username from one client address; 0 is no limit.
+    pub per_user: u32,
+    /// Failures from one client address; 0 is no limit.
+    pub per_address: u32,
+    /// Failures of one username from all addresses; 0 is no limit. An address that has logged in to the account since the
+    /// server started is let through, so that a stranger's failures do not lock its owner out.
+    pub per_account: u32,
+}
+
+/// What a counter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    User,
+    Address,
+    Account,
+}
+
+/// A client as the limits see it: an IPv4 address, or the /64 that one IPv6 customer has at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClientNetwork(pub(super) IpAddr);
+
+impl Limits {
+    /// What guards real accounts unless the operator says otherwise.
+    pub const DEFAULT: Limits = Limits {
+        window: Duration::from_secs(15 * 60),
+        per_user: 10,
+        per_address: 100,
+        per_account: 100,
+    };
+    /// Nothing is counted.
+    pub const NONE: Limits = Limits {
+        per_user: 0,
+        per_address: 0,
+        per_account: 0,
+        ..Limits::DEFAULT
+    };
+
+    pub(super) fn of(&self, kind: Kind) -> Option<u32> {
+        let limit = match kind {
+            Kind::User => self.per_user,
+            Kind::Address => self.per_address,
+            Kind::Account => self.per_account,
+        };
+        (limit > 0).then_some(limit)
+    }
+
+    /// The rest of a window that started at `start`; `None` when it is over.
+    pub(super) fn remaining(&self, start: Duration, now: Duration) -> Option<Duration> {
+        self.window
+            .checked_sub(now.saturating_sub(start))
+            .filter(|remaining| !remaining.is_zero())
+    }
+}
+
+impl Kind {
+    pub(super) const ALL: [Kind; 3] = [Kind::User, Kind::Address, Kind::Account];
+}
+
+impl From<IpAddr> for ClientNetwork {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        })
+    }
+}

@@ -1,0 +1,282 @@
+//! The limits on failed logins.
+//!
+//! A try is counted as in flight before its password is hashed, so that tries at once do not all slip under a limit. If those in
+//! flight might use up what is left of a limit, the next one waits for its turn; only failures refuse it. Turns are given
+//! in the order of arrival, by whichever thread ends a try.
+
+mod counters;
+mod limits;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::Error;
+use crate::account::Username;
+use crate::hashing;
+use counters::{Counters, Key, Keys, whole_seconds};
+use limits::ClientNetwork;
+
+pub use limits::Limits;
+
+/// Decides which tries to log in go on.
+pub struct Throttle {
+    /// Mixed into every key, so that nobody can choose names that collide.
+    secret: [u8; 16],
+    state: Mutex<State>,
+}
+
+struct State {
+    counters: Counters,
+    /// By number, so the first one came first.
+    waiting: BTreeMap<u64, Waiting>,
+    next_number: u64,
+    /// Raised by [`Throttle::clear`], which tries that were in flight then must not undo.
+    generation: u64,
+    is_stopped: bool,
+}
+
+struct Waiting {
+    keys: Keys,
+    /// Dropped without an attempt, it has the try decided again.
+    attempt: SyncSender<Attempt>,
+}
+
+/// What becomes of a try that is not refused.
+#[must_use]
+pub enum Admission {
+    /// It may go on.
+    Granted(Attempt),
+    /// Those in flight come first.
+    Queued(Turn),
+}
+
+/// A try that waits for others in flight. Dropping it gives up.
+pub struct Turn {
+    throttle: Arc<Throttle>,
+    number: u64,
+    attempt: Receiver<Attempt>,
+}
+
+/// One try in flight. Dropped, it counts for nothing; a failure is counted with [`Attempt::fail`].
+pub struct Attempt {
+    throttle: Arc<Throttle>,
+    keys: Keys,
+    generation: u64,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy)]
+enum Outcome {
+    NoFailure,
+    Failed { now: Duration, unlocks: i64 },
+    Succeeded,
+}
+
+impl Throttle {
+    /// Starts with nothing counted.
+    ///
+    /// # Errors
+    /// When the operating system has no random bytes.
+    pub fn new(limits: Limits) -> Result<Self, getrandom::Error> {
+        let mut secret = [0; 16];
+        getrandom::fill(&mut secret)?;
+        let state = Mutex::new(State {
+            counters: Counters::new(limits),
+            waiting: BTreeMap::new(),
+            next_number: 0,
+            generation: 0,
+            is_stopped: false,
+        });
+        Ok(Self { secret, state })
+    }
+
+    /// Counts a try as in flight or queues it, unless failures alone reach one of the limits. `now` is an uptime.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] with the time until all of the limits are open again; nothing is counted then. Once stopped,
+    /// [`hashing::Error::Stopped`] for a try that would be queued.
+    pub fn admit(
+        self: &Arc<Self>,
+        username: &Username,
+        client: IpAddr,
+        now: Duration,
+    ) -> Result<Admission, Error> {
+        let keys = self.keys(username, client.into());
+        let mut state = self.lock();
+        if let Some(wait) = state.counters.throttled_for(&keys, client, now) {
+            return Err(Error::Throttled {
+                retry_after_seconds: whole_seconds(wait),
+            });
+        }
+        if !state.counters.is_full(&keys) {
+            let generation = state.generation;
+            let attempt = self.start(&mut state.counters, keys, generation);
+            return Ok(Admission::Granted(attempt));
+        }
+        if state.is_stopped {
+            return Err(hashing::Error::Stopped.into());
+        }
+        let (sender, attempt) = sync_channel(1);
+        let number = state.next_number;
+        state.next_number += 1;
+        let waiting = Waiting {
+            keys,
+            attempt: sender,
+        };
+        state.waiting.insert(number, waiting);
+        Ok(Admission::Queued(Turn {
+            throttle: Arc::clone(self),
+            number,
+            attempt,
+        }))
+    }
+
+    /// Starts again, with nothing counted and no address known. Tries in flight no longer count.
+    pub fn clear(&self) {
+        let mut state = self.lock();
+        state.counters.clear();
+        state.generation += 1;
+    }
+
+    /// Forgets what was counted against a user, from this client and over all of them, before it was unlocked for the
+    /// `unlocks`th time.
+    pub fn unlock(&self, username: &Username, client: IpAddr, unlocks: i64) {
+        let keys = self.keys(username, client.into());
+        self.lock().counters.unlock(&keys, unlocks);
+    }
+
+    /// Ends the wait of all who wait, now and later.
+    pub fn stop(&self) {
+        let mut state = self.lock();
+        state.is_stopped = true;
+        state.waiting.clear();
+    }
+
+    fn keys(&self, username: &Username, client: ClientNetwork) -> Keys {
+        let name = username.as_str().to_ascii_lowercase();
+        let address = client.0.to_string();
+        // An address has no NUL in it, and a username neither.
+        [format!("{address}\0{name}"), address, name].map(|text| self.key(&text))
+    }
+
+    fn key(&self, text: &str) -> Key {
+        let digest = Sha256::new()
+            .chain_update(self.secret)
+            .chain_update(text)
+            .finalize();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        key
+    }
+
+    fn start(self: &Arc<Self>, counters: &mut Counters, keys: Keys, generation: u64) -> Attempt {
+        counters.start(&keys);
+        Attempt {
+            throttle: Arc::clone(self),
+            keys,
+            generation,
+            outcome: Outcome::NoFailure,
+        }
+    }
+
+    fn settle(self: &Arc<Self>, attempt: &Attempt) {
+        let mut state = self.lock();
+        state.counters.end(&attempt.keys);
+        if attempt.generation == state.generation {
+            match attempt.outcome {
+                Outcome::NoFailure => {}
+                Outcome::Failed { now, unlocks } => {
+                    state.counters.fail(&attempt.keys, now, unlocks);
+                }
+                Outcome::Succeeded => state.counters.succeed(&attempt.keys),
+            }
+        }
+        let turns = self.take_turns(&mut state, &attempt.keys);
+        // An attempt that nobody takes any more is dropped, and that takes the lock again.
+        drop(state);
+        for (turn, attempt) in turns {
+            let _ = turn.send(attempt);
+        }
+    }
+
+    /// The tries whose turn it is now that one counted under `keys` has ended. Those that failures refuse now are admitted
+    /// once more instead, by callers who know what time it is.
+    fn take_turns(
+        self: &Arc<Self>,
+        state: &mut State,
+        keys: &Keys,
+    ) -> Vec<(SyncSender<Attempt>, Attempt)> {
+        let State {
+            counters,
+            waiting,
+            generation,
+            ..
+        } = state;
+        let mut turns = Vec::new();
+        waiting.retain(|_, waiting| {
+            if !waiting.keys.iter().any(|key| keys.contains(key)) {
+                return true;
+            }
+            if counters.has_failed_out(&waiting.keys) {
+                return false;
+            }
+            if counters.is_full(&waiting.keys) {
+                return true;
+            }
+            let attempt = self.start(counters, waiting.keys, *generation);
+            turns.push((waiting.attempt.clone(), attempt));
+            false
+        });
+        turns
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    /// Waits for no longer than `limit`. `None` when the try is to be admitted once more, as if it were a new one.
+    ///
+    /// # Errors
+    /// [`hashing::Error::WaitTooLong`].
+    pub fn wait(self, limit: Duration) -> Result<Option<Attempt>, Error> {
+        match self.attempt.recv_timeout(limit) {
+            Ok(attempt) => Ok(Some(attempt)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => Err(hashing::Error::WaitTooLong.into()),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.throttle.lock().waiting.remove(&self.number);
+    }
+}
+
+impl Attempt {
+    /// The credentials of a try made at `now` were wrong, of a user that was unlocked `unlocks` times.
+    pub fn fail(mut self, now: Duration, unlocks: i64) {
+        self.outcome = Outcome::Failed { now, unlocks };
+    }
+
+    /// The login succeeded.
+    pub fn succeed(mut self) {
+        self.outcome = Outcome::Succeeded;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let throttle = Arc::clone(&self.throttle);
+        throttle.settle(self);
+    }
+}

@@ -1,0 +1,430 @@
+use std::thread;
+
+use super::counters::MAX_ENTRIES;
+use super::*;
+
+const MINUTE: u64 = 60;
+const CLIENT: &str = "192.0.2.1";
+
+fn throttle(per_user: u32, per_address: u32, per_account: u32) -> Arc<Throttle> {
+    let limits = Limits {
+        window: Duration::from_secs(15 * MINUTE),
+        per_user,
+        per_address,
+        per_account,
+    };
+    Arc::new(Throttle::new(limits).unwrap())
+}
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn admission(
+    throttle: &Arc<Throttle>,
+    name: &str,
+    client: &str,
+    now: Duration,
+) -> Result<Admission, Error> {
+    let username = Username::parse(name).unwrap();
+    throttle.admit(&username, client.parse().unwrap(), now)
+}
+
+#[track_caller]
+fn admit(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) -> Attempt {
+    match admission(throttle, name, client, now) {
+        Ok(Admission::Granted(attempt)) => attempt,
+        Ok(Admission::Queued(_)) => panic!("queued"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[track_caller]
+fn queue(throttle: &Arc<Throttle>, name: &str, client: &str) -> Turn {
+    match admission(throttle, name, client, at(0)) {
+        Ok(Admission::Queued(turn)) => turn,
+        Ok(Admission::Granted(_)) => panic!("granted"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The attempt whose turn it is by now, if it is.
+#[track_caller]
+fn turn_of(turn: Turn) -> Option<Attempt> {
+    turn.attempt.try_recv().ok()
+}
+
+/// Fails `times` times, each of them let through.
+#[track_caller]
+fn fail(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration, times: u32) {
+    for _ in 0..times {
+        admit(throttle, name, client, now).fail(now, 0);
+    }
+}
+
+/// For how many seconds a try is refused.
+#[track_caller]
+fn refused(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) -> Option<u64> {
+    match admission(throttle, name, client, now) {
+        Ok(Admission::Granted(_)) => None,
+        Ok(Admission::Queued(_)) => panic!("queued"),
+        Err(Error::Throttled {
+            retry_after_seconds,
+        }) => Some(retry_after_seconds),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn unlock(throttle: &Throttle, name: &str, unlocks: i64) {
+    let username = Username::parse(name).unwrap();
+    throttle.unlock(&username, CLIENT.parse().unwrap(), unlocks);
+}
+
+#[test]
+fn each_limit_counts_its_own_failures() {
+    for (label, limits, same, other) in [
+        (
+            "user",
+            (3, 0, 0),
+            ("a", "192.0.2.1"),
+            [("b", "192.0.2.1"), ("a", "192.0.2.2")],
+        ),
+        (
+            "address",
+            (0, 3, 0),
+            ("b", "192.0.2.1"),
+            [("a", "192.0.2.2"), ("b", "192.0.2.2")],
+        ),
+        (
+            "account",
+            (0, 0, 3),
+            ("a", "192.0.2.2"),
+            [("b", "192.0.2.1"), ("b", "192.0.2.2")],
+        ),
+    ] {
+        let throttle = throttle(limits.0, limits.1, limits.2);
+        fail(&throttle, "a", "192.0.2.1", at(0), 3);
+        assert_eq!(
+            refused(&throttle, same.0, same.1, at(10)),
+            Some(15 * MINUTE - 10),
+            "{label}"
+        );
+        for (name, client) in other {
+            assert_eq!(
+                refused(&throttle, name, client, at(10)),
+                None,
+                "{label}: {name} {client}"
+            );
+        }
+    }
+}
+
+#[test]
+fn zero_is_no_limit() {
+    fail(&throttle(0, 0, 0), "a", CLIENT, at(0), 1000);
+}
+
+#[test]
+fn the_window_is_fixed_from_its_first_failure() {
+    let throttle = throttle(3, 0, 0);
+    fail(&throttle, "a", CLIENT, at(0), 1);
+    fail(&throttle, "a", CLIENT, at(14 * MINUTE), 2);
+    let almost_over = at(15 * MINUTE) - Duration::from_millis(1);
+    assert_eq!(refused(&throttle, "a", CLIENT, almost_over), Some(1));
+    fail(&throttle, "a", CLIENT, at(15 * MINUTE), 3);
+    assert_eq!(
+        refused(&throttle, "a", CLIENT, at(15 * MINUTE)),
+        Some(15 * MINUTE)
+    );
+}
+
+#[test]
+fn the_longest_wait_is_reported() {
+    let throttle = throttle(1, 2, 0);
+    fail(&throttle, "a", CLIENT, at(0), 1);
+    fail(&throttle, "b", CLIENT, at(60), 1);
+    assert_eq!(refused(&throttle, "b", CLIENT, at(60)), Some(15 * MINUTE));
+    assert_eq!(refused(&throttle, "c", CLIENT, at(60)), Some(14 * MINUTE));
+}
+
+#[test]
+fn a_refused_try_counts_nothing() {
+    let throttle = throttle(1, 3, 0);
+    fail(&throttle, "a", CLIENT, at(0), 1);
+    for _ in 0..10 {
+        assert!(refused(&throttle, "a", CLIENT, at(0)).is_some());
+    }
+    fail(&throttle, "b", CLIENT, at(0), 1);
+    fail(&throttle, "c", CLIENT, at(0), 1);
+    assert!(refused(&throttle, "d", CLIENT, at(0)).is_some());
+}
+
+#[test]
+fn what_is_no_failure_counts_nothing_and_starts_no_window() {
+    let throttle = throttle(2, 2, 2);
+    for _ in 0..10 {
+        drop(admit(&throttle, "a", CLIENT, at(0)));
+    }
+    fail(&throttle, "a", CLIENT, at(60), 2);
+    assert_eq!(refused(&throttle, "a", CLIENT, at(60)), Some(15 * MINUTE));
+}
+
+#[test]
+fn a_try_waits_for_those_in_flight_whichever_limit_they_may_reach() {
+    for (label, limits, other, client) in [
+        ("user", (2, 0, 0), "a", "192.0.2.1"),
+        ("address", (0, 2, 0), "b", "192.0.2.1"),
+        ("account", (0, 0, 2), "a", "192.0.2.2"),
+    ] {
+        let throttle = throttle(limits.0, limits.1, limits.2);
+        let [first, second] = [(); 2].map(|()| admit(&throttle, "a", CLIENT, at(0)));
+        let turn = queue(&throttle, other, client);
+        first.fail(at(0), 0);
+        assert!(turn.attempt.try_recv().is_err(), "{label}");
+        drop(second);
+        turn_of(turn).expect(label).fail(at(0), 0);
+        assert!(
+            refused(&throttle, other, client, at(0)).is_some(),
+            "{label}"
+        );
+    }
+}
+
+#[test]
+fn turns_are_given_in_the_order_of_arrival_and_as_many_as_there_is_room_for() {
+    let throttle = throttle(2, 0, 0);
+    let [first, second] = [(); 2].map(|()| admit(&throttle, "a", CLIENT, at(0)));
+    let [third, fourth, fifth, sixth] = [(); 4].map(|()| queue(&throttle, "a", CLIENT));
+    first.fail(at(0), 0);
+    assert!(third.attempt.try_recv().is_err());
+    // Clears the failure as well.
+    second.succeed();
+    let (third, fourth) = (turn_of(third).unwrap(), turn_of(fourth).unwrap());
+    assert!(fifth.attempt.try_recv().is_err());
+    drop(fifth);
+    third.succeed();
+    assert!(turn_of(sixth).is_some());
+    drop(fourth);
+}
+
+#[test]
+fn a_try_that_waits_is_refused_once_failures_reach_the_limit() {
+    let throttle = throttle(1, 0, 0);
+    let first = admit(&throttle, "a", CLIENT, at(0));
+    let turns = [(); 3].map(|()| queue(&throttle, "a", CLIENT));
+    thread::scope(|scope| {
+        let waiting = turns.map(|turn| scope.spawn(|| turn.wait(Duration::MAX)));
+        first.fail(at(0), 0);
+        for turn in waiting {
+            assert!(turn.join().unwrap().unwrap().is_none(), "decided once more");
+        }
+    });
+    assert_eq!(refused(&throttle, "a", CLIENT, at(1)), Some(899));
+}
+
+#[test]
+fn a_try_waits_no_longer_than_it_may_and_then_is_forgotten() {
+    let throttle = throttle(1, 0, 0);
+    let first = admit(&throttle, "a", CLIENT, at(0));
+    let late = queue(&throttle, "a", CLIENT).wait(Duration::ZERO);
+    assert!(matches!(
+        late,
+        Err(Error::Hashing(hashing::Error::WaitTooLong))
+    ));
+    let next = queue(&throttle, "a", CLIENT);
+    assert_eq!(throttle.lock().waiting.len(), 1);
+    drop(first);
+    assert!(turn_of(next).is_some());
+    assert!(throttle.lock().waiting.is_empty());
+}
+
+#[test]
+fn a_turn_that_nobody_takes_goes_to_the_next() {
+    let throttle = throttle(1, 0, 0);
+    let first = admit(&throttle, "a", CLIENT, at(0));
+    let [second, third] = [(); 2].map(|()| queue(&throttle, "a", CLIENT));
+    drop(first);
+    // Given to it already.
+    drop(second);
+    assert!(turn_of(third).is_some());
+    assert_eq!(refused(&throttle, "a", CLIENT, at(0)), None);
+}
+
+#[test]
+fn a_stop_ends_the_wait_now_and_later() {
+    let throttle = throttle(1, 0, 0);
+    let first = admit(&throttle, "a", CLIENT, at(0));
+    let turn = queue(&throttle, "a", CLIENT);
+    throttle.stop();
+    assert!(turn.wait(Duration::MAX).unwrap().is_none());
+    let refusal = admission(&throttle, "a", CLIENT, at(0)).err();
+    assert!(matches!(
+        refusal,
+        Some(Error::Hashing(hashing::Error::Stopped))
+    ));
+    drop(first);
+}
+
+#[test]
+fn many_at_once_are_all_let_in_when_they_succeed_and_up_to_the_limit_when_they_fail() {
+    for (succeeds, expected) in [(true, 64), (false, 10)] {
+        let throttle = throttle(10, 0, 0);
+        let try_once = || {
+            loop {
+                match admission(&throttle, "a", CLIENT, at(0)) {
+                    Ok(Admission::Granted(attempt)) => return Some(attempt),
+                    Ok(Admission::Queued(turn)) => {
+                        if let Some(attempt) = turn.wait(Duration::MAX).unwrap() {
+                            return Some(attempt);
+                        }
+                    }
+                    Err(_) => return None,
+                }
+            }
+        };
+        let admitted = thread::scope(|scope| {
+            let tries: Vec<_> = (0..64)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let attempt = try_once()?;
+                        thread::yield_now();
+                        if succeeds {
+                            attempt.succeed();
+                        } else {
+                            attempt.fail(at(0), 0);
+                        }
+                        Some(())
+                    })
+                })
+                .collect();
+            tries
+                .into_iter()
+                .filter_map(|one| one.join().unwrap())
+                .count()
+        });
+        assert_eq!(admitted, expected);
+    }
+}
+
+#[test]
+fn success_clears_the_first_counter_only() {
+    let throttle = throttle(3, 5, 0);
+    fail(&throttle, "a", CLIENT, at(0), 2);
+    admit(&throttle, "a", CLIENT, at(0)).succeed();
+    fail(&throttle, "a", CLIENT, at(0), 3);
+    assert!(refused(&throttle, "a", CLIENT, at(0)).is_some());
+    assert!(
+        refused(&throttle, "b", CLIENT, at(0)).is_some(),
+        "five failures of the address"
+    );
+}
+
+#[test]
+fn an_address_that_logged_in_is_not_held_by_the_limit_per_account() {
+    let throttle = throttle(0, 0, 3);
+    admit(&throttle, "Owner", CLIENT, at(0)).succeed();
+    fail(&throttle, "owner", "203.0.113.1", at(0), 1);
+    let in_flight = [(); 2].map(|()| admit(&throttle, "owner", "203.0.113.1", at(0)));
+    assert!(
+        refused(&throttle, "OWNER", CLIENT, at(0)).is_none(),
+        "in flight"
+    );
+    for attempt in in_flight {
+        attempt.fail(at(0), 0);
+    }
+    assert!(refused(&throttle, "owner", "203.0.113.2", at(0)).is_some());
+    assert!(refused(&throttle, "OWNER", CLIENT, at(0)).is_none());
+}
+
+#[test]
+fn an_unlocking_forgets_the_failures_before_it_and_none_after_it() {
+    let throttle = throttle(2, 3, 2);
+    for _ in 0..2 {
+        admit(&throttle, "a", CLIENT, at(0)).fail(at(0), 1);
+    }
+    unlock(&throttle, "a", 1);
+    assert!(
+        refused(&throttle, "a", CLIENT, at(0)).is_some(),
+        "the failures were after it"
+    );
+    unlock(&throttle, "a", 2);
+    assert_eq!(refused(&throttle, "a", CLIENT, at(0)), None);
+    admit(&throttle, "a", CLIENT, at(0)).fail(at(0), 2);
+    unlock(&throttle, "a", 3);
+    assert!(
+        refused(&throttle, "b", CLIENT, at(0)).is_some(),
+        "three failures of the address"
+    );
+}
+
+#[test]
+fn failures_after_an_unlocking_that_lifted_nothing_start_a_window() {
+    let throttle = throttle(3, 0, 3);
+    fail(&throttle, "a", CLIENT, at(0), 2);
+    for _ in 0..3 {
+        admit(&throttle, "a", CLIENT, at(60)).fail(at(60), 1);
+    }
+    unlock(&throttle, "a", 1);
+    assert_eq!(refused(&throttle, "a", CLIENT, at(60)), Some(15 * MINUTE));
+}
+
+#[test]
+fn a_try_in_flight_when_everything_is_cleared_counts_no_more() {
+    let throttle = throttle(1, 0, 1);
+    let slow = admit(&throttle, "a", CLIENT, at(9 * MINUTE));
+    throttle.clear();
+    slow.fail(at(9 * MINUTE), 0);
+    assert_eq!(refused(&throttle, "a", CLIENT, at(0)), None);
+
+    let slow = admit(&throttle, "a", CLIENT, at(0));
+    throttle.clear();
+    slow.succeed();
+    fail(&throttle, "a", "192.0.2.2", at(0), 1);
+    assert!(
+        refused(&throttle, "a", CLIENT, at(0)).is_some(),
+        "not known"
+    );
+}
+
+#[test]
+fn a_network_is_an_ipv4_address_or_an_ipv6_64() {
+    for (client, expected) in [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::", "2001:db8:1:2::"),
+    ] {
+        let network = ClientNetwork::from(client.parse::<IpAddr>().unwrap());
+        assert_eq!(network.0.to_string(), expected);
+    }
+}
+
+#[test]
+fn a_million_invented_names_and_addresses_leave_a_bounded_number_of_counters() {
+    let throttle = throttle(10, 100, 100);
+    let slow = admit(&throttle, "a", "2001:db8::1", at(0));
+    for number in 0..1_000_000_u32 {
+        let client = IpAddr::from(number.to_be_bytes());
+        fail(
+            &throttle,
+            &format!("invented-{number}"),
+            &client.to_string(),
+            at(0),
+            1,
+        );
+    }
+    for windows in &throttle.lock().counters.windows {
+        assert_eq!(windows.len(), MAX_ENTRIES);
+    }
+    slow.fail(at(0), 0);
+    assert!(throttle.lock().counters.is_idle());
+}
+
+#[test]
+fn a_try_that_was_slow_lengthens_no_window() {
+    let throttle = throttle(2, 0, 0);
+    let slow = admit(&throttle, "a", CLIENT, at(0));
+    admit(&throttle, "a", CLIENT, at(60)).fail(at(60), 0);
+    slow.fail(at(0), 0);
+    assert_eq!(refused(&throttle, "a", CLIENT, at(60)), Some(15 * MINUTE));
+}

@@ -1,0 +1,262 @@
+//! Files that get their name only once they are whole and on disk.
+//!
+//! Each is written under a random name beside the final one, synced and renamed; then the directory is synced. So a kill or
+//! a power failure never leaves half a file under the final name, and a file that somebody else has put into the directory
+//! is never taken for ours. What a killed process leaves behind, the next one to write there removes.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use uuid::Uuid;
+
+const PREFIX: &str = ".thanos-login-";
+const SUFFIX: &str = ".partial";
+
+/// What is done under the lock of a directory takes milliseconds.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// What becomes of a file that has the final name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// It stays, and writing fails with [`io::ErrorKind::AlreadyExists`].
+    Keep,
+    /// It is replaced if it is a regular file.
+    Replace,
+}
+
+/// Writes a whole file, which gets this mode whatever the umask is.
+pub(crate) fn write(
+    destination: &Path,
+    content: &[u8],
+    mode: u32,
+    existing: Existing,
+) -> io::Result<()> {
+    let mut partial = Partial::create(destination, mode)?;
+    partial.file.write_all(content)?;
+    partial.publish(existing)
+}
+
+/// A file in the making. Dropped before it is published, it is removed.
+pub(crate) struct Partial {
+    path: PathBuf,
+    destination: PathBuf,
+    /// Locked, which distinguishes it from what a killed process left behind.
+    file: File,
+    directory: File,
+}
+
+impl Partial {
+    pub(crate) fn create(destination: &Path, mode: u32) -> io::Result<Self> {
+        let Some(name) = destination.file_name() else {
+            return Err(io::Error::other("not the name of a file"));
+        };
+        let parent = directory_of(destination);
+        let directory = File::open(parent)?;
+        remove_left_overs(parent, name);
+        let (path, file) = create_locked(parent)?;
+        let partial = Self {
+            path,
+            destination: destination.to_owned(),
+            file,
+            directory,
+        };
+        let mode = Permissions::from_mode(mode);
+        partial.file.set_permissions(mode)?;
+        Ok(partial)
+    }
+
+    /// Where it is until it is published.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives it its name.
+    pub(crate) fn publish(self, existing: Existing) -> io::Result<()> {
+        self.file.sync_all()?;
+        let there = fs::symlink_metadata(&self.path)?;
+        let ours = self.file.metadata()?;
+        if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) {
+            return Err(io::Error::other(
+                "another process replaced the file while it was written",
+            ));
+        }
+        match existing {
+            Existing::Keep => rename_without_replacing(&self.path, &self.destination)?,
+            Existing::Replace => {
+                check_replaceable(&self.destination)?;
+                fs::rename(&self.path, &self.destination)?;
+            }
+        }
+        match self.directory.sync_all() {
+            // Some file systems cannot sync a directory.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            result => result,
+        }
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Gone by then, if it was renamed.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Keeps other processes of this program from what is done to this file under the same lock.
+///
+/// It is a lock on the directory, so that no lock file is left behind. Anybody who can read the directory can take it,
+/// hence the deadline.
+pub(crate) fn lock_directory_of(path: &Path) -> io::Result<File> {
+    let directory = File::open(directory_of(path))?;
+    let start = Instant::now();
+    loop {
+        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) if start.elapsed() < LOCK_WAIT => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(Errno::WOULDBLOCK) => {
+                return Err(io::Error::other(
+                    "another process keeps its directory locked",
+                ));
+            }
+            result => return Ok(result.map(|()| directory)?),
+        }
+    }
+}
+
+/// Reads a file that this program keeps secrets in. Refuses what another user may have put there, and never waits for the
+/// other end of a pipe.
+pub(crate) fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY))
+        .open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    // The owner of the directory could replace the file anyway.
+    let directory = fs::metadata(directory_of(path))?;
+    if ![geteuid().as_raw(), 0, directory.uid()].contains(&found.uid()) {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    let mut content = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+    file.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn create_locked(directory: &Path) -> io::Result<(PathBuf, File)> {
+    loop {
+        let id = Uuid::new_v4().simple();
+        let path = directory.join(format!("{PREFIX}{id}{SUFFIX}"));
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        let lock = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        // Before it was locked, another process may have taken it for a left-over. Where there are no locks, none does.
+        if lock != Err(Errno::WOULDBLOCK) && file.metadata()?.nlink() > 0 {
+            return Ok((path, file));
+        }
+    }
+}
+
+/// Best effort: what cannot be removed is in nobody's way.
+fn remove_left_overs(directory: &Path, destination: &OsStr) {
+    // As version 0.1.0 names a backup in the making.
+    let older = [OsStr::new("."), destination, OsStr::new(SUFFIX)];
+    let older: OsString = older.into_iter().collect();
+    let names = names_in(directory);
+    for name in &names {
+        if !is_partial(name) && *name != older {
+            continue;
+        }
+        let path = directory.join(name);
+        let Some(_locked) = lock_left_over(&path) else {
+            continue;
+        };
+        // SQLite's journal of a database in the making has its name and an ending.
+        let prefix = [name.as_bytes(), b"-"].concat();
+        let beside = names
+            .iter()
+            .filter(|name| name.as_bytes().starts_with(&prefix));
+        for path in beside.map(|name| directory.join(name)).chain([path]) {
+            if fs::symlink_metadata(&path).is_ok_and(|metadata| is_ours(&metadata)) {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+fn names_in(directory: &Path) -> Vec<OsString> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).collect()
+}
+
+fn is_partial(name: &OsStr) -> bool {
+    let name = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+    name.and_then(|name| name.strip_suffix(SUFFIX))
+        .is_some_and(|id| Uuid::try_parse(id).is_ok())
+}
+
+/// `None` for what is not ours, and for what another process is still writing.
+fn lock_left_over(path: &Path) -> Option<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY))
+        .open(path)
+        .ok()?;
+    let is_left_over = is_ours(&file.metadata().ok()?)
+        && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    is_left_over.then_some(file)
+}
+
+fn is_ours(metadata: &fs::Metadata) -> bool {
+    metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw()
+}
+
+fn flags(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}
+
+fn check_replaceable(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(io::Error::other("what is there is not a regular file")),
+    }
+}
+
+/// Where the file system cannot rename so, a second name can be had that replaces nothing either.
+fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        result => Ok(result?),
+    }
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;
