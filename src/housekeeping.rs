@@ -1,4 +1,5 @@
-//! Removing expired tokens in the background.
+//! What the server does by itself every few seconds: it looks whether the database's path still leads to the open file, and
+//! removes expired tokens.
 
 use std::io;
 use std::sync::Arc;
@@ -15,9 +16,9 @@ use crate::store::{self, Store};
 const BATCH: u32 = 500;
 
 /// Time between two looks.
-const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(2);
 
-/// The thread that removes expired tokens. Dropping it ends the thread.
+/// The thread that does it. Dropping it ends the thread.
 pub(crate) struct Housekeeping {
     stop: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -47,6 +48,10 @@ impl Drop for Housekeeping {
 
 fn run(store: &Store, clock: &Clock, stopped: &Receiver<()>) {
     while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        // The look logs what it finds.
+        if store.check_path().is_err() {
+            continue;
+        }
         if let Err(error) = purge(store, clock(), stopped) {
             tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
         }

@@ -1,5 +1,5 @@
 //! What clients and operators see, tested from outside: the real binary, a real socket, a real SQLite file.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod harness;
 
@@ -20,8 +20,11 @@ mod logs;
 mod media_type;
 mod operator;
 mod readme;
+mod replaced;
 mod shutdown;
+mod strace;
 mod stub;
 mod throttle;
 mod tokens;
 mod unavailable;
+mod unclean;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::database::{CostArgs, DatabaseArgs};
 use super::output::{JsonArgs, print, printable, write_json};
+use super::progress::Progress;
 use crate::audit::audit;
 
 /// Names of the checks, which stay: sqlite, database, integrity, foreign_keys, schema, file_mode, directory_mode,
@@ -22,7 +23,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let findings = audit(&args.database.path, args.cost.real(), Timestamp::now());
+    let progress = Progress::new("pages").reporter();
+    let now = Timestamp::now();
+    let findings = audit(&args.database.path, args.cost.real(), now, progress);
     if args.output.json {
         print(|out| {
             findings

@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::progress::Progress;
 use super::{logging, signals, wrong_usage};
 use crate::Server;
 use crate::gate::Address;
@@ -36,7 +37,7 @@ pub(super) fn run(args: Args, matches: &ArgMatches) -> anyhow::Result<()> {
 fn start(args: Args) -> anyhow::Result<Server> {
     let config = args.into_config()?;
     raise_descriptor_limit();
-    let server = Server::start(config)?;
+    let server = Server::start_reporting(config, Progress::new("pages").reporter())?;
     write_ready_lines(&server)?;
     Ok(server)
 }
