@@ -22,7 +22,7 @@ use crate::scratch::{self, Scratch};
 use crate::server::{
     Answerer, Cors, Endpoints, Exposure, Origins, Pace, PrivateSocket, on_refusal,
 };
-use crate::store::{self, Durability, Migrated, Store, WhenMissing};
+use crate::store::{self, Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
 use crate::stub::Beginning;
 use crate::{housekeeping, seed, server};
 
@@ -123,6 +123,14 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_reporting(config, Box::new(|_, _| {}))
+    }
+
+    /// Starts a server; `progress` hears how many pages of the database are looked at, of how many, after an unclean end.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_reporting(config: Config, progress: Progress) -> Result<Self, StartError> {
         let scratch = Arc::new(Scratch::create().map_err(StartError::Scratch)?);
         let engine = Arc::new(Engine::start(config.hashing)?);
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
@@ -136,6 +144,7 @@ impl Server {
             &scratch,
             &engine,
             config.policy.bcrypt_cost,
+            progress,
         )?;
         let clock: Clock = stub
             .as_ref()
@@ -332,10 +341,12 @@ fn open(
     scratch: &Scratch,
     engine: &Engine,
     cost: Cost,
+    progress: Progress,
 ) -> Result<(Arc<Store>, Option<Migrated>), StartError> {
     match database {
         Database::File(path) => {
-            let (store, migrated) = Store::open(&path, WhenMissing::Create, Durability::Full)?;
+            let (by, missing) = (OpenedBy::Server, WhenMissing::Create);
+            let (store, migrated) = Store::open_by(by, &path, missing, Durability::Full, progress)?;
             Ok((Arc::new(store), migrated))
         }
         Database::Demo(fixture) => {

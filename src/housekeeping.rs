@@ -1,4 +1,5 @@
-//! Removing expired tokens in the background.
+//! What the server does by itself every few seconds: it looks whether the database's path still leads to the open file, and
+//! removes expired tokens.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::store::{self, Store};
 const BATCH: u32 = 500;
 
 /// Time between two looks.
-const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long nothing is removed after the date has been set: it may have been set wrongly, and tokens that only seem to have
 /// expired would be lost. They are refused as long as they seem so.
@@ -36,7 +37,9 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock) -> io::Result<Periodic> {
     let mut watch = DateWatch::new(clock());
     Periodic::start("housekeeping", INTERVAL, move |stop| {
         let now = clock();
-        if watch.trusts(now)
+        // The look logs what it finds.
+        if store.check_path().is_ok()
+            && watch.trusts(now)
             && let Err(error) = purge(&store, now.date, stop)
         {
             tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");

@@ -1,5 +1,5 @@
 //! What clients and operators see, tested from outside: the real binary, a real socket, a real SQLite file.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stderr)]
 
 mod harness;
 
@@ -23,9 +23,12 @@ mod media_type;
 mod operator;
 mod readme;
 mod recovery;
+mod replaced;
 mod shutdown;
+mod strace;
 mod streams;
 mod stub;
 mod throttle;
 mod tokens;
 mod unavailable;
+mod unclean;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::database::{CostArgs, DatabaseArgs};
 use super::environment::Variables;
 use super::output::{JsonArgs, print, printable, write_json};
+use super::progress::Progress;
 use super::stream::STDERR;
 use crate::audit::audit;
 
@@ -34,6 +35,7 @@ pub(super) fn run(args: &Args, variables: &Variables) -> anyhow::Result<ExitCode
         args.tls_cert.as_deref(),
         args.cost.real()?,
         Timestamp::now(),
+        Progress::new("pages").reporter(),
     );
     for finding in &mut findings {
         finding.message = variables.name_values(mem::take(&mut finding.message));

@@ -44,6 +44,11 @@ impl Progress {
         }
     }
 
+    /// For a caller that takes it whole.
+    pub(super) fn reporter(self) -> Box<dyn FnMut(u64, u64) + Send> {
+        Box::new(move |done, total| self.tell(done, total))
+    }
+
     pub(super) fn tell(&self, done: u64, total: u64) {
         match &self.bar {
             Some(bar) => {

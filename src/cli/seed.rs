@@ -12,7 +12,7 @@ use super::stream::STDOUT;
 use crate::fixture::{self, Fixture};
 use crate::hashing::{Engine, EngineConfig};
 use crate::seed::seed;
-use crate::store::{Durability, Store, Summary, WhenMissing};
+use crate::store::Summary;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -28,7 +28,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cost = args.cost.real()?;
     let fixture = read(args.fixture.as_deref())?;
-    let (store, _) = Store::open(&args.database.path, WhenMissing::Create, Durability::Full)?;
+    let store = args.database.open_or_create()?;
     let engine = Engine::start(EngineConfig::new(Duration::MAX))?;
     let (organizations, users) = seed(&store, &engine, fixture, cost, Timestamp::now())?;
     STDOUT.message(summary_line("organizations", organizations));

@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::environment::Variables;
+use super::progress::Progress;
 use super::stream::{STDERR, STDOUT};
 use super::{WrongUsage, logging, signals};
 use crate::Server;
@@ -38,7 +39,8 @@ pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> an
 fn start(args: Args) -> anyhow::Result<Server> {
     let config = args.into_config()?;
     raise_descriptor_limit();
-    Ok(Server::start(config)?)
+    let progress = Progress::new("pages").reporter();
+    Ok(Server::start_reporting(config, progress)?)
 }
 
 /// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
