@@ -10,8 +10,9 @@ use jiff::Timestamp;
 
 use crate::auth::{self, Auth, Limits};
 use crate::clock::{Clock, Now};
-use crate::config::{Config, Database, MetricsAccess, loopback};
+use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
 use crate::endpoint::Services;
+use crate::files::directory_of;
 use crate::fixture::{self, Findings, Fixture};
 use crate::gate::{self, Address, Bound, Forward, Gate, Quick, SocketMode, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, Permits};
@@ -97,6 +98,7 @@ pub struct Server {
     _figures: Option<Front>,
     authority: Option<PathBuf>,
     migrated: Option<Migrated>,
+    was_unclean: bool,
     _housekeeping: Periodic,
     /// Last, so that the directory outlives the sockets and the database in it.
     _scratch: Arc<Scratch>,
@@ -133,6 +135,10 @@ impl Server {
     pub fn start_reporting(config: Config, progress: Progress) -> Result<Self, StartError> {
         let scratch = Arc::new(Scratch::create().map_err(StartError::Scratch)?);
         let engine = Arc::new(Engine::start(config.hashing)?);
+        if matches!(config.database, Database::Demo(_)) {
+            std::fs::create_dir(directory_of(&demo_database(&scratch)))
+                .map_err(StartError::Scratch)?;
+        }
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
         let authority = tls.as_ref().and_then(authority);
         let stub = match &config.database {
@@ -190,6 +196,7 @@ impl Server {
             _figures: figures,
             authority,
             migrated,
+            was_unclean: services.store.was_unclean(),
             _housekeeping: housekeeping,
             _scratch: scratch,
         })
@@ -216,6 +223,11 @@ impl Server {
     /// The migration that opening the database took.
     pub fn migrated(&self) -> Option<Migrated> {
         self.migrated
+    }
+
+    /// Whether a killed process had left the database behind; all of it was looked at then, and is sound.
+    pub fn was_unclean(&self) -> bool {
+        self.was_unclean
     }
 
     /// Reads the certificate again; `false` when there is none to read.
@@ -350,7 +362,7 @@ fn open(
             Ok((Arc::new(store), migrated))
         }
         Database::Demo(fixture) => {
-            let path = scratch.path().join("demo.db");
+            let path = demo_database(scratch);
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             seed::seed(&store, engine, fixture, cost, Timestamp::now())?;
             Ok((Arc::new(store), None))

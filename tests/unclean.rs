@@ -60,10 +60,9 @@ fn the_log_of_a_killed_server_is_kept() {
     let (place, token) = killed();
     let server = place.serve(&[]);
     assert!(place.holds_token(&token));
-    assert_eq!(server.log().matches("was not closed properly").count(), 1);
-    server.stop();
-    let server = place.serve(&[]);
-    assert!(!server.log().contains("was not closed properly"));
+    let report = "was not closed properly";
+    assert_eq!(server.stop().stderr.matches(report).count(), 1);
+    assert!(!place.serve(&[]).stop().stderr.contains(report));
 }
 
 #[test]

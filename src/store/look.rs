@@ -97,21 +97,21 @@ fn pages_done(steps: u64, pages: u64) -> u64 {
 }
 
 /// A log with pages in it that no process has open was left behind by one that was killed. It is trusted to belong to the file
-/// by its name only, so the whole is looked at before it becomes one. A refused pair stays as it was.
+/// by its name only, so the whole is looked at before it becomes one. A refused pair stays as it was. Says whether there was one.
 pub(super) fn look_after_unclean_end(
     file: &DatabaseFile,
     by: OpenedBy,
     progress: Progress,
-) -> Result<(), OpenError> {
+) -> Result<bool, OpenError> {
     if file_bytes(&file.log()) <= LOG_HEADER_BYTES {
-        return Ok(());
+        return Ok(false);
     }
     let failed = |error| with_log(OpenError::new(file.given(), &error), file);
     let alone = lock_if_alone(file).map_err(failed)?;
     let is_unclean = alone.is_some();
     let connection = match alone {
         Some(connection) => connection,
-        None if by == OpenedBy::Command => return Ok(()),
+        None if by == OpenedBy::Command => return Ok(false),
         None => connect_for_inspection(file).map_err(failed)?,
     };
     if let Some(reason) = look(&connection, 1, progress).map_err(failed)?.first() {
@@ -121,13 +121,7 @@ pub(super) fn look_after_unclean_end(
             reason,
         });
     }
-    if is_unclean {
-        tracing::warn!(
-            path = %file.given().display(),
-            "the database was not closed properly; all of it was looked at, and it is sound"
-        );
-    }
-    Ok(())
+    Ok(is_unclean)
 }
 
 /// A connection with the lock that nobody else's connection goes with; `None` when another process has the file open. One

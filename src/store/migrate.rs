@@ -153,9 +153,9 @@ mod tests {
     fn open(path: &Path, missing: WhenMissing) -> (Connection, DatabaseFile, Option<Migrated>) {
         let file = DatabaseFile::resolve(path).unwrap();
         let (by, durability) = (OpenedBy::Command, Durability::Full);
-        let (connection, migrated) =
-            writing_connection(&file, missing, durability, by, Box::new(|_, _| {})).unwrap();
-        (connection, file, migrated)
+        let progress = Box::new(|_, _| {});
+        let opened = writing_connection(&file, missing, durability, by, progress).unwrap();
+        (opened.connection, file, opened.migrated)
     }
 
     fn fill_with_tokens(path: &Path) {

@@ -61,6 +61,7 @@ pub struct Store {
     writer: Writer,
     /// `None` for a database that is thrown away: nobody else knows its name.
     watch: Option<Arc<Watch>>,
+    was_unclean: bool,
 }
 
 impl Store {
@@ -91,21 +92,26 @@ impl Store {
         progress: Progress,
     ) -> Result<(Self, Option<Migrated>), OpenError> {
         let file = DatabaseFile::resolve(path)?;
-        let (connection, migrated) =
-            open::writing_connection(&file, missing, durability, by, progress)?;
+        let opened = open::writing_connection(&file, missing, durability, by, progress)?;
         let watch = (durability == Durability::Full).then(|| Arc::new(Watch::start(&file)));
         let readers = match &watch {
             Some(watch) => Readers::new(file.path(), Some(Arc::clone(watch))),
             None => Readers::open_all(file.path())
                 .map_err(|error| OpenError::new(file.given(), &error))?,
         };
-        let writer = Writer::start(connection, watch.clone()).map_err(OpenError::Thread)?;
+        let writer = Writer::start(opened.connection, watch.clone()).map_err(OpenError::Thread)?;
         let store = Self {
             readers,
             writer,
             watch,
+            was_unclean: opened.was_unclean,
         };
-        Ok((store, migrated))
+        Ok((store, opened.migrated))
+    }
+
+    /// Whether a killed process had left its log behind; all of the file was looked at then.
+    pub fn was_unclean(&self) -> bool {
+        self.was_unclean
     }
 
     /// Looks whether the path still leads to the open file; where it does not, this and all other calls fail until it does.

@@ -40,14 +40,21 @@ pub struct Migrated {
     pub to: i32,
 }
 
-/// Opens a file for writing, with the present schema.
+/// A file that is open for writing, with the present schema.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) migrated: Option<Migrated>,
+    /// A killed process had left its log behind.
+    pub(super) was_unclean: bool,
+}
+
 pub(super) fn writing_connection(
     file: &DatabaseFile,
     missing: WhenMissing,
     durability: Durability,
     by: OpenedBy,
     progress: Progress,
-) -> Result<(Connection, Option<Migrated>), OpenError> {
+) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         let found = rusqlite::version();
         return Err(OpenError::SqliteTooOld { found });
@@ -56,13 +63,12 @@ pub(super) fn writing_connection(
     if file_bytes(file.path()) == 0 {
         refuse_orphans(file)?;
     }
-    let version = if file.make_if_missing(missing)? {
-        0
+    let (version, was_unclean) = if file.make_if_missing(missing)? {
+        (0, false)
     } else {
         recover(file)?;
         let version = inspect(file)?;
-        look_after_unclean_end(file, by, progress)?;
-        version
+        (version, look_after_unclean_end(file, by, progress)?)
     };
     let mut connection = connect(file, durability)?;
     migrate(&mut connection, file)?;
@@ -71,7 +77,11 @@ pub(super) fn writing_connection(
         to: newest_version(),
     };
     let changed = version != 0 && migrated.from != migrated.to;
-    Ok((connection, changed.then_some(migrated)))
+    Ok(Opened {
+        connection,
+        migrated: changed.then_some(migrated),
+        was_unclean,
+    })
 }
 
 fn connect(file: &DatabaseFile, durability: Durability) -> Result<Connection, OpenError> {

@@ -116,6 +116,11 @@ fn write_ready_lines(server: &Server) -> anyhow::Result<()> {
 }
 
 fn log_start(server: &Server) {
+    if server.was_unclean() {
+        tracing::warn!(
+            "the database was not closed properly; all of it was looked at, and it is sound"
+        );
+    }
     if let Some(migrated) = server.migrated() {
         tracing::info!(
             from = migrated.from,
