@@ -277,7 +277,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
         limits: gate::Limits::default(),
         client_network: gate::ClientNetwork::default(),
         tls: None,
-        upstream,
+        backend: Arc::new(upstream),
         forward: Forward::Only(&[]),
         quick: gate::Quick::new(|_, _| true),
         on_refusal: gate::OnRefusal::new(|_| Vec::new()),

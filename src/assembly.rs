@@ -1,26 +1,33 @@
 //! A whole server, put together from its parts.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::auth::{self, Auth, Limits};
 use crate::clock::{Clock, Now};
-use crate::config::{Config, Database, MetricsAccess, loopback};
+use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
 use crate::endpoint::Services;
+use crate::files::directory_of;
 use crate::fixture::{self, Findings, Fixture};
-use crate::gate::{self, Address, Bound, ClientNetwork, Forward, Gate, Quick, Tls, TlsError};
+use crate::gate::{
+    self, Address, Bound, ClientNetwork, Forward, Gate, Quick, SocketMode, Tls, TlsError,
+};
 use crate::hashing::{self, Cost, Engine, Permits};
-use crate::housekeeping::Housekeeping;
 use crate::http::{COMMON_HEADERS, EveryField, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
-use crate::scratch::Scratch;
-use crate::server::{Answerer, Cors, Endpoints, Exposure, Origins, Pace, on_refusal};
-use crate::store::{self, Durability, Migrated, Store, WhenMissing};
+use crate::periodic::Periodic;
+use crate::scratch::{self, Scratch};
+use crate::server::{
+    Answerer, Cors, Endpoints, Exposure, Origins, Pace, PrivateSocket, on_refusal,
+};
+use crate::store::{self, Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
 use crate::stub::Beginning;
-use crate::{seed, server};
+use crate::{housekeeping, seed, server};
 
 /// How long a stop waits for requests in flight.
 const GRACE: Duration = Duration::from_secs(10);
@@ -34,9 +41,9 @@ pub enum StartError {
     /// An address or a certificate cannot be used.
     #[error(transparent)]
     Gate(#[from] gate::Error),
-    /// The library would not take the private socket.
-    #[error("cannot serve on the private socket: {0}")]
-    Library(String),
+    /// The private socket cannot be made, or the threads that serve it.
+    #[error("cannot serve on the private socket")]
+    PrivateSocket(#[source] std::io::Error),
     /// The database was refused.
     #[error(transparent)]
     Database(#[from] store::OpenError),
@@ -56,7 +63,7 @@ pub enum StartError {
     #[error("cannot count")]
     Metrics(#[source] prometheus::Error),
     /// There is no room for the private socket and the throw-away database.
-    #[error("cannot make a directory below {}", std::env::temp_dir().display())]
+    #[error("cannot make a temporary directory below {} (TMPDIR)", scratch::parent().display())]
     Scratch(#[source] std::io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
@@ -93,9 +100,10 @@ pub struct Server {
     figures: Option<Front>,
     authority: Option<PathBuf>,
     migrated: Option<Migrated>,
-    _housekeeping: Housekeeping,
+    was_unclean: bool,
+    _housekeeping: Periodic,
     /// Last, so that the directory outlives the sockets and the database in it.
-    _scratch: Scratch,
+    _scratch: Arc<Scratch>,
 }
 
 impl Server {
@@ -114,13 +122,25 @@ impl Server {
         Self::start(config)
     }
 
-    /// Starts a server; when this returns it answers.
+    /// Starts a server; when this returns it answers. What a start that fails has started, it has stopped again.
     ///
     /// # Errors
     /// See [`StartError`].
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let scratch = Scratch::create().map_err(StartError::Scratch)?;
+        Self::start_reporting(config, Box::new(|_, _| {}))
+    }
+
+    /// Starts a server; `progress` hears how many pages of the database are looked at, of how many, after an unclean end.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_reporting(config: Config, progress: Progress) -> Result<Self, StartError> {
+        let scratch = Arc::new(Scratch::create().map_err(StartError::Scratch)?);
         let engine = Arc::new(Engine::start(config.hashing)?);
+        if matches!(config.database, Database::Demo(_)) {
+            std::fs::create_dir(directory_of(&demo_database(&scratch)))
+                .map_err(StartError::Scratch)?;
+        }
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
         let authority = tls.as_ref().and_then(authority);
         let stub = match &config.database {
@@ -132,11 +152,13 @@ impl Server {
             &scratch,
             &engine,
             config.policy.bcrypt_cost,
+            progress,
         )?;
         let clock: Clock = stub
             .as_ref()
             .map_or_else(|| Arc::new(Now::read) as Clock, Beginning::clock);
-        let housekeeping = Housekeeping::start(Arc::clone(&store), Arc::clone(&clock));
+        let housekeeping = housekeeping::start(Arc::clone(&store), Arc::clone(&clock))
+            .map_err(StartError::Thread)?;
         let services = Arc::new(Services {
             auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), config.policy)?,
             store,
@@ -145,31 +167,17 @@ impl Server {
             metrics: Metrics::new().map_err(StartError::Metrics)?,
             clock,
             trusted_proxies: config.trusted_proxies.clone(),
+            is_reachable: Arc::default(),
         });
-        let client_network = client_network(config.trusted_proxies.clone());
-        let gate_config =
-            |name: &str, listen, tls, forward, answerer: &Arc<dyn Answerer>| gate::Config {
-                listen,
-                socket_mode: config.socket_mode,
-                limits: config.limits.clone(),
-                client_network: client_network.clone(),
-                tls,
-                upstream: scratch.path().join(name),
-                forward,
-                quick: quick(answerer),
-                on_refusal: on_refusal(Arc::clone(answerer), Arc::clone(&services)),
-                answer_fields: COMMON_HEADERS,
-                reserved_descriptors: DESCRIPTORS,
-            };
+        let fronts = Fronts {
+            scratch: Arc::clone(&scratch),
+            services: Arc::clone(&services),
+            socket_mode: config.socket_mode,
+            limits: config.limits,
+            client_network: client_network(config.trusted_proxies),
+        };
         let figures = match config.metrics {
-            MetricsAccess::At(address) => {
-                let listen = vec![Address::Tcp(address)];
-                let forward = Forward::Only(ReadField::NAMES);
-                let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&services));
-                let answerer: Arc<dyn Answerer> = Arc::new(endpoints);
-                let gate = gate_config("figures.sock", listen, None, forward, &answerer);
-                Some(Front::start(answerer, &services, gate)?)
-            }
+            MetricsAccess::At(address) => Some(fronts.start_figures(address)?),
             MetricsAccess::Off | MetricsAccess::WithCalls => None,
         };
         let endpoints = Endpoints::new(config.metrics.beside_calls(), Arc::clone(&services));
@@ -177,7 +185,7 @@ impl Server {
             listed: config.cors_origins,
             loopback: false,
         };
-        let (answerer, forward) = match stub {
+        let answering = match stub {
             Some(stub) => {
                 let (services, is_remote) = (Arc::clone(&services), config.steer_from_elsewhere);
                 let fields = EveryField::of_a_demo();
@@ -186,15 +194,13 @@ impl Server {
             }
             None => (real(endpoints, origins), Forward::Only(ReadField::NAMES)),
         };
-        let gate = gate_config("calls.sock", config.listen, tls, forward, &answerer);
-        let calls = Front::start(answerer, &services, gate)?;
-        calls.count_connections(&services);
         Ok(Self {
-            calls,
+            calls: fronts.start_calls(answering, config.listen, tls)?,
             figures,
             authority,
             migrated,
-            _housekeeping: housekeeping.map_err(StartError::Thread)?,
+            was_unclean: services.store.was_unclean(),
+            _housekeeping: housekeeping,
             _scratch: scratch,
         })
     }
@@ -222,6 +228,11 @@ impl Server {
         self.migrated
     }
 
+    /// Whether a killed process had left the database behind; all of it was looked at then, and is sound.
+    pub fn was_unclean(&self) -> bool {
+        self.was_unclean
+    }
+
     /// Reads the certificate again; `false` when there is none to read.
     ///
     /// # Errors
@@ -237,52 +248,106 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Both gates share one grace.
     fn drop(&mut self) {
         let start = Instant::now();
         self.calls.stop(GRACE);
-        if let Some(figures) = &mut self.figures {
+        if let Some(figures) = &self.figures {
             figures.stop(GRACE.saturating_sub(start.elapsed()));
         }
     }
 }
 
-/// A gate and the loop behind it.
+/// A gate and the server behind it. Dropped, both stop, the gate first.
 struct Front {
     gate: Arc<Gate>,
-    /// `None` once it is stopped.
-    running: Option<server::Server>,
+    _server: server::Server,
 }
 
 impl Front {
-    fn start(
-        answerer: Arc<dyn Answerer>,
-        services: &Arc<Services>,
-        config: gate::Config,
-    ) -> Result<Self, StartError> {
-        let http = tiny_http::Server::http_unix(&config.upstream)
-            .map_err(|error| StartError::Library(error.to_string()))?;
-        let running = server::Server::start(http, answerer, Arc::clone(services))
-            .map_err(StartError::Thread)?;
-        Ok(Self {
-            gate: Arc::new(Gate::start(config)?),
-            running: Some(running),
-        })
-    }
-
-    fn count_connections(&self, services: &Services) {
-        let gate = Arc::downgrade(&self.gate);
-        services
-            .metrics
-            .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
-    }
-
-    fn stop(&mut self, grace: Duration) {
+    /// Does nothing when it has stopped already.
+    fn stop(&self, grace: Duration) {
         if !self.gate.stop(grace) {
             tracing::warn!("requests in flight were cut off");
         }
-        if let Some(running) = self.running.take() {
-            running.stop();
-        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.stop(GRACE);
+    }
+}
+
+/// What all fronts have in common.
+struct Fronts {
+    scratch: Arc<Scratch>,
+    services: Arc<Services>,
+    socket_mode: SocketMode,
+    limits: gate::Limits,
+    client_network: ClientNetwork,
+}
+
+/// What answers, and the headers of clients that it gets.
+type Answering = (Arc<dyn Answerer>, Forward);
+
+impl Fronts {
+    fn start_figures(&self, address: SocketAddr) -> Result<Front, StartError> {
+        let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
+        let answering: Answering = (Arc::new(endpoints), Forward::Only(ReadField::NAMES));
+        let listen = vec![Address::Tcp(address)];
+        self.start("figures", Arc::default(), answering, listen, None)
+    }
+
+    fn start_calls(
+        &self,
+        answering: Answering,
+        listen: Vec<Address>,
+        tls: Option<Tls>,
+    ) -> Result<Front, StartError> {
+        let is_reachable = Arc::clone(&self.services.is_reachable);
+        let front = self.start("calls", is_reachable, answering, listen, tls)?;
+        let gate = Arc::downgrade(&front.gate);
+        self.services
+            .metrics
+            .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
+        Ok(front)
+    }
+
+    fn start(
+        &self,
+        name: &'static str,
+        is_reachable: Arc<AtomicBool>,
+        (answerer, forward): Answering,
+        listen: Vec<Address>,
+        tls: Option<Tls>,
+    ) -> Result<Front, StartError> {
+        let socket = PrivateSocket {
+            scratch: Arc::clone(&self.scratch),
+            name,
+            is_reachable,
+        };
+        let quick = quick(&answerer);
+        let on_refusal = on_refusal(Arc::clone(&answerer), Arc::clone(&self.services));
+        let server = server::Server::start(socket, answerer, Arc::clone(&self.services))
+            .map_err(StartError::PrivateSocket)?;
+        let gate = Gate::start(gate::Config {
+            listen,
+            socket_mode: self.socket_mode,
+            limits: self.limits.clone(),
+            client_network: self.client_network.clone(),
+            tls,
+            backend: server.backend(),
+            forward,
+            quick,
+            on_refusal,
+            answer_fields: COMMON_HEADERS,
+            reserved_descriptors: DESCRIPTORS,
+        })?;
+        Ok(Front {
+            gate: Arc::new(gate),
+            _server: server,
+        })
     }
 }
 
@@ -318,17 +383,82 @@ fn open(
     scratch: &Scratch,
     engine: &Engine,
     cost: Cost,
+    progress: Progress,
 ) -> Result<(Arc<Store>, Option<Migrated>), StartError> {
     match database {
         Database::File(path) => {
-            let (store, migrated) = Store::open(&path, WhenMissing::Create, Durability::Full)?;
+            let (by, missing) = (OpenedBy::Server, WhenMissing::Create);
+            let (store, migrated) = Store::open_by(by, &path, missing, Durability::Full, progress)?;
             Ok((Arc::new(store), migrated))
         }
         Database::Demo(fixture) => {
-            let path = scratch.path().join("demo.db");
+            let path = demo_database(scratch);
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             seed::seed(&store, engine, fixture, cost, Timestamp::now())?;
             Ok((Arc::new(store), None))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    /// Says to the process that the test starts where its database is.
+    const DATABASE: &str = "TEST_DATABASE_OF_A_FAILED_START";
+
+    /// What threads of this process are called. Those that have no name of their own have their maker's.
+    fn threads() -> BTreeSet<String> {
+        let tasks = fs::read_dir("/proc/self/task").unwrap();
+        tasks
+            .filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok())
+            .collect()
+    }
+
+    #[track_caller]
+    fn assert_fails_without_trace(database: &Path, config: Config) {
+        let before = threads();
+        assert!(matches!(Server::start(config), Err(StartError::Gate(_))));
+        assert_eq!(threads(), before);
+        let directory = fs::read_dir(database.parent().unwrap()).unwrap();
+        let names: Vec<_> = directory.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [database.file_name().unwrap()]);
+    }
+
+    #[test]
+    fn a_start_that_fails_leaves_no_thread_and_a_closed_database() {
+        if let Some(database) = std::env::var_os(DATABASE) {
+            let database = PathBuf::from(database);
+            let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let listener = TcpListener::bind(free).unwrap();
+            let taken = listener.local_addr().unwrap();
+            for metrics in [
+                MetricsAccess::Off,
+                MetricsAccess::At(free),
+                MetricsAccess::At(taken),
+            ] {
+                let config = Config {
+                    listen: vec![Address::Tcp(free), Address::Tcp(taken)],
+                    database: Database::File(database.clone()),
+                    metrics,
+                    ..Config::default()
+                };
+                assert_fails_without_trace(&database, config);
+            }
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let this = "assembly::tests::a_start_that_fails_leaves_no_thread_and_a_closed_database";
+        // In a process of its own, since other tests start threads meanwhile.
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", this])
+            .env(DATABASE, directory.path().join("d.db"))
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
     }
 }

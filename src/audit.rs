@@ -1,19 +1,19 @@
-//! What an operator should look into: the rules behind `check`. Reads, and changes nothing.
+//! What an operator should look into: the rules behind `check`. Reads, and changes nothing, except that what a killed
+//! `restore` left unfinished is rolled back, as every opening of the file does.
 
 use std::error::Error;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::config::own_authority;
-use crate::files::directory_of;
 use crate::fixture::{DEMO, Fixture};
 use crate::gate::certificate_problems;
 use crate::hashing::Cost;
-use crate::store::{Facts, OpenError, facts, sqlite_version};
+use crate::store::{DatabaseFile, Facts, OpenError, Progress, facts, sqlite_version};
 
 /// A running server removes expired tokens within seconds; so many, so old, show that none runs or that it cannot.
 const MANY_EXPIRED: u64 = 10_000;
@@ -34,20 +34,22 @@ pub struct Finding {
     pub message: String,
 }
 
-/// Everything that is found about a database file, and about the certificate of the server on it.
-pub fn audit(path: &Path, certificate: Option<&Path>, cost: Cost, now: Timestamp) -> Vec<Finding> {
+/// Everything that is found about a database file, and about the certificate of the server on it; `progress` hears how far
+/// the look at all of the file is.
+pub fn audit(
+    path: &Path,
+    certificate: Option<&Path>,
+    cost: Cost,
+    now: Timestamp,
+    progress: Progress,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |check, message: String| findings.push(Finding { check, message });
     judge_sqlite(sqlite_version(), &mut find);
-    let expired_before = now.checked_sub(EXPIRED_LONG_AGO).unwrap_or(now);
-    match facts(path, cost.get(), &demo_users(), expired_before) {
+    match DatabaseFile::resolve(path) {
         Err(error) => find(check_of(&error), one_line(&error)),
-        Ok(facts) => {
-            judge(path, &facts, cost, &mut find);
-            judge_disk(directory_of(path), &facts, &mut find);
-        }
+        Ok(file) => audit_file(&file, cost, now, progress, &mut find),
     }
-    judge_modes(path, &mut find);
     let authority = own_authority(path);
     if let Some(certificate) = certificate {
         let advice = "put a valid one there and send SIGHUP to the server";
@@ -57,6 +59,24 @@ pub fn audit(path: &Path, certificate: Option<&Path>, cost: Cost, now: Timestamp
         judge_certificate(&authority, advice, now, &mut find);
     }
     findings
+}
+
+fn audit_file(
+    file: &DatabaseFile,
+    cost: Cost,
+    now: Timestamp,
+    progress: Progress,
+    find: &mut impl FnMut(&'static str, String),
+) {
+    let expired_before = now.checked_sub(EXPIRED_LONG_AGO).unwrap_or(now);
+    match facts(file, cost.get(), &demo_users(), expired_before, progress) {
+        Err(error) => find(check_of(&error), one_line(&error)),
+        Ok(facts) => {
+            judge(file.given(), &facts, cost, find);
+            judge_disk(file.directory(), &facts, find);
+        }
+    }
+    judge_modes(file, find);
 }
 
 fn demo_users() -> Vec<String> {
@@ -71,7 +91,7 @@ fn demo_users() -> Vec<String> {
 
 fn check_of(error: &OpenError) -> &'static str {
     match error {
-        OpenError::Malformed { .. } => "integrity",
+        OpenError::Malformed { .. } | OpenError::MalformedWith { .. } => "integrity",
         OpenError::Newer { .. } => "schema",
         _ => "database",
     }
@@ -185,12 +205,8 @@ fn judge_disk(directory: &Path, facts: &Facts, find: &mut impl FnMut(&'static st
 }
 
 /// Hashes are worth guessing at, and whoever writes to the directory can put another file in the place of this one.
-fn judge_modes(path: &Path, find: &mut impl FnMut(&'static str, String)) {
-    let name = path.as_os_str();
-    for end in ["", "-wal", "-shm"] {
-        let mut file = name.to_owned();
-        file.push(end);
-        let file = PathBuf::from(file);
+fn judge_modes(database: &DatabaseFile, find: &mut impl FnMut(&'static str, String)) {
+    for file in [database.path().to_owned(), database.log(), database.index()] {
         if let Ok(metadata) = fs::metadata(&file)
             && metadata.is_file()
             && metadata.mode() & 0o077 != 0
@@ -202,7 +218,7 @@ fn judge_modes(path: &Path, find: &mut impl FnMut(&'static str, String)) {
             );
         }
     }
-    let directory = directory_of(path);
+    let directory = database.directory();
     if let Ok(metadata) = fs::metadata(directory)
         && metadata.mode() & 0o022 != 0
     {

@@ -112,7 +112,7 @@ impl Certificate {
         match self {
             Self::Files { certificate, key } => Tls::Files { certificate, key },
             Self::SelfSigned(names) => {
-                let demo = scratch.path().join("demo.db");
+                let demo = demo_database(scratch);
                 let database = match database {
                     Database::File(path) => path,
                     Database::Demo(_) => &demo,
@@ -125,6 +125,11 @@ impl Certificate {
             }
         }
     }
+}
+
+/// Where a demo keeps its accounts. Not in the locked directory itself: the authority is made under a lock on its own.
+pub(crate) fn demo_database(scratch: &Scratch) -> PathBuf {
+    scratch.path().join("demo/demo.db")
 }
 
 /// The certificate of the authority that serves a database with [`Certificate::SelfSigned`].

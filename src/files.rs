@@ -79,6 +79,10 @@ impl Partial {
         &self.path
     }
 
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Gives it its name.
     pub(crate) fn publish(self, existing: Existing) -> io::Result<()> {
         self.file.sync_all()?;
@@ -108,6 +112,11 @@ impl Drop for Partial {
     fn drop(&mut self) {
         // Gone by then, if it was renamed.
         let _ = fs::remove_file(&self.path);
+        for ending in ["-journal", "-wal", "-shm"] {
+            let mut beside = self.path.clone().into_os_string();
+            beside.push(ending);
+            let _ = fs::remove_file(beside);
+        }
     }
 }
 

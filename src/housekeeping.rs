@@ -1,21 +1,21 @@
-//! Removing expired tokens in the background.
+//! What the server does by itself every few seconds: it looks whether the database's path still leads to the open file, and
+//! removes expired tokens.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{Clock, Now};
+use crate::periodic::{Periodic, Stop};
 use crate::store::{self, Store};
 
 /// So few that a login which waits for the same commit does not notice.
 const BATCH: u32 = 500;
 
 /// Time between two looks.
-const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long nothing is removed after the date has been set: it may have been set wrongly, and tokens that only seem to have
 /// expired would be lost. They are refused as long as they seem so.
@@ -25,12 +25,6 @@ const DISTRUST: Duration = Duration::from_secs(60 * 60);
 /// below.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
-/// The thread that removes expired tokens. Dropping it ends the thread.
-pub(crate) struct Housekeeping {
-    stop: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
 /// Notices when the date is set.
 struct DateWatch {
     last: Now,
@@ -38,26 +32,19 @@ struct DateWatch {
     distrusted_until: Duration,
 }
 
-impl Housekeeping {
-    pub(crate) fn start(store: Arc<Store>, clock: Clock) -> io::Result<Self> {
-        let (stop, stopped) = sync_channel(0);
-        let thread = thread::Builder::new()
-            .name("housekeeping".to_owned())
-            .spawn(move || run(&store, &clock, &stopped))?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Housekeeping {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+/// Starts the thread that removes expired tokens.
+pub(crate) fn start(store: Arc<Store>, clock: Clock) -> io::Result<Periodic> {
+    let mut watch = DateWatch::new(clock());
+    Periodic::start("housekeeping", INTERVAL, move |stop| {
+        let now = clock();
+        // The look logs what it finds.
+        if store.check_path().is_ok()
+            && watch.trusts(now)
+            && let Err(error) = purge(&store, now.date, stop)
+        {
+            tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
         }
-    }
+    })
 }
 
 impl DateWatch {
@@ -89,22 +76,10 @@ fn signed(duration: Duration) -> SignedDuration {
     duration.try_into().unwrap_or(SignedDuration::MAX)
 }
 
-fn run(store: &Store, clock: &Clock, stopped: &Receiver<()>) {
-    let mut watch = DateWatch::new(clock());
-    while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        let now = clock();
-        if watch.trusts(now)
-            && let Err(error) = purge(store, now.date, stopped)
-        {
-            tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
-        }
-    }
-}
-
 /// Each batch is a change of its own, so that logins get their turn in between.
-fn purge(store: &Store, now: Timestamp, stopped: &Receiver<()>) -> Result<(), store::Error> {
+fn purge(store: &Store, now: Timestamp, stop: &Stop) -> Result<(), store::Error> {
     let mut removed = 0;
-    while store.has_expired(now)? && stopped.try_recv() == Err(TryRecvError::Empty) {
+    while store.has_expired(now)? && !stop.is_wanted() {
         removed += store.purge_expired(now, BATCH)?;
     }
     if removed > 0 {

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! tiny_http believes every length it is told and waits for ever, so it only meets requests that the gate has read whole,
-//! checked and written anew.
+//! checked and written anew. Its accepting thread ends for good when the system gives it no thread or descriptor, and its
+//! socket's name may be swept: `server` then replaces it.
 //!
 //! # The rooms
 //!
@@ -41,8 +42,9 @@
 //! # Threads
 //!
 //! One for each client connection and one that reads the answers of the connection to the server that quick requests
-//! share (gate), two that receive (server), one worker for each request that waits for hashing or
-//! the disk, one that hashes for each core, one that writes, one that rehashes, one that removes what expired.
+//! share (gate), two that receive and one that looks whether they can be reached (server), one worker for each request
+//! that waits for hashing or the disk, and one when there is none, one that hashes for each core, one that writes, one
+//! that rehashes, one that removes what expired.
 //!
 //! # What always holds
 //!
@@ -79,6 +81,7 @@ mod assembly;
 mod config;
 mod files;
 mod housekeeping;
+mod periodic;
 mod scratch;
 
 pub use assembly::{Server, StartError};

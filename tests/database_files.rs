@@ -1,7 +1,7 @@
 //! Which files the program takes as its database, makes, or refuses untouched.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rusqlite::Connection;
 use rustix::process::Signal;
@@ -11,6 +11,20 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD};
 
 /// Commands that open the database for writing.
 const COMMANDS: [&[&str]; 3] = [&["serve"], &["init"], &["seed", "accounts.json"]];
+
+/// Every kind of command that takes a database.
+const EVERY_COMMAND: [&[&str]; 10] = [
+    &["serve"],
+    &["init"],
+    &["seed", "accounts.json"],
+    &["check"],
+    &["backup", "x.db"],
+    &["restore", "copy.db"],
+    &["user", "list"],
+    &["user", "show", JWEIR],
+    &["org", "list"],
+    &["token", "purge"],
+];
 
 /// A place with a fixture to seed, but no database.
 fn empty_place() -> Place {
@@ -140,6 +154,68 @@ fn a_path_that_can_be_no_file_is_refused_in_one_line_that_names_it() {
         );
         assert_eq!(place.files("directory"), [""; 0], "{command:?}");
     }
+}
+
+#[test]
+fn a_link_to_nothing_is_refused_by_every_command_in_plain_words() {
+    for command in EVERY_COMMAND {
+        let place = empty_place();
+        symlink("nothing.db", place.path("link.db")).unwrap();
+        let args = [command, &["--db", "link.db"]].concat();
+        let refused = place.run(&args);
+        let label = format!("{args:?}");
+        refused.failed_naming(
+            &label,
+            "link.db: a symbolic link to a file that does not exist",
+        );
+        for jargon in ["file:", "mode=", "rror code", "immutable"] {
+            assert!(!refused.stderr.contains(jargon), "{label}: {refused:?}");
+        }
+        assert!(!place.path("nothing.db").exists(), "{label}");
+    }
+}
+
+#[test]
+fn a_file_with_several_names_is_refused_by_every_command_and_left_untouched() {
+    for command in EVERY_COMMAND {
+        let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+        place.run(&["backup", "copy.db"]).succeeded();
+        fs::hard_link(place.path(Place::DATABASE), place.path("name.db")).unwrap();
+        let before = fs::read(place.path("name.db")).unwrap();
+        let args = [command, &["--db", "name.db"]].concat();
+        let label = format!("{args:?}");
+        place
+            .run(&args)
+            .failed_naming(&label, "name.db: the file has several names");
+        assert!(
+            fs::read(place.path("name.db")).unwrap() == before,
+            "{label}"
+        );
+    }
+}
+
+#[test]
+fn a_link_leads_to_the_log_of_its_file() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    fs::create_dir(place.path("links")).unwrap();
+    symlink(
+        format!("../{}", Place::DATABASE),
+        place.path("links/link.db"),
+    )
+    .unwrap();
+    let link = &["--db", "links/link.db"];
+    let server = place.serve(link);
+    let token = server.login(JWEIR, PASSWORD).token();
+    place
+        .run(&[&["user", "list"], &link[..]].concat())
+        .succeeded();
+    place
+        .run(&["backup", "copy.db", "--db", "links/link.db"])
+        .succeeded();
+    server.kill();
+    let _server = place.serve(link);
+    assert!(place.holds_token(&token));
+    assert_eq!(place.files("links"), ["link.db"]);
 }
 
 /// Whoever is not root must be able to reach the place, and root is not bound by modes.

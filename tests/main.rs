@@ -1,5 +1,5 @@
 //! What clients and operators see, tested from outside: the real binary, a real socket, a real SQLite file.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stderr)]
 
 mod harness;
 
@@ -12,6 +12,7 @@ mod client_address;
 mod clock_steps;
 mod database_files;
 mod durability;
+mod environment;
 mod fixture;
 mod framing;
 mod gate;
@@ -21,8 +22,13 @@ mod logs;
 mod media_type;
 mod operator;
 mod readme;
+mod recovery;
+mod replaced;
 mod shutdown;
+mod strace;
+mod streams;
 mod stub;
 mod throttle;
 mod tokens;
 mod unavailable;
+mod unclean;

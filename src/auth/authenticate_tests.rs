@@ -193,7 +193,7 @@ fn a_password_changed_while_it_was_verified_issues_no_token() {
         .complete_login(account.user_id, account.revision, kept, Timestamp::now());
     assert!(!done.unwrap());
     let tokens: i64 = rusqlite_connection(&rig)
-        .query_row("SELECT count(*) FROM tokens", [], |row| row.get(0))
+        .query_one("SELECT count(*) FROM tokens", [], |row| row.get(0))
         .unwrap();
     assert_eq!(tokens, 0);
 }

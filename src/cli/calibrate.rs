@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use anyhow::Context;
 use serde::Serialize;
 
+use super::output::{print, write_json};
 use super::parse;
 use crate::hashing::{self, Calibration, Cost, default_lanes, default_threads};
 
@@ -53,15 +53,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let lanes = args.hash_lanes.unwrap_or_else(default_lanes);
     let calibration = hashing::calibrate(threads, lanes, TIME_EACH)?;
     let report = Report::new(&calibration, lanes, args.target);
-    let mut out = io::stdout().lock();
-    let written = if args.json {
-        serde_json::to_writer(&mut out, &report)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out))
-    } else {
-        report.write_table(&mut out)
-    };
-    written.context("cannot write to standard output")
+    print(|out| {
+        if args.json {
+            write_json(out, &report)
+        } else {
+            report.write_table(out)
+        }
+    })
 }
 
 impl Report {
@@ -79,7 +77,7 @@ impl Report {
         }
     }
 
-    fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self {
             threads,
             lanes,

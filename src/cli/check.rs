@@ -1,12 +1,16 @@
 //! `check`: what an operator should look into, one line a finding.
 
+use std::mem;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
 
 use super::database::{CostArgs, DatabaseArgs};
+use super::environment::Variables;
 use super::output::{JsonArgs, print, printable, write_json};
+use super::progress::Progress;
+use super::stream::STDERR;
 use crate::audit::audit;
 
 /// Names of the checks, which stay: sqlite, database, integrity, foreign_keys, schema, file_mode, directory_mode,
@@ -25,13 +29,17 @@ pub(super) struct Args {
     tls_cert: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let findings = audit(
+pub(super) fn run(args: &Args, variables: &Variables) -> anyhow::Result<ExitCode> {
+    let mut findings = audit(
         &args.database.path,
         args.tls_cert.as_deref(),
-        args.cost.real(),
+        args.cost.real()?,
         Timestamp::now(),
+        Progress::new("pages").reporter(),
     );
+    for finding in &mut findings {
+        finding.message = variables.name_values(mem::take(&mut finding.message));
+    }
     if args.output.json {
         print(|out| {
             findings
@@ -40,7 +48,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         })?;
     } else {
         for finding in &findings {
-            eprintln!("{}: {}", finding.check, printable(&finding.message));
+            let message = printable(&finding.message);
+            STDERR.message(format_args!("{}: {message}", finding.check));
         }
     }
     Ok(if findings.is_empty() {

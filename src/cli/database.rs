@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::WrongUsage;
+use super::progress::Progress;
 use crate::hashing::Cost;
-use crate::store::{Durability, Store, WhenMissing};
+use crate::store::{Durability, OpenError, OpenedBy, Store, WhenMissing};
 
 #[derive(Args)]
 pub(super) struct DatabaseArgs {
@@ -21,8 +23,19 @@ pub(super) struct DatabaseArgs {
 
 impl DatabaseArgs {
     /// Opens the file, which must exist. Works while a server runs on it, which acts on every change at its next request.
-    pub(super) fn open(&self) -> anyhow::Result<Store> {
-        let (store, _) = Store::open(&self.path, WhenMissing::Refuse, Durability::Full)?;
+    pub(super) fn open(&self) -> Result<Store, OpenError> {
+        self.open_or(WhenMissing::Refuse)
+    }
+
+    /// Opens the file, and makes a missing one.
+    pub(super) fn open_or_create(&self) -> Result<Store, OpenError> {
+        self.open_or(WhenMissing::Create)
+    }
+
+    fn open_or(&self, missing: WhenMissing) -> Result<Store, OpenError> {
+        let progress = Progress::new("pages").reporter();
+        let (by, durability) = (OpenedBy::Command, Durability::Full);
+        let (store, _) = Store::open_by(by, &self.path, missing, durability, progress)?;
         Ok(store)
     }
 }
@@ -36,15 +49,15 @@ pub(super) struct CostArgs {
 
 impl CostArgs {
     /// For accounts that are real.
-    pub(super) fn real(&self) -> Cost {
+    pub(super) fn real(&self) -> Result<Cost, WrongUsage> {
         let cost = self.bcrypt_cost.unwrap_or(Cost::DEFAULT);
         if cost < Cost::MIN_REAL {
-            super::wrong_usage(format!(
+            return Err(WrongUsage(format!(
                 "--bcrypt-cost below {} is for `serve --demo` only",
                 Cost::MIN_REAL
-            ));
+            )));
         }
-        cost
+        Ok(cost)
     }
 
     /// For a stub, which shall start and answer at once.

@@ -28,6 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const LONGEST_LINE: u64 = 1024;
 
 pub(super) fn run(args: &serve::Args) -> anyhow::Result<()> {
+    args.check_tls()?;
     let (address, is_tls) = args.first_address().context("no address to ask at")?;
     let (answered, answer) = mpsc::channel();
     let asked = address.clone();

@@ -2,16 +2,19 @@
 //!
 //! Values that come from a client are logged as quoted text: both formats escape what could steer a terminal.
 
-use std::io::{self, IsTerminal};
+use std::panic;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use super::wrong_usage;
+use super::environment::Variables;
+use super::stream::{STDERR, were_dropped};
+use super::{WrongUsage, failure_lines};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -45,43 +48,61 @@ pub(super) struct Logging {
 }
 
 /// Takes the flag before `RUST_LOG`, and that before the flag's variable and default.
-pub(super) fn start(args: &Args, matches: &ArgMatches) -> Logging {
+pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongUsage> {
     let is_flag = matches.value_source("log_level") == Some(ValueSource::CommandLine);
-    let by_module = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|value| !value.is_empty() && !is_flag);
+    let by_module = std::env::var_os("RUST_LOG").filter(|value| !value.is_empty() && !is_flag);
     let wanted = match by_module {
-        Some(directives) => EnvFilter::try_new(&directives)
-            .unwrap_or_else(|error| wrong_usage(format!("RUST_LOG={directives:?}: {error}"))),
-        None => EnvFilter::default().add_directive(args.log_level.into()),
+        Some(directives) => {
+            let wrong = |reason: &dyn std::fmt::Display| {
+                WrongUsage(format!("RUST_LOG={directives:?}: {reason}"))
+            };
+            let text = directives.to_str().ok_or_else(|| wrong(&"not UTF-8"))?;
+            EnvFilter::try_new(text).map_err(|error| wrong(&error))?
+        }
+        None => at(args.log_level),
     };
-    let quiet = EnvFilter::default().add_directive(LevelFilter::WARN.into());
+    let quiet = at(LevelFilter::WARN);
     let (quiet, filter) = reload::Layer::new(quiet);
-    let layer = fmt::layer().with_writer(io::stderr);
+    let layer = fmt::layer().with_writer(|| &STDERR);
     let layer = match args.log_format {
-        Format::Text => layer.with_ansi(wants_colour()).boxed(),
-        Format::Json => layer.json().flatten_event(true).boxed(),
+        Format::Text => layer.with_ansi(STDERR.wants_colour()).boxed(),
+        Format::Json => {
+            STDERR.describe_gaps_by(gap_as_json);
+            layer.json().flatten_event(true).boxed()
+        }
     };
     // Fails only when there is a logger already, and nobody else in this process starts one.
     let _ = tracing_subscriber::registry()
         .with(quiet)
         .with(layer)
         .try_init();
-    log_panics();
-    Logging {
+    Ok(Logging {
         format: args.log_format,
         filter,
         wanted,
-    }
+    })
+}
+
+/// tiny_http's one event is an accept that failed, as it does on purpose when a server ends whose socket lost its name.
+/// Those that matter are logged where they are noticed.
+fn at(level: LevelFilter) -> EnvFilter {
+    let no_tiny_http = "tiny_http=off".parse().expect("it is a directive");
+    EnvFilter::default()
+        .add_directive(level.into())
+        .add_directive(no_tiny_http)
 }
 
 impl Logging {
-    /// Whoever reads JSON lines gets the reason of a failed start as one, too; a person gets it plainly.
-    pub(super) fn tell_failure(&self, error: anyhow::Error) -> anyhow::Error {
-        if self.format == Format::Text {
+    /// A reader of JSON lines gets the reason of a failed start as one, too; a person gets it plainly.
+    pub(super) fn report_failure(
+        &self,
+        error: anyhow::Error,
+        variables: &Variables,
+    ) -> anyhow::Error {
+        if self.format == Format::Text || error.is::<WrongUsage>() {
             return error;
         }
-        for line in super::failure_lines(&error) {
+        for line in failure_lines(&error, variables) {
             tracing::error!("{line}");
         }
         super::Logged.into()
@@ -94,23 +115,37 @@ impl Logging {
     }
 }
 
-fn wants_colour() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// With the fields of every event.
+fn gap_as_json(lines: u64) -> String {
+    let event = serde_json::json!({
+        "timestamp": Timestamp::now(),
+        "level": "WARN",
+        "message": were_dropped(lines),
+        "lines": lines,
+        "target": module_path!(),
+    });
+    format!("{event}\n")
 }
 
-/// The place, and not the message, in which a value could stand.
-fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
+/// Reports panics by their place, and without their message, which could contain a value. Without a logger it is a plain
+/// line.
+pub(super) fn report_panics() {
+    panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let thread = std::thread::current().name().map(str::to_owned);
-        tracing::error!(place, thread, "a defect: the thread panicked");
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, thread, "a defect: the thread panicked");
+        } else {
+            let place = place.unwrap_or_default();
+            let line = format!("thanos-login: a defect: a thread panicked at {place}\n");
+            STDERR.push(line.as_bytes());
+        }
     }));
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::panic;
+    use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -139,7 +174,7 @@ mod tests {
         );
         let usual = panic::take_hook();
         let line = tracing::subscriber::with_default(logger, || {
-            log_panics();
+            report_panics();
             let result = panic::catch_unwind(|| panic!("thanosrocks"));
             assert!(result.is_err());
             line!() - 2

@@ -6,6 +6,7 @@ mod calibrate;
 mod check;
 mod completions;
 mod database;
+mod environment;
 mod healthcheck;
 mod init;
 mod logging;
@@ -20,13 +21,20 @@ mod restore;
 mod seed;
 mod serve;
 mod signals;
+mod stream;
 mod token;
 mod user;
 
+use std::ffi::OsString;
+use std::panic;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use environment::Variables;
+use stream::{STDERR, STDOUT};
 
 /// The login call of the Thanos market place: a server on one SQLite file, and a stub of it.
 #[derive(Parser)]
@@ -74,25 +82,35 @@ enum Command {
     Man(man::Args),
 }
 
-/// Runs the command that the process was started with.
+/// Runs the command that the process was started with. No state of a standard stream makes it panic or wait for ever.
 pub fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    match run(cli.command, &matches) {
-        Ok(code) => code,
-        Err(error) => {
-            report(&error);
-            ExitCode::FAILURE
-        }
-    }
+    logging::report_panics();
+    let code = panic::catch_unwind(run).unwrap_or(ExitCode::FAILURE);
+    STDERR.drain();
+    STDOUT.drain();
+    code
 }
 
-fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    signals::survive_full_files().context("cannot catch signals")?;
-    match command {
+fn run() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let command = Cli::command();
+    let variables = Variables::of(command.clone(), &args);
+    signals::survive_full_files()
+        .context("cannot catch signals")
+        .and_then(|()| dispatch(command, &args, &variables))
+        .unwrap_or_else(|error| report(error, &variables))
+}
+
+fn dispatch(
+    command: clap::Command,
+    args: &[OsString],
+    variables: &Variables,
+) -> anyhow::Result<ExitCode> {
+    let matches = environment::parse(command, args)?;
+    match Cli::from_arg_matches(&matches)?.command {
         Command::Serve(args) => {
-            let matches = matches.subcommand_matches("serve").unwrap_or(matches);
-            serve::run(*args, matches)
+            let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
+            serve::run(*args, matches, variables)
         }
         Command::Healthcheck(args) => healthcheck::run(&args),
         Command::Init(args) => init::run(&args),
@@ -101,7 +119,7 @@ fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Org(command) => org::run(&command),
         Command::User(command) => user::run(&command),
         Command::Token(command) => token::run(&command),
-        Command::Check(args) => return check::run(&args),
+        Command::Check(args) => return check::run(&args, variables),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Completions(args) => completions::run(&args),
@@ -110,34 +128,65 @@ fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     .map(|()| ExitCode::SUCCESS)
 }
 
-/// Ends the process as clap does for a flag it does not know: with a text that names the flags, and exit code 2.
-fn wrong_usage(message: impl std::fmt::Display) -> ! {
-    Cli::command()
-        .error(clap::error::ErrorKind::ArgumentConflict, message)
-        .exit()
-}
+/// Flags that do not go together, as clap does not know it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUsage(String);
 
-/// A failure that the log has been told already.
+/// A failure that is in the log already.
 #[derive(Debug, thiserror::Error)]
 #[error("the log says why")]
 struct Logged;
 
-fn report(error: &anyhow::Error) {
+fn report(error: anyhow::Error, variables: &Variables) -> ExitCode {
     if error.is::<Logged>() {
-        return;
+        return ExitCode::FAILURE;
     }
-    for line in failure_lines(error) {
-        eprintln!("{line}");
+    if let Some(WrongUsage(text)) = error.downcast_ref() {
+        let text = variables.name_flags(text);
+        return print_usage(&Cli::command().error(ErrorKind::ArgumentConflict, text));
+    }
+    match error.downcast() {
+        Ok(usage) => print_usage(&variables.explain(usage, &mut Cli::command())),
+        Err(error) => {
+            for line in failure_lines(&error, variables) {
+                STDERR.message(line);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and the version are results; everything else is wrong usage.
+fn print_usage(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    let stream = if error.use_stderr() { &STDERR } else { &STDOUT };
+    let text = if stream.wants_colour() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
+    if error.use_stderr() {
+        STDERR.message(text.trim_end());
+        return ExitCode::from(2);
+    }
+    match output::print(|out| out.write_all(text.as_bytes())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(error, &Variables::default()),
     }
 }
 
 /// The findings of a fixture name their places and stand alone; everything else is one line with its causes.
-fn failure_lines(error: &anyhow::Error) -> Vec<String> {
+fn failure_lines(error: &anyhow::Error, variables: &Variables) -> Vec<String> {
     let findings = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<crate::fixture::Findings>());
-    match findings {
+    let lines: Vec<String> = match findings {
         Some(findings) => findings.0.iter().map(ToString::to_string).collect(),
         None => vec![format!("thanos-login: {error:#}")],
-    }
+    };
+    lines
+        .into_iter()
+        .map(|line| variables.name_values(line))
+        .collect()
 }

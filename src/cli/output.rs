@@ -1,14 +1,21 @@
 //! What commands print: aligned tables for people, one JSON object a line for programs.
+//!
+//! A result waits for its reader, and one that cannot be written is a failure. A message about what was done is neither.
 
-use std::io::{self, IsTerminal, Write};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::stdio;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
+use super::stream::{STDERR, STDOUT};
 use crate::account::UnknownName;
 use crate::store::Listing;
 
@@ -60,32 +67,59 @@ where
     PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
 }
 
-/// Writes to standard output. Whoever stopped reading, such as `head`, has what it wanted.
+/// Writes a result to standard output. A reader that stops early, such as `head`, has what it wanted.
 pub(super) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            // What is left in the buffer would be written again when it is dropped.
-            let _ = out.into_parts();
-            Ok(())
-        }
+    match write_out(write) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("cannot write to standard output"),
     }
 }
 
-/// Says what was done, in one line or one JSON object.
+/// Writes a result of which nothing may be missing to standard output.
+pub(super) fn deliver(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    if is_standard_output_closed() {
+        bail!("standard output is closed");
+    }
+    write_out(write).context("cannot write to standard output")
+}
+
+/// After what standard error has before it, which may be the same terminal.
+fn write_out(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    STDERR.drain();
+    let mut out = io::BufWriter::new(STDOUT.direct());
+    let result = write(&mut out).and_then(|()| out.flush());
+    if result.is_err() {
+        // What is left in the buffer would be written again when it is dropped.
+        let _ = out.into_parts();
+    }
+    result
+}
+
+/// Rust's runtime opens `/dev/null` for reading and writing in place of a closed standard stream; `>/dev/null` of a shell
+/// only writes.
+fn is_standard_output_closed() -> bool {
+    let is_read_write = |flags: OFlags| flags & OFlags::RWMODE == OFlags::RDWR;
+    let is_null = |null: fs::Metadata| {
+        null.file_type().is_char_device()
+            && rustix::fs::fstat(stdio::stdout()).is_ok_and(|stat| stat.st_rdev == null.rdev())
+    };
+    fcntl_getfl(stdio::stdout()).is_ok_and(is_read_write)
+        && fs::metadata("/dev/null").is_ok_and(is_null)
+}
+
+/// Says what was done, in one line or one JSON object. It is done, whether or not anybody reads that.
 pub(super) fn report(
     json: &JsonArgs,
     object: &impl Serialize,
     text: std::fmt::Arguments<'_>,
 ) -> anyhow::Result<()> {
-    print(|out| {
-        if json.json {
-            write_json(out, object)
-        } else {
-            writeln!(out, "{text}")
-        }
-    })
+    STDERR.drain();
+    if json.json {
+        STDOUT.message(serde_json::to_string(object)?);
+    } else {
+        STDOUT.message(text);
+    }
+    Ok(())
 }
 
 /// Prints a whole listing.
@@ -134,7 +168,7 @@ fn write_table<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
         }
     }
     let heading = aligned(&headings, &widths);
-    if wants_colour() {
+    if STDOUT.wants_colour() {
         writeln!(out, "\x1b[1m{heading}\x1b[0m")?;
     } else {
         writeln!(out, "{heading}")?;
@@ -166,10 +200,6 @@ pub(super) fn printable(text: &str) -> String {
             escaped.into_iter().flatten().chain(plain)
         })
         .collect()
-}
-
-pub(super) fn wants_colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A moment to the second; `-` for none.

@@ -1,6 +1,8 @@
 //! Values of flags: durations, networks, sizes.
 
+use std::fmt::Display;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -20,8 +22,27 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// `10.0.0.0/8`, `2001:db8::/32` or a single address.
+/// An item of a list with commas.
+pub(super) fn listed<T>(text: &str) -> Result<T, String>
+where
+    T: FromStr<Err: Display>,
+{
+    item(text)?
+        .parse()
+        .map_err(|error: T::Err| error.to_string())
+}
+
+/// Without the blanks around it.
+fn item(text: &str) -> Result<&str, String> {
+    match text.trim() {
+        "" => Err("empty: there is one comma between two items, and none at the end".to_owned()),
+        item => Ok(item),
+    }
+}
+
+/// `10.0.0.0/8`, `2001:db8::/32` or a single address; an item of a list with commas.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let text = item(text)?;
     let single = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
     text.parse().ok().or_else(|| single(text)).ok_or_else(|| {
         "a network is ADDRESS/BITS, such as 10.0.0.0/8 or 2001:db8::/32, or one address".to_owned()

@@ -1,13 +1,22 @@
 //! How far a long command is: a bar with rate and time left on a terminal, a plain line now and then otherwise.
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal};
+use std::io;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+
+use super::stream::STDERR;
 
 /// Between two plain lines. What is done sooner writes none.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+const FRAMES_PER_SECOND: u8 = 20;
+
+/// ECMA-48: to the start of the line, and erase it.
+const CLEAR_LINE: &str = "\r\x1b[2K";
 
 /// Written to standard error; dropping it clears the bar.
 pub(super) struct Progress {
@@ -20,9 +29,11 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(what: &'static str) -> Self {
         let template = "{bar:40} {pos}/{len} {msg}, {per_sec}, {eta} left";
-        let bar = io::stderr().is_terminal().then(|| {
+        let bar = STDERR.is_terminal().then(|| {
             let style = ProgressStyle::with_template(template);
-            ProgressBar::new(0)
+            let frames = Box::new(Frames::default());
+            let target = ProgressDrawTarget::term_like_with_hz(frames, FRAMES_PER_SECOND);
+            ProgressBar::with_draw_target(Some(0), target)
                 .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
                 .with_message(what)
         });
@@ -33,6 +44,11 @@ impl Progress {
         }
     }
 
+    /// For a caller that takes it whole.
+    pub(super) fn reporter(self) -> Box<dyn FnMut(u64, u64) + Send> {
+        Box::new(move |done, total| self.tell(done, total))
+    }
+
     pub(super) fn tell(&self, done: u64, total: u64) {
         match &self.bar {
             Some(bar) => {
@@ -41,7 +57,7 @@ impl Progress {
             }
             None if self.last_line.get().elapsed() >= LINE_INTERVAL => {
                 self.last_line.set(Instant::now());
-                eprintln!("{done} of {total} {}", self.what);
+                STDERR.push(format!("{done} of {total} {}\n", self.what).as_bytes());
             }
             None => {}
         }
@@ -52,6 +68,68 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            // The last frame may have been left out.
+            STDERR.push(CLEAR_LINE.as_bytes());
         }
+    }
+}
+
+/// The frames of a bar, which is one line. A terminal that is stopped gets only those for which it has time.
+#[derive(Debug, Default)]
+struct Frames(Mutex<String>);
+
+impl Frames {
+    fn add(&self, text: &str) -> io::Result<()> {
+        let mut frame = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        frame.push_str(text);
+        Ok(())
+    }
+
+    fn add_movement(&self, columns_or_lines: usize, direction: char) -> io::Result<()> {
+        match columns_or_lines {
+            0 => Ok(()),
+            count => self.add(&format!("\x1b[{count}{direction}")),
+        }
+    }
+}
+
+impl TermLike for Frames {
+    fn width(&self) -> u16 {
+        STDERR.terminal_width()
+    }
+
+    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
+        self.add_movement(lines, 'A')
+    }
+
+    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
+        self.add_movement(lines, 'B')
+    }
+
+    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
+        self.add_movement(columns, 'C')
+    }
+
+    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
+        self.add_movement(columns, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.add(text)?;
+        self.add("\n")
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.add(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.add(CLEAR_LINE)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut frame = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        STDERR.push_if_idle(mem::take(&mut *frame).as_bytes());
+        Ok(())
     }
 }

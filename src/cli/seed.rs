@@ -1,7 +1,6 @@
 //! `seed [FILE]`: loads the accounts of a fixture.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,10 +8,11 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::database::{CostArgs, DatabaseArgs};
+use super::stream::STDOUT;
 use crate::fixture::{self, Fixture};
 use crate::hashing::{Engine, EngineConfig};
 use crate::seed::seed;
-use crate::store::{Durability, Store, Summary, WhenMissing};
+use crate::store::Summary;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -26,15 +26,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let cost = args.cost.real();
+    let cost = args.cost.real()?;
     let fixture = read(args.fixture.as_deref())?;
-    let (store, _) = Store::open(&args.database.path, WhenMissing::Create, Durability::Full)?;
+    let store = args.database.open_or_create()?;
     let engine = Engine::start(EngineConfig::new(Duration::MAX))?;
     let (organizations, users) = seed(&store, &engine, fixture, cost, Timestamp::now())?;
-    let mut out = io::stdout().lock();
-    write_summary(&mut out, "organizations", organizations)
-        .and_then(|()| write_summary(&mut out, "users", users))
-        .context("cannot write to standard output")
+    STDOUT.message(summary_line("organizations", organizations));
+    STDOUT.message(summary_line("users", users));
+    Ok(())
 }
 
 /// Reads a fixture file, or the embedded one.
@@ -47,14 +46,11 @@ pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Fixture> {
     Ok(Fixture::parse(&text).map_err(|error| error.in_file(path))?)
 }
 
-fn write_summary(out: &mut impl Write, what: &str, summary: Summary) -> io::Result<()> {
+fn summary_line(what: &str, summary: Summary) -> String {
     let Summary {
         added,
         changed,
         unchanged,
     } = summary;
-    writeln!(
-        out,
-        "{what}: {added} added, {changed} changed, {unchanged} unchanged"
-    )
+    format!("{what}: {added} added, {changed} changed, {unchanged} unchanged")
 }

@@ -1,5 +1,7 @@
 //! `GET /healthz` and `GET /readyz`: whether the process is up, and whether it can answer logins.
 
+use std::sync::atomic::Ordering;
+
 use serde::Serialize;
 
 use super::{Error, Services};
@@ -23,8 +25,12 @@ pub fn handle_health(_: &Services, _: &mut Request<'_>) -> Result<Reply, Error> 
 }
 
 /// # Errors
-/// [`Error::NotReady`] when the database cannot be read and written, [`Error::Auth`] when hashing has ended.
+/// [`Error::Unreachable`] when new connections do not get here, [`Error::NotReady`] when the database cannot be read and
+/// written, [`Error::Auth`] when hashing has ended.
 pub fn handle_ready(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {
+    if !services.is_reachable.load(Ordering::Relaxed) {
+        return Err(Error::Unreachable);
+    }
     services.store.check_writable().map_err(Error::NotReady)?;
     if !services.engine.is_alive() {
         return Err(hashing::Error::Stopped.into());

@@ -15,6 +15,7 @@ pub mod user_logout;
 pub mod users;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 
@@ -43,6 +44,8 @@ pub struct Services {
     pub clock: Clock,
     /// Whose word about a client's address counts.
     pub trusted_proxies: TrustedProxies,
+    /// Whether new connections of the gate reach the server.
+    pub is_reachable: Arc<AtomicBool>,
 }
 
 /// A moment as the published service writes it: with microseconds, unless there are none.

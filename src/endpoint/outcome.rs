@@ -44,6 +44,9 @@ pub enum Error {
     /// Logins could not be answered now. To whoever sends them here it is all one whether a lock or a rotten file is why.
     #[error("not ready")]
     NotReady(#[source] store::Error),
+    /// This request came over a connection that was there before; others do not get through.
+    #[error("new connections do not reach the server")]
+    Unreachable,
     /// No token can be read from the Authorization header.
     #[error(transparent)]
     Header(#[from] HeaderFault),
@@ -88,7 +91,7 @@ impl From<Error> for Reply {
             Error::Http(error) => error.into(),
             Error::Fields(errors) => Reply::json(400, &errors),
             Error::Defect => defect(),
-            Error::NotReady(_) => unavailable(),
+            Error::NotReady(_) | Error::Unreachable => unavailable(),
             Error::Header(fault) => unauthorized(header_fault(fault)),
             Error::Auth(error) => error.into(),
         }
@@ -178,7 +181,7 @@ fn hashing_failure(error: &hashing::Error) -> Reply {
 
 fn store_failure(error: &store::Error) -> Reply {
     match error {
-        store::Error::Unavailable(_) => unavailable(),
+        store::Error::Unavailable(_) | store::Error::FileReplaced => unavailable(),
         store::Error::Defect(_) | store::Error::NoAnswer => defect(),
     }
 }

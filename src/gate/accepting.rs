@@ -8,13 +8,15 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::allowance::WriteAllowance;
 use super::connection::{Connection, Shared};
+use super::deadline::Deadline;
 use super::listener::Listener;
 use super::places::{Place, Places};
 use super::slots::Room;
@@ -23,6 +25,9 @@ use super::wire::{Client, Socket};
 
 /// The same is logged once in this time, however often it happens.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// Time between two looks at the socket files.
+const FILE_CHECK: Duration = Duration::from_secs(2);
 
 /// Gives the network that a client's address counts for, by its first address; `None` if its connections are not counted.
 /// Over socket files none are.
@@ -66,7 +71,9 @@ pub(super) struct Accepting {
 impl Accepting {
     /// Until the gate stops.
     pub(super) fn run(mut self) {
-        while let Some(ready) = self.wait() {
+        let has_files = self.listeners.iter().any(Listener::has_file);
+        let mut file_check = Deadline::after(FILE_CHECK);
+        while let Some(ready) = self.wait(has_files.then_some(file_check)) {
             for at in ready {
                 let listener = &self.listeners[at];
                 let tls = listener.bound.tls;
@@ -75,17 +82,23 @@ impl Accepting {
                     Err(error) => self.not_accepted(&error),
                 }
             }
+            if has_files && file_check.remaining().is_err() {
+                self.listeners.iter().for_each(Listener::check_file);
+                file_check = Deadline::after(FILE_CHECK);
+            }
         }
     }
 
-    /// The listeners with somebody waiting; `None` once the gate stops.
-    fn wait(&mut self) -> Option<Vec<usize>> {
+    /// The listeners with somebody waiting, none at the deadline; `None` once the gate stops.
+    fn wait(&mut self, deadline: Option<Deadline>) -> Option<Vec<usize>> {
         let mut polled = vec![PollFd::new(&self.woken, PollFlags::IN)];
         let listeners = self.listeners.iter();
         polled.extend(
             listeners.map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)),
         );
-        let polling = poll(&mut polled, None);
+        let left = deadline.map(|deadline| deadline.remaining().unwrap_or_default());
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let polling = poll(&mut polled, left.as_ref());
         let ready = polled[1..].iter().enumerate();
         let ready = ready.filter(|(_, polled)| !polled.revents().is_empty());
         let ready = ready.map(|(at, _)| at).collect();
@@ -116,12 +129,33 @@ impl Accepting {
         let client = Client::new(Arc::clone(&place.occupant), allowance, tls);
         let peer = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
         let connection = Connection::new(place, peer, client, Arc::clone(&self.shared));
-        let thread = thread::Builder::new().name("gate-connection".to_owned());
-        if let Err(error) = thread.spawn(move || connection.serve()) {
-            self.notices
-                .out_of_resources(&error, "no thread for a connection");
+        self.serve(connection);
+    }
+
+    /// In a thread of its own. While there is none to be had, a client waits, as do those behind it; another may have to
+    /// leave for it.
+    fn serve(&mut self, connection: Connection) {
+        let mut is_first = true;
+        let thread = loop {
+            match serving_thread() {
+                Ok(thread) => break thread,
+                Err(error) if is_first => {
+                    self.notices.out_of_resources(
+                        &error,
+                        "no thread for a connection, which waits for one",
+                    );
+                    connection.hold();
+                    is_first = false;
+                }
+                Err(_) => {}
+            }
             self.places.shrink();
-        }
+            if self.places.is_stopping() {
+                return;
+            }
+        };
+        // The thread waits for it.
+        let _ = thread.send(connection);
     }
 
     /// A place for a new client, once there is room for it. `None` closes it: its network has all it may have, and none of
@@ -157,6 +191,21 @@ impl Accepting {
             }
         }
     }
+}
+
+/// Starts a thread that serves the connection that it gets.
+fn serving_thread() -> io::Result<SyncSender<Connection>> {
+    let (give, given) = sync_channel::<Connection>(1);
+    thread::Builder::new()
+        .name("gate-connection".to_owned())
+        .spawn(move || {
+            let connection = given.recv();
+            drop(given);
+            if let Ok(connection) = connection {
+                connection.serve();
+            }
+        })?;
+    Ok(give)
 }
 
 /// What the accepting thread has to say, each of it once in a while.

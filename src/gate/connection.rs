@@ -69,8 +69,14 @@ impl Connection {
         }
     }
 
+    /// Keeps the client from having to leave for another before it is served.
+    pub(super) fn hold(&self) {
+        self.place.answer();
+    }
+
     /// Serves the client until one of the two closes.
     pub(super) fn serve(mut self) {
+        self.place.wait();
         let deadline = Deadline::after(self.shared.limits.request_timeout);
         let served = match self.client.handshake(deadline) {
             Ok(()) => self.serve_requests(),

@@ -3,22 +3,31 @@
 //! A socket file has its mode from the moment it exists. One that was left behind is replaced, one that answers
 //! is somebody else's; on drop ours is removed, and only ours.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use rustix::fs::Mode;
+use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
 
 use super::address::{Address, Bound, SocketMode};
+use super::deadline::Deadline;
 use super::wire::Socket;
 
 /// Clients that may wait to be accepted. The system lowers it to its own limit.
 const BACKLOG: i32 = 4096;
+
+/// For another server to finish binding in the same directory, which takes it less than a millisecond.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +50,9 @@ pub(super) struct Listener {
 enum Kind {
     Tcp(TcpListener),
     Unix {
+        /// Goes before the listener: once nobody listens, another server may have the name.
+        file: SocketFile,
         listener: UnixListener,
-        /// Goes with the listener.
-        _file: SocketFile,
     },
 }
 
@@ -72,16 +81,11 @@ impl Listener {
                 })
             }
             Address::Unix(path) => {
-                make_way(path)?;
-                let listener = bind_with(path, mode)?;
+                let (listener, file) = bind_file(path, mode)?;
                 listener.set_nonblocking(true)?;
-                let file = SocketFile::at(path)?;
                 let address = Address::Unix(path.clone());
                 Ok(Listener {
-                    kind: Kind::Unix {
-                        listener,
-                        _file: file,
-                    },
+                    kind: Kind::Unix { file, listener },
                     bound: Bound {
                         address,
                         tls: false,
@@ -102,6 +106,20 @@ impl Listener {
                 let (stream, _) = listener.accept()?;
                 Ok((Socket::Unix(stream), None))
             }
+        }
+    }
+}
+
+impl Listener {
+    /// Whether it has a file, which others may remove.
+    pub(super) fn has_file(&self) -> bool {
+        matches!(self.kind, Kind::Unix { .. })
+    }
+
+    /// Logs, once, that its file is gone or another's.
+    pub(super) fn check_file(&self) {
+        if let Kind::Unix { file, .. } = &self.kind {
+            file.check();
         }
     }
 }
@@ -135,6 +153,39 @@ fn bind_ipv6_only(address: &SocketAddr) -> io::Result<TcpListener> {
     sockopt::set_ipv6_v6only(&socket, true)?;
     rustix::net::bind(&socket, address)?;
     Ok(TcpListener::from(socket))
+}
+
+/// Between binding and listening a socket looks as if it had been left behind, so one server at a time does this in a
+/// directory.
+fn bind_file(path: &Path, mode: SocketMode) -> Result<(UnixListener, SocketFile), Error> {
+    let _lock = lock_directory(path)?;
+    make_way(path)?;
+    let listener = bind_with(path, mode)?;
+    let file = SocketFile::at(path)?;
+    Ok((listener, file))
+}
+
+/// `None` where the directory cannot be read or its file system has no locks: nobody can be waited for then.
+fn lock_directory(path: &Path) -> io::Result<Option<File>> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) else {
+        return Ok(None);
+    };
+    let deadline = Deadline::after(LOCK_TIMEOUT);
+    loop {
+        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(directory)),
+            Err(Errno::WOULDBLOCK) if deadline.remaining().is_ok() => thread::sleep(LOCK_PAUSE),
+            Err(Errno::WOULDBLOCK) => {
+                return Err(io::Error::other(
+                    "another process holds a lock on its directory",
+                ));
+            }
+            Err(_) => return Ok(None),
+        }
+    }
 }
 
 /// Removes a socket file that nobody answers on.
@@ -173,6 +224,7 @@ fn bind_with(path: &Path, mode: SocketMode) -> io::Result<UnixListener> {
 struct SocketFile {
     path: PathBuf,
     device_and_inode: (u64, u64),
+    is_lost: AtomicBool,
 }
 
 impl SocketFile {
@@ -180,13 +232,28 @@ impl SocketFile {
         Ok(SocketFile {
             path: path.to_owned(),
             device_and_inode: identity(path)?,
+            is_lost: AtomicBool::new(false),
         })
+    }
+
+    fn is_in_place(&self) -> bool {
+        identity(&self.path).is_ok_and(|there| there == self.device_and_inode)
+    }
+
+    fn check(&self) {
+        let is_lost = !self.is_in_place();
+        if is_lost && !self.is_lost.swap(is_lost, Ordering::Relaxed) {
+            tracing::error!(
+                path = %self.path.display(),
+                "the socket file was removed or replaced: nobody can connect to it until a restart"
+            );
+        }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|there| there == self.device_and_inode) {
+        if self.is_in_place() {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -202,6 +269,7 @@ mod tests {
     use super::*;
     use std::net::TcpStream;
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::Barrier;
 
     fn unix(path: &Path) -> Result<Listener, Error> {
         let address = Address::Unix(path.to_owned());
@@ -237,6 +305,31 @@ mod tests {
         drop(first);
         assert!(path.exists());
         assert!(matches!(unix(&path), Err(Error::NotASocket)));
+    }
+
+    #[test]
+    fn of_many_that_start_at_once_on_a_file_left_behind_one_gets_it() {
+        const STARTS: usize = 8;
+        let directory = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let path = directory.path().join(format!("{round}.sock"));
+            drop(UnixListener::bind(&path).unwrap());
+            let barrier = Barrier::new(STARTS);
+            let start = || {
+                barrier.wait();
+                unix(&path)
+            };
+            let started: Vec<_> = thread::scope(|scope| {
+                let starts: Vec<_> = (0..STARTS).map(|_| scope.spawn(start)).collect();
+                let join = |start: thread::ScopedJoinHandle<'_, _>| start.join().unwrap();
+                starts.into_iter().map(join).collect()
+            });
+            let in_use = |start: &&Result<_, _>| matches!(start, Err(Error::InUse));
+            assert_eq!(started.iter().filter(in_use).count(), STARTS - 1);
+            let listener = started.into_iter().find_map(Result::ok).unwrap();
+            let _client = UnixStream::connect(&path).unwrap();
+            listener.accept().unwrap();
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@
 //! connection  one client, request by request  ┘ wire (every wait for the client), deadline, allowance, input, wiped
 //! receive     one request: head, then body    ← head, request_line, framing, chunked
 //! normal      the request as the server gets it
-//! upstream    the connections to the server   ← pool, pipeline, answer, order
-//! refusal     the gate's own answers                  ← refused: what could be read of those requests
+//! upstream    the connections to the server   ← pool, pipeline, backend, answer, order
+//! refusal     the gate's own answers          ← refused: what could be read of those requests
 //! tls         the certificate shown to clients    ← authority, validity
 //! ```
 
@@ -24,6 +24,7 @@ mod address;
 mod allowance;
 mod answer;
 mod authority;
+mod backend;
 mod chunked;
 mod connection;
 mod date;
@@ -54,6 +55,7 @@ mod wire;
 
 pub use accepting::ClientNetwork;
 pub use address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
+pub use backend::{Backend, Link};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use order::{DELAY, FAULT, Fault};

@@ -7,11 +7,11 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::answer::{self, Answer};
+use super::backend::Link;
 use super::deadline::Deadline;
 use super::input::Input;
 use super::upstream::ANSWER_TIMEOUT;
@@ -27,7 +27,7 @@ pub(super) struct Pipeline {
 
 /// One opened connection.
 struct Line {
-    stream: UnixStream,
+    link: Link,
     /// Held while a request is written. Not the same as `waiting`: answers must be taken in meanwhile, or the server might
     /// wait for us as we for it.
     writing: Mutex<()>,
@@ -71,7 +71,7 @@ impl Pipeline {
         &self,
         request: &[u8],
         to_head: bool,
-        open: impl FnOnce() -> io::Result<UnixStream>,
+        open: impl FnOnce() -> io::Result<Link>,
     ) -> Option<Answer> {
         let line = self
             .line(open)
@@ -90,15 +90,19 @@ impl Pipeline {
         answer
     }
 
-    fn line(&self, open: impl FnOnce() -> io::Result<UnixStream>) -> io::Result<Arc<Line>> {
+    fn line(&self, open: impl FnOnce() -> io::Result<Link>) -> io::Result<Arc<Line>> {
         let mut line = lock(&self.line);
         if let Some(line) = &*line
+            && !line.link.is_retired()
             && lock(&line.waiting).is_some()
         {
             return Ok(Arc::clone(line));
         }
         let opened = Line::begin(open()?)?;
-        Ok(Arc::clone(line.insert(opened)))
+        if let Some(retired) = line.replace(Arc::clone(&opened)) {
+            retired.finish();
+        }
+        Ok(opened)
     }
 }
 
@@ -113,11 +117,11 @@ impl Drop for Pipeline {
 impl Line {
     /// Starts the thread that reads the answers.
     #[cold]
-    fn begin(stream: UnixStream) -> io::Result<Arc<Line>> {
+    fn begin(link: Link) -> io::Result<Arc<Line>> {
         // The thread waits for answers as long as there is nothing to answer, and ends with the connection.
-        stream.set_read_timeout(None)?;
+        link.stream.set_read_timeout(None)?;
         let line = Arc::new(Line {
-            stream,
+            link,
             writing: Mutex::new(()),
             waiting: Mutex::new(Some(VecDeque::new())),
         });
@@ -132,7 +136,7 @@ impl Line {
     fn send(&self, request: &[u8], who: Waiting) -> Option<()> {
         let _writing = lock(&self.writing);
         lock(&self.waiting).as_mut()?.push_back(who);
-        if let Err(error) = (&self.stream).write_all(request) {
+        if let Err(error) = (&self.link.stream).write_all(request) {
             tracing::debug!(%error, "the shared connection to the server is broken");
             self.give_up();
         }
@@ -152,23 +156,28 @@ impl Line {
     }
 
     fn deliver_next(&self, input: &mut Input) -> Result<(), answer::Error> {
-        if input.is_empty() && input.fill(|buffer| (&self.stream).read(buffer))? == 0 {
+        if input.is_empty() && input.fill(|buffer| (&self.link.stream).read(buffer))? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         let next = lock(&self.waiting).as_mut().and_then(VecDeque::pop_front);
         let Some(waiting) = next else {
             return Err(answer::Error::Malformed("an answer without a request"));
         };
-        let mut answer = Answer::read_next(input, &self.stream, waiting.to_head)?;
-        answer.read_rest(&self.stream)?;
+        let mut answer = Answer::read_next(input, &self.link.stream, waiting.to_head)?;
+        answer.read_rest(&self.link.stream)?;
         waiting.outcome.tell(State::Answered(answer));
         Ok(())
+    }
+
+    /// Has the server close the connection, after its answers to those who wait.
+    fn finish(&self) {
+        let _ = self.link.stream.shutdown(Shutdown::Write);
     }
 
     /// Ends the connection, and with it the wait of all who wait.
     fn give_up(&self) {
         *lock(&self.waiting) = None;
-        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = self.link.stream.shutdown(Shutdown::Both);
     }
 }
 
@@ -210,13 +219,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::gate::answer::Ending;
 
     /// Opens lines to a server that tells each request back, but of one line closes upon the first after `answers`.
-    fn lines(answers: usize) -> impl Fn() -> io::Result<UnixStream> {
+    fn lines(answers: usize) -> impl Fn() -> io::Result<Link> {
         move || {
             let (ours, mut theirs) = UnixStream::pair()?;
             thread::spawn(move || {
@@ -239,7 +249,7 @@ mod tests {
                     }
                 }
             });
-            Ok(ours)
+            Ok(Link::of(ours))
         }
     }
 
@@ -258,7 +268,7 @@ mod tests {
     fn exchange(
         pipeline: &Pipeline,
         target: &str,
-        open: &impl Fn() -> io::Result<UnixStream>,
+        open: &impl Fn() -> io::Result<Link>,
     ) -> Option<Vec<u8>> {
         let method = if target.ends_with('0') { "HEAD" } else { "GET" };
         let request = format!("{method} {target}\r\n\r\n");
@@ -311,7 +321,7 @@ mod tests {
         let open = || {
             let (ours, mut theirs) = UnixStream::pair()?;
             theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
-            Ok(ours)
+            Ok(Link::of(ours))
         };
         let line = pipeline.line(open).unwrap();
         while lock(&line.waiting).is_some() {
@@ -322,6 +332,20 @@ mod tests {
                 .line(lines(1))
                 .is_ok_and(|new| !Arc::ptr_eq(&new, &line))
         );
+    }
+
+    #[test]
+    fn the_line_of_a_retired_server_ends_and_another_is_opened() {
+        let (pipeline, open) = (Pipeline::default(), lines(10));
+        exchange(&pipeline, "/1", &open).unwrap();
+        let retired = pipeline.line(&open).unwrap();
+        retired.link.retire();
+        exchange(&pipeline, "/2", &open).unwrap();
+        assert!(!Arc::ptr_eq(&pipeline.line(&open).unwrap(), &retired));
+        // Until its other end has closed.
+        while lock(&retired.waiting).is_some() {
+            thread::yield_now();
+        }
     }
 
     #[test]

@@ -116,6 +116,9 @@ impl Occupant {
     }
 }
 
+/// Whose connection is as young as this may have sent a request that is not here yet.
+const SPARED: Duration = Duration::from_millis(250);
+
 impl Places {
     pub(super) fn new(limit: usize, limit_per_network: Option<usize>) -> Arc<Places> {
         Arc::new(Places {
@@ -142,10 +145,11 @@ impl Places {
         room
     }
 
-    /// Evicts one without a new client, and waits a moment for it: file descriptors or threads have run out.
+    /// Evicts one without a new client, and waits a moment for it: file descriptors or threads have run out. Spares those
+    /// that came, or were answered, only just: their requests may be on the way.
     pub(super) fn shrink(&self) {
         let mut slots = lock(&self.slots);
-        slots.evict_any(Instant::now());
+        slots.evict_any_older_than(SPARED, Instant::now());
         if !self.is_stopping() {
             drop(self.wait(slots, LEAVE_TIME));
         }

@@ -2,58 +2,65 @@
 //!
 //! They are kept and used again, the last one first, so that as few as possible are awake. tiny_http hands a new
 //! connection to one of its threads on a count that may be stale: of several opened in a burst some get no answer while
-//! the others stay open. So they are opened one at a time, and each must have answered a request of ours, the warm-up,
-//! before it is used and the next is opened.
+//! the others stay open. So they are opened one at a time, and each has answered a request of ours, the warm-up, before it
+//! is used and the next is opened.
 
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
+use super::backend::{Backend, Link};
 use super::deadline::Deadline;
-use super::normal;
 use super::upstream::{ANSWER_TIMEOUT, Error, Exchange};
 use super::wiped::Wiped;
 
-/// For what does not wait for anything: taking a request in, answering a warm-up.
-const PROMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a connection to become free when no further one may be opened.
+/// For a connection to become free when no further one can be opened.
 const TURN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Before another try to open a connection, when others are in use that may become free meanwhile.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Connections not needed for this long are closed; each holds a thread of tiny_http.
 const KEPT: Duration = Duration::from_secs(30);
 /// What is held of a long answer at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// A bounded pool of connections.
-#[derive(Debug)]
 pub(super) struct Pool {
-    socket: PathBuf,
+    backend: Arc<dyn Backend>,
     limit: usize,
     stock: Mutex<Stock>,
     returned: Condvar,
-    /// Held while a connection is opened and warmed up.
+    /// Held while a connection is opened.
     growth: Mutex<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Stock {
     /// The last one is the one used last.
     kept: Vec<Kept>,
     in_use: usize,
 }
 
-#[derive(Debug)]
 struct Kept {
-    stream: UnixStream,
+    link: Link,
     since: Instant,
 }
 
+impl Stock {
+    fn take(&mut self) -> Option<Link> {
+        while let Some(kept) = self.kept.pop() {
+            if !kept.link.is_retired() {
+                return Some(kept.link);
+            }
+        }
+        None
+    }
+}
+
 impl Pool {
-    pub(super) fn new(socket: PathBuf, limit: usize) -> Pool {
+    pub(super) fn new(backend: Arc<dyn Backend>, limit: usize) -> Pool {
         Pool {
-            socket,
+            backend,
             limit,
             stock: Mutex::default(),
             returned: Condvar::new(),
@@ -64,7 +71,7 @@ impl Pool {
     /// Sends a request and waits for the answer; `to_head` says that the request is a HEAD.
     pub(super) fn exchange(&self, request: &[u8], to_head: bool) -> Result<Exchange<'_>, Error> {
         let connection = self.send(request)?;
-        let answer = Answer::read(&connection.stream, to_head)?;
+        let answer = Answer::read(&connection.link.stream, to_head)?;
         let left = answer.rest();
         if left == 0 {
             connection.keep();
@@ -79,7 +86,7 @@ impl Pool {
     fn send(&self, request: &[u8]) -> Result<Connection<'_>, Error> {
         loop {
             let connection = self.take()?;
-            match (&connection.stream).write_all(request) {
+            match (&connection.link.stream).write_all(request) {
                 Ok(()) => return Ok(connection),
                 Err(error) if connection.is_new => return Err(Error::Unreachable(error)),
                 Err(error) => tracing::debug!(%error, "a kept connection to the server is broken"),
@@ -90,6 +97,24 @@ impl Pool {
     /// Takes a kept connection, opens one, or waits for one.
     fn take(&self) -> Result<Connection<'_>, Error> {
         let deadline = Deadline::after(TURN_TIMEOUT);
+        loop {
+            let (kept, turn) = self.turn(deadline)?;
+            if let Some(link) = kept {
+                return Ok(Connection::kept(link, turn));
+            }
+            let error = match self.grow(turn) {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            if !self.awaits_another(deadline) {
+                return Err(Error::Unreachable(error));
+            }
+            tracing::debug!(%error, "no further connection to the server");
+        }
+    }
+
+    /// Waits until one more connection may be in use. It may be one that is kept.
+    fn turn(&self, deadline: Deadline) -> Result<(Option<Link>, Turn<'_>), Error> {
         let mut stock = lock(&self.stock);
         while stock.kept.is_empty() && stock.in_use >= self.limit {
             let left = deadline.remaining().map_err(|_| Error::NoneFree)?;
@@ -97,44 +122,54 @@ impl Pool {
             stock = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         stock.in_use += 1;
-        let kept = stock.kept.pop();
+        let kept = stock.take();
         drop(stock);
-        let turn = Turn(self);
-        match kept {
-            Some(kept) => Ok(Connection::kept(kept, turn)),
-            None => self.grow(turn),
-        }
+        Ok((kept, Turn(self)))
     }
 
     #[cold]
-    fn grow<'a>(&'a self, turn: Turn<'a>) -> Result<Connection<'a>, Error> {
+    fn grow<'a>(&'a self, turn: Turn<'a>) -> io::Result<Connection<'a>> {
         let _growth = lock(&self.growth);
         // While this one waited for its turn to grow, another may have come back.
-        if let Some(kept) = lock(&self.stock).kept.pop() {
-            return Ok(Connection::kept(kept, turn));
+        let kept = lock(&self.stock).take();
+        if let Some(link) = kept {
+            return Ok(Connection::kept(link, turn));
         }
         Ok(Connection {
-            stream: self.open().map_err(Error::Unreachable)?,
+            link: self.open()?,
             is_new: true,
             turn,
         })
     }
 
+    /// Waits a moment for a connection that is in use to come back. False when there is none, or no time left.
+    #[cold]
+    fn awaits_another(&self, deadline: Deadline) -> bool {
+        let pause = Deadline::after(RETRY_PAUSE);
+        let mut stock = lock(&self.stock);
+        while stock.kept.is_empty() {
+            if stock.in_use == 0 || deadline.remaining().is_err() {
+                return false;
+            }
+            let Ok(left) = pause.remaining() else {
+                return true;
+            };
+            let waited = self.returned.wait_timeout(stock, left);
+            stock = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     /// A connection outside of the pool, to be used as its owner likes.
-    pub(super) fn open_another(&self) -> io::Result<UnixStream> {
+    pub(super) fn open_another(&self) -> io::Result<Link> {
         let _growth = lock(&self.growth);
         self.open()
     }
 
-    #[cold]
-    fn open(&self) -> io::Result<UnixStream> {
-        let mut stream = UnixStream::connect(&self.socket)?;
-        stream.set_write_timeout(Some(PROMPT_TIMEOUT))?;
-        stream.set_read_timeout(Some(PROMPT_TIMEOUT))?;
-        stream.write_all(normal::warm_up().as_bytes())?;
-        Answer::read(&stream, false).map_err(io::Error::other)?;
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        Ok(stream)
+    fn open(&self) -> io::Result<Link> {
+        let link = self.backend.connect()?;
+        link.stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        Ok(link)
     }
 }
 
@@ -154,7 +189,7 @@ impl Rest<'_> {
         piece.resize(self.left.min(PIECE_BYTES));
         while self.left > 0 {
             let wanted = self.left.min(PIECE_BYTES);
-            let read = match (&self.connection.stream).read(&mut piece[..wanted]) {
+            let read = match (&self.connection.link.stream).read(&mut piece[..wanted]) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result,
@@ -171,7 +206,6 @@ impl Rest<'_> {
 }
 
 /// One of the connections that may be in use, until it is dropped.
-#[derive(Debug)]
 struct Turn<'a>(&'a Pool);
 
 impl Drop for Turn<'_> {
@@ -182,18 +216,17 @@ impl Drop for Turn<'_> {
 }
 
 /// A connection in use. Dropped, it is closed: after anything but a whole answer nobody knows what comes next on it.
-#[derive(Debug)]
 struct Connection<'a> {
-    stream: UnixStream,
+    link: Link,
     /// Opened just now.
     is_new: bool,
     turn: Turn<'a>,
 }
 
 impl<'a> Connection<'a> {
-    fn kept(kept: Kept, turn: Turn<'a>) -> Connection<'a> {
+    fn kept(link: Link, turn: Turn<'a>) -> Connection<'a> {
         Connection {
-            stream: kept.stream,
+            link,
             is_new: false,
             turn,
         }
@@ -201,10 +234,13 @@ impl<'a> Connection<'a> {
 
     /// Gives the connection back, after a whole answer.
     fn keep(self) {
-        let Connection { stream, turn, .. } = self;
+        let Connection { link, turn, .. } = self;
+        if link.is_retired() {
+            return;
+        }
         let since = Instant::now();
         let mut stock = lock(&turn.0.stock);
-        stock.kept.push(Kept { stream, since });
+        stock.kept.push(Kept { link, since });
         let unused = since.duration_since(stock.kept[0].since) > KEPT;
         let unused = unused.then(|| stock.kept.remove(0));
         drop(stock);
@@ -220,24 +256,31 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-    /// A server that answers `answers` requests on each connection, warm-ups included, and then closes it.
     fn server(answers: usize) -> (Pool, tempfile::TempDir) {
+        let (path, directory) = listen(answers);
+        (Pool::new(Arc::new(path), 2), directory)
+    }
+
+    /// A server that answers `answers` requests on each connection, warm-ups included, and then closes it.
+    fn listen(answers: usize) -> (PathBuf, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("server.sock");
         let listener = UnixListener::bind(&path).unwrap();
         thread::spawn(move || {
-            for stream in listener.incoming() {
+            'connections: for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 for _ in 0..answers {
                     let mut request = Vec::new();
                     while !request.ends_with(b"\r\n\r\n") {
                         let mut byte = [0];
                         if stream.read(&mut byte).unwrap() == 0 {
-                            return;
+                            continue 'connections;
                         }
                         request.push(byte[0]);
                     }
@@ -245,7 +288,7 @@ mod tests {
                 }
             }
         });
-        (Pool::new(path, 2), directory)
+        (path, directory)
     }
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
@@ -257,7 +300,7 @@ mod tests {
             pool.exchange(REQUEST, false).unwrap();
             // Until the other end has closed too.
             let kept = lock(&pool.stock).kept.pop().unwrap();
-            assert_eq!((&kept.stream).read(&mut [0]).unwrap(), 0);
+            assert_eq!((&kept.link.stream).read(&mut [0]).unwrap(), 0);
             lock(&pool.stock).kept.push(kept);
         }
         assert_eq!(lock(&pool.stock).in_use, 0);
@@ -280,5 +323,55 @@ mod tests {
             pool.exchange(REQUEST, false).unwrap();
         }
         assert_eq!(lock(&pool.stock).kept.len(), 1);
+    }
+
+    #[test]
+    fn a_kept_connection_of_a_retired_server_is_not_used_again() {
+        let (pool, _directory) = server(100);
+        pool.exchange(REQUEST, false).unwrap();
+        lock(&pool.stock).kept[0].link.retire();
+        pool.exchange(REQUEST, false).unwrap();
+        let stock = lock(&pool.stock);
+        assert_eq!(stock.kept.len(), 1);
+        assert!(!stock.kept[0].link.is_retired());
+    }
+
+    /// Lets one connection be opened.
+    struct Only {
+        server: PathBuf,
+        asked: AtomicUsize,
+    }
+
+    impl Backend for Only {
+        fn connect(&self) -> io::Result<Link> {
+            match self.asked.fetch_add(1, Ordering::SeqCst) {
+                0 => self.server.connect(),
+                _ => Err(io::ErrorKind::OutOfMemory.into()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_for_which_none_can_be_opened_waits_for_one_that_is_in_use() {
+        let (server, _directory) = listen(100);
+        let only = Arc::new(Only {
+            server,
+            asked: AtomicUsize::new(0),
+        });
+        let pool = Pool::new(Arc::clone(&only) as Arc<dyn Backend>, 8);
+        let first = pool.take().unwrap();
+        thread::scope(|scope| {
+            let waiting: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| pool.exchange(REQUEST, false).is_ok()))
+                .collect();
+            while only.asked.load(Ordering::SeqCst) <= waiting.len() {
+                thread::yield_now();
+            }
+            first.keep();
+            assert!(waiting.into_iter().all(|waiting| waiting.join().unwrap()));
+        });
+        // Nobody has one that could come back.
+        drop(pool.take().unwrap());
+        assert!(matches!(pool.take(), Err(Error::Unreachable(_))));
     }
 }

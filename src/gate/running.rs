@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::accepting::{Accepting, ClientNetwork, Notices};
 use super::address::{Address, Bound, SocketMode};
+use super::backend::Backend;
 use super::connection::Shared;
 use super::limits::{Capacity, Limits};
 use super::listener::{self, Listener};
@@ -26,7 +26,6 @@ use super::upstream::Upstream;
 const OWN_DESCRIPTORS: usize = 20;
 
 /// What a gate is told at its start.
-#[derive(Debug)]
 pub struct Config {
     /// Where to listen; all of them, or the start fails.
     pub listen: Vec<Address>,
@@ -38,8 +37,8 @@ pub struct Config {
     pub client_network: ClientNetwork,
     /// TLS on every TCP address; socket files never have it.
     pub tls: Option<Tls>,
-    /// tiny_http's private Unix socket.
-    pub upstream: PathBuf,
+    /// The server behind it.
+    pub backend: Arc<dyn Backend>,
     /// Which of a client's header fields go on to the server.
     pub forward: Forward,
     /// Which requests are sure to be answered at once.
@@ -148,7 +147,7 @@ impl Gate {
             answer_fields: config.answer_fields,
             quick: config.quick,
             on_refusal: config.on_refusal,
-            upstream: Upstream::new(config.upstream, capacity.upstream),
+            upstream: Upstream::new(config.backend, capacity.upstream),
         });
         let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;
         let accepting = Accepting {
@@ -194,19 +193,20 @@ impl Gate {
     }
 
     /// Stops accepting, closes idle connections and answers every request whose first byte has arrived. What is not done
-    /// shortly before `grace` is over is cut off; then the result is false.
+    /// shortly before `grace` is over is cut off; then the result is false. A gate that has stopped already does nothing.
     pub fn stop(&self, grace: Duration) -> bool {
         let acceptor = self
             .acceptor
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let Some(Acceptor { thread, wake }) = acceptor else {
+            return true;
+        };
         self.places.begin_stopping();
-        if let Some(Acceptor { thread, wake }) = acceptor {
-            drop(wake);
-            if thread.join().is_err() {
-                tracing::error!("the accepting thread had panicked");
-            }
+        drop(wake);
+        if thread.join().is_err() {
+            tracing::error!("the accepting thread had panicked");
         }
         self.places.empty(grace)
     }

@@ -138,6 +138,13 @@ impl<C: Evictable> ConnectionSlots<C> {
         self.evict(now, |_| true)
     }
 
+    /// The same, but of those that have been in their phase for at least `age`.
+    pub(super) fn evict_any_older_than(&mut self, age: Duration, now: Instant) -> bool {
+        self.evict(now, |slot| {
+            now.saturating_duration_since(slot.connection.progress().since) >= age
+        })
+    }
+
     fn is_any_leaving(&self, now: Instant) -> bool {
         let evicted = self.slots.iter().flatten().filter_map(|slot| slot.evicted);
         evicted

@@ -4,11 +4,12 @@
 //! while others do the same: each wakes fewer threads then. Alone, it would wake one more.
 
 use std::io;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::answer::{self, Answer};
+use super::backend::Backend;
 use super::pipeline::Pipeline;
 use super::pool::{Pool, Rest};
 use super::receive::Request;
@@ -46,10 +47,10 @@ pub(super) struct Upstream {
 }
 
 impl Upstream {
-    /// Of the server at `socket`, with at most `limit` connections for one request each.
-    pub(super) fn new(socket: PathBuf, limit: usize) -> Upstream {
+    /// With at most `limit` connections for one request each.
+    pub(super) fn new(backend: Arc<dyn Backend>, limit: usize) -> Upstream {
         Upstream {
-            pool: Pool::new(socket, limit),
+            pool: Pool::new(backend, limit),
             pipeline: Pipeline::default(),
             quick_in_work: AtomicUsize::new(0),
         }

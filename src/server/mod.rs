@@ -6,37 +6,48 @@
 
 mod arrival;
 mod cors;
+mod http_loop;
 mod refused;
 mod routes;
+mod supervisor;
 mod workers;
 
 use std::error::Error;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::endpoint::{self, Services};
-use crate::gate::Refused;
+use crate::gate::{Backend, Refused};
 use crate::hashing::Permit;
 use crate::http::{Reply, Request};
+use crate::periodic::Periodic;
+use crate::scratch::Scratch;
 
 pub use cors::{Cors, NotAnOrigin, Origin, Origins};
 pub use routes::{Call, Endpoints, Exposure, Pace};
+use supervisor::Supervisor;
 use workers::Workers;
 
 pub(crate) use cors::{is_loopback_authority, is_loopback_origin};
 pub(crate) use refused::on_refusal;
 
-/// More receivers cost more than they give: each wake-up takes another sleeping thread.
-const RECEIVERS: usize = 2;
-
-/// The running loop. [`Server::stop`] ends it.
+/// The running loop. Dropped, it answers what has been received, and ends.
 pub struct Server {
+    supervisor: Arc<Supervisor>,
+    watch: Option<Periodic>,
     shared: Arc<Shared>,
-    receivers: Vec<JoinHandle<()>>,
+}
+
+/// Where a server's private sockets are.
+pub(crate) struct PrivateSocket {
+    pub(crate) scratch: Arc<Scratch>,
+    /// What their names begin with.
+    pub(crate) name: &'static str,
+    /// Kept true while new connections reach the server.
+    pub(crate) is_reachable: Arc<AtomicBool>,
 }
 
 /// Who answers: the endpoints, or something around them.
@@ -62,75 +73,59 @@ pub trait Answerer: Send + Sync {
 }
 
 struct Shared {
-    http: tiny_http::Server,
     answerer: Arc<dyn Answerer>,
     services: Arc<Services>,
     workers: Workers,
-    stopping: AtomicBool,
 }
 
 impl Server {
-    /// Begins to answer what arrives at `http`.
+    /// Begins to answer what arrives at its backend.
     ///
     /// # Errors
-    /// When a thread cannot be started.
-    pub fn start(
-        http: tiny_http::Server,
+    /// When the socket cannot be made or a thread cannot be started.
+    pub(crate) fn start(
+        socket: PrivateSocket,
         answerer: Arc<dyn Answerer>,
         services: Arc<Services>,
     ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            answerer,
+            services,
+            workers: Workers::start()?,
+        });
+        let handling = Arc::clone(&shared);
+        let handle = Arc::new(move |request| dispatch(&handling, request));
+        let PrivateSocket {
+            scratch,
+            name,
+            is_reachable,
+        } = socket;
+        let supervisor = Supervisor::start(scratch, name, is_reachable, handle)?;
         let mut server = Self {
-            shared: Arc::new(Shared {
-                http,
-                answerer,
-                services,
-                workers: Workers::default(),
-                stopping: AtomicBool::new(false),
-            }),
-            receivers: Vec::new(),
+            supervisor,
+            watch: None,
+            shared,
         };
-        for number in 0..RECEIVERS {
-            let shared = Arc::clone(&server.shared);
-            let receiver = thread::Builder::new()
-                .name(format!("receive-{number}"))
-                .spawn(move || receive(&shared))?;
-            server.receivers.push(receiver);
-        }
+        server.watch = Some(server.supervisor.watch()?);
         Ok(server)
     }
 
-    /// Answers what has been received, and ends.
-    pub fn stop(mut self) {
-        self.shared.stopping.store(true, Ordering::Release);
-        for _ in &self.receivers {
-            self.shared.http.unblock();
-        }
-        for receiver in self.receivers.drain(..) {
-            // A receiver that panicked has nothing left to do.
-            let _ = receiver.join();
-        }
-        while let Ok(Some(request)) = self.shared.http.try_recv() {
-            dispatch(&self.shared, request);
-        }
+    /// What a gate connects to.
+    pub fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.supervisor) as Arc<dyn Backend>
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.watch = None;
+        self.supervisor.stop();
         self.shared.services.auth.stop_waiting();
         self.shared.workers.finish();
     }
 }
 
-fn receive(shared: &Arc<Shared>) {
-    while !shared.stopping.load(Ordering::Acquire) {
-        match shared.http.recv() {
-            Ok(request) => dispatch(shared, request),
-            Err(error) if shared.stopping.load(Ordering::Acquire) => drop(error),
-            Err(error) => {
-                tracing::error!(%error, "cannot receive requests any more");
-                return;
-            }
-        }
-    }
-}
-
-fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
+fn dispatch(shared: &Shared, request: tiny_http::Request) {
     let received = Instant::now();
     if arrival::is_warm_up(&request) {
         // Nobody waits for it but the gate, which finds out by itself that the connection is of no use.

@@ -50,6 +50,7 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
             Now::read()
         }),
         trusted_proxies: TrustedProxies::default(),
+        is_reachable: Arc::default(),
     }
 }
 
@@ -81,18 +82,21 @@ fn login(stream: &mut TcpStream) -> (u16, String) {
 fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
     let directory = tempfile::tempdir().unwrap();
     let defects = Arc::new(AtomicUsize::new(0));
-    let upstream = directory.path().join("http.sock");
     let services = Arc::new(services(directory.path(), &defects));
     let endpoints = Endpoints::new(Exposure::Api, Arc::clone(&services));
-    let http = tiny_http::Server::http_unix(&upstream).unwrap();
-    let server = Server::start(http, Arc::new(endpoints), services).unwrap();
+    let socket = PrivateSocket {
+        scratch: Arc::new(Scratch::create().unwrap()),
+        name: "calls",
+        is_reachable: Arc::default(),
+    };
+    let server = Server::start(socket, Arc::new(endpoints), services).unwrap();
     let gate = Gate::start(gate::Config {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         socket_mode: gate::SocketMode::default(),
         limits: gate::Limits::default(),
         client_network: gate::ClientNetwork::default(),
         tls: None,
-        upstream,
+        backend: server.backend(),
         forward: Forward::Only(ReadField::NAMES),
         quick: Quick::new(|_, _| false),
         on_refusal: OnRefusal::new(|_| Vec::new()),
@@ -103,7 +107,7 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
     let address = gate.addresses()[0].to_string().replace("http://", "");
     let mut stream = TcpStream::connect(address).unwrap();
     // More often than there are permits and receivers: none of them is lost with it.
-    for _ in 0..2 * PERMITS + 2 * RECEIVERS {
+    for _ in 0..2 * PERMITS + 2 * http_loop::RECEIVERS {
         defects.store(1, Ordering::SeqCst);
         let (status, body) = login(&mut stream);
         assert_eq!(
@@ -114,5 +118,5 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
     }
     drop(stream);
     assert!(gate.stop(Duration::from_secs(10)));
-    server.stop();
+    drop(server);
 }

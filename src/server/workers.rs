@@ -1,8 +1,10 @@
-//! Threads for requests that wait, started when needed and ended when idle.
+//! Threads for requests that wait, started when needed and ended when idle, but for one.
 //!
-//! Their number is bounded by the permits of those who use them, not here.
+//! Their number is bounded by the permits of those who use them, not here. When the operating system gives no further
+//! thread, those there are do the work one after the other.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -13,7 +15,7 @@ const IDLE: Duration = Duration::from_secs(10);
 
 type Work = Box<dyn FnOnce() + Send>;
 
-#[derive(Default)]
+/// Dropped, they end; see [`Workers::finish`].
 pub(super) struct Workers {
     shared: Arc<Shared>,
 }
@@ -33,7 +35,17 @@ struct State {
 }
 
 impl Workers {
-    /// Has `work` done by another thread at once; by this one when the operating system gives no thread.
+    /// Starts the thread that is always there.
+    pub(super) fn start() -> io::Result<Self> {
+        let workers = Self {
+            shared: Arc::default(),
+        };
+        workers.shared.lock().threads += 1;
+        workers.add_thread()?;
+        Ok(workers)
+    }
+
+    /// Has `work` done by another thread, at once if the operating system gives one.
     pub(super) fn run(&self, work: impl FnOnce() + Send + 'static) {
         let mut state = self.shared.lock();
         state.waiting.push_back(Box::new(work));
@@ -44,21 +56,23 @@ impl Workers {
         }
         state.threads += 1;
         drop(state);
+        if let Err(error) = self.add_thread() {
+            tracing::warn!(%error, "cannot start a worker thread; a request waits for another");
+            self.shared.changed.notify_one();
+        }
+    }
+
+    /// Starts a thread that is counted already.
+    fn add_thread(&self) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let spawned = thread::Builder::new()
             .name("worker".to_owned())
             .spawn(move || shared.work());
         if let Err(error) = spawned {
-            tracing::warn!(%error, "cannot start a worker thread");
-            let work = {
-                let mut state = self.shared.lock();
-                state.threads -= 1;
-                state.waiting.pop_front()
-            };
-            if let Some(work) = work {
-                work();
-            }
+            self.shared.lock().threads -= 1;
+            return Err(error);
         }
+        Ok(())
     }
 
     /// Returns once everything that was given is done and all threads have ended.
@@ -97,12 +111,18 @@ impl Shared {
                 .unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
-            if timeout.timed_out() && state.waiting.is_empty() {
+            if timeout.timed_out() && state.waiting.is_empty() && state.threads > 1 {
                 break;
             }
         }
         state.threads -= 1;
         self.changed.notify_all();
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
@@ -119,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_piece_of_work_has_a_thread_at_once() {
-        let workers = Workers::default();
+        let workers = Workers::start().unwrap();
         // Would wait for ever if one piece stood behind another.
         let barrier = Arc::new(Barrier::new(20));
         let done = Arc::new(AtomicUsize::new(0));

@@ -70,7 +70,7 @@ impl Store {
         self.read(|connection| {
             let unlocks = connection
                 .prepare_cached("SELECT unlocks FROM users WHERE username = :username")?
-                .query_row(named_params! { ":username": username.as_str() }, |row| {
+                .query_one(named_params! { ":username": username.as_str() }, |row| {
                     row.get(0)
                 })
                 .optional()?;
@@ -110,7 +110,7 @@ fn find_account(connection: &Connection, username: &Username) -> rusqlite::Resul
              LEFT JOIN tokens ON tokens.user_id = users.id AND tokens.pinned IS NOT NULL
              WHERE users.username = :username",
         )?
-        .query_row(named_params! { ":username": username.as_str() }, account)
+        .query_one(named_params! { ":username": username.as_str() }, account)
         .optional()
 }
 
@@ -149,7 +149,7 @@ where
 fn highest_cost(connection: &Connection) -> rusqlite::Result<Option<u8>> {
     connection
         .prepare_cached("SELECT max(cost) FROM users")?
-        .query_row([], |row| row.get(0))
+        .query_one([], |row| row.get(0))
 }
 
 /// Notes a login. `false` when the password or status changed since `revision`, or the user is gone.

@@ -1,18 +1,20 @@
-//! Backing a database up while servers write to it, and restoring one.
+//! Backing a database up while servers write to it.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 
-use super::error::OpenError;
-use super::open::{self, BUSY_TIMEOUT, WhenMissing};
+use super::database_file::{DatabaseFile, FileId, WhenMissing};
+use super::error::{OpenError, reason};
+use super::inspect::{connect_for_inspection, findings, inspect};
+use super::open::{BUSY_TIMEOUT, run, set};
+use super::recover::recover;
 use crate::files::{Existing, Partial};
 
-/// Some milliseconds of work; progress is told in between.
+/// Some milliseconds of work; progress is reported in between.
 const PAGES_PER_STEP: i32 = 1024;
 
 /// Why nothing was backed up or restored. Every text names the file.
@@ -24,9 +26,12 @@ pub enum BackupError {
     /// The destination exists and was not to be replaced.
     #[error("{}: there is such a file already (--force replaces it)", .0.display())]
     Exists(PathBuf),
-    /// The destination is a directory, a device or the like.
-    #[error("{}: not a regular file", .0.display())]
-    NotAFile(PathBuf),
+    /// A log, an index or a journal is beside the destination.
+    #[error(
+        "{}: would be taken for a part of the backup; if no program uses the file beside it, remove it",
+        .0.display()
+    )]
+    LeftOver(PathBuf),
     /// One file under two names.
     #[error("{}: that is the database itself", .0.display())]
     SameFile(PathBuf),
@@ -51,14 +56,28 @@ pub enum BackupError {
     #[error("{}: cannot write the file", .0.display())]
     Io(PathBuf, #[source] io::Error),
     /// SQLite refused something.
-    #[error("{}: cannot copy the database", .0.display())]
-    Sqlite(PathBuf, #[source] rusqlite::Error),
+    #[error("{}: cannot copy the database: {reason}", .path.display())]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite reports.
+        reason: String,
+    },
+}
+
+impl BackupError {
+    pub(super) fn new(path: &Path, error: &rusqlite::Error) -> Self {
+        Self::Failed {
+            path: path.to_owned(),
+            reason: reason(error),
+        }
+    }
 }
 
 /// Copies the database at `source`, as it is at one moment, to `destination`, which gets its name only once it is whole,
 /// checked and on disk. Servers go on writing meanwhile. An older schema stays as it is.
 ///
-/// `progress` is told how many pages are done, of how many.
+/// `progress` hears how many pages are done, of how many.
 ///
 /// # Errors
 /// See [`BackupError`]; nothing is left behind then.
@@ -68,29 +87,20 @@ pub fn back_up(
     replace: bool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), BackupError> {
-    check_source(source)?;
-    check_destination(source, destination, replace)?;
+    let source = resolve_source(source)?;
+    let destination = DatabaseFile::resolve(destination)?;
+    check_destination(&source, &destination, replace)?;
     let write_failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => BackupError::Exists(destination.to_owned()),
-        _ => BackupError::Io(destination.to_owned(), error),
+        io::ErrorKind::AlreadyExists => BackupError::Exists(destination.given().to_owned()),
+        _ => BackupError::Io(destination.given().to_owned(), error),
     };
-    let partial = Partial::create(destination, 0o600).map_err(write_failed)?;
-    let sqlite = |error| BackupError::Sqlite(partial.path().to_owned(), error);
-    {
-        let from = connect(source).map_err(|error| BackupError::Sqlite(source.into(), error))?;
-        // One read for all steps: without it, each write of a server would make the copy begin anew.
-        from.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")
-            .map_err(|error| BackupError::Sqlite(source.into(), error))?;
-        let mut to = connect(partial.path()).map_err(sqlite)?;
-        to.pragma_update(None, "synchronous", "OFF")
-            .map_err(sqlite)?;
-        copy(&from, &mut to, progress).map_err(sqlite)?;
-        drop(from);
-        // In one file, which can be moved alone and read from anywhere.
-        to.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
-            .map_err(sqlite)?;
-        check(&to, partial.path())?;
-    }
+    let partial = Partial::create(destination.path(), 0o600).map_err(write_failed)?;
+    let from = connect_source(&source)?;
+    write_copy(&from, partial.path(), destination.given(), progress)?;
+    drop(from);
+    check_copy(&partial, &destination)?;
+    // Copying takes a while.
+    refuse_left_overs(&destination)?;
     let existing = if replace {
         Existing::Replace
     } else {
@@ -99,98 +109,86 @@ pub fn back_up(
     partial.publish(existing).map_err(write_failed)
 }
 
-/// Makes the database at `destination` hold what the backup at `source` does, in one transaction: a crash in the middle
-/// leaves the old content. Makes the file if it is missing.
-///
-/// A server, even an idle one, keeps a shared lock on its file; the exclusive one taken here shows that there is none, and
-/// keeps one from starting in the middle.
-///
-/// # Errors
-/// See [`BackupError`]; the database is as before then.
-pub fn restore(
-    source: &Path,
-    destination: &Path,
-    progress: &mut dyn FnMut(u64, u64),
+/// The file that is copied.
+pub(super) fn resolve_source(source: &Path) -> Result<DatabaseFile, BackupError> {
+    let source = DatabaseFile::resolve(source)?;
+    source.make_if_missing(WhenMissing::Refuse)?;
+    recover(&source)?;
+    match inspect(&source)? {
+        0 => Err(BackupError::Empty(source.given().to_owned())),
+        _ => Ok(source),
+    }
+}
+
+fn check_destination(
+    source: &DatabaseFile,
+    destination: &DatabaseFile,
+    replace: bool,
 ) -> Result<(), BackupError> {
-    if is_same_file(source, destination) {
-        return Err(BackupError::SameFile(destination.to_owned()));
+    let path = || destination.given().to_owned();
+    let is_companion = source
+        .companions()
+        .iter()
+        .any(|companion| companion == destination.path());
+    if is_companion || is_same_file(source, destination) {
+        return Err(BackupError::SameFile(path()));
     }
-    check_source(source)?;
-    let from_failed = |error| BackupError::Sqlite(source.to_owned(), error);
-    let from = open::connect_for_inspection(source, open::has_log(source)).map_err(from_failed)?;
-    check(&from, source)?;
-    if !open::make_if_missing(destination, WhenMissing::Create)? {
-        match open::inspect(destination) {
-            Ok(_) | Err(OpenError::Newer { .. }) => {}
-            Err(OpenError::Malformed { path, .. } | OpenError::NotADatabase(path)) => {
-                return Err(BackupError::Damaged(path));
-            }
-            Err(error) => return Err(error.into()),
-        }
+    if destination.exists() && !replace {
+        return Err(BackupError::Exists(path()));
     }
-    let mut to = lock(destination)?;
-    let to_failed = |error| BackupError::Sqlite(destination.to_owned(), error);
-    copy(&from, &mut to, progress).map_err(to_failed)?;
-    check(&to, destination)?;
-    to.close().map_err(|(_, error)| to_failed(error))
+    refuse_left_overs(destination)
 }
 
-fn check_source(source: &Path) -> Result<(), BackupError> {
-    open::make_if_missing(source, WhenMissing::Refuse)?;
-    match open::inspect(source)? {
-        0 => Err(BackupError::Empty(source.to_owned())),
-        _ => Ok(()),
-    }
+/// SQLite takes what lies beside a file for a part of it.
+fn refuse_left_overs(destination: &DatabaseFile) -> Result<(), BackupError> {
+    let left = destination
+        .companions()
+        .into_iter()
+        .find(|path| path.symlink_metadata().is_ok());
+    left.map_or(Ok(()), |path| Err(BackupError::LeftOver(path)))
 }
 
-fn check_destination(source: &Path, destination: &Path, replace: bool) -> Result<(), BackupError> {
-    let path = || destination.to_owned();
-    match fs::symlink_metadata(destination) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(BackupError::Io(path(), error)),
-        Ok(_) if is_same_file(source, destination) => Err(BackupError::SameFile(path())),
-        Ok(_) if !replace => Err(BackupError::Exists(path())),
-        Ok(metadata) if !metadata.is_file() => Err(BackupError::NotAFile(path())),
-        // Its log would be taken for that of the new file.
-        Ok(_) if open::has_log(destination) => Err(BackupError::InUse(path())),
-        Ok(_) => Ok(()),
-    }
+pub(super) fn is_same_file(one: &DatabaseFile, other: &DatabaseFile) -> bool {
+    FileId::of(one.path()).is_some_and(|id| FileId::of(other.path()) == Some(id))
 }
 
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    match (fs::metadata(one), fs::metadata(other)) {
-        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-        _ => false,
-    }
+/// Closing this connection writes no log back that a killed process left behind: nobody has looked whether it fits.
+fn connect_source(source: &DatabaseFile) -> Result<Connection, BackupError> {
+    let has_log = source.has_log();
+    let connect = || {
+        let connection = connect(source.path())?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
+        // One read for all steps: without it, each write of a server would make the copy start again.
+        connection.execute_batch("BEGIN")?;
+        run(&connection, "SELECT count(*) FROM sqlite_schema")?;
+        Ok(connection)
+    };
+    connect().map_err(|error| BackupError::new(source.given(), &error))
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
-/// Takes a lock that nobody else's connection goes with, and keeps it as long as the connection.
-fn lock(path: &Path) -> Result<Connection, BackupError> {
-    let connect = || {
-        let connection = connect(path)?;
-        connection.busy_timeout(std::time::Duration::ZERO)?;
-        connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
-        Ok(connection)
-    };
-    connect().map_err(|error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            BackupError::InUse(path.to_owned())
-        }
-        Some(ErrorCode::ReadOnly) => OpenError::NotWritable(path.to_owned()).into(),
-        _ => BackupError::Sqlite(path.to_owned(), error),
-    })
+fn write_copy(
+    from: &Connection,
+    path: &Path,
+    shown: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), BackupError> {
+    let failed = |error| BackupError::new(shown, &error);
+    let mut to = connect(path).map_err(failed)?;
+    set(&to, shown, "synchronous", "OFF", "0")?;
+    copy(from, &mut to, progress).map_err(failed)?;
+    // In one file, which can be moved alone and read from anywhere.
+    set(&to, shown, "journal_mode", "DELETE", "delete")?;
+    to.close().map_err(|(_, error)| failed(error))
 }
 
-fn copy(
+pub(super) fn copy(
     from: &Connection,
     to: &mut Connection,
     progress: &mut dyn FnMut(u64, u64),
@@ -199,9 +197,9 @@ fn copy(
     loop {
         let step = backup.step(PAGES_PER_STEP)?;
         let count = |pages: i32| u64::from(pages.unsigned_abs());
-        let told = backup.progress();
-        let total = count(told.pagecount);
-        progress(total - count(told.remaining).min(total), total);
+        let at = backup.progress();
+        let total = count(at.pagecount);
+        progress(total - count(at.remaining).min(total), total);
         match step {
             StepResult::Done => return Ok(()),
             // Nobody holds a lock for long; SQLite has waited for it already.
@@ -213,16 +211,24 @@ fn copy(
     }
 }
 
-fn check(connection: &Connection, path: &Path) -> Result<(), BackupError> {
-    let finding: String = connection
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| BackupError::Sqlite(path.to_owned(), error))?;
-    if finding == "ok" {
-        return Ok(());
-    }
-    let reason = finding.lines().last().unwrap_or_default().to_owned();
-    Err(BackupError::Malformed {
-        path: path.to_owned(),
-        reason,
+pub(super) fn check(connection: &Connection, shown: &Path) -> Result<(), BackupError> {
+    let text: String = connection
+        .query_one("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| BackupError::new(shown, &error))?;
+    findings(&text).next().map_or(Ok(()), |reason| {
+        Err(BackupError::Malformed {
+            path: shown.to_owned(),
+            reason: reason.to_owned(),
+        })
     })
+}
+
+/// Reads the finished file as whoever opens it will: through a new connection, alone and in one piece.
+fn check_copy(partial: &Partial, destination: &DatabaseFile) -> Result<(), BackupError> {
+    let file = DatabaseFile::resolve(partial.path())?;
+    refuse_left_overs(&file)?;
+    inspect(&file)?;
+    let connection = connect_for_inspection(&file)
+        .map_err(|error| BackupError::new(destination.given(), &error))?;
+    check(&connection, destination.given())
 }

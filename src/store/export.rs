@@ -32,7 +32,7 @@ impl Store {
             for condition in ["users.uuid = lower(:text)", "users.username = :text"] {
                 let found = connection
                     .prepare_cached(&format!("{USERS} WHERE {condition}"))?
-                    .query_row(named_params! { ":text": identity }, |row| {
+                    .query_one(named_params! { ":text": identity }, |row| {
                         user(connection, row)
                     })
                     .optional()?;

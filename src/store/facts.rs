@@ -1,12 +1,18 @@
 //! What there is to know about a database file without changing it, for whoever judges it.
 
-use std::path::Path;
-
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
+use super::database_file::{DatabaseFile, WhenMissing, file_bytes};
 use super::error::OpenError;
-use super::open::{self, WhenMissing};
+use super::inspect::{connect_for_inspection, inspect};
+use super::look::{Progress, look};
+use super::migrate::newest_version;
+use super::open::OLDEST_SQLITE;
+use super::recover::recover;
+
+/// So many lines of damage say enough.
+const MAX_LINES: u32 = 20;
 
 /// A database as it stands.
 #[derive(Clone, Debug)]
@@ -38,42 +44,42 @@ pub struct Facts {
 /// The version of SQLite that is linked, and whether it is new enough.
 pub fn sqlite_version() -> (&'static str, bool) {
     let version = rusqlite::version();
-    (version, rusqlite::version_number() >= open::OLDEST_SQLITE)
+    (version, rusqlite::version_number() >= OLDEST_SQLITE)
 }
 
-/// Reads the facts. `user_uuids` are those of users to look for.
+/// Reads the facts, and all of the file for it, of which `progress` hears. `user_uuids` are those of users to look for.
 ///
 /// # Errors
 /// [`OpenError`] for what is no database of ours that can be read.
 pub fn facts(
-    path: &Path,
+    file: &DatabaseFile,
     cost: u8,
     user_uuids: &[String],
     expired_before: Timestamp,
+    progress: Progress,
 ) -> Result<Facts, OpenError> {
-    open::make_if_missing(path, WhenMissing::Refuse)?;
-    let version = open::inspect(path)?;
-    let sorted = |error| open::sort(path, error);
-    // A log, even an empty one, says that a server may write while this reads.
-    let is_in_use = open::log_path(path).exists();
-    let connection = open::connect_for_inspection(path, is_in_use).map_err(sorted)?;
+    file.make_if_missing(WhenMissing::Refuse)?;
+    recover(file)?;
+    let version = inspect(file)?;
+    let failed = |error| OpenError::new(file.given(), &error);
+    let connection = connect_for_inspection(file).map_err(failed)?;
+    let damage = look(&connection, MAX_LINES, progress).map_err(failed)?;
     let mut facts = Facts {
-        damage: damage(&connection).map_err(sorted)?,
-        dangling: count(&connection, "SELECT count(*) FROM pragma_foreign_key_check")
-            .map_err(sorted)?,
+        damage: damage.lines,
+        dangling: damage.dangling,
         version,
-        known_version: open::newest_version(),
+        known_version: newest_version(),
         users: 0,
         off_cost: 0,
         known_users: Vec::new(),
         pinned: 0,
         expired: 0,
-        database_bytes: open::file_bytes(path),
-        log_bytes: open::file_bytes(&open::log_path(path)),
+        database_bytes: file_bytes(file.path()),
+        log_bytes: file_bytes(&file.log()),
     };
     // The tables of an older schema may be others.
     if version == facts.known_version {
-        read_tables(&connection, &mut facts, cost, user_uuids, expired_before).map_err(sorted)?;
+        read_tables(&connection, &mut facts, cost, user_uuids, expired_before).map_err(failed)?;
     }
     Ok(facts)
 }
@@ -91,14 +97,14 @@ fn read_tables(
         "SELECT count(*) FROM tokens WHERE pinned IS NOT NULL",
     )?;
     facts.off_cost = connection
-        .query_row(
+        .query_one(
             "SELECT count(*) FROM users WHERE cost <> :cost",
             named_params! { ":cost": cost },
             |row| row.get::<_, i64>(0),
         )?
         .unsigned_abs();
     facts.expired = connection
-        .query_row(
+        .query_one(
             "SELECT count(*) FROM tokens WHERE expires_at <= :moment",
             named_params! { ":moment": expired_before.as_microsecond() },
             |row| row.get::<_, i64>(0),
@@ -106,28 +112,15 @@ fn read_tables(
         .unsigned_abs();
     let mut statement = connection.prepare("SELECT username FROM users WHERE uuid = :uuid")?;
     for uuid in user_uuids {
-        let mut rows = statement.query(named_params! { ":uuid": uuid })?;
-        if let Some(row) = rows.next()? {
-            facts.known_users.push(row.get(0)?);
-        }
+        let username = statement
+            .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))
+            .optional()?;
+        facts.known_users.extend(username);
     }
     Ok(())
 }
 
-fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let lines: Vec<String> = connection
-        .prepare("PRAGMA integrity_check(20)")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    Ok(lines
-        .iter()
-        .flat_map(|text| text.lines())
-        .filter(|line| *line != "ok" && !line.starts_with("***"))
-        .map(str::to_owned)
-        .collect())
-}
-
 fn count(connection: &Connection, statement: &str) -> rusqlite::Result<u64> {
-    let count: i64 = connection.query_row(statement, [], |row| row.get(0))?;
+    let count: i64 = connection.query_one(statement, [], |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }

@@ -25,7 +25,7 @@ impl Store {
                 .prepare_cached(
                     "SELECT count(*) FROM tokens WHERE expires_at IS NULL OR expires_at > :now",
                 )?
-                .query_row(named_params! { ":now": now.as_microsecond() }, |row| {
+                .query_one(named_params! { ":now": now.as_microsecond() }, |row| {
                     row.get::<_, i64>(0)
                 })?;
             let pages = pragma(connection, "page_count")?;
@@ -43,6 +43,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn check_writable(&self) -> Result<(), Error> {
+        self.check_path()?;
         self.read(|connection| pragma(connection, "user_version"))?;
         self.write(|connection| {
             let version = pragma(connection, "user_version")?;
@@ -51,6 +52,6 @@ impl Store {
     }
 }
 
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, name, |row| row.get(0))
+fn pragma(connection: &Connection, name: &'static str) -> rusqlite::Result<i64> {
+    connection.query_one(&format!("PRAGMA {name}"), [], |row| row.get(0))
 }

@@ -106,7 +106,7 @@ impl Store {
                 .prepare_cached(
                     "SELECT count(*) FROM tokens WHERE digest BETWEEN :first AND :last",
                 )?
-                .query_row(
+                .query_one(
                     named_params! { ":first": range.first, ":last": range.last },
                     |row| row.get(0),
                 )

@@ -118,7 +118,7 @@ impl Store {
                 .prepare_cached(
                     "SELECT password_hash, loaded_hash_digest FROM users WHERE uuid = :uuid",
                 )?
-                .query_row(named_params! { ":uuid": uuid }, |row| {
+                .query_one(named_params! { ":uuid": uuid }, |row| {
                     Ok(LoadedUser {
                         password_hash: row.get(0)?,
                         loaded_hash_digest: row.get(1)?,
@@ -204,7 +204,7 @@ pub(super) fn is_held_by_another(connection: &Connection, claim: &Claim) -> rusq
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM users WHERE username = :username AND uuid <> :owner)",
             )?
-            .query_row(
+            .query_one(
                 named_params! { ":username": username.as_str(), ":owner": owner },
                 |row| row.get(0),
             ),
@@ -213,7 +213,7 @@ pub(super) fn is_held_by_another(connection: &Connection, claim: &Claim) -> rusq
                 "SELECT EXISTS (SELECT 1 FROM tokens JOIN users ON users.id = tokens.user_id
                                 WHERE tokens.digest = :digest AND users.uuid <> :owner)",
             )?
-            .query_row(
+            .query_one(
                 named_params! { ":digest": digest, ":owner": owner },
                 |row| row.get(0),
             ),
@@ -241,7 +241,7 @@ fn holds_uuid(
                  OR EXISTS (SELECT 1 FROM people JOIN organizations ON organizations.account_manager_id = people.id
                             WHERE people.uuid = :uuid AND NOT (:kind = 'person' AND organizations.uuid = :owner))",
         )?
-        .query_row(
+        .query_one(
             named_params! { ":uuid": uuid, ":kind": kind, ":owner": owner },
             |row| row.get(0),
         )

@@ -25,7 +25,7 @@ pub(super) fn load_organization(
         manager.map_or((None, false), |(id, changed)| (Some(id), changed));
     let existing: Option<(i64, Option<i64>)> = connection
         .prepare_cached("SELECT id, account_manager_id FROM organizations WHERE uuid = :uuid")?
-        .query_row(named_params! { ":uuid": organization.uuid }, |row| {
+        .query_one(named_params! { ":uuid": organization.uuid }, |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
@@ -88,7 +88,7 @@ fn existing_user(connection: &Connection, uuid: &str) -> rusqlite::Result<Option
              FROM users LEFT JOIN tokens ON tokens.user_id = users.id AND tokens.pinned IS NOT NULL
              WHERE users.uuid = :uuid",
         )?
-        .query_row(named_params! { ":uuid": uuid }, |row| {
+        .query_one(named_params! { ":uuid": uuid }, |row| {
             Ok(ExistingUser {
                 id: row.get(0)?,
                 org_id: row.get(1)?,

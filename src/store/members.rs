@@ -51,7 +51,7 @@ impl Store {
                      FROM organizations LEFT JOIN people ON people.id = organizations.account_manager_id
                      WHERE organizations.id = :org_id",
                 )?
-                .query_row(named_params! { ":org_id": org_id }, organization)
+                .query_one(named_params! { ":org_id": org_id }, organization)
         })
     }
 
@@ -91,7 +91,7 @@ impl Store {
                      FROM users JOIN people ON people.id = users.person_id
                      WHERE users.uuid = :uuid AND users.org_id = :org_id",
                 )?
-                .query_row(named_params! { ":uuid": uuid, ":org_id": org_id }, |row| {
+                .query_one(named_params! { ":uuid": uuid, ":org_id": org_id }, |row| {
                     member(connection, row)
                 })
                 .optional()

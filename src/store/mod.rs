@@ -5,52 +5,68 @@
 
 mod accounts;
 mod backup;
+mod database_file;
 mod error;
 mod export;
 mod facts;
 mod figures;
+mod inspect;
 mod issued;
 mod listing;
 mod load;
 mod load_rows;
+mod look;
 mod members;
+mod migrate;
 mod open;
 mod organizations;
 mod people;
 mod readers;
+mod recover;
+mod restore;
 mod tokens;
 mod users;
+mod watch;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
 pub use accounts::{Account, Lookup};
-pub use backup::{BackupError, back_up, restore};
+pub use backup::{BackupError, back_up};
+pub use database_file::{DatabaseFile, WhenMissing};
 pub use error::{Error, OpenError};
 pub use facts::{Facts, facts, sqlite_version};
 pub use figures::Figures;
 pub use issued::{DigestRange, TokenRow};
 pub use listing::{Listing, OrganizationOrder, TokenOrder, UserOrder};
 pub use load::{Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Pin, Summary};
+pub use look::{OpenedBy, Progress};
 pub use members::{Member, Organization};
-pub use open::{Durability, Migrated, WhenMissing};
+pub use open::{Durability, Migrated};
 pub use organizations::{Conflict, OrganizationRow};
+pub use restore::restore;
 pub use tokens::{Holder, NewToken};
 pub use users::UserRow;
 
 use readers::Readers;
+use watch::Watch;
 use writer::Writer;
 
 /// One database file, open for reading and writing. Dropping it ends the writer and checkpoints the file.
 pub struct Store {
     readers: Readers,
     writer: Writer,
+    /// `None` for a database that is thrown away: nobody else knows its name.
+    watch: Option<Arc<Watch>>,
+    was_unclean: bool,
 }
 
 impl Store {
-    /// Opens the file at `path`, making it if `missing` allows, and brings an older one up to the present schema.
+    /// Opens the file at `path` for a command, making it if `missing` allows, and brings an older one up to the present
+    /// schema.
     ///
     /// # Errors
     /// [`OpenError`] names the file; one that is refused is left as it was.
@@ -59,13 +75,54 @@ impl Store {
         missing: WhenMissing,
         durability: Durability,
     ) -> Result<(Self, Option<Migrated>), OpenError> {
-        let (connection, migrated) = open::writing_connection(path, missing, durability)?;
-        let writer = Writer::start(connection).map_err(OpenError::Thread)?;
-        let store = Self {
-            readers: Readers::new(path),
-            writer,
+        let progress = Box::new(|_, _| {});
+        Self::open_by(OpenedBy::Command, path, missing, durability, progress)
+    }
+
+    /// Opens the file at `path` for a command or a server; `progress` hears how far the look at all of the file is that an
+    /// unclean end takes.
+    ///
+    /// # Errors
+    /// [`OpenError`] names the file; one that is refused is left as it was.
+    pub fn open_by(
+        by: OpenedBy,
+        path: &Path,
+        missing: WhenMissing,
+        durability: Durability,
+        progress: Progress,
+    ) -> Result<(Self, Option<Migrated>), OpenError> {
+        let file = DatabaseFile::resolve(path)?;
+        let opened = open::writing_connection(&file, missing, durability, by, progress)?;
+        let watch = (durability == Durability::Full).then(|| Arc::new(Watch::start(&file)));
+        let readers = match &watch {
+            Some(watch) => Readers::new(file.path(), Some(Arc::clone(watch))),
+            None => Readers::open_all(file.path())
+                .map_err(|error| OpenError::new(file.given(), &error))?,
         };
-        Ok((store, migrated))
+        let writer = Writer::start(opened.connection, watch.clone()).map_err(OpenError::Thread)?;
+        let store = Self {
+            readers,
+            writer,
+            watch,
+            was_unclean: opened.was_unclean,
+        };
+        Ok((store, opened.migrated))
+    }
+
+    /// Whether a killed process had left its log behind; all of the file was looked at then.
+    pub fn was_unclean(&self) -> bool {
+        self.was_unclean
+    }
+
+    /// Looks whether the path still leads to the open file; where it does not, this and all other calls fail until it does.
+    ///
+    /// # Errors
+    /// [`Error::FileReplaced`].
+    pub fn check_path(&self) -> Result<(), Error> {
+        match &self.watch {
+            Some(watch) if watch.look() => Err(Error::FileReplaced),
+            _ => Ok(()),
+        }
     }
 
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {

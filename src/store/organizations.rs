@@ -156,7 +156,7 @@ fn holds_organization(
         .prepare_cached(&format!(
             "SELECT EXISTS (SELECT 1 FROM organizations WHERE {column} = :value)"
         ))?
-        .query_row(named_params! { ":value": value }, |row| row.get(0))
+        .query_one(named_params! { ":value": value }, |row| row.get(0))
 }
 
 fn organization_row(row: &Row<'_>) -> rusqlite::Result<OrganizationRow> {

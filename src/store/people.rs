@@ -26,7 +26,7 @@ pub(super) fn load_person(
         })?;
     let id = connection
         .prepare_cached("SELECT id FROM people WHERE uuid = :uuid")?
-        .query_row(named_params! { ":uuid": person.uuid }, |row| row.get(0))?;
+        .query_one(named_params! { ":uuid": person.uuid }, |row| row.get(0))?;
     Ok((id, touched > 0))
 }
 
@@ -110,6 +110,6 @@ fn load_permission(
         })?;
     let id = connection
         .prepare_cached("SELECT id FROM permissions WHERE uuid = :uuid")?
-        .query_row(named_params! { ":uuid": permission.uuid }, |row| row.get(0))?;
+        .query_one(named_params! { ":uuid": permission.uuid }, |row| row.get(0))?;
     Ok((id, touched > 0))
 }

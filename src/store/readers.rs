@@ -1,12 +1,13 @@
 //! A small pool of reading connections, each held for one query only.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::Error;
 use super::open::BUSY_TIMEOUT;
+use super::watch::Watch;
 
 /// Look-ups take microseconds, and more threads than this do not make them faster.
 const MAX_CONNECTIONS: usize = 4;
@@ -17,6 +18,7 @@ const CACHE_KIBIBYTES: i32 = -8 * 1024;
 
 pub(super) struct Readers {
     path: PathBuf,
+    watch: Option<Arc<Watch>>,
     pool: Mutex<Pool>,
     returned: Condvar,
 }
@@ -28,18 +30,36 @@ struct Pool {
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path, watch: Option<Arc<Watch>>) -> Self {
         Self {
             path: path.to_owned(),
+            watch,
             pool: Mutex::default(),
             returned: Condvar::new(),
         }
+    }
+
+    /// Opens all connections, and the files beside the database with them: none is opened by its name later.
+    pub(super) fn open_all(path: &Path) -> rusqlite::Result<Self> {
+        let readers = Self::new(path, None);
+        let mut pool = readers.lock();
+        while pool.open < MAX_CONNECTIONS {
+            let connection = connect(path)?;
+            connection.query_one("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            pool.idle.push(connection);
+            pool.open += 1;
+        }
+        drop(pool);
+        Ok(readers)
     }
 
     pub(super) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
+        if self.watch.as_ref().is_some_and(|watch| watch.is_replaced()) {
+            return Err(Error::FileReplaced);
+        }
         let lent = Lent {
             connection: Some(self.take()?),
             readers: self,
@@ -68,10 +88,16 @@ impl Readers {
         }
         pool.open += 1;
         drop(pool);
-        connect(&self.path).map_err(|error| {
-            self.give_back(None);
-            error.into()
-        })
+        self.connect().inspect_err(|_| self.give_back(None))
+    }
+
+    /// The path is used again here, so it must still lead to the file that the writer has open.
+    fn connect(&self) -> Result<Connection, Error> {
+        let connection = connect(&self.path)?;
+        match &self.watch {
+            Some(watch) if watch.look() => Err(Error::FileReplaced),
+            _ => Ok(connection),
+        }
     }
 
     fn give_back(&self, connection: Option<Connection>) {

@@ -57,7 +57,7 @@ impl Store {
                      JOIN organizations ON organizations.id = users.org_id
                      WHERE tokens.digest = :digest",
                 )?
-                .query_row(named_params! { ":digest": digest }, holder)
+                .query_one(named_params! { ":digest": digest }, holder)
                 .optional()
         })
     }
@@ -138,7 +138,7 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare_cached("SELECT EXISTS (SELECT 1 FROM tokens WHERE expires_at <= :now)")?
-                .query_row(named_params! { ":now": now.as_microsecond() }, |row| {
+                .query_one(named_params! { ":now": now.as_microsecond() }, |row| {
                     row.get(0)
                 })
         })

@@ -103,7 +103,7 @@ impl Store {
             for condition in ["users.username = :text", "users.uuid = lower(:text)"] {
                 let found = connection
                     .prepare_cached(&format!("{SELECT} WHERE {condition}"))?
-                    .query_row(
+                    .query_one(
                         named_params! { ":text": text, ":now": now.as_microsecond() },
                         user_row,
                     )
@@ -213,7 +213,7 @@ impl Store {
 fn holds_user(connection: &Connection, uuid: &str) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM users WHERE uuid = :uuid)")?
-        .query_row(named_params! { ":uuid": uuid }, |row| row.get(0))
+        .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))
 }
 
 fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {

@@ -5,12 +5,15 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::error::Error;
+use super::watch::Watch;
 
 /// Bounds how long the first of a group waits for the last one's change.
 const MAX_GROUP: usize = 256;
@@ -20,7 +23,7 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A change that waits, made in two steps: tried inside the transaction, then told how the transaction ended.
+/// A change that waits, made in two steps: tried inside the transaction, then given the outcome of the transaction.
 trait Change: Send {
     fn attempt(&mut self, connection: &Connection) -> Result<(), Error>;
     fn conclude(self: Box<Self>, commit: Result<(), Error>);
@@ -62,11 +65,11 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> io::Result<Self> {
+    pub(super) fn start(connection: Connection, watch: Option<Arc<Watch>>) -> io::Result<Self> {
         let (changes, waiting) = channel();
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&connection, &waiting))?;
+            .spawn(move || run(&connection, watch.as_deref(), &waiting))?;
         Ok(Self {
             changes: Some(changes),
             thread: Some(thread),
@@ -101,19 +104,19 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, waiting: &Receiver<Box<dyn Change>>) {
+fn run(connection: &Connection, watch: Option<&Watch>, waiting: &Receiver<Box<dyn Change>>) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         group.extend(waiting.try_iter().take(MAX_GROUP - 1));
-        commit_group(connection, group);
+        commit_group(connection, watch, group);
     }
-    checkpoint(connection);
+    end(connection, watch);
 }
 
-fn commit_group(connection: &Connection, group: Vec<Box<dyn Change>>) {
+fn commit_group(connection: &Connection, watch: Option<&Watch>, group: Vec<Box<dyn Change>>) {
     let mut tried = Vec::with_capacity(group.len());
     let mut group = group.into_iter();
-    let outcome = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
+    let outcome = begin(connection, watch).and_then(|()| {
         for mut change in group.by_ref() {
             let attempt = attempt_in_savepoint(connection, change.as_mut());
             tried.push(change);
@@ -128,6 +131,14 @@ fn commit_group(connection: &Connection, group: Vec<Box<dyn Change>>) {
     for change in tried.into_iter().chain(group) {
         change.conclude(outcome.clone());
     }
+}
+
+/// What would be written to a file that nobody finds again is refused.
+fn begin(connection: &Connection, watch: Option<&Watch>) -> Result<(), Error> {
+    if watch.is_some_and(Watch::look) {
+        return Err(Error::FileReplaced);
+    }
+    execute(connection, "BEGIN IMMEDIATE")
 }
 
 /// Fails only when the whole transaction is lost: SQLite rolls all of it back on some errors (disk full, input or output).
@@ -147,9 +158,25 @@ fn execute(connection: &Connection, statement: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Leaves the database in its one file. Another process that is reading or writing it is no error: it does this later.
+/// Leaves the database in its one file. SQLite removes log and index by their names when the last connection closes; where
+/// those lead to other files, it must not.
+fn end(connection: &Connection, watch: Option<&Watch>) {
+    if let Some(watch) = watch.filter(|watch| watch.look()) {
+        let keeps_names =
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Err(error) = keeps_names {
+            tracing::error!(%error, "cannot close the database without removing its log by name");
+        }
+        if !watch.may_checkpoint() {
+            return;
+        }
+    }
+    checkpoint(connection);
+}
+
+/// Another process that is reading or writing the database is no error: it does this later.
 fn checkpoint(connection: &Connection) {
-    let result = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    let result = connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     if let Err(error) = result
         && error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy)
     {
@@ -189,7 +216,7 @@ mod tests {
 
     fn numbers(connection: &Connection) -> String {
         let sql = "SELECT coalesce(group_concat(number, ' '), '') FROM (SELECT number FROM numbers ORDER BY 1)";
-        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        connection.query_one(sql, [], |row| row.get(0)).unwrap()
     }
 
     #[test]
@@ -205,7 +232,7 @@ mod tests {
             panic!("a defect")
         });
         let (last, last_outcome) = change(|connection| insert(connection, 4));
-        commit_group(&connection, vec![first, failing, panicking, last]);
+        commit_group(&connection, None, vec![first, failing, panicking, last]);
         assert!(first_outcome.recv().unwrap().is_ok());
         assert!(matches!(
             failing_outcome.recv().unwrap(),
@@ -225,7 +252,7 @@ mod tests {
             Err(rusqlite::Error::QueryReturnedNoRows)
         });
         let (last, last_outcome) = change(|connection| insert(connection, 2));
-        commit_group(&connection, vec![first, losing, last]);
+        commit_group(&connection, None, vec![first, losing, last]);
         for outcome in [first_outcome, losing_outcome, last_outcome] {
             assert!(outcome.recv().unwrap().is_err());
         }
@@ -234,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_written_before_the_writer_ends() {
-        let writer = Writer::start(database()).unwrap();
+        let writer = Writer::start(database(), None).unwrap();
         let (waiting, outcome) = change(|connection| insert(connection, 1));
         writer.changes.as_ref().unwrap().send(waiting).unwrap();
         drop(writer);

@@ -14,6 +14,9 @@ use super::{DEADLINE, Place, Server};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_thanos-login");
 
+/// With these, setpriv runs a program as somebody without any rights.
+pub const NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+
 /// The program with its arguments and environment, not yet started.
 pub struct Launch {
     place: Place,
@@ -58,13 +61,8 @@ impl Launch {
     /// Runs it as somebody whom file modes bind, which root is not.
     pub fn without_root(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
-            let nobody = [
-                "setpriv",
-                "--reuid=65534",
-                "--regid=65534",
-                "--clear-groups",
-            ];
-            self.wrapper = nobody.map(String::from).to_vec();
+            self.wrapper = vec!["setpriv".into()];
+            self.wrapper.extend(NOBODY.map(String::from));
         }
         self
     }
@@ -96,7 +94,12 @@ impl Launch {
     }
 
     /// Starts it, to be watched.
-    pub fn spawn(mut self) -> Process {
+    pub fn spawn(self) -> Process {
+        Process::new(self.spawn_with(Stdio::piped(), Stdio::piped()))
+    }
+
+    /// Starts it with these standard streams.
+    pub fn spawn_with(mut self, stdout: Stdio, stderr: Stdio) -> Child {
         self.take_a_free_port();
         let words: Vec<String> = self
             .wrapper
@@ -122,15 +125,15 @@ impl Launch {
             .env("TMPDIR", self.place.path("tmp"))
             .envs(self.env)
             .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .unwrap();
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.input) {
             // A program that has read enough may close it first.
             let _ = stdin.write_all(&input);
         }
-        Process::new(child)
+        child
     }
 }
 

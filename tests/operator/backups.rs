@@ -264,3 +264,95 @@ fn two_backups_at_once_to_one_destination_are_both_whole() {
     });
     assert_eq!(users(&place, "copy.db"), 1);
 }
+
+#[test]
+fn left_overs_beside_the_destination_are_refused_and_those_of_a_half_made_copy_are_not_used() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    for end in ["-wal", "-journal", "-shm"] {
+        let name = format!("copy.db{end}");
+        for (args, content) in [
+            (&["backup", "copy.db"][..], ""),
+            (&["backup", "copy.db"], "left over"),
+            (&["backup", "copy.db", "--force"], "left over"),
+        ] {
+            place.write(&name, content);
+            fails_with(&place, args, &name);
+            assert!(!place.path("copy.db").exists());
+            assert_eq!(fs::read_to_string(place.path(&name)).unwrap(), content);
+        }
+        fs::remove_file(place.path(&name)).unwrap();
+    }
+    // Of version 0.1.0, killed in the middle of a copy.
+    for end in ["", "-wal", "-journal"] {
+        place.write(&format!(".copy.db.partial{end}"), "left over");
+    }
+    run(&place, &["backup", "copy.db"]);
+    assert_eq!(
+        place.files(""),
+        ["accounts.json", "copy.db", Place::DATABASE, "tmp"]
+    );
+    run(&place, &["restore", "copy.db", "--db", "new.db"]);
+}
+
+#[test]
+fn a_backup_is_not_made_over_a_part_of_its_source() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = place.serve(&[]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    for end in ["-wal", "-shm", "-journal"] {
+        let name = format!("{}{end}", Place::DATABASE);
+        fails_with(&place, &["backup", "--force", &name], "the database itself");
+    }
+    server.kill();
+    assert!(place.holds_token(&token));
+}
+
+#[test]
+fn a_backup_of_what_a_killed_server_left_changes_neither_file() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = place.serve(&[]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    server.kill();
+    let read = |name: &str| fs::read(place.path(name)).unwrap();
+    let log = format!("{}-wal", Place::DATABASE);
+    let before = (read(Place::DATABASE), read(&log));
+    run(&place, &["backup", "copy.db"]);
+    assert!((read(Place::DATABASE), read(&log)) == before);
+    assert!(holds(&place, "copy.db", &token));
+}
+
+#[test]
+fn a_restore_through_a_link_reads_the_log_of_the_file_and_writes_beside_it() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = place.serve(&[]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    server.kill();
+    fs::create_dir(place.path("links")).unwrap();
+    let target = format!("../{}", Place::DATABASE);
+    std::os::unix::fs::symlink(target, place.path("links/link.db")).unwrap();
+    run(&place, &["restore", "links/link.db", "--db", "new.db"]);
+    assert!(holds(&place, "new.db", &token));
+    // And the other way.
+    run(&place, &["backup", "old.db"]);
+    run(&place, &["token", "revoke", "--user", JWEIR]);
+    run(&place, &["restore", "old.db", "--db", "links/link.db"]);
+    assert!(place.holds_token(&token));
+    run(
+        &place,
+        &["backup", "--force", "links/link.db", "--db", "new.db"],
+    );
+    assert_eq!(place.files("links"), ["link.db"]);
+    assert!(place.path("links/link.db").is_symlink());
+    assert!(place.holds_token(&token));
+}
+
+#[test]
+fn several_names_of_a_backup_are_refused() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    run(&place, &["backup", "copy.db"]);
+    fs::hard_link(place.path("copy.db"), place.path("second.db")).unwrap();
+    let line = "several names";
+    fails_with(&place, &["restore", "copy.db", "--db", "new.db"], line);
+    fails_with(&place, &["backup", "--force", "copy.db"], line);
+    assert!(!place.path("new.db").exists());
+}

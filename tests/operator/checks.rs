@@ -167,13 +167,18 @@ fn each_certificate_that_clients_will_refuse_is_a_finding() {
         .program(&["check"])
         .env(variable.0, variable.1)
         .finish();
-    for checked in [by_flag, by_variable] {
+    for (checked, source) in [
+        (by_flag, ""),
+        (by_variable, " (from THANOS_LOGIN_TLS_CERT)"),
+    ] {
         assert_eq!(
             checked.stderr,
-            "certificate: tls.pem: certificate 2 of 3 expired on 2020-01-01T00:00:00Z; \
-             put a valid one there and send SIGHUP to the server\n\
-             certificate: tls.pem: certificate 3 of 3 is not valid before 2080-01-01T00:00:00Z; \
-             put a valid one there and send SIGHUP to the server\n"
+            format!(
+                "certificate: tls.pem: certificate 2 of 3 expired on 2020-01-01T00:00:00Z; \
+                 put a valid one there and send SIGHUP to the server{source}\n\
+                 certificate: tls.pem: certificate 3 of 3 is not valid before 2080-01-01T00:00:00Z; \
+                 put a valid one there and send SIGHUP to the server{source}\n"
+            )
         );
         assert_eq!(checked.code, Some(1));
     }

@@ -14,6 +14,44 @@ use crate::harness::{Answer, Connection, Place, request};
 const ENVIRONMENT: &str = "/etc/default/thanos-login";
 const DATABASE: &str = "/var/lib/thanos-login/thanos-login.db";
 
+/// The variables that systemd would set.
+fn parse_environment_file(text: &str) -> BTreeMap<&str, &str> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with(['#', ';']))
+        .filter_map(|line| line.split_once('='))
+        .filter(|(name, _)| !name.contains(' '))
+        .map(|(name, value)| (name, value.trim_matches('"')))
+        .collect()
+}
+
+#[test]
+fn uncommenting_every_line_of_the_packages_environment_starts_a_server_with_the_defaults() {
+    let text = include_str!("../../deploy/debian/thanos-login.default");
+    assert!(parse_environment_file(text).is_empty());
+    let uncommented: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix('#').unwrap_or(line))
+        .collect();
+    let uncommented = uncommented.join("\n");
+    let mut variables = parse_environment_file(&uncommented);
+    assert!(variables.len() > 25, "{variables:?}");
+    // The usual port may be in use.
+    assert!(variables.remove("THANOS_LOGIN_LISTEN").is_some());
+
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = variables
+        .iter()
+        .fold(place.program(&["serve"]), |program, (name, value)| {
+            program.env(name, value)
+        })
+        .start();
+    assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
+    let metrics = server.send(request("GET", "/metrics", &[], ""));
+    assert_eq!(metrics.status, 404);
+    server.stop();
+}
+
 /// Mode, owner and group.
 #[track_caller]
 fn standing(machine: &Machine, path: &str) -> String {

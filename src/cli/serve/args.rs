@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueHint;
 use clap::builder::BoolishValueParser;
 use ipnet::IpNet;
 
 use crate::auth::{Limits, Policy};
 use crate::cli::database::{CostArgs, DatabaseArgs};
-use crate::cli::{logging, parse, seed};
+use crate::cli::{WrongUsage, logging, parse, seed};
 use crate::gate::{self, Address, SocketMode};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
@@ -24,6 +25,7 @@ pub(in crate::cli) struct Args {
         value_name = "ADDRESS",
         env = "THANOS_LOGIN_LISTEN",
         value_delimiter = ',',
+        value_parser = parse::listed::<Address>,
         default_value = "127.0.0.1:8080"
     )]
     pub(super) listen: Vec<Address>,
@@ -60,7 +62,8 @@ pub(in crate::cli) struct Args {
         long,
         value_name = "ORIGIN",
         env = "THANOS_LOGIN_CORS_ORIGIN",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = parse::listed::<Origin>
     )]
     cors_origin: Vec<Origin>,
     #[command(flatten)]
@@ -159,20 +162,10 @@ struct HashingArgs {
 #[derive(clap::Args)]
 struct TlsArgs {
     /// Speak TLS on TCP addresses, with this certificate and its chain (PEM); read again on SIGHUP
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "THANOS_LOGIN_TLS_CERT",
-        requires = "tls_key"
-    )]
+    #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_TLS_CERT")]
     tls_cert: Option<PathBuf>,
     /// The key of --tls-cert (PEM)
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "THANOS_LOGIN_TLS_KEY",
-        requires = "tls_cert"
-    )]
+    #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_TLS_KEY")]
     tls_key: Option<PathBuf>,
     /// Speak TLS with a certificate made for this name, by an authority of its own beside the database; repeatable
     #[arg(
@@ -180,6 +173,8 @@ struct TlsArgs {
         value_name = "NAME",
         env = "THANOS_LOGIN_TLS_SELF_SIGNED",
         value_delimiter = ',',
+        value_parser = parse::listed::<String>,
+        value_hint = ValueHint::Hostname,
         conflicts_with = "tls_cert"
     )]
     tls_self_signed: Vec<String>,
@@ -221,7 +216,7 @@ struct LimitArgs {
 impl Args {
     pub(super) fn into_config(self) -> anyhow::Result<Config> {
         let cost = &self.hashing.cost;
-        let bcrypt_cost = if self.demo { cost.demo() } else { cost.real() };
+        let bcrypt_cost = if self.demo { cost.demo() } else { cost.real()? };
         let database = if self.demo {
             Database::Demo(seed::read(self.fixture.as_deref())?)
         } else {
@@ -260,6 +255,16 @@ impl Args {
         let address = self.listen.first()?;
         let is_tcp = matches!(address, Address::Tcp(_));
         Some((address, is_tcp && self.tls.is_on()))
+    }
+
+    /// Here and not by clap, whose text would name the one that is missing alone.
+    pub(in crate::cli) fn check_tls(&self) -> Result<(), WrongUsage> {
+        let (given, missing) = match (&self.tls.tls_cert, &self.tls.tls_key) {
+            (Some(_), None) => ("--tls-cert", "--tls-key"),
+            (None, Some(_)) => ("--tls-key", "--tls-cert"),
+            _ => return Ok(()),
+        };
+        Err(WrongUsage(format!("{given} goes with {missing}")))
     }
 }
 

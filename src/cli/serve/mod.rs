@@ -2,31 +2,32 @@
 
 mod args;
 
-use std::io::{self, Write};
-
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{logging, signals, wrong_usage};
+use super::environment::Variables;
+use super::progress::Progress;
+use super::stream::{STDERR, STDOUT};
+use super::{WrongUsage, logging, signals};
 use crate::Server;
 use crate::gate::Address;
 
 pub(super) use args::Args;
 
-pub(super) fn run(args: Args, matches: &ArgMatches) -> anyhow::Result<()> {
-    check_usage(&args, matches);
-    let mut logging = logging::start(&args.logging, matches);
+pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> anyhow::Result<()> {
+    check_usage(&args, matches)?;
+    let mut logging = logging::start(&args.logging, matches)?;
     let mut signals = signals::catch().context("cannot catch signals")?;
-    let server = start(args).map_err(|error| logging.tell_failure(error))?;
+    let server = start(args).map_err(|error| logging.report_failure(error, variables))?;
     // Before anybody knows that there is a server: the first request is logged like all others.
     logging.begin();
-    write_ready_lines(&server).map_err(|error| logging.tell_failure(error))?;
+    write_ready_lines(&server).map_err(|error| logging.report_failure(error, variables))?;
     log_start(&server);
     while let signals::Request::Reload = signals::next(&mut signals) {
-        reload(&server);
+        reload(&server, variables);
     }
     tracing::info!("stopping");
     server.stop();
@@ -38,7 +39,8 @@ pub(super) fn run(args: Args, matches: &ArgMatches) -> anyhow::Result<()> {
 fn start(args: Args) -> anyhow::Result<Server> {
     let config = args.into_config()?;
     raise_descriptor_limit();
-    Ok(Server::start(config)?)
+    let progress = Progress::new("pages").reporter();
+    Ok(Server::start_reporting(config, progress)?)
 }
 
 /// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
@@ -53,12 +55,12 @@ fn raise_descriptor_limit() {
     }
 }
 
-fn reload(server: &Server) {
+fn reload(server: &Server, variables: &Variables) {
     match server.reload_tls() {
         Ok(true) => tracing::info!("read the TLS files again"),
         Ok(false) => {}
         Err(error) => {
-            let error = format!("{:#}", anyhow::Error::from(error));
+            let error = variables.name_values(format!("{:#}", anyhow::Error::from(error)));
             tracing::error!(
                 error,
                 "cannot use the new TLS files; the old ones stay in use"
@@ -68,15 +70,19 @@ fn reload(server: &Server) {
 }
 
 /// What no flag can say about itself alone.
-fn check_usage(args: &Args, matches: &ArgMatches) {
+fn check_usage(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
+    args.check_tls()?;
     let is_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     if args.demo && is_flag("path") {
-        wrong_usage("--demo serves a throw-away database: it does not go with --db");
+        bail!(WrongUsage(
+            "--demo serves a throw-away database: it does not go with --db".to_owned()
+        ));
     }
     if args.fixture.is_some() && !args.demo {
-        wrong_usage(
-            "--fixture goes with --demo; `thanos-login seed FILE` loads accounts into a database",
-        );
+        bail!(WrongUsage(
+            "--fixture goes with --demo; `thanos-login seed FILE` loads accounts into a database"
+                .to_owned()
+        ));
     }
     let is_remote = |address: &&Address| match address {
         Address::Tcp(address) => !address.ip().to_canonical().is_loopback(),
@@ -86,29 +92,35 @@ fn check_usage(args: &Args, matches: &ArgMatches) {
         && args.demo
         && !args.allow_remote_demo
     {
-        wrong_usage(format!(
-            "--demo listens on loopback addresses only, since its passwords are public: not on {address} without --allow-remote-demo"
-        ));
+        bail!(WrongUsage(format!(
+            "--demo listens on loopback addresses only, since its passwords are public: --listen {address} needs --allow-remote-demo"
+        )));
     }
+    Ok(())
 }
 
+/// Whether or not anybody reads them.
 fn write_ready_lines(server: &Server) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
     for address in server.addresses() {
-        writeln!(out, "listening on {address}").context("cannot write to standard output")?;
+        STDOUT.message(format_args!("listening on {address}"));
     }
-    out.flush().context("cannot write to standard output")?;
     if let Some(authority) = server.authority() {
-        let path = std::path::absolute(authority).context("cannot tell the present directory")?;
-        eprintln!(
+        let path =
+            std::path::absolute(authority).context("cannot find out the current directory")?;
+        STDERR.message(format_args!(
             "clients must trust {} as certificate authority",
             path.display()
-        );
+        ));
     }
     Ok(())
 }
 
 fn log_start(server: &Server) {
+    if server.was_unclean() {
+        tracing::warn!(
+            "the database was not closed properly; all of it was looked at, and it is sound"
+        );
+    }
     if let Some(migrated) = server.migrated() {
         tracing::info!(
             from = migrated.from,

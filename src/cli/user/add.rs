@@ -4,12 +4,12 @@ use anyhow::bail;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::passwd::{WithPassword, hash};
+use super::passwd::{hash, report_password};
 use crate::account::{Person, UserStatus, Username};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::name;
 use crate::cli::new_password::PasswordArgs;
-use crate::cli::output::{JsonArgs, named, print, printable, write_json};
+use crate::cli::output::{JsonArgs, named, printable};
 use crate::cli::parse;
 use crate::store::{Conflict, NewPassword, NewUser, Pin};
 
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let cost = args.cost.real();
+    let cost = args.cost.real()?;
     let store = args.database.open()?;
     let organization = name::organization(&store, &args.org)?;
     let username = args.username.as_str();
@@ -80,13 +80,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Err(Conflict::Name) => return Err(taken()),
     }
     let user = name::user(&store, &uuid, now)?;
-    print(|out| {
-        let password = new.shown.as_ref().map(|text| text.as_str());
-        if args.output.json {
-            let user = &user;
-            return write_json(out, &WithPassword { user, password });
-        }
-        writeln!(out, "added the user {} ({uuid})", printable(username))?;
-        password.map_or(Ok(()), |password| writeln!(out, "password: {password}"))
-    })
+    let done = format!("added the user {} ({uuid})", printable(username));
+    report_password(&args.output, &user, &done, &new)
 }

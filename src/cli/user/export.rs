@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{named, print};
+use crate::cli::output::{deliver, named};
 use crate::files::{self, Existing};
 use crate::fixture::{Format, write_csv, write_fixture, write_json_lines};
 use crate::store::Store;
@@ -42,7 +42,7 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     let format = args.format.or(by_name).unwrap_or(Format::Csv);
     let content = content(&store, format, org_id)?;
     let Some(path) = &args.file else {
-        return print(|out| out.write_all(&content));
+        return deliver(|out| out.write_all(&content));
     };
     write_file(path, &content, args.force)
 }

@@ -8,16 +8,17 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::export::format_of;
 use super::imported::{Resolver, check_passwords};
+use crate::cli::WrongUsage;
 use crate::cli::database::{CostArgs, DatabaseArgs};
-use crate::cli::output::{JsonArgs, named, printable, report};
+use crate::cli::output::{JsonArgs, named, print, printable, report, write_json};
 use crate::cli::progress::Progress;
-use crate::cli::wrong_usage;
+use crate::cli::stream::STDERR;
 use crate::fixture::{Fixture, Format, LineFinding, Records, Secret, check_records};
 use crate::hashing::{Engine, EngineConfig};
 use crate::seed::{PlacedUser, import_fixture, import_users};
@@ -65,17 +66,18 @@ struct Outcome {
 pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     let format = args.format.or_else(|| format_of(&args.file));
     let Some(format) = format else {
-        wrong_usage(format!(
+        bail!(WrongUsage(format!(
             "{}: neither the name nor --format says what format it has (csv, jsonl or fixture)",
             args.file.display()
-        ));
+        )));
     };
     if matches!(format, Format::Fixture) && (args.org.is_some() || args.skip_bad) {
-        wrong_usage(
-            "a fixture has its own organizations and is taken whole: --org and --skip-bad do not go with it",
-        );
+        bail!(WrongUsage(
+            "a fixture has its own organizations and is taken whole: --org and --skip-bad do not go with it"
+                .to_owned()
+        ));
     }
-    let cost = args.cost.real();
+    let cost = args.cost.real()?;
     let bytes = read(args)?;
     let store = args.database.open()?;
     let outcome = match format {
@@ -231,8 +233,8 @@ fn tell_findings(args: &Args, findings: &[LineFinding]) {
     for LineFinding { line, message } in findings {
         let message = printable(message);
         match line {
-            0 => eprintln!("{file}: {message}"),
-            _ => eprintln!("{file}:{line}: {message}"),
+            0 => STDERR.message(format_args!("{file}: {message}")),
+            _ => STDERR.message(format_args!("{file}:{line}: {message}")),
         }
     }
 }
@@ -258,10 +260,15 @@ fn tell(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
         dry_run,
     } = outcome;
     if *dry_run {
-        let text = format_args!(
-            "users: {added} would be added, {changed} are there already, {skipped} skipped"
-        );
-        return report(&args.output, outcome, text);
+        return print(|out| {
+            if args.output.json {
+                return write_json(out, outcome);
+            }
+            writeln!(
+                out,
+                "users: {added} would be added, {changed} are there already, {skipped} skipped"
+            )
+        });
     }
     report(
         &args.output,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::account::Username;
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::name;
-use crate::cli::new_password::PasswordArgs;
-use crate::cli::output::{JsonArgs, print, printable, write_json};
+use crate::cli::new_password::{NewPassword, PasswordArgs};
+use crate::cli::output::{JsonArgs, deliver, printable, report, write_json};
 use crate::hashing::{Cost, Engine, EngineConfig, Password, Precedence};
 use crate::store::UserRow;
 
@@ -31,15 +31,14 @@ pub(in crate::cli) struct Args {
 
 /// A user, with the password that was made for it.
 #[derive(Serialize)]
-pub(super) struct WithPassword<'a> {
+struct WithPassword<'a> {
     #[serde(flatten)]
-    pub(super) user: &'a UserRow,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) password: Option<&'a str>,
+    user: &'a UserRow,
+    password: &'a str,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let cost = args.cost.real();
+    let cost = args.cost.real()?;
     let store = args.database.open()?;
     let now = Timestamp::now();
     let user = name::user(&store, &args.user, now)?;
@@ -51,15 +50,32 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         bail!("the user is gone");
     }
     let after = name::user(&store, &user.uuid, now)?;
-    print(|out| {
-        let password = new.shown.as_ref().map(|text| text.as_str());
-        if args.output.json {
-            let user = &after;
+    let shown = printable(&user.username);
+    let done = format!("changed the password of {shown}, and ended its tokens");
+    report_password(&args.output, &after, &done, &new)
+}
+
+/// Says what was done. A password that was made here is known to nobody until it is printed.
+pub(super) fn report_password(
+    output: &JsonArgs,
+    user: &UserRow,
+    done: &str,
+    new: &NewPassword,
+) -> anyhow::Result<()> {
+    let Some(password) = &new.shown else {
+        return report(output, user, format_args!("{done}"));
+    };
+    deliver(|out| {
+        if output.json {
             return write_json(out, &WithPassword { user, password });
         }
-        let shown = printable(&user.username);
-        writeln!(out, "changed the password of {shown}, and ended its tokens")?;
-        password.map_or(Ok(()), |password| writeln!(out, "password: {password}"))
+        writeln!(out, "{done}\npassword: {}", password.as_str())
+    })
+    .with_context(|| {
+        let username = printable(&user.username);
+        format!(
+            "{done}, but the generated password could not be printed and is lost: set another one with `thanos-login user passwd {username}`"
+        )
     })
 }
 

@@ -1,5 +1,7 @@
 //! Answers that are long, broken off or none.
 
+use std::path::PathBuf;
+
 use rustix::net::sockopt::Timeout;
 
 use super::*;
@@ -41,7 +43,10 @@ fn a_server_that_breaks_off_a_long_answer_breaks_the_connection() {
     let directory = tempfile::tempdir().unwrap();
     let upstream = directory.path().join("cutting.sock");
     let cutting = UnixListener::bind(&upstream).unwrap();
-    let server = Server::start_with(Limits::default(), |config| Config { upstream, ..config });
+    let server = Server::start_with(Limits::default(), |config| Config {
+        backend: Arc::new(upstream),
+        ..config
+    });
     thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..2 {
@@ -88,7 +93,7 @@ fn a_client_that_goes_away_within_a_long_answer_frees_its_place() {
 fn without_a_server_the_answer_is_503_and_reported() {
     let (sender, reported) = std::sync::mpsc::channel();
     let server = Server::start_with(Limits::default(), |config| Config {
-        upstream: "/nonexistent/tiny.sock".into(),
+        backend: Arc::new(PathBuf::from("/nonexistent/tiny.sock")),
         forward: Forward::All,
         on_refusal: OnRefusal::new(move |refused| {
             let (method, target) = (refused.method.unwrap(), refused.target.as_deref().unwrap());
@@ -122,7 +127,10 @@ fn a_request_that_loses_its_answer_on_the_shared_connection_is_asked_again_alone
     // Holds for accepting: a request that is not asked again is not waited for.
     let patience = Some(Duration::from_secs(10));
     rustix::net::sockopt::set_socket_timeout(&breaking, Timeout::Recv, patience).unwrap();
-    let server = Server::start_with(Limits::default(), |config| Config { upstream, ..config });
+    let server = Server::start_with(Limits::default(), |config| Config {
+        backend: Arc::new(upstream),
+        ..config
+    });
     // A new connection, with the warm-up answered, and the first request on it.
     let accept = || {
         let (mut stream, _) = breaking.accept().unwrap();

@@ -51,7 +51,7 @@ impl Server {
             limits,
             client_network: ClientNetwork::default(),
             tls: None,
-            upstream,
+            backend: Arc::new(upstream),
             forward: Forward::Only(&["Content-Type", "Host"]),
             quick: Quick::new(|_, target| target.starts_with("/quick")),
             on_refusal: OnRefusal::new(|_| Vec::new()),

@@ -1,0 +1,190 @@
+//! Flags that take their values from environment variables: an empty variable counts as unset, and a message about a value
+//! names the variable that gave it.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+
+use clap::builder::{OsStr as Name, Resettable};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgMatches, Command, ValueHint};
+
+use crate::gate::Address;
+
+/// Parses arguments and variables, as if the empty ones were not set.
+pub(super) fn parse(command: Command, args: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    let with_empty = command.clone();
+    let parsed = without_empty(command).try_get_matches_from(args);
+    parsed.or_else(|error| match error.kind() {
+        // Which names every variable, and comes before their values.
+        ErrorKind::DisplayHelp => with_empty.try_get_matches_from(args),
+        _ => Err(error),
+    })
+}
+
+fn without_empty(command: Command) -> Command {
+    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    let without = move |arg: Arg| match arg.get_env().is_some_and(is_empty) {
+        true => arg.env(Resettable::<Name>::Reset),
+        false => arg,
+    };
+    command.mut_args(without).mut_subcommands(without_empty)
+}
+
+/// The variables that give flags their values: those that are set, and whose flag is not among the arguments.
+#[derive(Default)]
+pub(super) struct Variables(Vec<Variable>);
+
+struct Variable {
+    name: String,
+    /// `--listen`
+    flag: String,
+    /// `--listen <ADDRESS>`
+    described: String,
+    value: OsString,
+    is_path: bool,
+    /// Files, addresses and hosts, as later failures name them.
+    places: Vec<String>,
+}
+
+impl Variables {
+    pub(super) fn of(mut command: Command, args: &[OsString]) -> Self {
+        command.build();
+        let mut variables = Self::default();
+        variables.add(&command, args);
+        variables
+    }
+
+    fn add(&mut self, command: &Command, args: &[OsString]) {
+        for variable in command.get_arguments().filter_map(Variable::of) {
+            let is_known = self.0.iter().any(|known| known.name == variable.name);
+            if !is_known && !args.iter().any(|arg| variable.is_overruled_by(arg)) {
+                self.0.push(variable);
+            }
+        }
+        for command in command.get_subcommands() {
+            self.add(command, args);
+        }
+    }
+
+    /// Puts the variables before the flags that take their values from them.
+    pub(super) fn name_flags(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, variable| {
+            let Variable {
+                name,
+                flag,
+                described,
+                ..
+            } = variable;
+            let shown = [described, flag]
+                .into_iter()
+                .find(|shown| find_word(&text, shown).is_some());
+            match shown.and_then(|shown| find_word(&text, shown).map(|at| (shown, at))) {
+                Some((shown, at)) => {
+                    let (before, after) = (&text[..at], &text[at + shown.len()..]);
+                    format!("{before}{name} ({shown}){after}")
+                }
+                None => text,
+            }
+        })
+    }
+
+    /// Adds the variables that gave what a failure is about.
+    pub(super) fn name_values(&self, mut line: String) -> String {
+        for variable in &self.0 {
+            let is_in_line = |place: &String| find_word(&line, place).is_some();
+            if variable.places.iter().any(is_in_line) {
+                line.push_str(&format!(" (from {})", variable.name));
+            }
+        }
+        line
+    }
+
+    /// Has an error of clap name the variables.
+    pub(super) fn explain(&self, mut error: clap::Error, command: &mut Command) -> clap::Error {
+        if error.kind() == ErrorKind::InvalidUtf8 {
+            return self.blame_invalid_utf8(command).unwrap_or(error);
+        }
+        for kind in [ContextKind::InvalidArg, ContextKind::PriorArg] {
+            let named = match error.get(kind) {
+                Some(ContextValue::String(text)) => ContextValue::String(self.name_flags(text)),
+                Some(ContextValue::Strings(texts)) => {
+                    ContextValue::Strings(texts.iter().map(|text| self.name_flags(text)).collect())
+                }
+                _ => continue,
+            };
+            error.insert(kind, named);
+        }
+        error
+    }
+
+    /// clap does not say which value it was.
+    fn blame_invalid_utf8(&self, command: &mut Command) -> Option<clap::Error> {
+        let blamed = |variable: &&Variable| !variable.is_path && variable.value.to_str().is_none();
+        let Variable { name, value, .. } = self.0.iter().find(blamed)?;
+        Some(command.error(
+            ErrorKind::InvalidUtf8,
+            format!("{name}={value:?} is not UTF-8"),
+        ))
+    }
+}
+
+impl Variable {
+    fn of(arg: &Arg) -> Option<Self> {
+        let name = arg.get_env()?;
+        let value = env::var_os(name).filter(|value| !value.is_empty())?;
+        let text = value.to_string_lossy();
+        let items: Vec<&str> = match arg.get_value_delimiter() {
+            Some(delimiter) => text.split(delimiter).map(str::trim).collect(),
+            None => vec![&text],
+        };
+        let is_place = arg.get_value_hint() != ValueHint::Unknown;
+        let place = |item: &str| match item.parse::<Address>() {
+            Ok(Address::Tcp(address)) => Some(address.to_string()),
+            Ok(Address::Unix(path)) => Some(path.display().to_string()),
+            Err(_) => (is_place && !item.is_empty()).then(|| item.to_owned()),
+        };
+        Some(Self {
+            name: name.to_string_lossy().into_owned(),
+            flag: format!("--{}", arg.get_long()?),
+            described: arg.to_string(),
+            places: items.into_iter().filter_map(place).collect(),
+            is_path: arg.get_value_hint() == ValueHint::AnyPath,
+            value,
+        })
+    }
+
+    fn is_overruled_by(&self, arg: &OsStr) -> bool {
+        let rest = arg.as_encoded_bytes().strip_prefix(self.flag.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
+    }
+}
+
+/// Where a word is in a text; not inside of a longer one.
+fn find_word(text: &str, word: &str) -> Option<usize> {
+    let continues = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_');
+    text.match_indices(word).map(|(at, _)| at).find(|at| {
+        let (before, after) = (&text[..*at], &text[at + word.len()..]);
+        !before.ends_with(continues) && !after.starts_with(continues)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_not_found_inside_of_a_longer_one() {
+        for (text, word, at) in [
+            ("--demo goes with it", "--demo", Some(0)),
+            ("'--demo'", "--demo", Some(1)),
+            ("--allow-remote-demo", "demo", None),
+            ("--max-header-fields and --max-head", "--max-head", Some(24)),
+            ("/srv/x.db: refused", "x.db", Some(5)),
+            ("max.db: refused", "x.db", None),
+            ("x.db-wal: refused", "x.db", None),
+            ("nothing", "--demo", None),
+        ] {
+            assert_eq!(find_word(text, word), at, "{text}");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Standard output and standard error, each written by a thread of its own, so that nothing waits for a reader.
+//!
+//! A full pipe, a stopped terminal or a hanging file blocks that thread only. What does not fit into the queue, or cannot
+//! be written, is dropped and counted; the count is written once writing works again. Lines are written whole, and those of
+//! processes that share a pipe do not mix.
+//!
+//! The results of commands do not pass through the queue: they wait for their reader, in [`Direct`].
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::iter;
+use std::mem;
+use std::os::fd::BorrowedFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::stdio;
+
+/// The log of about a thousand requests.
+const MAX_QUEUED_BYTES: usize = 128 * 1024;
+
+/// POSIX's `PIPE_BUF` on Linux: a pipe takes so many bytes in one piece.
+const CHUNK_BYTES: usize = 4096;
+
+/// A stream that accepted nothing for so long has stalled, and is no longer waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// However slowly the stream accepts.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Carries the messages that nobody has to read, such as the ready lines of `serve`.
+pub(super) static STDOUT: Stream = Stream::new(stdio::stdout, |_| String::new());
+
+/// Carries the log and everything that a command says besides its result.
+pub(super) static STDERR: Stream = Stream::new(stdio::stderr, |lines| {
+    format!("thanos-login: {}\n", were_dropped(lines))
+});
+
+/// How a gap is described.
+pub(super) fn were_dropped(lines: u64) -> String {
+    match lines {
+        1 => "1 line was dropped: it could not be written".to_owned(),
+        _ => format!("{lines} lines were dropped: they could not be written"),
+    }
+}
+
+/// A standard stream of the process, of which there is one, and its queue.
+pub(super) struct Stream {
+    descriptor: fn() -> BorrowedFd<'static>,
+    queue: Mutex<Queue>,
+    /// Wakes the thread that writes.
+    queued: Condvar,
+    /// Wakes whoever waits for space, or for the end.
+    written: Condvar,
+}
+
+struct Queue {
+    text: Vec<u8>,
+    /// Taken from `text`, and not yet written.
+    in_flight_bytes: usize,
+    /// Lines that did not fit. From the first of them on everything is dropped until the queue is empty, so that the gap is
+    /// in one place.
+    dropped: u64,
+    has_thread: bool,
+    /// Something is queued or being written.
+    is_busy: bool,
+    /// When something was last written or, after a pause, queued.
+    last_progress: Option<Instant>,
+    note: fn(u64) -> String,
+}
+
+impl Stream {
+    const fn new(descriptor: fn() -> BorrowedFd<'static>, note: fn(u64) -> String) -> Self {
+        Self {
+            descriptor,
+            queue: Mutex::new(Queue {
+                text: Vec::new(),
+                in_flight_bytes: 0,
+                dropped: 0,
+                has_thread: false,
+                is_busy: false,
+                last_progress: None,
+                note,
+            }),
+            queued: Condvar::new(),
+            written: Condvar::new(),
+        }
+    }
+
+    /// Queues text and never waits. It is dropped when there is no space.
+    pub(super) fn push(&'static self, text: &[u8]) {
+        let mut queue = self.lock();
+        if queue.dropped > 0 || !queue.has_space(text.len()) {
+            queue.dropped += lines(text);
+            return;
+        }
+        queue.text.extend_from_slice(text);
+        if !queue.is_busy {
+            queue.is_busy = true;
+            queue.last_progress = Some(Instant::now());
+            self.queued.notify_one();
+        }
+        if !queue.has_thread {
+            // Without one, the next push tries again, and at last `drain` writes.
+            queue.has_thread = self.start_thread().is_ok();
+        }
+    }
+
+    /// Queues a line; waits for space as long as the stream accepts something.
+    pub(super) fn message(&'static self, line: impl Display) {
+        let line = format!("{line}\n");
+        drop(self.wait_while(|queue| queue.dropped == 0 && !queue.has_space(line.len())));
+        self.push(line.as_bytes());
+    }
+
+    /// Queues what is out of date soon: only when it can be written at once.
+    pub(super) fn push_if_idle(&'static self, text: &[u8]) {
+        if !self.lock().is_busy {
+            self.push(text);
+        }
+    }
+
+    /// Waits until everything is written, unless the stream has stalled.
+    pub(super) fn drain(&self) {
+        let mut queue = self.wait_while(|queue| queue.has_thread && queue.is_busy);
+        if !queue.has_thread {
+            let text = mem::take(&mut queue.text);
+            // No thread could be started: this is the last chance, and there is nowhere to report a failure.
+            let _ = Direct((self.descriptor)()).write_all(&text);
+        }
+    }
+
+    /// Chooses the text that describes a gap; the default is a plain line.
+    pub(super) fn describe_gaps_by(&self, note: fn(u64) -> String) {
+        self.lock().note = note;
+    }
+
+    /// For a result, which waits for its reader.
+    pub(super) fn direct(&self) -> Direct {
+        Direct((self.descriptor)())
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        (self.descriptor)().is_terminal()
+    }
+
+    pub(super) fn wants_colour(&self) -> bool {
+        self.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+
+    /// In columns.
+    pub(super) fn terminal_width(&self) -> u16 {
+        rustix::termios::tcgetwinsize((self.descriptor)())
+            .ok()
+            .map(|size| size.ws_col)
+            .filter(|width| *width > 0)
+            .unwrap_or(80)
+    }
+
+    /// The queue is whole after every statement, so a panic elsewhere leaves it usable.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when the condition no longer holds or the stream has stalled.
+    fn wait_while(&self, condition: impl Fn(&Queue) -> bool) -> MutexGuard<'_, Queue> {
+        let end = Instant::now() + LONGEST_WAIT;
+        let mut queue = self.lock();
+        while condition(&queue) {
+            let now = Instant::now();
+            let stalls_at = queue.last_progress.unwrap_or(now) + PATIENCE;
+            let left = stalls_at.min(end).saturating_duration_since(now);
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.written.wait_timeout(queue, left);
+            queue = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        queue
+    }
+
+    fn start_thread(&'static self) -> io::Result<()> {
+        let mut writer = Writer {
+            stream: self,
+            lost: 0,
+            is_mid_line: false,
+        };
+        thread::Builder::new()
+            .name("output".to_owned())
+            .spawn(move || writer.run())?;
+        Ok(())
+    }
+
+    /// Waits for text and takes all of it, or else the count of dropped lines.
+    fn take(&self, text: &mut Vec<u8>) -> u64 {
+        text.clear();
+        let mut queue = self.lock();
+        loop {
+            if !queue.text.is_empty() {
+                mem::swap(&mut queue.text, text);
+                queue.in_flight_bytes = text.len();
+                return 0;
+            }
+            if queue.dropped > 0 {
+                return mem::take(&mut queue.dropped);
+            }
+            queue.is_busy = false;
+            self.written.notify_all();
+            let woken = self.queued.wait(queue);
+            queue = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn progressed(&self, bytes: usize) {
+        let mut queue = self.lock();
+        queue.in_flight_bytes = queue.in_flight_bytes.saturating_sub(bytes);
+        queue.last_progress = Some(Instant::now());
+        self.written.notify_all();
+    }
+}
+
+/// As the writer of the log: each event is one call.
+impl Write for &'static Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Queue {
+    /// An empty queue has space for anything.
+    fn has_space(&self, bytes: usize) -> bool {
+        let queued = self.text.len() + self.in_flight_bytes;
+        queued == 0 || queued + bytes <= MAX_QUEUED_BYTES
+    }
+}
+
+/// What the thread knows.
+struct Writer {
+    stream: &'static Stream,
+    /// Lines that are missing in the stream, and not yet mentioned there.
+    lost: u64,
+    /// The last write stopped inside a line.
+    is_mid_line: bool,
+}
+
+impl Writer {
+    fn run(&mut self) {
+        let mut text = Vec::new();
+        loop {
+            self.lost += self.stream.take(&mut text);
+            for chunk in chunks(&text) {
+                self.mention_lost();
+                self.lost += match self.lost {
+                    0 => self.write(chunk),
+                    _ => lines(chunk),
+                };
+                self.stream.progressed(chunk.len());
+            }
+            self.mention_lost();
+        }
+    }
+
+    fn mention_lost(&mut self) {
+        if self.lost > 0 {
+            let note = self.stream.lock().note;
+            if self.write(note(self.lost).as_bytes()) == 0 {
+                self.lost = 0;
+            }
+        }
+    }
+
+    /// Returns how many lines could not be written.
+    fn write(&mut self, text: &[u8]) -> u64 {
+        let text: Cow<'_, [u8]> = if self.is_mid_line {
+            [b"\n", text].concat().into()
+        } else {
+            text.into()
+        };
+        let mut direct = self.stream.direct();
+        let mut rest = &text[..];
+        while !rest.is_empty() {
+            match direct.write(rest) {
+                Ok(written) => {
+                    self.is_mid_line = !rest[..written].ends_with(b"\n");
+                    rest = &rest[written..];
+                }
+                Err(_) => return lines(rest),
+            }
+        }
+        self.is_mid_line = false;
+        0
+    }
+}
+
+/// Writes at once and waits for the reader, also where the stream is shared with a process that made it non-blocking.
+pub(super) struct Direct(BorrowedFd<'static>);
+
+impl Write for Direct {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::write(self.0, bytes) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    // An error of it shows in the next write.
+                    let _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None);
+                }
+                Ok(0) if !bytes.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// As many whole lines as a pipe takes in one piece; a longer line is a chunk of its own.
+fn chunks(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    iter::from_fn(move || {
+        let is_break = |byte: &u8| *byte == b'\n';
+        let window = &text[..text.len().min(CHUNK_BYTES)];
+        let end = window.iter().rposition(is_break);
+        let end = end.or_else(|| text.iter().position(is_break));
+        let (chunk, rest) = text.split_at(end.map_or(text.len(), |end| end + 1));
+        text = rest;
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+fn lines(text: &[u8]) -> u64 {
+    text.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_as_many_whole_lines_as_fit() {
+        let line = |bytes: usize| format!("{}\n", "x".repeat(bytes - 1));
+        for (text, expected) in [
+            (String::new(), vec![]),
+            (line(1) + &line(4095), vec![4096]),
+            (line(2) + &line(4095), vec![2, 4095]),
+            (line(5000) + &line(10) + &line(10), vec![5000, 20]),
+            (line(10) + "no break", vec![10, 8]),
+            ("no break".to_owned(), vec![8]),
+        ] {
+            let found: Vec<usize> = chunks(text.as_bytes()).map(<[u8]>::len).collect();
+            assert_eq!(found, expected, "{} bytes", text.len());
+        }
+    }
+}

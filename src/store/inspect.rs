@@ -1,0 +1,137 @@
+//! Looking at a file before anything is done with it, through a connection that cannot write: what is refused stays as it
+//! was. What is read is bounded, however big the file is; `look` reads all of it.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::database_file::{DatabaseFile, beside, file_bytes};
+use super::error::OpenError;
+use super::migrate::newest_version;
+use super::open::BUSY_TIMEOUT;
+
+/// "THNS"; `schema.sql` sets the same number.
+pub(super) const APPLICATION_ID: i32 = 0x5448_4e53;
+
+/// The smallest page SQLite knows.
+const MIN_PAGE_BYTES: u64 = 512;
+
+/// A file of at most so many pages is read whole: that takes about a millisecond.
+const FEW_PAGES: i64 = 256;
+
+/// Tells ours from everything else and gives the schema version; 0 for a database in which nothing was made yet, such as a
+/// start that was killed half-way leaves behind.
+pub(super) fn inspect(file: &DatabaseFile) -> Result<i32, OpenError> {
+    // SQLite takes a file shorter than its smallest page for an empty one.
+    if !file.has_log() && (1..MIN_PAGE_BYTES).contains(&file_bytes(file.path())) {
+        return Err(OpenError::NotADatabase(file.given().to_owned()));
+    }
+    connect_for_inspection(file)
+        .map_err(|error| OpenError::new(file.given(), &error))
+        .and_then(|connection| version(&connection, file.path(), file.given()))
+        .map_err(|error| with_log(error, file))
+}
+
+/// What [`inspect`] finds through a connection to the file at `path`, which errors call `shown`.
+pub(super) fn version(
+    connection: &Connection,
+    path: &Path,
+    shown: &Path,
+) -> Result<i32, OpenError> {
+    let failed = |error| OpenError::new(shown, &error);
+    let number = |statement: &str| {
+        connection
+            .query_one(statement, [], |row| row.get::<_, i32>(0))
+            .map_err(failed)
+    };
+    let application_id = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    if application_id == 0 && version == 0 && tables == 0 {
+        return Ok(0);
+    }
+    if application_id != APPLICATION_ID {
+        return Err(OpenError::NotOurs(shown.to_owned()));
+    }
+    if version > newest_version() {
+        return Err(OpenError::Newer {
+            path: shown.to_owned(),
+            found: version,
+            known: newest_version(),
+        });
+    }
+    match damage(connection, path).map_err(failed)? {
+        None => Ok(version),
+        Some(reason) => Err(OpenError::Malformed {
+            path: shown.to_owned(),
+            reason,
+        }),
+    }
+}
+
+/// What is wrong with the pages, as far as that shows without reading all of them. SQLite itself rounds the length of a file
+/// up to whole pages; newer pages in a log may make it longer.
+fn damage(connection: &Connection, path: &Path) -> rusqlite::Result<Option<String>> {
+    let number = |pragma: &str| connection.query_one(pragma, [], |row| row.get::<_, i64>(0));
+    let pages = number("PRAGMA page_count")?;
+    let expected = pages * number("PRAGMA page_size")?;
+    if file_bytes(&beside(path, "-wal")) == 0 && file_bytes(path) < expected.unsigned_abs() {
+        return Ok(Some("the end is missing".to_owned()));
+    }
+    if pages > FEW_PAGES {
+        return Ok(None);
+    }
+    let text: String = connection.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(findings(&text).next().map(str::to_owned))
+}
+
+/// The lines of an answer to `integrity_check` that say something is wrong.
+pub(super) fn findings(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .filter(|line| *line != "ok" && !line.starts_with("***"))
+}
+
+/// A damaged file with a log beside it may be sound without it.
+pub(super) fn with_log(error: OpenError, file: &DatabaseFile) -> OpenError {
+    match error {
+        OpenError::Malformed { path, reason } if file_bytes(&file.log()) > 0 => {
+            OpenError::MalformedWith {
+                path,
+                beside: file.log(),
+                reason,
+            }
+        }
+        other => other,
+    }
+}
+
+/// Without a log beside it the file is read as immutable, since even a reading connection would make a log and leave it
+/// behind. With one, the log holds the newest pages and must be read too; an empty one shows that another process may write.
+pub(super) fn connect_for_inspection(file: &DatabaseFile) -> rusqlite::Result<Connection> {
+    let immutable = if file.has_log() { "" } else { "&immutable=1" };
+    let uri = format!("file:{}?mode=ro{immutable}", uri_path(file.path()));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// A path as SQLite's URI file names want it: `%`, `?` and `#` are special, and so are bytes that are not UTF-8.
+fn uri_path(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let mut encoded = String::new();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    // `file:` followed by two slashes would start with a host name.
+    if encoded.starts_with("//") {
+        encoded.insert_str(0, "//");
+    }
+    encoded
+}

@@ -1,0 +1,192 @@
+//! Rolling back what a killed `restore` or first start left unfinished: a rollback journal with the old pages in it.
+//!
+//! SQLite plays such a journal back into whatever file has the fitting name, so it is first tried on a copy. A pair that is
+//! not ours, or does not make a sound database, stays as it was.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+
+use super::database_file::{DatabaseFile, beside, file_bytes};
+use super::error::OpenError;
+use super::inspect::{self, APPLICATION_ID};
+use super::look::look;
+use super::open::BUSY_TIMEOUT;
+use crate::files::Partial;
+
+/// The first bytes of every SQLite database.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// The header of the database and that of its first page.
+const HEADER_BYTES: usize = 108;
+
+/// Where the journal's header has the number of pages that the file had before.
+const JOURNAL_PAGES: std::ops::Range<usize> = 16..20;
+
+/// Rolls back what is unfinished in a file of ours.
+pub(super) fn recover(file: &DatabaseFile) -> Result<(), OpenError> {
+    if !has_hot_journal(file)? {
+        return Ok(());
+    }
+    check_header(file)?;
+    if let Err(error) = try_on_copy(file) {
+        // Another process may have recovered it meanwhile, under the hands of this one.
+        return if has_hot_journal(file)? {
+            Err(error)
+        } else {
+            Ok(())
+        };
+    }
+    let recovered = open(file.path()).and_then(|connection| {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        roll_back(&connection)
+    });
+    recovered.map_err(|error| OpenError::new(file.given(), &error))
+}
+
+/// A log or a journal with content is refused when a new database would be made beside it: SQLite would remove it.
+pub(super) fn refuse_orphans(file: &DatabaseFile) -> Result<(), OpenError> {
+    let orphan = if file_bytes(&file.log()) > 0 {
+        Some(file.log())
+    } else {
+        let header = journal_header(file);
+        let pages = header.get(JOURNAL_PAGES).unwrap_or_default();
+        let has_content =
+            header.first().is_some_and(|byte| *byte != 0) && pages.iter().any(|byte| *byte != 0);
+        has_content.then(|| file.journal())
+    };
+    orphan.map_or(Ok(()), |path| Err(OpenError::Orphan(path)))
+}
+
+/// Whether SQLite would play the journal back, which only a connection that may not do it can ask.
+fn has_hot_journal(file: &DatabaseFile) -> Result<bool, OpenError> {
+    // One that was never synced, or is done with, starts with a zero; beside an empty file it is of no use.
+    let is_used = journal_header(file).first().is_some_and(|byte| *byte != 0);
+    if !is_used || file_bytes(file.path()) == 0 {
+        return Ok(false);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let read = Connection::open_with_flags(file.path(), flags).and_then(|connection| {
+        connection.busy_timeout(Duration::ZERO)?;
+        roll_back(&connection)
+    });
+    match read {
+        Ok(()) => Ok(false),
+        Err(error) if extended_code(&error) == Some(ffi::SQLITE_READONLY_ROLLBACK) => Ok(true),
+        // Whatever it is, it is not for want of a rollback.
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(OpenError::new(file.given(), &error)),
+    }
+}
+
+fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
+}
+
+fn journal_header(file: &DatabaseFile) -> Vec<u8> {
+    start_of(&file.journal(), JOURNAL_PAGES.end).unwrap_or_default()
+}
+
+fn start_of(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(bytes);
+    File::open(path)?
+        .take(bytes as u64)
+        .read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// Whether the first page, as far as it was written, may be one of ours: with our number, without anything in it, or zeroes.
+fn check_header(file: &DatabaseFile) -> Result<(), OpenError> {
+    let path = || file.given().to_owned();
+    let mut header =
+        start_of(file.path(), HEADER_BYTES).map_err(|error| OpenError::Create(path(), error))?;
+    header.resize(HEADER_BYTES, 0);
+    if header.iter().all(|byte| *byte == 0) {
+        return Ok(());
+    }
+    if &header[..16] != MAGIC {
+        return Err(OpenError::NotADatabase(path()));
+    }
+    let (application_id, version, cells) = (&header[68..72], &header[60..64], &header[103..105]);
+    let is_new = [application_id, version, cells]
+        .into_iter()
+        .flatten()
+        .all(|byte| *byte == 0);
+    if is_new || application_id == APPLICATION_ID.to_be_bytes() {
+        Ok(())
+    } else {
+        Err(OpenError::NotOurs(path()))
+    }
+}
+
+fn try_on_copy(file: &DatabaseFile) -> Result<(), OpenError> {
+    let io_failed = |error: io::Error| OpenError::Failed {
+        path: file.given().to_owned(),
+        reason: format!("cannot try its journal on a copy: {error}"),
+    };
+    let copy = Partial::create(file.path(), 0o600).map_err(io_failed)?;
+    copy_pair(file, &copy).map_err(io_failed)?;
+    check_recovered(copy.path(), file.given()).map_err(|error| with_journal(error, file))
+}
+
+/// Rolls the file at `path` back, which errors call `shown`, and looks at all of it.
+fn check_recovered(path: &Path, shown: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::new(shown, &error);
+    let connection = open(path).map_err(failed)?;
+    connection
+        .pragma_update(None, "synchronous", "OFF")
+        .and_then(|()| roll_back(&connection))
+        .map_err(failed)?;
+    inspect::version(&connection, path, shown)?;
+    let damage = look(&connection, 1, Box::new(|_, _| {})).map_err(failed)?;
+    damage.first().map_or(Ok(()), |reason| {
+        Err(OpenError::Malformed {
+            path: shown.to_owned(),
+            reason,
+        })
+    })
+}
+
+fn copy_pair(file: &DatabaseFile, copy: &Partial) -> io::Result<()> {
+    let journal = beside(copy.path(), "-journal");
+    io::copy(&mut File::open(file.path())?, &mut copy.file())?;
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(journal)?;
+    io::copy(&mut File::open(file.journal())?, &mut to)?;
+    Ok(())
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+}
+
+/// The first read of a connection that may write does it.
+fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_one("PRAGMA user_version", [], |_| Ok(()))
+}
+
+fn with_journal(error: OpenError, file: &DatabaseFile) -> OpenError {
+    match error {
+        OpenError::Malformed { path, reason } => OpenError::MalformedWith {
+            path,
+            beside: file.journal(),
+            reason,
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,80 @@
+//! Noticing that the path of an open database leads to another file, or to none.
+//!
+//! SQLite goes on with the files it holds, whatever their names lead to: what is written is lost with the removed file, and a
+//! command that is given the path changes another one.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::database_file::{DatabaseFile, FileId};
+
+/// The names of the database, its log and its index, and the files that they led to when it was opened.
+pub(super) struct Watch {
+    database: Name,
+    beside: [Name; 2],
+    is_replaced: AtomicBool,
+}
+
+struct Name {
+    path: PathBuf,
+    file: Option<FileId>,
+}
+
+impl Name {
+    fn of(path: PathBuf) -> Self {
+        let file = FileId::of(&path);
+        Self { path, file }
+    }
+
+    fn leads_to_its_file(&self) -> bool {
+        FileId::of(&self.path) == self.file
+    }
+
+    fn leads_to_another_file(&self) -> bool {
+        FileId::of(&self.path).is_some_and(|found| Some(found) != self.file)
+    }
+}
+
+impl Watch {
+    /// Of a database that is open and has been read, so that its log and index are there.
+    pub(super) fn start(file: &DatabaseFile) -> Self {
+        Self {
+            // The path that commands are given, too, which may go through a link.
+            database: Name::of(file.given().to_owned()),
+            beside: [file.log(), file.index()].map(Name::of),
+            is_replaced: AtomicBool::new(false),
+        }
+    }
+
+    /// What the last look found; costs nothing.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.is_replaced.load(Ordering::Acquire)
+    }
+
+    /// Looks at the names again; three system calls. Logs a change.
+    pub(super) fn look(&self) -> bool {
+        let replaced = self.names().find(|name| !name.leads_to_its_file());
+        let was_replaced = self.is_replaced.swap(replaced.is_some(), Ordering::AcqRel);
+        match replaced {
+            Some(name) if !was_replaced => tracing::error!(
+                path = %name.path.display(),
+                "the file was moved, removed or replaced while it is open: not ready, and no login is answered until it is back or the server is started again"
+            ),
+            None if was_replaced => tracing::info!(
+                path = %self.database.path.display(),
+                "the path leads to the open database again: ready"
+            ),
+            _ => {}
+        }
+        replaced.is_some()
+    }
+
+    /// Whether the log can be written back into the open database: not when somebody works on other files under these names.
+    pub(super) fn may_checkpoint(&self) -> bool {
+        !self.beside.iter().any(Name::leads_to_another_file)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &Name> {
+        std::iter::once(&self.database).chain(&self.beside)
+    }
+}

@@ -1,0 +1,321 @@
+//! What is taken away from a running server, and comes back: names in the temporary directory, threads, descriptors.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::process::NOBODY;
+use crate::harness::{JSON, LOGIN, Place, Server, eventually, login_body, request};
+
+fn one_user() -> Place {
+    Place::seeded(&accounts::retailer([accounts::user(JWEIR)]))
+}
+
+fn ready() -> Vec<u8> {
+    request("GET", "/readyz", &[], "")
+}
+
+/// The directory that the only server in this place has made for itself.
+#[track_caller]
+fn scratch(place: &Place) -> PathBuf {
+    let names = place.files("tmp");
+    assert_eq!(names.len(), 1, "{names:?}");
+    place.path("tmp").join(&names[0])
+}
+
+/// The statuses of logins that are sent at once.
+fn logins_at_once(server: &Server, count: usize) -> Vec<u16> {
+    let login = || server.login(JWEIR, PASSWORD).status;
+    thread::scope(|scope| {
+        let logins: Vec<_> = (0..count).map(|_| scope.spawn(login)).collect();
+        let join = |login: thread::ScopedJoinHandle<'_, u16>| login.join().unwrap();
+        logins.into_iter().map(join).collect()
+    })
+}
+
+#[test]
+fn a_server_whose_names_in_the_temporary_directory_are_swept_goes_on() {
+    for is_demo in [true, false] {
+        for is_whole_directory in [false, true] {
+            let place = one_user();
+            let server = match is_demo {
+                true => place.program(&["serve", "--demo"]).start(),
+                false => place.serve(&[]),
+            };
+            server.login(JWEIR, PASSWORD).token();
+            let scratch = scratch(&place);
+            if is_whole_directory {
+                fs::remove_dir_all(&scratch).unwrap();
+            } else {
+                fs::remove_file(scratch.join("calls.sock")).unwrap();
+            }
+            assert_eq!(logins_at_once(&server, 8), [200; 8]);
+            assert_eq!(server.send(ready()).status, 200);
+            let address = server.address().to_string();
+            place
+                .run(&["healthcheck", "--listen", &address])
+                .succeeded();
+            server.stop();
+            assert_eq!(place.files("tmp"), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_swept_socket_is_missed_without_any_request() {
+    let place = one_user();
+    let server = place.serve(&[]);
+    let swept = scratch(&place);
+    fs::remove_dir_all(&swept).unwrap();
+    eventually("another directory is made", || {
+        place.files("tmp").len() == 1
+    });
+    assert_ne!(scratch(&place), swept);
+    server.stop();
+    assert_eq!(place.files("tmp"), [""; 0]);
+}
+
+#[test]
+fn an_empty_tmpdir_is_none() {
+    let place = Place::new();
+    let server = place
+        .program(&["serve", "--demo"])
+        .env("TMPDIR", "")
+        .start();
+    server.login(JWEIR, PASSWORD).token();
+    assert_eq!(place.files(""), ["tmp"]);
+    server.stop();
+}
+
+#[test]
+fn a_temporary_directory_that_is_not_there_is_named() {
+    let place = Place::new();
+    fs::remove_dir(place.path("tmp")).unwrap();
+    let tmp = place.path("tmp");
+    place
+        .run(&["serve", "--demo"])
+        .failed_naming("no directory", tmp.to_str().unwrap());
+}
+
+#[test]
+fn demos_that_start_at_once_beside_what_killed_ones_left_all_get_ready() {
+    const STARTS: usize = 12;
+    let place = Place::new();
+    for _ in 0..3 {
+        let start = || place.program(&["serve", "--demo"]).start();
+        let servers: Vec<Server> = thread::scope(|scope| {
+            let starts: Vec<_> = (0..STARTS).map(|_| scope.spawn(start)).collect();
+            let join = |start: thread::ScopedJoinHandle<'_, Server>| start.join().unwrap();
+            starts.into_iter().map(join).collect()
+        });
+        assert_eq!(place.files("tmp").len(), STARTS);
+        for server in servers {
+            server.login(JWEIR, PASSWORD).token();
+            server.kill();
+        }
+    }
+    place.program(&["serve", "--demo"]).start().stop();
+    assert_eq!(place.files("tmp"), [""; 0]);
+}
+
+#[test]
+fn a_demo_without_its_authority_keeps_its_certificate() {
+    let place = Place::new();
+    let args = ["serve", "--demo", "--tls-self-signed", "localhost"];
+    let server = place
+        .program(
+            &[
+                &args[..],
+                &["--listen", "127.0.0.1:0", "--listen", "unix:login.sock"],
+            ]
+            .concat(),
+        )
+        .start();
+    fs::remove_dir_all(scratch(&place)).unwrap();
+    server.signal(Signal::HUP);
+    eventually("it says that the files cannot be used", || {
+        server.log().contains("cannot use the new TLS files")
+    });
+    let login = request("POST", LOGIN, &[JSON], login_body(JWEIR, PASSWORD));
+    crate::harness::server::send_over_unix_socket(&server, "login.sock", login).token();
+}
+
+#[test]
+fn a_socket_file_that_is_removed_or_replaced_is_logged_once() {
+    let place = Place::new();
+    let server = place
+        .program(&[
+            "serve",
+            "--demo",
+            "--listen",
+            "unix:login.sock",
+            "--listen",
+            "127.0.0.1:0",
+        ])
+        .start();
+    fs::rename(place.path("login.sock"), place.path("moved.sock")).unwrap();
+    let message = "the socket file was removed or replaced";
+    eventually("it is logged", || server.log().contains(message));
+    fs::rename(place.path("moved.sock"), place.path("login.sock")).unwrap();
+    let finished = server.stop();
+    assert_eq!(finished.stderr.matches(message).count(), 1);
+    assert!(!place.path("login.sock").exists());
+}
+
+/// A limit of a running server, lowered until this is dropped.
+struct Lowered<'a> {
+    server: &'a Server,
+    name: &'static str,
+}
+
+impl<'a> Lowered<'a> {
+    fn to(server: &'a Server, name: &'static str, limit: u64) -> Self {
+        set_limit(server, name, &limit.to_string());
+        Self { server, name }
+    }
+}
+
+impl Drop for Lowered<'_> {
+    fn drop(&mut self) {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.server.pid())).unwrap();
+        let title = match self.name {
+            "nproc" => "Max processes",
+            _ => "Max open files",
+        };
+        let line = limits.lines().find_map(|line| line.strip_prefix(title));
+        let hard = line.unwrap().split_whitespace().nth(1).unwrap();
+        set_limit(self.server, self.name, hard);
+    }
+}
+
+/// As the server's user, who alone may without further rights. The limit above which this one cannot be raised stays.
+fn set_limit(server: &Server, name: &str, limit: &str) {
+    let pid = server.pid().to_string();
+    let mut command = match rustix::process::geteuid().is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(NOBODY).arg("prlimit");
+            command
+        }
+        false => Command::new("prlimit"),
+    };
+    let limit = format!("--{name}={limit}:");
+    let status = command.args(["--pid", &pid, &limit]).status().unwrap();
+    assert!(status.success());
+}
+
+/// A demo whose logins take a while, run by somebody whom every limit binds.
+fn demo_without_root() -> (Place, Server) {
+    let place = Place::new();
+    let everybodys = Permissions::from_mode(0o777);
+    for name in ["", "tmp"] {
+        fs::set_permissions(place.path(name), everybodys.clone()).unwrap();
+    }
+    place.write("demo.json", accounts::leisurely().to_string());
+    let args = [
+        "serve",
+        "--demo",
+        "--fixture",
+        "demo.json",
+        "--bcrypt-cost",
+        "10",
+    ];
+    let server = place.program(&args).without_root().start();
+    (place, server)
+}
+
+/// Lowers the limit so far that nothing more can be had, and waits until the server says that it is not ready.
+#[track_caller]
+fn lower_to_nothing<'a>(server: &'a Server, name: &'static str) -> Lowered<'a> {
+    let mut kept = server.connect();
+    let mut ready_status = || {
+        kept.send(ready());
+        kept.answer().status
+    };
+    assert_eq!(ready_status(), 200);
+    let lowered = Lowered::to(server, name, 1);
+    eventually("it is not ready", || ready_status() == 503);
+    lowered
+}
+
+/// Sends logins until the limit is felt, and lifts it again.
+#[track_caller]
+fn survives(server: &Server, lowered: Lowered<'_>) {
+    let warnings = || server.log().matches(" WARN ").count();
+    let before = warnings();
+    let answered = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let mut connection = server.connect();
+                let body = login_body(JWEIR, PASSWORD);
+                connection.send(request("POST", LOGIN, &[JSON], body));
+                // Whether it is answered, refused or closed is not the question yet.
+                let _ = connection.answer_or_end();
+                answered.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        eventually("the limit is felt", || {
+            warnings() > before || answered.load(Ordering::SeqCst) == 20
+        });
+        drop(lowered);
+    });
+    eventually("it is ready again", || server.send(ready()).status == 200);
+    assert_eq!(logins_at_once(server, 20), [200; 20]);
+}
+
+#[test]
+fn logins_are_answered_again_once_there_are_threads_again() {
+    let (_place, server) = demo_without_root();
+    for _ in 0..2 {
+        survives(&server, lower_to_nothing(&server, "nproc"));
+    }
+    server.stop();
+}
+
+#[test]
+fn logins_are_answered_again_once_there_are_descriptors_again() {
+    let (_place, server) = demo_without_root();
+    survives(&server, lower_to_nothing(&server, "nofile"));
+    // A few more or less, so that it is not always the same that lacks one.
+    let descriptors = format!("/proc/{}/fd", server.pid());
+    for more in [0, 2, 4, 6] {
+        let open = fs::read_dir(&descriptors).unwrap().count() as u64;
+        survives(&server, Lowered::to(&server, "nofile", open + more));
+    }
+    server.stop();
+}
+
+/// Of each thread the second connection is not accepted, so that every tiny_http server serves one and ends.
+#[test]
+#[ignore = "needs strace"]
+fn logins_are_answered_however_often_accepting_fails() {
+    let place = one_user();
+    let server = place.serve(&[]);
+    let mut strace = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null"])
+        .args([
+            "-e",
+            "trace=accept4",
+            "-e",
+            "inject=accept4:error=ENFILE:when=2",
+        ])
+        .args(["-p", &server.pid().to_string()])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("a server is replaced", || {
+        assert!(strace.try_wait().unwrap().is_none(), "strace ended");
+        assert_eq!(logins_at_once(&server, 8), [200; 8]);
+        server.log().contains("was replaced")
+    });
+    assert_eq!(server.send(ready()).status, 200);
+    server.stop();
+    strace.wait().unwrap();
+}
