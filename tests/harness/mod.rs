@@ -9,6 +9,7 @@ pub mod description;
 pub mod machine;
 mod place;
 pub mod process;
+pub mod programs;
 pub mod server;
 
 use std::time::{Duration, Instant};

