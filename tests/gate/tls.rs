@@ -69,6 +69,11 @@ pub(super) fn over(
 
 /// Sends a request and reads the answer, of which it returns the status.
 pub(super) fn status(stream: &mut Stream, bytes: &[u8]) -> io::Result<u16> {
+    Ok(answer(stream, bytes)?.0)
+}
+
+/// The same with its body.
+pub(super) fn answer(stream: &mut Stream, bytes: &[u8]) -> io::Result<(u16, String)> {
     stream.write_all(bytes)?;
     let mut reader = BufReader::new(stream);
     let (mut head, mut length) = (String::new(), 0);
@@ -81,8 +86,12 @@ pub(super) fn status(stream: &mut Stream, bytes: &[u8]) -> io::Result<u16> {
             length = value.trim().parse().unwrap();
         }
     }
-    reader.read_exact(&mut vec![0; length])?;
-    Ok(head[9..12].parse().unwrap())
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    Ok((
+        head[9..12].parse().unwrap(),
+        String::from_utf8(body).unwrap(),
+    ))
 }
 
 fn login_status(stream: &mut Stream) -> io::Result<u16> {
