@@ -22,6 +22,7 @@ mod seed;
 mod serve;
 mod signals;
 mod stream;
+mod terminal;
 mod token;
 mod user;
 

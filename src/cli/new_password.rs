@@ -7,6 +7,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use zeroize::Zeroizing;
 
+use super::output::printable;
+use super::terminal::Terminal;
 use crate::account::Username;
 use crate::auth::{check_new_password, random_password};
 use crate::hashing::{MAX_PASSWORD_BYTES, Password};
@@ -78,14 +80,13 @@ fn from_prompt(username: &Username) -> anyhow::Result<Zeroizing<String>> {
     if !io::stdin().is_terminal() {
         bail!("there is no terminal to ask for the password: give --password-stdin or --generate");
     }
-    let ask = |prompt: String| {
-        rpassword::prompt_password(prompt)
-            .map(Zeroizing::new)
-            .context("cannot read the password from the terminal")
-    };
-    let name = super::output::printable(username.as_str());
-    let first = ask(format!("Password for {name}: "))?;
-    let second = ask("The same again: ".to_owned())?;
+    let name = printable(username.as_str());
+    let (first, second) = Terminal::open()
+        .and_then(|terminal| {
+            let first = terminal.ask(format!("Password for {name}: "))?;
+            Ok((first, terminal.ask("The same again: ".to_owned())?))
+        })
+        .context("cannot read the password from the terminal")?;
     if first != second {
         bail!("the two passwords differ");
     }

@@ -6,6 +6,7 @@ mod checks;
 mod imports;
 mod package;
 mod passwords;
+mod prompts;
 mod shells;
 mod unlock;
 

@@ -1,0 +1,165 @@
+//! A password prompt that is interrupted: the terminal shows again what is typed.
+
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use rexpect::session::{PtySession, spawn_command};
+use rustix::termios::{LocalModes, tcgetattr};
+
+use super::run;
+use crate::harness::process::PROGRAM;
+use crate::harness::{DEADLINE, Place, eventually};
+
+const GOOD: &str = "violet kettle ninety";
+const PASSWD: [&str; 3] = ["user", "passwd", "jane@acme.com"];
+const QUESTION: &str = "Password for jane@acme.com: ";
+const READY: &str = "ready> ";
+
+fn with_jane() -> Place {
+    let place = Place::new();
+    run(&place, &["init"]);
+    run(&place, &["org", "add", "Acme", "--type", "RETAILER"]);
+    let add = ["user", "add", "jane@acme.com", "--org", "Acme"];
+    run(&place, &[&add[..], &["--generate"]].concat());
+    place
+}
+
+/// A shell at a terminal that shows what is typed; that of `rexpect` does not at first.
+fn shell(place: &Place, args: &[&str]) -> PtySession {
+    let mut command = Command::new("sh");
+    command
+        .args(args)
+        .current_dir(place.path(""))
+        .env("PS1", READY)
+        .env("THANOS_LOGIN_BCRYPT_COST", "10");
+    spawn_command(command, Some(DEADLINE.as_millis().try_into().unwrap())).unwrap()
+}
+
+/// One that runs each command as a job, and leaves the terminal as the job left it.
+fn interactive_shell(place: &Place) -> PtySession {
+    let mut shell = shell(place, &["-i"]);
+    shell.exp_string(READY).unwrap();
+    shell.send_line("stty echo").unwrap();
+    shell.exp_string(READY).unwrap();
+    assert!(shows_what_is_typed(&shell));
+    shell
+}
+
+/// It does not end by the signal that the session would send it.
+fn end(mut shell: PtySession) {
+    shell.send_line("exit").unwrap();
+    shell.exp_eof().unwrap();
+}
+
+/// The program, and nothing that would set the terminal right after it.
+fn passwd(place: &Place) -> PtySession {
+    let command = format!("stty echo; exec {PROGRAM} {}", PASSWD.join(" "));
+    shell(place, &["-c", &command])
+}
+
+fn shows_what_is_typed(terminal: &PtySession) -> bool {
+    let modes = tcgetattr(terminal.process().get_file_handle().unwrap()).unwrap();
+    modes.local_modes.contains(LocalModes::ECHO)
+}
+
+#[track_caller]
+fn asks(terminal: &mut PtySession) {
+    terminal.exp_string(QUESTION).unwrap();
+    assert!(!shows_what_is_typed(terminal));
+}
+
+#[test]
+fn a_signal_at_a_password_prompt_ends_the_program_and_leaves_the_terminal_as_it_was() {
+    let place = with_jane();
+    for signal in [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGTERM,
+    ] {
+        let mut terminal = passwd(&place);
+        asks(&mut terminal);
+        terminal.process_mut().signal(signal).unwrap();
+        let ended = terminal.process().wait().unwrap();
+        assert!(
+            matches!(ended, WaitStatus::Signaled(_, by, _) if by == signal),
+            "{ended:?}"
+        );
+        assert!(shows_what_is_typed(&terminal), "{signal}");
+    }
+}
+
+#[test]
+fn the_keys_that_interrupt_work_at_each_password_prompt() {
+    let place = with_jane();
+    let mut shell = interactive_shell(&place);
+    let command = format!("{PROGRAM} {}", PASSWD.join(" "));
+    for key in ['c', '\\'] {
+        shell.send_line(&command).unwrap();
+        asks(&mut shell);
+        shell.send("typed before").unwrap();
+        shell.send_control(key).unwrap();
+        let seen = shell.exp_string(READY).unwrap();
+        assert!(!seen.contains("typed"), "{seen:?}");
+        assert!(shows_what_is_typed(&shell), "{key}");
+
+        shell.send_line(&command).unwrap();
+        asks(&mut shell);
+        shell.send_line(GOOD).unwrap();
+        shell.exp_string("The same again: ").unwrap();
+        shell.send_control(key).unwrap();
+        shell.exp_string(READY).unwrap();
+        assert!(shows_what_is_typed(&shell), "{key}");
+    }
+    end(shell);
+}
+
+#[test]
+fn a_stopped_password_prompt_leaves_the_terminal_as_it_was_and_asks_again_when_it_is_continued() {
+    let place = with_jane();
+    let mut shell = interactive_shell(&place);
+    shell
+        .send_line(&format!("{PROGRAM} {}", PASSWD.join(" ")))
+        .unwrap();
+    asks(&mut shell);
+    for _ in 0..2 {
+        shell.send("typed before").unwrap();
+        shell.send_control('z').unwrap();
+        shell.exp_string(READY).unwrap();
+        assert!(shows_what_is_typed(&shell));
+        shell.send_line("fg").unwrap();
+        asks(&mut shell);
+    }
+    shell.send_line(GOOD).unwrap();
+    let mut seen = shell.exp_string("The same again: ").unwrap();
+    shell.send_line(GOOD).unwrap();
+    seen += &shell.exp_string(READY).unwrap();
+    assert!(
+        !seen.contains("typed") && !seen.contains("violet"),
+        "{seen:?}"
+    );
+    assert!(shows_what_is_typed(&shell));
+    end(shell);
+    assert_eq!(place.serve(&[]).login("jane@acme.com", GOOD).status, 200);
+}
+
+#[test]
+fn an_interrupted_program_that_has_asked_ends_too() {
+    let place = with_jane();
+    // Somebody else writes to the database: the command waits for that after its questions.
+    let other = place.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut terminal = passwd(&place);
+    asks(&mut terminal);
+    terminal.send_line(GOOD).unwrap();
+    terminal.exp_string("The same again: ").unwrap();
+    terminal.send_line(GOOD).unwrap();
+    eventually("the questions are over", || shows_what_is_typed(&terminal));
+    terminal.process_mut().signal(Signal::SIGTERM).unwrap();
+    let ended = terminal.process().wait().unwrap();
+    assert!(
+        matches!(ended, WaitStatus::Signaled(_, Signal::SIGTERM, _)),
+        "{ended:?}"
+    );
+}
