@@ -1,5 +1,7 @@
 //! Signals, and what is left behind.
 
+use std::fs::{self, OpenOptions};
+
 use rustix::process::Signal;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
@@ -73,6 +75,51 @@ fn a_hangup_does_nothing() {
         server.login(JWEIR, PASSWORD).token();
     }
     server.stop();
+}
+
+/// A line of shell that runs the program by another one.
+fn run_by(command: &str) -> String {
+    format!("exec {command} \"$0\" \"$@\"; true")
+}
+
+#[test]
+fn signals_that_a_caller_has_blocked_end_the_program_all_the_same() {
+    let place = Place::new();
+    let blocked = run_by("env --block-signal=HUP,INT,TERM");
+    let demo = place.program(&["serve", "--demo"]).after(&blocked);
+    demo.start().stop();
+
+    let fifo = place.path("accounts.json");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+    let seed = place.program(&["seed", "accounts.json"]).after(&blocked);
+    let mut seed = seed.spawn();
+    // Waits until the program opens it, too.
+    let _input = OpenOptions::new().write(true).open(fifo).unwrap();
+    seed.signal(Signal::TERM);
+    assert_eq!(seed.wait().code, None);
+}
+
+/// The signal arrives with the first system call that the program itself makes.
+#[test]
+#[ignore = "needs strace"]
+fn a_signal_that_arrives_before_it_is_caught_stops_the_server_once_it_has_started() {
+    let place = Place::new();
+    let traced = run_by("strace -o calls -e trace=rt_sigaction");
+    place
+        .program(&["--version"])
+        .after(&traced)
+        .finish()
+        .succeeded();
+    let calls = fs::read_to_string(place.path("calls")).unwrap();
+    let when = calls.lines().position(|call| call.contains("SIGXFSZ"));
+    let when = when.unwrap() + 1;
+    for signal in ["TERM", "INT"] {
+        let inject = format!("-e inject=rt_sigaction:signal={signal}:when={when}");
+        let traced = run_by(&format!("strace -o calls -e trace=rt_sigaction {inject}"));
+        let demo = place.program(&["serve", "--demo"]).after(&traced);
+        let ended = demo.spawn().wait().succeeded();
+        assert!(ended.stdout.starts_with("listening on "), "{ended:#?}");
+    }
 }
 
 #[test]

@@ -85,6 +85,7 @@ enum Command {
 
 /// Runs the command that the process was started with. No state of a standard stream makes it panic or wait for ever.
 pub fn main() -> ExitCode {
+    signals::hold_back();
     logging::report_panics();
     let code = panic::catch_unwind(run).unwrap_or(ExitCode::FAILURE);
     STDERR.drain();
@@ -99,7 +100,10 @@ fn run() -> ExitCode {
     signals::survive_full_files()
         .context("cannot catch signals")
         .and_then(|()| dispatch(command, &args, &variables))
-        .unwrap_or_else(|error| report(error, &variables))
+        .unwrap_or_else(|error| {
+            signals::let_through();
+            report(error, &variables)
+        })
 }
 
 fn dispatch(
@@ -108,7 +112,11 @@ fn dispatch(
     variables: &Variables,
 ) -> anyhow::Result<ExitCode> {
     let matches = environment::parse(command, args)?;
-    match Cli::from_arg_matches(&matches)?.command {
+    let command = Cli::from_arg_matches(&matches)?.command;
+    if !matches!(command, Command::Serve(_)) {
+        signals::let_through();
+    }
+    match command {
         Command::Serve(args) => {
             let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
             serve::run(*args, matches, variables)

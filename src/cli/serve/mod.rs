@@ -18,9 +18,9 @@ use crate::gate::Address;
 pub(super) use args::Args;
 
 pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> anyhow::Result<()> {
+    let mut signals = signals::catch().context("cannot catch signals")?;
     check_usage(&args, matches)?;
     let mut logging = logging::start(&args.logging, matches)?;
-    let mut signals = signals::catch().context("cannot catch signals")?;
     let server = start(args).map_err(|error| logging.report_failure(error, variables))?;
     // Before anybody knows that there is a server: the first request is logged like all others.
     logging.begin();
