@@ -67,6 +67,16 @@ fn the_log_is_json_when_asked_for() {
 }
 
 #[test]
+fn what_turns_or_hides_text_is_escaped_and_means_the_same() {
+    let path = "no\u{202E}\u{3164}\u{9B}directory/accounts.db";
+    let failed = Place::new().run(&["serve", "--db", path, "--log-format", "json"]);
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+    assert!(failed.stderr.is_ascii(), "{failed:#?}");
+    let message = json_lines(&failed.stderr)[0]["message"].clone();
+    assert!(message.as_str().unwrap().contains(path), "{failed:#?}");
+}
+
+#[test]
 fn a_level_says_how_much_is_told() {
     let requests = |server: &Server| {
         server.login(JWEIR, PASSWORD).token();

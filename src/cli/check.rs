@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::database::{CostArgs, DatabaseArgs};
 use super::environment::Variables;
-use super::output::{JsonArgs, print, printable, write_json};
+use super::escape::printable;
+use super::output::{JsonArgs, print, write_json};
 use super::progress::Progress;
 use super::stream::STDERR;
 use crate::audit::audit;

@@ -1,7 +1,10 @@
 //! Events on standard error, for people or for programs.
 //!
-//! Values that come from a client are logged as quoted text: both formats escape what could steer a terminal.
+//! Values that come from a client are logged as quoted text. Whatever else is in an event, what could steer a terminal or
+//! mislead its reader is escaped.
 
+use std::borrow::Cow;
+use std::io::{self, Write};
 use std::panic;
 
 use clap::ArgMatches;
@@ -13,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use super::environment::Variables;
+use super::escape::{visible_json, visible_line};
 use super::stream::{STDERR, were_dropped};
 use super::{WrongUsage, failure_lines};
 
@@ -63,8 +67,9 @@ pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongU
     };
     let quiet = at(LevelFilter::WARN);
     let (quiet, filter) = reload::Layer::new(quiet);
-    let layer = fmt::layer().with_writer(|| &STDERR);
-    let layer = match args.log_format {
+    let format = args.log_format;
+    let layer = fmt::layer().with_writer(move || EventWriter(format));
+    let layer = match format {
         Format::Text => layer.with_ansi(STDERR.wants_colour()).boxed(),
         Format::Json => {
             STDERR.describe_gaps_by(gap_as_json);
@@ -77,10 +82,33 @@ pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongU
         .with(layer)
         .try_init();
     Ok(Logging {
-        format: args.log_format,
+        format,
         filter,
         wanted,
     })
+}
+
+/// Each event is one write.
+struct EventWriter(Format);
+
+impl Write for EventWriter {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let line = match self.0 {
+            Format::Text => visible_line(line),
+            Format::Json => visible_json(line),
+        };
+        match line {
+            Cow::Borrowed(_) => STDERR.push(event),
+            Cow::Owned(line) => STDERR.push(format!("{line}\n").as_bytes()),
+        }
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// tiny_http's one event is an accept that failed, as it does on purpose when a server ends whose socket lost its name.
@@ -145,7 +173,6 @@ pub(super) fn report_panics() {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
     use super::*;

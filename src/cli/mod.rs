@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod database;
 mod environment;
+mod escape;
 mod healthcheck;
 mod init;
 mod logging;
@@ -35,6 +36,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use environment::Variables;
+use escape::{printable, visible};
 use stream::{STDERR, STDOUT};
 
 /// The login call of the Thanos market place: a server on one SQLite file, and a stub of it.
@@ -159,7 +161,7 @@ fn report(error: anyhow::Error, variables: &Variables) -> ExitCode {
         Ok(usage) => print_usage(&variables.explain(usage, &mut Cli::command())),
         Err(error) => {
             for line in failure_lines(&error, variables) {
-                STDERR.message(line);
+                STDERR.message(printable(&line));
             }
             ExitCode::FAILURE
         }
@@ -176,7 +178,7 @@ fn print_usage(error: &clap::Error) -> ExitCode {
         text.to_string()
     };
     if error.use_stderr() {
-        STDERR.message(text.trim_end());
+        STDERR.message(visible(text.trim_end()));
         return ExitCode::from(2);
     }
     match output::print(|out| out.write_all(text.as_bytes())) {

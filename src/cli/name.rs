@@ -3,7 +3,6 @@
 use anyhow::{anyhow, bail};
 use jiff::Timestamp;
 
-use super::output::printable;
 use crate::store::{Listing, OrganizationOrder, OrganizationRow, Store, UserRow};
 
 /// How alike two names must be, from 0 to 1, for one to be offered instead of the other.
@@ -73,10 +72,7 @@ impl<'n> Nearest<'n> {
     fn missing(&self, what: &str, noun: &str) -> anyhow::Error {
         let wanted = self.wanted;
         match &self.best {
-            Some((_, best)) => anyhow!(
-                "no such {what} {wanted:?}: did you mean \"{}\"?",
-                printable(best)
-            ),
+            Some((_, best)) => anyhow!("no such {what} {wanted:?}: did you mean \"{best}\"?"),
             None => anyhow!("no such {what} {wanted:?} (`thanos-login {noun} list` shows all)"),
         }
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::output::printable;
+use super::escape::printable;
 use super::terminal::Terminal;
 use crate::account::Username;
 use crate::auth::{check_new_password, random_password};

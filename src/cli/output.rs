@@ -15,6 +15,7 @@ use rustix::stdio;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
+use super::escape::{printable, visible_json};
 use super::stream::{STDERR, STDOUT};
 use crate::account::UnknownName;
 use crate::store::Listing;
@@ -115,9 +116,9 @@ pub(super) fn report(
 ) -> anyhow::Result<()> {
     STDERR.drain();
     if json.json {
-        STDOUT.message(serde_json::to_string(object)?);
+        STDOUT.message(visible_json(&serde_json::to_string(object)?));
     } else {
-        STDOUT.message(text);
+        STDOUT.message(printable(&text.to_string()));
     }
     Ok(())
 }
@@ -151,8 +152,7 @@ pub(super) fn show(
 }
 
 pub(super) fn write_json(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, object)?;
-    writeln!(out)
+    writeln!(out, "{}", visible_json(&serde_json::to_string(object)?))
 }
 
 fn write_table<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
@@ -191,17 +191,6 @@ fn aligned(cells: &[String], widths: &[usize]) -> String {
     line
 }
 
-/// Names come from outside, and could steer a terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|char| {
-            let escaped = char.is_control().then(|| char.escape_default());
-            let plain = escaped.is_none().then_some(char);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
 /// A moment to the second; `-` for none.
 pub(super) fn moment(moment: Option<Timestamp>) -> String {
     moment.map_or_else(
@@ -218,11 +207,6 @@ pub(super) fn or_dash(text: Option<&String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\x1b[31mé\n"), "a\\u{1b}[31mé\\n");
-    }
 
     #[test]
     fn columns_are_as_wide_as_their_text_on_a_terminal() {

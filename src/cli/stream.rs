@@ -223,18 +223,6 @@ impl Stream {
     }
 }
 
-/// As the writer of the log: each event is one call.
-impl Write for &'static Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.push(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Queue {
     /// An empty queue has space for anything.
     fn has_space(&self, bytes: usize) -> bool {

@@ -4,6 +4,7 @@ mod accounts;
 mod backups;
 mod checks;
 mod imports;
+mod names;
 mod package;
 mod passwords;
 mod prompts;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::account::{OrgType, OrganizationStatus};
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{JsonArgs, named, printable, report};
+use crate::cli::output::{JsonArgs, named, report};
 use crate::store::{Conflict, NewOrganization};
 
 #[derive(clap::Args)]
@@ -60,10 +60,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         ),
     }
     let added = name::organization(&store, &uuid)?;
-    let shown = printable(org_name);
     report(
         &args.output,
         &added,
-        format_args!("added the organization {shown} ({uuid})"),
+        format_args!("added the organization {org_name} ({uuid})"),
     )
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::account::OrganizationStatus;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{JsonArgs, named, printable, report};
+use crate::cli::output::{JsonArgs, named, report};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -26,19 +26,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let before = name::organization(&store, &args.org)?;
     let changed = store.set_organization_status(before.id, args.status, Timestamp::now())?;
     let after = name::organization(&store, &before.uuid)?;
-    let (shown, status) = (printable(&before.name), args.status);
+    let (name, status) = (&before.name, args.status);
     if changed {
         let old = before.status;
         report(
             &args.output,
             &after,
-            format_args!("{shown} is {status} now, and was {old}"),
+            format_args!("{name} is {status} now, and was {old}"),
         )
     } else {
         report(
             &args.output,
             &after,
-            format_args!("{shown} is {status} already"),
+            format_args!("{name} is {status} already"),
         )
     }
 }

@@ -9,7 +9,7 @@ use crate::account::{Person, UserStatus, Username};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::name;
 use crate::cli::new_password::PasswordArgs;
-use crate::cli::output::{JsonArgs, named, printable};
+use crate::cli::output::{JsonArgs, named};
 use crate::cli::parse;
 use crate::store::{Conflict, NewPassword, NewUser, Pin};
 
@@ -80,6 +80,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Err(Conflict::Name) => return Err(taken()),
     }
     let user = name::user(&store, &uuid, now)?;
-    let done = format!("added the user {} ({uuid})", printable(username));
+    let done = format!("added the user {username} ({uuid})");
     report_password(&args.output, &user, &done, &new)
 }

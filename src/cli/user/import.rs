@@ -16,7 +16,8 @@ use super::export::format_of;
 use super::imported::{Resolver, check_passwords};
 use crate::cli::WrongUsage;
 use crate::cli::database::{CostArgs, DatabaseArgs};
-use crate::cli::output::{JsonArgs, named, print, printable, report, write_json};
+use crate::cli::escape::printable;
+use crate::cli::output::{JsonArgs, named, print, report, write_json};
 use crate::cli::progress::Progress;
 use crate::cli::stream::STDERR;
 use crate::fixture::{Fixture, Format, LineFinding, Records, Secret, check_records};
@@ -231,11 +232,11 @@ fn engine() -> anyhow::Result<Engine> {
 fn tell_findings(args: &Args, findings: &[LineFinding]) {
     let file = args.file.display();
     for LineFinding { line, message } in findings {
-        let message = printable(message);
-        match line {
-            0 => STDERR.message(format_args!("{file}: {message}")),
-            _ => STDERR.message(format_args!("{file}:{line}: {message}")),
-        }
+        let finding = match line {
+            0 => format!("{file}: {message}"),
+            _ => format!("{file}:{line}: {message}"),
+        };
+        STDERR.message(printable(&finding));
     }
 }
 

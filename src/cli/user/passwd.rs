@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use crate::account::Username;
 use crate::cli::database::{CostArgs, DatabaseArgs};
+use crate::cli::escape::printable;
 use crate::cli::name;
 use crate::cli::new_password::{NewPassword, PasswordArgs};
-use crate::cli::output::{JsonArgs, deliver, printable, report, write_json};
+use crate::cli::output::{JsonArgs, deliver, report, write_json};
 use crate::hashing::{Cost, Engine, EngineConfig, Password, Precedence};
 use crate::store::UserRow;
 
@@ -50,8 +51,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         bail!("the user is gone");
     }
     let after = name::user(&store, &user.uuid, now)?;
-    let shown = printable(&user.username);
-    let done = format!("changed the password of {shown}, and ended its tokens");
+    let name = &user.username;
+    let done = format!("changed the password of {name}, and ended its tokens");
     report_password(&args.output, &after, &done, &new)
 }
 
@@ -69,10 +70,11 @@ pub(super) fn report_password(
         if output.json {
             return write_json(out, &WithPassword { user, password });
         }
-        writeln!(out, "{done}\npassword: {}", password.as_str())
+        writeln!(out, "{}", printable(done))?;
+        writeln!(out, "password: {}", password.as_str())
     })
     .with_context(|| {
-        let username = printable(&user.username);
+        let username = &user.username;
         format!(
             "{done}, but the generated password could not be printed and is lost: set another one with `thanos-login user passwd {username}`"
         )

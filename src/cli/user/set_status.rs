@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::account::UserStatus;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{JsonArgs, named, printable, report};
+use crate::cli::output::{JsonArgs, named, report};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -27,19 +27,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let before = name::user(&store, &args.user, now)?;
     let changed = store.set_user_status(before.id, args.status)?;
     let after = name::user(&store, &before.uuid, now)?;
-    let (shown, status) = (printable(&before.username), args.status);
+    let (name, status) = (&before.username, args.status);
     if changed {
         let old = before.status;
         report(
             &args.output,
             &after,
-            format_args!("{shown} is {status} now, and was {old}; its tokens are ended"),
+            format_args!("{name} is {status} now, and was {old}; its tokens are ended"),
         )
     } else {
         report(
             &args.output,
             &after,
-            format_args!("{shown} is {status} already"),
+            format_args!("{name} is {status} already"),
         )
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{JsonArgs, printable, report};
+use crate::cli::output::{JsonArgs, report};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -27,6 +27,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let user = name::user(&store, &args.user, now)?;
     store.unlock(user.id, now)?;
     let after = name::user(&store, &user.uuid, now)?;
-    let shown = printable(&user.username);
-    report(&args.output, &after, format_args!("unlocked {shown}"))
+    report(
+        &args.output,
+        &after,
+        format_args!("unlocked {}", user.username),
+    )
 }
