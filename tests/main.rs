@@ -32,3 +32,4 @@ mod throttle;
 mod tokens;
 mod unavailable;
 mod unclean;
+mod warnings;

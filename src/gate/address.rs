@@ -60,6 +60,12 @@ pub struct SocketMode(u32);
 pub struct NotASocketMode;
 
 impl SocketMode {
+    /// Whether every user of the machine may connect.
+    pub fn lets_everybody_connect(self) -> bool {
+        // To connect takes the right to write.
+        self.0 & 0o002 != 0
+    }
+
     pub(super) fn bits(self) -> u32 {
         self.0
     }

@@ -164,7 +164,7 @@ impl Gate {
             .spawn(move || accepting.run())
             .map_err(Error::Start)?;
         if let Some(greeting) = &greeting {
-            greeting.warn_of_dates(Timestamp::now());
+            greeting.warn(Timestamp::now());
         }
         Ok(Gate {
             addresses,

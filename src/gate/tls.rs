@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -21,6 +22,9 @@ use super::validity::{self, Validity};
 
 /// Between two attempts to renew a certificate, or two warnings that it has expired.
 const ATTENTION_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// The permissions of a file by which every user can read or write it.
+const EVERYBODY: u32 = 0o006;
 
 /// Where the certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +165,7 @@ impl Greeting {
     pub(super) fn reload(&self) -> Result<(), TlsError> {
         let now = Timestamp::now();
         self.reload_at(now)?;
-        self.warn_of_dates(now);
+        self.warn(now);
         Ok(())
     }
 
@@ -212,8 +216,20 @@ impl Greeting {
         }
     }
 
+    /// Logs what is wrong with the files, which can be used all the same.
+    pub(super) fn warn(&self, now: Timestamp) {
+        let key = match &self.source {
+            Tls::Files { key, .. } => key,
+            Tls::SelfSigned { ca_key, .. } => ca_key,
+        };
+        if fs::metadata(key).is_ok_and(|key| key.permissions().mode() & EVERYBODY != 0) {
+            tracing::warn!(path = %key.display(), "every user of this machine can read or replace the TLS key: `chmod o-rw` keeps them out");
+        }
+        self.warn_of_dates(now);
+    }
+
     /// Logs what clients will refuse; the next attention is due after a pause.
-    pub(super) fn warn_of_dates(&self, now: Timestamp) {
+    fn warn_of_dates(&self, now: Timestamp) {
         let path = match &self.source {
             Tls::Files { certificate, .. } => certificate,
             Tls::SelfSigned { ca_certificate, .. } => ca_certificate,

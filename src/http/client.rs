@@ -31,6 +31,23 @@ impl TrustedProxies {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty()
+    }
+
+    /// A network that is larger than any of proxies can be, such as the whole Internet, alone or made of several.
+    pub fn larger_than_any(&self) -> Option<IpNet> {
+        // The largest that is anybody's own: 10.0.0.0/8 and fc00::/7.
+        let is_too_large = |network: &IpNet| match network {
+            IpNet::V4(network) => network.prefix_len() < 8,
+            IpNet::V6(network) => network.prefix_len() < 7,
+        };
+        IpNet::aggregate(&self.networks)
+            .into_iter()
+            .find(is_too_large)
+    }
+
     /// The client's address: the peer's, unless the peer is trusted (one without an address is on a Unix socket, and
     /// trusted). Then it is the right-most address of `X-Forwarded-For` that is not itself trusted: what is left of it
     /// was written by somebody else. A list that is absent or makes no sense where it is read gives the peer's address.

@@ -1,6 +1,7 @@
 //! `serve`: answers logins until it is told to stop.
 
 mod args;
+mod warnings;
 
 use anyhow::{Context, bail};
 use clap::ArgMatches;
@@ -21,9 +22,13 @@ pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> an
     let mut signals = signals::catch().context("cannot catch signals")?;
     check_usage(&args, matches)?;
     let mut logging = logging::start(&args.logging, matches)?;
-    let server = start(args).map_err(|error| logging.report_failure(error, variables))?;
+    let (server, warnings) =
+        start(args).map_err(|error| logging.report_failure(error, variables))?;
     // Before anybody knows that there is a server: the first request is logged like all others.
     logging.begin();
+    for warning in warnings {
+        tracing::warn!("{}", variables.name_flags(&warning));
+    }
     write_ready_lines(&server).map_err(|error| logging.report_failure(error, variables))?;
     log_start(&server);
     while let signals::Request::Reload = signals::next(&mut signals) {
@@ -35,12 +40,13 @@ pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> an
     Ok(())
 }
 
-/// Everything up to the ready lines.
-fn start(args: Args) -> anyhow::Result<Server> {
+/// Everything up to the ready lines, and what the operator should know about the flags.
+fn start(args: Args) -> anyhow::Result<(Server, Vec<String>)> {
     let config = args.into_config()?;
+    let warnings = warnings::of(&config);
     raise_descriptor_limit();
     let progress = Progress::new("pages").reporter();
-    Ok(Server::start_reporting(config, progress)?)
+    Ok((Server::start_reporting(config, progress)?, warnings))
 }
 
 /// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
@@ -84,11 +90,7 @@ fn check_usage(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
                 .to_owned()
         ));
     }
-    let is_remote = |address: &&Address| match address {
-        Address::Tcp(address) => !address.ip().to_canonical().is_loopback(),
-        Address::Unix(_) => false,
-    };
-    if let Some(address) = args.listen.iter().find(is_remote)
+    if let Some(address) = args.listen.iter().find(|address| is_remote(address))
         && args.demo
         && !args.allow_remote_demo
     {
@@ -97,6 +99,14 @@ fn check_usage(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Whether other machines reach it.
+fn is_remote(address: &Address) -> bool {
+    match address {
+        Address::Tcp(address) => !address.ip().to_canonical().is_loopback(),
+        Address::Unix(_) => false,
+    }
 }
 
 /// Whether or not anybody reads them.

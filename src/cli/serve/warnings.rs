@@ -1,0 +1,33 @@
+//! What an operator should know about flags that are right, but let more happen than is wanted mostly.
+
+use super::is_remote;
+use crate::Config;
+use crate::gate::Address;
+
+/// One sentence each.
+pub(super) fn of(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(network) = config.trusted_proxies.larger_than_any() {
+        warnings.push(format!(
+            "--trusted-proxy includes {network}: whoever connects from there can claim any address, and escapes the limits on failed logins"
+        ));
+    }
+    let proxied = !config.trusted_proxies.is_empty();
+    for address in &config.listen {
+        if let Address::Unix(path) = address
+            && config.socket_mode.lets_everybody_connect()
+        {
+            warnings.push(format!(
+                "--socket-mode {} lets every user of this machine connect to {}, and claim any address; 0660 lets its group",
+                config.socket_mode,
+                path.display()
+            ));
+        }
+        if is_remote(address) && config.tls.is_none() && !proxied {
+            warnings.push(format!(
+                "--listen {address} is plain HTTP that other machines reach: passwords can be read on the way; --tls-cert speaks TLS, and --trusted-proxy names a proxy that does"
+            ));
+        }
+    }
+    warnings
+}
