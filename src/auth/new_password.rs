@@ -11,6 +11,12 @@ pub const MIN_PASSWORD_BYTES: usize = 8;
 /// What zxcvbn must give at least, of 0 to 4: 2 is more than a million guesses.
 const MIN_SCORE: u8 = 2;
 
+/// What zxcvbn looks at: its work grows with the third power of the length, to more than a second for 72 bytes that could
+/// be letters replaced by digits and signs.
+const MAX_GUESSED_CHARS: usize = 32;
+/// And of a username that has 127.
+const MAX_NAME_PARTS: usize = 8;
+
 /// Without letters and digits that are mistaken for each other; 32, so that each is 5 bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
@@ -72,10 +78,13 @@ pub fn check_new_password(
 }
 
 fn guess(password: &str, username: &str) -> Result<(), PasswordFault> {
-    // The parts of an address are what people append a digit to.
+    let end = password.char_indices().nth(MAX_GUESSED_CHARS);
+    let start = &password[..end.map_or(password.len(), |(end, _)| end)];
+    // The parts of an address are what people append a digit to. Single letters are in every password.
     let mut inputs = vec![username];
-    inputs.extend(username.split(|char: char| !char.is_alphanumeric()));
-    let entropy = zxcvbn::zxcvbn(password, &inputs);
+    let parts = username.split(|char: char| !char.is_alphanumeric());
+    inputs.extend(parts.filter(|part| part.len() > 2).take(MAX_NAME_PARTS));
+    let entropy = zxcvbn::zxcvbn(start, &inputs);
     if u8::from(entropy.score()) >= MIN_SCORE {
         return Ok(());
     }
@@ -131,7 +140,19 @@ mod tests {
                 "{guessable}"
             );
         }
+        let tail = "kX9-vq2_Lw7.Tz4";
+        let long = [
+            format!("{}{tail}", "a".repeat(MAX_GUESSED_CHARS)),
+            format!("{}{tail}", "é".repeat(MAX_GUESSED_CHARS - 10)),
+        ];
+        assert!(
+            matches!(check(&long[0], true), Err(PasswordFault::Guessable { .. })),
+            "only the start counts"
+        );
         for good in [
+            &long[1],
+            // What takes longest.
+            "4@({[<36!1|70$5+7%24@({[<36!1|70$5+7%24@({[<36!1|70$5+7%24@({[<36!1|70$",
             "thanosrocks-2042",
             "correct horse battery",
             // 72 bytes.
