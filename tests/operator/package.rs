@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::machine::{Machine, traces};
@@ -85,6 +86,7 @@ fn the_package_is_installed_upgraded_removed_and_purged() {
             "/usr/share/man/man1/thanos-login-user-import.1.gz",
             "644 root root",
         ),
+        ("/usr/share/doc/thanos-login/licences", "644 root root"),
         (
             "/usr/share/doc/thanos-login/examples/nginx.conf",
             "644 root root",
@@ -175,6 +177,47 @@ fn verify(machine: &Machine, token: &str) -> Answer {
 }
 
 #[test]
+fn the_package_has_the_licence_of_each_crate_that_is_linked() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debian/licences");
+    let output = Command::new(script).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (list, texts) = text.split_once("\n\n---").unwrap();
+    let listed: Vec<&str> = list
+        .lines()
+        .skip_while(|line| !line.is_empty())
+        .skip(1)
+        .filter_map(|line| Some(line.split_once(": ")?.0))
+        .collect();
+    let text_of = |owner: &str| texts.lines().any(|line| line == owner);
+    for owner in &listed {
+        // Which is in the public domain.
+        assert!(text_of(owner) != (*owner == "SQLite"), "{owner}");
+    }
+    for linked in [
+        "libsqlite3-sys v",
+        "ring v",
+        "rustls v",
+        "nix v",
+        "tiny_http v",
+    ] {
+        let is_listed = listed.iter().any(|owner| owner.starts_with(linked));
+        assert!(is_listed, "{linked}: {list}");
+    }
+    for other in ["proptest v", "tempfile v", "windows", "thanos-login v"] {
+        assert!(!list.contains(other), "{other}");
+    }
+    for phrase in [
+        "Permission is hereby granted, free of charge",
+        "Apache License",
+        "Copyright notices for The Rust Standard Library",
+        "fiat-crypto",
+    ] {
+        assert!(texts.contains(phrase), "{phrase}");
+    }
+}
+
+#[test]
 fn the_packages_environment_has_every_flag_of_a_real_server_with_its_default() {
     let text = include_str!("../../deploy/debian/thanos-login.default");
     let told: BTreeMap<&str, &str> = text
@@ -186,7 +229,8 @@ fn the_packages_environment_has_every_flag_of_a_real_server_with_its_default() {
     let mut known = Vec::new();
     for text in help.split("[env: ").skip(1) {
         let (variable, rest) = text.split_once('=').unwrap();
-        let only_for_demos = ["_DEMO", "_FIXTURE"].map(|end| variable.ends_with(end));
+        let only_for_demos =
+            ["_DEMO", "_FIXTURE", "_ALLOW_HOST"].map(|end| variable.ends_with(end));
         if only_for_demos.contains(&true) {
             assert!(!told.contains_key(variable), "{variable}");
             continue;
