@@ -26,7 +26,7 @@ use crate::server::{
     Answerer, Cors, Endpoints, Exposure, Origins, Pace, PrivateSocket, on_refusal,
 };
 use crate::store::{self, Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
-use crate::stub::Beginning;
+use crate::stub::{Beginning, Hosts, OwnHosts};
 use crate::{housekeeping, seed, server};
 
 /// How long a stop waits for requests in flight.
@@ -141,12 +141,14 @@ impl Server {
             std::fs::create_dir(directory_of(&demo_database(&scratch)))
                 .map_err(StartError::Scratch)?;
         }
+        let hosts = config.hosts();
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
         let authority = tls.as_ref().and_then(authority);
         let stub = match &config.database {
             Database::Demo(fixture) => Some(Beginning::of(fixture)),
             Database::File(_) => None,
         };
+        let hosts = stub.is_some().then_some(hosts);
         let (store, migrated) = open(
             config.database,
             &scratch,
@@ -177,7 +179,7 @@ impl Server {
             client_network: client_network(config.trusted_proxies),
         };
         let figures = match config.metrics {
-            MetricsAccess::At(address) => Some(fronts.start_figures(address)?),
+            MetricsAccess::At(address) => Some(fronts.start_figures(address, hosts.clone())?),
             MetricsAccess::Off | MetricsAccess::WithCalls => None,
         };
         let endpoints = Endpoints::new(config.metrics.beside_calls(), Arc::clone(&services));
@@ -185,12 +187,12 @@ impl Server {
             listed: config.cors_origins,
             loopback: false,
         };
-        let answering = match stub {
-            Some(stub) => {
-                let (services, is_remote) = (Arc::clone(&services), config.steer_from_elsewhere);
+        let answering = match stub.zip(hosts) {
+            Some((stub, hosts)) => {
                 let fields = EveryField::of_a_demo();
-                let stub = stub.around(endpoints, services, origins, fields, is_remote);
-                (Arc::new(stub) as Arc<dyn Answerer>, Forward::All)
+                let services = Arc::clone(&services);
+                let stub = stub.around(endpoints, services, origins, fields, hosts.clone());
+                own_hosts(Arc::new(stub), hosts, fields)
             }
             None => (real(endpoints, origins), Forward::Only(ReadField::NAMES)),
         };
@@ -292,9 +294,20 @@ struct Fronts {
 type Answering = (Arc<dyn Answerer>, Forward);
 
 impl Fronts {
-    fn start_figures(&self, address: SocketAddr) -> Result<Front, StartError> {
+    /// `hosts` are those of a demo, whose metrics other machines can only read at an address of their own.
+    fn start_figures(
+        &self,
+        address: SocketAddr,
+        hosts: Option<Hosts>,
+    ) -> Result<Front, StartError> {
         let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
-        let answering: Answering = (Arc::new(endpoints), Forward::Only(ReadField::NAMES));
+        let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
+        let answering = match hosts {
+            Some(hosts) if address.ip().to_canonical().is_loopback() => {
+                own_hosts(endpoints, hosts, EveryField::of_a_demo())
+            }
+            _ => (endpoints, Forward::Only(ReadField::NAMES)),
+        };
         let listen = vec![Address::Tcp(address)];
         self.start("figures", Arc::default(), answering, listen, None)
     }
@@ -349,6 +362,10 @@ impl Fronts {
             _server: server,
         })
     }
+}
+
+fn own_hosts(inner: Arc<dyn Answerer>, hosts: Hosts, fields: EveryField) -> Answering {
+    (Arc::new(OwnHosts::new(inner, hosts, fields)), Forward::All)
 }
 
 /// What answers when there is no stub.

@@ -11,6 +11,7 @@ use crate::hashing::{Cost, EngineConfig};
 use crate::http::TrustedProxies;
 use crate::scratch::Scratch;
 use crate::server::{Exposure, Origin};
+use crate::stub::{Host, Hosts};
 
 /// Everything that can be chosen about a server.
 pub struct Config {
@@ -36,7 +37,9 @@ pub struct Config {
     pub metrics: MetricsAccess,
     /// Of which origins pages may make the calls. A demo adds those of this machine.
     pub cors_origins: Vec<Origin>,
-    /// Whether pages and machines of elsewhere may steer a demo.
+    /// The hosts that a demo answers to, besides those of this machine and of a certificate that is made for it.
+    pub allow_hosts: Vec<Host>,
+    /// Whether a demo answers to every host, and pages of every origin may steer it.
     pub steer_from_elsewhere: bool,
 }
 
@@ -92,7 +95,24 @@ impl Default for Config {
             hashing: EngineConfig::new(Duration::from_secs(30)),
             metrics: MetricsAccess::Off,
             cors_origins: Vec::new(),
+            allow_hosts: Vec::new(),
             steer_from_elsewhere: false,
+        }
+    }
+}
+
+impl Config {
+    /// Those that a demo answers to.
+    pub(crate) fn hosts(&self) -> Hosts {
+        let certified = match &self.tls {
+            Some(Certificate::SelfSigned(names)) => &names[..],
+            Some(Certificate::Files { .. }) | None => &[],
+        };
+        // A name that is none is refused when the certificate is made.
+        let certified = certified.iter().filter_map(|name| name.parse().ok());
+        Hosts {
+            allowed: self.allow_hosts.iter().cloned().chain(certified).collect(),
+            every: self.steer_from_elsewhere,
         }
     }
 }

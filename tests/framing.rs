@@ -115,7 +115,7 @@ fn a_target_may_be_a_whole_url() {
         ("ours", format!("http://localhost{LOGIN}"), 200),
         (
             "with a port and a query",
-            format!("http://example.com:80{LOGIN}?next=/"),
+            format!("http://localhost:80{LOGIN}?next=/"),
             200,
         ),
         ("in capitals", format!("HTTP://LOCALHOST{LOGIN}"), 200),

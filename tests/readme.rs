@@ -367,7 +367,7 @@ fn every_answer_in_the_table_is_given() {
         (401, account("Authorization: Token a\r\n")),
         (
             401,
-            b"GET /api/organizations/ HTTP/1.1\r\nHost: a\r\nAuthorization: Token \xff\r\n\r\n"
+            b"GET /api/organizations/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token \xff\r\n\r\n"
                 .to_vec(),
         ),
     ];

@@ -75,6 +75,12 @@ pub(super) fn begin(head: &Head<'_>, peer: &str, forward: Forward, out: &mut Wip
             write_field(field, target.authority, out);
         }
     }
+    if let Some(authority) = target.authority
+        && forward.takes("Host")
+        && !head.fields.iter().any(is_host)
+    {
+        line(out, "Host", authority.as_bytes());
+    }
 }
 
 /// Ends a head that [`begin`] began, and adds the body.
@@ -99,9 +105,8 @@ pub(super) fn warm_up() -> String {
 
 /// RFC 9112, 3.2.2: the host of an absolute-form counts instead of the one in the field.
 fn write_field(field: &Header<'_>, authority: Option<&str>, out: &mut Wiped) {
-    let is_host = field.name.eq_ignore_ascii_case("Host");
     let value = match authority {
-        Some(authority) if is_host => authority.as_bytes(),
+        Some(authority) if is_host(field) => authority.as_bytes(),
         _ => trim(field.value),
     };
     let acted_upon = ACTED_UPON
@@ -113,6 +118,10 @@ fn write_field(field: &Header<'_>, authority: Option<&str>, out: &mut Wiped) {
     } else {
         line(out, field.name, value);
     }
+}
+
+fn is_host(field: &Header<'_>) -> bool {
+    field.name.eq_ignore_ascii_case("Host")
 }
 
 fn line(out: &mut Wiped, name: &str, value: &[u8]) {

@@ -105,7 +105,7 @@ impl Origins {
 }
 
 /// Whether an origin is `http://` or `https://` and a host of this machine, with any port.
-pub(crate) fn is_loopback_origin(origin: &[u8]) -> bool {
+fn is_loopback_origin(origin: &[u8]) -> bool {
     let authority = origin
         .strip_prefix(b"http://")
         .or_else(|| origin.strip_prefix(b"https://"));

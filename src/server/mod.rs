@@ -31,7 +31,7 @@ pub use routes::{Call, Endpoints, Exposure, Pace};
 use supervisor::Supervisor;
 use workers::Workers;
 
-pub(crate) use cors::{is_loopback_authority, is_loopback_origin};
+pub(crate) use cors::is_loopback_authority;
 pub(crate) use refused::on_refusal;
 
 /// The running loop. Dropped, it answers what has been received, and ends.

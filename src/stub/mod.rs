@@ -5,13 +5,14 @@
 //! together, one line decides.
 //!
 //! ```text
-//! Stub (its own calls, the page, the journal) --> Cors --> Steered (forced answers, delays, faults) --> the endpoints
+//! OwnHosts (421) --> Stub (its own calls, the page, the journal) --> Cors --> Steered (forced answers, delays, faults) --> the endpoints
 //! ```
 
 mod accounts;
 mod clock;
 mod documented;
 mod headers;
+mod hosts;
 mod input;
 mod journal;
 mod next;
@@ -29,9 +30,7 @@ use crate::fixture::Fixture;
 use crate::gate::Refused;
 use crate::hashing::Permit;
 use crate::http::{EveryField, ReadField, Reply, Request, path_of};
-use crate::server::{
-    Answerer, Call, Cors, Endpoints, Origins, Pace, is_loopback_authority, is_loopback_origin,
-};
+use crate::server::{Answerer, Call, Cors, Endpoints, Origins, Pace};
 use accounts::Accounts;
 use clock::MovableClock;
 use documented::Documented;
@@ -41,6 +40,8 @@ use outcome::Error;
 use page::Page;
 use redact::Secrets;
 use steered::Steered;
+
+pub use hosts::{Host, Hosts, NotAHost, OwnHosts};
 
 /// What the paths of the API begin with.
 const API: &str = "/api/";
@@ -74,14 +75,14 @@ impl Beginning {
         Arc::new(move || clock.now())
     }
 
-    /// The stub, around these endpoints. `is_remote` lets other machines steer it.
+    /// The stub, around these endpoints. Pages of these hosts may steer it.
     pub fn around(
         self,
         endpoints: Endpoints,
         services: Arc<Services>,
         origins: Origins,
         fields: EveryField,
-        is_remote: bool,
+        hosts: Hosts,
     ) -> Stub {
         let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
         let documented = Arc::new(Documented::read());
@@ -107,8 +108,7 @@ impl Beginning {
             accounts: self.accounts,
             page: Page::embedded(),
             services,
-            fields,
-            is_remote,
+            hosts,
         }
     }
 }
@@ -124,8 +124,7 @@ pub struct Stub {
     accounts: Accounts,
     page: Page,
     services: Arc<Services>,
-    fields: EveryField,
-    is_remote: bool,
+    hosts: Hosts,
 }
 
 /// The stub's own calls.
@@ -209,7 +208,7 @@ impl Stub {
             return Err(endpoint::Error::MethodNotAllowed { method, allow }.into());
         }
         if call.name.starts_with(OWN) {
-            self.check_where_from(request)?;
+            self.check_origin(request)?;
         }
         Ok(match (call.name, method.as_str()) {
             ("/", _) => self.page.reply(),
@@ -241,18 +240,11 @@ impl Stub {
         })
     }
 
-    /// No page of the web, and no name that was rebound to this machine, may steer the stub.
-    fn check_where_from(&self, request: &Request<'_>) -> Result<(), Error> {
-        let is_from_here = request
-            .joined(ReadField::Origin)
-            .is_none_or(|origin| is_loopback_origin(&origin))
-            && request
-                .joined_any(self.fields, "Host")
-                .is_none_or(|host| is_loopback_authority(&host));
-        if is_from_here || self.is_remote {
-            Ok(())
-        } else {
-            Err(Error::NotFromHere)
+    /// No page of the web may steer the stub.
+    fn check_origin(&self, request: &Request<'_>) -> Result<(), Error> {
+        match request.joined(ReadField::Origin) {
+            Some(origin) if !self.hosts.include_origin(&origin) => Err(Error::NotFromHere),
+            _ => Ok(()),
         }
     }
 

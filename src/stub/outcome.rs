@@ -11,9 +11,12 @@ pub(super) enum Error {
     /// As an endpoint would.
     #[error(transparent)]
     Endpoint(#[from] endpoint::Error),
-    /// A page or a name of elsewhere wants to steer.
-    #[error("not a page or a name of this machine")]
+    /// A page of another origin wants to steer.
+    #[error("not a page of this machine")]
     NotFromHere,
+    /// The request is to a host that the demo does not answer to.
+    #[error("not a host of this machine: {0}")]
+    OtherHost(String),
     /// A header has a value that it cannot have.
     #[error("{name}: {expected}")]
     Header {
@@ -57,7 +60,13 @@ impl From<Error> for Reply {
             Error::Endpoint(error) => error.into(),
             Error::NotFromHere => Reply::detail(
                 403,
-                "Only pages and names of this machine may steer the stub, unless it is started with --allow-remote-demo.",
+                "Only pages of this machine may steer the stub, unless it is started with --allow-remote-demo.",
+            ),
+            Error::OtherHost(host) => Reply::detail(
+                421,
+                &format!(
+                    "This demo does not answer to the host {host}: start it with --allow-host {host}, or call it by localhost."
+                ),
             ),
             Error::Header { name, expected } => {
                 Reply::detail(400, &format!("{name}: expected {expected}."))

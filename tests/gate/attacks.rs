@@ -41,7 +41,7 @@ fn raise_descriptor_limit() {
 fn an_endless_header_line() {
     let server = Server::demo();
     let mut connection = server.connect();
-    connection.send("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    connection.send("GET / HTTP/1.1\r\nHost: localhost\r\nX: ");
     let piece = vec![b'x'; 1 << 20];
     for _ in 0..64 {
         // The server has answered long before, and closes when it likes.
@@ -60,7 +60,7 @@ fn an_endless_header_line() {
 fn a_hundred_thousand_fields() {
     let server = Server::demo();
     let mut connection = server.connect();
-    connection.send("GET / HTTP/1.1\r\nHost: a\r\n");
+    connection.send("GET / HTTP/1.1\r\nHost: localhost\r\n");
     let _ = connection.try_send("X: x\r\n".repeat(100_000));
     is_refusal("the fields", &connection.answer(), 431);
     logs_in(&server);
@@ -87,12 +87,12 @@ fn drip(beginning: &str) {
 
 #[test]
 fn dripping_heads() {
-    drip("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    drip("GET / HTTP/1.1\r\nHost: localhost\r\nX: ");
 }
 
 #[test]
 fn dripping_bodies() {
-    drip("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16384\r\n\r\n");
+    drip("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16384\r\n\r\n");
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn random_bytes() {
         if length % 3 == 0 {
             bytes.splice(
                 ..0,
-                *b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                *b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
             );
         }
         let mut connection = server.connect();

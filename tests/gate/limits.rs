@@ -9,13 +9,13 @@ fn a_head_may_have_the_bytes_and_fields_of_its_limits_and_no_more() {
     let server = Server::demo();
     let small = Server::demo_with(&["--max-head", "200", "--max-header-fields", "3"]);
     let head = |length: usize| {
-        let rest = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".len();
+        let rest = "GET / HTTP/1.1\r\nHost: localhost\r\nX: \r\n\r\n".len();
         let value = "x".repeat(length - rest);
-        format!("GET / HTTP/1.1\r\nHost: a\r\nX: {value}\r\n\r\n")
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {value}\r\n\r\n")
     };
     let fields = |count: usize| {
         let others = "X: x\r\n".repeat(count - 1);
-        format!("GET / HTTP/1.1\r\nHost: a\r\n{others}\r\n")
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\n{others}\r\n")
     };
     for (label, server, bytes, is_refused) in [
         ("16 KiB", &server, head(16 * 1024), false),
@@ -58,7 +58,7 @@ fn a_body_over_the_limit_is_refused_in_its_turn() {
             (413, "POST", LOGIN, json),
         ] {
             let label = format!("{method} {path} {fields:?} {framing:?}");
-            let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}{framing}");
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}{framing}");
             let answers = answers(&server, head.as_bytes());
             assert_eq!(answers.len(), 1, "{label}: {answers:?}");
             assert_eq!(answers[0].status, status, "{label}: {answers:?}");
@@ -74,18 +74,18 @@ fn a_request_that_takes_too_long_is_408_however_its_bytes_drip() {
     let server = Server::demo_with(&["--request-timeout", "300ms"]);
     for (label, beginning) in [
         ("a request line", "GET /"),
-        ("a head", "GET / HTTP/1.1\r\nHost: a\r\nX: "),
+        ("a head", "GET / HTTP/1.1\r\nHost: localhost\r\nX: "),
         (
             "a body",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16000\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16000\r\n\r\n",
         ),
         (
             "a chunk",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3E80\r\n",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3E80\r\n",
         ),
         (
             "an extension",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a=",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;a=",
         ),
     ] {
         let mut connection = server.connect();

@@ -9,7 +9,7 @@ use super::{answers, is_refusal, logs_in, not_found};
 use crate::harness::{DEADLINE, LOGIN, Server};
 
 /// What would be answered 404 if it were read as a request.
-const SMUGGLED: &str = "GET /smuggled/ HTTP/1.1\r\nHost: a\r\n\r\n";
+const SMUGGLED: &str = "GET /smuggled/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 type Case = (&'static str, u16, Vec<u8>);
 
@@ -30,18 +30,18 @@ fn case(label: &'static str, status: u16, text: impl AsRef<[u8]>) -> Case {
 
 /// A whole head with this request line.
 fn line(label: &'static str, status: u16, line: &str) -> Case {
-    case(label, status, format!("{line}\r\nHost: a\r\n\r\n"))
+    case(label, status, format!("{line}\r\nHost: localhost\r\n\r\n"))
 }
 
 /// A GET with these bytes among its fields.
 fn fields(label: &'static str, status: u16, fields: impl AsRef<[u8]>) -> Case {
-    let start = b"GET / HTTP/1.1\r\nHost: a\r\n";
+    let start = b"GET / HTTP/1.1\r\nHost: localhost\r\n";
     case(label, status, [start, fields.as_ref(), b"\r\n"].concat())
 }
 
 /// A POST that tells its body in this way.
 fn framed(label: &'static str, status: u16, fields: &str, body: &str) -> Case {
-    let text = format!("POST {LOGIN} HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}");
+    let text = format!("POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}");
     case(label, status, text)
 }
 
@@ -52,8 +52,8 @@ fn chunked(label: &'static str, status: u16, body: &str) -> Case {
 #[test]
 fn request_lines() {
     each_is_refused(&[
-        case("bare LF", 400, "GET / HTTP/1.1\nHost: a\r\n\r\n"),
-        case("bare CR", 400, "GET / HTTP/1.1\rHost: a\r\n\r\n"),
+        case("bare LF", 400, "GET / HTTP/1.1\nHost: localhost\r\n\r\n"),
+        case("bare CR", 400, "GET / HTTP/1.1\rHost: localhost\r\n\r\n"),
         case("HTTP/0.9", 400, "GET /\r\n"),
         case("blanks only", 400, "   \r\n\r\n"),
         case("two empty lines", 400, format!("\r\n\r\n{SMUGGLED}")),
@@ -63,12 +63,12 @@ fn request_lines() {
         case(
             "NUL in the target",
             400,
-            "GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         ),
         case(
             "overlong UTF-8",
             400,
-            b"GET /\xC0\xAF HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET /\xC0\xAF HTTP/1.1\r\nHost: localhost\r\n\r\n",
         ),
         line("no target", 400, "GET HTTP/1.1"),
         line("an empty target", 400, "GET  HTTP/1.1"),
@@ -131,7 +131,7 @@ fn header_fields() {
         case(
             "a blank before the first",
             400,
-            "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+            "GET / HTTP/1.1\r\n Host: localhost\r\n\r\n",
         ),
         case("no Host", 400, "GET / HTTP/1.1\r\n\r\n"),
         case(
@@ -140,11 +140,11 @@ fn header_fields() {
             "GET / HTTP/1.1\r\nX: a\r\n\r\n",
         ),
         fields("a second Host", 400, "Host: b\r\n"),
-        fields("the same Host again", 400, "Host: a\r\n"),
+        fields("the same Host again", 400, "Host: localhost\r\n"),
         case(
             "two Hosts in HTTP/1.0",
             400,
-            "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
+            "GET / HTTP/1.0\r\nHost: localhost\r\nHost: b\r\n\r\n",
         ),
         fields("Expect", 417, "Expect: 200-ok\r\n"),
         fields("Expect and more", 417, "Expect: 100-continue, x\r\n"),
@@ -375,13 +375,13 @@ fn transfer_codings() {
         case(
             "in HTTP/1.0",
             400,
-            format!("POST {LOGIN} HTTP/1.0\r\nHost: a\r\n{coding}\r\n{chunks}"),
+            format!("POST {LOGIN} HTTP/1.0\r\nHost: localhost\r\n{coding}\r\n{chunks}"),
         ),
         case(
             "OPTIONS, folded, with a length",
             400,
             format!(
-                "OPTIONS / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n{length}\r\nhello"
+                "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:\r\n chunked\r\n{length}\r\nhello"
             ),
         ),
         // One reader takes the length, another the chunks; what is over for one is a request for the other.
@@ -470,18 +470,18 @@ fn a_request_that_ends_in_the_middle() {
     let server = Server::demo();
     for (label, bytes) in [
         ("in the request line", "GET / HT"),
-        ("in the head", "GET / HTTP/1.1\r\nHost: a\r\n"),
+        ("in the head", "GET / HTTP/1.1\r\nHost: localhost\r\n"),
         (
             "in the body",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello",
         ),
         (
             "in a chunk",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
         ),
         (
             "before the last chunk",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
         ),
     ] {
         let mut stream = TcpStream::connect(server.address()).unwrap();

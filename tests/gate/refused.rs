@@ -38,12 +38,14 @@ fn case(label: &'static str, status: u16, bytes: impl AsRef<[u8]>) -> Case {
 /// A login call from a page, with these fields besides and this body.
 fn from_page(fields: &str, body: &str) -> String {
     let origin = format!("Origin: {PAGE}\r\nAuthorization: Token {SECRET}\r\n");
-    format!("POST {LOGIN}?password={SECRET} HTTP/1.1\r\nHost: a\r\n{origin}{fields}\r\n{body}")
+    format!(
+        "POST {LOGIN}?password={SECRET} HTTP/1.1\r\nHost: localhost\r\n{origin}{fields}\r\n{body}"
+    )
 }
 
 fn cases() -> Vec<Case> {
     let body = format!(r#"{{"username":"a","password":"{SECRET}"#);
-    let line = |line: &str| format!("{line}\r\nHost: a\r\nOrigin: {PAGE}\r\n\r\n");
+    let line = |line: &str| format!("{line}\r\nHost: localhost\r\nOrigin: {PAGE}\r\n\r\n");
     let unread = |case: Case| Case {
         method: None,
         path: None,
@@ -270,7 +272,7 @@ fn only_an_allowed_origin_that_is_given_once_may_read_it() {
             // The body of an accepted head: what could be read is what goes on to the server.
             (400, "Transfer-Encoding: chunked\r\n\r\nx"),
         ] {
-            let head = format!("GET /healthz HTTP/1.1\r\nHost: a\r\n{origins}{wrong}\r\n");
+            let head = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{origins}{wrong}\r\n");
             let answer = refused(server, &case(label, status, head));
             is_refusal(label, &answer, status);
             may_be_read(label, &answer, allowed);
@@ -281,7 +283,7 @@ fn only_an_allowed_origin_that_is_given_once_may_read_it() {
 #[test]
 fn behind_a_proxy_the_log_names_the_client() {
     let server = Server::demo_with(&["--trusted-proxy", "127.0.0.1"]);
-    let head = "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n";
+    let head = "GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n";
     assert_eq!(server.send(head).status, 400);
     eventually("the refusal is logged", || {
         server.log().contains("client=\"192.0.2.7\"")

@@ -8,7 +8,7 @@ use crate::harness::{LOGIN, Server, login_body, request};
 /// A login whose body is told by these fields.
 fn login_with(fields: &str, body: &str) -> String {
     format!(
-        "POST {LOGIN} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{fields}\r\n{body}"
+        "POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{fields}\r\n{body}"
     )
 }
 
@@ -45,57 +45,61 @@ fn each_is_understood_and_the_next_one_too() {
         (
             "small letters as method",
             405,
-            format!("post {LOGIN} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            format!("post {LOGIN} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ),
         (
             "an unknown method",
             405,
-            format!("BREW {LOGIN} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            format!("BREW {LOGIN} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ),
         (
             "TRACE",
             405,
-            format!("TRACE {LOGIN} HTTP/1.1\r\nHost: a\r\nCookie: secret=1\r\n\r\n"),
+            format!("TRACE {LOGIN} HTTP/1.1\r\nHost: localhost\r\nCookie: secret=1\r\n\r\n"),
         ),
         (
             "TRACE with a body",
             405,
-            format!("TRACE {LOGIN} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
+            format!("TRACE {LOGIN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"),
         ),
         (
             "OPTIONS of the server",
             404,
-            "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+            "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
         ),
         (
             "OPTIONS with a body",
             405,
-            format!("OPTIONS {LOGIN} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
+            format!(
+                "OPTIONS {LOGIN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
+            ),
         ),
         (
             "GET with a body",
             405,
-            format!("GET {LOGIN} HTTP/1.1\r\nHost: a\r\nContent-Length: 14\r\n\r\nGET / HTTP/1.1"),
+            format!(
+                "GET {LOGIN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\nGET / HTTP/1.1"
+            ),
         ),
         (
             "a target of 8,000 letters",
             404,
-            format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ),
         (
             "an escaped NUL",
             404,
-            "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+            "GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
         ),
         (
             "an escaped line end",
             404,
-            "GET /%0d%0aX:%20a HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+            "GET /%0d%0aX:%20a HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
         ),
         (
             "a URL with another host",
             404,
-            "GET http://b.example/x HTTP/1.1\r\nHost: a.example\r\n\r\n".into(),
+            "GET http://localhost/x HTTP/1.1\r\nHost: a.example\r\n\r\n".into(),
         ),
         (
             "a host in brackets",
@@ -105,7 +109,7 @@ fn each_is_understood_and_the_next_one_too() {
         (
             "no body and no length",
             415,
-            format!("POST {LOGIN} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            format!("POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ),
         ("length 0", 400, login_with("Content-Length: 0\r\n", "")),
         (

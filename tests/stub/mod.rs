@@ -6,6 +6,7 @@ mod clock;
 mod cors;
 mod delays_and_faults;
 mod forced;
+mod hosts;
 mod next;
 mod requests;
 

@@ -15,6 +15,7 @@ use crate::gate::{self, Address, SocketMode};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
 use crate::server::Origin;
+use crate::stub::Host;
 use crate::{Certificate, Config, Database, MetricsAccess};
 
 #[derive(clap::Args)]
@@ -45,9 +46,19 @@ pub(in crate::cli) struct Args {
     /// With --demo: serve the accounts of this fixture instead
     #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_FIXTURE")]
     pub(super) fixture: Option<PathBuf>,
-    /// With --demo: listen on addresses that other machines reach
+    /// With --demo: listen on addresses that other machines reach, and answer to every host
     #[arg(long, env = "THANOS_LOGIN_ALLOW_REMOTE_DEMO", value_parser = BoolishValueParser::new())]
     pub(super) allow_remote_demo: bool,
+    /// With --demo: a host that clients call it by, besides those of this machine, such as 10.0.2.2; repeatable
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "THANOS_LOGIN_ALLOW_HOST",
+        value_delimiter = ',',
+        value_parser = parse::listed::<Host>,
+        value_hint = ValueHint::Hostname
+    )]
+    allow_host: Vec<Host>,
     /// A network of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable
     #[arg(
         long,
@@ -244,6 +255,7 @@ impl Args {
                 None => MetricsAccess::Off,
             },
             cors_origins: self.cors_origin,
+            allow_hosts: self.allow_host,
             steer_from_elsewhere: self.allow_remote_demo,
         })
     }

@@ -1,0 +1,279 @@
+//! Which hosts a demo answers to.
+//!
+//! A page of the web can have its own name point to this machine once it is loaded (DNS rebinding). Its browser then takes
+//! a demo for the page's own server, and lets it make every call and read every answer; only `Host` shows the difference.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::outcome::Error;
+use crate::endpoint;
+use crate::gate::Refused;
+use crate::hashing::Permit;
+use crate::http::{EveryField, Reply, Request};
+use crate::server::{Answerer, Call, is_loopback_authority};
+
+/// A host that clients may call a demo by, such as `host.docker.internal`, `*.dev.example` or `10.0.2.2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Ip(IpAddr),
+    Name(String),
+    /// What follows the first label and its dot.
+    Below(String),
+}
+
+/// Why a text is no [`Host`].
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a host is a name or an IP address without a port, such as host.docker.internal or 10.0.2.2"
+)]
+pub struct NotAHost;
+
+impl FromStr for Host {
+    type Err = NotAHost;
+
+    fn from_str(text: &str) -> Result<Self, NotAHost> {
+        if let Some(ip) = ip(text).or_else(|| Some(text.parse::<Ipv6Addr>().ok()?.into())) {
+            return Ok(Self(Kind::Ip(ip)));
+        }
+        let (below, name) = match text.strip_prefix("*.") {
+            Some(name) => (true, name),
+            None => (false, text),
+        };
+        let name = plain(name);
+        let is_label = |label: &str| {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            !label.is_empty() && label.bytes().all(is_plain)
+        };
+        match name.split('.').all(is_label) {
+            true if below => Ok(Self(Kind::Below(name))),
+            true => Ok(Self(Kind::Name(name))),
+            false => Err(NotAHost),
+        }
+    }
+}
+
+impl Host {
+    fn is(&self, host: &str) -> bool {
+        match &self.0 {
+            Kind::Ip(own) => ip(host) == Some(*own),
+            Kind::Name(own) => plain(host) == *own,
+            Kind::Below(own) => plain(host)
+                .split_once('.')
+                .is_some_and(|(_, below)| below == own),
+        }
+    }
+}
+
+/// As hosts are compared: without regard to case, and without the dot of the root.
+fn plain(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// An address as it is written in `Host`.
+fn ip(host: &str) -> Option<IpAddr> {
+    let inside = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    match inside {
+        Some(inside) => inside.parse().ok().map(IpAddr::V6),
+        None => host.parse().ok().map(IpAddr::V4),
+    }
+}
+
+/// The hosts that a demo answers to: those of this machine, and more.
+#[derive(Clone)]
+pub struct Hosts {
+    /// Besides loopback.
+    pub allowed: Vec<Host>,
+    /// Whether every host is.
+    pub every: bool,
+}
+
+impl Hosts {
+    /// Whether a page with this origin is one of this machine or of a host that is allowed.
+    pub(super) fn include_origin(&self, origin: &[u8]) -> bool {
+        let authority = origin
+            .strip_prefix(b"http://")
+            .or_else(|| origin.strip_prefix(b"https://"));
+        self.every || authority.is_some_and(|authority| self.include(authority))
+    }
+
+    fn include(&self, authority: &[u8]) -> bool {
+        if self.every || is_loopback_authority(authority) {
+            return true;
+        }
+        let authority = String::from_utf8_lossy(authority);
+        let Some(host) = without_port(&authority) else {
+            return false;
+        };
+        let is_loopback = ip(host).is_some_and(|ip| ip.to_canonical().is_loopback());
+        is_loopback || self.allowed.iter().any(|allowed| allowed.is(host))
+    }
+}
+
+fn without_port(authority: &str) -> Option<&str> {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    port.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(host)
+}
+
+/// Answers requests to other hosts itself (421), before anything else is looked at.
+pub struct OwnHosts {
+    inner: Arc<dyn Answerer>,
+    hosts: Hosts,
+    fields: EveryField,
+}
+
+impl OwnHosts {
+    /// Around what answers for these hosts.
+    pub fn new(inner: Arc<dyn Answerer>, hosts: Hosts, fields: EveryField) -> Self {
+        Self {
+            inner,
+            hosts,
+            fields,
+        }
+    }
+}
+
+impl Answerer for OwnHosts {
+    fn call(&self, method: &str, target: &str) -> Call {
+        self.inner.call(method, target)
+    }
+
+    fn answer(
+        &self,
+        call: &Call,
+        request: &mut Request<'_>,
+        permit: Option<&Permit>,
+    ) -> Result<Reply, endpoint::Error> {
+        // Every browser sends one.
+        match request.joined_any(self.fields, "Host") {
+            Some(host) if !self.hosts.include(&host) => {
+                let authority = String::from_utf8_lossy(&host);
+                let host = without_port(&authority).unwrap_or(&authority).to_owned();
+                Ok(Error::OtherHost(host).into())
+            }
+            _ => self.inner.answer(call, request, permit),
+        }
+    }
+
+    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+        self.inner.refused(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(allowed: &[&str]) -> Hosts {
+        Hosts {
+            allowed: allowed.iter().map(|host| host.parse().unwrap()).collect(),
+            every: false,
+        }
+    }
+
+    #[test]
+    fn loopback_is_what_no_name_server_is_asked_for() {
+        let none = hosts(&[]);
+        for host in [
+            "localhost",
+            "LocalHost:8080",
+            "localhost.",
+            "app.localhost:1",
+            "127.0.0.1:65535",
+            "127.8.0.1",
+            "[::1]",
+            "[0:0::1]:80",
+            "[::ffff:127.0.0.1]:80",
+        ] {
+            assert!(none.include(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "",
+            "a",
+            "evil.example",
+            "evillocalhost",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.1",
+            "127.0.0.01",
+            "0x7f.0.0.1",
+            "2130706433",
+            "0.0.0.0",
+            "10.0.2.2",
+            "[::]",
+            "[::ffff:10.0.2.2]",
+            "localhost:80a",
+            "127.0.0.1:evil",
+        ] {
+            assert!(!none.include(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_host_is_compared_as_hosts_are() {
+        let allowed = hosts(&[
+            "10.0.2.2",
+            "Host.Docker.Internal",
+            "fd00::2",
+            "*.dev.example",
+        ]);
+        for host in [
+            "10.0.2.2:8080",
+            "host.docker.internal",
+            "HOST.docker.internal.:80",
+            "[fd00:0::2]:80",
+            "app.dev.example",
+        ] {
+            assert!(allowed.include(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "10.0.2.3",
+            "docker.internal",
+            "a.host.docker.internal",
+            "dev.example",
+            "a.b.dev.example",
+            "fd00::2",
+        ] {
+            assert!(!allowed.include(host.as_bytes()), "{host}");
+        }
+        assert!(allowed.include_origin(b"http://10.0.2.2:8080"));
+        for origin in ["null", "10.0.2.2", "ftp://10.0.2.2", "http://evil.example"] {
+            assert!(!allowed.include_origin(origin.as_bytes()), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_more() {
+        for text in [
+            "",
+            "*",
+            "*.",
+            "a b",
+            "a..b",
+            ".a",
+            "a:80",
+            "http://a",
+            "a/",
+            "user@a",
+            "b\u{fc}cher.example",
+            "[::1",
+            "::g",
+        ] {
+            assert!(text.parse::<Host>().is_err(), "{text:?}");
+        }
+        for text in ["a", "a_b-c.example.", "[fd00::1]", "fd00::1", "*.a"] {
+            assert!(text.parse::<Host>().is_ok(), "{text:?}");
+        }
+    }
+}
