@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::rehash::Rehasher;
 use super::throttle::Throttle;
 use super::{Admission, Attempt, Error, Limits, Rehash, Token, Turn};
-use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
+use crate::account::{OrgType, Username};
 use crate::clock::Now;
 use crate::hashing::{Cost, Engine, Password, PasswordHash, Permit};
 use crate::store::{Account, Lookup, NewToken, Store};
@@ -164,9 +164,7 @@ impl Auth {
         now: Timestamp,
     ) -> Result<Login, Error> {
         let Verified { account, cost } = self.verify(lookup, permit, &credentials.password)?;
-        if account.user_status != UserStatus::Active
-            || account.org_status != OrganizationStatus::Active
-        {
+        if !account.is_active() {
             return Err(Error::NotActive {
                 user_uuid: account.user_uuid,
             });
@@ -198,7 +196,9 @@ impl Auth {
         })
     }
 
-    /// The same statements and the same amount of hashing for everybody: as much as the dearest hash in the database takes.
+    /// The same statements and the same amount of hashing for everybody: as much as the most expensive hash takes of those
+    /// that somebody can log in with. An inactive user's that takes more is not verified, since the time would show it; so
+    /// its right password is answered like a wrong one.
     fn verify(
         &self,
         lookup: Lookup,
@@ -214,6 +214,8 @@ impl Auth {
             .as_ref()
             .map(|account| account.password_hash.parse::<PasswordHash>())
             .transpose()?;
+        let is_active = lookup.account.as_ref().is_some_and(Account::is_active);
+        let hash = hash.filter(|hash| is_active || hash.cost() <= work);
         let matches = self.engine.verify(permit, password, hash.as_ref(), work)?;
         match (lookup.account, hash) {
             (Some(account), Some(hash)) if matches => Ok(Verified {

@@ -6,6 +6,7 @@ mod calibrate;
 mod check;
 mod completions;
 mod database;
+mod expensive;
 mod healthcheck;
 mod init;
 mod logging;

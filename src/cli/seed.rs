@@ -9,6 +9,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::database::{CostArgs, DatabaseArgs};
+use super::expensive;
 use crate::fixture::{self, Fixture};
 use crate::hashing::{Engine, EngineConfig};
 use crate::seed::seed;
@@ -30,6 +31,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let fixture = read(args.fixture.as_deref())?;
     let (store, _) = Store::open(&args.database.path, WhenMissing::Create, Durability::Full)?;
     let engine = Engine::start(EngineConfig::new(Duration::MAX))?;
+    let organizations = &fixture.organizations;
+    expensive::warn(organizations.iter().flat_map(|each| &each.users), cost);
     let (organizations, users) = seed(&store, &engine, fixture, cost, Timestamp::now())?;
     let mut out = io::stdout().lock();
     write_summary(&mut out, "organizations", organizations)

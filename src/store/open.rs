@@ -29,6 +29,7 @@ const MIN_PAGE_BYTES: u64 = 512;
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/1.sql")),
     M::up(include_str!("migrations/2.sql")),
+    M::up(include_str!("migrations/3.sql")),
 ];
 
 /// Whether a missing file is made.
@@ -314,6 +315,7 @@ mod tests {
     const LATER: &[M<'static>] = &[
         M::up(include_str!("migrations/1.sql")),
         M::up(include_str!("migrations/2.sql")),
+        M::up(include_str!("migrations/3.sql")),
         M::up(
             "ALTER TABLE tokens ADD COLUMN note TEXT;
              UPDATE tokens SET note = hex(randomblob(200));",

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::export::format_of;
 use super::imported::{Resolver, check_passwords};
 use crate::cli::database::{CostArgs, DatabaseArgs};
+use crate::cli::expensive;
 use crate::cli::output::{JsonArgs, named, printable, report};
 use crate::cli::progress::Progress;
 use crate::cli::wrong_usage;
@@ -140,6 +141,7 @@ fn from_records(
     lines.dedup();
     let skipped = lines.len();
     let users: Vec<PlacedUser> = good.into_iter().map(|(_, placed)| placed).collect();
+    expensive::warn(users.iter().map(|placed| &placed.user), cost);
     if args.dry_run {
         return would_be(store, &users, skipped);
     }
@@ -181,6 +183,8 @@ fn from_fixture(
     if !args.no_policy {
         check_fixture(&fixture)?;
     }
+    let organizations = &fixture.organizations;
+    expensive::warn(organizations.iter().flat_map(|each| &each.users), cost);
     if args.dry_run {
         let users = fixture
             .organizations
