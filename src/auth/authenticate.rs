@@ -147,23 +147,27 @@ impl Auth {
     ) -> Result<Login, Error> {
         let lookup = self.store.look_up(&credentials.username)?;
         let unlocks = lookup.unlocks();
-        let outcome = self.log_in(lookup, permit, credentials, now.date);
-        match &outcome {
+        let verified = self.verify(lookup, permit, &credentials.password)?;
+        let Some(verified) = verified else {
+            return Err(attempt.fail(now.uptime, unlocks));
+        };
+        let attempt = attempt.pass(now.uptime, unlocks)?;
+        let login = self.log_in(verified, &credentials.password, now.date);
+        match &login {
             Ok(_) => attempt.succeed(),
-            Err(Error::BadCredentials) => attempt.fail(now.uptime, unlocks),
+            Err(Error::BadCredentials) => return Err(attempt.fail(now.uptime, unlocks)),
             Err(_) => drop(attempt),
         }
-        outcome
+        login
     }
 
     fn log_in(
         &self,
-        lookup: Lookup,
-        permit: &Permit,
-        credentials: &Credentials,
+        verified: Verified,
+        password: &Password,
         now: Timestamp,
     ) -> Result<Login, Error> {
-        let Verified { account, cost } = self.verify(lookup, permit, &credentials.password)?;
+        let Verified { account, cost } = verified;
         if !account.is_active() {
             return Err(Error::NotActive {
                 user_uuid: account.user_uuid,
@@ -183,7 +187,7 @@ impl Auth {
         let rehash = (cost != self.policy.bcrypt_cost)
             .then(|| {
                 self.rehasher
-                    .prepare(account.user_id, account.revision, &credentials.password)
+                    .prepare(account.user_id, account.revision, password)
             })
             .flatten();
         Ok(Login {
@@ -198,13 +202,13 @@ impl Auth {
 
     /// The same statements and the same amount of hashing for everybody: as much as the most expensive hash takes of those
     /// that somebody can log in with. An inactive user's that takes more is not verified, since the time would show it; so
-    /// its right password is answered like a wrong one.
+    /// its right password is answered like a wrong one. `None` is wrong credentials.
     fn verify(
         &self,
         lookup: Lookup,
         permit: &Permit,
         password: &Password,
-    ) -> Result<Verified, Error> {
+    ) -> Result<Option<Verified>, Error> {
         let work = lookup
             .highest_cost
             .and_then(|cost| Cost::new(cost).ok())
@@ -217,13 +221,13 @@ impl Auth {
         let is_active = lookup.account.as_ref().is_some_and(Account::is_active);
         let hash = hash.filter(|hash| is_active || hash.cost() <= work);
         let matches = self.engine.verify(permit, password, hash.as_ref(), work)?;
-        match (lookup.account, hash) {
-            (Some(account), Some(hash)) if matches => Ok(Verified {
+        Ok(match (lookup.account, hash) {
+            (Some(account), Some(hash)) if matches => Some(Verified {
                 account,
                 cost: hash.cost(),
             }),
-            _ => Err(Error::BadCredentials),
-        }
+            _ => None,
+        })
     }
 
     fn new_token(&self, now: Timestamp) -> Result<(Token, Option<NewToken>), Error> {
