@@ -12,6 +12,7 @@ mod client_address;
 mod clock_steps;
 mod database_files;
 mod durability;
+mod fairness;
 mod fixture;
 mod framing;
 mod gate;

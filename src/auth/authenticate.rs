@@ -11,7 +11,7 @@ use super::throttle::Throttle;
 use super::{Admission, Attempt, Error, Limits, Rehash, Token, Turn};
 use crate::account::{OrgType, Username};
 use crate::clock::Now;
-use crate::hashing::{Cost, Engine, Password, PasswordHash, Permit};
+use crate::hashing::{Cost, Engine, Member, Password, PasswordHash, Permit};
 use crate::store::{Account, Lookup, NewToken, Store};
 
 /// What a login presents.
@@ -147,7 +147,8 @@ impl Auth {
     ) -> Result<Login, Error> {
         let lookup = self.store.look_up(&credentials.username)?;
         let unlocks = lookup.unlocks();
-        let verified = self.verify(lookup, permit, &credentials.password)?;
+        let member = attempt.member();
+        let verified = self.verify(lookup, permit, member, &credentials.password)?;
         let Some(verified) = verified else {
             return Err(attempt.fail(now.uptime, unlocks));
         };
@@ -207,6 +208,7 @@ impl Auth {
         &self,
         lookup: Lookup,
         permit: &Permit,
+        member: Member,
         password: &Password,
     ) -> Result<Option<Verified>, Error> {
         let work = lookup
@@ -220,7 +222,9 @@ impl Auth {
             .transpose()?;
         let is_active = lookup.account.as_ref().is_some_and(Account::is_active);
         let hash = hash.filter(|hash| is_active || hash.cost() <= work);
-        let matches = self.engine.verify(permit, password, hash.as_ref(), work)?;
+        let matches = self
+            .engine
+            .verify(permit, member, password, hash.as_ref(), work)?;
         Ok(match (lookup.account, hash) {
             (Some(account), Some(hash)) if matches => Some(Verified {
                 account,

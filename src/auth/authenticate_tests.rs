@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::fixture::Fixture;
-use crate::hashing::{EngineConfig, Permits};
+use crate::hashing::{EngineConfig, Group, Permits};
 use crate::seed::seed;
 use crate::store::{Durability, WhenMissing};
 
@@ -67,7 +67,7 @@ impl Rig {
         else {
             panic!("nothing is in flight");
         };
-        let permit = Permits::new(1).admit().unwrap();
+        let permit = Permits::new(1).admit(Group::default()).unwrap();
         self.auth.authenticate(attempt, &permit, &credentials, now)
     }
 

@@ -14,5 +14,5 @@ pub use authenticate::{Auth, Credentials, Login, Policy, StartError};
 pub use error::Error;
 pub use new_password::{MIN_PASSWORD_BYTES, PasswordFault, check_new_password, random_password};
 pub use rehash::Rehash;
-pub use throttle::{Admission, Attempt, Limits, Turn};
+pub use throttle::{Admission, Attempt, ClientNetwork, Limits, Turn};
 pub use token::{Token, TokenDigest};

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use crate::auth::ClientNetwork;
 use crate::endpoint::{self, Services};
 use crate::hashing::Permit;
 use crate::http::{Reply, Request};
@@ -123,7 +124,7 @@ fn receive(shared: &Arc<Shared>) {
     }
 }
 
-fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
+fn dispatch(shared: &Arc<Shared>, mut request: tiny_http::Request) {
     let received = Instant::now();
     if arrival::is_warm_up(&request) {
         // Nobody waits for it but the gate, which finds out by itself that the connection is of no use.
@@ -134,7 +135,7 @@ fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
         .answerer
         .call(request.method().as_str(), request.url());
     let permit = (call.pace == Pace::Hashes)
-        .then(|| shared.services.permits.admit().ok())
+        .then(|| permit(&shared.services, &mut request))
         .flatten();
     let is_answered_here = match call.pace {
         Pace::Quick => true,
@@ -157,11 +158,20 @@ fn dispatch(shared: &Arc<Shared>, request: tiny_http::Request) {
         .run(move || answer(&*answerer, &services, arrived));
 }
 
+fn permit(services: &Services, request: &mut tiny_http::Request) -> Option<Permit> {
+    let arrival = arrival::of(request);
+    let client = Request::new(request, arrival).client(&services.trusted_proxies);
+    services
+        .permits
+        .admit(ClientNetwork::from(client).into())
+        .ok()
+}
+
 /// A request on its way to its answer.
 struct Arrived {
     request: tiny_http::Request,
     call: Call,
-    /// Held until the answer is out.
+    /// Held until the answer is known.
     permit: Option<Permit>,
     received: Instant,
 }
@@ -181,6 +191,8 @@ fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) {
     let client = request.client(&services.trusted_proxies).to_string();
     let user = request.user_uuid().map(str::to_owned);
     let (method, path) = (request.method().to_string(), request.path().to_owned());
+    // First: as soon as the client has its answer it may log in again.
+    drop(permit);
     if let Err(error) = inner.respond(reply.into_response()) {
         tracing::debug!(%error, "the client did not take its answer");
     }
@@ -192,7 +204,6 @@ fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) {
     // Cut to what can be read; no request takes so long that the number loses digits.
     let duration_ms = duration.as_micros() as f64 / 1000.0;
     tracing::info!(method, path, status, duration_ms, client, user, "request");
-    drop(permit);
     if let Some(afterwards) = afterwards {
         afterwards();
     }

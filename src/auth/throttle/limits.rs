@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::hashing::Group;
+
 /// How many failed logins are too many.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -27,7 +29,7 @@ pub(super) enum Kind {
 
 /// A client as the limits see it: an IPv4 address, or the /64 that one IPv6 customer has at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClientNetwork(pub(super) IpAddr);
+pub struct ClientNetwork(pub(super) IpAddr);
 
 impl Limits {
     /// What guards real accounts unless the operator says otherwise.
@@ -67,6 +69,16 @@ impl Kind {
     /// The limits that refuse a try before its password is hashed. [`Kind::Account`] does so afterwards: were it sooner, an
     /// exempt address would be seen by its answer.
     pub(super) const BEFORE_HASHING: [Kind; 2] = [Kind::User, Kind::Address];
+}
+
+/// For the turns at hashing.
+impl From<ClientNetwork> for Group {
+    fn from(network: ClientNetwork) -> Self {
+        Self(match network.0 {
+            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(address) => address.to_bits(),
+        })
+    }
 }
 
 impl From<IpAddr> for ClientNetwork {

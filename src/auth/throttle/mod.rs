@@ -23,11 +23,11 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use crate::account::Username;
-use crate::hashing;
+use crate::hashing::{self, Member};
 use counters::{Counters, Key, Keys, whole_seconds};
-use limits::{ClientNetwork, Kind};
+use limits::Kind;
 
-pub use limits::Limits;
+pub use limits::{ClientNetwork, Limits};
 
 /// Decides which tries to log in go on.
 pub struct Throttle {
@@ -257,6 +257,11 @@ impl Drop for Turn {
 }
 
 impl Attempt {
+    /// Whose turns at hashing it takes: the username, within its network.
+    pub fn member(&self) -> Member {
+        Member(u128::from_be_bytes(self.keys[Kind::User as usize]))
+    }
+
     /// The credentials of a try made at `now` were wrong, of a user that was unlocked `unlocks` times. Gives the answer to
     /// it, which is another one while the account is closed.
     pub fn fail(self, now: Duration, unlocks: i64) -> Error {
