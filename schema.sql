@@ -47,7 +47,7 @@ CREATE TABLE users (
                   CHECK (username <> '' AND length(username) <= 254),
     password_hash TEXT NOT NULL
                   CHECK (length(password_hash) = 60 AND password_hash GLOB '$2[aby]$[01][0-9]$*'),
-    -- bcrypt's cost, read out of the hash; the dearest one says how much work every login does.
+    -- bcrypt's cost, read out of the hash.
     cost          INTEGER NOT NULL AS (CAST(substr(password_hash, 5, 2) AS INTEGER))
                   CHECK (cost BETWEEN 4 AND 15),
     -- SHA-256 of the hash that a fixture last loaded: a login may have rehashed the password since, and the same fixture
@@ -66,6 +66,39 @@ CREATE TABLE users (
 
 CREATE INDEX users_by_org ON users (org_id, username);
 CREATE INDEX users_by_cost ON users (cost);
+
+-- How many users that can log in have a hash of each cost, kept by the triggers below: every login does as much work as the
+-- highest one, and asks for it.
+CREATE TABLE login_costs (
+    cost  INTEGER PRIMARY KEY,
+    users INTEGER NOT NULL
+) STRICT;
+INSERT INTO login_costs (cost, users) VALUES
+    (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0), (11, 0), (12, 0), (13, 0), (14, 0), (15, 0);
+
+CREATE TRIGGER user_added AFTER INSERT ON users WHEN NEW.status = 'ACTIVE' BEGIN
+    UPDATE login_costs SET users = users + 1 WHERE cost = NEW.cost
+    AND EXISTS (SELECT 1 FROM organizations WHERE id = NEW.org_id AND status = 'ACTIVE');
+END;
+
+CREATE TRIGGER user_removed AFTER DELETE ON users WHEN OLD.status = 'ACTIVE' BEGIN
+    UPDATE login_costs SET users = users - 1 WHERE cost = OLD.cost
+    AND EXISTS (SELECT 1 FROM organizations WHERE id = OLD.org_id AND status = 'ACTIVE');
+END;
+
+CREATE TRIGGER user_changed AFTER UPDATE OF password_hash, status, org_id ON users BEGIN
+    UPDATE login_costs SET users = users - 1 WHERE cost = OLD.cost AND OLD.status = 'ACTIVE'
+    AND EXISTS (SELECT 1 FROM organizations WHERE id = OLD.org_id AND status = 'ACTIVE');
+    UPDATE login_costs SET users = users + 1 WHERE cost = NEW.cost AND NEW.status = 'ACTIVE'
+    AND EXISTS (SELECT 1 FROM organizations WHERE id = NEW.org_id AND status = 'ACTIVE');
+END;
+
+CREATE TRIGGER organization_changed AFTER UPDATE OF status ON organizations
+WHEN (OLD.status = 'ACTIVE') <> (NEW.status = 'ACTIVE') BEGIN
+    UPDATE login_costs SET users = login_costs.users + iif(NEW.status = 'ACTIVE', own.users, -own.users)
+    FROM (SELECT cost, count(*) AS users FROM users WHERE org_id = NEW.id AND status = 'ACTIVE' GROUP BY cost) AS own
+    WHERE login_costs.cost = own.cost;
+END;
 
 -- What a user may be allowed to do on the market place. Nothing here acts on it: account calls show it.
 CREATE TABLE permissions (

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use thanos_login::hashing::{
-    Cost, Engine, EngineConfig, Lanes, MAX_LANES, Order, Password, PasswordHash, Permits,
-    default_lanes, default_threads,
+    Cost, Engine, EngineConfig, Group, Lanes, MAX_LANES, Member, Order, Password, PasswordHash,
+    Permits, default_lanes, default_threads,
 };
 
 /// Dear enough that the rounds are nearly all of it, as at the costs that servers use.
@@ -183,10 +183,16 @@ fn lone_login(engine: &Engine, hash: &PasswordHash) -> Rate {
     let permits = Permits::new(1);
     let password = Password::new("thanosrocks".to_owned());
     rate(1.0, || {
-        let permit = permits.admit().unwrap();
+        let permit = permits.admit(Group::default()).unwrap();
         assert!(
             engine
-                .verify(&permit, &password, Some(hash), cost(COST))
+                .verify(
+                    &permit,
+                    Member::default(),
+                    &password,
+                    Some(hash),
+                    cost(COST)
+                )
                 .unwrap()
         );
     })

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use thanos_login::account::Username;
 use thanos_login::gate::{self, Address, Forward, Gate};
-use thanos_login::hashing::{Cost, Engine, EngineConfig, Password, Permits};
+use thanos_login::hashing::{Cost, Engine, EngineConfig, Group, Member, Password, Permits};
 use thanos_login::store::{Account, Durability, NewToken, Store, WhenMissing};
 use thanos_login::{Database, Server, seed};
 
@@ -210,12 +210,18 @@ impl Logins {
     fn complete(&self, count: usize, commits: Commits) -> Rate {
         let password = Password::new(PASSWORD.to_owned());
         rate_of_threads(&mut [(); CLIENTS], count, |(), piece| {
-            let permit = self.permits.admit().unwrap();
+            let permit = self.permits.admit(Group::default()).unwrap();
             let account = self.find(piece);
             let hash = account.password_hash.parse().unwrap();
             assert!(
                 self.engine
-                    .verify(&permit, &password, Some(&hash), Cost::MIN)
+                    .verify(
+                        &permit,
+                        Member::default(),
+                        &password,
+                        Some(&hash),
+                        Cost::MIN
+                    )
                     .unwrap()
             );
             self.keep_token(&account, commits);

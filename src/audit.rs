@@ -149,6 +149,9 @@ fn judge(path: &Path, facts: &Facts, cost: Cost, find: &mut impl FnMut(&'static 
             ),
         );
     }
+    if facts.expensive > 0 {
+        find("expensive_hash", expensive(facts, cost));
+    }
     for username in &facts.known_users {
         find(
             "demo_users",
@@ -184,6 +187,21 @@ fn judge(path: &Path, facts: &Facts, cost: Cost, find: &mut impl FnMut(&'static 
             ),
         );
     }
+}
+
+fn expensive(facts: &Facts, cost: Cost) -> String {
+    let named = facts.most_expensive.iter();
+    let mut users: Vec<String> = named
+        .map(|(username, cost)| format!("{username:?} (cost {cost})"))
+        .collect();
+    let others = facts.expensive.saturating_sub(users.len() as u64);
+    if others > 0 {
+        users.push(format!("{others} more"));
+    }
+    let users = users.join(", ");
+    format!(
+        "every login of everybody takes as long as that of the most expensive hash, and these users have one of a higher cost than {cost}: {users}; their next login or `thanos-login user passwd` changes it"
+    )
 }
 
 fn judge_disk(directory: &Path, facts: &Facts, find: &mut impl FnMut(&'static str, String)) {
@@ -262,6 +280,8 @@ mod tests {
             known_version: 1,
             users: 1,
             off_cost: 0,
+            expensive: 0,
+            most_expensive: Vec::new(),
             known_users: Vec::new(),
             pinned: 0,
             expired: 0,
@@ -282,6 +302,20 @@ mod tests {
         assert_eq!(found(|mut find| judge_sqlite(old, &mut find)), ["sqlite"]);
         let linked = sqlite_version();
         assert_eq!(found(|mut find| judge_sqlite(linked, &mut find)), [""; 0]);
+    }
+
+    #[test]
+    fn users_with_expensive_hashes_are_named_and_those_beyond_some_are_counted() {
+        let facts = Facts {
+            expensive: 12,
+            most_expensive: vec![("a".to_owned(), 15), ("b".to_owned(), 13)],
+            ..good()
+        };
+        let text = expensive(&facts, Cost::DEFAULT);
+        assert!(
+            text.contains("than 12: \"a\" (cost 15), \"b\" (cost 13), 10 more;"),
+            "{text}"
+        );
     }
 
     #[test]

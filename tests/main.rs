@@ -13,6 +13,7 @@ mod clock_steps;
 mod database_files;
 mod durability;
 mod environment;
+mod fairness;
 mod fixture;
 mod framing;
 mod gate;

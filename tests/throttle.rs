@@ -358,7 +358,7 @@ fn another_address_has_its_own_count_for_a_username() {
 }
 
 #[test]
-fn an_account_is_closed_to_all_addresses_but_those_that_have_logged_in_to_it() {
+fn an_account_is_closed_to_all_but_the_right_password_from_addresses_that_have_logged_in_to_it() {
     let server = demo(&[&PROXY[..], &["--failed-logins-per-account", "5"]].concat());
     assert_eq!(
         login_from(&server, "192.0.2.99", JWEIR, PASSWORD).status,
@@ -377,11 +377,34 @@ fn an_account_is_closed_to_all_addresses_but_those_that_have_logged_in_to_it() {
         login_from(&server, "192.0.2.99", JWEIR, PASSWORD).status,
         200
     );
+    assert_throttled(&login_from(&server, "192.0.2.99", JWEIR, "wrong"));
     assert_eq!(
-        login_from(&server, "192.0.2.99", JWEIR, "wrong").status,
-        401
+        login_from(&server, "192.0.2.99", JWEIR, PASSWORD).status,
+        200
     );
     assert_throttled(&login_from(&server, "192.0.2.50", JWEIR, PASSWORD));
+}
+
+#[test]
+fn a_client_that_shares_an_address_does_not_see_who_has_logged_in_there() {
+    let flags = [
+        "--failed-logins-per-user",
+        "4",
+        "--failed-logins-per-account",
+        "3",
+    ];
+    let server = demo(&[&PROXY[..], &flags].concat());
+    let shared = "192.0.2.99";
+    assert_eq!(login_from(&server, shared, JWEIR, PASSWORD).status, 200);
+    for username in [JWEIR, "nobody"] {
+        for number in 0..3 {
+            let answer = login_from(&server, &format!("192.0.2.{number}"), username, "wrong");
+            assert_eq!(answer.status, 401, "{username} {number}");
+        }
+        for _ in 0..6 {
+            assert_throttled(&login_from(&server, shared, username, "wrong"));
+        }
+    }
 }
 
 #[test]

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use super::rehash::Rehasher;
 use super::throttle::Throttle;
 use super::{Admission, Attempt, Error, Limits, Rehash, Token, Turn};
-use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
+use crate::account::{OrgType, Username};
 use crate::clock::Now;
-use crate::hashing::{Cost, Engine, Password, PasswordHash, Permit};
+use crate::hashing::{Cost, Engine, Member, Password, PasswordHash, Permit};
 use crate::store::{Account, Lookup, NewToken, Store};
 
 /// What a login presents.
@@ -147,26 +147,29 @@ impl Auth {
     ) -> Result<Login, Error> {
         let lookup = self.store.look_up(&credentials.username)?;
         let unlocks = lookup.unlocks();
-        let outcome = self.log_in(lookup, permit, credentials, now.date);
-        match &outcome {
+        let member = attempt.member();
+        let verified = self.verify(lookup, permit, member, &credentials.password)?;
+        let Some(verified) = verified else {
+            return Err(attempt.fail(now.uptime, unlocks));
+        };
+        let attempt = attempt.pass(now.uptime, unlocks)?;
+        let login = self.log_in(verified, &credentials.password, now.date);
+        match &login {
             Ok(_) => attempt.succeed(),
-            Err(Error::BadCredentials) => attempt.fail(now.uptime, unlocks),
+            Err(Error::BadCredentials) => return Err(attempt.fail(now.uptime, unlocks)),
             Err(_) => drop(attempt),
         }
-        outcome
+        login
     }
 
     fn log_in(
         &self,
-        lookup: Lookup,
-        permit: &Permit,
-        credentials: &Credentials,
+        verified: Verified,
+        password: &Password,
         now: Timestamp,
     ) -> Result<Login, Error> {
-        let Verified { account, cost } = self.verify(lookup, permit, &credentials.password)?;
-        if account.user_status != UserStatus::Active
-            || account.org_status != OrganizationStatus::Active
-        {
+        let Verified { account, cost } = verified;
+        if !account.is_active() {
             return Err(Error::NotActive {
                 user_uuid: account.user_uuid,
             });
@@ -185,7 +188,7 @@ impl Auth {
         let rehash = (cost != self.policy.bcrypt_cost)
             .then(|| {
                 self.rehasher
-                    .prepare(account.user_id, account.revision, &credentials.password)
+                    .prepare(account.user_id, account.revision, password)
             })
             .flatten();
         Ok(Login {
@@ -198,30 +201,42 @@ impl Auth {
         })
     }
 
-    /// The same statements and the same amount of hashing for everybody: as much as the dearest hash in the database takes.
+    /// The same statements and the same amount of hashing for everybody: as much as a new hash takes, or the most expensive
+    /// of those that somebody can log in with. An inactive user's that takes more is not verified, since the time would show it; so
+    /// its right password is answered like a wrong one. `None` is wrong credentials.
     fn verify(
         &self,
         lookup: Lookup,
         permit: &Permit,
+        member: Member,
         password: &Password,
-    ) -> Result<Verified, Error> {
+    ) -> Result<Option<Verified>, Error> {
         let work = lookup
             .highest_cost
             .and_then(|cost| Cost::new(cost).ok())
-            .unwrap_or(self.policy.bcrypt_cost);
+            .map_or(self.policy.bcrypt_cost, |cost| {
+                cost.max(self.policy.bcrypt_cost)
+            });
         let hash = lookup
             .account
             .as_ref()
             .map(|account| account.password_hash.parse::<PasswordHash>())
             .transpose()?;
-        let matches = self.engine.verify(permit, password, hash.as_ref(), work)?;
-        match (lookup.account, hash) {
-            (Some(account), Some(hash)) if matches => Ok(Verified {
+        let is_active = lookup.account.as_ref().is_some_and(Account::is_active);
+        // Only a demo hashes with such a cost; there the right status counts, and no time has to be kept.
+        let is_demo = self.policy.bcrypt_cost < Cost::MIN_REAL;
+        let hash = hash.filter(|hash| is_active || is_demo || hash.cost() <= work);
+        let work = hash.as_ref().map_or(work, |hash| work.max(hash.cost()));
+        let matches = self
+            .engine
+            .verify(permit, member, password, hash.as_ref(), work)?;
+        Ok(match (lookup.account, hash) {
+            (Some(account), Some(hash)) if matches => Some(Verified {
                 account,
                 cost: hash.cost(),
             }),
-            _ => Err(Error::BadCredentials),
-        }
+            _ => None,
+        })
     }
 
     fn new_token(&self, now: Timestamp) -> Result<(Token, Option<NewToken>), Error> {

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::fixture::Fixture;
-use crate::hashing::{EngineConfig, Permits};
+use crate::hashing::{EngineConfig, Group, Permits};
 use crate::seed::seed;
 use crate::store::{Durability, WhenMissing};
 
@@ -67,7 +67,7 @@ impl Rig {
         else {
             panic!("nothing is in flight");
         };
-        let permit = Permits::new(1).admit().unwrap();
+        let permit = Permits::new(1).admit(Group::default()).unwrap();
         self.auth.authenticate(attempt, &permit, &credentials, now)
     }
 
@@ -134,6 +134,74 @@ fn the_work_follows_the_database_when_another_process_changes_it() {
         1 << 5,
         "without users the cost of new hashes counts"
     );
+}
+
+#[test]
+fn the_work_is_that_of_the_most_expensive_hash_of_somebody_who_can_log_in() {
+    let rig = Rig::new(5);
+    let other = rusqlite_connection(&rig);
+    let hash = bcrypt::hash("right", 7).unwrap();
+    let expensive = format!("UPDATE users SET password_hash = '{hash}' WHERE username = 'off'");
+    for (change, work) in [
+        (&*expensive, 6),
+        (
+            "UPDATE users SET status = 'ACTIVE' WHERE username = 'off'",
+            7,
+        ),
+        (
+            "UPDATE organizations SET status = 'DEACTIVATED' WHERE name = 'open'",
+            5,
+        ),
+        (
+            "UPDATE organizations SET status = 'PENDING' WHERE name = 'open'",
+            5,
+        ),
+        (
+            "UPDATE organizations SET status = 'ACTIVE' WHERE name = 'closed'",
+            6,
+        ),
+        (
+            "UPDATE users SET org_id = (SELECT id FROM organizations WHERE name = 'closed') WHERE username = 'off'",
+            7,
+        ),
+        (
+            "UPDATE users SET status = 'DEACTIVATED' WHERE username = 'off'",
+            6,
+        ),
+        ("UPDATE organizations SET status = 'ACTIVE'", 6),
+        ("DELETE FROM users WHERE username IN ('dear', 'pending')", 4),
+        ("UPDATE users SET last_login = 1", 4),
+    ] {
+        other.execute(change, []).unwrap();
+        for username in ["nobody", "off"] {
+            assert_eq!(
+                rig.work(username, "wrong"),
+                1 << work,
+                "{change}: {username}"
+            );
+        }
+    }
+    let recounted = "SELECT cost, users FROM login_costs WHERE users <> 0
+         EXCEPT
+         SELECT users.cost, count(*) FROM users JOIN organizations ON organizations.id = org_id
+         WHERE users.status = 'ACTIVE' AND organizations.status = 'ACTIVE' GROUP BY users.cost";
+    assert!(!other.prepare(recounted).unwrap().exists([]).unwrap());
+}
+
+#[test]
+fn an_inactive_user_whose_hash_takes_more_than_any_login_is_not_verified() {
+    let rig = Rig::new(6);
+    let hash = bcrypt::hash("right", 8).unwrap();
+    let (off, on) = ("off", "dear");
+    let other = rusqlite_connection(&rig);
+    let set = "UPDATE users SET password_hash = ?1 WHERE username = ?2";
+    other.execute(set, [&hash, off]).unwrap();
+    let refused = rig.log_in(off, "right");
+    assert!(matches!(refused, Err(Error::BadCredentials)));
+    assert_eq!(rig.work(off, "right"), 1 << 6);
+    other.execute(set, [&hash, on]).unwrap();
+    let refused = rig.log_in(off, "right");
+    assert!(matches!(refused, Err(Error::NotActive { .. })));
 }
 
 /// Stands for another process.

@@ -11,7 +11,7 @@ pub enum Error {
     /// A token that is unknown, expired or ended, or whose user or organization is not ACTIVE.
     #[error("the token does not count")]
     BadToken,
-    /// Too many failed logins, so the password was not looked at.
+    /// Too many failed logins, whatever the password is.
     #[error("too many failed logins")]
     Throttled {
         /// When the limit is open again, in whole seconds from now, rounded up.

@@ -8,6 +8,7 @@ mod completions;
 mod database;
 mod environment;
 mod escape;
+mod expensive;
 mod healthcheck;
 mod init;
 mod logging;

@@ -8,6 +8,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::database::{CostArgs, DatabaseArgs};
+use super::expensive;
 use super::stream::STDOUT;
 use crate::fixture::{self, Fixture};
 use crate::hashing::{Engine, EngineConfig};
@@ -30,6 +31,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let fixture = read(args.fixture.as_deref())?;
     let store = args.database.open_or_create()?;
     let engine = Engine::start(EngineConfig::new(Duration::MAX))?;
+    let organizations = &fixture.organizations;
+    expensive::warn(organizations.iter().flat_map(|each| &each.users), cost);
     let (organizations, users) = seed(&store, &engine, fixture, cost, Timestamp::now())?;
     STDOUT.message(summary_line("organizations", organizations));
     STDOUT.message(summary_line("users", users));

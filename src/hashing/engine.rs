@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use subtle::ConstantTimeEq;
 
+use super::job::{Job, Owner};
 use super::lanes::{Digest, Order};
 use super::pending::{Finish, Pending};
-use super::queue::{Job, Queue};
-use super::{Cost, Error, MAX_LANES, Password, PasswordHash, Permit, Precedence};
+use super::queue::Queue;
+use super::{Cost, Error, MAX_LANES, Member, Password, PasswordHash, Permit, Precedence};
 use super::{default_lanes, default_threads, self_test, worker};
 
 /// How the engine is built.
@@ -22,7 +23,8 @@ use super::{default_lanes, default_threads, self_test, worker};
 pub struct EngineConfig {
     /// Hashing threads; one per core is right, since hashing never waits.
     pub threads: usize,
-    /// How many passwords one thread hashes at once, 1 to [`MAX_LANES`].
+    /// How many passwords one thread hashes at once, 1 to [`MAX_LANES`]. It hashes one more, or of [`MAX_LANES`] the last, only for
+    /// a group that has nothing else in work or waiting: so that one finds a lane whatever others do.
     pub lanes: usize,
     /// How long a login may wait before its hashing begins, counted from its admission.
     pub max_wait: Duration,
@@ -54,9 +56,9 @@ struct Shared {
 /// What the engine is doing at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// All lanes there are.
+    /// The lanes as they were configured.
     pub lanes: usize,
-    /// Lanes in use.
+    /// Lanes in use, which may be one more for each thread.
     pub in_work: usize,
     /// Jobs that wait for a lane.
     pub waiting: usize,
@@ -71,7 +73,8 @@ impl Engine {
         if !(1..=MAX_LANES).contains(&config.lanes) {
             return Err(Error::BadLanes);
         }
-        self_test::run(config.lanes, config.threads)?;
+        let shared_lanes = config.lanes.min(MAX_LANES - 1);
+        self_test::run(shared_lanes + 1, config.threads)?;
         let mut engine = Self {
             shared: Arc::new(Shared {
                 queue: Queue::new(config.threads.max(1)),
@@ -85,7 +88,7 @@ impl Engine {
             let thread = thread::Builder::new()
                 .name(format!("hash-{number}"))
                 .spawn(move || {
-                    worker::work(shared.queue.seat(), config.lanes, &shared.rounds_done);
+                    worker::work(shared.queue.seat(), shared_lanes, &shared.rounds_done);
                 })
                 .map_err(Error::Spawn)?;
             engine.threads.push(thread);
@@ -97,13 +100,14 @@ impl Engine {
     /// no purpose, and without a hash all of it is to no purpose. So neither the time nor the load tells which of these it
     /// was. Over 72 bytes the same work is done and the answer is no. A hash dearer than `work` costs what it costs.
     ///
-    /// Blocks until the answer is there.
+    /// Blocks until the answer is there. It is a turn of the permit's group, and within it of `member`.
     ///
     /// # Errors
     /// [`Error::WaitTooLong`] when hashing could not begin in time, [`Error::Stopped`] when the engine ends.
     pub fn verify(
         &self,
         permit: &Permit,
+        member: Member,
         password: &Password,
         hash: Option<&PasswordHash>,
         work: Cost,
@@ -112,7 +116,12 @@ impl Engine {
         if begin_before.is_some_and(|limit| Instant::now() > limit) {
             return Err(Error::WaitTooLong);
         }
-        self.add_verification(password, hash, work, begin_before)
+        let owner = Owner {
+            group: permit.group(),
+            member,
+            held: Some(Arc::clone(permit.held())),
+        };
+        self.add_verification(owner, password, hash, work, begin_before)
             .wait()
     }
 
@@ -134,7 +143,7 @@ impl Engine {
         hash: Option<&PasswordHash>,
         work: Cost,
     ) -> Pending<'_, bool> {
-        self.add_verification(password, hash, work, None)
+        self.add_verification(Owner::default(), password, hash, work, None)
     }
 
     /// Hashes a new password with a fresh salt. Blocks until the hash is there, however long the queue is.
@@ -168,7 +177,8 @@ impl Engine {
         getrandom::fill(&mut salt).map_err(Error::Random)?;
         let order = Order::new(password.as_bytes(), &salt, cost, cost);
         let finish = move |digest: Digest| PasswordHash::from_parts(cost, salt, *digest);
-        Ok(self.add(order, precedence, None, Box::new(finish)))
+        let owner = Owner::default();
+        Ok(self.add(order, owner, precedence, None, Box::new(finish)))
     }
 
     /// Whether all threads still run: one that ended has met a defect.
@@ -192,6 +202,7 @@ impl Engine {
 
     fn add_verification(
         &self,
+        owner: Owner,
         password: &Password,
         hash: Option<&PasswordHash>,
         work: Cost,
@@ -205,12 +216,14 @@ impl Engine {
             let equal = digest.ct_eq(&expected.unwrap_or_default());
             bool::from(equal) && can_match
         };
-        self.add(order, Precedence::Normal, begin_before, Box::new(finish))
+        let precedence = Precedence::Normal;
+        self.add(order, owner, precedence, begin_before, Box::new(finish))
     }
 
     fn add<T>(
         &self,
         order: Order,
+        owner: Owner,
         precedence: Precedence,
         begin_before: Option<Instant>,
         finish: Finish<T>,
@@ -218,6 +231,7 @@ impl Engine {
         let (done, answer) = sync_channel(1);
         let number = self.shared.queue.add(Job {
             order: Box::new(order),
+            owner,
             precedence,
             begin_before,
             done,
@@ -239,7 +253,10 @@ impl Drop for Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hashing::Permits;
+    use crate::hashing::{Group, Permits};
+
+    const GROUP: Group = Group(1);
+    const MEMBER: Member = Member(1);
 
     fn engine() -> Engine {
         Engine::start(EngineConfig {
@@ -259,9 +276,9 @@ mod tests {
     }
 
     fn verifies(engine: &Engine, text: &str, hash: Option<&PasswordHash>, work: u8) -> bool {
-        let permit = Permits::new(1).admit().unwrap();
+        let permit = Permits::new(1).admit(GROUP).unwrap();
         engine
-            .verify(&permit, &password(text), hash, cost(work))
+            .verify(&permit, MEMBER, &password(text), hash, cost(work))
             .unwrap()
     }
 
@@ -327,9 +344,9 @@ mod tests {
             max_wait: Duration::ZERO,
         })
         .unwrap();
-        let permit = Permits::new(1).admit().unwrap();
+        let permit = Permits::new(1).admit(GROUP).unwrap();
         while permit.admitted().elapsed().is_zero() {}
-        let outcome = engine.verify(&permit, &password("any"), None, cost(4));
+        let outcome = engine.verify(&permit, MEMBER, &password("any"), None, cost(4));
         assert!(matches!(outcome, Err(Error::WaitTooLong)));
         assert_eq!(engine.rounds_done(), 0);
     }
@@ -343,8 +360,10 @@ mod tests {
         })
         .unwrap();
         let dear = engine.begin_verify(&password("any"), None, cost(12));
-        let permit = Permits::new(1).admit().unwrap();
-        let outcome = engine.verify(&permit, &password("any"), None, cost(4));
+        let permits = Permits::new(2);
+        let _first = permits.admit(GROUP).unwrap();
+        let permit = permits.admit(GROUP).unwrap();
+        let outcome = engine.verify(&permit, MEMBER, &password("any"), None, cost(4));
         assert!(matches!(outcome, Err(Error::WaitTooLong)));
         assert_eq!(engine.rounds_done(), 0);
         assert!(!dear.wait().unwrap());

@@ -20,13 +20,14 @@ pub fn default_threads() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// As many lanes as fit into the first-level cache: 7 into 32 KiB, 8 into 48.
+/// As many lanes as fit into the first-level cache beside the one that is held back: 6 into 32 KiB, 8 into 48.
 pub fn default_lanes() -> usize {
     first_level_cache().map_or(MOST_USEFUL_LANES, lanes_in)
 }
 
 fn lanes_in(cache_bytes: usize) -> usize {
-    (cache_bytes.saturating_sub(OTHER_BYTES) / LANE_BYTES).clamp(1, MOST_USEFUL_LANES)
+    let fitting = cache_bytes.saturating_sub(OTHER_BYTES) / LANE_BYTES;
+    fitting.saturating_sub(1).clamp(1, MOST_USEFUL_LANES)
 }
 
 /// The bytes of data cache that one thread can count on; `None` where the kernel does not tell.
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn lanes_fill_the_cache_and_no_more() {
-        for (kib, lanes) in [(16, 3), (32, 7), (48, 8), (64, 8), (0, 1)] {
+        for (kib, lanes) in [(16, 2), (32, 6), (48, 8), (64, 8), (0, 1)] {
             assert_eq!(lanes_in(kib * 1024), lanes, "{kib} KiB");
         }
         assert!((1..=MAX_LANES).contains(&default_lanes()));

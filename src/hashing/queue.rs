@@ -1,36 +1,17 @@
-//! Who is hashed for next, and on which core.
+//! What is hashed next, and on which core.
 //!
-//! First come, first served; what has low precedence comes after everything else. A thread takes no more than its share of
+//! In what order is for `turns` to say; what has low precedence comes after everything else. A thread takes no more than its share of
 //! all work, so that two logins come to two cores before they share one. Never hashes and never blocks a caller: callers
 //! wait in `engine`, threads of the engine in [`Seat::next`].
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::Error;
-use super::lanes::{Digest, Order};
-
-/// Whether somebody waits for a new hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precedence {
-    /// In the order of arrival, with the logins.
-    Normal,
-    /// After everything else, and in one lane of a thread at most, so that no login finds its place taken.
-    Low,
-}
-
-/// One hash to make.
-pub(super) struct Job {
-    /// Boxed, so that it stays where it is until it is wiped.
-    pub(super) order: Box<Order>,
-    pub(super) precedence: Precedence,
-    /// Not begun later than this.
-    pub(super) begin_before: Option<Instant>,
-    pub(super) done: SyncSender<Result<Digest, Error>>,
-}
+use super::job::{Job, Precedence};
+use super::turns::Turns;
 
 /// What waits, and how much is in work.
 pub(super) struct Queue {
@@ -38,16 +19,27 @@ pub(super) struct Queue {
     work_added: Condvar,
     /// How many jobs wait, for a look without the lock.
     waiting: AtomicUsize,
+    /// Whether one of them may use a lane that is held back.
+    has_alone: AtomicBool,
     in_work: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Inner {
-    normal: VecDeque<(u64, Job)>,
+    normal: Turns,
     low: VecDeque<(u64, Job)>,
     next_number: u64,
     threads: usize,
     stopped: bool,
+}
+
+/// Who may have a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Everybody.
+    Shared,
+    /// A job of a group that has nothing else in work or waiting.
+    HeldBack,
 }
 
 /// What a job in the queue is found by.
@@ -64,18 +56,19 @@ impl Queue {
             }),
             work_added: Condvar::new(),
             waiting: AtomicUsize::new(0),
+            has_alone: AtomicBool::new(false),
             in_work: AtomicUsize::new(0),
         }
     }
 
-    /// Puts a job at the end. Once the queue is stopped it is dropped, which closes its channel.
+    /// Puts a job where it has to wait. Once the queue is stopped it is dropped, which closes its channel.
     pub(super) fn add(&self, job: Job) -> Number {
         let mut inner = self.lock();
         let number = inner.next_number;
         inner.next_number += 1;
         if !inner.stopped {
             match job.precedence {
-                Precedence::Normal => inner.normal.push_back((number, job)),
+                Precedence::Normal => inner.normal.add(number, job),
                 Precedence::Low => inner.low.push_back((number, job)),
             }
             self.count(&inner);
@@ -88,11 +81,10 @@ impl Queue {
     /// Takes a job back; false when it is begun already.
     pub(super) fn withdraw(&self, number: Number) -> bool {
         let mut inner = self.lock();
-        let Inner { normal, low, .. } = &mut *inner;
-        let found = [normal, low].into_iter().any(|jobs| {
-            let place = jobs.iter().position(|(other, _)| *other == number.0);
-            place.and_then(|place| jobs.remove(place)).is_some()
-        });
+        let mut found = inner.normal.withdraw(number.0);
+        if let Some(place) = inner.low.iter().position(|(other, _)| *other == number.0) {
+            found = inner.low.remove(place).is_some();
+        }
         self.count(&inner);
         found
     }
@@ -125,6 +117,8 @@ impl Queue {
     fn count(&self, inner: &Inner) {
         let waiting = inner.normal.len() + inner.low.len();
         self.waiting.store(waiting, Ordering::Relaxed);
+        self.has_alone
+            .store(inner.normal.has_alone(), Ordering::Relaxed);
     }
 
     /// The queue is whole after every statement, so a panic elsewhere does not spoil it.
@@ -136,7 +130,7 @@ impl Queue {
 impl Inner {
     fn stop(&mut self) {
         self.stopped = true;
-        self.normal.clear();
+        self.normal = Turns::default();
         self.low.clear();
     }
 }
@@ -149,14 +143,20 @@ pub(super) struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    /// The next job for this thread. Without any work it waits for one, and `None` then means that the engine stops.
-    pub(super) fn next(&mut self) -> Option<Job> {
-        if self.in_work > 0 && self.queue.waiting() == 0 {
+    /// The next job for a lane of this thread. Without any work it waits for one, and `None` then means that the engine stops.
+    pub(super) fn next(&mut self, lane: Lane) -> Option<Job> {
+        let has_any = match lane {
+            Lane::Shared => self.queue.waiting() > 0,
+            Lane::HeldBack => self.queue.has_alone.load(Ordering::Relaxed),
+        };
+        if self.in_work > 0 && !has_any {
             return None;
         }
         let mut inner = self.queue.lock();
         let job = loop {
-            if let Some(job) = self.take(&mut inner) {
+            let job = self.take(&mut inner, lane);
+            self.queue.count(&inner);
+            if let Some(job) = job {
                 break job;
             }
             if self.in_work > 0 || inner.stopped {
@@ -181,31 +181,34 @@ impl Seat<'_> {
         self.queue.in_work.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn take(&self, inner: &mut Inner) -> Option<Job> {
+    fn take(&self, inner: &mut Inner, lane: Lane) -> Option<Job> {
         let now = Instant::now();
-        while let Some((_, job)) = inner
-            .normal
-            .pop_front_if(|(_, job)| job.begin_before.is_some_and(|limit| now > limit))
-        {
+        loop {
+            let is_low = inner.normal.len() == 0;
+            if is_low && (self.low_in_work > 0 || lane == Lane::HeldBack) {
+                return None;
+            }
+            let waiting = if is_low {
+                inner.low.len()
+            } else {
+                inner.normal.len()
+            };
+            let all = self.queue.in_work() + waiting;
+            // Some thread is always below its share while anything waits, so nothing is left lying.
+            if self.in_work >= all.div_ceil(inner.threads.max(1)) {
+                return None;
+            }
+            let job = match lane {
+                Lane::HeldBack => inner.normal.next_alone(),
+                Lane::Shared if is_low => inner.low.pop_front().map(|(_, job)| job),
+                Lane::Shared => inner.normal.next(),
+            }?;
+            if job.begin_before.is_none_or(|limit| now <= limit) {
+                return Some(job);
+            }
             // A caller that is gone needs no answer.
             let _ = job.done.send(Err(Error::WaitTooLong));
         }
-        let jobs = if !inner.normal.is_empty() {
-            &mut inner.normal
-        } else if self.low_in_work == 0 {
-            &mut inner.low
-        } else {
-            return None;
-        };
-        let all = self.queue.in_work() + jobs.len();
-        // Some thread is always below its share while anything waits, so nothing is left lying.
-        let job = if self.in_work < all.div_ceil(inner.threads.max(1)) {
-            jobs.pop_front()
-        } else {
-            None
-        };
-        self.queue.count(inner);
-        job.map(|(_, job)| job)
     }
 }
 
@@ -226,20 +229,24 @@ impl Drop for Seat<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
     use std::time::Duration;
 
     use super::super::Cost;
+    use super::super::job::{Group, Owner};
+    use super::super::lanes::{Digest, Order};
     use super::*;
 
     type Answer = Receiver<Result<Digest, Error>>;
 
-    /// A job that is told from others by its work.
+    /// A job that is known by its work.
     fn job(work: u8, precedence: Precedence, begin_before: Option<Instant>) -> (Job, Answer) {
         let (done, answer) = sync_channel(1);
         let order = Order::new(b"any", &[0; 16], Cost::MIN, Cost::new(work).unwrap());
         let job = Job {
             order: Box::new(order),
+            owner: Owner::default(),
             precedence,
             begin_before,
             done,
@@ -252,18 +259,29 @@ mod tests {
         (queue.add(job), answer)
     }
 
-    /// The works of all jobs that this seat gets now.
-    fn works(seat: &mut Seat<'_>) -> Vec<u8> {
+    fn add_of(queue: &Queue, work: u8, group: u128, held: usize) {
+        let (mut job, _) = job(work, Precedence::Normal, None);
+        job.owner.group = Group(group);
+        job.owner.held = Some(Arc::new(AtomicUsize::new(held)));
+        queue.add(job);
+    }
+
+    /// The works of all jobs that this seat gets now for such lanes.
+    fn works_in(seat: &mut Seat<'_>, lane: Lane) -> Vec<u8> {
         let jobs = std::iter::from_fn(|| {
             let blocks = seat.in_work == 0 && seat.queue.waiting() == 0;
-            if blocks { None } else { seat.next() }
+            if blocks { None } else { seat.next(lane) }
         });
         jobs.map(|job| job.order.rounds().trailing_zeros() as u8)
             .collect()
     }
 
+    fn works(seat: &mut Seat<'_>) -> Vec<u8> {
+        works_in(seat, Lane::Shared)
+    }
+
     #[test]
-    fn first_come_first_served_and_low_precedence_last() {
+    fn in_turn_and_low_precedence_last() {
         let queue = Queue::new(1);
         let mut seat = queue.seat();
         for (work, precedence) in [
@@ -287,6 +305,22 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_that_is_held_back_is_for_who_has_nothing_else() {
+        let queue = Queue::new(1);
+        let mut seat = queue.seat();
+        for work in [4, 5, 6] {
+            add_of(&queue, work, 1, 3);
+        }
+        let _ = add(&queue, 7, Precedence::Low);
+        assert_eq!(seat.next(Lane::Shared).unwrap().order.rounds(), 1 << 4);
+        assert!(works_in(&mut seat, Lane::HeldBack).is_empty());
+        add_of(&queue, 8, 2, 1);
+        add_of(&queue, 9, 3, 1);
+        assert_eq!(works_in(&mut seat, Lane::HeldBack), [8, 9]);
+        assert_eq!(works(&mut seat), [5, 6, 7]);
+    }
+
+    #[test]
     fn work_goes_to_idle_threads_before_two_share_one() {
         let queue = Queue::new(2);
         let (mut one, mut other) = (queue.seat(), queue.seat());
@@ -303,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waited_too_long_is_told_and_skipped() {
+    fn what_waited_too_long_is_answered_and_skipped() {
         let queue = Queue::new(1);
         let mut seat = queue.seat();
         let past = Instant::now().checked_sub(Duration::from_millis(1));

@@ -1,14 +1,15 @@
 //! What a hashing thread does all its life: fill lanes, do a round, hand out what is finished.
 //!
-//! A lane is refilled as soon as it is empty, whatever the others are at. Decides nothing about order or shares: that is
-//! `queue`.
+//! A lane is refilled as soon as it is empty, whatever the others are at. Beyond the lanes that all work shares there is one
+//! that is held back for whatever may have it. Decides nothing about order or shares: that is `queue`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use super::Error;
+use super::job::{Job, Precedence};
 use super::lanes::{Digest, Lanes};
-use super::queue::{Precedence, Seat};
+use super::queue::{Lane, Seat};
 
 /// Whom a lane works for.
 struct Ticket {
@@ -18,10 +19,10 @@ struct Ticket {
 }
 
 /// Works until the queue is stopped and what was begun is done.
-pub(super) fn work(mut seat: Seat<'_>, width: usize, rounds_done: &AtomicU64) {
+pub(super) fn work(mut seat: Seat<'_>, shared_lanes: usize, rounds_done: &AtomicU64) {
     let mut lanes = Box::new(Lanes::new());
     loop {
-        fill(&mut lanes, width, &mut seat);
+        fill(&mut lanes, shared_lanes, &mut seat);
         if lanes.in_use() == 0 {
             return;
         }
@@ -35,16 +36,24 @@ pub(super) fn work(mut seat: Seat<'_>, width: usize, rounds_done: &AtomicU64) {
     }
 }
 
-fn fill(lanes: &mut Lanes<Ticket>, width: usize, seat: &mut Seat<'_>) {
-    while lanes.in_use() < width {
-        let Some(job) = seat.next() else { return };
-        let ticket = Ticket {
-            rounds: job.order.rounds(),
-            precedence: job.precedence,
-            done: job.done,
+fn fill(lanes: &mut Lanes<Ticket>, shared: usize, seat: &mut Seat<'_>) {
+    while lanes.in_use() <= shared {
+        let lane = match lanes.in_use() {
+            in_use if in_use < shared => Lane::Shared,
+            _ => Lane::HeldBack,
         };
-        if let Err(ticket) = lanes.join(&job.order, ticket) {
-            seat.done(ticket.precedence);
-        }
+        let Some(job) = seat.next(lane) else { return };
+        start(lanes, job, seat);
+    }
+}
+
+fn start(lanes: &mut Lanes<Ticket>, job: Job, seat: &mut Seat<'_>) {
+    let ticket = Ticket {
+        rounds: job.order.rounds(),
+        precedence: job.precedence,
+        done: job.done,
+    };
+    if let Err(ticket) = lanes.join(&job.order, ticket) {
+        seat.done(ticket.precedence);
     }
 }

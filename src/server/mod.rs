@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use crate::auth::ClientNetwork;
 use crate::endpoint::{self, Services};
 use crate::gate::{Backend, Refused};
 use crate::hashing::Permit;
@@ -125,7 +126,7 @@ impl Drop for Server {
     }
 }
 
-fn dispatch(shared: &Shared, request: tiny_http::Request) {
+fn dispatch(shared: &Shared, mut request: tiny_http::Request) {
     let received = Instant::now();
     if arrival::is_warm_up(&request) {
         // Nobody waits for it but the gate, which finds out by itself that the connection is of no use.
@@ -136,7 +137,7 @@ fn dispatch(shared: &Shared, request: tiny_http::Request) {
         .answerer
         .call(request.method().as_str(), request.url());
     let permit = (call.pace == Pace::Hashes)
-        .then(|| shared.services.permits.admit().ok())
+        .then(|| permit(&shared.services, &mut request))
         .flatten();
     let is_answered_here = match call.pace {
         Pace::Quick => true,
@@ -159,11 +160,20 @@ fn dispatch(shared: &Shared, request: tiny_http::Request) {
         .run(move || answer(&*answerer, &services, arrived));
 }
 
+fn permit(services: &Services, request: &mut tiny_http::Request) -> Option<Permit> {
+    let arrival = arrival::of(request);
+    let client = Request::new(request, arrival).client(&services.trusted_proxies);
+    services
+        .permits
+        .admit(ClientNetwork::from(client).into())
+        .ok()
+}
+
 /// A request on its way to its answer.
 struct Arrived {
     request: tiny_http::Request,
     call: Call,
-    /// Held until the answer is out.
+    /// Held until the answer is known.
     permit: Option<Permit>,
     received: Instant,
 }
@@ -183,6 +193,8 @@ fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) {
     let client = request.client(&services.trusted_proxies).to_string();
     let user = request.user_uuid().map(str::to_owned);
     let (method, path) = (request.method().to_string(), request.path().to_owned());
+    // First: as soon as the client has its answer it may log in again.
+    drop(permit);
     if let Err(error) = inner.respond(reply.into_response()) {
         tracing::debug!(%error, "the client did not take its answer");
     }
@@ -193,7 +205,6 @@ fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) {
     }
     let duration_ms = milliseconds(duration);
     tracing::info!(method, path, status, duration_ms, client, user, "request");
-    drop(permit);
     if let Some(afterwards) = afterwards {
         afterwards();
     }

@@ -33,11 +33,18 @@ pub struct Account {
     pub pinned_token: Option<Zeroizing<String>>,
 }
 
+impl Account {
+    /// Whether the user may log in, as far as statuses go.
+    pub fn is_active(&self) -> bool {
+        self.user_status == UserStatus::Active && self.org_status == OrganizationStatus::Active
+    }
+}
+
 /// What a login reads.
 pub struct Lookup {
     /// `None` when nobody has the name.
     pub account: Option<Account>,
-    /// The highest bcrypt cost of all users; `None` without users.
+    /// The highest bcrypt cost of all active users of active organizations; `None` without any.
     pub highest_cost: Option<u8>,
 }
 
@@ -49,7 +56,7 @@ impl Lookup {
 }
 
 impl Store {
-    /// Finds the account of a username, without regard to ASCII case, and the highest cost that stands in the database now.
+    /// Finds the account of a username, without regard to ASCII case, and the highest cost that a login can have now.
     ///
     /// # Errors
     /// See [`Error`].
@@ -145,10 +152,10 @@ where
     })
 }
 
-/// The end of an index, so asking anew at each login costs microseconds and sees every change of another process.
+/// A dozen rows, so asking at each login costs microseconds and sees every change of another process.
 fn highest_cost(connection: &Connection) -> rusqlite::Result<Option<u8>> {
     connection
-        .prepare_cached("SELECT max(cost) FROM users")?
+        .prepare_cached("SELECT max(cost) FROM login_costs WHERE users > 0")?
         .query_one([], |row| row.get(0))
 }
 

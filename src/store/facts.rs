@@ -14,6 +14,9 @@ use super::recover::recover;
 /// So many lines of damage say enough.
 const MAX_LINES: u32 = 20;
 
+/// Of how many users the names are read.
+const MAX_NAMED: u32 = 10;
+
 /// A database as it stands.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -29,6 +32,10 @@ pub struct Facts {
     pub users: u64,
     /// Users whose hash has another cost than the wanted one.
     pub off_cost: u64,
+    /// Users that can log in and have a hash of a higher cost than the wanted one, which every login pays.
+    pub expensive: u64,
+    /// Some of them by username and cost, the most expensive ones first.
+    pub most_expensive: Vec<(String, u8)>,
     /// Users with one of the UUIDs that were asked for.
     pub known_users: Vec<String>,
     /// Tokens in clear.
@@ -71,6 +78,8 @@ pub fn facts(
         known_version: newest_version(),
         users: 0,
         off_cost: 0,
+        expensive: 0,
+        most_expensive: Vec::new(),
         known_users: Vec::new(),
         pinned: 0,
         expired: 0,
@@ -103,6 +112,27 @@ fn read_tables(
             |row| row.get::<_, i64>(0),
         )?
         .unsigned_abs();
+    facts.expensive = connection
+        .query_one(
+            "SELECT coalesce(sum(users), 0) FROM login_costs WHERE cost > :cost",
+            named_params! { ":cost": cost },
+            |row| row.get::<_, i64>(0),
+        )?
+        .unsigned_abs();
+    facts.most_expensive = connection
+        .prepare(
+            "SELECT users.username, users.cost
+             FROM users
+             JOIN organizations ON organizations.id = users.org_id
+             WHERE users.cost > :cost AND users.status = 'ACTIVE' AND organizations.status = 'ACTIVE'
+             ORDER BY users.cost DESC, users.username
+             LIMIT :limit",
+        )?
+        .query_map(
+            named_params! { ":cost": cost, ":limit": MAX_NAMED },
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?
+        .collect::<Result<_, _>>()?;
     facts.expired = connection
         .query_one(
             "SELECT count(*) FROM tokens WHERE expires_at <= :moment",

@@ -10,6 +10,7 @@ use super::error::{OpenError, reason};
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/1.sql")),
     M::up(include_str!("migrations/2.sql")),
+    M::up(include_str!("migrations/3.sql")),
 ];
 
 pub(super) fn newest_version() -> i32 {
@@ -94,6 +95,7 @@ mod tests {
     const LATER: &[M<'static>] = &[
         M::up(include_str!("migrations/1.sql")),
         M::up(include_str!("migrations/2.sql")),
+        M::up(include_str!("migrations/3.sql")),
         M::up(
             "ALTER TABLE tokens ADD COLUMN note TEXT;
              UPDATE tokens SET note = hex(randomblob(200));",

@@ -7,8 +7,8 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::json;
 
 use super::{fails_with, json_lines, run};
-use crate::harness::Place;
 use crate::harness::accounts;
+use crate::harness::{Place, eventually};
 
 /// The name of a check, and what it shall find.
 type Spoiling = (&'static str, fn(&Place));
@@ -139,6 +139,32 @@ fn each_check_finds_its_own() {
         spoil(&place);
         assert_eq!(found(&place), [*check]);
     }
+}
+
+#[test]
+fn users_who_make_every_login_expensive_are_named_if_they_can_log_in() {
+    let place = good();
+    let hash = bcrypt::hash(accounts::PASSWORD, 13).unwrap();
+    let users =
+        ["bomb", "off"].map(|username| json!({"username": username, "password_hash": hash}));
+    let mut fixture = accounts::retailer(users);
+    fixture["organizations"][0]["users"][1]["status"] = "DEACTIVATED".into();
+    let said = place.seed(&fixture).succeeded();
+    assert!(
+        said.stderr.starts_with("warning: ") && said.stderr.contains("than 10: 2, up to cost 13"),
+        "{said:?}"
+    );
+    let text = place.run(&["check"]).stderr;
+    let finding = text
+        .lines()
+        .find(|line| line.starts_with("expensive_hash: "));
+    let finding = finding.unwrap_or_else(|| panic!("{text}"));
+    assert!(finding.contains("\"bomb\" (cost 13);"), "{finding}");
+    let server = place.serve(&[]);
+    server.login("bomb", accounts::PASSWORD).token();
+    eventually("its login changes it", || {
+        !place.run(&["check"]).stderr.contains("expensive_hash")
+    });
 }
 
 #[test]

@@ -28,6 +28,27 @@ fn users(place: &Place) -> i64 {
 }
 
 #[test]
+fn hashes_that_make_every_login_expensive_are_warned_of() {
+    let place = acme();
+    let hash = bcrypt::hash(PASSWORD, 12).unwrap();
+    let line = json!({"username": "bomb", "password_hash": hash, "org": "Acme"}).to_string();
+    let fixture = accounts::retailer([json!({"username": "bomb", "password_hash": hash})]);
+    for (name, content) in [("users.jsonl", line), ("users.json", fixture.to_string())] {
+        for flags in [&["--dry-run"][..], &[]] {
+            let said = import(&acme(), name, &content, flags).succeeded();
+            let expected = "warning: users with a hash of a higher cost than 10: 1, up to cost 12; \
+                            while one of them can log in and has not, every login of everybody takes up to 4 times as long\n";
+            assert_eq!(said.stderr, expected, "{name} {flags:?}");
+        }
+    }
+    let cheap = format!("username,password_hash,org\na@acme.com,{QUICK_HASH},Acme\n");
+    assert_eq!(
+        import(&place, "users.csv", cheap, &[]).succeeded().stderr,
+        ""
+    );
+}
+
+#[test]
 fn csv_json_lines_and_fixtures_are_imported_and_log_in() {
     let place = acme();
     let csv = "username,password,org,first_name,permissions\r\n\

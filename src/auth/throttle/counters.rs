@@ -29,8 +29,8 @@ pub(super) type Keys = [Key; 3];
 pub(super) struct Counters {
     limits: Limits,
     pub(super) windows: [LruCache<Key, Window>; 3],
-    /// No count in it is zero.
-    in_flight: [HashMap<Key, u32>; 3],
+    /// In the order of [`Kind::BEFORE_HASHING`]. No count in it is zero.
+    in_flight: [HashMap<Key, u32>; 2],
     /// Username and address of logins that succeeded.
     known: LruCache<Key, ()>,
 }
@@ -50,20 +50,30 @@ impl Counters {
         Self {
             limits,
             windows: Kind::ALL.map(|_| LruCache::unbounded()),
-            in_flight: Kind::ALL.map(|_| HashMap::new()),
+            in_flight: Kind::BEFORE_HASHING.map(|_| HashMap::new()),
             known: LruCache::unbounded(),
         }
     }
 
-    /// How long it takes until failures alone reach none of the limits; `None` when they reach none now.
+    /// How long it takes until failures alone reach none of the limits before hashing; `None` when they reach none now.
     pub(super) fn throttled_for(
         &mut self,
         keys: &Keys,
         client: IpAddr,
         now: Duration,
     ) -> Option<Duration> {
-        let waits = Kind::ALL.map(|kind| self.limit_lasts(kind, keys, client, now));
+        let waits = Kind::BEFORE_HASHING.map(|kind| self.limit_lasts(kind, keys, client, now));
         waits.into_iter().flatten().max()
+    }
+
+    /// How long an account stays closed to addresses that are not known to it; `None` when it is open.
+    pub(super) fn closed_for(
+        &mut self,
+        keys: &Keys,
+        client: IpAddr,
+        now: Duration,
+    ) -> Option<Duration> {
+        self.limit_lasts(Kind::Account, keys, client, now)
     }
 
     fn limit_lasts(
@@ -73,7 +83,7 @@ impl Counters {
         client: IpAddr,
         now: Duration,
     ) -> Option<Duration> {
-        let limit = self.limit(kind, keys)?;
+        let limit = self.limits.of(kind)?;
         let (windows, key) = (&mut self.windows[kind as usize], &keys[kind as usize]);
         let window = windows.get_mut(key)?;
         let Some(remaining) = self.limits.remaining(window.start, now) else {
@@ -91,30 +101,29 @@ impl Counters {
         Some(remaining)
     }
 
+    /// Whether an address has logged in to an account.
+    pub(super) fn is_known(&mut self, keys: &Keys) -> bool {
+        self.known.get(&keys[Kind::User as usize]).is_some()
+    }
+
     /// Whether failures alone reach a limit, by the windows that there are, even if they are over.
-    pub(super) fn has_failed_out(&mut self, keys: &Keys) -> bool {
-        Kind::ALL.into_iter().any(|kind| {
-            self.limit(kind, keys)
+    pub(super) fn has_failed_out(&self, keys: &Keys) -> bool {
+        Kind::BEFORE_HASHING.into_iter().any(|kind| {
+            self.limits
+                .of(kind)
                 .is_some_and(|limit| self.failures(kind, keys) >= limit)
         })
     }
 
     /// Whether one more try, together with those in flight, could get past a limit.
-    pub(super) fn is_full(&mut self, keys: &Keys) -> bool {
-        Kind::ALL.into_iter().any(|kind| {
-            self.limit(kind, keys).is_some_and(|limit| {
+    pub(super) fn is_full(&self, keys: &Keys) -> bool {
+        Kind::BEFORE_HASHING.into_iter().any(|kind| {
+            self.limits.of(kind).is_some_and(|limit| {
                 let in_flight = self.in_flight[kind as usize].get(&keys[kind as usize]);
                 let in_flight = in_flight.copied().unwrap_or_default();
                 self.failures(kind, keys).saturating_add(in_flight) >= limit
             })
         })
-    }
-
-    /// The limit that holds for a try.
-    fn limit(&mut self, kind: Kind, keys: &Keys) -> Option<u32> {
-        let is_exempt =
-            kind == Kind::Account && self.known.get(&keys[Kind::User as usize]).is_some();
-        self.limits.of(kind).filter(|_| !is_exempt)
     }
 
     fn failures(&self, kind: Kind, keys: &Keys) -> u32 {
@@ -125,7 +134,7 @@ impl Counters {
 
     /// Counts a try as in flight.
     pub(super) fn start(&mut self, keys: &Keys) {
-        for kind in self.limited() {
+        for kind in Kind::BEFORE_HASHING {
             *self.in_flight[kind as usize]
                 .entry(keys[kind as usize])
                 .or_default() += 1;
@@ -134,7 +143,7 @@ impl Counters {
 
     /// A try is in flight no longer.
     pub(super) fn end(&mut self, keys: &Keys) {
-        for kind in self.limited() {
+        for kind in Kind::BEFORE_HASHING {
             if let Entry::Occupied(mut in_flight) =
                 self.in_flight[kind as usize].entry(keys[kind as usize])
             {

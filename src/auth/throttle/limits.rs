@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::hashing::Group;
+
 /// How many failed logins are too many.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -12,8 +14,8 @@ pub struct Limits {
     pub per_user: u32,
     /// Failures from one client address; 0 is no limit.
     pub per_address: u32,
-    /// Failures of one username from all addresses; 0 is no limit. An address that has logged in to the account since the
-    /// server started is let through, so that a stranger's failures do not lock its owner out.
+    /// Failures of one username from all addresses; 0 is no limit. The right password from an address that has logged in to
+    /// the account since the server started is let through, so that a stranger's failures do not lock its owner out.
     pub per_account: u32,
 }
 
@@ -64,6 +66,19 @@ impl Limits {
 
 impl Kind {
     pub(super) const ALL: [Kind; 3] = [Kind::User, Kind::Address, Kind::Account];
+    /// The limits that refuse a try before its password is hashed. [`Kind::Account`] does so afterwards: were it sooner, an
+    /// exempt address would be seen by its answer.
+    pub(super) const BEFORE_HASHING: [Kind; 2] = [Kind::User, Kind::Address];
+}
+
+/// For the turns at hashing.
+impl From<ClientNetwork> for Group {
+    fn from(network: ClientNetwork) -> Self {
+        Self(match network.0 {
+            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(address) => address.to_bits(),
+        })
+    }
 }
 
 impl ClientNetwork {

@@ -3,6 +3,10 @@
 //! A try is counted as in flight before its password is hashed, so that tries at once do not all slip under a limit. If those in
 //! flight might use up what is left of a limit, the next one waits for its turn; only failures refuse it. Turns are given
 //! in the order of arrival, by whichever thread ends a try.
+//!
+//! The limit per account is another matter: the right password from a known address gets past it. So it is applied to the
+//! outcome, after as much work as ever: a client that shares a known address sees neither by answer nor by time that it is
+//! known. A try that it refuses counts as failed, since it took a hash.
 
 mod counters;
 mod limits;
@@ -19,8 +23,9 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use crate::account::Username;
-use crate::hashing;
+use crate::hashing::{self, Member};
 use counters::{Counters, Key, Keys, whole_seconds};
+use limits::Kind;
 
 pub use limits::{ClientNetwork, Limits};
 
@@ -43,6 +48,7 @@ struct State {
 
 struct Waiting {
     keys: Keys,
+    client: IpAddr,
     /// Dropped without an attempt, it has the try decided again.
     attempt: SyncSender<Attempt>,
 }
@@ -63,19 +69,12 @@ pub struct Turn {
     attempt: Receiver<Attempt>,
 }
 
-/// One try in flight. Dropped, it counts for nothing; a failure is counted with [`Attempt::fail`].
+/// One try in flight. Dropped, it counts for nothing.
 pub struct Attempt {
     throttle: Arc<Throttle>,
     keys: Keys,
+    client: IpAddr,
     generation: u64,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Copy)]
-enum Outcome {
-    NoFailure,
-    Failed { now: Duration, unlocks: i64 },
-    Succeeded,
 }
 
 impl Throttle {
@@ -110,13 +109,11 @@ impl Throttle {
         let keys = self.keys(username, client.into());
         let mut state = self.lock();
         if let Some(wait) = state.counters.throttled_for(&keys, client, now) {
-            return Err(Error::Throttled {
-                retry_after_seconds: whole_seconds(wait),
-            });
+            return Err(throttled(wait));
         }
         if !state.counters.is_full(&keys) {
             let generation = state.generation;
-            let attempt = self.start(&mut state.counters, keys, generation);
+            let attempt = self.start(&mut state.counters, keys, client, generation);
             return Ok(Admission::Granted(attempt));
         }
         if state.is_stopped {
@@ -127,6 +124,7 @@ impl Throttle {
         state.next_number += 1;
         let waiting = Waiting {
             keys,
+            client,
             attempt: sender,
         };
         state.waiting.insert(number, waiting);
@@ -175,29 +173,26 @@ impl Throttle {
         key
     }
 
-    fn start(self: &Arc<Self>, counters: &mut Counters, keys: Keys, generation: u64) -> Attempt {
+    fn start(
+        self: &Arc<Self>,
+        counters: &mut Counters,
+        keys: Keys,
+        client: IpAddr,
+        generation: u64,
+    ) -> Attempt {
         counters.start(&keys);
         Attempt {
             throttle: Arc::clone(self),
             keys,
+            client,
             generation,
-            outcome: Outcome::NoFailure,
         }
     }
 
-    fn settle(self: &Arc<Self>, attempt: &Attempt) {
+    fn end(self: &Arc<Self>, keys: &Keys) {
         let mut state = self.lock();
-        state.counters.end(&attempt.keys);
-        if attempt.generation == state.generation {
-            match attempt.outcome {
-                Outcome::NoFailure => {}
-                Outcome::Failed { now, unlocks } => {
-                    state.counters.fail(&attempt.keys, now, unlocks);
-                }
-                Outcome::Succeeded => state.counters.succeed(&attempt.keys),
-            }
-        }
-        let turns = self.take_turns(&mut state, &attempt.keys);
+        state.counters.end(keys);
+        let turns = self.take_turns(&mut state, keys);
         // An attempt that nobody takes any more is dropped, and that takes the lock again.
         drop(state);
         for (turn, attempt) in turns {
@@ -229,7 +224,7 @@ impl Throttle {
             if counters.is_full(&waiting.keys) {
                 return true;
             }
-            let attempt = self.start(counters, waiting.keys, *generation);
+            let attempt = self.start(counters, waiting.keys, waiting.client, *generation);
             turns.push((waiting.attempt.clone(), attempt));
             false
         });
@@ -262,20 +257,68 @@ impl Drop for Turn {
 }
 
 impl Attempt {
-    /// The credentials of a try made at `now` were wrong, of a user that was unlocked `unlocks` times.
-    pub fn fail(mut self, now: Duration, unlocks: i64) {
-        self.outcome = Outcome::Failed { now, unlocks };
+    /// Whose turns at hashing it takes: the username, within its network.
+    pub fn member(&self) -> Member {
+        Member(u128::from_be_bytes(self.keys[Kind::User as usize]))
+    }
+
+    /// The credentials of a try made at `now` were wrong, of a user that was unlocked `unlocks` times. Gives the answer to
+    /// it, which is another one while the account is closed.
+    pub fn fail(self, now: Duration, unlocks: i64) -> Error {
+        let closed_for = self.throttle.lock().fail(&self, now, unlocks);
+        closed_for.map_or(Error::BadCredentials, throttled)
+    }
+
+    /// The credentials were right. Goes on unless the account is closed to this address, which then counts as a failure.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`].
+    pub fn pass(self, now: Duration, unlocks: i64) -> Result<Self, Error> {
+        let closed_for = self.throttle.lock().pass(&self, now, unlocks);
+        closed_for.map_or(Ok(self), |wait| Err(throttled(wait)))
     }
 
     /// The login succeeded.
-    pub fn succeed(mut self) {
-        self.outcome = Outcome::Succeeded;
+    pub fn succeed(self) {
+        let mut state = self.throttle.lock();
+        if self.generation == state.generation {
+            state.counters.succeed(&self.keys);
+        }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        let throttle = Arc::clone(&self.throttle);
-        throttle.settle(self);
+        self.throttle.end(&self.keys);
+    }
+}
+
+impl State {
+    /// Counts a failure, and says how long the account is closed if it was before.
+    fn fail(&mut self, attempt: &Attempt, now: Duration, unlocks: i64) -> Option<Duration> {
+        if attempt.generation != self.generation {
+            return None;
+        }
+        let Attempt { keys, client, .. } = attempt;
+        self.counters.unlock(keys, unlocks);
+        let closed_for = self.counters.closed_for(keys, *client, now);
+        self.counters.fail(keys, now, unlocks);
+        closed_for
+    }
+
+    fn pass(&mut self, attempt: &Attempt, now: Duration, unlocks: i64) -> Option<Duration> {
+        let Attempt { keys, client, .. } = attempt;
+        if self.counters.is_known(keys) {
+            return None;
+        }
+        self.counters.unlock(keys, unlocks);
+        self.counters.closed_for(keys, *client, now)?;
+        self.fail(attempt, now, unlocks)
+    }
+}
+
+fn throttled(wait: Duration) -> Error {
+    Error::Throttled {
+        retry_after_seconds: whole_seconds(wait),
     }
 }

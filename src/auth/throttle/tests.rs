@@ -75,6 +75,18 @@ fn refused(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) ->
     }
 }
 
+/// For how many seconds an account is closed to a try with the right password.
+#[track_caller]
+fn closed(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) -> Option<u64> {
+    match admit(throttle, name, client, now).pass(now, 0) {
+        Ok(_) => None,
+        Err(Error::Throttled {
+            retry_after_seconds,
+        }) => Some(retry_after_seconds),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 fn unlock(throttle: &Throttle, name: &str, unlocks: i64) {
     let username = Username::parse(name).unwrap();
     throttle.unlock(&username, CLIENT.parse().unwrap(), unlocks);
@@ -95,12 +107,6 @@ fn each_limit_counts_its_own_failures() {
             ("b", "192.0.2.1"),
             [("a", "192.0.2.2"), ("b", "192.0.2.2")],
         ),
-        (
-            "account",
-            (0, 0, 3),
-            ("a", "192.0.2.2"),
-            [("b", "192.0.2.1"), ("b", "192.0.2.2")],
-        ),
     ] {
         let throttle = throttle(limits.0, limits.1, limits.2);
         fail(&throttle, "a", "192.0.2.1", at(0), 3);
@@ -117,6 +123,21 @@ fn each_limit_counts_its_own_failures() {
             );
         }
     }
+}
+
+#[test]
+fn the_limit_per_account_counts_all_addresses_and_closes_one_account() {
+    let throttle = throttle(0, 0, 3);
+    for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        assert_eq!(closed(&throttle, "a", client, at(0)), None);
+        fail(&throttle, "a", client, at(0), 1);
+    }
+    for client in ["192.0.2.1", "192.0.2.4"] {
+        let remaining = closed(&throttle, "A", client, at(10));
+        assert_eq!(remaining, Some(15 * MINUTE - 10), "{client}");
+        assert_eq!(closed(&throttle, "b", client, at(10)), None, "{client}");
+    }
+    assert_eq!(closed(&throttle, "a", CLIENT, at(15 * MINUTE)), None);
 }
 
 #[test]
@@ -174,7 +195,6 @@ fn a_try_waits_for_those_in_flight_whichever_limit_they_may_reach() {
     for (label, limits, other, client) in [
         ("user", (2, 0, 0), "a", "192.0.2.1"),
         ("address", (0, 2, 0), "b", "192.0.2.1"),
-        ("account", (0, 0, 2), "a", "192.0.2.2"),
     ] {
         let throttle = throttle(limits.0, limits.1, limits.2);
         let [first, second] = [(); 2].map(|()| admit(&throttle, "a", CLIENT, at(0)));
@@ -307,6 +327,20 @@ fn many_at_once_are_all_let_in_when_they_succeed_and_up_to_the_limit_when_they_f
 }
 
 #[test]
+fn of_many_wrong_ones_at_once_an_account_takes_as_many_as_its_limit() {
+    let throttle = throttle(0, 0, 10);
+    let attempts = [(); 64].map(|()| admit(&throttle, "a", CLIENT, at(0)));
+    let answers = thread::scope(|scope| {
+        let failing = attempts.map(|attempt| scope.spawn(|| attempt.fail(at(0), 0)));
+        failing.map(|one| one.join().unwrap())
+    });
+    let wrong = answers
+        .iter()
+        .filter(|error| matches!(error, Error::BadCredentials));
+    assert_eq!(wrong.count(), 10);
+}
+
+#[test]
 fn success_clears_the_first_counter_only() {
     let throttle = throttle(3, 5, 0);
     fail(&throttle, "a", CLIENT, at(0), 2);
@@ -320,20 +354,43 @@ fn success_clears_the_first_counter_only() {
 }
 
 #[test]
-fn an_address_that_logged_in_is_not_held_by_the_limit_per_account() {
+fn the_right_password_from_an_address_that_logged_in_opens_a_closed_account() {
     let throttle = throttle(0, 0, 3);
     admit(&throttle, "Owner", CLIENT, at(0)).succeed();
-    fail(&throttle, "owner", "203.0.113.1", at(0), 1);
-    let in_flight = [(); 2].map(|()| admit(&throttle, "owner", "203.0.113.1", at(0)));
-    assert!(
-        refused(&throttle, "OWNER", CLIENT, at(0)).is_none(),
-        "in flight"
-    );
-    for attempt in in_flight {
-        attempt.fail(at(0), 0);
+    fail(&throttle, "owner", "203.0.113.1", at(0), 3);
+    assert!(closed(&throttle, "owner", "203.0.113.2", at(0)).is_some());
+    assert!(closed(&throttle, "OWNER", CLIENT, at(0)).is_none());
+}
+
+#[test]
+fn a_wrong_password_does_not_show_whether_its_address_has_logged_in() {
+    let throttle = throttle(3, 0, 2);
+    admit(&throttle, "owner", CLIENT, at(0)).succeed();
+    for name in ["owner", "nobody"] {
+        fail(&throttle, name, "203.0.113.1", at(0), 2);
+        let answers = [(); 4].map(|()| match admission(&throttle, name, CLIENT, at(5)) {
+            Ok(Admission::Granted(attempt)) => ("hashed", attempt.fail(at(5), 0).to_string()),
+            Ok(Admission::Queued(_)) => panic!("queued"),
+            Err(error) => ("at once", error.to_string()),
+        });
+        let throttled = |when| (when, "too many failed logins".to_owned());
+        let hashed = throttled("hashed");
+        assert_eq!(
+            answers,
+            [hashed.clone(), hashed.clone(), hashed, throttled("at once")],
+            "{name}"
+        );
     }
-    assert!(refused(&throttle, "owner", "203.0.113.2", at(0)).is_some());
-    assert!(refused(&throttle, "OWNER", CLIENT, at(0)).is_none());
+}
+
+#[test]
+fn a_right_password_that_a_closed_account_refuses_counts_like_a_wrong_one() {
+    let throttle = throttle(3, 0, 2);
+    fail(&throttle, "a", "203.0.113.1", at(0), 2);
+    for _ in 0..3 {
+        assert!(closed(&throttle, "a", CLIENT, at(0)).is_some());
+    }
+    assert!(refused(&throttle, "a", CLIENT, at(0)).is_some());
 }
 
 #[test]
@@ -349,6 +406,8 @@ fn an_unlocking_forgets_the_failures_before_it_and_none_after_it() {
     );
     unlock(&throttle, "a", 2);
     assert_eq!(refused(&throttle, "a", CLIENT, at(0)), None);
+    let attempt = admit(&throttle, "a", "192.0.2.2", at(0));
+    assert!(attempt.pass(at(0), 2).is_ok(), "for all addresses");
     admit(&throttle, "a", CLIENT, at(0)).fail(at(0), 2);
     unlock(&throttle, "a", 3);
     assert!(
@@ -374,16 +433,13 @@ fn a_try_in_flight_when_everything_is_cleared_counts_no_more() {
     let slow = admit(&throttle, "a", CLIENT, at(9 * MINUTE));
     throttle.clear();
     slow.fail(at(9 * MINUTE), 0);
-    assert_eq!(refused(&throttle, "a", CLIENT, at(0)), None);
+    assert_eq!(closed(&throttle, "a", CLIENT, at(0)), None);
 
     let slow = admit(&throttle, "a", CLIENT, at(0));
     throttle.clear();
     slow.succeed();
     fail(&throttle, "a", "192.0.2.2", at(0), 1);
-    assert!(
-        refused(&throttle, "a", CLIENT, at(0)).is_some(),
-        "not known"
-    );
+    assert!(closed(&throttle, "a", CLIENT, at(0)).is_some(), "not known");
 }
 
 #[test]

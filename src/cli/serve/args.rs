@@ -151,7 +151,7 @@ struct FailedLoginArgs {
 struct HashingArgs {
     #[command(flatten)]
     cost: CostArgs,
-    /// How many logins may be in work or waiting; one more is answered 503
+    /// How many logins may be in work or waiting, half of them of one client network unless it is alone; one more is answered 503
     #[arg(
         long,
         value_name = "NUMBER",
@@ -162,7 +162,7 @@ struct HashingArgs {
     /// Threads that hash [default: one per core]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size)]
     hash_threads: Option<usize>,
-    /// Passwords that each of them hashes at once, 1 to 10 [default: what suits the core's cache, mostly 8]
+    /// Passwords that each of them hashes at once, 1 to 10; one more for a network that has nothing else in work [default: what suits the core's cache, mostly 8]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
     /// How long a login may wait, for others in flight and for its hashing to start; 503 then

@@ -17,6 +17,7 @@ use super::imported::{Resolver, check_passwords};
 use crate::cli::WrongUsage;
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::escape::printable;
+use crate::cli::expensive;
 use crate::cli::output::{JsonArgs, named, print, report, write_json};
 use crate::cli::progress::Progress;
 use crate::cli::stream::STDERR;
@@ -143,6 +144,7 @@ fn from_records(
     lines.dedup();
     let skipped = lines.len();
     let users: Vec<PlacedUser> = good.into_iter().map(|(_, placed)| placed).collect();
+    expensive::warn(users.iter().map(|placed| &placed.user), cost);
     if args.dry_run {
         return would_be(store, &users, skipped);
     }
@@ -184,6 +186,8 @@ fn from_fixture(
     if !args.no_policy {
         check_fixture(&fixture)?;
     }
+    let organizations = &fixture.organizations;
+    expensive::warn(organizations.iter().flat_map(|each| &each.users), cost);
     if args.dry_run {
         let users = fixture
             .organizations

@@ -1,0 +1,139 @@
+//! How long somebody waits who logs in while others want everything: `cargo bench --bench fairness`.
+//!
+//! One account logs in successfully from 26 networks, on 10 connections of each, as fast as it is answered; a lone client of
+//! another network logs in one time after the other, at cost 12 over HTTP. Each round measures it alone, then beside the
+//! others, so that other work of the machine falls on both.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod common;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Client, PASSWORD, fixture, hash, is_wanted};
+use thanos_login::gate::Address;
+use thanos_login::hashing::Cost;
+use thanos_login::http::TrustedProxies;
+use thanos_login::{Config, Database, Server};
+
+const NETWORKS: usize = 26;
+const CONNECTIONS: usize = 10;
+const ROUNDS: usize = 5;
+/// Logins of the lone client in a round, alone and beside the others.
+const EACH: (usize, usize) = (10, 30);
+/// What its p50 and p99 beside the others may be, as multiples of its p50 alone.
+const GOAL: f64 = 4.0;
+
+/// One login of the lone client.
+struct Sample {
+    ms: f64,
+    /// How many logins of the others were answered meanwhile.
+    overtakers: usize,
+}
+
+/// Logins of the others that have succeeded.
+static ANSWERED: AtomicUsize = AtomicUsize::new(0);
+
+fn main() {
+    if !is_wanted("fairness") {
+        return;
+    }
+    let server = serve();
+    let address = common::address(&server.url());
+    let mut lone = Client::connect(address);
+    println!(
+        "a lone client at cost 12, beside {} connections from {NETWORKS} networks (at most {GOAL} times its p50 alone);",
+        NETWORKS * CONNECTIONS
+    );
+    println!("logins of the others meanwhile, of which each lane does one in the time of a hash");
+    println!("round  alone: p50 ms   beside: p50 ms    p99 ms    p50    p99   others: p50   p99");
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let own = log_in(&mut lone, EACH.0);
+        let with_others = beside_others(address, || log_in(&mut lone, EACH.1));
+        print(&round.to_string(), &own, &with_others);
+        alone.extend(own);
+        beside.extend(with_others);
+    }
+    print("all", &alone, &beside);
+}
+
+fn print(label: &str, alone: &[Sample], beside: &[Sample]) {
+    let usual = percentile(alone, 50, |sample| sample.ms);
+    let [p50, p99] = [50, 99].map(|percent| percentile(beside, percent, |sample| sample.ms));
+    let overtakers =
+        [50, 99].map(|percent| percentile(beside, percent, |sample| sample.overtakers as f64));
+    println!(
+        "{label:>5} {usual:>14.0} {p50:>16.0} {p99:>9.0} {:>6.2} {:>6.2} {:>13} {:>5}",
+        p50 / usual,
+        p99 / usual,
+        overtakers[0],
+        overtakers[1]
+    );
+}
+
+/// What `measure` gives while all others log in.
+fn beside_others<T>(address: SocketAddr, measure: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let over = &over;
+        for number in 0..NETWORKS * CONNECTIONS {
+            scope.spawn(move || {
+                let request = login(number % NETWORKS, "greedy");
+                let mut client = Client::connect(address);
+                while !over.load(Ordering::Relaxed) {
+                    match client.exchange(&request) {
+                        200 => _ = ANSWERED.fetch_add(1, Ordering::Relaxed),
+                        // There is no place for all of them.
+                        503 => thread::sleep(Duration::from_millis(10)),
+                        status => panic!("{status}"),
+                    }
+                }
+            });
+        }
+        // Until each waits for its first.
+        thread::sleep(Duration::from_secs(3));
+        let measured = measure();
+        over.store(true, Ordering::Relaxed);
+        measured
+    })
+}
+
+fn log_in(client: &mut Client, count: usize) -> Vec<Sample> {
+    let request = login(NETWORKS, "lone");
+    let one = |_| {
+        let (begun, before) = (Instant::now(), ANSWERED.load(Ordering::Relaxed));
+        assert_eq!(client.exchange(&request), 200);
+        Sample {
+            ms: begun.elapsed().as_secs_f64() * 1000.0,
+            overtakers: ANSWERED.load(Ordering::Relaxed) - before,
+        }
+    };
+    (0..count).map(one).collect()
+}
+
+fn percentile(samples: &[Sample], percent: usize, of: impl Fn(&Sample) -> f64) -> f64 {
+    let mut sorted: Vec<f64> = samples.iter().map(of).collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[(sorted.len() - 1) * percent / 100]
+}
+
+fn login(network: usize, username: &str) -> Vec<u8> {
+    let request = String::from_utf8(common::login(username, PASSWORD)).unwrap();
+    let forwarded = format!("\r\nX-Forwarded-For: 192.0.2.{network}\r\n");
+    request.replacen("\r\n", &forwarded, 1).into_bytes()
+}
+
+/// With what `serve` has, behind a proxy on this machine.
+fn serve() -> Server {
+    let users = ["lone", "greedy"].map(|name| (name.to_owned(), "ACTIVE", hash(Cost::DEFAULT)));
+    let config = Config {
+        listen: vec![Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))],
+        database: Database::Demo(fixture(&users)),
+        trusted_proxies: TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]),
+        ..Config::default()
+    };
+    Server::start(config).unwrap()
+}

@@ -1,0 +1,156 @@
+//! Logins of one client network, or of one user in it, take nothing that others need.
+//!
+//! Seen by what is answered first, with so many logins in flight that no machine does them all meanwhile.
+
+use std::ops::Range;
+
+use serde_json::json;
+
+use crate::harness::accounts::{self, JWEIR, PASSWORD, SLOW_HASH};
+use crate::harness::{
+    Answer, Connection, JSON, LOGIN, Place, Server, eventually, login_body, request,
+};
+
+const OTHER: &str = "other@projectthanos.com";
+
+/// Behind a proxy that says which network a login comes from.
+fn serve(hash: &str, flags: &[&str]) -> Server {
+    let users = [JWEIR, OTHER].map(|name| json!({"username": name, "password_hash": hash}));
+    // As the hash has it, so that nothing is rehashed.
+    let common = [
+        "--bcrypt-cost",
+        &hash[4..6],
+        "--trusted-proxy",
+        "127.0.0.1/32",
+        "--metrics",
+    ];
+    Place::new().serve_demo(&accounts::retailer(users), &[&common, flags].concat())
+}
+
+/// One that hashes one after the other, but for the lane that is held back.
+fn serve_slowly() -> Server {
+    let hash = bcrypt::hash(PASSWORD, 10).unwrap();
+    serve(&hash, &["--hash-threads", "1", "--hash-lanes", "1"])
+}
+
+fn network(number: usize) -> String {
+    format!("192.0.2.{number}")
+}
+
+/// A login whose answer is left to be read.
+fn begin(server: &Server, network: &str, username: &str) -> Connection {
+    let mut connection = server.connect();
+    let fields = [JSON, ("X-Forwarded-For", network)];
+    let body = login_body(username, PASSWORD);
+    connection.send(request("POST", LOGIN, &fields, body));
+    connection
+}
+
+/// So many logins of each network.
+fn begin_all(server: &Server, networks: Range<usize>, each: usize) -> Vec<Connection> {
+    let logins = (0..each)
+        .flat_map(|_| networks.clone())
+        .map(|number| begin(server, &network(number), JWEIR))
+        .collect();
+    server.answers_something_else();
+    logins
+}
+
+/// The same, of which so many are in work in the end, those of before included.
+fn begin_many(
+    server: &Server,
+    networks: Range<usize>,
+    each: usize,
+    in_work: usize,
+) -> Vec<Connection> {
+    let logins = begin_all(server, networks, each);
+    let figure = format!("thanos_login_logins_in_work {in_work}\n");
+    eventually("all logins are in work", || {
+        let metrics = server.send(request("GET", "/metrics", &[], ""));
+        metrics.text().contains(&figure)
+    });
+    logins
+}
+
+fn count_answered(logins: &mut [Connection]) -> usize {
+    let answered = logins.iter_mut().map(Connection::is_answered);
+    answered.filter(|is_answered| *is_answered).count()
+}
+
+fn statuses(logins: &mut [Connection]) -> Vec<u16> {
+    let answers = logins.iter_mut().map(Connection::answer);
+    let mut statuses: Vec<u16> = answers.map(|answer: Answer| answer.status).collect();
+    statuses.sort_unstable();
+    statuses
+}
+
+#[test]
+fn a_lone_login_is_answered_while_those_of_busy_networks_wait() {
+    for (label, networks, each) in [("one network", 1..2, 60), ("many networks", 1..21, 3)] {
+        let server = serve_slowly();
+        let mut greedy = begin_all(&server, networks, each);
+        begin(&server, &network(99), OTHER).answer().token();
+        let answered = count_answered(&mut greedy);
+        assert!(answered < 15, "{label}: {answered} of 60 came first");
+    }
+}
+
+#[test]
+fn networks_take_turns() {
+    let server = serve_slowly();
+    let mut greedy = begin_all(&server, 1..2, 60);
+    let mut modest = begin_all(&server, 2..3, 5);
+    assert_eq!(statuses(&mut modest), [200; 5]);
+    let answered = count_answered(&mut greedy);
+    assert!(answered < 30, "{answered} of 60 came first");
+}
+
+#[test]
+fn users_of_one_network_take_turns() {
+    let server = serve_slowly();
+    let mut greedy = begin_all(&server, 1..2, 60);
+    begin(&server, &network(1), OTHER).answer().token();
+    let answered = count_answered(&mut greedy);
+    assert!(answered < 15, "{answered} of 60 came first");
+}
+
+#[test]
+fn a_network_that_fills_the_queue_leaves_half_of_it_to_others() {
+    let server = serve(SLOW_HASH, &["--hash-queue", "8"]);
+    let mut greedy = begin_many(&server, 1..2, 10, 8);
+    let mut others = begin_many(&server, 2..3, 4, 12);
+    others.extend(begin_many(&server, 3..5, 1, 14));
+    assert_eq!(statuses(&mut others), [200; 6]);
+    assert_eq!(statuses(&mut greedy), [vec![200; 8], vec![503; 2]].concat());
+}
+
+#[test]
+fn a_network_has_half_of_the_queue_beside_others() {
+    let server = serve(SLOW_HASH, &["--hash-queue", "8"]);
+    let mut other = begin_many(&server, 1..2, 1, 1);
+    let mut greedy = begin_many(&server, 2..3, 6, 5);
+    assert_eq!(statuses(&mut greedy), [vec![200; 4], vec![503; 2]].concat());
+    assert_eq!(statuses(&mut other), [200]);
+}
+
+#[test]
+fn networks_that_fill_the_queue_together_keep_none_out_that_has_nothing_in_it() {
+    let server = serve(SLOW_HASH, &["--hash-queue", "8"]);
+    let mut greedy = begin_many(&server, 1..5, 2, 8);
+    let mut refused = begin_many(&server, 1..5, 1, 8);
+    begin(&server, &network(99), OTHER).answer().token();
+    assert_eq!(statuses(&mut refused), [503; 4]);
+    assert_eq!(statuses(&mut greedy), [200; 8]);
+}
+
+#[test]
+fn logins_that_wait_for_others_of_their_user_leave_half_of_the_queue_to_others() {
+    let flags = ["--hash-queue", "8", "--failed-logins-per-user", "1"];
+    let server = serve(SLOW_HASH, &flags);
+    let mut greedy = begin_many(&server, 1..2, 8, 8);
+    let mut others: Vec<Connection> = (2..6)
+        .map(|number| begin(&server, &network(number), OTHER))
+        .collect();
+    assert_eq!(statuses(&mut others), [200; 4]);
+    assert!(count_answered(&mut greedy) < 8);
+}
