@@ -440,6 +440,11 @@ mod tests {
     fn assert_fails_without_trace(database: &Path, config: Config) {
         let before = threads();
         assert!(matches!(Server::start(config), Err(StartError::Gate(_))));
+        // A thread that has been joined is listed for a moment longer.
+        let end = Instant::now() + Duration::from_secs(30);
+        while threads() != before && Instant::now() < end {
+            std::thread::yield_now();
+        }
         assert_eq!(threads(), before);
         let directory = fs::read_dir(database.parent().unwrap()).unwrap();
         let names: Vec<_> = directory.map(|entry| entry.unwrap().file_name()).collect();

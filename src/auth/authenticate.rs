@@ -223,10 +223,7 @@ impl Auth {
             .map(|account| account.password_hash.parse::<PasswordHash>())
             .transpose()?;
         let is_active = lookup.account.as_ref().is_some_and(Account::is_active);
-        // Only a demo hashes with such a cost; there the right status counts, and no time has to be kept.
-        let is_demo = self.policy.bcrypt_cost < Cost::MIN_REAL;
-        let hash = hash.filter(|hash| is_active || is_demo || hash.cost() <= work);
-        let work = hash.as_ref().map_or(work, |hash| work.max(hash.cost()));
+        let hash = hash.filter(|hash| is_active || hash.cost() <= work);
         let matches = self
             .engine
             .verify(permit, member, password, hash.as_ref(), work)?;
