@@ -22,6 +22,11 @@ fn guards(service: &Service, proxy: &Proxy) {
     let token = authorization(JWEIRS_TOKEN);
     let token = ("Authorization", token.as_str());
 
+    let by_name = b"GET / HTTP/1.1\r\nHost: shop.example\r\nAuthorization: ";
+    let by_name = [by_name, token.1.as_bytes(), b"\r\n\r\n"].concat();
+    assert_eq!(proxy.send(by_name).status, 200);
+    assert_eq!(service.reached().fields("host"), ["shop.example"]);
+
     let answer = proxy.send(request("GET", "/orders/?page=2", &[token], ""));
     assert_eq!(
         (answer.status, answer.text()),
