@@ -43,6 +43,7 @@ fn main() {
         ("known", "ACTIVE", dearest),
         ("quiet", "DEACTIVATED", dearest),
         ("cheap", "ACTIVE", Cost::MIN),
+        ("heavy", "DEACTIVATED", Cost::new(DEAREST + 4).unwrap()),
     ]
     .map(|(username, status, cost)| (username.to_owned(), status, hash(cost)));
     let server = common::serve(Database::Demo(fixture(&users)), dearest);
@@ -56,6 +57,8 @@ fn main() {
         Kind::new("password of 73 bytes", "known", &PASSWORD.repeat(7)[..73]),
         Kind::new("inactive user, wrong password", "quiet", wrong),
         Kind::new("cheaper hash, wrong password", "cheap", wrong),
+        Kind::new("inactive user, more expensive hash", "heavy", wrong),
+        Kind::new("the same, right password", "heavy", PASSWORD),
     ];
     sample(&mut client, &mut kinds);
     let [reference, others @ ..] = kinds;
