@@ -83,6 +83,7 @@ mod files;
 mod housekeeping;
 mod periodic;
 mod scratch;
+mod threads;
 
 pub use assembly::{Server, StartError};
 pub use config::{Certificate, Config, Database, MetricsAccess};

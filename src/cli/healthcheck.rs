@@ -33,7 +33,9 @@ pub(super) fn run(args: &serve::Args) -> anyhow::Result<()> {
     let (answered, answer) = mpsc::channel();
     let asked = address.clone();
     // One deadline for connecting, the handshake and the answer: whoever asks is left behind when it is past.
-    thread::spawn(move || answered.send(ask(&asked, is_tls)));
+    thread::Builder::new()
+        .spawn(move || answered.send(ask(&asked, is_tls)))
+        .context("cannot start a thread")?;
     let status_line = answer
         .recv_timeout(DEADLINE)
         .map_err(|_| anyhow::anyhow!("no answer within {} s", DEADLINE.as_secs()))

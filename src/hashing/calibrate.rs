@@ -2,7 +2,9 @@
 //!
 //! Measures lanes, not logins: without queue, network and database, so what the hashing threads do at best. Prints nothing.
 
+use std::io;
 use std::sync::Barrier;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +25,7 @@ pub struct Calibration {
 /// Measures 1 to `lanes` lanes on all threads at the same time, for about `time` each.
 ///
 /// # Errors
-/// [`Error::BadLanes`] when there are not that many.
+/// [`Error::BadLanes`] when there are not that many, [`Error::Spawn`] when the operating system does not give all threads.
 pub fn calibrate(threads: usize, lanes: usize, time: Duration) -> Result<Calibration, Error> {
     if !(1..=MAX_LANES).contains(&lanes) {
         return Err(Error::BadLanes);
@@ -42,11 +44,24 @@ pub fn calibrate(threads: usize, lanes: usize, time: Duration) -> Result<Calibra
         (rounds, cheapest_hash(time))
     };
     let measured: Vec<(Vec<Duration>, Duration)> = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(measure)).collect();
+        // None begins before all are there: it would wait at the barrier for those that could not be started.
+        let prepare = |_| {
+            let (start, started) = channel();
+            let measure = move || started.recv().map(|()| measure());
+            let thread = thread::Builder::new().spawn_scoped(scope, measure)?;
+            Ok((start, thread))
+        };
+        let others: io::Result<Vec<_>> = (1..threads).map(prepare).collect();
+        let others = others.map_err(Error::Spawn)?;
+        for (start, _) in &others {
+            let _ = start.send(());
+        }
         let own = measure();
-        let others = others.into_iter().filter_map(|other| other.join().ok());
-        std::iter::once(own).chain(others).collect()
-    });
+        let others = others
+            .into_iter()
+            .filter_map(|(_, other)| other.join().ok()?.ok());
+        Ok(std::iter::once(own).chain(others).collect())
+    })?;
     let rounds: Vec<Duration> = (0..lanes)
         .map(|place| mean(measured.iter().map(|(rounds, _)| rounds[place])))
         .collect();

@@ -1,10 +1,10 @@
 //! Known answers, computed at every start: a processor or a build that computes anything else must not decide logins.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::lanes::{Lanes, Order};
 use super::{Error, PasswordHash};
+use crate::threads;
 
 /// A password and its hash.
 type Answer = (&'static [u8], &'static str);
@@ -29,7 +29,7 @@ const KNOWN: [Answer; 4] = [
     ),
 ];
 
-/// Computes the known answers with every number of lanes up to `width`, on so many threads.
+/// Computes the known answers with every number of lanes up to `width`, on as many threads or on those that there are.
 pub(super) fn run(width: usize, threads: usize) -> Result<(), Error> {
     compute_all(&KNOWN, width, threads)
 }
@@ -45,12 +45,9 @@ fn compute_all(known: &[Answer], width: usize, threads: usize) -> Result<(), Err
         }
         Ok(())
     };
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(width)).map(|_| scope.spawn(test)).collect();
-        let own = test();
-        let others = others.into_iter().map(|other| other.join());
-        others.fold(own, |all, one| all.and(one.unwrap_or(Err(Error::SelfTest))))
-    })
+    threads::share(threads.min(width), test)
+        .into_iter()
+        .collect()
 }
 
 fn compute(known: &[Answer], lanes: &mut Lanes<PasswordHash>, count: usize) -> Result<(), Error> {

@@ -2,14 +2,15 @@
 //! passwords are too easily guessed.
 
 use std::collections::HashMap;
-use std::num::NonZero;
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::auth::check_new_password;
 use crate::cli::name;
 use crate::fixture::{LineFinding, Secret, UserRecord};
+use crate::hashing::default_threads;
 use crate::seed::{PlacedUser, find_user_claims};
 use crate::store::{self, Store};
+use crate::threads;
 
 /// A user and the line it came from.
 pub(super) type Placed = (u64, PlacedUser);
@@ -87,21 +88,16 @@ impl<'s> Resolver<'s> {
 /// Gives the users whose passwords keep the rules, and the findings of the others. Guessing takes about a millisecond for
 /// each, so every core takes part.
 pub(super) fn check_passwords(users: Vec<Placed>) -> (Vec<Placed>, Vec<LineFinding>) {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = users.len().div_ceil(cores).max(1);
-    let findings: Vec<LineFinding> = thread::scope(|scope| {
-        let threads: Vec<_> = users
-            .chunks(share)
-            .map(|users| scope.spawn(|| users.iter().filter_map(fault).collect::<Vec<_>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| match thread.join() {
-                Ok(findings) => findings,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    });
+    let next = AtomicUsize::new(0);
+    let check = || {
+        let mut findings = Vec::new();
+        while let Some(user) = users.get(next.fetch_add(1, Ordering::Relaxed)) {
+            findings.extend(fault(user));
+        }
+        findings
+    };
+    let findings = threads::share(default_threads().min(users.len()), check);
+    let findings: Vec<LineFinding> = findings.into_iter().flatten().collect();
     let bad: std::collections::HashSet<u64> = findings.iter().map(|finding| finding.line).collect();
     let good = users
         .into_iter()
