@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::auth::{self, Auth, Limits};
 use crate::clock::{Clock, Now};
 use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
-use crate::endpoint::Services;
+use crate::endpoint::{Lists, LongAnswers, Services, SharedProbe, health};
 use crate::files::directory_of;
 use crate::fixture::{self, Findings, Fixture};
 use crate::gate::{
@@ -166,6 +166,10 @@ impl Server {
             store,
             engine,
             permits: Permits::new(config.hash_queue),
+            lists: Lists::default(),
+            long_answers: LongAnswers::new(gate::MAX_WHOLE_BYTES),
+            is_writable: SharedProbe::new(health::WRITABLE_FOR),
+            figures: SharedProbe::new(Duration::ZERO),
             metrics: Metrics::new().map_err(StartError::Metrics)?,
             clock,
             trusted_proxies: config.trusted_proxies.clone(),

@@ -43,7 +43,8 @@
 //!
 //! One for each client connection and one that reads the answers of the connection to the server that quick requests
 //! share (gate), two that receive and one that looks whether they can be reached (server), one worker for each request
-//! that waits for hashing or the disk, and one when there is none, one that hashes for each core, one that writes, one
+//! that waits for hashing, the disk or a client that reads a long answer, and one when there is none, up to three of
+//! low priority for each list, one that hashes for each core, one that writes, one
 //! that rehashes, one that removes what expired.
 //!
 //! # What always holds
@@ -54,7 +55,7 @@
 //! - Only the SHA-256 of a token is stored, except for one that a fixture pinned.
 //! - Durations are measured by a clock that nobody can set, and order is a number that counts up; dates are only stored,
 //!   compared with stored ones, and shown.
-//! - A login that waits for its hash or the disk holds up no request that does not.
+//! - A login that waits for its hash or the disk, a list, and a client that does not read hold up no quick request.
 //! - Passwords and tokens have no `Debug`, and are wiped after use.
 
 #![forbid(unsafe_code)]
@@ -81,6 +82,7 @@ mod assembly;
 mod config;
 mod files;
 mod housekeeping;
+mod low_priority;
 mod periodic;
 mod scratch;
 mod threads;

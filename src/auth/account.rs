@@ -36,7 +36,7 @@ impl Auth {
     pub fn for_each_member(
         &self,
         holder: &Holder,
-        receive: impl FnMut(Member),
+        receive: impl FnMut(Member) + Send,
     ) -> Result<(), Error> {
         Ok(self.store.for_each_member(holder.org_id, receive)?)
     }

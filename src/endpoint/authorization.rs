@@ -34,6 +34,7 @@ pub(super) fn authorize(
     let token = parse(&header)?;
     let holder = services.auth.holder(&token, (services.clock)().date)?;
     request.note_user(&holder.user_uuid);
+    request.note_organization(&holder.org_uuid);
     Ok((token, holder))
 }
 

@@ -1,6 +1,7 @@
 //! `GET /healthz` and `GET /readyz`: whether the process is up, and whether it can answer logins.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -12,6 +13,9 @@ use crate::http::{Reply, Request};
 pub const HEALTH_PATH: &str = "/healthz";
 /// The path that says whether logins can be answered.
 pub const READY_PATH: &str = "/readyz";
+
+/// For how long the database counts as writable once a page of it was written.
+pub const WRITABLE_FOR: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 struct Status {
@@ -31,7 +35,10 @@ pub fn handle_ready(services: &Services, _: &mut Request<'_>) -> Result<Reply, E
     if !services.is_reachable.load(Ordering::Relaxed) {
         return Err(Error::Unreachable);
     }
-    services.store.check_writable().map_err(Error::NotReady)?;
+    services
+        .is_writable
+        .get(|| services.store.check_writable())
+        .map_err(Error::NotReady)?;
     if !services.engine.is_alive() {
         return Err(hashing::Error::Stopped.into());
     }

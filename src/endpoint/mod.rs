@@ -5,10 +5,13 @@
 
 mod authorization;
 pub mod health;
+mod lists;
+mod long_answers;
 pub mod metrics;
 pub mod openapi;
 pub mod organization;
 mod outcome;
+mod shared_probe;
 pub mod token_verify;
 pub mod user_login;
 pub mod user_logout;
@@ -24,9 +27,12 @@ use crate::clock::Clock;
 use crate::hashing::{Engine, Permits};
 use crate::http::TrustedProxies;
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::store::{self, Figures, Store};
 
+pub use lists::Lists;
+pub use long_answers::LongAnswers;
 pub use outcome::{Error, defect};
+pub use shared_probe::SharedProbe;
 
 /// What handlers work with.
 pub struct Services {
@@ -38,6 +44,14 @@ pub struct Services {
     pub engine: Arc<Engine>,
     /// The places of logins.
     pub permits: Permits,
+    /// The lists in work.
+    pub lists: Lists,
+    /// The long answers that are sent.
+    pub long_answers: LongAnswers,
+    /// Whether the database can be read and written.
+    pub is_writable: SharedProbe<(), store::Error>,
+    /// What the metrics say of the database.
+    pub figures: SharedProbe<Figures, store::Error>,
     /// Counts what is answered.
     pub metrics: Metrics,
     /// The time of a request.

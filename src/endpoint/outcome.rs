@@ -1,5 +1,7 @@
 //! Every status and text of an answer that is not a success.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::authorization::HeaderFault;
@@ -17,6 +19,9 @@ const CHALLENGE: &str = "Token";
 
 /// Seconds after which a client may try again: a lock is held and a queue is full for moments only.
 const RETRY_AFTER: &str = "1";
+
+/// How long a client waits that wants more than its share: should it ask again at once, it costs others nothing.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a call got no 200.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +52,12 @@ pub enum Error {
     /// This request came over a connection that was there before; others do not get through.
     #[error("new connections do not reach the server")]
     Unreachable,
+    /// Too many lists are in work, of the user or of all.
+    #[error("too many lists are in work")]
+    TooManyLists,
+    /// Clients have yet to read too much of what was sent.
+    #[error("too many long answers are sent")]
+    TooManyLongAnswers,
     /// No token can be read from the Authorization header.
     #[error(transparent)]
     Header(#[from] HeaderFault),
@@ -92,6 +103,7 @@ impl From<Error> for Reply {
             Error::Fields(errors) => Reply::json(400, &errors),
             Error::Defect => defect(),
             Error::NotReady(_) | Error::Unreachable => unavailable(),
+            Error::TooManyLists | Error::TooManyLongAnswers => unavailable().after(BUSY_PAUSE),
             Error::Header(fault) => unauthorized(header_fault(fault)),
             Error::Auth(error) => error.into(),
         }

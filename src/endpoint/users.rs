@@ -1,12 +1,14 @@
 //! `GET /api/organizations/users/all/` and `GET /api/organizations/users/detail/<user_uuid>/`: the users of the caller's
 //! organization.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 
 use super::authorization::authorize_account_call;
 use super::{Error, Services};
 use crate::account::{Assignment, Person};
-use crate::http::{JSON, Reply, Request};
+use crate::http::{JSON, Pieces, Reply, Request};
 use crate::store::Member;
 
 /// The path of the list.
@@ -38,19 +40,14 @@ pub fn user_uuid(path: &str) -> Option<&str> {
 /// See [`Error`].
 pub fn handle_all(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
     let (_, holder) = authorize_account_call(services, request)?;
-    // Written as the rows come: a hundred thousand users stand in memory once, in their final form.
-    let mut body = vec![b'['];
-    services.auth.for_each_member(&holder, |member| {
-        if body.len() > 1 {
-            body.push(b',');
-        }
-        serde_json::to_writer(&mut body, &Answer::from(&member))
-            .expect("a struct of texts has a JSON form, and a vector takes it");
-    })?;
-    body.push(b']');
-    // Wiping the body in the end would make the room that it could have grown into real.
-    body.shrink_to_fit();
-    Ok(Reply::text(200, JSON, body))
+    services.long_answers.check(&holder.org_uuid)?;
+    let mut permit = services.lists.admit(&holder).ok_or(Error::TooManyLists)?;
+    let mut list = List::new(request.is_head());
+    services
+        .auth
+        .for_each_member(&holder, |member| list.add(&member))?;
+    permit.finish_reading();
+    Ok(list.into_reply().holding(permit))
 }
 
 /// One user.
@@ -65,6 +62,60 @@ pub fn handle_detail(services: &Services, request: &mut Request<'_>) -> Result<R
         .member(&holder, uuid)?
         .ok_or(Error::NotFound)?;
     Ok(Reply::json(200, &Answer::from(&member)))
+}
+
+/// A list, written as the rows come: a hundred thousand users are in memory once, in their final form. For a HEAD their bytes
+/// are only counted.
+struct List {
+    bytes: usize,
+    /// `None` where they are only counted.
+    body: Option<Pieces>,
+}
+
+impl List {
+    fn new(is_counted: bool) -> Self {
+        Self {
+            bytes: 0,
+            body: (!is_counted).then(Pieces::default),
+        }
+    }
+
+    fn add(&mut self, member: &Member) {
+        self.separate(if self.bytes == 0 { b"[" } else { b"," });
+        serde_json::to_writer(self, &Answer::from(member)).expect(CANNOT_FAIL);
+    }
+
+    fn into_reply(mut self) -> Reply {
+        if self.bytes == 0 {
+            self.separate(b"[");
+        }
+        self.separate(b"]");
+        match self.body {
+            Some(body) => Reply::pieces(200, JSON, body),
+            None => Reply::without_body(200, JSON, self.bytes),
+        }
+    }
+
+    fn separate(&mut self, by: &[u8]) {
+        self.write_all(by).expect(CANNOT_FAIL);
+    }
+}
+
+const CANNOT_FAIL: &str = "a struct of texts has a JSON form, and memory takes it";
+
+impl Write for List {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = match &mut self.body {
+            Some(body) => body.write(bytes)?,
+            None => bytes.len(),
+        };
+        self.bytes += taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The published shape; the order of the fields is part of it.

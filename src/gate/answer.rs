@@ -14,8 +14,8 @@ use super::normal::is_reserved;
 use super::order::Order;
 use super::wiped::Wiped;
 
-/// Answers of up to this length are read whole.
-const MAX_WHOLE_BYTES: usize = 64 * 1024;
+/// Bodies of up to this length are read whole.
+pub const MAX_WHOLE_BYTES: usize = 64 * 1024;
 /// Far above any head of a server that is in order.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// More than any answer has.
@@ -106,7 +106,8 @@ impl Answer {
         };
         let total = head.bytes.saturating_add(head.body_bytes);
         let here = input.unread().len().min(total);
-        let held = if total > MAX_WHOLE_BYTES { here } else { total };
+        let is_long = head.body_bytes > MAX_WHOLE_BYTES;
+        let held = if is_long { here } else { total };
         let (mut bytes, fields_end) = (head.to_client, head.fields_end);
         bytes.extend_from_slice(&input.unread()[head.bytes..here]);
         input.consume(here);
@@ -118,11 +119,6 @@ impl Answer {
         };
         answer.read_more(held - here, from)?;
         Ok(answer)
-    }
-
-    /// Reads what a long answer still lacks.
-    pub(super) fn read_rest(&mut self, from: impl Read) -> Result<(), Error> {
-        self.read_more(self.rest, from)
     }
 
     fn read_more(&mut self, more: usize, mut from: impl Read) -> Result<(), Error> {

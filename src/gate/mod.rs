@@ -5,7 +5,7 @@
 //! tiny_http over a private Unix socket; and passes the answer back. So tiny_http, which believes every length it is told
 //! and waits for ever, only meets requests that are whole, small and correctly framed.
 //!
-//! It knows nothing of logins, paths, statuses of the program or any other room of this crate but `files`, and could be a
+//! It knows nothing of logins, paths, statuses of the program or any other room of this crate but `files` and `low_priority`, and could be a
 //! crate of its own. It never looks into a body, and it sets nothing that holds for the whole process.
 //!
 //! ```text
@@ -55,6 +55,7 @@ mod wire;
 
 pub use accepting::ClientNetwork;
 pub use address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
+pub use answer::MAX_WHOLE_BYTES;
 pub use backend::{Backend, Link};
 pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};

@@ -2,7 +2,8 @@
 //!
 //! Only for requests that are answered at once, since each waits for those before it, and that may be asked twice, since
 //! all that wait lose their answer when it breaks. A thread of its own reads the answers. It writes to no client, so none
-//! of them can hold up the others.
+//! of them can hold up the others; and since nobody else would hold it back, it keeps no long answer, which is for its
+//! client to ask for over another connection.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -15,6 +16,7 @@ use super::backend::Link;
 use super::deadline::Deadline;
 use super::input::Input;
 use super::upstream::ANSWER_TIMEOUT;
+use super::wiped::Wiped;
 
 /// Room for the answers that one waking finds.
 const READ_BYTES: usize = 16 * 1024;
@@ -62,11 +64,13 @@ enum State {
     #[default]
     Open,
     Answered(Answer),
+    TooLong,
     Lost,
 }
 
 impl Pipeline {
-    /// Sends a request and waits for the answer; `None` when the connection cannot be opened or breaks meanwhile.
+    /// Sends a request and waits for the answer; `None` when the connection cannot be opened or breaks meanwhile, or the
+    /// answer is a long one.
     pub(super) fn exchange(
         &self,
         request: &[u8],
@@ -83,11 +87,14 @@ impl Pipeline {
             outcome: Arc::clone(&outcome),
         };
         line.send(request, waiting)?;
-        let answer = outcome.wait(Deadline::after(ANSWER_TIMEOUT));
-        if answer.is_none() {
-            line.give_up();
+        match outcome.wait(Deadline::after(ANSWER_TIMEOUT)) {
+            State::Answered(answer) => Some(answer),
+            State::TooLong => None,
+            State::Open | State::Lost => {
+                line.give_up();
+                None
+            }
         }
-        answer
     }
 
     fn line(&self, open: impl FnOnce() -> io::Result<Link>) -> io::Result<Arc<Line>> {
@@ -163,9 +170,14 @@ impl Line {
         let Some(waiting) = next else {
             return Err(answer::Error::Malformed("an answer without a request"));
         };
-        let mut answer = Answer::read_next(input, &self.link.stream, waiting.to_head)?;
-        answer.read_rest(&self.link.stream)?;
-        waiting.outcome.tell(State::Answered(answer));
+        let answer = Answer::read_next(input, &self.link.stream, waiting.to_head)?;
+        match answer.rest() {
+            0 => waiting.outcome.tell(State::Answered(answer)),
+            rest => {
+                skip(&self.link.stream, rest)?;
+                waiting.outcome.tell(State::TooLong);
+            }
+        }
         Ok(())
     }
 
@@ -198,19 +210,29 @@ impl Outcome {
         }
     }
 
-    /// `None` when it was lost or is not there in time.
-    fn wait(&self, deadline: Deadline) -> Option<Answer> {
+    /// Still open when it is not there in time.
+    fn wait(&self, deadline: Deadline) -> State {
         let mut state = lock(&self.state);
-        while matches!(*state, State::Open) {
-            let left = deadline.remaining().ok()?;
+        while matches!(*state, State::Open)
+            && let Ok(left) = deadline.remaining()
+        {
             let waited = self.known.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        match std::mem::take(&mut *state) {
-            State::Answered(answer) => Some(answer),
-            State::Open | State::Lost => None,
-        }
+        std::mem::take(&mut *state)
     }
+}
+
+/// Reads bytes that nobody wants.
+fn skip(mut from: impl Read, mut bytes: usize) -> io::Result<()> {
+    let mut piece = Wiped::default();
+    piece.resize(bytes.min(READ_BYTES));
+    while bytes > 0 {
+        let wanted = bytes.min(READ_BYTES);
+        from.read_exact(&mut piece[..wanted])?;
+        bytes -= wanted;
+    }
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -223,7 +245,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::gate::answer::Ending;
+    use crate::gate::answer::{Ending, MAX_WHOLE_BYTES};
 
     /// Opens lines to a server that tells each request back, but of one line closes upon the first after `answers`.
     fn lines(answers: usize) -> impl Fn() -> io::Result<Link> {
@@ -288,7 +310,7 @@ mod tests {
             opened.fetch_add(1, Ordering::SeqCst);
             lines(10_000)()
         };
-        let long = "/long".repeat(30_000);
+        let long = "/long".repeat(MAX_WHOLE_BYTES / 5 + 1);
         thread::scope(|scope| {
             for client in 0..16 {
                 let (pipeline, open, long) = (&pipeline, &open, &long);
@@ -297,7 +319,8 @@ mod tests {
                         let target = format!("/{client}/{number}");
                         exchange(pipeline, &target, open).unwrap();
                     }
-                    exchange(pipeline, &format!("{long}/{client}"), open).unwrap();
+                    let long = exchange(pipeline, &format!("{long}/{client}/"), open);
+                    assert_eq!(long, None, "a long answer is kept");
                 });
             }
         });

@@ -14,9 +14,8 @@ use super::backend::{Backend, Link};
 use super::deadline::Deadline;
 use super::upstream::{ANSWER_TIMEOUT, Error, Exchange};
 use super::wiped::Wiped;
+use crate::low_priority::with_low_priority;
 
-/// For a connection to become free when no further one can be opened.
-const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Before another try to open a connection, when others are in use that may become free meanwhile.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Connections not needed for this long are closed; each holds a thread of tiny_http.
@@ -68,9 +67,15 @@ impl Pool {
         }
     }
 
-    /// Sends a request and waits for the answer; `to_head` says that the request is a HEAD.
-    pub(super) fn exchange(&self, request: &[u8], to_head: bool) -> Result<Exchange<'_>, Error> {
-        let connection = self.send(request)?;
+    /// Sends a request and waits for the answer; `to_head` says that the request is a HEAD. Waits for at most
+    /// `turn_timeout` until a connection becomes free when no further one can be opened.
+    pub(super) fn exchange(
+        &self,
+        request: &[u8],
+        to_head: bool,
+        turn_timeout: Duration,
+    ) -> Result<Exchange<'_>, Error> {
+        let connection = self.send(request, turn_timeout)?;
         let answer = Answer::read(&connection.link.stream, to_head)?;
         let left = answer.rest();
         if left == 0 {
@@ -83,9 +88,9 @@ impl Pool {
 
     /// A kept connection may have been closed at the other end. Nothing is lost by trying another then: of a request
     /// that could not be written the server has only a part, which it does not act upon.
-    fn send(&self, request: &[u8]) -> Result<Connection<'_>, Error> {
+    fn send(&self, request: &[u8], turn_timeout: Duration) -> Result<Connection<'_>, Error> {
         loop {
-            let connection = self.take()?;
+            let connection = self.take(turn_timeout)?;
             match (&connection.link.stream).write_all(request) {
                 Ok(()) => return Ok(connection),
                 Err(error) if connection.is_new => return Err(Error::Unreachable(error)),
@@ -95,8 +100,8 @@ impl Pool {
     }
 
     /// Takes a kept connection, opens one, or waits for one.
-    fn take(&self) -> Result<Connection<'_>, Error> {
-        let deadline = Deadline::after(TURN_TIMEOUT);
+    fn take(&self, turn_timeout: Duration) -> Result<Connection<'_>, Error> {
+        let deadline = Deadline::after(turn_timeout);
         loop {
             let (kept, turn) = self.turn(deadline)?;
             if let Some(link) = kept {
@@ -181,10 +186,11 @@ pub(super) struct Rest<'a> {
 
 impl Rest<'_> {
     /// Hands it on in pieces, as it arrives.
-    pub(super) fn relay(
-        mut self,
-        mut write: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<()> {
+    pub(super) fn relay(self, write: impl FnMut(&[u8]) -> io::Result<()> + Send) -> io::Result<()> {
+        with_low_priority("gate-relay", || self.relay_pieces(write))
+    }
+
+    fn relay_pieces(mut self, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut piece = Wiped::default();
         piece.resize(self.left.min(PIECE_BYTES));
         while self.left > 0 {
@@ -292,12 +298,13 @@ mod tests {
     }
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
     fn a_connection_that_went_stale_is_replaced_unnoticed() {
         let (pool, _directory) = server(2);
         for _ in 0..3 {
-            pool.exchange(REQUEST, false).unwrap();
+            pool.exchange(REQUEST, false, PATIENCE).unwrap();
             // Until the other end has closed too.
             let kept = lock(&pool.stock).kept.pop().unwrap();
             assert_eq!((&kept.link.stream).read(&mut [0]).unwrap(), 0);
@@ -309,7 +316,7 @@ mod tests {
     #[test]
     fn a_request_without_an_answer_is_not_sent_twice() {
         let (pool, _directory) = server(1);
-        let error = pool.exchange(REQUEST, false).err().unwrap();
+        let error = pool.exchange(REQUEST, false, PATIENCE).err().unwrap();
         // The server may close before or after the request is written.
         assert!(!matches!(error, Error::NoneFree), "{error}");
         let stock = lock(&pool.stock);
@@ -320,7 +327,7 @@ mod tests {
     fn connections_are_used_again_the_last_one_first() {
         let (pool, _directory) = server(100);
         for _ in 0..50 {
-            pool.exchange(REQUEST, false).unwrap();
+            pool.exchange(REQUEST, false, PATIENCE).unwrap();
         }
         assert_eq!(lock(&pool.stock).kept.len(), 1);
     }
@@ -328,9 +335,9 @@ mod tests {
     #[test]
     fn a_kept_connection_of_a_retired_server_is_not_used_again() {
         let (pool, _directory) = server(100);
-        pool.exchange(REQUEST, false).unwrap();
+        pool.exchange(REQUEST, false, PATIENCE).unwrap();
         lock(&pool.stock).kept[0].link.retire();
-        pool.exchange(REQUEST, false).unwrap();
+        pool.exchange(REQUEST, false, PATIENCE).unwrap();
         let stock = lock(&pool.stock);
         assert_eq!(stock.kept.len(), 1);
         assert!(!stock.kept[0].link.is_retired());
@@ -359,10 +366,10 @@ mod tests {
             asked: AtomicUsize::new(0),
         });
         let pool = Pool::new(Arc::clone(&only) as Arc<dyn Backend>, 8);
-        let first = pool.take().unwrap();
+        let first = pool.take(PATIENCE).unwrap();
         thread::scope(|scope| {
             let waiting: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| pool.exchange(REQUEST, false).is_ok()))
+                .map(|_| scope.spawn(|| pool.exchange(REQUEST, false, PATIENCE).is_ok()))
                 .collect();
             while only.asked.load(Ordering::SeqCst) <= waiting.len() {
                 thread::yield_now();
@@ -371,7 +378,18 @@ mod tests {
             assert!(waiting.into_iter().all(|waiting| waiting.join().unwrap()));
         });
         // Nobody has one that could come back.
-        drop(pool.take().unwrap());
-        assert!(matches!(pool.take(), Err(Error::Unreachable(_))));
+        drop(pool.take(PATIENCE).unwrap());
+        assert!(matches!(pool.take(PATIENCE), Err(Error::Unreachable(_))));
+    }
+
+    #[test]
+    fn one_that_does_not_wait_gets_none_while_all_are_in_use() {
+        let (server, _directory) = listen(100);
+        let pool = Pool::new(Arc::new(server), 1);
+        let in_use = pool.take(PATIENCE).unwrap();
+        let error = pool.exchange(REQUEST, false, Duration::ZERO).err().unwrap();
+        assert!(matches!(error, Error::NoneFree), "{error}");
+        drop(in_use);
+        pool.exchange(REQUEST, false, Duration::ZERO).unwrap();
     }
 }

@@ -1,7 +1,8 @@
 //! Asking the server: over a connection of one's own, or over one that is shared.
 //!
 //! A request that may take long has a connection for itself. What is answered at once, and may be asked twice, shares one
-//! while others do the same: each wakes fewer threads then. Alone, it would wake one more.
+//! while others do the same: each wakes fewer threads then. Alone, it would wake one more. It never waits for a connection
+//! that a slow request holds: the shared one is not among those.
 
 use std::io;
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use super::receive::Request;
 /// The server answers each request long before, however long its own queues are; a request it lost must not hold its
 /// client for ever.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// For a connection to become free when no further one can be opened.
+const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why the server gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +67,7 @@ impl Upstream {
         }
         let others = self.quick_in_work.fetch_add(1, Ordering::Relaxed);
         let exchange = match others {
-            0 => self.exchange_alone(request),
+            0 => self.exchange_unless_others_are_slow(request),
             _ => self.exchange_among_others(request),
         };
         self.quick_in_work.fetch_sub(1, Ordering::Relaxed);
@@ -71,7 +75,18 @@ impl Upstream {
     }
 
     fn exchange_alone(&self, request: &Request) -> Result<Exchange<'_>, Error> {
-        self.pool.exchange(&request.bytes, request.is_head)
+        self.pool
+            .exchange(&request.bytes, request.is_head, TURN_TIMEOUT)
+    }
+
+    fn exchange_unless_others_are_slow(&self, request: &Request) -> Result<Exchange<'_>, Error> {
+        match self
+            .pool
+            .exchange(&request.bytes, request.is_head, Duration::ZERO)
+        {
+            Err(Error::NoneFree | Error::Unreachable(_)) => self.exchange_among_others(request),
+            exchange => exchange,
+        }
     }
 
     /// Kept apart by the compiler too: what it needs of the stack would stay with every idle connection.
@@ -83,7 +98,7 @@ impl Upstream {
             .exchange(&request.bytes, request.is_head, open)
         {
             Some(answer) => Ok(Exchange { answer, rest: None }),
-            // Broken, or never opened. The same request may be asked again.
+            // Broken, never opened, or the answer is too long for it. The same request may be asked again.
             None => self.exchange_alone(request),
         }
     }

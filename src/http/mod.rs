@@ -8,6 +8,7 @@ mod error;
 mod fields;
 mod json;
 mod media_type;
+mod pieces;
 mod reply;
 mod request;
 
@@ -16,5 +17,6 @@ pub use client::TrustedProxies;
 pub use error::Error;
 pub use fields::{EveryField, ReadField};
 pub use json::{Field, Object};
+pub use pieces::Pieces;
 pub use reply::{COMMON_HEADERS, JSON, Reply};
 pub use request::{Arrival, Request, path_of};

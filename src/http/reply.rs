@@ -1,10 +1,12 @@
 //! An answer, before it is put on the wire.
 
-use std::io::Cursor;
+use std::any::Any;
+use std::time::Duration;
 
 use serde::Serialize;
 use tiny_http::{Header, Response};
-use zeroize::Zeroizing;
+
+use super::Pieces;
 
 /// What every answer carries besides Date and Content-Length: account data belongs in no cache, and is what it says it is.
 pub const COMMON_HEADERS: &[(&str, &str)] = &[
@@ -21,8 +23,11 @@ pub struct Reply {
     status: u16,
     content_type: Option<&'static str>,
     headers: Vec<(&'static str, String)>,
-    /// Wiped when dropped, since a token may be in it.
-    body: Zeroizing<Vec<u8>>,
+    body: Pieces,
+    /// Of a body that is not here, since the request was a HEAD.
+    announced_bytes: Option<usize>,
+    pause: Duration,
+    held: Vec<Box<dyn Any + Send>>,
     afterwards: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -36,12 +41,28 @@ impl Reply {
 
     /// An answer with a body that has its final form.
     pub fn text(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self::pieces(status, content_type, Pieces::from(body.into()))
+    }
+
+    /// The same with a body in pieces.
+    pub fn pieces(status: u16, content_type: &'static str, body: Pieces) -> Self {
         Self {
             status,
             content_type: Some(content_type),
             headers: Vec::new(),
-            body: Zeroizing::new(body.into()),
+            body,
+            announced_bytes: None,
+            pause: Duration::ZERO,
+            held: Vec::new(),
             afterwards: None,
+        }
+    }
+
+    /// The answer to a HEAD whose GET would have a body of this many bytes.
+    pub fn without_body(status: u16, content_type: &'static str, bytes: usize) -> Self {
+        Self {
+            announced_bytes: Some(bytes),
+            ..Self::text(status, content_type, Vec::new())
         }
     }
 
@@ -69,6 +90,35 @@ impl Reply {
         self
     }
 
+    /// Has the client wait for it, at the gate.
+    #[must_use]
+    pub fn after(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// How long the client waits for it.
+    pub fn pause(&self) -> Duration {
+        self.pause
+    }
+
+    /// Holds on to something until the answer is sent.
+    #[must_use]
+    pub fn holding(mut self, held: impl Any + Send) -> Self {
+        self.held.push(Box::new(held));
+        self
+    }
+
+    /// Takes out what is held until the answer is sent.
+    pub fn take_held(&mut self) -> Vec<Box<dyn Any + Send>> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// The length of the body as far as it is here.
+    pub fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+
     /// Has `work` done once the client has its answer.
     #[must_use]
     pub fn and_then(mut self, work: impl FnOnce() + Send + 'static) -> Self {
@@ -87,7 +137,7 @@ impl Reply {
     }
 
     /// The library's form of it. Never chunked, whatever its length: the gate passes on none that is.
-    pub fn into_response(self) -> Response<Cursor<Zeroizing<Vec<u8>>>> {
+    pub fn into_response(self) -> Response<Pieces> {
         let content_type = self
             .content_type
             .map(|content_type| ("Content-Type", content_type));
@@ -106,14 +156,8 @@ impl Reply {
             // A value with a byte that no header may have is left out rather than ending the answer.
             .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
             .collect();
-        let length = self.body.len();
-        Response::new(
-            self.status.into(),
-            headers,
-            Cursor::new(self.body),
-            Some(length),
-            None,
-        )
-        .with_chunked_threshold(usize::MAX)
+        let length = self.announced_bytes.unwrap_or(self.body.len());
+        Response::new(self.status.into(), headers, self.body, Some(length), None)
+            .with_chunked_threshold(usize::MAX)
     }
 }

@@ -28,6 +28,7 @@ pub struct Request<'r> {
     /// Once somebody asked for it.
     body: Option<Body>,
     user_uuid: Option<String>,
+    org_uuid: Option<String>,
 }
 
 impl<'r> Request<'r> {
@@ -38,6 +39,7 @@ impl<'r> Request<'r> {
             arrival,
             body: None,
             user_uuid: None,
+            org_uuid: None,
         }
     }
 
@@ -119,6 +121,21 @@ impl<'r> Request<'r> {
     /// Whose request it is, once that is known.
     pub fn user_uuid(&self) -> Option<&str> {
         self.user_uuid.as_deref()
+    }
+
+    /// Notes on whose behalf it is, which decides what it may take.
+    pub fn note_organization(&mut self, uuid: &str) {
+        self.org_uuid = Some(uuid.to_owned());
+    }
+
+    /// The organization of the user, once that is known.
+    pub fn org_uuid(&self) -> Option<&str> {
+        self.org_uuid.as_deref()
+    }
+
+    /// Whether the answer goes without its body.
+    pub fn is_head(&self) -> bool {
+        *self.method() == Method::Head
     }
 
     /// The values of all header fields of a name as one list (RFC 9110, 5.3); `None` without any.

@@ -2,7 +2,8 @@
 //!
 //! Two receivers answer by themselves whatever is cheap. A login may wait for its hash and for the disk, so it moves on to a
 //! worker, with a permit; when there is none, the receiver lets the handler run without, which ends in 503 at the latest.
-//! So neither full lanes nor a locked database hold up a cheap request.
+//! A long answer is sent by a worker, since its client may read slowly. So neither full lanes, nor a locked database, nor a
+//! client holds up a cheap request.
 
 mod arrival;
 mod cors;
@@ -21,9 +22,10 @@ use std::time::{Duration, Instant};
 
 use crate::auth::ClientNetwork;
 use crate::endpoint::{self, Services};
-use crate::gate::{Backend, Refused};
+use crate::gate::{Backend, DELAY, Refused};
 use crate::hashing::Permit;
-use crate::http::{Reply, Request};
+use crate::http::{Reply, Request, path_of};
+use crate::low_priority::with_low_priority;
 use crate::periodic::Periodic;
 use crate::scratch::Scratch;
 
@@ -150,14 +152,20 @@ fn dispatch(shared: &Shared, mut request: tiny_http::Request) {
         permit,
         received,
     };
-    if is_answered_here {
-        return answer(&*shared.answerer, &shared.services, arrived);
-    }
-    let services = Arc::clone(&shared.services);
     let answerer = Arc::clone(&shared.answerer);
-    shared
-        .workers
-        .run(move || answer(&*answerer, &services, arrived));
+    let services = Arc::clone(&shared.services);
+    if !is_answered_here {
+        shared
+            .workers
+            .run(move || answer(&*answerer, &services, arrived).send(&services));
+        return;
+    }
+    let answered = answer(&*answerer, &services, arrived);
+    if answered.is_long {
+        shared.workers.run(move || answered.send(&services));
+    } else {
+        answered.send(&services);
+    }
 }
 
 fn permit(services: &Services, request: &mut tiny_http::Request) -> Option<Permit> {
@@ -178,8 +186,20 @@ struct Arrived {
     received: Instant,
 }
 
+/// An answer on its way to its client.
+struct Answered {
+    request: tiny_http::Request,
+    reply: Reply,
+    call: Call,
+    client: String,
+    user: Option<String>,
+    received: Instant,
+    /// Sending it may have to wait for the client.
+    is_long: bool,
+}
+
 /// The request stays outside of what is caught: dropped in a panic, it would answer an empty 500 of its own.
-fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) {
+fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) -> Answered {
     let Arrived {
         request: mut inner,
         call,
@@ -188,25 +208,61 @@ fn answer(answerer: &dyn Answerer, services: &Services, arrived: Arrived) {
     } = arrived;
     let arrival = arrival::of(&inner);
     let mut request = Request::new(&mut inner, arrival);
-    let mut reply = caught(|| answerer.answer(&call, &mut request, permit.as_ref()));
-    let (status, afterwards) = (reply.status(), reply.take_afterwards());
+    let reply = caught(|| answerer.answer(&call, &mut request, permit.as_ref()));
     let client = request.client(&services.trusted_proxies).to_string();
     let user = request.user_uuid().map(str::to_owned);
-    let (method, path) = (request.method().to_string(), request.path().to_owned());
-    // First: as soon as the client has its answer it may log in again.
+    // As soon as the client has its answer it may log in again.
     drop(permit);
-    if let Err(error) = inner.respond(reply.into_response()) {
-        tracing::debug!(%error, "the client did not take its answer");
+    Answered {
+        request: inner,
+        is_long: services.long_answers.include(&reply),
+        reply,
+        call,
+        client,
+        user,
+        received,
     }
-    let duration = received.elapsed();
-    services.metrics.observe(call.name, status, duration);
-    if call.is_login() {
-        services.metrics.observe_login(status);
-    }
-    let duration_ms = milliseconds(duration);
-    tracing::info!(method, path, status, duration_ms, client, user, "request");
-    if let Some(afterwards) = afterwards {
-        afterwards();
+}
+
+impl Answered {
+    /// Sends it, then counts and logs it.
+    fn send(self, services: &Services) {
+        let Self {
+            request,
+            mut reply,
+            call,
+            client,
+            user,
+            received,
+            is_long,
+        } = self;
+        let (status, held, afterwards) =
+            (reply.status(), reply.take_held(), reply.take_afterwards());
+        let (method, target) = (request.method().to_string(), request.url().to_owned());
+        let pause = reply.pause();
+        if !pause.is_zero() {
+            reply = reply.with(DELAY, pause.as_millis().to_string());
+        }
+        let respond = || request.respond(reply.into_response());
+        let sent = if is_long {
+            with_low_priority("long-answer", respond)
+        } else {
+            respond()
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "the client did not take its answer");
+        }
+        let duration = received.elapsed();
+        services.metrics.observe(call.name, status, duration);
+        if call.is_login() {
+            services.metrics.observe_login(status);
+        }
+        let (path, duration_ms) = (path_of(&target), milliseconds(duration));
+        tracing::info!(method, path, status, duration_ms, client, user, "request");
+        drop(held);
+        if let Some(afterwards) = afterwards {
+            afterwards();
+        }
     }
 }
 

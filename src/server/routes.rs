@@ -166,10 +166,11 @@ impl Answerer for Endpoints {
                 allow: route.methods.allow(),
             });
         }
-        match route.handler {
+        let reply = match route.handler {
             Handler::Plain(handler) => handler(&self.services, request),
             Handler::WithPermit(handler) => handler(&self.services, request, permit),
-        }
+        };
+        self.services.long_answers.admit(request, reply?)
     }
 }
 

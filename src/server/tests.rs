@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::auth::{Auth, Limits, Policy};
 use crate::clock::Now;
+use crate::endpoint::{Lists, LongAnswers, SharedProbe, health};
 use crate::fixture::{self, Fixture};
 use crate::gate::{self, Forward, Gate, OnRefusal, Quick};
 use crate::hashing::{Cost, Engine, EngineConfig, Permits};
@@ -42,6 +43,10 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
         store,
         engine,
         permits: Permits::new(PERMITS),
+        lists: Lists::default(),
+        long_answers: LongAnswers::new(gate::MAX_WHOLE_BYTES),
+        is_writable: SharedProbe::new(health::WRITABLE_FOR),
+        figures: SharedProbe::new(Duration::ZERO),
         metrics: Metrics::new().unwrap(),
         clock: Arc::new(move || {
             let left = |left: usize| left.checked_sub(1);

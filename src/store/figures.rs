@@ -20,7 +20,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn figures(&self, now: Timestamp) -> Result<Figures, Error> {
-        self.read(|connection| {
+        self.read_long(|connection| {
             let tokens_live = connection
                 .prepare_cached(
                     "SELECT count(*) FROM tokens WHERE expires_at IS NULL OR expires_at > :now",

@@ -1,11 +1,17 @@
 //! Reading an organization and its users, as account calls show them.
 
+use std::thread;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::accounts::spelled;
 use super::{Error, Store};
 use crate::account::{Assignment, OrgType, OrganizationStatus, Permission, Person, UserStatus};
+
+/// After so many rows a list lets others go first. Even a thread of low priority keeps its processor for milliseconds when
+/// nothing interrupts it, in which hundreds of requests are answered.
+const ROWS_AT_A_TIME: usize = 8;
 
 /// An organization as its users see it.
 pub struct Organization {
@@ -62,9 +68,9 @@ impl Store {
     pub fn for_each_member(
         &self,
         org_id: i64,
-        mut receive: impl FnMut(Member),
+        mut receive: impl FnMut(Member) + Send,
     ) -> Result<(), Error> {
-        self.read(|connection| {
+        self.read_long(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT users.id, users.uuid, users.status, people.uuid, first_name, last_name, email, phone
                  FROM users JOIN people ON people.id = users.person_id
@@ -72,8 +78,13 @@ impl Store {
                  ORDER BY users.username",
             )?;
             let mut rows = statement.query(named_params! { ":org_id": org_id })?;
+            let mut read = 0;
             while let Some(row) = rows.next()? {
                 receive(member(connection, row)?);
+                read += 1;
+                if read % ROWS_AT_A_TIME == 0 {
+                    thread::yield_now();
+                }
             }
             Ok(())
         })
@@ -166,5 +177,64 @@ pub(super) fn optional_moment(row: &Row<'_>, column: usize) -> rusqlite::Result<
     match row.get_ref(column)? {
         rusqlite::types::ValueRef::Null => Ok(None),
         _ => moment(row, column).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::store::{Durability, WhenMissing};
+
+    /// More than there are connections for look-ups.
+    const LISTS: usize = 6;
+
+    fn store_with_a_user(directory: &std::path::Path) -> Store {
+        let path = directory.join("one.db");
+        let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+        store
+            .write(|connection| {
+                connection.execute_batch(
+                    "INSERT INTO people (id, uuid) VALUES (1, '00000000-0000-4000-8000-000000000001');
+                     INSERT INTO organizations (id, uuid, name, org_type, retailer_uuid, status, created_date)
+                         SELECT 1, uuid, 'one', 'RETAILER', uuid, 'ACTIVE', 0 FROM people;
+                     INSERT INTO users (id, uuid, org_id, person_id, username, password_hash, status)
+                         SELECT 1, uuid, 1, 1, 'zoe', '$2b$10$' || printf('%053d', 0), 'ACTIVE' FROM people",
+                )
+            })
+            .unwrap();
+        store
+    }
+
+    #[test]
+    fn a_look_up_waits_for_no_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = &store_with_a_user(directory.path());
+        // Of those lists that have a connection.
+        let (started, is_over) = (&Barrier::new(3), &Barrier::new(3));
+        thread::scope(|scope| {
+            let mut lists: Vec<_> = (0..LISTS)
+                .map(|number| {
+                    scope.spawn(move || {
+                        let mut users = 0;
+                        store
+                            .for_each_member(1, |_| {
+                                users += 1;
+                                started.wait();
+                                is_over.wait();
+                            })
+                            .unwrap();
+                        assert_eq!(users, 1, "{number}");
+                    })
+                })
+                .collect();
+            for _ in 0..LISTS / 2 {
+                started.wait();
+                assert_eq!(store.organization(1).unwrap().name, "one");
+                is_over.wait();
+            }
+            assert!(lists.drain(..).all(|list| list.join().is_ok()));
+        });
     }
 }

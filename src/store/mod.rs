@@ -34,6 +34,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use crate::low_priority::with_low_priority;
+
 pub use accounts::{Account, Lookup};
 pub use backup::{BackupError, back_up};
 pub use database_file::{DatabaseFile, WhenMissing};
@@ -51,13 +53,14 @@ pub use restore::restore;
 pub use tokens::{Holder, NewToken};
 pub use users::UserRow;
 
-use readers::Readers;
+use readers::{LONG_QUERIES, LOOK_UPS, Readers};
 use watch::Watch;
 use writer::Writer;
 
 /// One database file, open for reading and writing. Dropping it ends the writer and checkpoints the file.
 pub struct Store {
     readers: Readers,
+    long_readers: Readers,
     writer: Writer,
     /// `None` for a database that is thrown away: nobody else knows its name.
     watch: Option<Arc<Watch>>,
@@ -94,14 +97,16 @@ impl Store {
         let file = DatabaseFile::resolve(path)?;
         let opened = open::writing_connection(&file, missing, durability, by, progress)?;
         let watch = (durability == Durability::Full).then(|| Arc::new(Watch::start(&file)));
-        let readers = match &watch {
-            Some(watch) => Readers::new(file.path(), Some(Arc::clone(watch))),
-            None => Readers::open_all(file.path())
-                .map_err(|error| OpenError::new(file.given(), &error))?,
+        let readers = |kind| match &watch {
+            Some(watch) => Ok(Readers::new(file.path(), kind, Some(Arc::clone(watch)))),
+            None => Readers::open_all(file.path(), kind)
+                .map_err(|error| OpenError::new(file.given(), &error)),
         };
+        let (readers, long_readers) = (readers(LOOK_UPS)?, readers(LONG_QUERIES)?);
         let writer = Writer::start(opened.connection, watch.clone()).map_err(OpenError::Thread)?;
         let store = Self {
             readers,
+            long_readers,
             writer,
             watch,
             was_unclean: opened.was_unclean,
@@ -127,6 +132,14 @@ impl Store {
 
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
         self.readers.read(query)
+    }
+
+    /// For queries over many rows: no look-up waits for one, and they take little of a processor that others want.
+    fn read_long<T: Send>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+    ) -> Result<T, Error> {
+        with_low_priority("store-reader", || self.long_readers.read(query))
     }
 
     /// Runs `change` in a savepoint of the writer's next transaction and returns once that is committed, hence on disk.

@@ -1,4 +1,6 @@
-//! A small pool of reading connections, each held for one query only.
+//! Small pools of reading connections, each connection held for one query only.
+//!
+//! Look-ups and queries over many rows have a pool each, so that no look-up waits for a list.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,15 +11,30 @@ use super::error::Error;
 use super::open::BUSY_TIMEOUT;
 use super::watch::Watch;
 
-/// Look-ups take microseconds, and more threads than this do not make them faster.
-const MAX_CONNECTIONS: usize = 4;
+/// What the queries of a pool need.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    max_connections: usize,
+    /// Negative, since SQLite takes positive numbers for pages.
+    cache_kibibytes: i32,
+}
 
-/// Negative, since SQLite takes positive numbers for pages. Holds the inner pages of a million tokens and of their users,
-/// so that a look-up reads little more than its leaves.
-const CACHE_KIBIBYTES: i32 = -8 * 1024;
+/// Look-ups take microseconds, and more threads than this do not make them faster. The cache holds the inner pages of a
+/// million tokens and of their users, so that a look-up reads little more than its leaves.
+pub(super) const LOOK_UPS: Kind = Kind {
+    max_connections: 4,
+    cache_kibibytes: -8 * 1024,
+};
+
+/// Queries over many rows pass through their pages once.
+pub(super) const LONG_QUERIES: Kind = Kind {
+    max_connections: 2,
+    cache_kibibytes: -2 * 1024,
+};
 
 pub(super) struct Readers {
     path: PathBuf,
+    kind: Kind,
     watch: Option<Arc<Watch>>,
     pool: Mutex<Pool>,
     returned: Condvar,
@@ -30,9 +47,10 @@ struct Pool {
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path, watch: Option<Arc<Watch>>) -> Self {
+    pub(super) fn new(path: &Path, kind: Kind, watch: Option<Arc<Watch>>) -> Self {
         Self {
             path: path.to_owned(),
+            kind,
             watch,
             pool: Mutex::default(),
             returned: Condvar::new(),
@@ -40,11 +58,11 @@ impl Readers {
     }
 
     /// Opens all connections, and the files beside the database with them: none is opened by its name later.
-    pub(super) fn open_all(path: &Path) -> rusqlite::Result<Self> {
-        let readers = Self::new(path, None);
+    pub(super) fn open_all(path: &Path, kind: Kind) -> rusqlite::Result<Self> {
+        let readers = Self::new(path, kind, None);
         let mut pool = readers.lock();
-        while pool.open < MAX_CONNECTIONS {
-            let connection = connect(path)?;
+        while pool.open < kind.max_connections {
+            let connection = connect(path, kind)?;
             connection.query_one("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             pool.idle.push(connection);
             pool.open += 1;
@@ -78,7 +96,7 @@ impl Readers {
             if let Some(connection) = pool.idle.pop() {
                 return Ok(connection);
             }
-            if pool.open < MAX_CONNECTIONS {
+            if pool.open < self.kind.max_connections {
                 break;
             }
             pool = self
@@ -93,7 +111,7 @@ impl Readers {
 
     /// The path is used again here, so it must still lead to the file that the writer has open.
     fn connect(&self) -> Result<Connection, Error> {
-        let connection = connect(&self.path)?;
+        let connection = connect(&self.path, self.kind)?;
         match &self.watch {
             Some(watch) if watch.look() => Err(Error::FileReplaced),
             _ => Ok(connection),
@@ -123,10 +141,10 @@ impl Drop for Lent<'_> {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)?;
+    connection.pragma_update(None, "cache_size", kind.cache_kibibytes)?;
     Ok(connection)
 }

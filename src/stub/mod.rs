@@ -186,7 +186,7 @@ impl Answerer for Stub {
             return self.endpoints.answer(call, request, permit);
         }
         match self.answer_own(call, request) {
-            Ok(reply) => Ok(reply),
+            Ok(reply) => self.services.long_answers.admit(request, reply),
             Err(Error::Endpoint(error)) => Err(error),
             Err(error) => Ok(error.into()),
         }

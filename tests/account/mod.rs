@@ -5,6 +5,7 @@ mod calls;
 mod described;
 mod guarding;
 mod healthcheck;
+mod lists;
 mod logout;
 mod metrics;
 mod probes;

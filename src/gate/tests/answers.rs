@@ -1,8 +1,10 @@
 //! Answers that are long, broken off or none.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use rustix::net::sockopt::Timeout;
+use rustix::process::{Resource, getrlimit};
 
 use super::*;
 
@@ -158,4 +160,36 @@ fn a_request_that_loses_its_answer_on_the_shared_connection_is_asked_again_alone
         alone.write_all(answer).unwrap();
         assert_eq!(status(&first.join().unwrap()), 200);
     });
+}
+
+#[test]
+fn a_quick_request_waits_for_no_connection_that_slow_ones_hold() {
+    // Leaves 25 clients and 5 connections for their requests.
+    let limit = getrlimit(Resource::Nofile).current.unwrap();
+    let reserved = usize::try_from(limit).unwrap() - 60;
+    let server = Server::start_with(Limits::default(), |config| Config {
+        reserved_descriptors: reserved,
+        ..config
+    });
+    let slow: Vec<_> = (0..5)
+        .map(|_| {
+            let mut stream = server.connect();
+            let request = b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
+            stream.write_all(request).unwrap();
+            read_head(&mut stream);
+            stream
+        })
+        .collect();
+    let mut waiting = server.connect();
+    waiting
+        .write_all(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    let answer = server.talk(format!("GET /quick HTTP/1.1\r\n{CLOSE}\r\n"));
+    assert_eq!(status(&answer), 200, "{answer}");
+    waiting.set_nonblocking(true).unwrap();
+    let error = waiting.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    drop(slow);
+    waiting.set_nonblocking(false).unwrap();
+    assert!(read_head(&mut waiting).starts_with("HTTP/1.1 204 "));
 }

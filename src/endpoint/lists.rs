@@ -1,0 +1,141 @@
+//! How many lists are read and sent at once: a list takes a processor for a while, and a thread for as long as its client
+//! reads.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::store::Holder;
+
+/// Lists that are read from the database, or wait for that.
+const MAX_READ: usize = 8;
+/// The same of one organization: others get theirs.
+const MAX_READ_OF_ORGANIZATION: usize = MAX_READ / 2;
+/// Lists of one user that are read or sent.
+const MAX_OF_USER: usize = 2;
+
+/// The lists in work.
+#[derive(Clone, Default)]
+pub struct Lists(Arc<Mutex<InWork>>);
+
+#[derive(Default)]
+struct InWork {
+    read: usize,
+    read_of_organization: Counts,
+    of_user: Counts,
+}
+
+/// One list in work. Dropped, it is no longer.
+pub(super) struct ListPermit {
+    lists: Lists,
+    org_id: i64,
+    user_id: i64,
+    is_read: bool,
+}
+
+impl Lists {
+    /// `None` when there are too many lists in work.
+    pub(super) fn admit(&self, holder: &Holder) -> Option<ListPermit> {
+        self.admit_of(holder.org_id, holder.user_id)
+    }
+
+    fn admit_of(&self, org_id: i64, user_id: i64) -> Option<ListPermit> {
+        let mut in_work = self.lock();
+        if in_work.read >= MAX_READ
+            || in_work.read_of_organization.of(org_id) >= MAX_READ_OF_ORGANIZATION
+            || in_work.of_user.of(user_id) >= MAX_OF_USER
+        {
+            return None;
+        }
+        in_work.read += 1;
+        in_work.read_of_organization.add(org_id);
+        in_work.of_user.add(user_id);
+        Some(ListPermit {
+            lists: self.clone(),
+            org_id,
+            user_id,
+            is_read: true,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InWork> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ListPermit {
+    /// The list is read, and has yet to be sent.
+    pub(super) fn finish_reading(&mut self) {
+        if std::mem::take(&mut self.is_read) {
+            let mut in_work = self.lists.lock();
+            in_work.read -= 1;
+            in_work.read_of_organization.remove(self.org_id);
+        }
+    }
+}
+
+impl Drop for ListPermit {
+    fn drop(&mut self) {
+        self.finish_reading();
+        self.lists.lock().of_user.remove(self.user_id);
+    }
+}
+
+/// How many there are of each row; what there is none of is not kept.
+#[derive(Default)]
+struct Counts(HashMap<i64, usize>);
+
+impl Counts {
+    fn of(&self, row: i64) -> usize {
+        self.0.get(&row).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, row: i64) {
+        *self.0.entry(row).or_default() += 1;
+    }
+
+    fn remove(&mut self, row: i64) {
+        if let Some(count) = self.0.get_mut(&row) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&row);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_two_lists_in_work_until_one_is_sent() {
+        let lists = Lists::default();
+        let mut first = lists.admit_of(1, 1).unwrap();
+        first.finish_reading();
+        let _second = lists.admit_of(1, 1).unwrap();
+        assert!(lists.admit_of(1, 1).is_none());
+        assert!(lists.admit_of(1, 2).is_some());
+        drop(first);
+        assert!(lists.admit_of(1, 1).is_some());
+    }
+
+    #[test]
+    fn a_list_that_is_only_sent_keeps_no_other_user_from_reading_one() {
+        let lists = Lists::default();
+        let mut users = 0..;
+        let mut admit = |organization| lists.admit_of(organization, users.next().unwrap());
+        let mut read: Vec<_> = (0..MAX_READ_OF_ORGANIZATION)
+            .map(|_| admit(1).unwrap())
+            .collect();
+        assert!(admit(1).is_none());
+        read.extend((read.len()..MAX_READ).map(|_| admit(2).unwrap()));
+        assert!(admit(3).is_none());
+        read[0].finish_reading();
+        assert!(admit(3).is_some());
+        assert!(admit(1).is_some());
+        drop(read);
+        let in_work = lists.lock();
+        assert_eq!(in_work.read, 0);
+        assert!(in_work.read_of_organization.0.is_empty() && in_work.of_user.0.is_empty());
+    }
+}
