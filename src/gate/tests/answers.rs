@@ -167,7 +167,11 @@ fn a_quick_request_waits_for_no_connection_that_slow_ones_hold() {
     // Leaves 25 clients and 5 connections for their requests.
     let limit = getrlimit(Resource::Nofile).current.unwrap();
     let reserved = usize::try_from(limit).unwrap() - 60;
-    let server = Server::start_with(Limits::default(), |config| Config {
+    let limits = Limits {
+        max_connections_per_client: Some(0),
+        ..Limits::default()
+    };
+    let server = Server::start_with(limits, |config| Config {
         reserved_descriptors: reserved,
         ..config
     });
