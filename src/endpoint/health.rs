@@ -35,6 +35,8 @@ pub fn handle_ready(services: &Services, _: &mut Request<'_>) -> Result<Reply, E
     if !services.is_reachable.load(Ordering::Relaxed) {
         return Err(Error::Unreachable);
     }
+    // Cheap, and not to be kept: a file that was replaced is noticed at once.
+    services.store.check_path().map_err(Error::NotReady)?;
     services
         .is_writable
         .get(|| services.store.check_writable())

@@ -43,7 +43,6 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn check_writable(&self) -> Result<(), Error> {
-        self.check_path()?;
         self.read(|connection| pragma(connection, "user_version"))?;
         self.write(|connection| {
             let version = pragma(connection, "user_version")?;
