@@ -1,11 +1,16 @@
 //! What waits for a hash holds nothing else up.
 
-use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use serde_json::json;
+
+use crate::harness::accounts::{self, JWEIR, PASSWORD, SLOW_HASH};
 use crate::harness::{Connection, JSON, LOGIN, Place, login_body, request};
 
 #[test]
 fn beside_64_logins_in_flight_everything_cheap_is_answered_first() {
-    let server = Place::new().serve_demo(&accounts::slow(), &["--bcrypt-cost", "12"]);
+    // So much hashing that none is over, also on a busy machine.
+    let hash = SLOW_HASH.replace("$12$", "$15$");
+    let accounts = accounts::retailer([json!({"username": JWEIR, "password_hash": hash})]);
+    let server = Place::new().serve_demo(&accounts, &[]);
     let mut logins = server.begin_logins(64, JWEIR, PASSWORD);
     for (label, bytes, status) in [
         ("404", request("GET", "/nothing-here/", &[], ""), 404),
@@ -21,7 +26,6 @@ fn beside_64_logins_in_flight_everything_cheap_is_answered_first() {
         .filter(|answered| *answered)
         .count();
     assert_eq!(answered, 0, "logins were answered first");
-    logins[0].answer().token();
 }
 
 #[test]
