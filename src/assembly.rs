@@ -1,5 +1,7 @@
 //! A whole server, put together from its parts.
 
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +37,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// File descriptors of everything but the gate: the database's connections have three each.
 const DESCRIPTORS: usize = 32;
 
+/// What the first login takes: one for the client, three for the way to the server, three for a reading connection, and one
+/// to spare.
+const FIRST_LOGIN: usize = 8;
+
 /// Why a server did not start. Every text names the file or address.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -43,7 +49,7 @@ pub enum StartError {
     Gate(#[from] gate::Error),
     /// The private socket cannot be made, or the threads that serve it.
     #[error("cannot serve on the private socket")]
-    PrivateSocket(#[source] std::io::Error),
+    PrivateSocket(#[source] io::Error),
     /// The database was refused.
     #[error(transparent)]
     Database(#[from] store::OpenError),
@@ -64,10 +70,13 @@ pub enum StartError {
     Metrics(#[source] prometheus::Error),
     /// There is no room for the private socket and the throw-away database.
     #[error("cannot make a temporary directory below {} (TMPDIR)", scratch::parent().display())]
-    Scratch(#[source] std::io::Error),
+    Scratch(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
-    Thread(#[source] std::io::Error),
+    Thread(#[source] io::Error),
+    /// Not even one client could be served.
+    #[error("the limit of file descriptors is too low (ulimit -n)")]
+    Descriptors(#[source] io::Error),
 }
 
 /// A server that runs until it is stopped or dropped.
@@ -200,7 +209,7 @@ impl Server {
             }
             None => (real(endpoints, origins), Forward::Only(ReadField::NAMES)),
         };
-        Ok(Self {
+        let server = Self {
             calls: fronts.start_calls(answering, config.listen, tls)?,
             figures,
             authority,
@@ -208,7 +217,9 @@ impl Server {
             was_unclean: services.store.was_unclean(),
             _housekeeping: housekeeping,
             _scratch: scratch,
-        })
+        };
+        check_descriptors().map_err(StartError::Descriptors)?;
+        Ok(server)
     }
 
     /// The addresses it listens on, with their real ports, in the order they were asked for.
@@ -370,6 +381,11 @@ impl Fronts {
 
 fn own_hosts(inner: Arc<dyn Answerer>, hosts: Hosts, fields: EveryField) -> Answering {
     (Arc::new(OwnHosts::new(inner, hosts, fields)), Forward::All)
+}
+
+fn check_descriptors() -> io::Result<()> {
+    let spare: io::Result<Vec<File>> = (0..FIRST_LOGIN).map(|_| File::open("/")).collect();
+    spare.map(drop)
 }
 
 /// What answers when there is no stub.

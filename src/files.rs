@@ -17,6 +17,8 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 use uuid::Uuid;
 
+use crate::random;
+
 const PREFIX: &str = ".thanos-login-";
 const SUFFIX: &str = ".partial";
 
@@ -172,7 +174,7 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
 
 fn create_locked(directory: &Path) -> io::Result<(PathBuf, File)> {
     loop {
-        let id = Uuid::new_v4().simple();
+        let id = random::uuid()?.simple();
         let path = directory.join(format!("{PREFIX}{id}{SUFFIX}"));
         let file = OpenOptions::new()
             .read(true)

@@ -60,6 +60,7 @@
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod account;
 pub mod audit;
@@ -84,6 +85,7 @@ mod files;
 mod housekeeping;
 mod low_priority;
 mod periodic;
+mod random;
 mod scratch;
 mod threads;
 

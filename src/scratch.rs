@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
+use crate::random;
+
 const PREFIX: &str = "thanos-login-";
 
 /// In directories of releases that locked this file, and not the directory.
@@ -46,8 +48,7 @@ impl Scratch {
     fn create_below(parent: &Path) -> io::Result<Self> {
         remove_left_overs(parent);
         for _ in 0..ATTEMPTS {
-            let name = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
-            let path = parent.join(name);
+            let path = parent.join(new_name()?);
             DirBuilder::new().mode(0o700).create(&path)?;
             if let Some(scratch) = Self::take(path)? {
                 return Ok(scratch);
@@ -110,6 +111,10 @@ fn remove_left_overs(parent: &Path) {
             remove_left_over(&path);
         }
     }
+}
+
+fn new_name() -> io::Result<String> {
+    Ok(format!("{PREFIX}{}", random::uuid()?.simple()))
 }
 
 fn has_scratch_name(path: &Path) -> bool {
@@ -176,7 +181,7 @@ mod tests {
     use super::*;
 
     fn left_over(parent: &Path) -> PathBuf {
-        let path = parent.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()));
+        let path = parent.join(new_name().unwrap());
         fs::create_dir(&path).unwrap();
         fs::write(path.join("demo.db"), "left over").unwrap();
         path
@@ -226,9 +231,8 @@ mod tests {
     #[test]
     fn only_directories_with_such_a_name_are_removed() {
         let parent = tempfile::tempdir().unwrap();
-        let id = uuid::Uuid::new_v4().simple();
         let elsewhere = tempfile::tempdir().unwrap();
-        let link = parent.path().join(format!("{PREFIX}{id}"));
+        let link = parent.path().join(new_name().unwrap());
         std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
         let other = parent.path().join("thanos-login-backup");
         fs::create_dir(&other).unwrap();

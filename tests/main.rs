@@ -14,6 +14,7 @@ mod database_files;
 mod durability;
 mod environment;
 mod fairness;
+mod faults;
 mod fixture;
 mod framing;
 mod gate;

@@ -91,6 +91,16 @@ impl Stream {
         }
     }
 
+    /// Starts the thread that writes now, for a process that does not end soon: without one, everything waits for the end.
+    pub(super) fn start(&'static self) -> io::Result<()> {
+        let mut queue = self.lock();
+        if !queue.has_thread {
+            self.start_thread()?;
+            queue.has_thread = true;
+        }
+        Ok(())
+    }
+
     /// Queues text and never waits. It is dropped when there is no space.
     pub(super) fn push(&'static self, text: &[u8]) {
         let mut queue = self.lock();

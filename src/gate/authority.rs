@@ -20,12 +20,12 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::tls::{self, Identity, TlsError};
 use super::validity::{self, Validity};
 use crate::files::{self, Existing};
+use crate::random;
 
 const AUTHORITY_DAYS: i64 = 3650;
 /// Some clients take no certificate that is valid for longer.
@@ -125,7 +125,8 @@ impl Authority {
         };
         let mut params = authority_params(files.certificate, now);
         // Browsers refuse two certificates of one issuer with the same number, which would follow from the key otherwise.
-        params.serial_number = Some(SerialNumber::from_slice(Uuid::new_v4().as_bytes()));
+        let number = random::uuid().map_err(TlsError::Random)?;
+        params.serial_number = Some(SerialNumber::from_slice(number.as_bytes()));
         let made = params.self_signed(&pair)?;
         write(files.certificate, made.pem().as_bytes(), 0o644)?;
         if let Some(problem) = old.and_then(|old| validity::problem(&old, now)) {

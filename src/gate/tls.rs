@@ -116,6 +116,9 @@ pub enum TlsError {
     /// A name that cannot stand in a certificate.
     #[error("no certificate can be made for {0:?}")]
     Name(String),
+    /// The operating system gave no random bytes.
+    #[error("no random number for a certificate")]
+    Random(#[source] io::Error),
     /// Making a certificate failed.
     #[error("cannot make a certificate")]
     Issue(#[from] rcgen::Error),

@@ -21,23 +21,27 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const CONNECTION_THREADS: usize = 2;
 
 pub(super) struct Supervisor {
-    state: Mutex<State>,
+    /// `None` once stopped: who still refers to it then keeps nothing of it.
+    state: Mutex<Option<State>>,
     /// Whether the last connection could be opened.
     is_reachable: Arc<AtomicBool>,
 }
 
 struct State {
-    /// Where the next private socket is made.
-    scratch: Arc<Scratch>,
-    /// What the sockets' names begin with.
-    name: &'static str,
-    /// How many were made.
-    sockets: usize,
-    handle: Arc<Handle>,
-    /// `None` once stopped.
-    current: Option<HttpLoop>,
+    sockets: Sockets,
+    current: HttpLoop,
     /// Replaced ones that may have connections yet.
     retired: Vec<HttpLoop>,
+}
+
+/// Where and how the next private socket is made.
+struct Sockets {
+    scratch: Arc<Scratch>,
+    /// What their names begin with.
+    name: &'static str,
+    /// How many were made.
+    count: usize,
+    handle: Arc<Handle>,
 }
 
 impl Supervisor {
@@ -48,18 +52,20 @@ impl Supervisor {
         is_reachable: Arc<AtomicBool>,
         handle: Arc<Handle>,
     ) -> io::Result<Arc<Self>> {
-        let mut state = State {
+        let mut sockets = Sockets {
             scratch,
             name,
-            sockets: 0,
+            count: 0,
             handle,
-            current: None,
+        };
+        let state = State {
+            current: sockets.serve_next()?,
+            sockets,
             retired: Vec::new(),
         };
-        state.current = Some(state.start_next()?);
         is_reachable.store(true, Ordering::Relaxed);
         Ok(Arc::new(Self {
-            state: Mutex::new(state),
+            state: Mutex::new(Some(state)),
             is_reachable,
         }))
     }
@@ -67,7 +73,8 @@ impl Supervisor {
     /// Starts the thread that looks whether the server can be connected to.
     pub(super) fn watch(self: &Arc<Self>) -> io::Result<Periodic> {
         let supervisor = Arc::clone(self);
-        let name = format!("watch-{}", supervisor.lock().name);
+        let name = supervisor.lock().as_ref().map(|state| state.sockets.name);
+        let name = format!("watch-{}", name.unwrap_or_default());
         Periodic::start(&name, INTERVAL, move |_| {
             // What is wrong has been logged.
             let _ = supervisor.connect();
@@ -77,16 +84,16 @@ impl Supervisor {
 
     /// Handles what was received, and ends all.
     pub(super) fn stop(&self) {
-        let mut state = self.lock();
-        let stopped = (state.current.take(), mem::take(&mut state.retired));
-        drop(state);
+        let stopped = self.lock().take();
         drop(stopped);
     }
 
     fn take_unused(&self) -> Vec<HttpLoop> {
-        let mut state = self.lock();
         let unused = |http_loop: &mut HttpLoop| !http_loop.has_connections();
-        state.retired.extract_if(.., unused).collect()
+        match &mut *self.lock() {
+            Some(state) => state.retired.extract_if(.., unused).collect(),
+            None => Vec::new(),
+        }
     }
 
     fn report(&self, link: &io::Result<Link>) {
@@ -101,7 +108,7 @@ impl Supervisor {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Option<State>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,7 +116,10 @@ impl Supervisor {
 impl Backend for Supervisor {
     fn connect(&self) -> io::Result<Link> {
         let mut state = self.lock();
-        let link = state.connect();
+        let Some(running) = &mut *state else {
+            return Err(io::Error::other("the server is stopping"));
+        };
+        let link = running.connect();
         self.report(&link);
         link
     }
@@ -117,11 +127,8 @@ impl Backend for Supervisor {
 
 impl State {
     fn connect(&mut self) -> io::Result<Link> {
-        let Some(current) = &self.current else {
-            return Err(io::Error::other("the server is stopping"));
-        };
         check_resources(CONNECTION_THREADS)?;
-        let error = match current.connect() {
+        let error = match self.current.connect() {
             Ok(link) => return Ok(link),
             Err(error) => error,
         };
@@ -130,24 +137,25 @@ impl State {
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
         ) {
             // Its accepting thread has panicked, and nobody is to wait for that should there be no other yet.
-            current.close();
+            self.current.close();
         }
-        let next = self.start_next()?;
+        let next = self.sockets.serve_next()?;
         let link = next.connect()?;
         tracing::warn!(%error, "the private socket did not answer, and was replaced");
-        if let Some(replaced) = self.current.replace(next) {
-            replaced.retire();
-            self.retired.push(replaced);
-        }
+        let replaced = mem::replace(&mut self.current, next);
+        replaced.retire();
+        self.retired.push(replaced);
         Ok(link)
     }
+}
 
-    fn start_next(&mut self) -> io::Result<HttpLoop> {
+impl Sockets {
+    fn serve_next(&mut self) -> io::Result<HttpLoop> {
         if !self.scratch.is_in_place() {
             self.scratch = Arc::new(Scratch::create_anywhere()?);
         }
-        self.sockets += 1;
-        let name = match self.sockets {
+        self.count += 1;
+        let name = match self.count {
             1 => format!("{}.sock", self.name),
             number => format!("{}-{number}.sock", self.name),
         };
@@ -179,21 +187,29 @@ mod tests {
     }
 
     fn directory(supervisor: &Supervisor) -> PathBuf {
-        supervisor.lock().scratch.path().to_owned()
+        with(supervisor, |state| state.sockets.scratch.path().to_owned())
+    }
+
+    fn with<T>(supervisor: &Supervisor, act: impl FnOnce(&mut State) -> T) -> T {
+        act(supervisor.lock().as_mut().unwrap())
     }
 
     #[track_caller]
     fn is_replaced_once(supervisor: &Supervisor, old: Link) {
         let links = [(); 4].map(|()| supervisor.connect().unwrap());
-        let count = || supervisor.lock().retired.len();
-        assert_eq!((count(), supervisor.lock().sockets), (1, 2));
+        let counts = || {
+            with(supervisor, |state| {
+                (state.retired.len(), state.sockets.count)
+            })
+        };
+        assert_eq!(counts(), (1, 2));
         // It is there for as long as it has a connection.
         assert!(supervisor.take_unused().is_empty());
         drop(old);
         assert_eq!(supervisor.take_unused().len(), 1);
         drop(links);
         supervisor.connect().unwrap();
-        assert_eq!((count(), supervisor.lock().sockets), (0, 2));
+        assert_eq!(counts(), (0, 2));
     }
 
     #[test]
@@ -214,7 +230,7 @@ mod tests {
         let after = directory(&supervisor);
         assert_ne!(before, after);
         supervisor.stop();
-        drop(supervisor);
+        // Although somebody refers to it yet, such as the thread of a connection that has just ended.
         assert!(!after.exists());
     }
 
@@ -222,7 +238,7 @@ mod tests {
     fn a_server_that_accepts_no_more_is_replaced() {
         let (supervisor, _) = supervisor();
         let old = supervisor.connect().unwrap();
-        supervisor.lock().current.as_ref().unwrap().close();
+        with(&supervisor, |state| state.current.close());
         is_replaced_once(&supervisor, old);
     }
 
@@ -265,11 +281,13 @@ mod tests {
         let is_reachable = || is_reachable.load(Ordering::Relaxed);
         assert!(is_reachable());
         // A name that is too long for a socket.
-        let name = mem::replace(&mut supervisor.lock().name, LONG);
-        supervisor.lock().current.as_ref().unwrap().close();
+        let name = with(&supervisor, |state| {
+            state.current.close();
+            mem::replace(&mut state.sockets.name, LONG)
+        });
         supervisor.connect().unwrap_err();
         assert!(!is_reachable());
-        supervisor.lock().name = name;
+        with(&supervisor, |state| state.sockets.name = name);
         supervisor.connect().unwrap();
         assert!(is_reachable());
         supervisor.stop();

@@ -149,7 +149,7 @@ fn refuse_left_overs(destination: &DatabaseFile) -> Result<(), BackupError> {
 }
 
 pub(super) fn is_same_file(one: &DatabaseFile, other: &DatabaseFile) -> bool {
-    FileId::of(one.path()).is_some_and(|id| FileId::of(other.path()) == Some(id))
+    FileId::of(one.path()).is_ok_and(|id| FileId::of(other.path()).is_ok_and(|other| other == id))
 }
 
 /// Closing this connection writes no log back that a killed process left behind: nobody has looked whether it fits.

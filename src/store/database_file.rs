@@ -160,9 +160,10 @@ pub(super) struct FileId {
 }
 
 impl FileId {
-    /// `None` when the path leads nowhere.
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().map(|metadata| Self {
+    /// An error, too, when the path leads nowhere.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        Ok(Self {
             device: metadata.dev(),
             inode: metadata.ino(),
         })

@@ -96,7 +96,10 @@ impl Store {
     ) -> Result<(Self, Option<Migrated>), OpenError> {
         let file = DatabaseFile::resolve(path)?;
         let opened = open::writing_connection(&file, missing, durability, by, progress)?;
-        let watch = (durability == Durability::Full).then(|| Arc::new(Watch::start(&file)));
+        let watch = match durability {
+            Durability::Full => Some(Arc::new(Watch::start(&file)?)),
+            Durability::None => None,
+        };
         let readers = |kind| match &watch {
             Some(watch) => Ok(Readers::new(file.path(), kind, Some(Arc::clone(watch)))),
             None => Readers::open_all(file.path(), kind)

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::database_file::{DatabaseFile, WhenMissing, file_bytes};
 use super::error::OpenError;
@@ -104,8 +104,21 @@ fn connect(file: &DatabaseFile, durability: Durability) -> Result<Connection, Op
     ] {
         set(&connection, file.given(), setting, wanted, as_read)?;
     }
+    check_writable(&connection).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Where the shared memory of the log cannot be opened for writing, SQLite opens it for reading, keeps it for all later
+/// connections, and refuses their changes. Another one's change is not waited for.
+fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::ZERO)?;
+    match run(connection, "BEGIN IMMEDIATE") {
+        Ok(()) => run(connection, "ROLLBACK")?,
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+        Err(error) => return Err(error),
+    }
+    connection.busy_timeout(BUSY_TIMEOUT)
 }
 
 /// Changes a setting of a connection to the file that errors call `shown`, and makes sure of it. Changing the journal's mode

@@ -82,5 +82,10 @@ fn try_lock(file: &DatabaseFile) -> Result<Connection, OpenError> {
     run(&connection, "BEGIN EXCLUSIVE")
         .and_then(|()| run(&connection, "COMMIT"))
         .map_err(failed)?;
-    Ok(connection)
+    // Or a source in WAL mode would change it in the middle, and an empty journal would stay.
+    match set(&connection, file.given(), "journal_mode", "WAL", "wal") {
+        // Its content is about to be replaced.
+        Ok(()) | Err(OpenError::Malformed { .. } | OpenError::NotADatabase(_)) => Ok(connection),
+        Err(error) => Err(error),
+    }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::database_file::{DatabaseFile, FileId};
+use super::error::OpenError;
 
 /// The names of the database, its log and its index, and the files that they led to when it was opened.
 pub(super) struct Watch {
@@ -17,33 +18,38 @@ pub(super) struct Watch {
 
 struct Name {
     path: PathBuf,
-    file: Option<FileId>,
+    file: FileId,
 }
 
 impl Name {
-    fn of(path: PathBuf) -> Self {
-        let file = FileId::of(&path);
-        Self { path, file }
+    fn of(path: PathBuf) -> Result<Self, OpenError> {
+        match FileId::of(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(OpenError::Failed {
+                path,
+                reason: error.to_string(),
+            }),
+        }
     }
 
     fn leads_to_its_file(&self) -> bool {
-        FileId::of(&self.path) == self.file
+        FileId::of(&self.path).is_ok_and(|found| found == self.file)
     }
 
     fn leads_to_another_file(&self) -> bool {
-        FileId::of(&self.path).is_some_and(|found| Some(found) != self.file)
+        FileId::of(&self.path).is_ok_and(|found| found != self.file)
     }
 }
 
 impl Watch {
     /// Of a database that is open and has been read, so that its log and index are there.
-    pub(super) fn start(file: &DatabaseFile) -> Self {
-        Self {
+    pub(super) fn start(file: &DatabaseFile) -> Result<Self, OpenError> {
+        Ok(Self {
             // The path that commands are given, too, which may go through a link.
-            database: Name::of(file.given().to_owned()),
-            beside: [file.log(), file.index()].map(Name::of),
+            database: Name::of(file.given().to_owned())?,
+            beside: [Name::of(file.log())?, Name::of(file.index())?],
             is_replaced: AtomicBool::new(false),
-        }
+        })
     }
 
     /// What the last look found; costs nothing.

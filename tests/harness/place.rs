@@ -1,6 +1,7 @@
 //! A directory for one test: it is the program's working directory, and `tmp` in it is what the program calls temporary.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,6 +40,31 @@ impl Place {
 
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).unwrap();
+    }
+
+    /// Another place with the same files, and directories of the same names without anything in them.
+    pub fn copy(&self) -> Self {
+        let copy = Self::new();
+        self.copy_into(&copy);
+        copy
+    }
+
+    pub fn copy_into(&self, other: &Self) {
+        for name in self.files("") {
+            let (from, to) = (self.path(&name), other.path(&name));
+            if from.is_file() {
+                fs::copy(from, to).unwrap();
+            } else if !to.is_dir() {
+                fs::create_dir(to).unwrap();
+            }
+        }
+    }
+
+    /// Makes it all the property of the user of this number, which only root can.
+    pub fn give_to(&self, id: u32) {
+        for name in self.files("").iter().map(String::as_str).chain([""]) {
+            chown(self.path(name), Some(id), Some(id)).unwrap();
+        }
     }
 
     /// The names of the files in a directory of this place, sorted.

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
@@ -48,28 +49,38 @@ impl Launch {
         self
     }
 
-    /// Runs a line of shell first, such as `umask 0`, whose effects the program inherits.
-    pub fn after(mut self, line: &str) -> Self {
-        self.wrapper = vec![
-            "sh".into(),
-            "-c".into(),
-            format!("{line} && exec \"$0\" \"$@\""),
-        ];
+    /// Has another program start it, with these words before its own: one that becomes it, as `strace -D` does. What was
+    /// asked for before comes first.
+    pub fn under(mut self, words: &[impl AsRef<str>]) -> Self {
+        let words = words.iter().map(|word| word.as_ref().to_owned());
+        self.wrapper.extend(words);
         self
     }
 
+    /// Runs a line of shell first, such as `umask 0`, whose effects the program inherits.
+    pub fn after(self, line: &str) -> Self {
+        self.under(&["sh", "-c", &format!("{line} && exec \"$0\" \"$@\"")])
+    }
+
     /// Runs it as somebody whom file modes bind, which root is not.
-    pub fn without_root(mut self) -> Self {
+    pub fn without_root(self) -> Self {
         if rustix::process::geteuid().is_root() {
-            self.wrapper = vec!["setpriv".into()];
-            self.wrapper.extend(NOBODY.map(String::from));
+            self.under(&[&["setpriv"], &NOBODY[..]].concat())
+        } else {
+            self
         }
-        self
     }
 
     /// Starts a server and waits until it is ready.
     #[track_caller]
     pub fn start(self) -> Server {
+        self.try_start()
+            .unwrap_or_else(|finished| panic!("the server did not start: {finished:#?}"))
+    }
+
+    /// Starts a server and waits until it is ready or has ended.
+    #[track_caller]
+    pub fn try_start(self) -> Result<Server, Finished> {
         let place = self.place.clone();
         Server::ready(self.spawn(), place)
     }
@@ -233,6 +244,7 @@ impl Process {
         let stderr = self.log.lock().unwrap().clone();
         Finished {
             code: status.code(),
+            signal: status.signal(),
             stdout,
             stderr,
         }
@@ -256,6 +268,7 @@ impl Drop for Process {
 pub struct Finished {
     /// `None` when a signal ended it.
     pub code: Option<i32>,
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }

@@ -19,15 +19,15 @@ pub struct Server {
 
 impl Server {
     #[track_caller]
-    pub(super) fn ready(mut process: Process, place: Place) -> Self {
+    pub(super) fn ready(mut process: Process, place: Place) -> Result<Self, Finished> {
         let Some(ready_line) = process.line() else {
-            panic!("the server did not start: {:#?}", process.wait());
+            return Err(process.wait());
         };
-        Self {
+        Ok(Self {
             process,
             place,
             ready_line,
-        }
+        })
     }
 
     /// One with the demo accounts.
@@ -106,6 +106,10 @@ impl Server {
     /// The most memory that the process has held so far, in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.process.peak_memory().expect("the server ended")
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.process.peak_memory().is_none()
     }
 
     pub fn pid(&self) -> u32 {

@@ -8,6 +8,7 @@ use crate::account::{OrgType, OrganizationStatus};
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
 use crate::cli::output::{JsonArgs, named, report};
+use crate::random;
 use crate::store::{Conflict, NewOrganization};
 
 #[derive(clap::Args)]
@@ -40,12 +41,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let now = Timestamp::now();
     let store = args.database.open()?;
-    let uuid = args.uuid.unwrap_or_else(Uuid::new_v4).to_string();
+    let uuid = args.uuid.map_or_else(random::uuid, Ok)?.to_string();
     let organization = NewOrganization {
         uuid: uuid.clone(),
         name: org_name.to_owned(),
         org_type: args.org_type,
-        party_uuid: args.party_uuid.unwrap_or_else(Uuid::new_v4).to_string(),
+        party_uuid: args.party_uuid.map_or_else(random::uuid, Ok)?.to_string(),
         status: args.status,
         created_date: Some(now),
         active_date: (args.status == OrganizationStatus::Active).then_some(now),

@@ -44,6 +44,9 @@ pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> an
 fn start(args: Args) -> anyhow::Result<(Server, Vec<String>)> {
     let config = args.into_config()?;
     let warnings = warnings::of(&config);
+    for stream in [&STDOUT, &STDERR] {
+        stream.start().context("cannot start a thread")?;
+    }
     raise_descriptor_limit();
     let progress = Progress::new("pages").reporter();
     Ok((Server::start_reporting(config, progress)?, warnings))

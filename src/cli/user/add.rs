@@ -11,6 +11,7 @@ use crate::cli::name;
 use crate::cli::new_password::PasswordArgs;
 use crate::cli::output::{JsonArgs, named};
 use crate::cli::parse;
+use crate::random;
 use crate::store::{Conflict, NewPassword, NewUser, Pin};
 
 #[derive(clap::Args)]
@@ -55,7 +56,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let new = args.password.get(&args.username)?;
     let hash = hash(&new.password, cost)?;
-    let uuid = args.uuid.unwrap_or_else(Uuid::new_v4).to_string();
+    let uuid = args.uuid.map_or_else(random::uuid, Ok)?.to_string();
     let user = NewUser {
         uuid: uuid.clone(),
         username: args.username.clone(),
@@ -66,7 +67,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         },
         pin: Pin::End,
         person: Person {
-            uuid: Uuid::new_v4().to_string(),
+            uuid: random::uuid()?.to_string(),
             first_name: None,
             last_name: None,
             email: Some(username.to_owned()),

@@ -1,0 +1,14 @@
+//! UUIDs that nobody can guess, or an error: the generator of the `uuid` crate panics when the operating system has no random
+//! bytes.
+
+use std::io;
+
+use uuid::{Builder, Uuid};
+
+/// A UUID of version 4.
+pub(crate) fn uuid() -> io::Result<Uuid> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| io::Error::other(format!("no random bytes: {error}")))?;
+    Ok(Builder::from_random_bytes(bytes).into_uuid())
+}
