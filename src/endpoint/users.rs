@@ -47,7 +47,13 @@ pub fn handle_all(services: &Services, request: &mut Request<'_>) -> Result<Repl
         .auth
         .for_each_member(&holder, |member| list.add(&member))?;
     permit.finish_reading();
-    Ok(list.into_reply().holding(permit))
+    let reply = list.into_reply();
+    if services.long_answers.include(&reply) {
+        return Ok(reply.holding(permit));
+    }
+    // The client may have a short answer, and ask again, before whoever sends it has seen it leave.
+    drop(permit);
+    Ok(reply)
 }
 
 /// One user.
