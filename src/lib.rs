@@ -63,6 +63,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod account;
+pub mod accounts;
 pub mod audit;
 pub mod auth;
 pub mod cli;

@@ -4,7 +4,10 @@
 
 mod written;
 
-use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
 
 pub use written::{WrittenOrganization, WrittenPermission, WrittenUser};
 
@@ -139,6 +142,20 @@ pub struct Assignment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username(String);
 
+impl FromStr for Username {
+    type Err = UsernameFaults;
+
+    fn from_str(text: &str) -> Result<Self, UsernameFaults> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for Username {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
 /// Everything that keeps a text from being a username.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsernameFaults {
@@ -148,6 +165,22 @@ pub struct UsernameFaults {
     pub is_too_long: bool,
     /// Contains U+0000.
     pub has_nul: bool,
+}
+
+impl fmt::Display for UsernameFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let too_long = format!("more than {MAX_USERNAME_CHARS} characters");
+        let faults = [
+            (self.is_blank, "blank"),
+            (self.is_too_long, &too_long),
+            (self.has_nul, "contains a null character"),
+        ];
+        let faults: Vec<&str> = faults
+            .iter()
+            .filter_map(|(is_there, fault)| is_there.then_some(*fault))
+            .collect();
+        f.write_str(&faults.join(", "))
+    }
 }
 
 impl Username {

@@ -103,6 +103,13 @@ impl PasswordHash {
     }
 }
 
+/// For files of accounts.
+impl serde::Serialize for PasswordHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
 impl FromStr for PasswordHash {
     type Err = Error;
 
