@@ -4,7 +4,9 @@
 //! passwords are hashed, and then everything counts at once or nothing does.
 
 mod finding;
+mod json;
 mod records;
+mod validate;
 
 pub use finding::{Finding, Findings, Place};
 pub use records::{Organization, Permission, Person, User};
@@ -31,4 +33,41 @@ pub struct Entry {
     pub user: User,
     /// Whether the hash was made of a password in clear, and not given by the file.
     pub is_hashed_here: bool,
+}
+
+/// What could be read of a file, and what could not.
+#[derive(Default)]
+pub struct Read {
+    /// Without the records that could not be read.
+    pub accounts: Accounts,
+    /// What one file alone shows to be wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl Read {
+    /// Reads and checks a fixture.
+    pub fn fixture(bytes: &[u8]) -> Self {
+        let mut read = match text(bytes) {
+            Ok(text) => json::fixture(text),
+            Err(finding) => Self {
+                findings: vec![finding],
+                ..Self::default()
+            },
+        };
+        validate::validate(&mut read);
+        read
+    }
+
+    fn add(&mut self, place: Place, organization: Option<usize>, user: User) {
+        self.accounts.users.push(Entry {
+            place,
+            organization,
+            user,
+            is_hashed_here: false,
+        });
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Finding> {
+    std::str::from_utf8(bytes).map_err(|_| Finding::new(Place::File, "", "not UTF-8"))
 }

@@ -38,8 +38,10 @@ pub struct Organization<U = User> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supplier_uuid: Option<String>,
     /// When it joined; now where it is new.
+    #[serde(default, deserialize_with = "date")]
     pub created_date: Option<Timestamp>,
     /// When it became active, if that is known.
+    #[serde(default, deserialize_with = "date")]
     pub active_date: Option<Timestamp>,
     /// The person who looks after it, if there is one.
     pub account_manager: Option<Person>,
@@ -110,6 +112,35 @@ pub struct Permission {
 }
 
 impl<U> Organization<U> {
+    /// Takes the users out.
+    pub(super) fn split(self) -> (Organization, Vec<U>) {
+        let Self {
+            name,
+            org_type,
+            status,
+            uuid,
+            retailer_uuid,
+            supplier_uuid,
+            created_date,
+            active_date,
+            account_manager,
+            users,
+        } = self;
+        let organization = Organization {
+            name,
+            org_type,
+            status,
+            uuid,
+            retailer_uuid,
+            supplier_uuid,
+            created_date,
+            active_date,
+            account_manager,
+            users: Vec::new(),
+        };
+        (organization, users)
+    }
+
     /// The UUID that identifies it: its own, or the one derived from its name.
     pub fn identity(&self) -> String {
         given_or_derived(self.uuid.as_ref(), "organization", &self.name)
@@ -127,6 +158,25 @@ impl<U> Organization<U> {
     /// The UUID that its account manager has where that person is new.
     pub fn manager_uuid(&self, manager: &Person) -> String {
         given_or_derived(manager.uuid.as_ref(), "account_manager", &self.name)
+    }
+}
+
+impl Organization {
+    /// Takes the place of one that cannot be read, so that its users are checked all the same. The finding about it keeps
+    /// it from being written.
+    pub(super) fn unreadable() -> Self {
+        Self {
+            name: "unreadable".to_owned(),
+            org_type: OrgType::Retailer,
+            status: None,
+            uuid: None,
+            retailer_uuid: None,
+            supplier_uuid: None,
+            created_date: None,
+            active_date: None,
+            account_manager: None,
+            users: Vec::new(),
+        }
     }
 }
 
@@ -174,6 +224,13 @@ where
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| text.parse().map_err(D::Error::custom))
         .transpose()
+}
+
+fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse())
+        .transpose()
+        .map_err(|_| D::Error::custom("not a date like \"2017-10-23T18:20:43.336669Z\""))
 }
 
 fn password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Password>, D::Error> {

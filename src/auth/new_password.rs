@@ -52,7 +52,7 @@ pub enum PasswordFault {
 /// The first rule that it breaks.
 pub fn check_new_password(
     password: &Password,
-    username: &Username,
+    username: Option<&Username>,
     policy: bool,
 ) -> Result<(), PasswordFault> {
     let bytes = password.as_bytes();
@@ -71,10 +71,11 @@ pub fn check_new_password(
     if bytes.len() < MIN_PASSWORD_BYTES {
         return Err(PasswordFault::TooShort);
     }
-    if bytes.eq_ignore_ascii_case(username.as_str().as_bytes()) {
+    let username = username.map_or("", Username::as_str);
+    if bytes.eq_ignore_ascii_case(username.as_bytes()) {
         return Err(PasswordFault::IsUsername);
     }
-    guess(password.as_str(), username.as_str())
+    guess(password.as_str(), username)
 }
 
 fn guess(password: &str, username: &str) -> Result<(), PasswordFault> {
@@ -120,7 +121,7 @@ mod tests {
 
     fn check(password: &str, policy: bool) -> Result<(), PasswordFault> {
         let username = Username::parse("Jane@projectthanos.com").unwrap();
-        check_new_password(&Password::new(password.to_owned()), &username, policy)
+        check_new_password(&Password::new(password.to_owned()), Some(&username), policy)
     }
 
     #[test]

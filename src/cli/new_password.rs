@@ -50,7 +50,7 @@ impl PasswordArgs {
             from_prompt(username)?
         };
         let password = Password::new(text);
-        check_new_password(&password, username, !self.no_policy)?;
+        check_new_password(&password, Some(username), !self.no_policy)?;
         Ok(NewPassword {
             password,
             shown: None,

@@ -213,7 +213,8 @@ fn check_fixture(fixture: &Fixture) -> Result<(), crate::fixture::Findings> {
     for (index, organization) in fixture.organizations.iter().enumerate() {
         for (number, user) in organization.users.iter().enumerate() {
             if let Secret::Password(password) = &user.secret
-                && let Err(fault) = crate::auth::check_new_password(password, &user.username, true)
+                && let Err(fault) =
+                    crate::auth::check_new_password(password, Some(&user.username), true)
             {
                 findings.push(crate::fixture::Finding {
                     place: format!("organizations[{index}].users[{number}].password"),

@@ -110,7 +110,7 @@ fn fault((line, placed): &Placed) -> Option<LineFinding> {
     let Secret::Password(password) = &placed.user.secret else {
         return None;
     };
-    let fault = check_new_password(password, &placed.user.username, true).err()?;
+    let fault = check_new_password(password, Some(&placed.user.username), true).err()?;
     Some(LineFinding {
         line: *line,
         message: format!("password: {fault}"),

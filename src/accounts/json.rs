@@ -1,0 +1,174 @@
+//! Reading JSON: a whole fixture, or an object a line. What a record says wrong is a finding; the other records are read all
+//! the same.
+
+use serde::Deserialize;
+use serde::de::Deserializer;
+use serde_json::value::RawValue;
+
+use super::finding::{Finding, Place};
+use super::{Organization, Read, User};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixture<'f> {
+    #[serde(borrow)]
+    organizations: Vec<&'f RawValue>,
+}
+
+/// What is looked at of an organization that has a mistake of its own.
+#[derive(Deserialize)]
+struct Users<'f> {
+    #[serde(borrow, default)]
+    users: Vec<&'f RawValue>,
+}
+
+pub(super) fn fixture(text: &str) -> Read {
+    let mut read = Read::default();
+    let organizations = match from_text::<Fixture<'_>>(Place::File, text) {
+        Ok(fixture) => fixture.organizations,
+        Err(finding) => {
+            read.findings.push(finding);
+            return read;
+        }
+    };
+    for (index, raw) in organizations.into_iter().enumerate() {
+        let users = organization(index, raw.get(), &mut read);
+        for (number, raw) in users.into_iter().enumerate() {
+            let place = Place::User(index, number);
+            match from_text(place, raw.get()) {
+                Ok(user) => read.add(place, Some(index), user),
+                Err(finding) => read.findings.push(finding),
+            }
+        }
+    }
+    read
+}
+
+/// Takes an organization without its users, which it returns.
+fn organization<'f>(index: usize, text: &'f str, read: &mut Read) -> Vec<&'f RawValue> {
+    let place = Place::Organization(index);
+    let (organization, users) = match from_text::<Organization<&RawValue>>(place, text) {
+        Ok(organization) => organization.split(),
+        Err(finding) => {
+            read.findings.push(finding);
+            let users = from_text::<Users<'_>>(place, text).map(|found| found.users);
+            (Organization::unreadable(), users.unwrap_or_default())
+        }
+    };
+    read.accounts.organizations.push((place, organization));
+    users
+}
+
+/// Reads an object a line; blank lines are none.
+pub(super) fn lines(bytes: &[u8]) -> Read {
+    let mut read = Read::default();
+    for (line, bytes) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        if bytes.trim_ascii().is_empty() {
+            continue;
+        }
+        let place = Place::Line(line);
+        let user = std::str::from_utf8(bytes)
+            .map_err(|_| Finding::new(place, "", "not UTF-8"))
+            .and_then(|text| from_text(place, text));
+        match user {
+            Ok(user) => read.add(place, None, user),
+            Err(finding) => read.findings.push(finding),
+        }
+    }
+    read
+}
+
+/// Reads a user that came as cells.
+pub(super) fn user(
+    place: Place,
+    cells: serde_json::Map<String, serde_json::Value>,
+) -> Result<User, Finding> {
+    from(place, serde_json::Value::Object(cells))
+}
+
+fn from_text<'t, T: Deserialize<'t>>(place: Place, text: &'t str) -> Result<T, Finding> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = from(place, &mut deserializer)?;
+    deserializer
+        .end()
+        .map_err(|error| not_json(place, &error))?;
+    Ok(value)
+}
+
+fn from<'t, D, T>(place: Place, deserializer: D) -> Result<T, Finding>
+where
+    D: Deserializer<'t, Error = serde_json::Error>,
+    T: Deserialize<'t>,
+{
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        if !error.is_data() {
+            return not_json(place, &error);
+        }
+        // The path of the record itself.
+        let key = if path == "." { String::new() } else { path };
+        explained(place, key, &error)
+    })
+}
+
+fn not_json(place: Place, error: &serde_json::Error) -> Finding {
+    let message = match place {
+        Place::File => format!("not JSON: {error}"),
+        _ => format!("not JSON: a mistake at column {}", error.column()),
+    };
+    Finding::new(place, "", message)
+}
+
+/// serde's message without the value that it quotes, which may be a secret, and with the key that it names.
+fn explained(place: Place, key: String, error: &serde_json::Error) -> Finding {
+    let text = error.to_string();
+    let (text, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
+    let within = |name: &str| match key.as_str() {
+        "" => name.to_owned(),
+        key => format!("{key}.{name}"),
+    };
+    let named = |start: &str| text.strip_prefix(start)?.split_once('`');
+    if let Some((name, _)) = named("missing field `") {
+        return Finding::new(place, within(name), "missing");
+    }
+    if let Some((name, _)) = named("duplicate field `") {
+        return Finding::new(place, within(name), "the key is given twice");
+    }
+    if let Some((_, expected)) = named("unknown field `") {
+        let known = expected.trim_start_matches(", expected ").replace('`', "");
+        return Finding::new(
+            place,
+            key,
+            format!(
+                "unknown key (known: {})",
+                known.trim_start_matches("one of ")
+            ),
+        );
+    }
+    let message = match text
+        .strip_prefix("invalid type: ")
+        .and_then(|rest| rest.rsplit_once(", expected "))
+    {
+        Some((found, expected)) => {
+            format!("expected {}, but got {}", plain(expected), plain(found))
+        }
+        None => text.to_owned(),
+    };
+    Finding::new(place, key, message)
+}
+
+/// A type in JSON's words.
+fn plain(of_serde: &str) -> &str {
+    let kind = of_serde.split(['`', '"']).next().unwrap_or_default();
+    match kind.split(' ').next().unwrap_or_default() {
+        "struct" | "map" => "an object",
+        "sequence" => "a list",
+        "integer" | "floating" => "a number",
+        "string" => "a string",
+        "boolean" => "a boolean",
+        "a" if kind == "a sequence" => "a list",
+        "a" if kind == "a boolean" => "true or false",
+        _ => kind.trim_end(),
+    }
+}

@@ -1,0 +1,203 @@
+//! What one file alone shows to be wrong: forms, what only one record may have, and passwords that could never log in. UUIDs
+//! are put into the hyphenated, lower-case form.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::finding::{Finding, Place};
+use super::{Organization, Permission, Person, Read, User};
+use crate::account::OrgType;
+use crate::auth::check_new_password;
+
+/// Checks all records; the findings are added to those that reading has made.
+pub(super) fn validate(read: &mut Read) {
+    let mut checker = Checker {
+        findings: &mut read.findings,
+        taken: HashMap::new(),
+        permissions: HashMap::new(),
+    };
+    for (place, organization) in &mut read.accounts.organizations {
+        checker.organization(*place, organization);
+    }
+    for entry in &mut read.accounts.users {
+        let is_inside = entry.organization.is_some();
+        checker.user(entry.place, is_inside, &mut entry.user);
+    }
+}
+
+struct Checker<'f> {
+    findings: &'f mut Vec<Finding>,
+    /// What only one record may have, and the record and key that have it.
+    taken: HashMap<Claim, (Place, String)>,
+    /// Permissions by UUID, and where each was described first.
+    permissions: HashMap<String, (Permission, Place, String)>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Claim {
+    Uuid(String),
+    /// In lower case.
+    Username(String),
+    Token(String),
+}
+
+impl Checker<'_> {
+    fn report(&mut self, place: Place, key: impl Into<String>, message: impl Into<String>) {
+        self.findings.push(Finding::new(place, key, message));
+    }
+
+    fn organization(&mut self, place: Place, organization: &mut Organization) {
+        if organization.name.trim().is_empty() {
+            self.report(place, "name", "blank");
+        }
+        let Organization {
+            retailer_uuid,
+            supplier_uuid,
+            org_type,
+            ..
+        } = organization;
+        let (key, other_key, other) = match org_type {
+            OrgType::Retailer => ("retailer_uuid", "supplier_uuid", supplier_uuid),
+            OrgType::Supplier => ("supplier_uuid", "retailer_uuid", retailer_uuid),
+        };
+        if other.is_some() {
+            self.report(
+                place,
+                other_key,
+                format!("does not go with the org_type {org_type}"),
+            );
+        }
+        self.uuid(place, "uuid", &mut organization.uuid);
+        let own = match organization.org_type {
+            OrgType::Retailer => &mut organization.retailer_uuid,
+            OrgType::Supplier => &mut organization.supplier_uuid,
+        };
+        self.uuid(place, key, own);
+        if let Some(Person { uuid, .. }) = &mut organization.account_manager {
+            self.uuid(place, "account_manager.uuid", uuid);
+        }
+    }
+
+    fn user(&mut self, place: Place, is_inside: bool, user: &mut User) {
+        if let Some(username) = &user.username {
+            let claim = Claim::Username(username.as_str().to_ascii_lowercase());
+            self.claim(place, "username", claim);
+        } else if is_inside || user.uuid.is_none() {
+            self.report(place, "username", "missing");
+        }
+        if is_inside && user.org.is_some() {
+            self.report(place, "org", "the user is inside an organization already");
+        }
+        self.uuid(place, "uuid", &mut user.uuid);
+        self.password(place, user);
+        self.token(place, user);
+        if let Some(Person { uuid, .. }) = &mut user.person {
+            self.uuid(place, "person.uuid", uuid);
+        }
+        let permissions = user.permissions.iter_mut().flatten();
+        let mut identities = Vec::new();
+        for (index, permission) in permissions.enumerate() {
+            let key = format!("permissions[{index}]");
+            self.permission(place, &key, permission);
+            if identities.contains(&permission.identity()) {
+                self.report(place, key, "the user has this permission already");
+            }
+            identities.push(permission.identity());
+        }
+    }
+
+    /// Only what could never log in: whether a password is easily guessed is asked where real ones are set.
+    fn password(&mut self, place: Place, user: &User) {
+        if user.password.is_some() && user.password_hash.is_some() {
+            self.report(place, "", "has both a `password` and a `password_hash`");
+        }
+        let username = user.username.as_ref();
+        let fault = user
+            .password
+            .as_ref()
+            .and_then(|password| check_new_password(password, username, false).err());
+        if let Some(fault) = fault {
+            self.report(place, "password", fault.to_string());
+        }
+    }
+
+    fn token(&mut self, place: Place, user: &User) {
+        let Some(token) = &user.auth_token else {
+            return;
+        };
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if token.len() == 40 && token.bytes().all(is_hex) {
+            self.claim(place, "auth_token", Claim::Token(token.clone()));
+        } else {
+            self.report(
+                place,
+                "auth_token",
+                "not a token (40 lower-case hexadecimal characters)",
+            );
+        }
+    }
+
+    /// Many users have the same permission, and all must describe it alike.
+    fn permission(&mut self, place: Place, key: &str, permission: &mut Permission) {
+        if permission.name.trim().is_empty() {
+            self.report(place, format!("{key}.name"), "blank");
+        }
+        let uuid_key = format!("{key}.uuid");
+        self.well_formed(place, &uuid_key, &mut permission.uuid);
+        let identity = permission.identity();
+        let Some((first, first_place, first_key)) = self.permissions.get(&identity) else {
+            self.claim(place, &uuid_key, Claim::Uuid(identity.clone()));
+            self.permissions
+                .insert(identity, (permission.clone(), place, key.to_owned()));
+            return;
+        };
+        let differs = |one: &Option<String>, other: &Option<String>| {
+            one.is_some() && other.is_some() && one != other
+        };
+        if first.name != permission.name
+            || differs(&first.display_name, &permission.display_name)
+            || differs(&first.description, &permission.description)
+        {
+            let message = format!(
+                "differs from the permission with the same UUID at {first_place}.{first_key}"
+            );
+            self.report(place, key, message);
+        }
+    }
+
+    /// A UUID that no other record may have. Derived ones are not noted: none of them is ever given to anything else.
+    fn uuid(&mut self, place: Place, key: &str, uuid: &mut Option<String>) {
+        self.well_formed(place, key, uuid);
+        if let Some(uuid) = uuid {
+            self.claim(place, key, Claim::Uuid(uuid.clone()));
+        }
+    }
+
+    /// Only the form with hyphens is taken; another one is reported and forgotten.
+    fn well_formed(&mut self, place: Place, key: &str, uuid: &mut Option<String>) {
+        let Some(text) = uuid else {
+            return;
+        };
+        match Uuid::try_parse(text) {
+            Ok(parsed) if text.len() == 36 => *text = parsed.to_string(),
+            _ => {
+                self.report(place, key, format!("not a UUID: {text:?}"));
+                *uuid = None;
+            }
+        }
+    }
+
+    fn claim(&mut self, place: Place, key: &str, claim: Claim) {
+        let Some((first_place, first_key)) = self.taken.get(&claim) else {
+            self.taken.insert(claim, (place, key.to_owned()));
+            return;
+        };
+        let message = match claim {
+            Claim::Uuid(uuid) => format!("the same UUID as at {first_place}.{first_key}: {uuid:?}"),
+            Claim::Username(_) => format!("the same username as at {first_place}"),
+            Claim::Token(_) => format!("the same token as at {first_place}"),
+        };
+        self.report(place, key, message);
+    }
+}
