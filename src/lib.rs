@@ -88,6 +88,7 @@ mod low_priority;
 mod periodic;
 mod random;
 mod scratch;
+mod text;
 mod threads;
 
 pub use assembly::{Server, StartError};

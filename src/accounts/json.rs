@@ -6,7 +6,7 @@ use serde::de::Deserializer;
 use serde_json::value::RawValue;
 
 use super::finding::{Finding, Place};
-use super::{Organization, Read, User};
+use super::{Organization, Read};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,9 +22,11 @@ struct Users<'f> {
     users: Vec<&'f RawValue>,
 }
 
-pub(super) fn fixture(text: &str) -> Read {
+pub(super) fn fixture(bytes: &[u8]) -> Read {
     let mut read = Read::default();
-    let organizations = match from_text::<Fixture<'_>>(Place::File, text) {
+    let fixture =
+        text(Place::File, bytes).and_then(|text| from_text::<Fixture<'_>>(Place::File, text));
+    let organizations = match fixture {
         Ok(fixture) => fixture.organizations,
         Err(finding) => {
             read.findings.push(finding);
@@ -35,10 +37,7 @@ pub(super) fn fixture(text: &str) -> Read {
         let users = organization(index, raw.get(), &mut read);
         for (number, raw) in users.into_iter().enumerate() {
             let place = Place::User(index, number);
-            match from_text(place, raw.get()) {
-                Ok(user) => read.add(place, Some(index), user),
-                Err(finding) => read.findings.push(finding),
-            }
+            read.add(place, Some(index), from_text(place, raw.get()));
         }
     }
     read
@@ -67,26 +66,18 @@ pub(super) fn lines(bytes: &[u8]) -> Read {
             continue;
         }
         let place = Place::Line(line);
-        let user = std::str::from_utf8(bytes)
-            .map_err(|_| Finding::new(place, "", "not UTF-8"))
-            .and_then(|text| from_text(place, text));
-        match user {
-            Ok(user) => read.add(place, None, user),
-            Err(finding) => read.findings.push(finding),
-        }
+        let user = text(place, bytes).and_then(|text| from_text(place, text));
+        read.add(place, None, user);
     }
     read
 }
 
-/// Reads a user that came as cells.
-pub(super) fn user(
-    place: Place,
-    cells: serde_json::Map<String, serde_json::Value>,
-) -> Result<User, Finding> {
-    from(place, serde_json::Value::Object(cells))
+fn text(place: Place, bytes: &[u8]) -> Result<&str, Finding> {
+    std::str::from_utf8(bytes).map_err(|_| Finding::new(place, "", "not UTF-8"))
 }
 
-fn from_text<'t, T: Deserialize<'t>>(place: Place, text: &'t str) -> Result<T, Finding> {
+/// Reads one JSON value, in which a mistake is of this place.
+pub(super) fn from_text<'t, T: Deserialize<'t>>(place: Place, text: &'t str) -> Result<T, Finding> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = from(place, &mut deserializer)?;
     deserializer

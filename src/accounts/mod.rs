@@ -3,16 +3,25 @@
 //! A file becomes [`Accounts`]; what one place alone can say is checked first, then what the database says, then all
 //! passwords are hashed, and then everything counts at once or nothing does.
 
+mod csv;
+mod export;
 mod finding;
+mod format;
 mod json;
 mod records;
 mod validate;
 
+pub use export::Export;
 pub use finding::{Finding, Findings, Place};
+pub use format::Format;
 pub use records::{Organization, Permission, Person, User};
+
+use crate::text::{is_wide, without_mark};
 
 /// The accounts of the published example, and one for each other answer of a login.
 pub const DEMO: &str = include_str!("../../fixtures/demo.json");
+
+const WIDE: &str = "UTF-16 or UTF-32: save the file as UTF-8";
 
 /// What a file says.
 #[derive(Default)]
@@ -45,29 +54,31 @@ pub struct Read {
 }
 
 impl Read {
-    /// Reads and checks a fixture.
-    pub fn fixture(bytes: &[u8]) -> Self {
-        let mut read = match text(bytes) {
-            Ok(text) => json::fixture(text),
-            Err(finding) => Self {
-                findings: vec![finding],
+    /// Reads and checks a file's content.
+    pub fn of(format: Format, bytes: &[u8]) -> Self {
+        let bytes = without_mark(bytes);
+        let mut read = match format {
+            _ if is_wide(bytes) => Self {
+                findings: vec![Finding::new(Place::File, "", WIDE)],
                 ..Self::default()
             },
+            Format::Csv => csv::read(bytes),
+            Format::JsonLines => json::lines(bytes),
+            Format::Fixture => json::fixture(bytes),
         };
         validate::validate(&mut read);
         read
     }
 
-    fn add(&mut self, place: Place, organization: Option<usize>, user: User) {
-        self.accounts.users.push(Entry {
-            place,
-            organization,
-            user,
-            is_hashed_here: false,
-        });
+    fn add(&mut self, place: Place, organization: Option<usize>, user: Result<User, Finding>) {
+        match user {
+            Ok(user) => self.accounts.users.push(Entry {
+                place,
+                organization,
+                user,
+                is_hashed_here: false,
+            }),
+            Err(finding) => self.findings.push(finding),
+        }
     }
-}
-
-fn text(bytes: &[u8]) -> Result<&str, Finding> {
-    std::str::from_utf8(bytes).map_err(|_| Finding::new(Place::File, "", "not UTF-8"))
 }

@@ -1,0 +1,52 @@
+//! Text from outside: the mark that some programs put before it, and encodings that are not UTF-8.
+
+/// The byte-order mark in UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Takes off the byte-order mark, which some programs put before UTF-8.
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(MARK).unwrap_or(bytes)
+}
+
+/// Whether it is UTF-16 or UTF-32, with or without a mark and in either byte order. The text is of a kind that starts with
+/// an ASCII character.
+pub(crate) fn is_wide(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe")
+        || bytes.starts_with(b"\xfe\xff")
+        || matches!(bytes, [0, _, ..] | [_, 0, ..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_taken_off_once_and_only_at_the_start() {
+        for (text, expected) in [
+            ("\u{feff}a", "a"),
+            ("\u{feff}\u{feff}", "\u{feff}"),
+            ("a\u{feff}", "a\u{feff}"),
+            ("", ""),
+        ] {
+            assert_eq!(without_mark(text.as_bytes()), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn wide_encodings_are_known_by_their_mark_or_their_zeros() {
+        for text in ["\u{feff}a", "a"] {
+            let units = || text.encode_utf16();
+            let points = || text.chars().map(u32::from);
+            for wide in [
+                units().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+                units().flat_map(u16::to_be_bytes).collect(),
+                points().flat_map(u32::to_le_bytes).collect(),
+                points().flat_map(u32::to_be_bytes).collect(),
+            ] {
+                assert!(is_wide(&wide), "{wide:?}");
+            }
+            assert!(!is_wide(text.as_bytes()));
+        }
+        assert!(!is_wide(b"") && !is_wide("é\0".as_bytes()));
+    }
+}
