@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -42,8 +42,21 @@ pub(crate) fn write(
     mode: u32,
     existing: Existing,
 ) -> io::Result<()> {
-    let mut partial = Partial::create(destination, mode)?;
-    partial.file.write_all(content)?;
+    write_by(destination, mode, existing, |out| out.write_all(content))
+}
+
+/// Writes a whole file piece by piece, which gets this mode whatever the umask is.
+pub(crate) fn write_by(
+    destination: &Path,
+    mode: u32,
+    existing: Existing,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let partial = Partial::create(destination, mode)?;
+    let mut out = BufWriter::new(partial.file());
+    write(&mut out)?;
+    out.flush()?;
+    drop(out);
     partial.publish(existing)
 }
 

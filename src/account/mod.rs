@@ -2,14 +2,10 @@
 //!
 //! Only names, their spelling and their order. What a status allows is decided in `auth`.
 
-mod written;
-
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
-
-pub use written::{WrittenOrganization, WrittenPermission, WrittenUser};
 
 /// The longest username in code points, after trimming; longer ones are refused at the door.
 pub const MAX_USERNAME_CHARS: usize = 254;
@@ -166,6 +162,8 @@ pub struct UsernameFaults {
     /// Contains U+0000.
     pub has_nul: bool,
 }
+
+impl std::error::Error for UsernameFaults {}
 
 impl fmt::Display for UsernameFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::database::DatabaseArgs;
+use super::parse;
 use super::progress::Progress;
 use crate::store::back_up;
 
@@ -10,7 +11,7 @@ use crate::store::back_up;
 #[group(skip)]
 pub(super) struct Args {
     /// Where the copy is made; a path
-    #[arg(value_name = "DEST")]
+    #[arg(value_name = "DEST", value_parser = parse::copy_path())]
     destination: PathBuf,
     /// Replace DEST if it exists
     #[arg(long)]

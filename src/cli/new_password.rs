@@ -12,11 +12,12 @@ use super::terminal::Terminal;
 use crate::account::Username;
 use crate::auth::{check_new_password, random_password};
 use crate::hashing::{MAX_PASSWORD_BYTES, Password};
+use crate::text::without_mark;
 
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct PasswordArgs {
-    /// Read the password from standard input, of which one line break at the end is no part
+    /// Read the password from standard input, of which neither a byte-order mark nor one line break at the end is a part
     #[arg(long, conflicts_with = "generate")]
     password_stdin: bool,
     /// Make a password, and print it this once
@@ -59,15 +60,15 @@ impl PasswordArgs {
 }
 
 fn from_standard_input() -> anyhow::Result<Zeroizing<String>> {
-    // One byte and a line break more than a password may have shows that it is too long.
-    let most = MAX_PASSWORD_BYTES as u64 + 3;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD_BYTES + 3));
+    // One byte, a byte-order mark and a line break more than a password may have show that it is too long.
+    const MOST: usize = MAX_PASSWORD_BYTES + 6;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST));
     io::stdin()
         .lock()
-        .take(most)
+        .take(MOST as u64)
         .read_to_end(&mut bytes)
         .context("cannot read the password from standard input")?;
-    let text = std::str::from_utf8(&bytes)
+    let text = std::str::from_utf8(without_mark(&bytes))
         .ok()
         .context("the password on standard input is not UTF-8")?;
     let line = text

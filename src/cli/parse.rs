@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use ipnet::IpNet;
 
 use crate::account::{MAX_USERNAME_CHARS, Username};
@@ -59,6 +61,16 @@ pub(super) fn username(text: &str) -> Result<Username, String> {
         } else {
             "contains a null character".to_owned()
         }
+    })
+}
+
+/// The path of a database to copy, which a stream cannot be.
+pub(super) fn copy_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        if path.as_os_str() == "-" {
+            return Err("a copy of a database is a file: `./-` is one with this name");
+        }
+        Ok(path)
     })
 }
 

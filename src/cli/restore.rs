@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::database::DatabaseArgs;
+use super::parse;
 use super::progress::Progress;
 use crate::store::restore;
 
@@ -10,7 +11,7 @@ use crate::store::restore;
 #[group(skip)]
 pub(super) struct Args {
     /// The backup; it is only read
-    #[arg(value_name = "SRC")]
+    #[arg(value_name = "SRC", value_parser = parse::copy_path())]
     source: PathBuf,
     #[command(flatten)]
     database: DatabaseArgs,

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::authority;
 use super::validity::{self, Validity};
+use crate::text::without_mark;
 
 /// Between two attempts to renew a certificate, or two warnings that it has expired.
 const ATTENTION_PAUSE: Duration = Duration::from_secs(60 * 60);
@@ -310,8 +311,9 @@ fn read_files(certificate: &Path, key: &Path) -> Result<Identity, TlsError> {
 }
 
 pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
-    match certificates {
+    let bytes = read(path)?;
+    let certificates = CertificateDer::pem_slice_iter(without_mark(&bytes));
+    match certificates.collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         _ => Err(TlsError::NoCertificate(path.to_owned())),
     }
@@ -319,8 +321,9 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let bytes = Zeroizing::new(read(path)?);
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
-        if is_encrypted(&bytes) {
+    let pem = without_mark(&bytes);
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
+        if is_encrypted(pem) {
             TlsError::Encrypted(path.to_owned())
         } else {
             TlsError::NoKey(path.to_owned())

@@ -1,11 +1,13 @@
 //! Reading accounts whole, to be written to a file.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::accounts::spelled;
-use super::members::{moment, optional_moment, permissions, person};
+use super::members::{moment, optional_moment, permissions};
 use super::{Error, Store};
-use crate::account::{WrittenOrganization, WrittenPermission, WrittenUser};
+use crate::account::Assignment;
+use crate::accounts::{Organization, Permission, Person, User};
 
 const USERS: &str =
     "SELECT users.id, organizations.uuid, users.username, users.password_hash, users.status, users.uuid,
@@ -19,7 +21,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn written_users(&self, org_id: Option<i64>) -> Result<Vec<WrittenUser>, Error> {
+    pub fn written_users(&self, org_id: Option<i64>) -> Result<Vec<User>, Error> {
         self.read(|connection| users(connection, org_id))
     }
 
@@ -27,7 +29,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn written_user(&self, identity: &str) -> Result<Option<WrittenUser>, Error> {
+    pub fn written_user(&self, identity: &str) -> Result<Option<User>, Error> {
         self.read(|connection| {
             for condition in ["users.uuid = lower(:text)", "users.username = :text"] {
                 let found = connection
@@ -48,13 +50,10 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn written_organizations(
-        &self,
-        org_id: Option<i64>,
-    ) -> Result<Vec<WrittenOrganization>, Error> {
+    pub fn written_organizations(&self, org_id: Option<i64>) -> Result<Vec<Organization>, Error> {
         self.read(|connection| {
             let transaction = connection.unchecked_transaction()?;
-            let found: Vec<(i64, WrittenOrganization)> = transaction
+            let found: Vec<(i64, Organization)> = transaction
                 .prepare_cached(
                     "SELECT organizations.id, name, org_type, status, organizations.uuid, retailer_uuid, supplier_uuid,
                             created_date, active_date, people.uuid, first_name, last_name, email, phone
@@ -78,7 +77,7 @@ impl Store {
     }
 }
 
-fn users(connection: &Connection, org_id: Option<i64>) -> rusqlite::Result<Vec<WrittenUser>> {
+fn users(connection: &Connection, org_id: Option<i64>) -> rusqlite::Result<Vec<User>> {
     connection
         .prepare_cached(&format!(
             "{USERS} WHERE :org_id IS NULL OR users.org_id = :org_id ORDER BY organizations.uuid, users.username"
@@ -87,38 +86,59 @@ fn users(connection: &Connection, org_id: Option<i64>) -> rusqlite::Result<Vec<W
         .collect()
 }
 
-fn user(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<WrittenUser> {
-    let permissions = permissions(connection, row.get(0)?)?
-        .into_iter()
-        .map(|assignment| WrittenPermission {
-            permission: assignment.permission,
-            assigned: assignment.assigned,
-        })
-        .collect();
-    Ok(WrittenUser {
+fn user(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<User> {
+    let permissions = permissions(connection, row.get(0)?)?;
+    Ok(User {
         org: row.get(1)?,
-        username: row.get(2)?,
-        password_hash: row.get(3)?,
-        status: spelled(row, 4)?,
+        username: Some(spelled(row, 2)?),
+        password: None,
+        password_hash: Some(spelled(row, 3)?),
+        status: Some(spelled(row, 4)?),
         uuid: row.get(5)?,
-        person: person(row, 6)?,
-        permissions,
+        auth_token: None,
+        person: Some(person(row, 6)?),
+        permissions: Some(permissions.into_iter().map(permission).collect()),
     })
 }
 
-fn organization(row: &Row<'_>) -> rusqlite::Result<(i64, WrittenOrganization)> {
-    let has_manager = row.get_ref(9)? != rusqlite::types::ValueRef::Null;
-    let organization = WrittenOrganization {
+fn permission(assignment: Assignment) -> Permission {
+    let Assignment {
+        assigned,
+        permission,
+    } = assignment;
+    Permission {
+        uuid: Some(permission.uuid),
+        name: permission.name,
+        display_name: permission.display_name,
+        description: permission.description,
+        assigned: Some(assigned),
+    }
+}
+
+fn organization(row: &Row<'_>) -> rusqlite::Result<(i64, Organization)> {
+    let has_manager = row.get_ref(9)? != ValueRef::Null;
+    let organization = Organization {
         name: row.get(1)?,
         org_type: spelled(row, 2)?,
-        status: spelled(row, 3)?,
+        status: Some(spelled(row, 3)?),
         uuid: row.get(4)?,
         retailer_uuid: row.get(5)?,
         supplier_uuid: row.get(6)?,
-        created_date: moment(row, 7)?,
+        created_date: Some(moment(row, 7)?),
         active_date: optional_moment(row, 8)?,
         account_manager: has_manager.then(|| person(row, 9)).transpose()?,
         users: Vec::new(),
     };
     Ok((row.get(0)?, organization))
+}
+
+/// Reads a person from five columns.
+fn person(row: &Row<'_>, first: usize) -> rusqlite::Result<Person> {
+    Ok(Person {
+        uuid: row.get(first)?,
+        first_name: row.get(first + 1)?,
+        last_name: row.get(first + 2)?,
+        email: row.get(first + 3)?,
+        phone: row.get(first + 4)?,
+    })
 }

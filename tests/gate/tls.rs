@@ -129,6 +129,20 @@ pub(super) fn with_files(place: &Place) -> Server {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_a_certificate_or_key() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    write_certificate(&place, "tls");
+    let trusted = place.path("trusted.pem");
+    fs::copy(place.path("tls.pem"), &trusted).unwrap();
+    for name in ["tls.pem", "tls.key"] {
+        let pem = fs::read_to_string(place.path(name)).unwrap();
+        place.write(name, format!("\u{feff}{pem}"));
+    }
+    let server = with_files(&place);
+    logs_in(connect(&server, &trusted, "localhost", ALL_VERSIONS));
+}
+
+#[test]
 fn both_versions_are_spoken_with_a_certificate_of_our_own_making() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let names = [

@@ -3,6 +3,8 @@
 mod accounts;
 mod backups;
 mod checks;
+mod csv;
+mod exports;
 mod imports;
 mod names;
 mod package;

@@ -62,6 +62,29 @@ fn one_line_break_at_the_end_is_no_part_of_the_password() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_password() {
+    let place = acme();
+    let piped = format!("\u{feff}{GOOD}\r\n");
+    add_with(&place, &["--password-stdin"], &piped).succeeded();
+    let server = place.serve(&[]);
+    assert_eq!(server.login("jane@acme.com", GOOD).status, 200);
+    let long = "violet kettles ".repeat(5);
+    for (length, code) in [(72, 0), (73, 1)] {
+        let piped = format!("\u{feff}{}\r\n", &long[..length]);
+        let passwd = [
+            "user",
+            "passwd",
+            "jane@acme.com",
+            "--bcrypt-cost",
+            "10",
+            "--password-stdin",
+        ];
+        let set = place.program(&passwd).input(piped).finish();
+        assert_eq!(set.code, Some(code), "{length}: {set:#?}");
+    }
+}
+
+#[test]
 fn a_generated_password_is_printed_once_and_logs_in() {
     let place = acme();
     let added = add_with(&place, &["--generate", "--json"], "").succeeded();

@@ -7,6 +7,7 @@ use std::io;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::finding::{Finding, Place};
 use super::{Person, Read, User, json};
@@ -186,7 +187,7 @@ fn misshapen(columns: &[Option<&str>], row: &Row) -> Option<Finding> {
 }
 
 /// The line of JSON that says the same.
-fn in_json(columns: &[Option<&'static str>], row: &Row) -> Result<String, Finding> {
+fn in_json(columns: &[Option<&'static str>], row: &Row) -> Result<Zeroizing<String>, Finding> {
     let finding = |key, message: &str| Finding::new(Place::Line(row.first_line), key, message);
     let mut cells = Cells::default();
     for (column, cell) in columns.iter().zip(&row.cells) {
@@ -212,7 +213,8 @@ fn in_json(columns: &[Option<&'static str>], row: &Row) -> Result<String, Findin
             _ => drop(cells.own.insert(column, text)),
         }
     }
-    Ok(serde_json::to_string(&cells).expect("texts and JSON are written as JSON"))
+    let text = serde_json::to_string(&cells).expect("texts and JSON are written as JSON");
+    Ok(text.into())
 }
 
 /// The key in `person` of a column that is about it.

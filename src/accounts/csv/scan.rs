@@ -1,6 +1,8 @@
 //! Splits CSV into rows as RFC 4180 says. The `csv` crate takes every file, and does not say where a quote is wrong; so it
 //! only writes here.
 
+use zeroize::Zeroize;
+
 /// A row, as far as it could be read.
 pub(super) struct Row {
     /// The first line of what it was read from, counted from 1. One that has a fault may start earlier: where its quotes
@@ -157,6 +159,13 @@ impl Row {
     }
 }
 
+/// A cell may be a password.
+impl Drop for Row {
+    fn drop(&mut self) {
+        self.cells.zeroize();
+    }
+}
+
 fn is_break(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
@@ -287,7 +296,7 @@ mod tests {
             let rows: Vec<Vec<Vec<u8>>> = rows
                 .into_iter()
                 .filter(|row| !row.is_blank())
-                .map(|row| row.cells)
+                .map(|row| row.cells.clone())
                 .collect();
             let by_crate: Vec<Vec<Vec<u8>>> = csv::ReaderBuilder::new()
                 .has_headers(false)

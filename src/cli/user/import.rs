@@ -12,8 +12,8 @@ use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::export::format_of;
 use super::imported::{Resolver, check_passwords};
+use crate::accounts::Format;
 use crate::cli::WrongUsage;
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::escape::printable;
@@ -21,7 +21,7 @@ use crate::cli::expensive;
 use crate::cli::output::{JsonArgs, named, print, report, write_json};
 use crate::cli::progress::Progress;
 use crate::cli::stream::STDERR;
-use crate::fixture::{Fixture, Format, LineFinding, Records, Secret, check_records};
+use crate::fixture::{Fixture, LineFinding, Records, Secret, check_records};
 use crate::hashing::{Engine, EngineConfig};
 use crate::seed::{PlacedUser, import_fixture, import_users};
 use crate::store::{Store, Summary};
@@ -66,7 +66,7 @@ struct Outcome {
 }
 
 pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
-    let format = args.format.or_else(|| format_of(&args.file));
+    let format = args.format.or_else(|| Format::of(&args.file));
     let Some(format) = format else {
         bail!(WrongUsage(format!(
             "{}: neither the name nor --format says what format it has (csv, jsonl or fixture)",
