@@ -185,6 +185,8 @@ fn hashing_failure(error: &hashing::Error) -> Reply {
         | hashing::Error::BadLanes
         | hashing::Error::PasswordTooLong
         | hashing::Error::BadFormat
+        | hashing::Error::NotHashAlone(_)
+        | hashing::Error::HashOfHash
         | hashing::Error::BadCost
         | hashing::Error::Random(_)
         | hashing::Error::Spawn(_) => defect(),

@@ -20,6 +20,14 @@ pub enum Error {
     /// Not a hash this program takes: `$2a$`, `$2b$` or `$2y$`, a cost of 4 to 15, 53 characters of bcrypt's base 64.
     #[error("not a bcrypt hash ($2a$, $2b$ or $2y$ with a cost of 4 to 15)")]
     BadFormat,
+    /// A hash that this program takes, with something around it that is no part of one.
+    #[error("not a bcrypt hash alone: cut off {0}")]
+    NotHashAlone(String),
+    /// bcrypt, but of something that another algorithm made of the password.
+    #[error(
+        "a bcrypt hash of another hash of the password, which cannot be verified: give the user a new password"
+    )]
+    HashOfHash,
     /// A cost outside 4 to 15.
     #[error("a bcrypt cost is a whole number from 4 to 15")]
     BadCost,

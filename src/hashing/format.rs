@@ -4,9 +4,18 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
+use base64::alphabet::BCRYPT;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::NO_PAD;
 use bcrypt::BASE_64;
 
 use super::Error;
+use super::foreign::reason;
+
+/// 22 characters are four bits more than the 16 bytes of a salt. Some programs set them, and crypt(3) does not read them; of
+/// the digest, it only ever matches a text without such bits.
+const SALT: GeneralPurpose =
+    GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// bcrypt's cost: a hash takes 2^cost rounds of key expansion. 4 to 15 here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,31 +124,31 @@ impl FromStr for PasswordHash {
 
     /// `$2a$`, `$2b$` and `$2y$` are one algorithm for passwords without a NUL; `$2x$` is a broken one.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let rest = ["$2a$", "$2b$", "$2y$"]
-            .iter()
-            .find_map(|prefix| text.strip_prefix(prefix))
-            .filter(|rest| rest.is_ascii() && rest.len() == 56)
-            .ok_or(Error::BadFormat)?;
-        let (cost, rest) = rest.split_at(2);
-        let (salt, digest) = rest.strip_prefix('$').ok_or(Error::BadFormat)?.split_at(22);
-        if !cost.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Error::BadFormat);
-        }
-        Ok(Self {
-            text: text.to_owned(),
-            cost: cost.parse().map_err(|_| Error::BadFormat)?,
-            salt: decode(salt)?,
-            digest: decode(digest)?,
-        })
+        parse(text).ok_or_else(|| reason(text, |part| parse(part).is_some()))
     }
 }
 
-fn decode<const N: usize>(text: &str) -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    match BASE_64.decode_slice(text, &mut bytes) {
-        Ok(length) if length == N => Ok(bytes),
-        _ => Err(Error::BadFormat),
+fn parse(text: &str) -> Option<PasswordHash> {
+    let rest = ["$2a$", "$2b$", "$2y$"]
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .filter(|rest| rest.is_ascii() && rest.len() == 56)?;
+    let (cost, rest) = rest.split_at(2);
+    let (salt, digest) = rest.strip_prefix('$')?.split_at(22);
+    if !cost.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
+    Some(PasswordHash {
+        text: text.to_owned(),
+        cost: cost.parse().ok()?,
+        salt: decode(&SALT, salt)?,
+        digest: decode(&BASE_64, digest)?,
+    })
+}
+
+fn decode<const N: usize>(base_64: &GeneralPurpose, text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    (base_64.decode_slice(text, &mut bytes).ok()? == N).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -155,6 +164,32 @@ mod tests {
         assert_eq!(hash.as_str(), HASH);
         let rebuilt = PasswordHash::from_parts(hash.cost(), hash.salt(), *hash.digest());
         assert_eq!(rebuilt.as_str(), HASH);
+    }
+
+    /// The bits of the salt's last character that are no part of the salt.
+    #[test]
+    fn padding_bits_of_the_salt_are_kept_and_mean_nothing() {
+        let (start, rest) = (&HASH[..28], &HASH[29..]);
+        let plain: PasswordHash = HASH.parse().unwrap();
+        // The same two bits first.
+        for last in "OPQRSTUVWXYZabcd".chars() {
+            let text = format!("{start}{last}{rest}");
+            let hash: PasswordHash = text.parse().unwrap();
+            assert_eq!(hash.as_str(), text);
+            assert_eq!(hash.salt(), plain.salt(), "{last}");
+            assert_eq!(hash.digest(), plain.digest(), "{last}");
+        }
+        let other: PasswordHash = format!("{start}e{rest}").parse().unwrap();
+        assert_ne!(other.salt(), plain.salt());
+    }
+
+    /// crypt(3) never gives one, so no password would match.
+    #[test]
+    fn padding_bits_of_the_digest_are_refused() {
+        for last in ['f', 'g', 'h'] {
+            let text = format!("{}{last}", &HASH[..59]);
+            assert!(text.parse::<PasswordHash>().is_err(), "{last}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod calibrate;
 mod engine;
 mod error;
 mod expansion;
+mod foreign;
 mod format;
 mod job;
 mod lanes;

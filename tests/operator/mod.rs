@@ -5,6 +5,7 @@ mod backups;
 mod checks;
 mod csv;
 mod exports;
+mod hashes;
 mod imports;
 mod names;
 mod package;
