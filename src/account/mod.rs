@@ -2,10 +2,15 @@
 //!
 //! Only names, their spelling and their order. What a status allows is decided in `auth`.
 
+mod invisible;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
+use unicode_normalization::is_nfc;
+
+pub use invisible::is_invisible;
 
 /// The longest username in code points, after trimming; longer ones are refused at the door.
 pub const MAX_USERNAME_CHARS: usize = 254;
@@ -200,6 +205,22 @@ impl Username {
         }
     }
 
+    /// Why a new user may not have this name, which looks like another one; users who have such a name keep it.
+    pub fn oddity(&self) -> Option<String> {
+        let text = self.as_str();
+        let is_hidden = |char: char| char.is_control() || is_invisible(char);
+        if let Some(hidden) = text.chars().find(|char| is_hidden(*char)) {
+            let code = u32::from(hidden);
+            return Some(format!(
+                "contains U+{code:04X}, a control, invisible or unassigned character"
+            ));
+        }
+        let code = u32::from(first_outside_nfc(text)?);
+        Some(format!(
+            "is not in the composed form of Unicode (NFC) at U+{code:04X}"
+        ))
+    }
+
     /// The trimmed text, in the case it was given in.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -209,6 +230,16 @@ impl Username {
 /// White space as Python's `str.strip` sees it, which the published service uses: Unicode's and four separators.
 fn is_white_space(char: char) -> bool {
     char.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&char)
+}
+
+/// The last character of the shortest start of the text that is not in NFC.
+fn first_outside_nfc(text: &str) -> Option<char> {
+    if is_nfc(text) {
+        return None;
+    }
+    text.char_indices()
+        .find(|(start, char)| !is_nfc(&text[..start + char.len_utf8()]))
+        .map(|(_, char)| char)
 }
 
 #[cfg(test)]
@@ -237,6 +268,48 @@ mod tests {
         let faults = Username::parse(&format!("{long}\0")).unwrap_err();
         assert!(faults.is_too_long && faults.has_nul && !faults.is_blank);
         assert!(Username::parse("\u{1d} ").unwrap_err().is_blank);
+    }
+
+    #[test]
+    fn a_name_that_looks_like_another_is_odd() {
+        let code_of = |text: &str| Username::parse(text).unwrap().oddity();
+        for (text, code) in [
+            ("jane\t@acme.com", "U+0009"),
+            ("jane\x7f@acme.com", "U+007F"),
+            ("jane\u{85}@acme.com", "U+0085"),
+            ("jane\u{a0}doe", "U+00A0"),
+            ("jane\u{ad}@acme.com", "U+00AD"),
+            ("jane@acme.com\u{200b}", "U+200B"),
+            ("jane\u{200d}@acme.com", "U+200D"),
+            ("\u{202e}jane@acme.com", "U+202E"),
+            ("jane\u{2028}@acme.com", "U+2028"),
+            ("jane\u{3000}doe", "U+3000"),
+            ("jane\u{3164}@acme.com", "U+3164"),
+            ("\u{e000}", "U+E000"),
+            ("jane\u{fe0f}@acme.com", "U+FE0F"),
+            ("\u{feff}jane@acme.com", "U+FEFF"),
+            ("jane\u{e0041}", "U+E0041"),
+            ("jane\u{10ffff}", "U+10FFFF"),
+            // Not in NFC: a mark that composes, one out of order, a sign that is a letter, and two letters that are one.
+            ("zoe\u{308}@acme.com", "U+0308"),
+            ("q\u{307}\u{323}", "U+0323"),
+            ("\u{212b}ngstrom", "U+212B"),
+            ("\u{1100}\u{1161}", "U+1161"),
+        ] {
+            let oddity = code_of(text).unwrap_or_else(|| panic!("{text:?} is odd"));
+            let named = oddity.split([' ', ',']).any(|word| word == code);
+            assert!(named, "{text:?}: {oddity}");
+        }
+        for text in [
+            "jane doe",
+            "zo\u{eb}@acme.com",
+            "日本@example.jp",
+            "q\u{323}\u{307}",
+            "हिन्दी",
+            "😀",
+        ] {
+            assert_eq!(code_of(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ipnet::IpNet;
 
-use crate::account::{MAX_USERNAME_CHARS, Username};
+use crate::account::Username;
 pub(super) use crate::duration::parse as duration;
 use crate::hashing::MAX_LANES;
 
@@ -51,17 +51,10 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     })
 }
 
-/// What a user logs in with.
-pub(super) fn username(text: &str) -> Result<Username, String> {
-    Username::parse(text).map_err(|faults| {
-        if faults.is_blank {
-            "blank".to_owned()
-        } else if faults.is_too_long {
-            format!("more than {MAX_USERNAME_CHARS} characters")
-        } else {
-            "contains a null character".to_owned()
-        }
-    })
+/// What a new user logs in with.
+pub(super) fn new_username(text: &str) -> Result<Username, String> {
+    let username = Username::parse(text).map_err(|faults| faults.to_string())?;
+    username.oddity().map_or(Ok(username), Err)
 }
 
 /// The path of a database to copy, which a stream cannot be.

@@ -1,7 +1,8 @@
-//! Names that could mislead whoever reads them at a terminal.
+//! Names that could mislead those who read them.
 
 use super::{json_lines, run};
 use crate::harness::Place;
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
 
 /// Read by a terminal, the name ends in `exe.gpj`; the second one cannot be seen at all.
 const ORGANIZATION: &str = "Acme \u{202E}jpg.exe";
@@ -12,29 +13,31 @@ fn names_that_turn_or_hide_text_are_escaped_wherever_they_are_shown() {
     let place = Place::new();
     run(&place, &["init"]);
     let cost = ["--bcrypt-cost", "10"];
-    let add = ["user", "add", USERNAME, "--org", ORGANIZATION, "--generate"];
-    let shown = [r"Acme \u{202e}jpg.exe", r"jane\u{3164}\u{200f}@acme.com"];
-    for (args, expected) in [
-        (&["org", "add", ORGANIZATION, "--type", "RETAILER"][..], 0),
-        (&["org", "list"], 0),
-        (&["org", "show", ORGANIZATION], 0),
-        (&["org", "set-status", ORGANIZATION, "PENDING"], 0),
-        (&[&add[..], &cost].concat(), 1),
-        (&["user", "list"], 1),
-        (&["user", "show", USERNAME], 1),
-        (&["user", "set-status", USERNAME, "DEACTIVATED"], 1),
-        (&["user", "unlock", USERNAME], 1),
-        (
-            &[&["user", "passwd", USERNAME, "--generate"][..], &cost].concat(),
-            1,
-        ),
+    let add = |org| ["user", "add", "jane@acme.com", "--org", org, "--generate"];
+    let passwd = ["user", "passwd", USERNAME, "--generate"];
+    for args in [
+        &["org", "add", ORGANIZATION, "--type", "RETAILER"][..],
+        &["org", "list"],
+        &["org", "show", ORGANIZATION],
+        &["org", "set-status", ORGANIZATION, "PENDING"],
     ] {
-        let told = run(&place, args).stdout;
-        assert!(told.is_ascii(), "{args:?}: {told}");
-        assert!(told.contains(shown[expected]), "{args:?}: {told}");
+        shows(&place, args, r"Acme \u{202e}jpg.exe");
+    }
+    run(&place, &[&add(ORGANIZATION)[..], &cost].concat());
+    // A new user may not have such a name.
+    let rename = "UPDATE users SET username = ?1";
+    place.sql().execute(rename, [USERNAME]).unwrap();
+    for args in [
+        &["user", "list"][..],
+        &["user", "show", USERNAME],
+        &["user", "set-status", USERNAME, "DEACTIVATED"],
+        &["user", "unlock", USERNAME],
+        &[&passwd[..], &cost].concat(),
+    ] {
+        shows(&place, args, r"jane\u{3164}\u{200f}@acme.com");
     }
     for args in [
-        &add[..],
+        &add("Acme \u{202E}jpg.ex")[..],
         &["org", "show", "Acme \u{202E}jpg.ex"],
         &["user", "show", "nobody\u{2066}"],
         &[
@@ -63,4 +66,31 @@ fn names_that_turn_or_hide_text_are_escaped_wherever_they_are_shown() {
         assert!(told.stdout.is_ascii(), "{told:#?}");
         assert_eq!(json_lines(&told)[0][name], value);
     }
+}
+
+#[track_caller]
+fn shows(place: &Place, args: &[&str], name: &str) {
+    let shown = run(place, args).stdout;
+    assert!(shown.is_ascii(), "{args:?}: {shown}");
+    assert!(shown.contains(name), "{args:?}: {shown}");
+}
+
+#[test]
+fn a_new_user_has_no_name_that_looks_like_another_and_one_who_is_there_logs_in() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    for (name, code) in [
+        ("jweir\u{200b}@projectthanos.com", "U+200B"),
+        ("jweir\t@projectthanos.com", "U+0009"),
+        ("zoe\u{308}@projectthanos.com", "U+0308"),
+    ] {
+        let add = ["user", "add", name, "--org", "projectthanos", "--generate"];
+        let refused = place.run(&add);
+        refused.was_wrong_usage(name);
+        assert!(refused.stderr.contains(code), "{refused:#?}");
+
+        let rename = "UPDATE users SET username = ?1";
+        place.sql().execute(rename, [name]).unwrap();
+        assert_eq!(place.serve(&[]).login(name, PASSWORD).status, 200);
+    }
+    assert_eq!(place.number("SELECT count(*) FROM users"), 1);
 }

@@ -18,7 +18,7 @@ use crate::store::{Conflict, NewPassword, NewUser, Pin};
 #[group(skip)]
 pub(in crate::cli) struct Args {
     /// What the user logs in with
-    #[arg(value_parser = parse::username)]
+    #[arg(value_parser = parse::new_username)]
     username: Username,
     /// The organization, by its name or UUID
     #[arg(long)]
