@@ -5,6 +5,14 @@
 -- Says that a file is ours ("THNS").
 PRAGMA application_id = 0x54484e53;
 
+-- Imports of many rows that are under way, or that were cut off: what they have added does not count. AUTOINCREMENT, since
+-- the rows of a finished import keep its number.
+CREATE TABLE imports (
+    id               INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Permissions from this one on that nobody has go with the rows of an import that was cut off.
+    first_permission INTEGER NOT NULL
+) STRICT;
+
 -- Users and account managers, as other people see them.
 CREATE TABLE people (
     id         INTEGER PRIMARY KEY,
@@ -31,11 +39,20 @@ CREATE TABLE organizations (
     created_date  INTEGER NOT NULL,
     active_date   INTEGER,
     account_manager_id INTEGER REFERENCES people (id),
+    -- The import of many rows that added it, if one did.
+    import_id     INTEGER,
     CHECK (
         (org_type = 'RETAILER' AND retailer_uuid IS NOT NULL AND supplier_uuid IS NULL)
         OR (org_type = 'SUPPLIER' AND supplier_uuid IS NOT NULL AND retailer_uuid IS NULL)
     )
 ) STRICT;
+
+CREATE INDEX organizations_by_name ON organizations (name);
+CREATE INDEX organizations_by_manager ON organizations (account_manager_id);
+
+-- Those that count; what reads organizations reads these.
+CREATE VIEW visible_organizations AS
+SELECT * FROM organizations WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports);
 
 CREATE TABLE users (
     id            INTEGER PRIMARY KEY,
@@ -61,13 +78,19 @@ CREATE TABLE users (
     unlocked_at   INTEGER,
     -- How often that was done: failed logins that a server counted when it was less do not count. The date would not say
     -- which came first, once the clock has been set.
-    unlocks       INTEGER NOT NULL DEFAULT 0
+    unlocks       INTEGER NOT NULL DEFAULT 0,
+    -- The import of many rows that added it, if one did.
+    import_id     INTEGER
 ) STRICT;
 
-CREATE INDEX users_by_org ON users (org_id, username);
+CREATE INDEX users_by_org ON users (org_id, username, import_id);
 CREATE INDEX users_by_cost ON users (cost);
 
--- How many users that can log in have a hash of each cost, kept by the triggers below: every login does as much work as the
+-- Those that count; what reads users reads these. A token has such a user.
+CREATE VIEW visible_users AS
+SELECT * FROM users WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports);
+
+-- How many users that can log in have a hash of each cost, those of an import under way too, kept by the triggers below: every login does as much work as the
 -- highest one, and asks for it.
 CREATE TABLE login_costs (
     cost  INTEGER PRIMARY KEY,
@@ -86,7 +109,8 @@ CREATE TRIGGER user_removed AFTER DELETE ON users WHEN OLD.status = 'ACTIVE' BEG
     AND EXISTS (SELECT 1 FROM organizations WHERE id = OLD.org_id AND status = 'ACTIVE');
 END;
 
-CREATE TRIGGER user_changed AFTER UPDATE OF password_hash, status, org_id ON users BEGIN
+CREATE TRIGGER user_changed AFTER UPDATE OF password_hash, status, org_id ON users
+WHEN OLD.cost <> NEW.cost OR OLD.status <> NEW.status OR OLD.org_id <> NEW.org_id BEGIN
     UPDATE login_costs SET users = users - 1 WHERE cost = OLD.cost AND OLD.status = 'ACTIVE'
     AND EXISTS (SELECT 1 FROM organizations WHERE id = OLD.org_id AND status = 'ACTIVE');
     UPDATE login_costs SET users = users + 1 WHERE cost = NEW.cost AND NEW.status = 'ACTIVE'
@@ -119,6 +143,8 @@ CREATE TABLE permission_assignments (
     PRIMARY KEY (user_id, position),
     UNIQUE (user_id, permission_id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX assignments_by_permission ON permission_assignments (permission_id);
 
 -- A token itself is never stored, so a stolen file or backup opens nothing; the exception is a pinned one, which a fixture
 -- gave in clear and each login of its user must answer.

@@ -85,6 +85,7 @@ mod config;
 mod files;
 mod housekeeping;
 mod low_priority;
+mod nearest;
 mod periodic;
 mod random;
 mod scratch;

@@ -18,6 +18,7 @@ use unicode_width::UnicodeWidthStr;
 use super::escape::{printable, visible_json};
 use super::stream::{STDERR, STDOUT};
 use crate::account::UnknownName;
+use crate::accounts::Finding;
 use crate::store::Listing;
 
 /// How a command prints.
@@ -202,6 +203,14 @@ pub(super) fn moment(moment: Option<Timestamp>) -> String {
 /// `-` for none.
 pub(super) fn or_dash(text: Option<&String>) -> String {
     text.map_or_else(|| "-".to_owned(), Clone::clone)
+}
+
+/// What the database says against a record that was given by flags, one line a finding.
+pub(super) fn refused(findings: &[Finding]) -> anyhow::Error {
+    let lines = findings
+        .iter()
+        .map(|Finding { key, message, .. }| format!("{key}: {message}"));
+    anyhow::anyhow!(lines.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]

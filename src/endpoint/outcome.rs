@@ -195,7 +195,9 @@ fn hashing_failure(error: &hashing::Error) -> Reply {
 
 fn store_failure(error: &store::Error) -> Reply {
     match error {
-        store::Error::Unavailable(_) | store::Error::FileReplaced => unavailable(),
+        store::Error::Unavailable(_)
+        | store::Error::FileReplaced
+        | store::Error::ImportUnderWay => unavailable(),
         store::Error::Defect(_) | store::Error::NoAnswer => defect(),
     }
 }

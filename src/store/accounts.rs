@@ -76,7 +76,7 @@ impl Store {
     pub fn unlocks(&self, username: &Username) -> Result<i64, Error> {
         self.read(|connection| {
             let unlocks = connection
-                .prepare_cached("SELECT unlocks FROM users WHERE username = :username")?
+                .prepare_cached("SELECT unlocks FROM visible_users WHERE username = :username")?
                 .query_one(named_params! { ":username": username.as_str() }, |row| {
                     row.get(0)
                 })
@@ -112,7 +112,7 @@ fn find_account(connection: &Connection, username: &Username) -> rusqlite::Resul
                     organizations.uuid, organizations.org_type,
                     coalesce(organizations.retailer_uuid, organizations.supplier_uuid), organizations.status,
                     tokens.pinned
-             FROM users
+             FROM visible_users AS users
              JOIN organizations ON organizations.id = users.org_id
              LEFT JOIN tokens ON tokens.user_id = users.id AND tokens.pinned IS NOT NULL
              WHERE users.username = :username",

@@ -173,7 +173,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn write_copy(
+pub(super) fn write_copy(
     from: &Connection,
     path: &Path,
     shown: &Path,

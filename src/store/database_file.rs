@@ -1,6 +1,6 @@
 //! The path of a database, resolved once, and the files beside it that SQLite finds by their names.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -86,6 +86,11 @@ impl DatabaseFile {
         beside(&self.path, "-journal")
     }
 
+    /// What an import of many rows locks.
+    pub(super) fn import_lock(&self) -> PathBuf {
+        beside(&self.path, "-import")
+    }
+
     /// What SQLite would take for a part of the database.
     pub(super) fn companions(&self) -> [PathBuf; 3] {
         [self.log(), self.index(), self.journal()]
@@ -152,6 +157,15 @@ pub(super) fn file_bytes(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
+impl From<&Metadata> for FileId {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
 /// Which file it is, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
@@ -162,10 +176,10 @@ pub(super) struct FileId {
 impl FileId {
     /// An error, too, when the path leads nowhere.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let metadata = fs::metadata(path)?;
-        Ok(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })
+        Ok(Self::from(&fs::metadata(path)?))
+    }
+
+    pub(super) fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::from(&file.metadata()?))
     }
 }

@@ -17,6 +17,9 @@ pub enum Error {
     /// The database was moved, removed or replaced while it is open.
     #[error("the path of the database leads to another file than the open one")]
     FileReplaced,
+    /// Another process, or another call, writes many rows.
+    #[error("another import is under way; try again after its end")]
+    ImportUnderWay,
     /// The store was closed, or a change panicked.
     #[error("the database writer gave no answer")]
     NoAnswer,

@@ -12,7 +12,7 @@ use crate::accounts::{Organization, Permission, Person, User};
 const USERS: &str =
     "SELECT users.id, organizations.uuid, users.username, users.password_hash, users.status, users.uuid,
             people.uuid, first_name, last_name, email, phone
-     FROM users
+     FROM visible_users AS users
      JOIN organizations ON organizations.id = users.org_id
      JOIN people ON people.id = users.person_id";
 
@@ -57,7 +57,8 @@ impl Store {
                 .prepare_cached(
                     "SELECT organizations.id, name, org_type, status, organizations.uuid, retailer_uuid, supplier_uuid,
                             created_date, active_date, people.uuid, first_name, last_name, email, phone
-                     FROM organizations LEFT JOIN people ON people.id = organizations.account_manager_id
+                     FROM visible_organizations AS organizations
+                     LEFT JOIN people ON people.id = organizations.account_manager_id
                      WHERE :org_id IS NULL OR organizations.id = :org_id
                      ORDER BY name, organizations.uuid",
                 )?

@@ -100,14 +100,14 @@ fn read_tables(
     user_uuids: &[String],
     expired_before: Timestamp,
 ) -> rusqlite::Result<()> {
-    facts.users = count(connection, "SELECT count(*) FROM users")?;
+    facts.users = count(connection, "SELECT count(*) FROM visible_users")?;
     facts.pinned = count(
         connection,
         "SELECT count(*) FROM tokens WHERE pinned IS NOT NULL",
     )?;
     facts.off_cost = connection
         .query_one(
-            "SELECT count(*) FROM users WHERE cost <> :cost",
+            "SELECT count(*) FROM visible_users WHERE cost <> :cost",
             named_params! { ":cost": cost },
             |row| row.get::<_, i64>(0),
         )?
@@ -122,7 +122,7 @@ fn read_tables(
     facts.most_expensive = connection
         .prepare(
             "SELECT users.username, users.cost
-             FROM users
+             FROM visible_users AS users
              JOIN organizations ON organizations.id = users.org_id
              WHERE users.cost > :cost AND users.status = 'ACTIVE' AND organizations.status = 'ACTIVE'
              ORDER BY users.cost DESC, users.username
@@ -140,7 +140,8 @@ fn read_tables(
             |row| row.get::<_, i64>(0),
         )?
         .unsigned_abs();
-    let mut statement = connection.prepare("SELECT username FROM users WHERE uuid = :uuid")?;
+    let mut statement =
+        connection.prepare("SELECT username FROM visible_users WHERE uuid = :uuid")?;
     for uuid in user_uuids {
         let username = statement
             .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))

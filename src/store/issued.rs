@@ -5,8 +5,8 @@ use rusqlite::{Row, named_params};
 use serde::Serialize;
 
 use super::listing::{Listing, TokenOrder};
-use super::load_rows::end_tokens;
 use super::members::{moment, optional_moment};
+use super::tokens::end_all_tokens;
 use super::{Error, Store};
 
 /// How many characters of the digest name a token in listings: 64 bits are the same in no two of them.
@@ -130,7 +130,7 @@ impl Store {
                     .execute(named_params! { ":first": range.first, ":last": range.last })?;
             }
             if let Some(user_id) = user_id {
-                revoked += end_tokens(connection, user_id)?;
+                revoked += end_all_tokens(connection, user_id)?;
             }
             Ok(revoked)
         })

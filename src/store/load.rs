@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
+use super::import::Summary;
 use super::load_rows::{load_organization, load_user};
 use super::{Error, Store};
 use crate::account::{Assignment, OrgType, OrganizationStatus, Person, UserStatus, Username};
@@ -96,17 +97,6 @@ pub enum Claim {
     Token([u8; 32], String),
 }
 
-/// How many rows a load touched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// New rows.
-    pub added: usize,
-    /// Rows that differed.
-    pub changed: usize,
-    /// Rows that stood as described.
-    pub unchanged: usize,
-}
-
 impl Store {
     /// What the database holds of one user's password.
     ///
@@ -150,9 +140,9 @@ impl Store {
             let mut user_summary = Summary::default();
             for organization in &organizations {
                 let (org_id, fate) = load_organization(connection, organization, now)?;
-                organization_summary.count(fate);
+                count(&mut organization_summary, fate);
                 for user in &organization.users {
-                    user_summary.count(load_user(connection, org_id, user, now)?);
+                    count(&mut user_summary, load_user(connection, org_id, user, now)?);
                 }
             }
             Ok((organization_summary, user_summary))
@@ -169,7 +159,7 @@ impl Store {
         self.write(move |connection| {
             let mut summary = Summary::default();
             for (org_id, user) in &users {
-                summary.count(load_user(connection, *org_id, user, now)?);
+                count(&mut summary, load_user(connection, *org_id, user, now)?);
             }
             Ok(summary)
         })
@@ -183,13 +173,11 @@ pub(super) enum Fate {
     Unchanged,
 }
 
-impl Summary {
-    fn count(&mut self, fate: Fate) {
-        match fate {
-            Fate::Added => self.added += 1,
-            Fate::Changed => self.changed += 1,
-            Fate::Unchanged => self.unchanged += 1,
-        }
+fn count(summary: &mut Summary, fate: Fate) {
+    match fate {
+        Fate::Added => summary.added += 1,
+        Fate::Changed => summary.changed += 1,
+        Fate::Unchanged => summary.unchanged += 1,
     }
 }
 

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::load::{Fate, NewOrganization, NewPassword, NewUser, Pin};
 use super::people::{assign_permissions, load_person, remove_unused_person};
+use super::tokens::end_all_tokens;
 use crate::account::OrgType;
 
 pub(super) fn load_organization(
@@ -136,7 +137,7 @@ pub(super) fn load_user(
         remove_unused_person(connection, existing.person_id)?;
     }
     if ends_logins {
-        end_tokens(connection, existing.id)?;
+        end_all_tokens(connection, existing.id)?;
     }
     let new_pin = match &user.pin {
         Pin::Keep => false,
@@ -219,13 +220,6 @@ fn replacement(password: &NewPassword) -> (Option<&str>, Option<[u8; 32]>) {
             loaded_hash_digest,
         } => (Some(hash), *loaded_hash_digest),
     }
-}
-
-/// Ends every token of a user, a pinned one too, and says how many there were.
-pub(super) fn end_tokens(connection: &Connection, user_id: i64) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id")?
-        .execute(named_params! { ":user_id": user_id })
 }
 
 /// Makes the user's pinned token the described one, or none.

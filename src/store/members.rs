@@ -73,7 +73,7 @@ impl Store {
         self.read_long(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT users.id, users.uuid, users.status, people.uuid, first_name, last_name, email, phone
-                 FROM users JOIN people ON people.id = users.person_id
+                 FROM visible_users AS users JOIN people ON people.id = users.person_id
                  WHERE users.org_id = :org_id
                  ORDER BY users.username",
             )?;
@@ -99,7 +99,7 @@ impl Store {
             connection
                 .prepare_cached(
                     "SELECT users.id, users.uuid, users.status, people.uuid, first_name, last_name, email, phone
-                     FROM users JOIN people ON people.id = users.person_id
+                     FROM visible_users AS users JOIN people ON people.id = users.person_id
                      WHERE users.uuid = :uuid AND users.org_id = :org_id",
                 )?
                 .query_one(named_params! { ":uuid": uuid, ":org_id": org_id }, |row| {

@@ -11,6 +11,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/1.sql")),
     M::up(include_str!("migrations/2.sql")),
     M::up(include_str!("migrations/3.sql")),
+    M::up(include_str!("migrations/4.sql")),
 ];
 
 pub(super) fn newest_version() -> i32 {
@@ -96,6 +97,7 @@ mod tests {
         M::up(include_str!("migrations/1.sql")),
         M::up(include_str!("migrations/2.sql")),
         M::up(include_str!("migrations/3.sql")),
+        M::up(include_str!("migrations/4.sql")),
         M::up(
             "ALTER TABLE tokens ADD COLUMN note TEXT;
              UPDATE tokens SET note = hex(randomblob(200));",

@@ -10,6 +10,7 @@ mod error;
 mod export;
 mod facts;
 mod figures;
+mod import;
 mod inspect;
 mod issued;
 mod listing;
@@ -29,7 +30,7 @@ mod users;
 mod watch;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -42,13 +43,14 @@ pub use database_file::{DatabaseFile, WhenMissing};
 pub use error::{Error, OpenError};
 pub use facts::{Facts, facts, sqlite_version};
 pub use figures::Figures;
+pub use import::{Checked, DryRunError, Import, Imported, Outcome, Pins, Summary};
 pub use issued::{DigestRange, TokenRow};
 pub use listing::{Listing, OrganizationOrder, TokenOrder, UserOrder};
-pub use load::{Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Pin, Summary};
+pub use load::{Claim, LoadedUser, NewOrganization, NewPassword, NewUser, Pin};
 pub use look::{OpenedBy, Progress};
 pub use members::{Member, Organization};
 pub use open::{Durability, Migrated};
-pub use organizations::{Conflict, OrganizationRow};
+pub use organizations::OrganizationRow;
 pub use restore::restore;
 pub use tokens::{Holder, NewToken};
 pub use users::UserRow;
@@ -65,6 +67,8 @@ pub struct Store {
     /// `None` for a database that is thrown away: nobody else knows its name.
     watch: Option<Arc<Watch>>,
     was_unclean: bool,
+    /// What an import of many rows locks; `None` for a database that is thrown away.
+    import_lock: Option<PathBuf>,
 }
 
 impl Store {
@@ -113,7 +117,14 @@ impl Store {
             writer,
             watch,
             was_unclean: opened.was_unclean,
+            import_lock: (durability == Durability::Full).then(|| file.import_lock()),
         };
+        // A server does this while it answers.
+        if by == OpenedBy::Command
+            && let Err(error) = store.remove_unfinished_imports(&|| false)
+        {
+            tracing::warn!(%error, "cannot remove what an import has left behind; it does not count");
+        }
         Ok((store, opened.migrated))
     }
 

@@ -5,12 +5,12 @@ use rusqlite::{Connection, Row, named_params};
 use serde::Serialize;
 
 use super::accounts::spelled;
+use super::import::{Outcome, add_new};
 use super::listing::{Listing, OrganizationOrder};
-use super::load::{Claim, NewOrganization, is_held_by_another};
-use super::load_rows::load_organization;
 use super::members::{moment, optional_moment};
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus};
+use crate::accounts::{self, Accounts, Finding, Place};
 
 /// An organization as a listing shows it; the names and the order of the fields are those of `--json`.
 #[derive(Clone, Debug, Serialize)]
@@ -38,19 +38,10 @@ pub struct OrganizationRow {
     pub users: u64,
 }
 
-/// What kept a row from being added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conflict {
-    /// Another row has the UUID.
-    Uuid,
-    /// Another organization has the name, or another user the username.
-    Name,
-}
-
 const SELECT: &str =
     "SELECT id, uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date, active_date,
-            (SELECT count(*) FROM users WHERE users.org_id = organizations.id) AS users
-     FROM organizations";
+            (SELECT count(*) FROM visible_users WHERE visible_users.org_id = organizations.id) AS users
+     FROM visible_organizations AS organizations";
 
 impl Store {
     /// Hands on organizations one by one.
@@ -94,27 +85,27 @@ impl Store {
         })
     }
 
-    /// Adds an organization without users. Its name may be held by another one only if `same_name` allows it.
+    /// Adds an organization without users, or gives what other rows have of it. Its name may be that of another one only if
+    /// `same_name` allows it.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn add_organization(
         &self,
-        organization: NewOrganization,
+        organization: accounts::Organization,
         same_name: bool,
         now: Timestamp,
-    ) -> Result<Result<(), Conflict>, Error> {
+    ) -> Result<Outcome, Error> {
         self.write(move |connection| {
-            if holds_organization(connection, "uuid", &organization.uuid)?
-                || is_held_by_another(connection, &Claim::Organization(organization.uuid.clone()))?
-            {
-                return Ok(Err(Conflict::Uuid));
+            if !same_name && has_name(connection, &organization.name)? {
+                let message = "another organization has this name";
+                return Ok(Err(vec![Finding::new(Place::File, "name", message)]));
             }
-            if !same_name && holds_organization(connection, "name", &organization.name)? {
-                return Ok(Err(Conflict::Name));
-            }
-            load_organization(connection, &organization, now)?;
-            Ok(Ok(()))
+            let accounts = Accounts {
+                organizations: vec![(Place::File, organization)],
+                users: Vec::new(),
+            };
+            add_new(connection, accounts, None, now)
         })
     }
 
@@ -147,16 +138,10 @@ impl Store {
     }
 }
 
-fn holds_organization(
-    connection: &Connection,
-    column: &'static str,
-    value: &str,
-) -> rusqlite::Result<bool> {
+fn has_name(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached(&format!(
-            "SELECT EXISTS (SELECT 1 FROM organizations WHERE {column} = :value)"
-        ))?
-        .query_one(named_params! { ":value": value }, |row| row.get(0))
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM visible_organizations WHERE name = :name)")?
+        .query_one(named_params! { ":name": name }, |row| row.get(0))
 }
 
 fn organization_row(row: &Row<'_>) -> rusqlite::Result<OrganizationRow> {

@@ -160,6 +160,13 @@ impl Store {
     }
 }
 
+/// Ends every token of a user, a pinned one too, and says how many there were.
+pub(super) fn end_all_tokens(connection: &Connection, user_id: i64) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id")?
+        .execute(named_params! { ":user_id": user_id })
+}
+
 fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
     Ok(Holder {
         user_id: row.get(0)?,

@@ -1,17 +1,17 @@
 //! Users as an operator lists, adds and changes them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{OptionalExtension, Row, named_params};
 use serde::Serialize;
 
 use super::accounts::spelled;
+use super::import::{Outcome, add_new};
 use super::listing::{Listing, UserOrder};
-use super::load::{Claim, NewUser, is_held_by_another};
-use super::load_rows::{end_tokens, load_user};
 use super::members::optional_moment;
-use super::organizations::Conflict;
+use super::tokens::end_all_tokens;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus};
+use crate::accounts::{Accounts, Entry, Place, User};
 
 /// A user as a listing shows it; the names and the order of the fields are those of `--json`.
 #[derive(Clone, Debug, Serialize)]
@@ -57,7 +57,7 @@ const SELECT: &str =
             users.last_login, users.unlocked_at,
             (SELECT count(*) FROM tokens
              WHERE tokens.user_id = users.id AND (expires_at IS NULL OR expires_at > :now)) AS tokens_live
-     FROM users
+     FROM visible_users AS users
      JOIN organizations ON organizations.id = users.org_id
      JOIN people ON people.id = users.person_id";
 
@@ -122,7 +122,7 @@ impl Store {
     /// See [`Error`].
     pub fn for_each_username(&self, mut receive: impl FnMut(&str)) -> Result<(), Error> {
         self.read(|connection| {
-            let mut statement = connection.prepare("SELECT username FROM users")?;
+            let mut statement = connection.prepare("SELECT username FROM visible_users")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 receive(row.get_ref(0)?.as_str()?);
@@ -131,29 +131,22 @@ impl Store {
         })
     }
 
-    /// Adds a user to an organization.
+    /// Adds a user to an organization, or gives what other rows have of it.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn add_user(
-        &self,
-        org_id: i64,
-        user: NewUser,
-        now: Timestamp,
-    ) -> Result<Result<(), Conflict>, Error> {
-        self.write(move |connection| {
-            let own = || user.uuid.clone();
-            if holds_user(connection, &user.uuid)?
-                || is_held_by_another(connection, &Claim::User(own()))?
-            {
-                return Ok(Err(Conflict::Uuid));
-            }
-            if is_held_by_another(connection, &Claim::Username(user.username.clone(), own()))? {
-                return Ok(Err(Conflict::Name));
-            }
-            load_user(connection, org_id, &user, now)?;
-            Ok(Ok(()))
-        })
+    pub fn add_user(&self, org_id: i64, user: User, now: Timestamp) -> Result<Outcome, Error> {
+        let entry = Entry {
+            place: Place::File,
+            organization: None,
+            user,
+            is_hashed_here: true,
+        };
+        let accounts = Accounts {
+            organizations: Vec::new(),
+            users: vec![entry],
+        };
+        self.write(move |connection| add_new(connection, accounts, Some(org_id), now))
     }
 
     /// Gives a user another password, and ends all tokens issued for the old one. `false` when the user is gone.
@@ -169,7 +162,7 @@ impl Store {
                      WHERE id = :user_id",
                 )?
                 .execute(named_params! { ":user_id": user_id, ":password_hash": password_hash })?;
-            end_tokens(connection, user_id)?;
+            end_all_tokens(connection, user_id)?;
             Ok(changed == 1)
         })
     }
@@ -187,7 +180,7 @@ impl Store {
                 )?
                 .execute(named_params! { ":user_id": user_id, ":status": status.as_str() })?;
             if changed == 1 {
-                end_tokens(connection, user_id)?;
+                end_all_tokens(connection, user_id)?;
             }
             Ok(changed == 1)
         })
@@ -208,12 +201,6 @@ impl Store {
             Ok(())
         })
     }
-}
-
-fn holds_user(connection: &Connection, uuid: &str) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM users WHERE uuid = :uuid)")?
-        .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))
 }
 
 fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {

@@ -149,18 +149,22 @@ impl Place {
             .unwrap()
     }
 
-    /// Everything that the database says, row by row.
+    /// Everything that the database says, row by row, whichever import has added it.
     pub fn dump(&self) -> Vec<Vec<SqlValue>> {
         let connection = self.sql();
         let mut rows = Vec::new();
-        for table in ["organizations", "users", "tokens"] {
+        for table in ["visible_organizations", "visible_users", "tokens"] {
             let mut statement = connection
                 .prepare(&format!("SELECT * FROM {table} ORDER BY 1"))
                 .unwrap();
-            let columns = statement.column_count();
+            let columns = statement.column_names().into_iter();
+            let columns: Vec<usize> = columns
+                .enumerate()
+                .filter_map(|(column, name)| (name != "import_id").then_some(column))
+                .collect();
             let found = statement
                 .query_map([], |row| {
-                    (0..columns).map(|column| row.get(column)).collect()
+                    columns.iter().map(|column| row.get(*column)).collect()
                 })
                 .unwrap();
             rows.extend(found.map(Result::unwrap));

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::account::{OrgType, OrganizationStatus};
+use crate::accounts::Organization;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{JsonArgs, named, report};
+use crate::cli::output::{JsonArgs, named, refused, report};
 use crate::random;
-use crate::store::{Conflict, NewOrganization};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -42,23 +42,30 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let store = args.database.open()?;
     let uuid = args.uuid.map_or_else(random::uuid, Ok)?.to_string();
-    let organization = NewOrganization {
-        uuid: uuid.clone(),
+    let party_uuid = args.party_uuid.map_or_else(random::uuid, Ok)?.to_string();
+    let (retailer_uuid, supplier_uuid) = match args.org_type {
+        OrgType::Retailer => (Some(party_uuid), None),
+        OrgType::Supplier => (None, Some(party_uuid)),
+    };
+    let organization = Organization {
         name: org_name.to_owned(),
         org_type: args.org_type,
-        party_uuid: args.party_uuid.map_or_else(random::uuid, Ok)?.to_string(),
-        status: args.status,
+        status: Some(args.status),
+        uuid: Some(uuid.clone()),
+        retailer_uuid,
+        supplier_uuid,
         created_date: Some(now),
         active_date: (args.status == OrganizationStatus::Active).then_some(now),
         account_manager: None,
         users: Vec::new(),
     };
-    match store.add_organization(organization, args.uuid.is_some(), now)? {
-        Ok(()) => {}
-        Err(Conflict::Uuid) => bail!("another row of the database has the UUID"),
-        Err(Conflict::Name) => bail!(
-            "there is an organization {org_name:?} already; --uuid adds another one of that name"
-        ),
+    if let Err(findings) = store.add_organization(organization, args.uuid.is_some(), now)? {
+        if findings.iter().any(|finding| finding.key == "name") {
+            bail!(
+                "there is an organization {org_name:?} already; --uuid adds another one of that name"
+            );
+        }
+        return Err(refused(&findings));
     }
     let added = name::organization(&store, &uuid)?;
     report(

@@ -1,18 +1,17 @@
 //! `user add`: adds a user with a password.
 
-use anyhow::bail;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::passwd::{hash, report_password};
-use crate::account::{Person, UserStatus, Username};
+use crate::account::{UserStatus, Username};
+use crate::accounts::{Person, User};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::name;
 use crate::cli::new_password::PasswordArgs;
-use crate::cli::output::{JsonArgs, named};
+use crate::cli::output::{JsonArgs, named, refused};
 use crate::cli::parse;
 use crate::random;
-use crate::store::{Conflict, NewPassword, NewUser, Pin};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -57,28 +56,25 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let new = args.password.get(&args.username)?;
     let hash = hash(&new.password, cost)?;
     let uuid = args.uuid.map_or_else(random::uuid, Ok)?.to_string();
-    let user = NewUser {
-        uuid: uuid.clone(),
-        username: args.username.clone(),
-        status: args.status,
-        password: NewPassword::Replace {
-            hash,
-            loaded_hash_digest: None,
-        },
-        pin: Pin::End,
-        person: Person {
-            uuid: random::uuid()?.to_string(),
-            first_name: None,
-            last_name: None,
-            email: Some(username.to_owned()),
-            phone: None,
-        },
-        permissions: Vec::new(),
+    let user = User {
+        org: None,
+        username: Some(args.username.clone()),
+        password: None,
+        password_hash: Some(hash.parse()?),
+        status: Some(args.status),
+        uuid: Some(uuid.clone()),
+        auth_token: None,
+        person: Some(Person {
+            uuid: Some(random::uuid()?.to_string()),
+            ..Person::default()
+        }),
+        permissions: None,
     };
-    match store.add_user(organization.id, user, now)? {
-        Ok(()) => {}
-        Err(Conflict::Uuid) => bail!("another row of the database has the UUID"),
-        Err(Conflict::Name) => return Err(taken()),
+    if let Err(findings) = store.add_user(organization.id, user, now)? {
+        if findings.iter().any(|finding| finding.key == "username") {
+            return Err(taken());
+        }
+        return Err(refused(&findings));
     }
     let user = name::user(&store, &uuid, now)?;
     let done = format!("added the user {username} ({uuid})");

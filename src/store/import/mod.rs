@@ -1,0 +1,188 @@
+//! Writing the accounts of a file: all of them count at once, or none does.
+//!
+//! What a record means is looked up, compared and written in one transaction, and what the file leaves out is not written:
+//! another process's change of it in the meantime stays.
+//!
+//! Few records are one transaction. Many would keep a server from writing for seconds, so they are several short ones: new
+//! rows get the number of the import, and rows whose import is in the table `imports` do not count. The last transaction
+//! changes the rows that are there and removes the import from that table. A row that is as the file says when its turn
+//! comes is not looked at again.
+
+mod check;
+mod columns;
+mod dry_run;
+mod find;
+mod lock;
+mod organizations;
+mod pass;
+mod people;
+mod permissions;
+#[cfg(test)]
+mod tests;
+mod unfinished;
+mod users;
+
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::open::run;
+use super::{Error, Store};
+use crate::accounts::{Accounts, Finding};
+
+pub use check::Checked;
+pub use dry_run::DryRunError;
+pub use pass::{Imported, Summary};
+pub use users::Pins;
+
+use check::check;
+use lock::{ImportLock, Taking};
+use pass::{Pass, Terms};
+use unfinished::{BATCH, PAUSE, end, start};
+
+/// So many organizations and users are written in some tens of milliseconds.
+const FEW: usize = 1_000;
+
+/// Of the pages that random UUIDs are spread over; negative, since SQLite takes positive numbers for pages.
+const CACHE_KIBIBYTES: i32 = -64 * 1024;
+
+/// What shall be written.
+pub struct Import {
+    /// Passwords in clear are hashed, or left out where they are the present ones.
+    pub accounts: Accounts,
+    /// The row of the organization for users that say none.
+    pub default_org: Option<i64>,
+    /// What becomes of pinned tokens.
+    pub pins: Pins,
+}
+
+/// What was done, or why nothing was.
+pub type Outcome = Result<Imported, Vec<Finding>>;
+
+impl Store {
+    /// What the database says of the accounts before anything is hashed.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn check_import(&self, import: &Import) -> Result<Checked, Error> {
+        self.read(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            check(&transaction, &import.accounts, import.default_org)
+        })
+    }
+
+    /// Writes the accounts. Findings are those that another process has given cause for since
+    /// [`Store::check_import`].
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing counts then.
+    pub fn import(&self, import: Import, now: Timestamp) -> Result<Outcome, Error> {
+        let terms = Terms {
+            default_org: import.default_org,
+            pins: import.pins,
+            now,
+            import_id: None,
+            only_new: false,
+        };
+        let records = import.accounts.organizations.len() + import.accounts.users.len();
+        let Some(path) = self.import_lock.as_ref().filter(|_| records > FEW) else {
+            return self.write(move |connection| at_once(connection, import.accounts, terms));
+        };
+        match ImportLock::take(path) {
+            Taking::Held => Err(Error::ImportUnderWay),
+            Taking::Impossible => {
+                self.write(move |connection| at_once(connection, import.accounts, terms))
+            }
+            Taking::Taken(_lock) => self.in_batches(import.accounts, terms),
+        }
+    }
+
+    fn in_batches(&self, accounts: Accounts, terms: Terms) -> Result<Outcome, Error> {
+        self.remove_all_unfinished(&|| false)?;
+        let import_id = self.write(|connection| {
+            connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)?;
+            start(connection)
+        })?;
+        let terms = Terms {
+            import_id: Some(import_id),
+            ..terms
+        };
+        let outcome = self.batches(Pass::new(accounts, terms), import_id);
+        if !matches!(outcome, Ok(Ok(_)))
+            && let Err(error) = self.remove_all_unfinished(&|| false)
+        {
+            tracing::warn!(%error, "what the import has left behind is removed by the next command");
+        }
+        outcome
+    }
+
+    fn batches(&self, mut pass: Pass, import_id: i64) -> Result<Outcome, Error> {
+        let mut is_done = false;
+        while !is_done {
+            (pass, is_done) = self.write(move |connection| {
+                let is_done = pass.go_on(connection, BATCH)?;
+                Ok((pass, is_done))
+            })?;
+            if let Err(findings) = pass.outcome() {
+                return Ok(Err(findings));
+            }
+            thread::sleep(PAUSE);
+        }
+        self.write(move |connection| {
+            all_or_nothing(connection, |connection| {
+                pass.finish(connection)?;
+                end(connection, import_id)?;
+                Ok(pass.outcome())
+            })
+        })
+    }
+}
+
+/// Adds accounts, none of which may be there.
+pub(super) fn add_new(
+    connection: &Connection,
+    accounts: Accounts,
+    default_org: Option<i64>,
+    now: Timestamp,
+) -> rusqlite::Result<Outcome> {
+    let terms = Terms {
+        default_org,
+        pins: Pins::Keep,
+        now,
+        import_id: None,
+        only_new: true,
+    };
+    at_once(connection, accounts, terms)
+}
+
+/// Writes the accounts in the present transaction.
+fn at_once(connection: &Connection, accounts: Accounts, terms: Terms) -> rusqlite::Result<Outcome> {
+    all_or_nothing(connection, |connection| {
+        if accounts.users.len() <= FEW {
+            let findings = check(connection, &accounts, terms.default_org)?.findings;
+            if !findings.is_empty() {
+                return Ok(Err(findings));
+            }
+        }
+        let mut pass = Pass::new(accounts, terms);
+        while !pass.go_on(connection, Duration::MAX)? {}
+        pass.finish(connection)?;
+        Ok(pass.outcome())
+    })
+}
+
+/// Where there are findings, nothing is written.
+fn all_or_nothing(
+    connection: &Connection,
+    change: impl FnOnce(&Connection) -> rusqlite::Result<Outcome>,
+) -> rusqlite::Result<Outcome> {
+    run(connection, "SAVEPOINT import")?;
+    let outcome = change(connection)?;
+    if outcome.is_err() {
+        run(connection, "ROLLBACK TO import")?;
+    }
+    run(connection, "RELEASE import")?;
+    Ok(outcome)
+}

@@ -1,0 +1,268 @@
+//! What is written, what stays, and what is refused.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const TOKEN: &str = "a0f17278bed479ee719ea890b8caf0329e1f3e5b";
+const UUID: &str = "3a7acb28-ab13-437e-8c35-46cf4f0bea49";
+const OTHER_UUID: &str = "1d2e146c-a3df-4073-89c6-9ffc3061319c";
+const PERSON_UUID: &str = "0b7c1d5e-5f0e-4a55-8a0c-1a5d1be6d1a2";
+const SPARE_UUID: &str = "7c0a2f2e-1f5e-4c55-9a0c-3a5d1be6d1a1";
+
+fn with(mut value: Value, key: &str, replacement: impl Into<Value>) -> Value {
+    value[key] = replacement.into();
+    value
+}
+
+/// An import of as many records as are written in batches, with these among them.
+fn among_many(mut accounts: Accounts) -> Accounts {
+    let others = fixture(json!([retailer("many", many())]));
+    let first = accounts.organizations.len();
+    accounts.organizations.extend(others.organizations);
+    accounts
+        .users
+        .extend(others.users.into_iter().map(|entry| Entry {
+            organization: Some(first),
+            ..entry
+        }));
+    accounts
+}
+
+#[test]
+fn a_new_row_gets_what_its_record_leaves_out() {
+    let database = Database::with(fixture(json!([retailer("one", [user("A@one.com")])])));
+    let row: (String, String, String, Option<String>) = database
+        .sql()
+        .query_one(
+            "SELECT users.uuid, people.uuid, users.status, email FROM users JOIN people ON people.id = person_id",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .unwrap();
+    let described: User = serde_json::from_value(user("A@one.com")).unwrap();
+    let username = name("A@one.com");
+    assert_eq!(row.0, described.new_uuid(&username));
+    assert_eq!(row.1, described.new_person_uuid(&username));
+    assert_eq!(
+        (row.2.as_str(), row.3.as_deref()),
+        ("ACTIVE", Some("A@one.com"))
+    );
+    let organization = "SELECT count(*) FROM organizations
+        WHERE status = 'ACTIVE' AND retailer_uuid IS NOT NULL AND created_date = 1000000000000000 AND active_date IS NULL";
+    assert_eq!(database.number(organization), 1);
+    database.assert_balanced();
+}
+
+#[test]
+fn the_same_again_changes_nothing_and_a_difference_is_written() {
+    let organization = |user: Value| {
+        fixture(
+            json!([{"name": "one", "org_type": "RETAILER", "status": "PENDING", "uuid": OTHER_UUID,
+                       "active_date": "2020-01-01T00:00:00.5Z", "account_manager": {"first_name": "Max"}, "users": [user]}]),
+        )
+    };
+    let full = json!({"username": "a", "password_hash": HASH, "uuid": UUID, "status": "DEACTIVATED", "auth_token": TOKEN,
+                      "person": {"uuid": PERSON_UUID, "first_name": "Ann", "phone": "1"},
+                      "permissions": [{"name": "read", "assigned": false}, {"name": "write", "description": "w"}]});
+    let database = Database::with(organization(full.clone()));
+    let before = database.dump();
+    for _ in 0..2 {
+        let imported = database.import(organization(full.clone()));
+        assert_eq!(imported.users, summary(0, 0, 1));
+        assert_eq!(imported.organizations, summary(0, 0, 1));
+    }
+    // What the file leaves out stays, a pinned token too where that is asked for.
+    let least = json!({"username": "a"});
+    for accounts in [lines([least.clone()]), lines([json!({"uuid": UUID})])] {
+        let imported = database.try_import(accounts, Pins::Keep).unwrap();
+        assert_eq!(imported.users, summary(0, 0, 1));
+    }
+    assert_eq!(database.dump(), before);
+    for (key, value) in [
+        ("username", json!("A")),
+        ("status", json!("ACTIVE")),
+        ("password_hash", json!(OTHER_HASH)),
+        ("auth_token", json!(TOKEN.replace('a', "b"))),
+        ("person", json!({"phone": "2"})),
+        ("person", json!({"uuid": SPARE_UUID})),
+        (
+            "permissions",
+            json!([{"name": "write", "description": "w"}]),
+        ),
+        (
+            "permissions",
+            json!([{"name": "read"}, {"name": "write", "description": "other"}]),
+        ),
+    ] {
+        let changed = with(full.clone(), key, value);
+        let imported = database.import(organization(changed.clone()));
+        assert_eq!(imported.users, summary(0, 1, 0), "{changed}");
+        assert_eq!(
+            database.import(organization(changed)).users,
+            summary(0, 0, 1)
+        );
+        assert_eq!(
+            database.import(organization(full.clone())).users.changed,
+            1,
+            "{key}"
+        );
+        database.assert_balanced();
+    }
+    assert_eq!(database.number("SELECT count(*) FROM people"), 2);
+}
+
+/// In one transaction, and in several.
+fn few_and_many(accounts: impl Fn() -> Accounts) -> [Accounts; 2] {
+    [accounts(), among_many(accounts())]
+}
+
+#[test]
+fn what_a_file_leaves_out_stays_as_others_have_set_it_in_the_meantime() {
+    let file = || {
+        fixture(json!([{"name": "one", "org_type": "RETAILER", "users": [
+            {"username": "a", "uuid": UUID, "person": {"phone": "2"}}]}]))
+    };
+    for accounts in few_and_many(file) {
+        let database = Database::with(fixture(json!([retailer(
+            "one",
+            [with(user("a"), "uuid", UUID)]
+        )])));
+        let (default_org, pins) = (None, Pins::Keep);
+        let import = Import {
+            accounts,
+            default_org,
+            pins,
+        };
+        assert_eq!(database.store.check_import(&import).unwrap().findings, []);
+        database
+            .sql()
+            .execute_batch(&format!(
+                "UPDATE users SET status = 'DEACTIVATED', password_hash = '{OTHER_HASH}', revision = revision + 1;
+                 UPDATE people SET first_name = 'Ann';
+                 UPDATE organizations SET status = 'PENDING', active_date = 5"
+            ))
+            .unwrap();
+        let imported = database.store.import(import, now()).unwrap().unwrap();
+        assert_eq!(imported.users.changed, 1);
+        let stayed = format!(
+            "SELECT count(*) FROM users JOIN people ON people.id = person_id JOIN organizations ON organizations.id = org_id
+             WHERE users.uuid = '{UUID}' AND users.status = 'DEACTIVATED' AND password_hash = '{OTHER_HASH}'
+                   AND first_name = 'Ann' AND phone = '2' AND organizations.status = 'PENDING' AND active_date = 5"
+        );
+        assert_eq!(database.number(&stayed), 1);
+        database.assert_balanced();
+    }
+}
+
+/// The keys of the findings, and whether all of them were found before anything was hashed.
+#[track_caller]
+fn refused_at(database: &Database, accounts: Accounts, default_org: Option<i64>) -> Vec<String> {
+    let before = database.dump();
+    let pins = Pins::Keep;
+    let import = Import {
+        accounts,
+        default_org,
+        pins,
+    };
+    let checked = database.store.check_import(&import).unwrap().findings;
+    let refused = database.store.import(import, now()).unwrap().unwrap_err();
+    assert_eq!(checked, refused);
+    assert_eq!(database.dump(), before);
+    let shown =
+        |finding: &Finding| format!("{} {}: {}", finding.place, finding.key, finding.message);
+    refused.iter().map(shown).collect()
+}
+
+#[test]
+fn what_other_rows_have_and_what_is_missing_is_refused() {
+    let held = with(with(user("a"), "auth_token", TOKEN), "uuid", UUID);
+    let mut one = retailer("one", [held, user("b")]);
+    one["retailer_uuid"] = json!(OTHER_UUID);
+    one["users"][1]["permissions"] = json!([{"name": "read", "uuid": SPARE_UUID}]);
+    let database = Database::with(fixture(json!([one, retailer("same", []), {
+        "name": "same", "uuid": PERSON_UUID, "org_type": "SUPPLIER", "users": []}])));
+    let username = "another row of the database has this username";
+    let uuid = "another row of the database has this UUID";
+    let token = "another row of the database has this token";
+    let a_user =
+        |key: &str, value: &str| lines([with(with(user("new"), "org", "one"), key, value)]);
+    let an_org = |key: &str, value: &str| fixture(json!([with(retailer("two", []), key, value)]));
+    let rows = [
+        (
+            lines([with(user("A"), "uuid", SPARE_UUID)]),
+            format!("line 1 username: {username}"),
+        ),
+        (
+            lines([json!({"username": "B", "uuid": UUID})]),
+            format!("line 1 username: {username}"),
+        ),
+        (a_user("uuid", OTHER_UUID), format!("line 1 uuid: {uuid}")),
+        (a_user("uuid", SPARE_UUID), format!("line 1 uuid: {uuid}")),
+        (
+            a_user("auth_token", TOKEN),
+            format!("line 1 auth_token: {token}"),
+        ),
+        (
+            lines([json!({"username": "b", "person": {"uuid": UUID}})]),
+            format!("line 1 person.uuid: {uuid}"),
+        ),
+        (
+            lines([
+                json!({"username": "a", "permissions": [{"name": "x"}, {"name": "y", "uuid": UUID}]}),
+            ]),
+            format!("line 1 permissions[1].uuid: {uuid}"),
+        ),
+        (
+            an_org("uuid", UUID),
+            format!("organizations[0] uuid: {uuid}"),
+        ),
+        (
+            an_org("retailer_uuid", OTHER_UUID),
+            format!("organizations[0] retailer_uuid: {uuid}"),
+        ),
+        (
+            fixture(json!([with(
+                retailer("two", []),
+                "account_manager",
+                json!({"uuid": UUID})
+            )])),
+            format!("organizations[0] account_manager.uuid: {uuid}"),
+        ),
+        (
+            lines([json!({"username": "new", "org": "one"})]),
+            "line 1 : needs a `password` or a `password_hash`".to_owned(),
+        ),
+        (
+            lines([user("new")]),
+            "line 1 org: missing, and --org names none".to_owned(),
+        ),
+        (
+            lines([
+                json!({"uuid": SPARE_UUID.replace('7', "8"), "password_hash": HASH, "org": "one"}),
+            ]),
+            "line 1 username: missing".to_owned(),
+        ),
+        (
+            a_user("org", "onne"),
+            "line 1 org: no such organization \"onne\": did you mean \"one\"?".to_owned(),
+        ),
+        (
+            lines([user("a"), json!({"username": "c", "uuid": UUID})]),
+            "line 2 : the same user as at line 1".to_owned(),
+        ),
+    ];
+    for (accounts, expected) in rows {
+        assert_eq!(refused_at(&database, accounts, None), [expected]);
+    }
+    let several = refused_at(&database, a_user("org", "same"), None);
+    assert!(
+        several[0]
+            .starts_with("line 1 org: 2 organizations are called \"same\": give the UUID of one ("),
+        "{several:?}"
+    );
+    assert_eq!(
+        refused_at(&database, lines([user("new")]), Some(99)),
+        [" org: the organization was removed meanwhile"]
+    );
+}

@@ -1,0 +1,129 @@
+//! What an import of many rows has added before all of it counts, and removing that.
+
+use std::collections::VecDeque;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, named_params};
+
+use super::lock::{ImportLock, Taking};
+use crate::store::{Error, Store};
+
+/// About how long a batch keeps others from writing.
+pub(super) const BATCH: Duration = Duration::from_millis(40);
+
+/// Between two batches, so that another process that tries to write gets its turn: SQLite has no queue.
+pub(super) const PAUSE: Duration = Duration::from_millis(4);
+
+/// Starts an import: what has its number does not count until [`end`].
+pub(super) fn start(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "INSERT INTO imports (first_permission) SELECT coalesce(max(id), 0) + 1 FROM permissions RETURNING id",
+        )?
+        .query_one([], |row| row.get(0))
+}
+
+/// All that an import has added counts from now on.
+pub(super) fn end(connection: &Connection, import_id: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM imports WHERE id = :import_id")?
+        .execute(named_params! { ":import_id": import_id })?;
+    Ok(())
+}
+
+/// A row and the person that goes with it.
+type Row = (i64, Option<i64>);
+
+impl Store {
+    /// Removes what imports have left behind whose process has ended. `is_stopping` may end that early; the next call goes on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn remove_unfinished_imports(&self, is_stopping: &dyn Fn() -> bool) -> Result<(), Error> {
+        let Some(path) = &self.import_lock else {
+            return self.remove_all_unfinished(is_stopping);
+        };
+        if !self.has_unfinished()? && path.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        match ImportLock::take(path) {
+            Taking::Taken(_lock) => self.remove_all_unfinished(is_stopping),
+            Taking::Held | Taking::Impossible => Ok(()),
+        }
+    }
+
+    fn has_unfinished(&self) -> Result<bool, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM imports)")?
+                .query_one([], |row| row.get(0))
+        })
+    }
+
+    /// Only for the holder of the lock: no other import of many rows is under way then.
+    pub(super) fn remove_all_unfinished(
+        &self,
+        is_stopping: &dyn Fn() -> bool,
+    ) -> Result<(), Error> {
+        if !self.has_unfinished()? {
+            return Ok(());
+        }
+        for (table, person) in [
+            ("users", "person_id"),
+            ("organizations", "account_manager_id"),
+        ] {
+            let mut rows = self.read(|connection| unfinished(connection, table, person))?;
+            while !rows.is_empty() {
+                if is_stopping() {
+                    return Ok(());
+                }
+                rows = self.write(move |connection| remove_some(connection, table, rows))?;
+                thread::sleep(PAUSE);
+            }
+        }
+        self.write(|connection| {
+            connection.execute(
+                "DELETE FROM permissions
+                 WHERE id >= (SELECT min(first_permission) FROM imports)
+                       AND id NOT IN (SELECT permission_id FROM permission_assignments)",
+                [],
+            )?;
+            connection.execute("DELETE FROM imports", [])?;
+            Ok(())
+        })
+    }
+}
+
+fn unfinished(
+    connection: &Connection,
+    table: &str,
+    person: &str,
+) -> rusqlite::Result<VecDeque<Row>> {
+    connection
+        .prepare(&format!(
+            "SELECT id, {person} FROM {table} WHERE import_id IN (SELECT id FROM imports) ORDER BY id"
+        ))?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Gives the rows that are left.
+fn remove_some(
+    connection: &Connection,
+    table: &str,
+    mut rows: VecDeque<Row>,
+) -> rusqlite::Result<VecDeque<Row>> {
+    let start = Instant::now();
+    let mut remove = connection.prepare_cached(&format!("DELETE FROM {table} WHERE id = :id"))?;
+    let mut remove_person = connection.prepare_cached("DELETE FROM people WHERE id = :id")?;
+    while start.elapsed() < BATCH
+        && let Some((id, person_id)) = rows.pop_front()
+    {
+        remove.execute(named_params! { ":id": id })?;
+        if let Some(person_id) = person_id {
+            remove_person.execute(named_params! { ":id": person_id })?;
+        }
+    }
+    Ok(rows)
+}

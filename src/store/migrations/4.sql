@@ -1,0 +1,29 @@
+CREATE TABLE imports (
+    id               INTEGER PRIMARY KEY AUTOINCREMENT,
+    first_permission INTEGER NOT NULL
+) STRICT;
+
+ALTER TABLE organizations ADD COLUMN import_id INTEGER;
+ALTER TABLE users ADD COLUMN import_id INTEGER;
+
+CREATE VIEW visible_organizations AS
+SELECT * FROM organizations WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports);
+
+CREATE VIEW visible_users AS
+SELECT * FROM users WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports);
+
+CREATE INDEX organizations_by_name ON organizations (name);
+CREATE INDEX organizations_by_manager ON organizations (account_manager_id);
+CREATE INDEX assignments_by_permission ON permission_assignments (permission_id);
+
+DROP INDEX users_by_org;
+CREATE INDEX users_by_org ON users (org_id, username, import_id);
+
+DROP TRIGGER user_changed;
+CREATE TRIGGER user_changed AFTER UPDATE OF password_hash, status, org_id ON users
+WHEN OLD.cost <> NEW.cost OR OLD.status <> NEW.status OR OLD.org_id <> NEW.org_id BEGIN
+    UPDATE login_costs SET users = users - 1 WHERE cost = OLD.cost AND OLD.status = 'ACTIVE'
+    AND EXISTS (SELECT 1 FROM organizations WHERE id = OLD.org_id AND status = 'ACTIVE');
+    UPDATE login_costs SET users = users + 1 WHERE cost = NEW.cost AND NEW.status = 'ACTIVE'
+    AND EXISTS (SELECT 1 FROM organizations WHERE id = NEW.org_id AND status = 'ACTIVE');
+END;
