@@ -3,8 +3,10 @@
 //! In this order: the path is resolved, what a killed process left is rolled back, the file is inspected, and after an unclean
 //! end all of it is looked at. What is refused by then stays as it was.
 
+use std::cell::Cell;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -18,6 +20,9 @@ use super::recover::{recover, refuse_orphans};
 
 /// How long a connection waits for a lock that another one holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two tries to get such a lock for writing.
+const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// Older versions lose commits when two connections write and the log is reset at the wrong moment.
 pub(super) const OLDEST_SQLITE: i32 = 3_051_003;
@@ -92,7 +97,9 @@ fn connect(file: &DatabaseFile, durability: Durability) -> Result<Connection, Op
     if connection.is_readonly("main").map_err(failed)? {
         return Err(OpenError::NotWritable(file.given().to_owned()));
     }
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    connection
+        .busy_handler(Some(wait_for_lock))
+        .map_err(failed)?;
     let (synchronous, level) = match durability {
         Durability::Full => ("FULL", "2"),
         Durability::None => ("OFF", "0"),
@@ -101,6 +108,8 @@ fn connect(file: &DatabaseFile, durability: Durability) -> Result<Connection, Op
         ("synchronous", synchronous, level),
         ("journal_mode", "WAL", "wal"),
         ("foreign_keys", "ON", "1"),
+        // Each statement that fires a trigger keeps what it changes until its end; a file for that costs more than the rest.
+        ("temp_store", "MEMORY", "2"),
     ] {
         set(&connection, file.given(), setting, wanted, as_read)?;
     }
@@ -118,7 +127,22 @@ fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
         Err(error) => return Err(error),
     }
-    connection.busy_timeout(BUSY_TIMEOUT)
+    connection.busy_handler(Some(wait_for_lock))
+}
+
+/// SQLite's own waiting sleeps for up to 100 ms between two tries, and would miss the gaps that an import leaves.
+fn wait_for_lock(tries: i32) -> bool {
+    thread_local! {
+        static START: Cell<Instant> = Cell::new(Instant::now());
+    }
+    if tries == 0 {
+        START.set(Instant::now());
+    }
+    let goes_on = START.get().elapsed() < BUSY_TIMEOUT;
+    if goes_on {
+        thread::sleep(BETWEEN_TRIES);
+    }
+    goes_on
 }
 
 /// Changes a setting of a connection to the file that errors call `shown`, and makes sure of it. Changing the journal's mode
