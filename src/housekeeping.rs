@@ -1,5 +1,5 @@
-//! What the server does by itself every few seconds: it looks whether the database's path still leads to the open file, and
-//! removes expired tokens.
+//! What the server does by itself every few seconds: it looks whether the database's path still leads to the open file,
+//! removes expired tokens, and removes what an import has left behind that was cut off.
 
 use std::io;
 use std::sync::Arc;
@@ -32,17 +32,22 @@ struct DateWatch {
     distrusted_until: Duration,
 }
 
-/// Starts the thread that removes expired tokens.
+/// Starts the thread that does it.
 pub(crate) fn start(store: Arc<Store>, clock: Clock) -> io::Result<Periodic> {
     let mut watch = DateWatch::new(clock());
     Periodic::start("housekeeping", INTERVAL, move |stop| {
         let now = clock();
         // The look logs what it finds.
-        if store.check_path().is_ok()
-            && watch.trusts(now)
+        if store.check_path().is_err() {
+            return;
+        }
+        if watch.trusts(now)
             && let Err(error) = purge(&store, now.date, stop)
         {
             tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
+        }
+        if let Err(error) = store.remove_unfinished_imports(&|| stop.is_wanted()) {
+            tracing::warn!(%error, "cannot remove what an import has left behind; it does not count");
         }
     })
 }

@@ -156,11 +156,19 @@ impl Store {
         with_low_priority("store-reader", || self.long_readers.read(query))
     }
 
-    /// Runs `change` in a savepoint of the writer's next transaction and returns once that is committed, hence on disk.
+    /// Runs `change` in the writer's next transaction and returns once that is committed, hence on disk.
     fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
-        self.writer.write(change)
+        self.writer.write(change, |_| true)
+    }
+
+    /// The same, but what `change` has written is undone when it gives the inner error.
+    fn write_unless_refused<T: Send + 'static, R: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, R>> + Send + 'static,
+    ) -> Result<Result<T, R>, Error> {
+        self.writer.write(change, Result::is_ok)
     }
 }

@@ -96,7 +96,7 @@ impl Store {
         same_name: bool,
         now: Timestamp,
     ) -> Result<Outcome, Error> {
-        self.write(move |connection| {
+        self.write_unless_refused(move |connection| {
             if !same_name && has_name(connection, &organization.name)? {
                 let message = "another organization has this name";
                 return Ok(Err(vec![Finding::new(Place::File, "name", message)]));

@@ -146,7 +146,9 @@ impl Store {
             organizations: Vec::new(),
             users: vec![entry],
         };
-        self.write(move |connection| add_new(connection, accounts, Some(org_id), now))
+        self.write_unless_refused(move |connection| {
+            add_new(connection, accounts, Some(org_id), now)
+        })
     }
 
     /// Gives a user another password, and ends all tokens issued for the old one. `false` when the user is gone.

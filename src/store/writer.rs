@@ -1,7 +1,7 @@
 //! The one thread that writes, and its group commit.
 //!
-//! It takes every change that waits, makes them in one transaction, each in a savepoint of its own, syncs once, and only
-//! then lets the callers go on: what was answered is on disk, and thirty logins share one sync.
+//! It takes every change that waits, makes them in one transaction, each in a savepoint of its own where there are several,
+//! syncs once, and only then lets the callers go on: what was answered is on disk, and thirty logins share one sync.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,12 +25,14 @@ pub(super) struct Writer {
 
 /// A change that waits, made in two steps: tried inside the transaction, then given the outcome of the transaction.
 trait Change: Send {
-    fn attempt(&mut self, connection: &Connection) -> Result<(), Error>;
+    /// `false` when the change is to be undone, which is no failure.
+    fn attempt(&mut self, connection: &Connection) -> Result<bool, Error>;
     fn conclude(self: Box<Self>, commit: Result<(), Error>);
 }
 
 struct Waiting<F, T> {
     change: Option<F>,
+    is_kept: fn(&T) -> bool,
     outcome: Option<Result<T, Error>>,
     caller: SyncSender<Result<T, Error>>,
 }
@@ -40,7 +42,7 @@ where
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
     T: Send,
 {
-    fn attempt(&mut self, connection: &Connection) -> Result<(), Error> {
+    fn attempt(&mut self, connection: &Connection) -> Result<bool, Error> {
         let Some(change) = self.change.take() else {
             return Err(Error::NoAnswer);
         };
@@ -48,7 +50,7 @@ where
         let outcome = catch_unwind(AssertUnwindSafe(|| change(connection)))
             .unwrap_or_else(|_| Err(rusqlite::Error::UnwindingPanic))
             .map_err(Error::from);
-        let result = outcome.as_ref().map(|_| ()).map_err(Error::clone);
+        let result = outcome.as_ref().map(self.is_kept).map_err(Error::clone);
         self.outcome = Some(outcome);
         result
     }
@@ -79,10 +81,12 @@ impl Writer {
     pub(super) fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        is_kept: fn(&T) -> bool,
     ) -> Result<T, Error> {
         let (caller, outcome) = sync_channel(1);
         let waiting = Waiting {
             change: Some(change),
+            is_kept,
             outcome: None,
             caller,
         };
@@ -114,15 +118,23 @@ fn run(connection: &Connection, watch: Option<&Watch>, waiting: &Receiver<Box<dy
 }
 
 fn commit_group(connection: &Connection, watch: Option<&Watch>, group: Vec<Box<dyn Change>>) {
+    let is_alone = group.len() == 1;
     let mut tried = Vec::with_capacity(group.len());
     let mut group = group.into_iter();
     let outcome = begin(connection, watch).and_then(|()| {
+        let mut end = "COMMIT";
         for mut change in group.by_ref() {
-            let attempt = attempt_in_savepoint(connection, change.as_mut());
+            let attempt = if is_alone {
+                change.attempt(connection)
+            } else {
+                attempt_in_savepoint(connection, change.as_mut()).map(|()| true)
+            };
             tried.push(change);
-            attempt?;
+            if !attempt? {
+                end = "ROLLBACK";
+            }
         }
-        execute(connection, "COMMIT")
+        execute(connection, end)
     });
     if outcome.is_err() && !connection.is_autocommit() {
         // If even this fails, the next BEGIN says so to its callers.
@@ -144,11 +156,10 @@ fn begin(connection: &Connection, watch: Option<&Watch>) -> Result<(), Error> {
 /// Fails only when the whole transaction is lost: SQLite rolls all of it back on some errors (disk full, input or output).
 fn attempt_in_savepoint(connection: &Connection, change: &mut dyn Change) -> Result<(), Error> {
     execute(connection, "SAVEPOINT change")?;
-    if let Err(error) = change.attempt(connection) {
-        if connection.is_autocommit() {
-            return Err(error);
-        }
-        execute(connection, "ROLLBACK TO change")?;
+    match change.attempt(connection) {
+        Ok(true) => {}
+        Err(error) if connection.is_autocommit() => return Err(error),
+        Ok(false) | Err(_) => execute(connection, "ROLLBACK TO change")?,
     }
     execute(connection, "RELEASE change")
 }
@@ -204,6 +215,7 @@ mod tests {
         let (caller, outcome) = sync_channel(1);
         let waiting = Waiting {
             change: Some(change),
+            is_kept: |_| true,
             outcome: None,
             caller,
         };

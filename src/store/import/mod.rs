@@ -28,7 +28,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::open::run;
 use super::{Error, Store};
 use crate::accounts::{Accounts, Finding};
 
@@ -47,6 +46,9 @@ const FEW: usize = 1_000;
 
 /// Of the pages that random UUIDs are spread over; negative, since SQLite takes positive numbers for pages.
 const CACHE_KIBIBYTES: i32 = -64 * 1024;
+
+/// A page that several batches change is written back once.
+const CHECKPOINT_PAGES: i32 = 8 * 1024;
 
 /// What shall be written.
 pub struct Import {
@@ -86,25 +88,30 @@ impl Store {
             import_id: None,
             only_new: false,
         };
-        let records = import.accounts.organizations.len() + import.accounts.users.len();
-        let Some(path) = self.import_lock.as_ref().filter(|_| records > FEW) else {
-            return self.write(move |connection| at_once(connection, import.accounts, terms));
+        let accounts = import.accounts;
+        let at_once = |accounts| {
+            self.write_unless_refused(move |connection| at_once(connection, accounts, terms))
+        };
+        if is_few(&accounts) {
+            return at_once(accounts);
+        }
+        self.write(|connection| {
+            connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+        })?;
+        let Some(path) = &self.import_lock else {
+            return at_once(accounts);
         };
         match ImportLock::take(path) {
             Taking::Held => Err(Error::ImportUnderWay),
-            Taking::Impossible => {
-                self.write(move |connection| at_once(connection, import.accounts, terms))
-            }
-            Taking::Taken(_lock) => self.in_batches(import.accounts, terms),
+            Taking::Impossible => at_once(accounts),
+            Taking::Taken(_lock) => self.in_batches(accounts, terms),
         }
     }
 
     fn in_batches(&self, accounts: Accounts, terms: Terms) -> Result<Outcome, Error> {
         self.remove_all_unfinished(&|| false)?;
-        let import_id = self.write(|connection| {
-            connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)?;
-            start(connection)
-        })?;
+        let import_id = self.write(start)?;
         let terms = Terms {
             import_id: Some(import_id),
             ..terms
@@ -130,17 +137,15 @@ impl Store {
             }
             thread::sleep(PAUSE);
         }
-        self.write(move |connection| {
-            all_or_nothing(connection, |connection| {
-                pass.finish(connection)?;
-                end(connection, import_id)?;
-                Ok(pass.outcome())
-            })
+        self.write_unless_refused(move |connection| {
+            pass.finish(connection)?;
+            end(connection, import_id)?;
+            Ok(pass.outcome())
         })
     }
 }
 
-/// Adds accounts, none of which may be there.
+/// Adds accounts, none of which may be there. What is written with findings is to be undone.
 pub(super) fn add_new(
     connection: &Connection,
     accounts: Accounts,
@@ -157,32 +162,20 @@ pub(super) fn add_new(
     at_once(connection, accounts, terms)
 }
 
-/// Writes the accounts in the present transaction.
+/// Writes the accounts in the present transaction. What is written with findings is to be undone.
 fn at_once(connection: &Connection, accounts: Accounts, terms: Terms) -> rusqlite::Result<Outcome> {
-    all_or_nothing(connection, |connection| {
-        if accounts.users.len() <= FEW {
-            let findings = check(connection, &accounts, terms.default_org)?.findings;
-            if !findings.is_empty() {
-                return Ok(Err(findings));
-            }
+    if is_few(&accounts) {
+        let findings = check(connection, &accounts, terms.default_org)?.findings;
+        if !findings.is_empty() {
+            return Ok(Err(findings));
         }
-        let mut pass = Pass::new(accounts, terms);
-        while !pass.go_on(connection, Duration::MAX)? {}
-        pass.finish(connection)?;
-        Ok(pass.outcome())
-    })
+    }
+    let mut pass = Pass::new(accounts, terms);
+    while !pass.go_on(connection, Duration::MAX)? {}
+    pass.finish(connection)?;
+    Ok(pass.outcome())
 }
 
-/// Where there are findings, nothing is written.
-fn all_or_nothing(
-    connection: &Connection,
-    change: impl FnOnce(&Connection) -> rusqlite::Result<Outcome>,
-) -> rusqlite::Result<Outcome> {
-    run(connection, "SAVEPOINT import")?;
-    let outcome = change(connection)?;
-    if outcome.is_err() {
-        run(connection, "ROLLBACK TO import")?;
-    }
-    run(connection, "RELEASE import")?;
-    Ok(outcome)
+fn is_few(accounts: &Accounts) -> bool {
+    accounts.organizations.len() + accounts.users.len() <= FEW
 }

@@ -26,10 +26,14 @@ pub(super) fn start(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// All that an import has added counts from now on.
 pub(super) fn end(connection: &Connection, import_id: i64) -> rusqlite::Result<()> {
-    connection
+    let ended = connection
         .prepare_cached("DELETE FROM imports WHERE id = :import_id")?
         .execute(named_params! { ":import_id": import_id })?;
-    Ok(())
+    match ended {
+        1 => Ok(()),
+        // Another process took it for left behind, where two do not see each other's locks.
+        none => Err(rusqlite::Error::StatementChangedRows(none)),
+    }
 }
 
 /// A row and the person that goes with it.

@@ -1,1 +1,386 @@
+//! Imports of many records: what others see of them, and what is left when one is cut off.
 
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::find::HAS_TOKEN;
+use super::super::lock::{ImportLock, Taking};
+use super::super::pass::{Pass, Terms};
+use super::super::unfinished;
+use super::*;
+use crate::store::facts::facts;
+use crate::store::{DatabaseFile, Listing, OrganizationOrder, UserOrder};
+
+/// Accounts of every kind: new ones, some that are there and differ, permissions, people, a pinned token.
+fn file() -> Accounts {
+    let new = json!({"username": "new", "password_hash": OTHER_HASH, "auth_token": TOKEN,
+                     "permissions": [{"name": "read", "display_name": "Read"}, {"name": "write"}]});
+    let managed = json!({"name": "managed", "org_type": "SUPPLIER", "account_manager": {"first_name": "Max"},
+                         "users": [user("of managed")]});
+    let changed = json!({"username": "there", "status": "DEACTIVATED", "person": {"phone": "1"}});
+    fixture(json!([
+        retailer("one", [changed, new]),
+        managed,
+        retailer("many", many())
+    ]))
+}
+
+const TOKEN: &str = "a0f17278bed479ee719ea890b8caf0329e1f3e5b";
+
+fn there() -> Database {
+    let user =
+        json!({"username": "there", "password_hash": HASH, "permissions": [{"name": "read"}]});
+    Database::with(fixture(json!([retailer("one", [user])])))
+}
+
+/// An import that goes as far as to its last transaction, and that.
+struct UnderWay {
+    pass: Pass,
+    import_id: i64,
+}
+
+impl UnderWay {
+    fn start(store: &Store, accounts: Accounts) -> Self {
+        let import_id = store.write(unfinished::start).unwrap();
+        let terms = Terms {
+            default_org: None,
+            pins: Pins::Keep,
+            now: now(),
+            import_id: Some(import_id),
+            only_new: false,
+        };
+        let mut pass = Pass::new(accounts, terms);
+        let pass = store
+            .write(move |connection| {
+                while !pass.go_on(connection, Duration::ZERO)? {}
+                Ok(pass)
+            })
+            .unwrap();
+        Self { pass, import_id }
+    }
+
+    fn finish(self, store: &Store) -> Outcome {
+        let Self {
+            mut pass,
+            import_id,
+        } = self;
+        store
+            .write_unless_refused(move |connection| {
+                pass.finish(connection)?;
+                unfinished::end(connection, import_id)?;
+                Ok(pass.outcome())
+            })
+            .unwrap()
+    }
+}
+
+/// The users and organizations that each way to read them shows.
+fn seen(database: &Database) -> Vec<usize> {
+    let store = &database.store;
+    let mut users = 0;
+    let by_username = Listing {
+        order: UserOrder::Username,
+        reverse: false,
+        limit: None,
+    };
+    store
+        .for_each_user(None, by_username, now(), |_| users += 1)
+        .unwrap();
+    let mut organizations = Vec::new();
+    let by_name = Listing {
+        order: OrganizationOrder::Name,
+        reverse: false,
+        limit: None,
+    };
+    store
+        .for_each_organization(by_name, |organization| organizations.push(organization))
+        .unwrap();
+    let mut usernames = 0;
+    store.for_each_username(|_| usernames += 1).unwrap();
+    let mut members = 0;
+    for id in (0..).take(10) {
+        store.for_each_member(id, |_| members += 1).unwrap();
+    }
+    let whole = store.written_organizations(None).unwrap();
+    let found = |text: &str| {
+        [
+            store.look_up(&name(text)).unwrap().account.is_some(),
+            store.user_called(text, now()).unwrap().is_some(),
+        ]
+    };
+    let file = DatabaseFile::resolve(&database.path()).unwrap();
+    let facts = facts(&file, 4, &[], now(), Box::new(|_, _| {})).unwrap();
+    let found: Vec<bool> = ["new", "many0"].into_iter().flat_map(found).collect();
+    vec![
+        users,
+        usernames,
+        members,
+        usize::try_from(facts.users).unwrap(),
+        organizations
+            .iter()
+            .map(|organization| usize::try_from(organization.users).unwrap())
+            .sum(),
+        whole
+            .iter()
+            .map(|organization| organization.users.len())
+            .sum(),
+        store.written_users(None).unwrap().len(),
+        organizations.len(),
+        whole.len(),
+        store.organizations_called("many").unwrap().len(),
+        found.into_iter().filter(|found| *found).count(),
+    ]
+}
+
+#[test]
+fn what_an_import_adds_counts_at_its_end_and_nobody_sees_it_before() {
+    let database = there();
+    let (before, seen_before) = (database.dump(), seen(&database));
+    let under_way = UnderWay::start(&database.store, file());
+    assert_eq!(seen(&database), seen_before);
+    database.assert_balanced();
+    // Another process may not add it, and sees why.
+    let message = "an import that is under way adds it; try again after its end";
+    for user in [
+        user("many1"),
+        json!({"username": "NEW", "status": "ACTIVE"}),
+    ] {
+        let findings = database.try_import(lines([user]), Pins::Keep).unwrap_err();
+        assert_eq!(findings[0].message, message);
+    }
+    let organization = fixture(json!([retailer("many", [])]));
+    let findings = database.try_import(organization, Pins::Keep).unwrap_err();
+    assert_eq!(findings[0].message, message);
+
+    let imported = under_way.finish(&database.store).unwrap();
+    assert_eq!(imported.users, summary(2 + FEW * 2, 1, 0));
+    assert_eq!(imported.organizations, summary(2, 0, 1));
+    let users = 3 + FEW * 2;
+    let all = [users, users, users, users, users, users, users, 3, 3, 1, 4];
+    assert_eq!(seen(&database), all);
+    database.assert_balanced();
+
+    // At once and in batches, the same is written.
+    let at_once = there();
+    assert_eq!(at_once.dump(), before);
+    at_once
+        .store
+        .write_unless_refused(move |connection| {
+            let terms = Terms {
+                default_org: None,
+                pins: Pins::Keep,
+                now: now(),
+                import_id: None,
+                only_new: false,
+            };
+            super::super::at_once(connection, file(), terms)
+        })
+        .unwrap()
+        .unwrap();
+    assert_eq!(at_once.dump(), database.dump());
+    assert_eq!(database.import(file()).users, summary(0, 0, users));
+}
+
+#[test]
+fn what_others_change_while_an_import_is_under_way_stays() {
+    let database = there();
+    let accounts = || {
+        let user = json!({"username": "there", "person": {"phone": "2"}});
+        fixture(json!([retailer("one", [user]), retailer("many", many())]))
+    };
+    let under_way = UnderWay::start(&database.store, accounts());
+    database
+        .sql()
+        .execute_batch(&format!(
+            "UPDATE users SET username = 'renamed', status = 'DEACTIVATED', password_hash = '{OTHER_HASH}'
+             WHERE username = 'there';
+             UPDATE people SET first_name = 'Ann'"
+        ))
+        .unwrap();
+    under_way.finish(&database.store).unwrap();
+    let stayed = format!(
+        "SELECT count(*) FROM users JOIN people ON people.id = person_id
+         WHERE status = 'DEACTIVATED' AND password_hash = '{OTHER_HASH}' AND first_name = 'Ann' AND phone = '2'"
+    );
+    assert_eq!(database.number(&stayed), 1);
+    database.assert_balanced();
+}
+
+#[test]
+fn what_stands_against_the_last_step_leaves_nothing() {
+    let database = there();
+    let before = database.dump();
+    let new = json!({"username": "new", "password_hash": HASH, "auth_token": TOKEN});
+    let accounts = fixture(json!([retailer("one", [new]), retailer("many", many())]));
+    let under_way = UnderWay::start(&database.store, accounts);
+    let pin = "INSERT INTO tokens (digest, user_id, issued_at) SELECT ?1, id, 0 FROM visible_users";
+    database
+        .sql()
+        .execute(pin, [super::super::users::digest(TOKEN)])
+        .unwrap();
+    let findings = under_way.finish(&database.store).unwrap_err();
+    assert_eq!(
+        findings,
+        [Finding::new(Place::User(0, 0), "auth_token", HAS_TOKEN)]
+    );
+    database.store.remove_all_unfinished(&|| false).unwrap();
+    database.sql().execute_batch("DELETE FROM tokens").unwrap();
+    assert_eq!(database.dump(), before);
+}
+
+#[test]
+fn what_an_import_has_left_behind_is_removed_when_the_database_is_opened() {
+    let database = there();
+    let before = database.dump();
+    UnderWay::start(&database.store, file());
+    assert_ne!(database.dump(), before);
+    // Not while its process lives.
+    let file_of_lock = database.directory.path().join("one.db-import");
+    let Taking::Taken(lock) = ImportLock::take(&file_of_lock) else {
+        panic!("the lock cannot be had");
+    };
+    drop(open(&database.path()));
+    assert_eq!(database.number("SELECT count(*) FROM imports"), 1);
+    drop(lock);
+    std::fs::write(&file_of_lock, "").unwrap();
+
+    drop(open(&database.path()));
+    assert_eq!(database.dump(), before);
+    assert_eq!(database.number("SELECT count(*) FROM users"), 1);
+    assert!(!file_of_lock.exists());
+    database.assert_balanced();
+    // Its number is not given again: what a finished import has added would be hidden.
+    database.import(file());
+    UnderWay::start(&database.store, lines([user("x")]));
+    assert_eq!(seen(&database)[0], 3 + FEW * 2);
+}
+
+#[test]
+fn one_import_of_many_records_is_under_way_at_a_time() {
+    let database = there();
+    let path = database.directory.path().join("one.db-import");
+    let Taking::Taken(lock) = ImportLock::take(&path) else {
+        panic!("the lock cannot be had");
+    };
+    let import = |accounts| {
+        let (default_org, pins) = (None, Pins::Keep);
+        database.store.import(
+            Import {
+                accounts,
+                default_org,
+                pins,
+            },
+            now(),
+        )
+    };
+    let refused = import(file()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "another import is under way; try again after its end"
+    );
+    import(lines([
+        json!({"username": "there", "status": "DEACTIVATED"}),
+    ]))
+    .unwrap()
+    .unwrap();
+    drop(lock);
+    import(file()).unwrap().unwrap();
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_lock_has_one_holder_however_many_take_and_remove_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("one.db-import");
+    let (holders, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while taken.load(Ordering::SeqCst) < 1_000 {
+                    if let Taking::Taken(lock) = ImportLock::take(&path) {
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        taken.fetch_add(1, Ordering::SeqCst);
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                        drop(lock);
+                    }
+                }
+            });
+        }
+    });
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_dry_run_reports_what_the_run_would_and_writes_nothing() {
+    for accounts in [
+        file,
+        || lines([json!({"username": "there", "status": "DEACTIVATED"})]),
+        || lines([user("new")]),
+    ] {
+        let database = there();
+        let before = database.dump();
+        let (default_org, pins) = (None, Pins::Keep);
+        let import = |accounts| Import {
+            accounts,
+            default_org,
+            pins,
+        };
+        let dry = database.store.dry_run(import(accounts()), now()).unwrap();
+        assert_eq!(database.dump(), before);
+        assert_eq!(
+            database.store.import(import(accounts()), now()).unwrap(),
+            dry
+        );
+    }
+}
+
+/// Says to the process that the test starts where it shall import.
+const TO_IMPORT_INTO: &str = "TEST_DATABASE_TO_IMPORT_INTO";
+
+#[test]
+fn a_kill_at_any_point_leaves_what_was_there() {
+    let crowd = || {
+        let users = (0..20_000).map(|number| user(&format!("crowd{number}")));
+        fixture(json!([retailer("crowd", users)]))
+    };
+    if let Some(path) = std::env::var_os(TO_IMPORT_INTO) {
+        let (default_org, pins) = (None, Pins::Keep);
+        let import = Import {
+            accounts: crowd(),
+            default_org,
+            pins,
+        };
+        open(Path::new(&path))
+            .import(import, now())
+            .unwrap()
+            .unwrap();
+        return;
+    }
+    let database = there();
+    let before = database.dump();
+    for least in [1, 2, 6_000, 12_000] {
+        let this = "store::import::tests::batches::a_kill_at_any_point_leaves_what_was_there";
+        let mut importing = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", this])
+            .env(TO_IMPORT_INTO, database.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let rows = "SELECT (SELECT count(*) FROM imports) + (SELECT count(*) FROM users WHERE import_id IS NOT NULL)";
+        while database.number(rows) < least {
+            assert!(importing.try_wait().unwrap().is_none(), "it is over");
+            thread::sleep(Duration::from_millis(1));
+        }
+        importing.kill().unwrap();
+        importing.wait().unwrap();
+        assert_eq!(seen(&database)[0], 1, "{least}");
+        drop(open(&database.path()));
+        assert_eq!(database.dump(), before, "{least}");
+        database.assert_balanced();
+    }
+    assert_eq!(database.import(crowd()).users.added, 20_000);
+}
