@@ -4,6 +4,9 @@
 //! The whole command counts: the real binary, from its start to its end, with a file to read and check, whether the passwords
 //! are easily guessed (`seed` does not ask), and a database to write. The goal, a quarter of the crate's time, is four times
 //! its rate.
+//!
+//! Finished hashes are loaded in turn by the binary that `REFERENCE` names, such as the one of the commit before, and by this
+//! one; without it, by this one alone.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![allow(clippy::unwrap_used)]
 
@@ -21,9 +24,11 @@ use serde_json::json;
 use tempfile::TempDir;
 use thanos_login::hashing::default_threads;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_thanos-login");
 const ORG: &str = "Bench";
 const COST: u32 = 10;
 const USUAL_COUNT: usize = 1_000;
+const HASHES: usize = 50_000;
 const GOAL: f64 = 4.0;
 const ROUNDS: usize = 5;
 
@@ -38,14 +43,28 @@ fn main() {
     if is_wanted(&label) {
         let prepared = Prepared::new("users.csv", &csv(count));
         let args = ["user", "import", "users.csv", "--org", ORG];
-        compare(&label, count, || prepared.load(count, &args));
+        compare(&label, count, || prepared.load(PROGRAM, count, &args));
     }
     let label = format!("seed, {count} passwords at cost {COST}");
     if is_wanted(&label) {
         let prepared = Prepared::new("fixture.json", &fixture(count));
         compare(&label, count, || {
-            prepared.load(count, &["seed", "fixture.json"])
+            prepared.load(PROGRAM, count, &["seed", "fixture.json"])
         });
+    }
+    let label = format!("user import, {HASHES} finished hashes");
+    if is_wanted(&label) {
+        let reference = std::env::var("REFERENCE").unwrap_or_else(|_| PROGRAM.to_owned());
+        let prepared = Prepared::new("users.csv", &csv_of_hashes());
+        let args = ["user", "import", "users.csv", "--org", ORG];
+        let load = |program| prepared.load(program, HASHES, &args);
+        print_ratio(
+            &label,
+            Some(1.0),
+            ROUNDS,
+            || load(&reference),
+            || load(PROGRAM),
+        );
     }
 }
 
@@ -71,6 +90,13 @@ fn csv(count: usize) -> String {
     })
 }
 
+fn csv_of_hashes() -> String {
+    let hash = bcrypt::hash(password(0), COST).unwrap();
+    (0..HASHES).fold("username,password_hash\n".to_owned(), |csv, number| {
+        csv + &format!("user-{number},{hash}\n")
+    })
+}
+
 fn fixture(count: usize) -> String {
     let users: Vec<_> = (0..count)
         .map(|number| json!({ "username": format!("user-{number}"), "password": password(number) }))
@@ -90,16 +116,20 @@ impl Prepared {
     }
 
     /// Loads it into a database of its own.
-    fn load(&self, count: usize, args: &[&str]) -> Rate {
+    fn load(&self, program: &str, count: usize, args: &[&str]) -> Rate {
         let directory = self.0.path();
         let database = directory.join("thanos-login.db");
         if database.exists() {
             fs::remove_file(&database).unwrap();
         }
-        run(directory, &["init"]);
-        run(directory, &["org", "add", ORG, "--type", "RETAILER"]);
+        run(program, directory, &["init"]);
+        run(
+            program,
+            directory,
+            &["org", "add", ORG, "--type", "RETAILER"],
+        );
         let (begun, processor_before) = (Instant::now(), processor_time_of_children());
-        run(directory, args);
+        run(program, directory, args);
         Rate {
             on_the_clock: count as f64 / begun.elapsed().as_secs_f64(),
             of_processor_time: count as f64 / (processor_time_of_children() - processor_before),
@@ -107,8 +137,8 @@ impl Prepared {
     }
 }
 
-fn run(directory: &Path, args: &[&str]) {
-    let status = Command::new(env!("CARGO_BIN_EXE_thanos-login"))
+fn run(program: &str, directory: &Path, args: &[&str]) {
+    let status = Command::new(program)
         .args(args)
         .current_dir(directory)
         .env("THANOS_LOGIN_DB", "thanos-login.db")

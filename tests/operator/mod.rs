@@ -7,6 +7,7 @@ mod csv;
 mod exports;
 mod hashes;
 mod imports;
+mod imports_beside_a_server;
 mod names;
 mod package;
 mod passwords;

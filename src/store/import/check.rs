@@ -31,7 +31,11 @@ pub(super) fn check(
     if let Some(id) = default_org
         && !find::is_visible_organization(connection, id)?
     {
-        checker.report(Place::File, "org", GONE);
+        checker.report(
+            Place::File,
+            "org",
+            "another process has removed the organization",
+        );
     }
     for (place, organization) in &accounts.organizations {
         checker.organization(*place, organization)?;
@@ -43,9 +47,6 @@ pub(super) fn check(
     }
     Ok(checker.checked)
 }
-
-/// Of an organization that is not there any more.
-pub(super) const GONE: &str = "the organization was removed meanwhile";
 
 pub(super) struct Checker<'c> {
     connection: &'c Connection,

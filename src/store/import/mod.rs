@@ -89,29 +89,26 @@ impl Store {
             only_new: false,
         };
         let accounts = import.accounts;
-        let at_once = |accounts| {
-            self.write_unless_refused(move |connection| at_once(connection, accounts, terms))
+        let taking = match &self.import_lock {
+            Some(path) if !is_few(&accounts) => ImportLock::take(path),
+            _ => Taking::Impossible,
         };
-        if is_few(&accounts) {
-            return at_once(accounts);
-        }
-        self.write(|connection| {
-            connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)?;
-            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
-        })?;
-        let Some(path) = &self.import_lock else {
-            return at_once(accounts);
-        };
-        match ImportLock::take(path) {
+        match taking {
             Taking::Held => Err(Error::ImportUnderWay),
-            Taking::Impossible => at_once(accounts),
             Taking::Taken(_lock) => self.in_batches(accounts, terms),
+            Taking::Impossible => {
+                self.write_unless_refused(move |connection| at_once(connection, accounts, terms))
+            }
         }
     }
 
     fn in_batches(&self, accounts: Accounts, terms: Terms) -> Result<Outcome, Error> {
         self.remove_all_unfinished(&|| false)?;
-        let import_id = self.write(start)?;
+        let import_id = self.write(|connection| {
+            prepare_for_many(connection)?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            start(connection)
+        })?;
         let terms = Terms {
             import_id: Some(import_id),
             ..terms
@@ -164,7 +161,9 @@ pub(super) fn add_new(
 
 /// Writes the accounts in the present transaction. What is written with findings is to be undone.
 fn at_once(connection: &Connection, accounts: Accounts, terms: Terms) -> rusqlite::Result<Outcome> {
-    if is_few(&accounts) {
+    if !is_few(&accounts) {
+        prepare_for_many(connection)?;
+    } else {
         let findings = check(connection, &accounts, terms.default_org)?.findings;
         if !findings.is_empty() {
             return Ok(Err(findings));
@@ -174,6 +173,10 @@ fn at_once(connection: &Connection, accounts: Accounts, terms: Terms) -> rusqlit
     while !pass.go_on(connection, Duration::MAX)? {}
     pass.finish(connection)?;
     Ok(pass.outcome())
+}
+
+fn prepare_for_many(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)
 }
 
 fn is_few(accounts: &Accounts) -> bool {

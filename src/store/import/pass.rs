@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, ffi};
 
-use super::check::{Checker, GONE};
+use super::check::Checker;
 use super::find::{self, Called, Found, HAS_TOKEN, HAS_UUID, UserRow};
 use super::users::{self, Assignment, NewUser, Pins};
 use super::{organizations, permissions};
 use crate::accounts::{Accounts, Entry, Finding, Organization, Permission, Place};
+
+const REMOVED: &str = "another process has removed its organization or a permission; import again";
 
 /// How many rows were touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -388,7 +390,7 @@ impl Pass {
         let mut findings = checker.checked.findings;
         let code = error.sqlite_error().map(|error| error.extended_code);
         if code == Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) {
-            findings.push(Finding::new(place, "org", GONE));
+            findings.push(Finding::new(place, "", REMOVED));
         }
         if findings.is_empty() {
             return Err(error);

@@ -263,6 +263,6 @@ fn what_other_rows_have_and_what_is_missing_is_refused() {
     );
     assert_eq!(
         refused_at(&database, lines([user("new")]), Some(99)),
-        [" org: the organization was removed meanwhile"]
+        [" org: another process has removed the organization"]
     );
 }
