@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{fails_with, run};
 use crate::harness::accounts::{self, JWEIR, PASSWORD, QUICK_HASH};
 use crate::harness::process::Process;
-use crate::harness::{Place, eventually, request};
+use crate::harness::{Place, Server, eventually, request};
 
 /// So many that an import of them takes a while.
 const COUNT: i64 = 30_000;
@@ -30,6 +30,15 @@ const IMPORT: [&str; 5] = ["user", "import", "users.csv", "--org", "projectthano
 /// Rows that are written, whether they count or not.
 fn written(place: &Place) -> i64 {
     place.number("SELECT count(*) FROM users")
+}
+
+/// The users that the organization of this token shows.
+fn members(server: &Server, token: &str) -> usize {
+    let authorization = format!("Token {token}");
+    let header = [("Authorization", authorization.as_str())];
+    let answer = server.send(request("GET", "/api/organizations/users/all/", &header, ""));
+    assert_eq!(answer.status, 200);
+    answer.json().as_array().unwrap().len()
 }
 
 /// An import that has written rows and has not come to its end.
@@ -152,11 +161,20 @@ fn a_server_removes_what_a_killed_import_has_left_behind() {
 #[test]
 fn a_second_import_of_many_rows_is_refused_and_one_that_lives_goes_on() {
     let place = place();
+    let server = place.serve(&[]);
+    let token = server.login(JWEIR, PASSWORD).token();
     let mut import = half_way(&place);
     import.signal(Signal::STOP);
     fails_with(&place, &IMPORT, "another import is under way");
     // Others look, and leave it alone.
-    run(&place, &["user", "list"]);
+    assert_eq!(
+        run(&place, &["user", "list", "--json"])
+            .stdout
+            .lines()
+            .count(),
+        1
+    );
+    assert_eq!(members(&server, &token), 1);
     let restored = Place::new();
     run(&place, &["backup", "backup.db"]);
     run(
@@ -167,6 +185,7 @@ fn a_second_import_of_many_rows_is_refused_and_one_that_lives_goes_on() {
     assert_eq!(written(&restored), 1);
     import.signal(Signal::CONT);
     import.wait().succeeded();
+    assert_eq!(i64::try_from(members(&server, &token)).unwrap(), COUNT + 1);
     let listed = run(&place, &["user", "list", "--json"]);
     assert_eq!(
         i64::try_from(listed.stdout.lines().count()).unwrap(),

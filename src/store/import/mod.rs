@@ -69,6 +69,9 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn check_import(&self, import: &Import) -> Result<Checked, Error> {
+        if !is_few(&import.accounts) && self.is_import_under_way()? {
+            return Err(Error::ImportUnderWay);
+        }
         self.read(|connection| {
             let transaction = connection.unchecked_transaction()?;
             check(&transaction, &import.accounts, import.default_org)

@@ -57,6 +57,14 @@ impl Store {
         }
     }
 
+    /// Whether another process adds many rows now.
+    pub(super) fn is_import_under_way(&self) -> Result<bool, Error> {
+        let Some(path) = &self.import_lock else {
+            return Ok(false);
+        };
+        Ok(self.has_unfinished()? && matches!(ImportLock::take(path), Taking::Held))
+    }
+
     fn has_unfinished(&self) -> Result<bool, Error> {
         self.read(|connection| {
             connection
