@@ -124,6 +124,21 @@ WHEN (OLD.status = 'ACTIVE') <> (NEW.status = 'ACTIVE') BEGIN
     WHERE login_costs.cost = own.cost;
 END;
 
+-- What the revision and the unlocks of a new user start from: more than any deleted user had. SQLite gives the new one the
+-- number of a deleted row, and servers may still have logins in work, and failures counted, that are about that one.
+CREATE TABLE first_numbers (
+    number INTEGER NOT NULL
+) STRICT;
+INSERT INTO first_numbers (number) VALUES (0);
+
+CREATE TRIGGER user_numbers_kept AFTER DELETE ON users BEGIN
+    UPDATE first_numbers SET number = max(number, OLD.revision + 1, OLD.unlocks + 1);
+END;
+
+CREATE TRIGGER user_numbers_started AFTER INSERT ON users WHEN (SELECT number FROM first_numbers) > 0 BEGIN
+    UPDATE users SET revision = number, unlocks = number FROM first_numbers WHERE users.id = NEW.id;
+END;
+
 -- What a user may be allowed to do on the market place. Nothing here acts on it: account calls show it.
 CREATE TABLE permissions (
     id           INTEGER PRIMARY KEY,

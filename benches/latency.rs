@@ -17,7 +17,7 @@ use common::{CLIENTS, Client, PASSWORD, get, hash, is_wanted, login, rate_of_thr
 use jiff::Timestamp;
 use thanos_login::hashing::{Cost, Engine, EngineConfig};
 use thanos_login::store::{Durability, Store, WhenMissing};
-use thanos_login::{Database, Server, seed};
+use thanos_login::{Database, Server, accounts};
 
 /// Logins a client sends in a row of the table.
 const EACH: usize = 20;
@@ -189,7 +189,7 @@ fn serve(directory: &Path) -> Server {
     let (store, _) = Store::open(&path, WhenMissing::Create, Durability::Full).unwrap();
     let engine = Engine::start(EngineConfig::new(Duration::from_secs(30))).unwrap();
     let accounts = common::accounts(Cost::DEFAULT);
-    seed::seed(&store, &engine, accounts, Cost::DEFAULT, Timestamp::now()).unwrap();
+    accounts::load(&store, &engine, accounts, Cost::DEFAULT, Timestamp::now()).unwrap();
     drop((store, engine));
     common::serve(Database::File(path), Cost::DEFAULT)
 }

@@ -23,7 +23,7 @@ use thanos_login::account::Username;
 use thanos_login::gate::{self, Address, Forward, Gate};
 use thanos_login::hashing::{Cost, Engine, EngineConfig, Group, Member, Password, Permits};
 use thanos_login::store::{Account, Durability, NewToken, Store, WhenMissing};
-use thanos_login::{Database, Server, seed};
+use thanos_login::{Database, Server, accounts};
 
 fn main() {
     logins_at_cost_12();
@@ -151,7 +151,7 @@ fn serve_file(directory: &Path, cost: Cost) -> Server {
 fn seeded(path: &Path, cost: Cost) -> Store {
     let (store, _) = Store::open(path, WhenMissing::Create, Durability::Full).unwrap();
     let engine = engine();
-    seed::seed(
+    accounts::load(
         &store,
         &engine,
         common::accounts(cost),

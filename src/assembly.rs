@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::accounts::{self, Accounts, Findings};
 use crate::auth::{self, Auth, Limits};
 use crate::clock::{Clock, Now};
 use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
 use crate::endpoint::{Lists, LongAnswers, Services, SharedProbe, health};
 use crate::files::directory_of;
-use crate::fixture::{self, Findings, Fixture};
 use crate::gate::{
     self, Address, Bound, ClientNetwork, Forward, Gate, Quick, SocketMode, Tls, TlsError,
 };
@@ -29,7 +29,7 @@ use crate::server::{
 };
 use crate::store::{self, Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
 use crate::stub::{Beginning, Hosts, OwnHosts};
-use crate::{housekeeping, seed, server};
+use crate::{housekeeping, server};
 
 /// How long a stop waits for requests in flight.
 const GRACE: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ pub enum StartError {
     Fixture(#[from] Findings),
     /// The fixture could not be loaded.
     #[error("cannot start with this fixture")]
-    Seed(#[from] seed::Error),
+    Seed(#[from] accounts::Error),
     /// The hashing threads could not be started.
     #[error("cannot start hashing")]
     Hashing(#[from] hashing::Error),
@@ -123,7 +123,7 @@ impl Server {
     pub fn demo() -> Result<Self, StartError> {
         let mut config = Config {
             listen: vec![loopback(0)],
-            database: Database::Demo(Fixture::parse(fixture::DEMO.as_bytes())?),
+            database: Database::Demo(Accounts::demo()?),
             ..Config::default()
         };
         config.policy.bcrypt_cost = Cost::MIN;
@@ -154,7 +154,7 @@ impl Server {
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
         let authority = tls.as_ref().and_then(authority);
         let stub = match &config.database {
-            Database::Demo(fixture) => Some(Beginning::of(fixture)),
+            Database::Demo(accounts) => Some(Beginning::of(accounts)),
             Database::File(_) => None,
         };
         let hosts = stub.is_some().then_some(hosts);
@@ -428,10 +428,10 @@ fn open(
             let (store, migrated) = Store::open_by(by, &path, missing, Durability::Full, progress)?;
             Ok((Arc::new(store), migrated))
         }
-        Database::Demo(fixture) => {
+        Database::Demo(accounts) => {
             let path = demo_database(scratch);
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
-            seed::seed(&store, engine, fixture, cost, Timestamp::now())?;
+            accounts::load(&store, engine, accounts, cost, Timestamp::now())?;
             Ok((Arc::new(store), None))
         }
     }

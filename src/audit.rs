@@ -9,8 +9,8 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::accounts::Accounts;
 use crate::config::own_authority;
-use crate::fixture::{DEMO, Fixture};
 use crate::gate::certificate_problems;
 use crate::hashing::Cost;
 use crate::store::{DatabaseFile, Facts, OpenError, Progress, facts, sqlite_version};
@@ -81,12 +81,10 @@ fn audit_file(
 
 fn demo_users() -> Vec<String> {
     // The embedded fixture is tested to be without mistakes.
-    let organizations =
-        Fixture::parse(DEMO.as_bytes()).map_or_else(|_| Vec::new(), |demo| demo.organizations);
-    let users = organizations
-        .into_iter()
-        .flat_map(|organization| organization.users);
-    users.map(|user| user.uuid).collect()
+    let users = Accounts::demo().unwrap_or_default().users.into_iter();
+    users
+        .filter_map(|entry| Some(entry.user.new_uuid(entry.user.username.as_ref()?)))
+        .collect()
 }
 
 fn check_of(error: &OpenError) -> &'static str {

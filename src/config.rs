@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::accounts::Accounts;
 use crate::auth::{Limits, Policy};
-use crate::fixture::Fixture;
 use crate::gate::{self, Address, SocketMode, Tls};
 use crate::hashing::{Cost, EngineConfig};
 use crate::http::TrustedProxies;
@@ -71,8 +71,8 @@ pub enum Certificate {
 pub enum Database {
     /// A file that stays; made if it is missing.
     File(PathBuf),
-    /// A throw-away database that holds this fixture.
-    Demo(Fixture),
+    /// A throw-away database that holds these accounts.
+    Demo(Accounts),
 }
 
 impl Default for Config {

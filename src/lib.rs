@@ -28,7 +28,7 @@
 //! | [`auth`] | the rules: throttle, credentials, statuses, tokens | know HTTP or SQL, read a clock |
 //! | [`hashing`] | bcrypt: several passwords at once on each core, from one queue | know users |
 //! | [`store`] | SQLite: opening, migrating, reading, and one writer with group commit | see a plain password, read a clock |
-//! | [`seed`], [`fixture`] | accounts from a JSON file: checked whole, hashed, then written in one transaction | write half of it |
+//! | [`accounts`] | accounts in files: read, checked, hashed, then written so that all count at once; exported | write half of it |
 //! | [`metrics`] | figures for Prometheus | know who logs in |
 //! | [`stub`] | around the endpoints of a demo: answers forced, delayed and spoiled, a journal, a clock to move, a page | exist in a real server |
 //! | [`audit`] | what an operator should look into | change anything |
@@ -70,12 +70,10 @@ pub mod cli;
 pub mod clock;
 pub mod duration;
 pub mod endpoint;
-pub mod fixture;
 pub mod gate;
 pub mod hashing;
 pub mod http;
 pub mod metrics;
-pub mod seed;
 pub mod server;
 pub mod store;
 pub mod stub;

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use thanos_login::accounts::Accounts;
 use thanos_login::auth::Limits;
-use thanos_login::fixture::Fixture;
 use thanos_login::gate::Address;
 use thanos_login::hashing::Cost;
 use thanos_login::{Config, Database, Server};
@@ -44,7 +44,7 @@ pub fn is_wanted(label: &str) -> bool {
 }
 
 /// A fixture of one organization with these users, each a name, a status and a hash.
-pub fn fixture(users: &[(String, &str, String)]) -> Fixture {
+pub fn fixture(users: &[(String, &str, String)]) -> Accounts {
     let users: Vec<_> = users
         .iter()
         .map(|(username, status, hash)| {
@@ -54,11 +54,11 @@ pub fn fixture(users: &[(String, &str, String)]) -> Fixture {
     let organization =
         serde_json::json!({ "name": "Bench", "org_type": "RETAILER", "users": users });
     let text = serde_json::json!({ "organizations": [organization] }).to_string();
-    Fixture::parse(text.as_bytes()).unwrap()
+    Accounts::parse(&text).unwrap()
 }
 
 /// As many active users as clients, `user-0` and so on, with hashes of this cost.
-pub fn accounts(cost: Cost) -> Fixture {
+pub fn accounts(cost: Cost) -> Accounts {
     let hash = hash(cost);
     let users: Vec<_> = (0..CLIENTS)
         .map(|number| (username(number), "ACTIVE", hash.clone()))

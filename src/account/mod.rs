@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use unicode_normalization::is_nfc;
+use uuid::Uuid;
 
 pub use invisible::is_invisible;
 
@@ -192,7 +193,7 @@ impl Username {
     /// # Errors
     /// All faults at once.
     pub fn parse(text: &str) -> Result<Self, UsernameFaults> {
-        let trimmed = text.trim_matches(is_white_space);
+        let trimmed = trimmed(text);
         let faults = UsernameFaults {
             is_blank: trimmed.is_empty(),
             is_too_long: trimmed.chars().nth(MAX_USERNAME_CHARS).is_some(),
@@ -225,6 +226,17 @@ impl Username {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Without the white space around it.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(is_white_space)
+}
+
+/// The hyphenated, lower-case form of a UUID that somebody wrote in any form.
+pub fn written_uuid(text: &str) -> Option<String> {
+    let uuid = Uuid::try_parse(trimmed(text)).ok()?;
+    Some(uuid.to_string())
 }
 
 /// White space as Python's `str.strip` sees it, which the published service uses: Unicode's and four separators.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-/// Where a record is in its file; ordered as in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Where a record is in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// The file as a whole.
     File,
@@ -35,6 +35,18 @@ pub struct Findings {
     findings: Vec<Finding>,
 }
 
+impl Place {
+    /// Orders records as they are in the file.
+    fn position(self) -> (u64, Option<usize>) {
+        match self {
+            Self::File => (0, None),
+            Self::Line(line) => (line, None),
+            Self::Organization(number) => (number as u64, None),
+            Self::User(organization, number) => (organization as u64, Some(number)),
+        }
+    }
+}
+
 impl Finding {
     /// Makes one.
     pub fn new(place: Place, key: impl Into<String>, message: impl Into<String>) -> Self {
@@ -49,11 +61,45 @@ impl Finding {
 impl Findings {
     /// Puts the findings into the order of the file.
     pub fn of(file: &Path, mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| finding.place);
+        findings.sort_by_key(|finding| finding.place.position());
         Self {
             file: file.display().to_string(),
             findings,
         }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// How many records have some.
+    pub fn records(&self) -> usize {
+        let places = self.findings.chunk_by(|one, next| one.place == next.place);
+        places.count()
+    }
+
+    /// One each: `users.csv:7: uuid: …` for a line, `organizations[0].uuid: …` in a fixture, `file.json: …` for the file as
+    /// a whole.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.findings.iter().map(|finding| {
+            let Finding {
+                place,
+                key,
+                message,
+            } = finding;
+            let start = match place {
+                Place::File => self.file.clone(),
+                Place::Line(line) => format!("{}:{line}", self.file),
+                _ => place.to_string(),
+            };
+            let joint = match place {
+                _ if key.is_empty() => "",
+                Place::Organization(_) | Place::User(..) => ".",
+                _ => ": ",
+            };
+            format!("{start}{joint}{key}: {message}")
+        })
     }
 }
 
@@ -70,28 +116,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// `users.csv:7: uuid: …` for a line, `organizations[0].uuid: …` for a fixture, `file.json: …` for the file as a whole.
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = &self.file;
-        for (index, finding) in self.findings.iter().enumerate() {
-            let Finding {
-                place,
-                key,
-                message,
-            } = finding;
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            match (place, key.is_empty()) {
-                (Place::File, true) => write!(f, "{file}: {message}")?,
-                (Place::File, false) => write!(f, "{file}: {key}: {message}")?,
-                (Place::Line(line), true) => write!(f, "{file}:{line}: {message}")?,
-                (Place::Line(line), false) => write!(f, "{file}:{line}: {key}: {message}")?,
-                (_, true) => write!(f, "{place}: {message}")?,
-                (_, false) => write!(f, "{place}.{key}: {message}")?,
-            }
-        }
-        Ok(())
+        f.write_str(&self.lines().collect::<Vec<_>>().join("\n"))
     }
 }

@@ -6,6 +6,7 @@ use serde::de::Deserializer;
 use serde_json::value::RawValue;
 
 use super::finding::{Finding, Place};
+use super::object::Object;
 use super::{Organization, Read};
 
 #[derive(Deserialize)]
@@ -51,7 +52,7 @@ fn organization<'f>(index: usize, text: &'f str, read: &mut Read) -> Vec<&'f Raw
         Err(finding) => {
             read.findings.push(finding);
             let users = from_text::<Users<'_>>(place, text).map(|found| found.users);
-            (Organization::unreadable(), users.unwrap_or_default())
+            (Organization::unreadable(place), users.unwrap_or_default())
         }
     };
     read.accounts.organizations.push((place, organization));
@@ -76,10 +77,10 @@ fn text(place: Place, bytes: &[u8]) -> Result<&str, Finding> {
     std::str::from_utf8(bytes).map_err(|_| Finding::new(place, "", "not UTF-8"))
 }
 
-/// Reads one JSON value, in which a mistake is of this place.
+/// Reads one JSON object, in which a mistake is of this place.
 pub(super) fn from_text<'t, T: Deserialize<'t>>(place: Place, text: &'t str) -> Result<T, Finding> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = from(place, &mut deserializer)?;
+    let Object(value) = from(place, &mut deserializer)?;
     deserializer
         .end()
         .map_err(|error| not_json(place, &error))?;
@@ -112,41 +113,31 @@ fn not_json(place: Place, error: &serde_json::Error) -> Finding {
 }
 
 /// serde's message without the value that it quotes, which may be a secret, and with the key that it names.
-fn explained(place: Place, key: String, error: &serde_json::Error) -> Finding {
+fn explained(place: Place, path: String, error: &serde_json::Error) -> Finding {
     let text = error.to_string();
     let (text, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
-    let within = |name: &str| match key.as_str() {
+    let below = |name: &str| match path.as_str() {
         "" => name.to_owned(),
-        key => format!("{key}.{name}"),
+        path => format!("{path}.{name}"),
     };
-    let named = |start: &str| text.strip_prefix(start)?.split_once('`');
-    if let Some((name, _)) = named("missing field `") {
-        return Finding::new(place, within(name), "missing");
+    let after = |start: &str| text.strip_prefix(start);
+    let name = |start: &str| Some(after(start)?.split_once('`')?.0);
+    if let Some(name) = name("missing field `") {
+        return Finding::new(place, below(name), "missing");
     }
-    if let Some((name, _)) = named("duplicate field `") {
-        return Finding::new(place, within(name), "the key is given twice");
+    if let Some(name) = name("duplicate field `") {
+        return Finding::new(place, below(name), "the key is given twice");
     }
-    if let Some((_, expected)) = named("unknown field `") {
-        let known = expected.trim_start_matches(", expected ").replace('`', "");
-        return Finding::new(
-            place,
-            key,
-            format!(
-                "unknown key (known: {})",
-                known.trim_start_matches("one of ")
-            ),
-        );
-    }
-    let message = match text
-        .strip_prefix("invalid type: ")
-        .and_then(|rest| rest.rsplit_once(", expected "))
-    {
-        Some((found, expected)) => {
-            format!("expected {}, but got {}", plain(expected), plain(found))
-        }
-        None => text.to_owned(),
+    let halves = |start: &str| after(start)?.rsplit_once(", expected ");
+    let message = if let Some((_, known)) = halves("unknown field `") {
+        let known = known.replace("one of ", "").replace('`', "");
+        format!("unknown key (known: {known})")
+    } else if let Some((found, wanted)) = halves("invalid type: ") {
+        format!("expected {}, but got {}", plain(wanted), plain(found))
+    } else {
+        text.to_owned()
     };
-    Finding::new(place, key, message)
+    Finding::new(place, path, message)
 }
 
 /// A type in JSON's words.

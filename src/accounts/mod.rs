@@ -7,13 +7,18 @@ mod csv;
 mod export;
 mod finding;
 mod format;
+mod import;
 mod json;
+mod object;
 mod records;
 mod validate;
+
+use std::path::Path;
 
 pub use export::Export;
 pub use finding::{Finding, Findings, Place};
 pub use format::Format;
+pub use import::{Checked, Error, Options, check, load};
 pub use records::{Organization, Permission, Person, User};
 
 use crate::text::{is_wide, without_mark};
@@ -70,6 +75,18 @@ impl Read {
         read
     }
 
+    /// The accounts, if nothing is wrong.
+    ///
+    /// # Errors
+    /// All findings; `file` is what they call the file.
+    pub fn without_findings(self, file: &Path) -> Result<Accounts, Findings> {
+        if self.findings.is_empty() {
+            Ok(self.accounts)
+        } else {
+            Err(Findings::of(file, self.findings))
+        }
+    }
+
     fn add(&mut self, place: Place, organization: Option<usize>, user: Result<User, Finding>) {
         match user {
             Ok(user) => self.accounts.users.push(Entry {
@@ -82,3 +99,33 @@ impl Read {
         }
     }
 }
+
+impl From<Accounts> for Read {
+    fn from(accounts: Accounts) -> Self {
+        Self {
+            accounts,
+            findings: Vec::new(),
+        }
+    }
+}
+
+impl Accounts {
+    /// Those of a fixture.
+    ///
+    /// # Errors
+    /// All findings.
+    pub fn parse(fixture: &str) -> Result<Self, Findings> {
+        Read::of(Format::Fixture, fixture.as_bytes()).without_findings(Path::new("fixture"))
+    }
+
+    /// Those of the published example.
+    ///
+    /// # Errors
+    /// None: a test reads the embedded file.
+    pub fn demo() -> Result<Self, Findings> {
+        Self::parse(DEMO)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error};
 use uuid::Uuid;
 
+use super::finding::Place;
+use super::object::{optional, optional_list};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
 use crate::hashing::{Password, PasswordHash};
 
@@ -44,6 +46,7 @@ pub struct Organization<U = User> {
     #[serde(default, deserialize_with = "date")]
     pub active_date: Option<Timestamp>,
     /// The person who looks after it, if there is one.
+    #[serde(default, deserialize_with = "optional")]
     pub account_manager: Option<Person>,
     /// Its users.
     pub users: Vec<U>,
@@ -74,8 +77,10 @@ pub struct User {
     #[serde(skip_serializing)]
     pub auth_token: Option<String>,
     /// Who it is.
+    #[serde(default, deserialize_with = "optional")]
     pub person: Option<Person>,
     /// In their order.
+    #[serde(default, deserialize_with = "optional_list")]
     pub permissions: Option<Vec<Permission>>,
 }
 
@@ -164,9 +169,10 @@ impl<U> Organization<U> {
 impl Organization {
     /// Takes the place of one that cannot be read, so that its users are checked all the same. The finding about it keeps
     /// it from being written.
-    pub(super) fn unreadable() -> Self {
+    pub(super) fn unreadable(place: Place) -> Self {
         Self {
-            name: "unreadable".to_owned(),
+            // No two are the same.
+            name: place.to_string(),
             org_type: OrgType::Retailer,
             status: None,
             uuid: None,

@@ -24,21 +24,26 @@ impl Auth {
     /// The holder's organization.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::BadToken`] when it was deleted meanwhile, or [`Error::Store`].
     pub fn organization(&self, holder: &Holder) -> Result<Organization, Error> {
-        Ok(self.store.organization(holder.org_id)?)
+        let organization = self.store.organization(&holder.org_uuid)?;
+        organization.ok_or(Error::BadToken)
     }
 
     /// Hands on the users of the holder's organization one by one, ordered by username.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::BadToken`] when it was switched off or deleted meanwhile, or [`Error::Store`].
     pub fn for_each_member(
         &self,
         holder: &Holder,
         receive: impl FnMut(Member) + Send,
     ) -> Result<(), Error> {
-        Ok(self.store.for_each_member(holder.org_id, receive)?)
+        if self.store.for_each_member(&holder.org_uuid, receive)? {
+            Ok(())
+        } else {
+            Err(Error::BadToken)
+        }
     }
 
     /// A user of the holder's organization.

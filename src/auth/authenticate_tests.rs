@@ -1,9 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::fixture::Fixture;
+use crate::accounts::{self, Accounts};
 use crate::hashing::{EngineConfig, Group, Permits};
-use crate::seed::seed;
 use crate::store::{Durability, WhenMissing};
 
 const FIXTURE: &str = r#"{"organizations": [
@@ -45,8 +44,8 @@ impl Rig {
     }
 
     fn seed(&self, fixture: &str, cost: u8) {
-        let fixture = Fixture::parse(fixture.as_bytes()).unwrap();
-        seed(
+        let fixture = Accounts::parse(fixture).unwrap();
+        accounts::load(
             &self.store,
             &self.engine,
             fixture,

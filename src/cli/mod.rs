@@ -1,10 +1,12 @@
 //! The command line: one file per command. Parses flags and environment, calls the other rooms, and turns the result into
 //! an exit code: 0 ok, 1 failed (one line on standard error, or one a finding), 2 wrong usage.
 
+mod accounts;
 mod backup;
 mod calibrate;
 mod check;
 mod completions;
+mod confirm;
 mod database;
 mod environment;
 mod escape;
@@ -192,9 +194,9 @@ fn print_usage(error: &clap::Error) -> ExitCode {
 fn failure_lines(error: &anyhow::Error, variables: &Variables) -> Vec<String> {
     let findings = error
         .chain()
-        .find_map(|cause| cause.downcast_ref::<crate::fixture::Findings>());
+        .find_map(|cause| cause.downcast_ref::<crate::accounts::Findings>());
     let lines: Vec<String> = match findings {
-        Some(findings) => findings.0.iter().map(ToString::to_string).collect(),
+        Some(findings) => findings.lines().collect(),
         None => vec![format!("thanos-login: {error:#}")],
     };
     lines

@@ -2,18 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
 
+use super::accounts::Import;
 use super::database::{CostArgs, DatabaseArgs};
-use super::expensive;
 use super::stream::STDOUT;
-use crate::fixture::{self, Fixture};
-use crate::hashing::{Engine, EngineConfig};
-use crate::seed::seed;
-use crate::store::Summary;
+use crate::accounts::{DEMO, Findings, Format, Options, Read};
+use crate::store::{Imported, Summary};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -28,25 +24,37 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cost = args.cost.real()?;
-    let fixture = read(args.fixture.as_deref())?;
-    let store = args.database.open_or_create()?;
-    let engine = Engine::start(EngineConfig::new(Duration::MAX))?;
-    let organizations = &fixture.organizations;
-    expensive::warn(organizations.iter().flat_map(|each| &each.users), cost);
-    let (organizations, users) = seed(&store, &engine, fixture, cost, Timestamp::now())?;
+    let (file, read) = read(args.fixture.as_deref())?;
+    let store = match args.database.open() {
+        // A wrong file makes no database.
+        Err(_) if !read.findings.is_empty() => return Err(Findings::of(file, read.findings).into()),
+        _ => args.database.open_or_create()?,
+    };
+    let import = Import {
+        cost,
+        dry_run: false,
+    };
+    let (imported, _) = import.run(&store, file, read, &Options::SEED)?;
+    let Imported {
+        organizations,
+        users,
+    } = imported;
     STDOUT.message(summary_line("organizations", organizations));
     STDOUT.message(summary_line("users", users));
     Ok(())
 }
 
 /// Reads a fixture file, or the embedded one.
-pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Fixture> {
+pub(super) fn read(path: Option<&Path>) -> anyhow::Result<(&Path, Read)> {
     let Some(path) = path else {
-        return Ok(Fixture::parse(fixture::DEMO.as_bytes())?);
+        return Ok((
+            Path::new("fixture"),
+            Read::of(Format::Fixture, DEMO.as_bytes()),
+        ));
     };
-    let text =
+    let bytes =
         fs::read(path).with_context(|| format!("{}: cannot read the fixture", path.display()))?;
-    Ok(Fixture::parse(&text).map_err(|error| error.in_file(path))?)
+    Ok((path, Read::of(Format::Fixture, &bytes)))
 }
 
 fn summary_line(what: &str, summary: Summary) -> String {

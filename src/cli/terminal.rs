@@ -14,6 +14,8 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use zeroize::Zeroizing;
 
+use super::stream::STDERR;
+
 /// The longest line that a terminal on Linux hands over.
 const MAX_LINE_BYTES: usize = 4096;
 
@@ -31,6 +33,8 @@ struct Shared {
 impl Terminal {
     /// From here on the signals that end or stop the process act on it by way of a thread.
     pub(super) fn open() -> io::Result<Self> {
+        // What is still to be written there, such as the end of a progress bar, would erase the question.
+        STDERR.drain();
         let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let modes = tcgetattr(&file)?;
         let shared = Arc::new(Shared {

@@ -9,15 +9,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
+use crate::accounts::{self, Accounts};
 use crate::auth::{Auth, Limits, Policy};
 use crate::clock::Now;
 use crate::endpoint::{Lists, LongAnswers, SharedProbe, health};
-use crate::fixture::{self, Fixture};
 use crate::gate::{self, Forward, Gate, OnRefusal, Quick};
 use crate::hashing::{Cost, Engine, EngineConfig, Permits};
 use crate::http::{COMMON_HEADERS, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
-use crate::seed;
 use crate::store::{Durability, Store, WhenMissing};
 
 const LOGIN: &str = "/api/organizations/user-login/";
@@ -29,8 +28,8 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
     let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
     let store = Arc::new(store);
     let engine = Arc::new(Engine::start(EngineConfig::new(Duration::from_secs(30))).unwrap());
-    let demo = Fixture::parse(fixture::DEMO.as_bytes()).unwrap();
-    seed::seed(&store, &engine, demo, Cost::MIN, Timestamp::now()).unwrap();
+    let demo = Accounts::demo().unwrap();
+    accounts::load(&store, &engine, demo, Cost::MIN, Timestamp::now()).unwrap();
     let policy = Policy {
         token_ttl: None,
         max_tokens_per_user: 32,

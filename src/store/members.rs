@@ -44,34 +44,44 @@ pub struct Member {
 }
 
 impl Store {
-    /// Reads an organization that is known to exist.
+    /// Reads the organization with a UUID.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn organization(&self, org_id: i64) -> Result<Organization, Error> {
+    pub fn organization(&self, uuid: &str) -> Result<Option<Organization>, Error> {
         self.read(|connection| {
             connection
                 .prepare_cached(
                     "SELECT organizations.uuid, name, org_type, status, created_date, active_date,
                             people.uuid, first_name, last_name, email, phone
                      FROM organizations LEFT JOIN people ON people.id = organizations.account_manager_id
-                     WHERE organizations.id = :org_id",
+                     WHERE organizations.uuid = :uuid",
                 )?
-                .query_one(named_params! { ":org_id": org_id }, organization)
+                .query_one(named_params! { ":uuid": uuid }, organization)
+                .optional()
         })
     }
 
-    /// Hands on the users of an organization one by one, ordered by username: there may be many.
+    /// Hands on the users of the organization with a UUID one by one, ordered by username: there may be many. `false` when
+    /// it is not ACTIVE or gone: one with many users is DEACTIVATED while they are deleted.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn for_each_member(
         &self,
-        org_id: i64,
+        org_uuid: &str,
         mut receive: impl FnMut(Member) + Send,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         self.read_long(|connection| {
-            let mut statement = connection.prepare_cached(
+            let transaction = connection.unchecked_transaction()?;
+            let org_id: Option<i64> = transaction
+                .prepare_cached("SELECT id FROM organizations WHERE uuid = :uuid AND status = 'ACTIVE'")?
+                .query_one(named_params! { ":uuid": org_uuid }, |row| row.get(0))
+                .optional()?;
+            let Some(org_id) = org_id else {
+                return Ok(false);
+            };
+            let mut statement = transaction.prepare_cached(
                 "SELECT users.id, users.uuid, users.status, people.uuid, first_name, last_name, email, phone
                  FROM visible_users AS users JOIN people ON people.id = users.person_id
                  WHERE users.org_id = :org_id
@@ -80,13 +90,13 @@ impl Store {
             let mut rows = statement.query(named_params! { ":org_id": org_id })?;
             let mut read = 0;
             while let Some(row) = rows.next()? {
-                receive(member(connection, row)?);
+                receive(member(&transaction, row)?);
                 read += 1;
                 if read % ROWS_AT_A_TIME == 0 {
                     thread::yield_now();
                 }
             }
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -190,6 +200,8 @@ mod tests {
     /// More than there are connections for look-ups.
     const LISTS: usize = 6;
 
+    const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";
+
     fn store_with_a_user(directory: &std::path::Path) -> Store {
         let path = directory.join("one.db");
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
@@ -219,7 +231,7 @@ mod tests {
                     scope.spawn(move || {
                         let mut users = 0;
                         store
-                            .for_each_member(1, |_| {
+                            .for_each_member(ORGANIZATION, |_| {
                                 users += 1;
                                 started.wait();
                                 is_over.wait();
@@ -231,7 +243,10 @@ mod tests {
                 .collect();
             for _ in 0..LISTS / 2 {
                 started.wait();
-                assert_eq!(store.organization(1).unwrap().name, "one");
+                assert_eq!(
+                    store.organization(ORGANIZATION).unwrap().unwrap().name,
+                    "one"
+                );
                 is_over.wait();
             }
             assert!(lists.drain(..).all(|list| list.join().is_ok()));

@@ -9,8 +9,9 @@ use super::import::{Outcome, add_new};
 use super::listing::{Listing, OrganizationOrder};
 use super::members::{moment, optional_moment};
 use super::{Error, Store};
-use crate::account::{OrgType, OrganizationStatus};
+use crate::account::{OrgType, OrganizationStatus, trimmed, written_uuid};
 use crate::accounts::{self, Accounts, Finding, Place};
+use crate::nearest::Nearest;
 
 /// An organization as a listing shows it; the names and the order of the fields are those of `--json`.
 #[derive(Clone, Debug, Serialize)]
@@ -70,19 +71,24 @@ impl Store {
         })
     }
 
-    /// The organizations that a name or a UUID means: names need not be unique.
+    /// The organization that a name or a UUID means, or why none can be said. A name comes first, and need not be unique. White
+    /// space around it does not count, unless a name has it too.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn organizations_called(&self, text: &str) -> Result<Vec<OrganizationRow>, Error> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(&format!(
-                    "{SELECT} WHERE uuid = lower(:text) OR name = :text ORDER BY uuid"
-                ))?
-                .query_map(named_params! { ":text": text }, organization_row)?
-                .collect()
-        })
+    pub fn organization_called(
+        &self,
+        text: &str,
+    ) -> Result<Result<OrganizationRow, String>, Error> {
+        self.read(|connection| organization_called(connection, text))
+    }
+
+    /// The organization with a UUID, as the database has it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn organization_row(&self, uuid: &str) -> Result<Option<OrganizationRow>, Error> {
+        self.read(|connection| Ok(find_organizations(connection, "uuid", uuid)?.pop()))
     }
 
     /// Adds an organization without users, or gives what other rows have of it. Its name may be that of another one only if
@@ -105,7 +111,7 @@ impl Store {
                 organizations: vec![(Place::File, organization)],
                 users: Vec::new(),
             };
-            add_new(connection, accounts, None, now)
+            add_new(connection, accounts, now)
         })
     }
 
@@ -136,6 +142,45 @@ impl Store {
             Ok(changed == 1)
         })
     }
+}
+
+/// See [`Store::organization_called`].
+pub(super) fn organization_called(
+    connection: &Connection,
+    text: &str,
+) -> rusqlite::Result<Result<OrganizationRow, String>> {
+    let uuid = written_uuid(text).unwrap_or_default();
+    for (column, value) in [("name", text), ("name", trimmed(text)), ("uuid", &uuid)] {
+        let mut found = find_organizations(connection, column, value)?;
+        if found.len() > 1 {
+            let uuids: Vec<&str> = found.iter().map(|found| found.uuid.as_str()).collect();
+            let (count, uuids) = (found.len(), uuids.join(", "));
+            return Ok(Err(format!(
+                "{count} organizations are called {text:?}: give the UUID of one ({uuids})"
+            )));
+        }
+        if let Some(organization) = found.pop() {
+            return Ok(Ok(organization));
+        }
+    }
+    let mut nearest = Nearest::to(text);
+    let mut statement = connection.prepare_cached("SELECT name FROM visible_organizations")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        nearest.offer(row.get_ref(0)?.as_str()?);
+    }
+    Ok(Err(nearest.missing("organization", "org")))
+}
+
+fn find_organizations(
+    connection: &Connection,
+    column: &'static str,
+    value: &str,
+) -> rusqlite::Result<Vec<OrganizationRow>> {
+    connection
+        .prepare_cached(&format!("{SELECT} WHERE {column} = :value ORDER BY uuid"))?
+        .query_map(named_params! { ":value": value }, organization_row)?
+        .collect()
 }
 
 fn has_name(connection: &Connection, name: &str) -> rusqlite::Result<bool> {

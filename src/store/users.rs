@@ -1,7 +1,7 @@
 //! Users as an operator lists, adds and changes them.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
 use super::accounts::spelled;
@@ -10,7 +10,7 @@ use super::listing::{Listing, UserOrder};
 use super::members::optional_moment;
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
-use crate::account::{OrgType, OrganizationStatus, UserStatus};
+use crate::account::{OrgType, OrganizationStatus, UserStatus, trimmed, written_uuid};
 use crate::accounts::{Accounts, Entry, Place, User};
 
 /// A user as a listing shows it; the names and the order of the fields are those of `--json`.
@@ -94,26 +94,27 @@ impl Store {
         })
     }
 
-    /// The user that a username or a UUID means; a username comes first.
+    /// The user that a username or a UUID means; a username comes first. White space around it does not count.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn user_called(&self, text: &str, now: Timestamp) -> Result<Option<UserRow>, Error> {
+        let text = trimmed(text);
         self.read(|connection| {
-            for condition in ["users.username = :text", "users.uuid = lower(:text)"] {
-                let found = connection
-                    .prepare_cached(&format!("{SELECT} WHERE {condition}"))?
-                    .query_one(
-                        named_params! { ":text": text, ":now": now.as_microsecond() },
-                        user_row,
-                    )
-                    .optional()?;
-                if found.is_some() {
-                    return Ok(found);
-                }
+            let named = find_user(connection, "username", text, now)?;
+            match (named, written_uuid(text)) {
+                (None, Some(uuid)) => find_user(connection, "uuid", &uuid, now),
+                (named, _) => Ok(named),
             }
-            Ok(None)
         })
+    }
+
+    /// The user with a UUID, as the database has it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn user(&self, uuid: &str, now: Timestamp) -> Result<Option<UserRow>, Error> {
+        self.read(|connection| find_user(connection, "uuid", uuid, now))
     }
 
     /// Hands on every username.
@@ -131,11 +132,11 @@ impl Store {
         })
     }
 
-    /// Adds a user to an organization, or gives what other rows have of it.
+    /// Adds a user to the organization that it names, or returns what stands against it.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn add_user(&self, org_id: i64, user: User, now: Timestamp) -> Result<Outcome, Error> {
+    pub fn add_user(&self, user: User, now: Timestamp) -> Result<Outcome, Error> {
         let entry = Entry {
             place: Place::File,
             organization: None,
@@ -146,26 +147,31 @@ impl Store {
             organizations: Vec::new(),
             users: vec![entry],
         };
-        self.write_unless_refused(move |connection| {
-            add_new(connection, accounts, Some(org_id), now)
-        })
+        self.write_unless_refused(move |connection| add_new(connection, accounts, now))
     }
 
-    /// Gives a user another password, and ends all tokens issued for the old one. `false` when the user is gone.
+    /// Gives the user with a UUID another password, and ends all tokens issued for the old one. One who is gone gets none.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn set_password(&self, user_id: i64, password_hash: String) -> Result<bool, Error> {
+    pub fn set_password(&self, uuid: String, password_hash: String) -> Result<(), Error> {
         self.write(move |connection| {
-            let changed = connection
+            let changed: Option<i64> = connection
                 .prepare_cached(
                     "UPDATE users SET
                          password_hash = :password_hash, loaded_hash_digest = NULL, revision = revision + 1
-                     WHERE id = :user_id",
+                     WHERE uuid = :uuid
+                     RETURNING id",
                 )?
-                .execute(named_params! { ":user_id": user_id, ":password_hash": password_hash })?;
-            end_all_tokens(connection, user_id)?;
-            Ok(changed == 1)
+                .query_one(
+                    named_params! { ":uuid": uuid, ":password_hash": password_hash },
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if let Some(user_id) = changed {
+                end_all_tokens(connection, user_id)?;
+            }
+            Ok(())
         })
     }
 
@@ -203,6 +209,21 @@ impl Store {
             Ok(())
         })
     }
+}
+
+fn find_user(
+    connection: &Connection,
+    column: &'static str,
+    value: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Option<UserRow>> {
+    connection
+        .prepare_cached(&format!("{SELECT} WHERE users.{column} = :value"))?
+        .query_one(
+            named_params! { ":value": value, ":now": now.as_microsecond() },
+            user_row,
+        )
+        .optional()
 }
 
 fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {

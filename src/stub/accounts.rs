@@ -3,7 +3,9 @@
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::fixture::{Fixture, Organization, Secret, User};
+use crate::account::{OrganizationStatus, UserStatus};
+use crate::accounts::{self, Organization, User};
+use crate::hashing::Password;
 use crate::http::{JSON, Reply};
 
 /// The whole answer: nothing that the stub does changes an account.
@@ -26,11 +28,14 @@ struct Account<'f> {
 }
 
 impl Accounts {
-    pub(super) fn of(fixture: &Fixture) -> Self {
-        let accounts = fixture
-            .organizations
+    pub(super) fn of(demo: &accounts::Accounts) -> Self {
+        let accounts = demo
+            .users
             .iter()
-            .flat_map(|org| org.users.iter().map(move |user| account(org, user)))
+            .filter_map(|entry| {
+                let (_, org) = demo.organizations.get(entry.organization?)?;
+                account(org, &entry.user)
+            })
             .collect();
         let body = serde_json::to_vec(&Answer { accounts });
         Self(Zeroizing::new(
@@ -43,21 +48,18 @@ impl Accounts {
     }
 }
 
-fn account<'f>(org: &'f Organization, user: &'f User) -> Account<'f> {
-    Account {
-        username: user.username.as_str(),
+fn account<'f>(org: &'f Organization, user: &'f User) -> Option<Account<'f>> {
+    Some(Account {
+        username: user.username.as_ref()?.as_str(),
         password: clear_password(user),
         org: &org.name,
         org_type: org.org_type.as_str(),
-        user_status: user.status.as_str(),
-        org_status: org.status.as_str(),
-    }
+        user_status: user.status.unwrap_or(UserStatus::Active).as_str(),
+        org_status: org.status.unwrap_or(OrganizationStatus::Active).as_str(),
+    })
 }
 
 /// A password that the fixture gave in clear.
 pub(super) fn clear_password(user: &User) -> Option<&str> {
-    match &user.secret {
-        Secret::Password(password) => std::str::from_utf8(password.as_bytes()).ok(),
-        Secret::Hash(_) => None,
-    }
+    user.password.as_ref().map(Password::as_str)
 }

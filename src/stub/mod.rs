@@ -26,7 +26,6 @@ use std::time::Instant;
 
 use crate::clock::Clock;
 use crate::endpoint::{self, Services};
-use crate::fixture::Fixture;
 use crate::gate::Refused;
 use crate::hashing::Permit;
 use crate::http::{EveryField, ReadField, Reply, Request, path_of};
@@ -60,12 +59,12 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// Remembers what only the fixture tells: passwords in clear.
-    pub fn of(fixture: &Fixture) -> Self {
+    /// Remembers what only the fixture has: passwords in clear.
+    pub fn of(demo: &crate::accounts::Accounts) -> Self {
         Self {
             clock: MovableClock::default(),
-            accounts: Accounts::of(fixture),
-            secrets: Secrets::of(fixture),
+            accounts: Accounts::of(demo),
+            secrets: Secrets::of(demo),
         }
     }
 

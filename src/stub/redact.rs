@@ -7,7 +7,7 @@
 use zeroize::Zeroizing;
 
 use super::accounts::clear_password;
-use crate::fixture::Fixture;
+use crate::accounts::Accounts;
 
 /// What stands in place of a secret.
 const REDACTED: &str = "[redacted]";
@@ -28,8 +28,8 @@ pub(super) struct Secrets(Vec<Zeroizing<String>>);
 
 impl Secrets {
     /// Those that are not part of a username, which must stay readable.
-    pub(super) fn of(fixture: &Fixture) -> Self {
-        let users = || fixture.organizations.iter().flat_map(|org| &org.users);
+    pub(super) fn of(demo: &Accounts) -> Self {
+        let users = || demo.users.iter().map(|entry| &entry.user);
         let mut passwords: Vec<&str> = users()
             .filter_map(clear_password)
             .filter(|password| password.len() >= MIN_PASSWORD_BYTES)
@@ -37,7 +37,9 @@ impl Secrets {
         passwords.sort_unstable();
         passwords.dedup();
         passwords.truncate(MAX_PASSWORDS);
-        let names: Vec<&str> = users().map(|user| user.username.as_str()).collect();
+        let names: Vec<&str> = users()
+            .filter_map(|user| Some(user.username.as_ref()?.as_str()))
+            .collect();
         let names = names.join("\n").to_lowercase();
         passwords.retain(|password| !names.contains(&password.to_lowercase()));
         let mut spellings: Vec<_> = passwords.into_iter().flat_map(spellings).collect();
@@ -291,7 +293,7 @@ mod tests {
     use super::*;
 
     fn secrets() -> Secrets {
-        Secrets::of(&Fixture::parse(crate::fixture::DEMO.as_bytes()).unwrap())
+        Secrets::of(&Accounts::demo().unwrap())
     }
 
     #[test]

@@ -199,9 +199,12 @@ fn purging_removes_expired_tokens_and_no_others() {
 fn listings_are_sorted_limited_and_aligned() {
     let place = Place::seeded(&json!({"organizations": [
         accounts::organization("b", ["b1", "b2", "b3"].map(accounts::user)),
-        accounts::organization("A", [accounts::user("a\u{1b}[31m")]),
+        accounts::organization("A", [accounts::user("a")]),
         accounts::organization("c", []),
     ]}));
+    // As no new user may be called.
+    let rename = "UPDATE users SET username = 'a' || char(27) || '[31m' WHERE username = 'a'";
+    place.sql().execute(rename, []).unwrap();
     let names = |args: &[&str], key: &str| -> Vec<String> {
         json_lines(&run(&place, args))
             .iter()
@@ -329,8 +332,11 @@ fn a_name_a_username_in_any_case_and_a_uuid_mean_the_same() {
     for name in [
         uuid,
         &uuid.to_uppercase(),
+        &uuid.replace('-', ""),
+        &format!(" {uuid}\n"),
         "JANE@ACME.COM",
         " jane@acme.com ",
+        "\u{1f}jane@acme.com\u{a0}",
     ] {
         assert_eq!(
             json(&run(&place, &["user", "show", name, "--json"])),
@@ -339,14 +345,53 @@ fn a_name_a_username_in_any_case_and_a_uuid_mean_the_same() {
         );
     }
     let org = json(&run(&place, &["org", "show", "Acme", "--json"]));
-    assert_eq!(
-        json(&run(
-            &place,
-            &["org", "show", org["uuid"].as_str().unwrap(), "--json"]
-        )),
-        org
-    );
     assert_eq!(org["users"], 1);
+    let uuid = org["uuid"].as_str().unwrap();
+    for name in [uuid, &uuid.to_uppercase(), &uuid.replace('-', ""), " Acme "] {
+        assert_eq!(
+            json(&run(&place, &["org", "show", name, "--json"])),
+            org,
+            "{name}"
+        );
+        assert_eq!(
+            json(&run(&place, &["user", "list", "--org", name, "--json"])),
+            user,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_name_comes_before_a_uuid() {
+    let place = acme();
+    let uuid_of = |args: &[&str]| {
+        json(&run(&place, args))["uuid"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let jane = uuid_of(&["user", "show", "jane@acme.com", "--json"]);
+    add_user(&place, &jane);
+    let other = uuid_of(&["user", "show", &jane, "--json"]);
+    assert_ne!(other, jane);
+    let said = run(
+        &place,
+        &["user", "set-status", &jane, "DEACTIVATED", "--json"],
+    );
+    assert_eq!(json(&said)["uuid"], other.as_str());
+    let said = run(&place, &["user", "unlock", "jane@acme.com", "--json"]);
+    assert_eq!(
+        json(&said)["uuid"],
+        jane.as_str(),
+        "what is shown afterwards"
+    );
+
+    let acme = uuid_of(&["org", "show", "Acme", "--json"]);
+    let called_so = uuid_of(&["org", "add", &acme, "--type", "SUPPLIER", "--json"]);
+    assert_ne!(called_so, acme);
+    assert_eq!(uuid_of(&["org", "show", &acme, "--json"]), called_so);
+    let said = run(&place, &["org", "set-status", "Acme", "PENDING", "--json"]);
+    assert_eq!(json(&said)["uuid"], acme.as_str());
 }
 
 #[test]

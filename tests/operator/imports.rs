@@ -163,7 +163,7 @@ fn json_lines_have_their_own_mistakes() {
     for part in [
         "users.jsonl:1: not JSON",
         "users.jsonl:2: expected an object, but got a list",
-        "users.jsonl:3: org: expected a string, but got a number",
+        "users.jsonl:3: password_hash: expected a string, but got a number",
         "users.jsonl:4: not UTF-8",
         "users.jsonl:5: passwort: unknown key",
     ] {
@@ -302,7 +302,7 @@ fn a_dry_run_writes_nothing() {
     let said = import(&place, "users.csv", csv, &["--dry-run"]).succeeded();
     assert_eq!(
         said.stdout,
-        "users: 1 would be added, 0 are there already, 0 skipped\n"
+        "users: 1 would be added, 0 would be changed, 0 unchanged, 0 skipped\n"
     );
     assert_eq!(place.dump(), before);
     import(&place, "bad.csv", "username,org\na,Acme\n", &["--dry-run"]);
@@ -403,4 +403,37 @@ fn whatever_ends_an_import_leaves_the_database_as_it_was() {
         assert_eq!(place.integrity(), "ok");
     }
     run(&place, &["user", "list"]);
+}
+
+#[test]
+fn names_that_look_like_others_are_findings_for_new_users_only() {
+    let odd = "a\u{200b}nn@acme.com";
+    let decomposed = "jose\u{301}@acme.com";
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let rename = "UPDATE users SET username = ?1 WHERE username = ?2";
+    place.sql().execute(rename, [odd, JWEIR]).unwrap();
+    let csv = format!("username,status\n{odd},DEACTIVATED\n");
+    import(&place, "present.csv", csv, &[]).succeeded();
+    let line =
+        |username: &str| json!({"username": username, "password_hash": QUICK_HASH}).to_string();
+    let fixture = |username: &str| accounts::retailer([accounts::user(username)]).to_string();
+    for (username, code) in [("b\u{200b}ob@acme.com", "U+200B"), (decomposed, "U+0301")] {
+        let csv = format!("username,password_hash\n{username},{QUICK_HASH}\n");
+        let org = ["--org", "projectthanos"];
+        let files = [
+            ("new.csv", csv, &org[..]),
+            ("new.jsonl", line(username), &org),
+            ("new.json", fixture(username), &[]),
+        ];
+        for (name, content, flags) in files {
+            let refused = import(&place, name, content, flags);
+            assert_eq!(refused.code, Some(1), "{name}: {refused:?}");
+            let finding = refused.stderr.lines().next().unwrap();
+            assert!(finding.contains("username: "), "{name}: {finding}");
+            assert!(finding.contains(code), "{name}: {finding}");
+        }
+        place.write("seed.json", fixture(username));
+        fails_with(&place, &["seed", "seed.json"], code);
+    }
+    assert_eq!(users(&place), 1);
 }

@@ -12,6 +12,7 @@ mod names;
 mod package;
 mod passwords;
 mod prompts;
+mod removal;
 mod shells;
 mod unlock;
 

@@ -4,6 +4,7 @@ use anyhow::bail;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::checked_name;
 use crate::account::{OrgType, OrganizationStatus};
 use crate::accounts::Organization;
 use crate::cli::database::DatabaseArgs;
@@ -35,10 +36,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let org_name = args.name.trim();
-    if org_name.is_empty() {
-        bail!("the name is blank");
-    }
+    let org_name = checked_name(&args.name)?;
     let now = Timestamp::now();
     let store = args.database.open()?;
     let uuid = args.uuid.map_or_else(random::uuid, Ok)?.to_string();
@@ -67,7 +65,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         }
         return Err(refused(&findings));
     }
-    let added = name::organization(&store, &uuid)?;
+    let added = name::organization_again(&store, &uuid)?;
     report(
         &args.output,
         &added,

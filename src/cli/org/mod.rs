@@ -1,7 +1,9 @@
 //! `org`: organizations.
 
 mod add;
+mod delete;
 mod list;
+mod rename;
 mod set_status;
 mod show;
 
@@ -16,6 +18,10 @@ pub(super) enum Command {
     Show(show::Args),
     /// Change where an organization stands; users of one that is not ACTIVE are refused at once
     SetStatus(set_status::Args),
+    /// Give an organization another name
+    Rename(rename::Args),
+    /// Delete an organization, with its users only if that is said
+    Delete(delete::Args),
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
@@ -24,5 +30,15 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::List(args) => list::run(args),
         Command::Show(args) => show::run(args),
         Command::SetStatus(args) => set_status::run(args),
+        Command::Rename(args) => rename::run(args),
+        Command::Delete(args) => delete::run(args),
+    }
+}
+
+/// What an organization may be called, without the blanks around it.
+fn checked_name(name: &str) -> anyhow::Result<&str> {
+    match name.trim() {
+        "" => anyhow::bail!("the name is blank"),
+        name => Ok(name),
     }
 }

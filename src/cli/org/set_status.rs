@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open()?;
     let before = name::organization(&store, &args.org)?;
     let changed = store.set_organization_status(before.id, args.status, Timestamp::now())?;
-    let after = name::organization(&store, &before.uuid)?;
+    let after = name::organization_again(&store, &before.uuid)?;
     let (name, status) = (&before.name, args.status);
     if changed {
         let old = before.status;

@@ -229,7 +229,8 @@ impl Args {
         let cost = &self.hashing.cost;
         let bcrypt_cost = if self.demo { cost.demo() } else { cost.real()? };
         let database = if self.demo {
-            Database::Demo(seed::read(self.fixture.as_deref())?)
+            let (file, read) = seed::read(self.fixture.as_deref())?;
+            Database::Demo(read.without_findings(file)?)
         } else {
             Database::File(self.database.path)
         };

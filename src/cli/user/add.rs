@@ -50,14 +50,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let now = Timestamp::now();
     // Before anybody is asked for a password; decided when the user is added.
-    if store.user_called(username, now)?.is_some() {
+    let called = store.user_called(username, now)?;
+    if called.is_some_and(|user| user.username.eq_ignore_ascii_case(username)) {
         return Err(taken());
     }
     let new = args.password.get(&args.username)?;
     let hash = hash(&new.password, cost)?;
     let uuid = args.uuid.map_or_else(random::uuid, Ok)?.to_string();
     let user = User {
-        org: None,
+        org: Some(organization.uuid),
         username: Some(args.username.clone()),
         password: None,
         password_hash: Some(hash.parse()?),
@@ -70,13 +71,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         }),
         permissions: None,
     };
-    if let Err(findings) = store.add_user(organization.id, user, now)? {
+    if let Err(findings) = store.add_user(user, now)? {
         if findings.iter().any(|finding| finding.key == "username") {
             return Err(taken());
         }
         return Err(refused(&findings));
     }
-    let user = name::user(&store, &uuid, now)?;
+    let user = name::user_again(&store, &uuid, now)?;
     let done = format!("added the user {username} ({uuid})");
     report_password(&args.output, &user, &done, &new)
 }

@@ -1,30 +1,19 @@
 //! `user import`: users from a file, all or nothing.
-//!
-//! First everything is read and checked, then everything hashed, then all of it written in one transaction: whatever ends
-//! the process before that leaves the database as it was.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use jiff::Timestamp;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use super::imported::{Resolver, check_passwords};
-use crate::accounts::Format;
-use crate::cli::WrongUsage;
+use crate::accounts::{self, Format, Options, Read};
+use crate::cli::accounts::{Import, show};
 use crate::cli::database::{CostArgs, DatabaseArgs};
-use crate::cli::escape::printable;
-use crate::cli::expensive;
 use crate::cli::output::{JsonArgs, named, print, report, write_json};
-use crate::cli::progress::Progress;
-use crate::cli::stream::STDERR;
-use crate::fixture::{Fixture, LineFinding, Records, Secret, check_records};
-use crate::hashing::{Engine, EngineConfig};
-use crate::seed::{PlacedUser, import_fixture, import_users};
-use crate::store::{Store, Summary};
+use crate::cli::{WrongUsage, name};
+use crate::store::{Pins, Summary};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -37,7 +26,7 @@ pub(in crate::cli) struct Args {
     /// The organization of users for whom the file has none, by its name or UUID
     #[arg(long)]
     org: Option<String>,
-    /// Check the file, and change nothing
+    /// Report what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Report bad lines, and import the others
@@ -55,7 +44,7 @@ pub(in crate::cli) struct Args {
 }
 
 /// What became of the users; the names and the order of the fields are those of `--json`.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Outcome {
     added: usize,
     changed: usize,
@@ -66,8 +55,7 @@ struct Outcome {
 }
 
 pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
-    let format = args.format.or_else(|| Format::of(&args.file));
-    let Some(format) = format else {
+    let Some(format) = args.format.or_else(|| Format::of(&args.file)) else {
         bail!(WrongUsage(format!(
             "{}: neither the name nor --format says what format it has (csv, jsonl or fixture)",
             args.file.display()
@@ -80,18 +68,44 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
         ));
     }
     let cost = args.cost.real()?;
-    let bytes = read(args)?;
+    let read = Read::of(format, &bytes(args)?);
     let store = args.database.open()?;
-    let outcome = match format {
-        Format::Csv => from_records(args, &store, cost, Records::from_csv(&bytes))?,
-        Format::JsonLines => from_records(args, &store, cost, Records::from_json_lines(&bytes))?,
-        Format::Fixture => from_fixture(args, &store, cost, &bytes)?,
+    let organization = args
+        .org
+        .as_deref()
+        .map(|org| name::organization(&store, org));
+    let options = Options {
+        policy: !args.no_policy,
+        skip_bad: args.skip_bad,
+        pins: Pins::Keep,
+        default_org: organization
+            .transpose()?
+            .map(|organization| organization.uuid),
     };
-    tell(args, &outcome)
+    let import = Import {
+        cost,
+        dry_run: args.dry_run,
+    };
+    match import.run(&store, &args.file, read, &options) {
+        Ok((imported, skipped)) => say(args, imported.users, skipped),
+        Err(error) => Err(refused(error)),
+    }
 }
 
-fn read(args: &Args) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// Findings get a last line that says what they mean.
+fn refused(error: anyhow::Error) -> anyhow::Error {
+    let Some(accounts::Error::Findings(findings)) = error.downcast_ref() else {
+        return error;
+    };
+    show(findings);
+    match findings.count() {
+        1 => anyhow!("nothing was imported: one finding"),
+        count => anyhow!("nothing was imported: {count} findings"),
+    }
+}
+
+fn bytes(args: &Args) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
     if args.file.as_os_str() == "-" {
         io::stdin().lock().read_to_end(&mut bytes)
     } else {
@@ -101,186 +115,29 @@ fn read(args: &Args) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn from_records(
-    args: &Args,
-    store: &Store,
-    cost: crate::hashing::Cost,
-    read: Records,
-) -> anyhow::Result<Outcome> {
-    let Records {
-        mut records,
-        mut findings,
-    } = read;
-    // Without a header there is nothing to skip to.
-    let unreadable = findings.iter().any(|finding| finding.line == 0);
-    for record in &mut records {
-        if let Some(identity) = record.identity()
-            && let Some(existing) = store.written_user(identity)?
-        {
-            record.fill_from(&serde_json::to_vec(&existing)?);
-        }
-    }
-    let (good, bad) = check_records(records);
-    findings.extend(bad);
-    let mut resolver = Resolver::new(store, args.org.as_deref())?;
-    let (good, bad) = resolver.place(good)?;
-    findings.extend(bad);
-    let (good, bad) = if args.no_policy {
-        (good, Vec::new())
-    } else {
-        check_passwords(good)
-    };
-    findings.extend(bad);
-    findings.sort_by_key(|finding| finding.line);
-    tell_findings(args, &findings);
-    if unreadable || (!findings.is_empty() && !args.skip_bad) {
-        let what = match findings.len() {
-            1 => "one finding".to_owned(),
-            count => format!("{count} findings"),
-        };
-        return Err(anyhow!("nothing was imported: {what}"));
-    }
-    let mut lines: Vec<u64> = findings.iter().map(|finding| finding.line).collect();
-    lines.dedup();
-    let skipped = lines.len();
-    let users: Vec<PlacedUser> = good.into_iter().map(|(_, placed)| placed).collect();
-    expensive::warn(users.iter().map(|placed| &placed.user), cost);
-    if args.dry_run {
-        return would_be(store, &users, skipped);
-    }
-    let progress = Progress::new("users");
-    let summary = import_users(
-        store,
-        &engine()?,
-        users,
-        cost,
-        Timestamp::now(),
-        &mut |done, total| progress.tell(done, total),
-    )?;
-    Ok(Outcome::of(summary, skipped))
-}
-
-/// Told without hashing: whether a password in clear is the present one is not found out.
-fn would_be(store: &Store, users: &[PlacedUser], skipped: usize) -> anyhow::Result<Outcome> {
-    let mut outcome = Outcome {
-        skipped,
-        dry_run: true,
-        ..Outcome::default()
-    };
-    for placed in users {
-        match store.loaded_user(&placed.user.uuid)? {
-            None => outcome.added += 1,
-            Some(_) => outcome.changed += 1,
-        }
-    }
-    Ok(outcome)
-}
-
-fn from_fixture(
-    args: &Args,
-    store: &Store,
-    cost: crate::hashing::Cost,
-    bytes: &[u8],
-) -> anyhow::Result<Outcome> {
-    let fixture = Fixture::parse(bytes).map_err(|findings| findings.in_file(&args.file))?;
-    if !args.no_policy {
-        check_fixture(&fixture)?;
-    }
-    let organizations = &fixture.organizations;
-    expensive::warn(organizations.iter().flat_map(|each| &each.users), cost);
-    if args.dry_run {
-        let users = fixture
-            .organizations
-            .into_iter()
-            .flat_map(|organization| organization.users);
-        let users: Vec<PlacedUser> = users.map(|user| PlacedUser { org_id: 0, user }).collect();
-        return would_be(store, &users, 0);
-    }
-    let progress = Progress::new("users");
-    let (_, users) = import_fixture(
-        store,
-        &engine()?,
-        fixture,
-        cost,
-        Timestamp::now(),
-        &mut |done, total| progress.tell(done, total),
-    )?;
-    Ok(Outcome::of(users, 0))
-}
-
-fn check_fixture(fixture: &Fixture) -> Result<(), crate::fixture::Findings> {
-    let mut findings = Vec::new();
-    for (index, organization) in fixture.organizations.iter().enumerate() {
-        for (number, user) in organization.users.iter().enumerate() {
-            if let Secret::Password(password) = &user.secret
-                && let Err(fault) =
-                    crate::auth::check_new_password(password, Some(&user.username), true)
-            {
-                findings.push(crate::fixture::Finding {
-                    place: format!("organizations[{index}].users[{number}].password"),
-                    message: fault.to_string(),
-                });
-            }
-        }
-    }
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(crate::fixture::Findings(findings))
-    }
-}
-
-fn engine() -> anyhow::Result<Engine> {
-    Ok(Engine::start(EngineConfig::new(Duration::MAX))?)
-}
-
-fn tell_findings(args: &Args, findings: &[LineFinding]) {
-    let file = args.file.display();
-    for LineFinding { line, message } in findings {
-        let finding = match line {
-            0 => format!("{file}: {message}"),
-            _ => format!("{file}:{line}: {message}"),
-        };
-        STDERR.message(printable(&finding));
-    }
-}
-
-impl Outcome {
-    fn of(summary: Summary, skipped: usize) -> Self {
-        Self {
-            added: summary.added,
-            changed: summary.changed,
-            unchanged: summary.unchanged,
-            skipped,
-            dry_run: false,
-        }
-    }
-}
-
-fn tell(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
-    let Outcome {
+fn say(args: &Args, users: Summary, skipped: usize) -> anyhow::Result<()> {
+    let Summary {
+        added,
+        changed,
+        unchanged,
+    } = users;
+    let would_be = if args.dry_run { "would be " } else { "" };
+    let outcome = Outcome {
         added,
         changed,
         unchanged,
         skipped,
-        dry_run,
-    } = outcome;
-    if *dry_run {
-        return print(|out| {
-            if args.output.json {
-                return write_json(out, outcome);
-            }
-            writeln!(
-                out,
-                "users: {added} would be added, {changed} are there already, {skipped} skipped"
-            )
-        });
+        dry_run: args.dry_run,
+    };
+    let text = format!(
+        "users: {added} {would_be}added, {changed} {would_be}changed, {unchanged} unchanged, {skipped} skipped"
+    );
+    if !args.dry_run {
+        return report(&args.output, &outcome, format_args!("{text}"));
     }
-    report(
-        &args.output,
-        outcome,
-        format_args!(
-            "users: {added} added, {changed} changed, {unchanged} unchanged, {skipped} skipped"
-        ),
-    )
+    // Here it is the result.
+    print(|out| match args.output.json {
+        true => write_json(out, &outcome),
+        false => writeln!(out, "{text}"),
+    })
 }

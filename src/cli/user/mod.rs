@@ -1,11 +1,12 @@
 //! `user`: the people who log in.
 
 mod add;
+mod delete;
 mod export;
 mod import;
-mod imported;
 mod list;
 mod passwd;
+mod rename;
 mod set_status;
 mod show;
 mod unlock;
@@ -23,6 +24,10 @@ pub(super) enum Command {
     Passwd(passwd::Args),
     /// Change where a user stands, and end its tokens
     SetStatus(set_status::Args),
+    /// Give a user another username, and end its tokens
+    Rename(rename::Args),
+    /// Delete a user with its tokens, at once
+    Delete(delete::Args),
     /// Let a user log in again who failed too often, at once, in a running server too
     Unlock(unlock::Args),
     /// Add and change users as a file says, all or nothing; what the file leaves out of a user stays as it is
@@ -38,6 +43,8 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Show(args) => show::run(args),
         Command::Passwd(args) => passwd::run(args),
         Command::SetStatus(args) => set_status::run(args),
+        Command::Rename(args) => rename::run(args),
+        Command::Delete(args) => delete::run(args),
         Command::Unlock(args) => unlock::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),

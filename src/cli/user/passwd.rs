@@ -47,10 +47,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         bail!("the database holds a username that no login can have");
     };
     let new = args.password.get(&username)?;
-    if !store.set_password(user.id, hash(&new.password, cost)?)? {
-        bail!("the user is gone");
-    }
-    let after = name::user(&store, &user.uuid, now)?;
+    // While it was asked for, and hashed, another command may have deleted the user.
+    store.set_password(user.uuid.clone(), hash(&new.password, cost)?)?;
+    let after = name::user_again(&store, &user.uuid, now)?;
     let name = &user.username;
     let done = format!("changed the password of {name}, and ended its tokens");
     report_password(&args.output, &after, &done, &new)

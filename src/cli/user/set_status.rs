@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let before = name::user(&store, &args.user, now)?;
     let changed = store.set_user_status(before.id, args.status)?;
-    let after = name::user(&store, &before.uuid, now)?;
+    let after = name::user_again(&store, &before.uuid, now)?;
     let (name, status) = (&before.username, args.status);
     if changed {
         let old = before.status;

@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let user = name::user(&store, &args.user, now)?;
     store.unlock(user.id, now)?;
-    let after = name::user(&store, &user.uuid, now)?;
+    let after = name::user_again(&store, &user.uuid, now)?;
     report(
         &args.output,
         &after,

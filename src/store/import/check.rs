@@ -10,6 +10,7 @@ use super::find::{
 };
 use super::organizations::{new_party_uuid, party_column};
 use super::{people, users};
+use crate::account::Username;
 use crate::accounts::{Accounts, Entry, Finding, Organization, Place};
 
 /// What the database says before anything is hashed.
@@ -22,21 +23,8 @@ pub struct Checked {
 }
 
 /// Checks all records.
-pub(super) fn check(
-    connection: &Connection,
-    accounts: &Accounts,
-    default_org: Option<i64>,
-) -> rusqlite::Result<Checked> {
-    let mut checker = Checker::new(connection, default_org);
-    if let Some(id) = default_org
-        && !find::is_visible_organization(connection, id)?
-    {
-        checker.report(
-            Place::File,
-            "org",
-            "another process has removed the organization",
-        );
-    }
+pub(super) fn check(connection: &Connection, accounts: &Accounts) -> rusqlite::Result<Checked> {
+    let mut checker = Checker::new(connection);
     for (place, organization) in &accounts.organizations {
         checker.organization(*place, organization)?;
     }
@@ -50,7 +38,6 @@ pub(super) fn check(
 
 pub(super) struct Checker<'c> {
     connection: &'c Connection,
-    default_org: Option<i64>,
     called: Called,
     /// Users by the UUID that they have or will have.
     seen: HashMap<Uuid, usize>,
@@ -60,10 +47,9 @@ pub(super) struct Checker<'c> {
 }
 
 impl<'c> Checker<'c> {
-    pub(super) fn new(connection: &'c Connection, default_org: Option<i64>) -> Self {
+    pub(super) fn new(connection: &'c Connection) -> Self {
         Self {
             connection,
-            default_org,
             called: Called::default(),
             seen: HashMap::new(),
             permissions: HashMap::new(),
@@ -166,7 +152,7 @@ impl<'c> Checker<'c> {
             .as_ref()
             .filter(|_| entry.organization.is_none())
         else {
-            return Ok(entry.organization.is_some() || self.default_org.is_some());
+            return Ok(entry.organization.is_some());
         };
         if let Err(message) = self.called.find(self.connection, org)? {
             self.report(entry.place, "org", message);
@@ -192,6 +178,7 @@ impl<'c> Checker<'c> {
             }
             return Ok(None);
         };
+        self.new_username(place, username);
         let uuid = user.new_uuid(username);
         self.uuid(place, "uuid", &uuid)?;
         self.uuid(place, "person.uuid", &user.new_person_uuid(username))?;
@@ -200,11 +187,13 @@ impl<'c> Checker<'c> {
 
     fn existing_user(&mut self, entry: &Entry, row: &UserRow) -> rusqlite::Result<()> {
         let (place, user) = (entry.place, &entry.user);
-        if let Some(username) = user.username.as_ref().map(|username| username.as_str())
-            && !username.eq_ignore_ascii_case(&row.username)
-            && find::another_has_username(self.connection, username, row.id)?
+        if let Some(username) = &user.username
+            && !username.as_str().eq_ignore_ascii_case(&row.username)
         {
-            self.report(place, "username", HAS_USERNAME);
+            self.new_username(place, username);
+            if find::another_has_username(self.connection, username.as_str(), row.id)? {
+                self.report(place, "username", HAS_USERNAME);
+            }
         }
         let given = user
             .person
@@ -216,6 +205,12 @@ impl<'c> Checker<'c> {
         match &user.auth_token {
             Some(token) => self.token(place, token, Some(row.id)),
             None => Ok(()),
+        }
+    }
+
+    fn new_username(&mut self, place: Place, username: &Username) {
+        if let Some(message) = username.oddity() {
+            self.report(place, "username", message);
         }
     }
 

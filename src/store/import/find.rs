@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::accounts::{Organization, User};
-use crate::nearest::Nearest;
+use crate::store::organizations::organization_called;
 
 pub(super) const HAS_USERNAME: &str = "another row of the database has this username";
 pub(super) const HAS_UUID: &str = "another row of the database has this UUID";
@@ -135,41 +135,6 @@ pub(super) fn organization(
     })
 }
 
-/// The organization that a name or a UUID means, a name first; or why none can be said.
-fn organization_called(
-    connection: &Connection,
-    text: &str,
-) -> rusqlite::Result<Result<i64, String>> {
-    for condition in ["name = :text", "uuid = lower(:text)"] {
-        let found: Vec<(i64, String)> = connection
-            .prepare_cached(&format!(
-                "SELECT id, uuid FROM visible_organizations WHERE {condition} ORDER BY uuid"
-            ))?
-            .query_map(named_params! { ":text": text }, |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?
-            .collect::<Result<_, _>>()?;
-        match found.as_slice() {
-            [] => {}
-            [(id, _)] => return Ok(Ok(*id)),
-            several => {
-                let uuids: Vec<&str> = several.iter().map(|(_, uuid)| uuid.as_str()).collect();
-                let (count, uuids) = (several.len(), uuids.join(", "));
-                return Ok(Err(format!(
-                    "{count} organizations are called {text:?}: give the UUID of one ({uuids})"
-                )));
-            }
-        }
-    }
-    let mut nearest = Nearest::to(text);
-    let mut statement = connection.prepare_cached("SELECT name FROM visible_organizations")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        nearest.offer(row.get_ref(0)?.as_str()?);
-    }
-    Ok(Err(nearest.missing("organization", "org")))
-}
-
 /// The organizations that names and UUIDs mean, each looked for once.
 #[derive(Default)]
 pub(super) struct Called(HashMap<String, Result<i64, String>>);
@@ -183,16 +148,10 @@ impl Called {
         if let Some(known) = self.0.get(text) {
             return Ok(known.clone());
         }
-        let found = organization_called(connection, text)?;
+        let found = organization_called(connection, text)?.map(|found| found.id);
         self.0.insert(text.to_owned(), found.clone());
         Ok(found)
     }
-}
-
-pub(super) fn is_visible_organization(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM visible_organizations WHERE id = :id)")?
-        .query_one(named_params! { ":id": id }, |row| row.get(0))
 }
 
 /// Whether a row has the UUID. A UUID names one thing, so it may be once in all the columns that hold one.

@@ -54,8 +54,6 @@ const CHECKPOINT_PAGES: i32 = 8 * 1024;
 pub struct Import {
     /// Passwords in clear are hashed, or left out where they are the present ones.
     pub accounts: Accounts,
-    /// The row of the organization for users that say none.
-    pub default_org: Option<i64>,
     /// What becomes of pinned tokens.
     pub pins: Pins,
 }
@@ -74,7 +72,7 @@ impl Store {
         }
         self.read(|connection| {
             let transaction = connection.unchecked_transaction()?;
-            check(&transaction, &import.accounts, import.default_org)
+            check(&transaction, &import.accounts)
         })
     }
 
@@ -85,7 +83,6 @@ impl Store {
     /// See [`Error`]; nothing counts then.
     pub fn import(&self, import: Import, now: Timestamp) -> Result<Outcome, Error> {
         let terms = Terms {
-            default_org: import.default_org,
             pins: import.pins,
             now,
             import_id: None,
@@ -149,11 +146,9 @@ impl Store {
 pub(super) fn add_new(
     connection: &Connection,
     accounts: Accounts,
-    default_org: Option<i64>,
     now: Timestamp,
 ) -> rusqlite::Result<Outcome> {
     let terms = Terms {
-        default_org,
         pins: Pins::Keep,
         now,
         import_id: None,
@@ -167,7 +162,7 @@ fn at_once(connection: &Connection, accounts: Accounts, terms: Terms) -> rusqlit
     if !is_few(&accounts) {
         prepare_for_many(connection)?;
     } else {
-        let findings = check(connection, &accounts, terms.default_org)?.findings;
+        let findings = check(connection, &accounts)?.findings;
         if !findings.is_empty() {
             return Ok(Err(findings));
         }

@@ -38,7 +38,6 @@ pub struct Imported {
 /// What holds for all records.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
-    pub(super) default_org: Option<i64>,
     pub(super) pins: Pins,
     pub(super) now: Timestamp,
     /// What is added does not count while this import is under way; neither is anything changed by then.
@@ -201,7 +200,7 @@ impl Pass {
     ) -> rusqlite::Result<()> {
         let fate = match self.write_organization(connection, index, place, &organization) {
             Err(error) if is_constraint(&error) => {
-                let mut checker = Checker::new(connection, None);
+                let mut checker = Checker::new(connection);
                 checker.organization(place, &organization)?;
                 self.explain(place, checker, error)?
             }
@@ -254,7 +253,7 @@ impl Pass {
     fn user(&mut self, connection: &Connection, entry: Entry) -> rusqlite::Result<()> {
         let fate = match self.write_user(connection, &entry) {
             Err(error) if is_constraint(&error) => {
-                let mut checker = Checker::new(connection, self.terms.default_org);
+                let mut checker = Checker::new(connection);
                 checker.user(0, &entry)?;
                 self.explain(entry.place, checker, error)?
             }
@@ -285,7 +284,7 @@ impl Pass {
         }
     }
 
-    /// The organization that the record says, else the one for records that say none.
+    /// The organization that the record says, if it says one.
     fn org_id(
         &mut self,
         connection: &Connection,
@@ -294,7 +293,7 @@ impl Pass {
         match (entry.organization, &entry.user.org) {
             (Some(index), _) => Ok(Ok(self.org_ids.get(index).copied())),
             (None, Some(org)) => Ok(self.called.find(connection, org)?.map(Some)),
-            (None, None) => Ok(Ok(self.terms.default_org)),
+            (None, None) => Ok(Ok(None)),
         }
     }
 
@@ -309,7 +308,7 @@ impl Pass {
             (&user.username, &user.password_hash, org_id)
         else {
             // It was there when the records were checked.
-            let mut checker = Checker::new(connection, self.terms.default_org);
+            let mut checker = Checker::new(connection);
             checker.user(0, entry)?;
             self.findings.append(&mut checker.checked.findings);
             return Ok(Fate::Refused);

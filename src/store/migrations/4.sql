@@ -27,3 +27,15 @@ WHEN OLD.cost <> NEW.cost OR OLD.status <> NEW.status OR OLD.org_id <> NEW.org_i
     UPDATE login_costs SET users = users + 1 WHERE cost = NEW.cost AND NEW.status = 'ACTIVE'
     AND EXISTS (SELECT 1 FROM organizations WHERE id = NEW.org_id AND status = 'ACTIVE');
 END;
+CREATE TABLE first_numbers (
+    number INTEGER NOT NULL
+) STRICT;
+INSERT INTO first_numbers (number) VALUES (0);
+
+CREATE TRIGGER user_numbers_kept AFTER DELETE ON users BEGIN
+    UPDATE first_numbers SET number = max(number, OLD.revision + 1, OLD.unlocks + 1);
+END;
+
+CREATE TRIGGER user_numbers_started AFTER INSERT ON users WHEN (SELECT number FROM first_numbers) > 0 BEGIN
+    UPDATE users SET revision = number, unlocks = number FROM first_numbers WHERE users.id = NEW.id;
+END;

@@ -56,11 +56,7 @@ impl Database {
     }
 
     fn try_import(&self, accounts: Accounts, pins: Pins) -> Outcome {
-        let import = Import {
-            accounts,
-            default_org: None,
-            pins,
-        };
+        let import = Import { accounts, pins };
         self.store.import(import, now()).unwrap()
     }
 

@@ -128,12 +128,8 @@ fn what_a_file_leaves_out_stays_as_others_have_set_it_in_the_meantime() {
             "one",
             [with(user("a"), "uuid", UUID)]
         )])));
-        let (default_org, pins) = (None, Pins::Keep);
-        let import = Import {
-            accounts,
-            default_org,
-            pins,
-        };
+        let pins = Pins::Keep;
+        let import = Import { accounts, pins };
         assert_eq!(database.store.check_import(&import).unwrap().findings, []);
         database
             .sql()
@@ -157,14 +153,10 @@ fn what_a_file_leaves_out_stays_as_others_have_set_it_in_the_meantime() {
 
 /// The keys of the findings, and whether all of them were found before anything was hashed.
 #[track_caller]
-fn refused_at(database: &Database, accounts: Accounts, default_org: Option<i64>) -> Vec<String> {
+fn refused_at(database: &Database, accounts: Accounts) -> Vec<String> {
     let before = database.dump();
     let pins = Pins::Keep;
-    let import = Import {
-        accounts,
-        default_org,
-        pins,
-    };
+    let import = Import { accounts, pins };
     let checked = database.store.check_import(&import).unwrap().findings;
     let refused = database.store.import(import, now()).unwrap().unwrap_err();
     assert_eq!(checked, refused);
@@ -253,16 +245,12 @@ fn what_other_rows_have_and_what_is_missing_is_refused() {
         ),
     ];
     for (accounts, expected) in rows {
-        assert_eq!(refused_at(&database, accounts, None), [expected]);
+        assert_eq!(refused_at(&database, accounts), [expected]);
     }
-    let several = refused_at(&database, a_user("org", "same"), None);
+    let several = refused_at(&database, a_user("org", "same"));
     assert!(
         several[0]
             .starts_with("line 1 org: 2 organizations are called \"same\": give the UUID of one ("),
         "{several:?}"
-    );
-    assert_eq!(
-        refused_at(&database, lines([user("new")]), Some(99)),
-        [" org: another process has removed the organization"]
     );
 }

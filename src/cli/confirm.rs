@@ -1,0 +1,46 @@
+//! The question before something is deleted for good.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::escape::printable;
+use super::stream::STDERR;
+
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct ConfirmArgs {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl ConfirmArgs {
+    /// Goes on if `--yes` is given, or the answer at the terminal is yes.
+    pub(super) fn confirm(&self, question: &str) -> anyhow::Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() {
+            bail!("there is no terminal to ask at: give --yes to delete without a question");
+        }
+        let answer = ask(question).context("cannot ask at the terminal")?;
+        if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+            bail!("nothing was deleted");
+        }
+        Ok(())
+    }
+}
+
+/// At the terminal that controls the process, wherever the standard streams go.
+fn ask(question: &str) -> io::Result<String> {
+    let terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    // What is still to be written there, such as the end of a progress bar, would erase the question.
+    STDERR.drain();
+    (&terminal).write_all(format!("{} [y/N] ", printable(question)).as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(&terminal).read_line(&mut answer)?;
+    Ok(answer)
+}

@@ -1,0 +1,44 @@
+//! `org rename`: gives an organization another name.
+
+use anyhow::bail;
+
+use super::checked_name;
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{JsonArgs, report};
+use crate::store::Renaming;
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// Its name or UUID
+    org: String,
+    /// The name people know it by from now on
+    #[arg(value_name = "NEW")]
+    name: String,
+    /// Take a name that another organization has; only their UUIDs tell them apart then
+    #[arg(long)]
+    same_name: bool,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let new = checked_name(&args.name)?;
+    let store = args.database.open()?;
+    let before = name::organization(&store, &args.org)?;
+    let old = &before.name;
+    let done =
+        match store.rename_organization(before.uuid.clone(), new.to_owned(), args.same_name)? {
+            Renaming::Done => format!("renamed {old} to {new}"),
+            Renaming::Same => format!("{new} is its name already"),
+            Renaming::Taken => bail!(
+                "there is an organization {new:?} already; --same-name takes the name all the same"
+            ),
+            Renaming::Gone => bail!(name::DELETED_MEANWHILE),
+        };
+    let after = name::organization_again(&store, &before.uuid)?;
+    report(&args.output, &after, format_args!("{done}"))
+}

@@ -1,0 +1,40 @@
+//! `user rename`: gives a user another username.
+
+use anyhow::bail;
+use jiff::Timestamp;
+
+use crate::account::Username;
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{JsonArgs, report};
+use crate::cli::parse;
+use crate::store::Renaming;
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct Args {
+    /// Its username or UUID
+    user: String,
+    /// What it logs in with from now on; an email address that is the old username follows
+    #[arg(value_name = "NEW", value_parser = parse::new_username)]
+    username: Username,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let store = args.database.open()?;
+    let now = Timestamp::now();
+    let before = name::user(&store, &args.user, now)?;
+    let (old, new) = (&before.username, args.username.as_str());
+    let done = match store.rename_user(before.uuid.clone(), args.username.clone())? {
+        Renaming::Done => format!("renamed {old} to {new}; its tokens are ended"),
+        Renaming::Same => format!("{new} is its username already"),
+        Renaming::Taken => bail!("there is a user {new:?} already"),
+        Renaming::Gone => bail!(name::DELETED_MEANWHILE),
+    };
+    let after = name::user_again(&store, &before.uuid, now)?;
+    report(&args.output, &after, format_args!("{done}"))
+}
