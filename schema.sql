@@ -50,10 +50,6 @@ CREATE TABLE organizations (
 CREATE INDEX organizations_by_name ON organizations (name);
 CREATE INDEX organizations_by_manager ON organizations (account_manager_id);
 
--- Those that count; what reads organizations reads these.
-CREATE VIEW visible_organizations AS
-SELECT * FROM organizations WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports);
-
 CREATE TABLE users (
     id            INTEGER PRIMARY KEY,
     uuid          TEXT NOT NULL UNIQUE
@@ -86,12 +82,8 @@ CREATE TABLE users (
 CREATE INDEX users_by_org ON users (org_id, username, import_id);
 CREATE INDEX users_by_cost ON users (cost);
 
--- Those that count; what reads users reads these. A token has such a user.
-CREATE VIEW visible_users AS
-SELECT * FROM users WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports);
-
--- How many users that can log in have a hash of each cost, those of an import under way too, kept by the triggers below: every login does as much work as the
--- highest one, and asks for it.
+-- How many users that can log in have a hash of each cost, those of an import under way too, kept by the triggers below:
+-- every login does as much work as the highest one, and asks for it.
 CREATE TABLE login_costs (
     cost  INTEGER PRIMARY KEY,
     users INTEGER NOT NULL

@@ -10,6 +10,7 @@ use super::look::{Progress, look};
 use super::migrate::newest_version;
 use super::open::OLDEST_SQLITE;
 use super::recover::recover;
+use super::visible::define_views;
 
 /// So many lines of damage say enough.
 const MAX_LINES: u32 = 20;
@@ -88,6 +89,7 @@ pub fn facts(
     };
     // The tables of an older schema may be others.
     if version == facts.known_version {
+        define_views(&connection).map_err(failed)?;
         read_tables(&connection, &mut facts, cost, user_uuids, expired_before).map_err(failed)?;
     }
     Ok(facts)

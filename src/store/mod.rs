@@ -26,6 +26,7 @@ mod renaming;
 mod restore;
 mod tokens;
 mod users;
+mod visible;
 mod watch;
 mod writer;
 

@@ -17,6 +17,7 @@ use super::inspect::inspect;
 use super::look::{OpenedBy, Progress, look_after_unclean_end};
 use super::migrate::{migrate, newest_version};
 use super::recover::{recover, refuse_orphans};
+use super::visible::define_views;
 
 /// How long a connection waits for a lock that another one holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,6 +78,7 @@ pub(super) fn writing_connection(
     };
     let mut connection = connect(file, durability)?;
     migrate(&mut connection, file)?;
+    define_views(&connection).map_err(|error| OpenError::new(file.given(), &error))?;
     let migrated = Migrated {
         from: version,
         to: newest_version(),

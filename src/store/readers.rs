@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::Error;
 use super::open::BUSY_TIMEOUT;
+use super::visible::define_views;
 use super::watch::Watch;
 
 /// What the queries of a pool need.
@@ -146,5 +147,6 @@ fn connect(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", kind.cache_kibibytes)?;
+    define_views(&connection)?;
     Ok(connection)
 }

@@ -153,9 +153,10 @@ impl Place {
     pub fn dump(&self) -> Vec<Vec<SqlValue>> {
         let connection = self.sql();
         let mut rows = Vec::new();
-        for table in ["visible_organizations", "visible_users", "tokens"] {
+        let counts = "WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports)";
+        for (table, condition) in [("organizations", counts), ("users", counts), ("tokens", "")] {
             let mut statement = connection
-                .prepare(&format!("SELECT * FROM {table} ORDER BY 1"))
+                .prepare(&format!("SELECT * FROM {table} {condition} ORDER BY 1"))
                 .unwrap();
             let columns = statement.column_names().into_iter();
             let columns: Vec<usize> = columns

@@ -6,12 +6,6 @@ CREATE TABLE imports (
 ALTER TABLE organizations ADD COLUMN import_id INTEGER;
 ALTER TABLE users ADD COLUMN import_id INTEGER;
 
-CREATE VIEW visible_organizations AS
-SELECT * FROM organizations WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports);
-
-CREATE VIEW visible_users AS
-SELECT * FROM users WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports);
-
 CREATE INDEX organizations_by_name ON organizations (name);
 CREATE INDEX organizations_by_manager ON organizations (account_manager_id);
 CREATE INDEX assignments_by_permission ON permission_assignments (permission_id);

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::{FEW, Import, Imported, Outcome, Pins, Summary};
 use crate::account::Username;
 use crate::accounts::{Accounts, Entry, Finding, Organization, Place, User};
+use crate::store::visible::define_views;
 use crate::store::{Durability, Store, WhenMissing};
 
 const HASH: &str = "$2b$04$KG/joNZtprVqnb03qEXKYe2vwMk5Oqq7gD6vLU8yhLRR9aeZH0UCK";
@@ -43,7 +44,9 @@ impl Database {
     }
 
     fn sql(&self) -> Connection {
-        Connection::open(self.path()).unwrap()
+        let connection = Connection::open(self.path()).unwrap();
+        define_views(&connection).unwrap();
+        connection
     }
 
     fn number(&self, query: &str) -> i64 {
