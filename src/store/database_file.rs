@@ -43,10 +43,14 @@ impl DatabaseFile {
                 path
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if fs::symlink_metadata(given).is_ok() {
-                    return Err(OpenError::DanglingLink(given.to_owned()));
+                match fs::symlink_metadata(given) {
+                    Ok(metadata) if metadata.is_symlink() => {
+                        return Err(OpenError::DanglingLink(given.to_owned()));
+                    }
+                    // Another process has made it meanwhile.
+                    Ok(_) => return Self::resolve(given),
+                    Err(_) => in_resolved_directory(given),
                 }
-                in_resolved_directory(given)
             }
             Err(error) => return Err(failed(error)),
         };

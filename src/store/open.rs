@@ -72,12 +72,17 @@ pub(super) fn writing_connection(
     let (version, was_unclean) = if file.make_if_missing(missing)? {
         (0, false)
     } else {
-        recover(file)?;
-        let version = inspect(file)?;
+        let version = patiently(|| {
+            recover(file)?;
+            inspect(file)
+        })?;
         (version, look_after_unclean_end(file, by, progress)?)
     };
-    let mut connection = connect(file, durability)?;
-    migrate(&mut connection, file)?;
+    let connection = patiently(|| {
+        let mut connection = connect(file, durability)?;
+        migrate(&mut connection, file)?;
+        Ok(connection)
+    })?;
     define_views(&connection).map_err(|error| OpenError::new(file.given(), &error))?;
     let migrated = Migrated {
         from: version,
@@ -89,6 +94,20 @@ pub(super) fn writing_connection(
         migrated: changed.then_some(migrated),
         was_unclean,
     })
+}
+
+/// Where several open a new file at once, SQLite may refuse one of them without waiting: the switch to a log wants the file
+/// for itself.
+fn patiently<T>(attempt: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Err(OpenError::InUse(_)) if start.elapsed() < BUSY_TIMEOUT => {
+                thread::sleep(BETWEEN_TRIES);
+            }
+            result => return result,
+        }
+    }
 }
 
 fn connect(file: &DatabaseFile, durability: Durability) -> Result<Connection, OpenError> {

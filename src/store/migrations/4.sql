@@ -21,6 +21,7 @@ WHEN OLD.cost <> NEW.cost OR OLD.status <> NEW.status OR OLD.org_id <> NEW.org_i
     UPDATE login_costs SET users = users + 1 WHERE cost = NEW.cost AND NEW.status = 'ACTIVE'
     AND EXISTS (SELECT 1 FROM organizations WHERE id = NEW.org_id AND status = 'ACTIVE');
 END;
+
 CREATE TABLE first_numbers (
     number INTEGER NOT NULL
 ) STRICT;
