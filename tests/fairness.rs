@@ -6,31 +6,31 @@ use std::ops::Range;
 
 use serde_json::json;
 
-use crate::harness::accounts::{self, JWEIR, PASSWORD, SLOW_HASH};
-use crate::harness::{
-    Answer, Connection, JSON, LOGIN, Place, Server, eventually, login_body, request,
-};
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::{Answer, Connection, JSON, LOGIN, Place, Server, login_body, request};
 
 const OTHER: &str = "other@projectthanos.com";
 
-/// Behind a proxy that says which network a login comes from.
-fn serve(hash: &str, flags: &[&str]) -> Server {
-    let users = [JWEIR, OTHER].map(|name| json!({"username": name, "password_hash": hash}));
-    // As the hash has it, so that nothing is rehashed.
-    let common = [
-        "--bcrypt-cost",
-        &hash[4..6],
-        "--trusted-proxy",
-        "127.0.0.1/32",
-        "--metrics",
-    ];
-    Place::new().serve_demo(&accounts::retailer(users), &[&common, flags].concat())
-}
+/// For a proxy that says which network a login comes from.
+const PROXY: [&str; 2] = ["--trusted-proxy", "127.0.0.1/32"];
 
-/// One that hashes one after the other, but for the lane that is held back.
+/// A server that hashes one after the other, but for the lane that is held back.
 fn serve_slowly() -> Server {
     let hash = bcrypt::hash(PASSWORD, 10).unwrap();
-    serve(&hash, &["--hash-threads", "1", "--hash-lanes", "1"])
+    let users = [JWEIR, OTHER].map(|name| json!({"username": name, "password_hash": hash}));
+    // The cost is that of the hash, so that nothing is rehashed.
+    let flags = "--hash-threads 1 --hash-lanes 1 --bcrypt-cost 10";
+    let flags: Vec<&str> = PROXY.into_iter().chain(flags.split(' ')).collect();
+    Place::new().serve_demo(&accounts::retailer(users), &flags)
+}
+
+/// A server with a queue of eight, whose logins stay in it until the lock is dropped.
+fn serve_locked(flags: &[&str]) -> (Server, rusqlite::Connection) {
+    let place = Place::seeded(&accounts::retailer([JWEIR, OTHER].map(accounts::user)));
+    let common = [&PROXY[..], &["--metrics", "--hash-queue", "8"]].concat();
+    let server = place.serve(&[&common, flags].concat());
+    let lock = place.lock();
+    (server, lock)
 }
 
 fn network(number: usize) -> String {
@@ -64,11 +64,7 @@ fn begin_many(
     in_work: usize,
 ) -> Vec<Connection> {
     let logins = begin_all(server, networks, each);
-    let figure = format!("thanos_login_logins_in_work {in_work}\n");
-    eventually("all logins are in work", || {
-        let metrics = server.send(request("GET", "/metrics", &[], ""));
-        metrics.text().contains(&figure)
-    });
+    Server::wait_until_in_work(in_work, server.address());
     logins
 }
 
@@ -116,41 +112,47 @@ fn users_of_one_network_take_turns() {
 
 #[test]
 fn a_network_that_fills_the_queue_leaves_half_of_it_to_others() {
-    let server = serve(SLOW_HASH, &["--hash-queue", "8"]);
+    let (server, lock) = serve_locked(&[]);
     let mut greedy = begin_many(&server, 1..2, 10, 8);
     let mut others = begin_many(&server, 2..3, 4, 12);
     others.extend(begin_many(&server, 3..5, 1, 14));
+    drop(lock);
     assert_eq!(statuses(&mut others), [200; 6]);
     assert_eq!(statuses(&mut greedy), [vec![200; 8], vec![503; 2]].concat());
 }
 
 #[test]
 fn a_network_has_half_of_the_queue_beside_others() {
-    let server = serve(SLOW_HASH, &["--hash-queue", "8"]);
+    let (server, lock) = serve_locked(&[]);
     let mut other = begin_many(&server, 1..2, 1, 1);
     let mut greedy = begin_many(&server, 2..3, 6, 5);
+    drop(lock);
     assert_eq!(statuses(&mut greedy), [vec![200; 4], vec![503; 2]].concat());
     assert_eq!(statuses(&mut other), [200]);
 }
 
 #[test]
 fn networks_that_fill_the_queue_together_keep_none_out_that_has_nothing_in_it() {
-    let server = serve(SLOW_HASH, &["--hash-queue", "8"]);
+    let (server, lock) = serve_locked(&[]);
     let mut greedy = begin_many(&server, 1..5, 2, 8);
-    let mut refused = begin_many(&server, 1..5, 1, 8);
-    begin(&server, &network(99), OTHER).answer().token();
+    let mut refused = begin_all(&server, 1..5, 1);
     assert_eq!(statuses(&mut refused), [503; 4]);
+    let mut lone = begin(&server, &network(99), OTHER);
+    Server::wait_until_in_work(9, server.address());
+    drop(lock);
+    lone.answer().token();
     assert_eq!(statuses(&mut greedy), [200; 8]);
 }
 
 #[test]
 fn logins_that_wait_for_others_of_their_user_leave_half_of_the_queue_to_others() {
-    let flags = ["--hash-queue", "8", "--failed-logins-per-user", "1"];
-    let server = serve(SLOW_HASH, &flags);
+    let (server, lock) = serve_locked(&["--failed-logins-per-user", "1"]);
     let mut greedy = begin_many(&server, 1..2, 8, 8);
     let mut others: Vec<Connection> = (2..6)
         .map(|number| begin(&server, &network(number), OTHER))
         .collect();
+    Server::wait_until_in_work(12, server.address());
+    drop(lock);
     assert_eq!(statuses(&mut others), [200; 4]);
-    assert!(count_answered(&mut greedy) < 8);
+    assert_eq!(statuses(&mut greedy), [200; 8]);
 }

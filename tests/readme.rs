@@ -246,7 +246,7 @@ fn trust_a_certificate(machine: &Machine) {
     let params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
     place.write("fullchain.pem", params.self_signed(&key).unwrap().pem());
     place.write("privkey.pem", key.serialize_pem());
-    let (port, trusted) = (machine.https_port, place.path("fullchain.pem"));
+    let (port, trusted) = (machine.https_port.number, place.path("fullchain.pem"));
     let trusted = trusted.display();
     let settings =
         format!("connect-to = {name}:443:127.0.0.1:{port}\ncacert = {trusted}\nsilent\n");
@@ -384,12 +384,11 @@ fn every_answer_in_the_table_is_given() {
     assert_in_table(429, &whole);
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let broken = place.serve(&[]);
-    let lock = place.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = place.lock();
     let answer = broken.login(JWEIR, PASSWORD);
     assert!(answer.header("retry-after").is_some(), "{answer:?}");
     assert_in_table(503, &answer);
-    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
     place.sql().execute_batch("DROP TABLE tokens").unwrap();
     assert_in_table(500, &broken.login(JWEIR, PASSWORD));
 }

@@ -9,7 +9,6 @@ use crate::harness::{Place, Server, request};
 
 /// Ten such logins end well within the time that a stopping server gives them.
 const LEISURELY: [&str; 2] = ["--bcrypt-cost", "10"];
-const SLOW: [&str; 2] = ["--bcrypt-cost", "12"];
 
 #[test]
 fn a_signal_in_the_middle_of_ten_logins_answers_all_ten_and_exits_with_0() {
@@ -43,7 +42,7 @@ fn logins_answered_after_the_signal_are_on_disk() {
 
 #[test]
 fn a_second_signal_ends_at_once_with_1() {
-    let mut server = Place::new().serve_demo(&accounts::slow(), &SLOW);
+    let mut server = Place::new().serve_demo(&accounts::slowest(), &[]);
     let logins = server.begin_logins(64, JWEIR, PASSWORD);
     server.answers_something_else();
     // Two of one kind could be delivered as one.
@@ -145,7 +144,7 @@ fn a_demo_leaves_nothing_behind() {
 #[test]
 fn what_a_demo_ended_by_a_second_signal_left_is_removed_by_the_next_one() {
     let place = Place::new();
-    let mut server = place.serve_demo(&accounts::slow(), &SLOW);
+    let mut server = place.serve_demo(&accounts::slowest(), &[]);
     let logins = server.begin_logins(16, JWEIR, PASSWORD);
     server.signal(Signal::TERM);
     server.signal(Signal::INT);

@@ -292,10 +292,9 @@ fn an_unavailable_database_gives_the_try_back() {
         "--failed-logins-per-account",
         "1",
     ]);
-    let lock = place.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = place.lock();
     assert_eq!(server.login(JWEIR, PASSWORD).status, 503);
-    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
 }
 

@@ -111,8 +111,7 @@ fn locked(seen: &mut Seen) {
     let place = super::one_user();
     let server = place.serve(&[]);
     let token = log_in(&server);
-    let lock = place.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let _lock = place.lock();
     std::thread::scope(|scope| {
         let asking = [
             login(JWEIR, PASSWORD),

@@ -107,10 +107,9 @@ fn a_server_that_is_not_ready_or_does_not_answer_is_not_healthy() {
     let place = one_user();
     let server = place.serve(&[]);
     let address = server.address().to_string();
-    let lock = place.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = place.lock();
     check(&["--listen", &address]).failed_naming("locked", &address);
-    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
     assert_healthy(&["--listen", &address]);
 
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

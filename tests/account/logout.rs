@@ -67,8 +67,7 @@ fn a_logout_that_could_not_be_written_is_unavailable_and_ends_nothing() {
     let place = one_user();
     let server = place.serve(&[]);
     let token = log_in(&server);
-    let lock = place.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = place.lock();
     let mut connections = [server.connect(), server.connect()];
     for (connection, path) in connections.iter_mut().zip([LOGOUT, LOGOUT_ALL]) {
         connection.send(call("POST", path, &token));
@@ -80,6 +79,6 @@ fn a_logout_that_could_not_be_written_is_unavailable_and_ends_nothing() {
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(answer.header("retry-after").is_some(), "{answer:?}");
     }
-    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
     assert_good(&server, &token);
 }

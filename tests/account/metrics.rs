@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 
 use super::probes::ruin;
 use super::{DETAIL, JWEIRS_TOKEN, JWEIRS_UUID, VERIFY, call, get, one_user};
 use crate::harness::accounts::{JWEIR, PASSWORD};
-use crate::harness::{Answer, Connection, LOGIN, Server, request};
+use crate::harness::{Answer, Connection, HeldPort, LOGIN, Server, request};
 
 fn metrics() -> Vec<u8> {
     request("GET", "/metrics", &[], "")
@@ -137,22 +136,15 @@ fn without_the_flag_there_are_no_figures() {
     }
 }
 
-/// An address that is free, and that nobody else is likely to take: of this process's own among the loopback addresses.
-fn free_address() -> SocketAddr {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    let listener = TcpListener::bind((Ipv4Addr::new(127, high | 1, low, 1), 0)).unwrap();
-    listener.local_addr().unwrap()
-}
-
 #[test]
 fn an_address_of_their_own_has_the_figures_and_nothing_else_and_is_not_announced() {
-    let figures_at = free_address();
-    let address = figures_at.to_string();
+    let port = HeldPort::new();
+    let address = port.on_loopback().to_string();
     let server = Server::demo_with(&["--metrics-listen", &address]);
     assert_eq!(server.send(metrics()).status, 404);
     server.login(JWEIR, PASSWORD).token();
     let ask = |bytes: Vec<u8>| {
-        let mut connection = Connection::to(figures_at);
+        let mut connection = Connection::to(port.on_loopback());
         connection.send(bytes);
         connection.answer()
     };

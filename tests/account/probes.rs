@@ -37,8 +37,7 @@ fn a_server_that_can_answer_logins_is_up_and_ready() {
 fn a_locked_database_is_not_ready_and_the_process_is_up() {
     let place = one_user();
     let server = place.serve(&[]);
-    let lock = place.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = place.lock();
     let mut probes: Vec<_> = (0..8)
         .map(|_| {
             let mut connection = server.connect();
@@ -51,7 +50,7 @@ fn a_locked_database_is_not_ready_and_the_process_is_up() {
     for probe in &mut probes {
         assert_not_ready(&probe.answer());
     }
-    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
     assert_eq!(server.send(ready()).status, 200);
 }
 
@@ -131,10 +130,7 @@ fn a_database_that_rots_is_not_ready_and_the_process_is_up() {
 
 #[test]
 fn probes_are_answered_beside_logins_that_fill_the_queue() {
-    let server = Place::new().serve_demo(
-        &accounts::slow(),
-        &["--bcrypt-cost", "12", "--hash-queue", "2"],
-    );
+    let server = Place::new().serve_demo(&accounts::slowest(), &["--hash-queue", "2"]);
     let _logins = server.begin_logins(2, accounts::JWEIR, PASSWORD);
     assert_eq!(server.send(ready()).status, 200);
     assert_eq!(server.send(health()).status, 200);

@@ -3,7 +3,6 @@
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
@@ -285,8 +284,6 @@ fn slowhttptest_in_its_three_modes() {
             .unwrap();
         eventually("the attack is over", || {
             logs_in(&server);
-            // A login's pace, not a hammer's.
-            thread::sleep(Duration::from_millis(50));
             attack.try_wait().unwrap().is_some()
         });
         logs_in(&server);

@@ -5,15 +5,17 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::net::{AddressFamily, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use thanos_login::{Config, duration, gate};
 
-use super::{free_port, login, tls};
+use super::{login, tls};
 use crate::harness::accounts::JWEIR;
 use crate::harness::process::PROGRAM;
 use crate::harness::programs::{CURRENT_CADDY, DEBIANS_CADDY};
 use crate::harness::server::send_over_unix_socket;
-use crate::harness::{Connection, JSON, LOGIN, Place, Server, eventually, login_body, request};
+use crate::harness::{
+    Connection, HeldPort, JSON, LOGIN, Place, Server, eventually, login_body, request,
+};
 
 /// What the files say where the socket is.
 const SOCKET: &str = "/run/thanos-login/http.sock";
@@ -71,7 +73,8 @@ impl Drop for Program {
 
 /// A connection from this address to a port here.
 fn connect_from(source: [u8; 4], port: u16) -> TcpStream {
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let (family, flags) = (AddressFamily::INET, SocketFlags::CLOEXEC);
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None).unwrap();
     rustix::net::bind(&socket, &SocketAddr::from((source, 0))).unwrap();
     rustix::net::connect(&socket, &SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
     TcpStream::from(socket)
@@ -226,7 +229,8 @@ fn nginx() {
     let place = Place::new();
     let server = serve(&place);
     tls::write_certificate(&place, "tls");
-    let port = free_port();
+    let held = HeldPort::new();
+    let port = held.number;
     let _nginx = start_nginx(&place, port);
     is_in_front(server, |source, bytes| {
         let trusted = place.path("tls.pem");
@@ -249,7 +253,8 @@ fn nginx_speaks_tls_with_forward_secrecy_only() {
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
-    let port = free_port();
+    let held = HeldPort::new();
+    let port = held.number;
     let _nginx = start_nginx(&place, port);
     let speaks = |flags: &str| {
         let output = Command::new("openssl")
@@ -297,7 +302,8 @@ fn temporary(place: &Place) -> String {
 fn caddy_is_in_front(program: &str) {
     let place = Place::new();
     let server = serve(&place);
-    let port = free_port();
+    let held = HeldPort::new();
+    let port = held.number;
     let site = format!("http://:{port} {{\n\tbind 127.0.0.1");
     let config = adapted(
         deployed("Caddyfile"),

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 
 use super::{SMALL_BUFFER, is_refusal, login, logs_in, not_found, served};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{Connection, Place, Server, eventually, request};
+use crate::harness::{Connection, HeldPort, Place, Server, request};
 
 /// Of the log line about a client with too many connections.
 const TOO_MANY: &str = "(--max-connections-per-client)";
@@ -103,26 +103,25 @@ fn a_client_at_its_limit_loses_its_own_connection_that_is_longest_without_a_requ
 
 #[test]
 fn a_client_whose_connections_all_wait_for_answers_gets_no_other_and_the_rest_do() {
+    let metrics = HeldPort::new();
+    let metrics_address = metrics.on_loopback().to_string();
     let flags = [
         "--max-connections-per-client",
         "2",
-        "--bcrypt-cost",
-        "12",
-        "--metrics",
+        "--metrics-listen",
+        &metrics_address,
     ];
-    let server = Place::new().serve_demo(&accounts::slow(), &flags);
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = place.serve(&flags);
+    let lock = place.lock();
     let mut logins = server.begin_logins(2, JWEIR, PASSWORD);
-    eventually("both wait for answers", || {
-        let mut other = client(&server, 2);
-        other.send(request("GET", "/metrics", &[], ""));
-        let metrics = other.answer();
-        metrics.text().contains("\nthanos_login_logins_in_work 2\n")
-    });
+    Server::wait_until_in_work(2, metrics.on_loopback());
     let mut third = client(&server, 1);
     // It may be closed by now.
     let _ = third.try_send(not_found());
     assert!(third.answer_or_end().is_none());
     served(client(&server, 2));
+    drop(lock);
     for login in &mut logins {
         login.answer().token();
     }

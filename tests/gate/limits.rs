@@ -1,8 +1,10 @@
 //! What a client may send, how long it may take, and who is evicted for whom.
 
-use super::{answers, free_port, is_refusal, kept, login, logs_in, not_found};
+use super::{answers, is_refusal, kept, login, logs_in, not_found};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{Connection, JSON, LOGIN, Place, Server, eventually, login_body, request};
+use crate::harness::{
+    Connection, HeldPort, JSON, LOGIN, Place, Server, eventually, login_body, request,
+};
 
 #[test]
 fn a_head_may_have_the_bytes_and_fields_of_its_limits_and_no_more() {
@@ -116,9 +118,11 @@ fn a_tls_handshake_has_the_same_deadline() {
         .ready_line
         .strip_prefix("listening on https://")
         .unwrap();
-    let mut connection = crate::harness::Connection::to(address.parse().unwrap());
-    connection.send([0x16, 3, 1, 2, 0, 1]);
-    assert!(connection.ends());
+    for bytes in [&[][..], &[0x16, 3, 1, 2, 0, 1]] {
+        let mut connection = Connection::to(address.parse().unwrap());
+        connection.send(bytes);
+        assert!(connection.ends());
+    }
 }
 
 #[test]
@@ -166,27 +170,25 @@ fn the_connection_longest_without_a_whole_request_is_evicted() {
 
 #[test]
 fn new_connections_wait_while_all_are_being_answered() {
-    let figures = format!("127.0.0.1:{}", free_port());
+    let metrics = HeldPort::new();
+    let metrics_address = metrics.on_loopback().to_string();
     let flags = [
         "--max-connections",
         "2",
         "--max-connections-per-client",
         "0",
-        "--bcrypt-cost",
-        "12",
         "--metrics-listen",
-        &figures,
+        &metrics_address,
     ];
-    let server = Place::new().serve_demo(&accounts::slow(), &flags);
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let server = place.serve(&flags);
+    let lock = place.lock();
     let mut logins = server.begin_logins(2, JWEIR, PASSWORD);
-    eventually("both are being answered", || {
-        let mut connection = Connection::to(figures.parse().unwrap());
-        connection.send(request("GET", "/metrics", &[], ""));
-        let answer = connection.answer();
-        answer.text().contains("\nthanos_login_logins_in_work 2\n")
-    });
+    Server::wait_until_in_work(2, metrics.on_loopback());
     let mut waiting = server.connect();
     waiting.send(request("POST", LOGIN, &[JSON], "{"));
+    eventually("it waits", || server.log().contains("wait for answers"));
+    drop(lock);
     for login in &mut logins {
         login.answer().token();
     }

@@ -13,7 +13,7 @@ mod stop;
 mod tls;
 mod unusual;
 
-use crate::harness::{Answer, Connection, JSON, LOGIN, Server, free_port, login_body, request};
+use crate::harness::{Answer, Connection, JSON, LOGIN, Server, login_body, request};
 
 use crate::harness::accounts::{JWEIR, PASSWORD};
 

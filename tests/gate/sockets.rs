@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use super::{free_port, login, not_found};
+use super::{login, not_found};
 use crate::harness::server::send_over_unix_socket;
-use crate::harness::{Connection, Place};
+use crate::harness::{Connection, HeldPort, Place};
 
 const SERVE: [&str; 4] = ["serve", "--demo", "--listen", "unix:login.sock"];
 
@@ -108,7 +108,8 @@ fn one_port_serves_both_families_with_a_listener_each_or_one_for_both() {
         ("mapped", &["[::]", "[::ffff:127.0.0.1]"]),
         ("alone", &["[::]"]),
     ] {
-        let port = free_port();
+        let held = HeldPort::new();
+        let port = held.number;
         let listen: Vec<String> = listen.iter().map(|ip| format!("{ip}:{port}")).collect();
         let listen = listen.join(",");
         let args = [

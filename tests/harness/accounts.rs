@@ -31,6 +31,12 @@ pub fn slow() -> Value {
     retailer([json!({"username": JWEIR, "password_hash": SLOW_HASH})])
 }
 
+/// The same at the highest cost there is: a login that takes seconds on any machine.
+pub fn slowest() -> Value {
+    let hash = SLOW_HASH.replace("$12$", "$15$");
+    retailer([json!({"username": JWEIR, "password_hash": hash})])
+}
+
 /// The same with a login that takes a while, but of which ten are done within seconds on a busy machine.
 pub fn leisurely() -> Value {
     retailer([json!({"username": JWEIR, "password_hash": bcrypt::hash(PASSWORD, 10).unwrap()})])

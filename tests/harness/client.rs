@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use serde_json::{Value, json};
 
 use super::asked::{Asked, Unanswered};
@@ -75,7 +75,9 @@ impl Connection {
 
     /// From an address of this machine, and with a receive buffer of about so many bytes.
     pub fn from(source: [u8; 4], address: SocketAddr, receive_buffer: usize) -> Self {
-        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        // No program that another test starts meanwhile gets an end of it.
+        let (family, flags) = (AddressFamily::INET, SocketFlags::CLOEXEC);
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None).unwrap();
         sockopt::set_socket_recv_buffer_size(&socket, receive_buffer).unwrap();
         rustix::net::bind(&socket, &SocketAddr::from((source, 0))).unwrap();
         rustix::net::connect(&socket, &address).unwrap();

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::server::address_in;
-use super::{Answer, Connection, JSON, LOGIN, Place, free_port, login_body, request};
+use super::{Answer, Connection, HeldPort, JSON, LOGIN, Place, login_body, request};
 
 /// Whatever the package and an operator's day leave behind.
 const TRACES: [&str; 7] = [
@@ -36,7 +36,7 @@ static ONLY_ONE: Mutex<()> = Mutex::new(());
 pub struct Machine {
     /// The working directory of what runs, with `deploy` and `target` of the checkout in it.
     pub place: Place,
-    pub https_port: u16,
+    pub https_port: HeldPort,
     has_systemd: bool,
     _only: MutexGuard<'static, ()>,
 }
@@ -57,7 +57,7 @@ impl Machine {
         let has_systemd = Path::new(SYSTEMD_RUNS).exists();
         let machine = Self {
             place: Place::new(),
-            https_port: free_port(),
+            https_port: HeldPort::new(),
             has_systemd,
             _only: only,
         };
@@ -95,7 +95,7 @@ impl Machine {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("CURL_HOME", self.place.path(""))
             .env("STAND_IN", self.place.path(STAND_IN))
-            .env("HTTPS_PORT", self.https_port.to_string())
+            .env("HTTPS_PORT", self.https_port.number.to_string())
             .current_dir(self.place.path(""))
             .stdin(Stdio::null());
         command

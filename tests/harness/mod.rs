@@ -8,6 +8,7 @@ mod client;
 pub mod description;
 pub mod machine;
 mod place;
+mod port;
 pub mod process;
 pub mod programs;
 pub mod server;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use client::{Answer, Connection, JSON, LOGIN, login_body, request};
 pub use place::Place;
+pub use port::HeldPort;
 pub use process::{Finished, Launch};
 pub use server::Server;
 
@@ -30,10 +32,4 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "it never came to be that {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// For whoever cannot take port 0 and say what it became.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

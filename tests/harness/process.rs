@@ -214,10 +214,14 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
-    /// How many threads it has.
-    pub fn threads(&self) -> usize {
-        let tasks = format!("/proc/{}/task", self.child.id());
-        std::fs::read_dir(tasks).map_or(0, Iterator::count)
+    /// Whether it has the threads that hash, be it one for one core.
+    pub fn is_hashing(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let mut names = tasks.into_iter().flatten().flatten().map(|task| {
+            // It may have ended by now.
+            fs::read_to_string(task.path().join("comm")).unwrap_or_default()
+        });
+        names.any(|name| name.starts_with("hash-"))
     }
 
     pub fn signal(&self, signal: Signal) {

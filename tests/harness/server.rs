@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use rustix::process::Signal;
 
 use super::process::Process;
-use super::{Answer, Connection, Finished, JSON, LOGIN, Place, login_body, request};
+use super::{Answer, Connection, Finished, JSON, LOGIN, Place, eventually, login_body, request};
 
 /// A running server. Dropping it kills it.
 pub struct Server {
@@ -94,6 +94,17 @@ impl Server {
             connection.send(&login);
         }
         connections
+    }
+
+    /// Waits until so many logins are in work, as the metrics at an address say.
+    #[track_caller]
+    pub fn wait_until_in_work(count: usize, metrics: SocketAddr) {
+        let metric = format!("\nthanos_login_logins_in_work {count}\n");
+        eventually("so many logins are in work", || {
+            let mut connection = Connection::to(metrics);
+            connection.send(request("GET", "/metrics", &[], ""));
+            connection.answer().text().contains(&metric)
+        });
     }
 
     /// The server lives, and has taken in what was sent before.

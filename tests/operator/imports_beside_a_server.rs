@@ -197,17 +197,19 @@ fn a_second_import_of_many_rows_is_refused_and_one_that_lives_goes_on() {
 fn what_an_operator_sets_while_an_import_runs_stays() {
     let place = Place::seeded(&json!({"organizations": [accounts::organization(
         "projectthanos",
-        (0..96).map(|number| accounts::user(&format!("u{number}"))),
+        (0..100).map(|number| accounts::user(&format!("u{number}"))),
     )]}));
-    let csv = (0..96).fold("username,password\n".to_owned(), |csv, number| {
+    let csv = (0..100).fold("username,password\n".to_owned(), |csv, number| {
         csv + &format!("u{number},violet kettle ninety {number}\n")
     });
     place.write("users.csv", csv);
     let mut import = place
         .program(&["user", "import", "users.csv", "--bcrypt-cost", "12"])
         .spawn();
-    eventually("the import hashes", || import.threads() > 2);
+    eventually("the import hashes", || import.is_hashing());
+    import.signal(Signal::STOP);
     run(&place, &["user", "set-status", "u7", "DEACTIVATED"]);
+    import.signal(Signal::CONT);
     import.wait().succeeded();
     let status =
         "SELECT count(*) FROM users WHERE username = 'u7' AND status = 'DEACTIVATED' AND cost = 12";

@@ -148,8 +148,7 @@ fn a_stopped_password_prompt_leaves_the_terminal_as_it_was_and_asks_again_when_i
 fn an_interrupted_program_that_has_asked_ends_too() {
     let place = with_jane();
     // Somebody else writes to the database: the command waits for that after its questions.
-    let other = place.sql();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let _other = place.lock();
     let mut terminal = passwd(&place);
     asks(&mut terminal);
     terminal.send_line(GOOD).unwrap();

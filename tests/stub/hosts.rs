@@ -3,7 +3,7 @@
 use super::OWN;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::server::send_over_unix_socket;
-use crate::harness::{Answer, Connection, LOGIN, Place, Server, free_port, login_body};
+use crate::harness::{Answer, Connection, HeldPort, LOGIN, Place, Server, login_body};
 
 const EVIL: &str = "evil.example";
 
@@ -178,11 +178,11 @@ fn socket_files_and_metrics_of_a_demo_are_no_exceptions() {
     assert_eq!(ask("localhost").status, 200);
     is_refused("a socket file", &ask(EVIL), EVIL);
 
-    let port = free_port();
-    let metrics = format!("127.0.0.1:{port}");
+    let port = HeldPort::new();
+    let metrics = port.on_loopback().to_string();
     let _server = Server::demo_with(&["--metrics-listen", &metrics]);
     let ask = |host: &str| {
-        let mut connection = Connection::to(metrics.parse().unwrap());
+        let mut connection = Connection::to(port.on_loopback());
         connection.send(call("GET", "/metrics", host, ""));
         connection.answer()
     };
