@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
 
-use super::{is_refusal, kept, login, not_found};
+use super::{is_refusal, kept, login, not_found, served};
 use crate::harness::{Connection, Place, Server, eventually};
 
 /// Asks the server to stop and returns once it takes no new connections.
@@ -50,7 +50,7 @@ fn half_received_requests_are_answered_and_told_that_they_were_the_last() {
 }
 
 #[test]
-fn a_half_received_request_over_a_socket_file_is_answered() {
+fn half_received_requests_over_a_socket_file_are_answered() {
     let place = Place::new();
     let args = [
         "serve",
@@ -61,18 +61,27 @@ fn a_half_received_request_over_a_socket_file_is_answered() {
         "unix:login.sock",
     ];
     let mut server = place.program(&args).start();
-    let stream = UnixStream::connect(place.path("login.sock")).unwrap();
-    let mut connection = Connection::over(stream);
-    connection.send(not_found());
-    connection.answer();
-    let bytes = login();
-    connection.send(&bytes[..1]);
+    let mut connections: Vec<_> = (0..20)
+        .map(|_| UnixStream::connect(place.path("login.sock")).unwrap())
+        .map(|stream| served(Connection::over(stream)))
+        .collect();
+    let bytes = not_found();
+    let (first, rest) = bytes.split_at(1);
+    for connection in &mut connections {
+        connection.send(first);
+    }
     begin_stop(&server);
-    connection.send(&bytes[1..]);
-    let answer = connection.answer();
-    assert_eq!(answer.header("connection"), Some("close"));
-    answer.token();
-    drop(connection);
+    for byte in rest {
+        for connection in &mut connections {
+            connection.send([*byte]);
+        }
+    }
+    for connection in &mut connections {
+        let answer = connection.answer();
+        assert_eq!(answer.status, 404);
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    drop(connections);
     server.wait().succeeded();
     assert!(!place.path("login.sock").exists());
 }

@@ -17,8 +17,8 @@ use rustls::{
 };
 
 use super::login;
-use crate::harness::accounts::{self, JWEIR};
-use crate::harness::{DEADLINE, Place, Server, eventually};
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::{DEADLINE, JSON, LOGIN, Place, Server, eventually, login_body, request};
 
 pub(super) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
@@ -165,6 +165,24 @@ fn both_versions_are_spoken_with_a_certificate_of_our_own_making() {
         ALL_VERSIONS,
     ));
     assert!(other_name.is_err(), "it is not made for that name");
+}
+
+#[test]
+fn a_full_body_arrives_and_a_refusal_ends_as_tls_ends() {
+    let place = Place::new();
+    write_certificate(&place, "tls");
+    let server = with_files(&place);
+    let body = format!("{:16384}", login_body(JWEIR, PASSWORD));
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut stream = connect(&server, &place.path("tls.pem"), "localhost", &[version]);
+        let login = request("POST", LOGIN, &[JSON], &body);
+        assert_eq!(status(&mut stream, &login).unwrap(), 200);
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let mut refusal = String::new();
+        // An error unless the server says that this is the end.
+        stream.read_to_string(&mut refusal).unwrap();
+        assert!(refusal.starts_with("HTTP/1.1 400 "), "{refusal}");
+    }
 }
 
 #[test]
@@ -320,10 +338,13 @@ fn bad_files_at_the_start_are_one_line_and_exit_1() {
 }
 
 #[test]
-fn plain_http_on_a_tls_port_is_closed_and_harms_nobody() {
+fn plain_http_on_a_tls_port_is_closed_and_half_a_handshake_holds_nobody_up() {
     let place = Place::new();
     write_certificate(&place, "tls");
     let server = with_files(&place);
+    let mut half = TcpStream::connect(address(&server)).unwrap();
+    half.write_all(&[22]).unwrap();
+    let _silent = TcpStream::connect(address(&server)).unwrap();
     for bytes in [login(), b"\r\n\r\n".to_vec(), vec![0xFF; 3_000]] {
         let mut stream = TcpStream::connect(address(&server)).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();

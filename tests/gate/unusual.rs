@@ -1,11 +1,11 @@
 //! Messages that are unusual and in order: they are understood, and the next request on the connection is read where it
-//! begins.
+//! starts. The tables of what is understood are beside the code that reads it.
 
 use super::{login, not_found};
 use crate::harness::accounts::{JWEIR, PASSWORD};
 use crate::harness::{LOGIN, Server, login_body, request};
 
-/// A login whose body is told by these fields.
+/// A login with these fields, which say how long its body is.
 fn login_with(fields: &str, body: &str) -> String {
     format!(
         "POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{fields}\r\n{body}"
@@ -31,31 +31,13 @@ fn in_chunks(size: impl Fn(usize) -> String, end: &str) -> String {
 
 #[test]
 fn each_is_understood_and_the_next_one_too() {
-    let body = login_body(JWEIR, PASSWORD);
-    let length = body.len();
     let plain = |size| format!("{size:x}");
-    let long = "a".repeat(8_000);
     let server = Server::demo();
     for (label, status, bytes) in [
-        (
-            "an empty line in front",
-            404,
-            format!("\r\n{}", String::from_utf8(not_found()).unwrap()),
-        ),
-        (
-            "small letters as method",
-            405,
-            format!("post {LOGIN} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        ),
         (
             "an unknown method",
             405,
             format!("BREW {LOGIN} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        ),
-        (
-            "TRACE",
-            405,
-            format!("TRACE {LOGIN} HTTP/1.1\r\nHost: localhost\r\nCookie: secret=1\r\n\r\n"),
         ),
         (
             "TRACE with a body",
@@ -82,29 +64,9 @@ fn each_is_understood_and_the_next_one_too() {
             ),
         ),
         (
-            "a target of 8,000 letters",
-            404,
-            format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        ),
-        (
-            "an escaped NUL",
-            404,
-            "GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
-        ),
-        (
             "an escaped line end",
             404,
             "GET /%0d%0aX:%20a HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
-        ),
-        (
-            "a URL with another host",
-            404,
-            "GET http://localhost/x HTTP/1.1\r\nHost: a.example\r\n\r\n".into(),
-        ),
-        (
-            "a host in brackets",
-            404,
-            "GET /x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n".into(),
         ),
         (
             "no body and no length",
@@ -113,21 +75,10 @@ fn each_is_understood_and_the_next_one_too() {
         ),
         ("length 0", 400, login_with("Content-Length: 0\r\n", "")),
         (
-            "blanks around the length",
-            200,
-            login_with(&format!("Content-Length:  \t{length} \t\r\n"), &body),
-        ),
-        (
-            "a length in another name",
-            200,
-            with_length("Content_Length: 9\r\nTransfer_Encoding: chunked\r\n"),
-        ),
-        (
             "bytes over 0x7F in a value",
             200,
             with_length("X: caf\u{e9}\r\n"),
         ),
-        ("an empty value", 200, with_length("X:\r\n")),
         (
             "an upgrade",
             200,
@@ -135,32 +86,11 @@ fn each_is_understood_and_the_next_one_too() {
                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 99\r\n",
             ),
         ),
-        (
-            "an upgrade half asked for",
-            200,
-            with_length("Upgrade: h2c\r\n"),
-        ),
         ("a range", 200, with_length("Range: bytes=0-10,999-\r\n")),
-        (
-            "an Accept that is nonsense",
-            200,
-            with_length("Accept: not/a-type/at-all\r\n"),
-        ),
         (
             "a body on its way that need not be asked for",
             200,
             with_length("Expect: 100-continue\r\n"),
-        ),
-        ("chunks", 200, in_chunks(plain, "0\r\n\r\n")),
-        (
-            "capital digits",
-            200,
-            in_chunks(|size| format!("{size:X}"), "0\r\n\r\n"),
-        ),
-        (
-            "leading zeros in a chunk's size",
-            200,
-            in_chunks(|size| format!("{size:08x}"), "0000\r\n\r\n"),
         ),
         (
             "extensions",
@@ -169,11 +99,6 @@ fn each_is_understood_and_the_next_one_too() {
                 |size| format!("{size:x};a;b=c;d=\"e;\\\"f\""),
                 "0;last\r\n\r\n",
             ),
-        ),
-        (
-            "trailers",
-            200,
-            in_chunks(plain, "0\r\nX: a\r\nDigest: b\r\n\r\n"),
         ),
         (
             "framing as trailers",
@@ -187,11 +112,6 @@ fn each_is_understood_and_the_next_one_too() {
             "a host and a token as trailers",
             200,
             in_chunks(plain, "0\r\nHost: b\r\nAuthorization: Token 0\r\n\r\n"),
-        ),
-        (
-            "CHUNKED",
-            200,
-            in_chunks(plain, "0\r\n\r\n").replace(": chunked", ": CHUNKED"),
         ),
         (
             "a tab before chunked",
