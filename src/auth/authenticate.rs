@@ -119,9 +119,10 @@ impl Auth {
         turn.wait(self.engine.time_left(permit))
     }
 
-    /// Ends the wait for tries in flight, of all who wait, now and later.
+    /// Ends the wait for tries in flight, now and later, and that for hashing.
     pub fn stop_waiting(&self) {
         self.throttle.stop();
+        self.engine.give_up_waiting();
     }
 
     /// Puts everything that logins left behind back to what it was before the first one; pinned tokens go on.

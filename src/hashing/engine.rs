@@ -181,6 +181,11 @@ impl Engine {
         Ok(self.add(order, owner, precedence, None, Box::new(finish)))
     }
 
+    /// Ends the wait of everything with normal precedence whose hashing has not started, by [`Error::Stopped`].
+    pub fn give_up_waiting(&self) {
+        self.shared.queue.give_up_waiting();
+    }
+
     /// Whether all threads still run: one that ended has met a defect.
     pub fn is_alive(&self) -> bool {
         self.threads.iter().all(|thread| !thread.is_finished())

@@ -97,6 +97,13 @@ impl Queue {
         self.work_added.notify_all();
     }
 
+    /// Gives up the logins that wait; each finds its channel closed.
+    pub(super) fn give_up_waiting(&self) {
+        let mut inner = self.lock();
+        inner.normal = Turns::default();
+        self.count(&inner);
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
@@ -302,6 +309,19 @@ mod tests {
         seat.done(Precedence::Low);
         assert_eq!(works(&mut seat), [6]);
         assert_eq!((queue.in_work(), queue.waiting()), (2, 0));
+    }
+
+    #[test]
+    fn who_waits_may_be_given_up_and_what_has_low_precedence_goes_on() {
+        let queue = Queue::new(1);
+        let (_, waiting) = add(&queue, 4, Precedence::Normal);
+        let (_, _low) = add(&queue, 5, Precedence::Low);
+        queue.give_up_waiting();
+        assert!(matches!(
+            waiting.try_recv(),
+            Err(TryRecvError::Disconnected)
+        ));
+        assert_eq!(works(&mut queue.seat()), [5]);
     }
 
     #[test]
