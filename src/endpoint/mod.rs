@@ -31,7 +31,7 @@ use crate::store::{self, Figures, Store};
 
 pub use lists::Lists;
 pub use long_answers::LongAnswers;
-pub use outcome::{Error, defect};
+pub use outcome::{Error, reply};
 pub use shared_probe::SharedProbe;
 
 /// What handlers work with.

@@ -1,5 +1,6 @@
 //! Every status and text of an answer that is not a success.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -86,9 +87,39 @@ fn unavailable() -> Reply {
     Reply::detail(503, UNAVAILABLE).with("Retry-After", RETRY_AFTER)
 }
 
-/// The answer to a mistake of this program, a panic included.
-pub fn defect() -> Reply {
+fn defect() -> Reply {
     Reply::detail(500, DEFECT)
+}
+
+/// What a call is answered: its reply, that of its error, or after a panic that of a defect.
+pub fn reply(call: impl FnOnce() -> Result<Reply, Error>) -> Reply {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => refuse(error),
+        Err(_) => defect(),
+    }
+}
+
+fn refuse(error: Error) -> Reply {
+    let chain = chain(&error);
+    let reply = Reply::from(error);
+    match reply.status() {
+        500.. => tracing::warn!(status = reply.status(), error = chain, "request failed"),
+        _ => tracing::debug!(status = reply.status(), error = chain, "request refused"),
+    }
+    reply
+}
+
+/// An error with everything that caused it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 impl From<Error> for Reply {

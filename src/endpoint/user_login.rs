@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{Error, Services};
 use crate::account::{OrgType, Username, UsernameFaults};
-use crate::auth::{self, Admission, Attempt, Credentials, Login};
-use crate::hashing::{self, Password, Permit};
+use crate::auth::{self, Admission, Attempt, ClientNetwork, Credentials, Login};
+use crate::hashing::{Password, Permit};
 use crate::http::{Field, Object, Reply, Request};
 
 /// The path, whose trailing slash is part of it.
@@ -20,23 +20,18 @@ const BLANK: &str = "This field may not be blank.";
 const TOO_LONG: &str = "Ensure this field has no more than 254 characters.";
 const NUL_CHARACTER: &str = "Null characters are not allowed.";
 
-/// Answers a login. Without a permit, since too many logins are in work, it gets as far as the checks that cost nothing.
+/// Answers a login.
 ///
 /// # Errors
 /// Every answer but 200; see [`Error`].
-pub fn handle(
-    services: &Services,
-    request: &mut Request<'_>,
-    permit: Option<&Permit>,
-) -> Result<Reply, Error> {
+pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
     let body = request.json_body()?;
     let credentials = credentials(&body.object()?)?;
     let client = request.client(&services.trusted_proxies);
-    let attempt = admit(services, &credentials.username, client, permit)?;
-    let permit = permit.ok_or(hashing::Error::QueueFull)?;
+    let (attempt, permit) = admit(services, &credentials.username, client)?;
     let login = services
         .auth
-        .authenticate(attempt, permit, &credentials, (services.clock)())
+        .authenticate(attempt, &permit, &credentials, (services.clock)())
         .inspect_err(|error| note_inactive(request, error))?;
     request.note_user(&login.user_uuid);
     let reply = Reply::json(200, &Answer::from(&login));
@@ -46,22 +41,24 @@ pub fn handle(
     })
 }
 
-/// Waits in the place that the permit stands for; without one nothing waits.
+/// A try that the limits refuse needs no permit, one that waits for others has it already.
 fn admit(
     services: &Services,
     username: &Username,
     client: IpAddr,
-    permit: Option<&Permit>,
-) -> Result<Attempt, Error> {
+) -> Result<(Attempt, Permit), Error> {
+    let admission = || services.auth.admit(username, client, (services.clock)());
+    let mut admitted = admission()?;
+    let permit = services.permits.admit(ClientNetwork::from(client).into())?;
     loop {
-        let turn = match services.auth.admit(username, client, (services.clock)())? {
-            Admission::Granted(attempt) => return Ok(attempt),
+        let turn = match admitted {
+            Admission::Granted(attempt) => return Ok((attempt, permit)),
             Admission::Queued(turn) => turn,
         };
-        let permit = permit.ok_or(hashing::Error::QueueFull)?;
-        if let Some(attempt) = services.auth.wait(turn, permit)? {
-            return Ok(attempt);
+        if let Some(attempt) = services.auth.wait(turn, &permit)? {
+            return Ok((attempt, permit));
         }
+        admitted = admission()?;
     }
 }
 

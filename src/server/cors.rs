@@ -6,11 +6,9 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{Answerer, Call};
-use crate::endpoint::Error;
+use super::answerer::{Answerer, Call};
 use crate::gate::Refused;
-use crate::hashing::Permit;
-use crate::http::{ReadField, Reply, Request, path_of};
+use crate::http::{ReadField, Reply, Request};
 
 /// What the calls begin with that pages may make.
 const API: &str = "/api/";
@@ -192,14 +190,9 @@ impl Answerer for Cors {
         self.inner.call(method, target)
     }
 
-    fn answer(
-        &self,
-        call: &Call,
-        request: &mut Request<'_>,
-        permit: Option<&Permit>,
-    ) -> Result<Reply, Error> {
-        if !path_of(request.target()).starts_with(API) {
-            return self.inner.answer(call, request, permit);
+    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
+        if !request.path().starts_with(API) {
+            return self.inner.answer(call, request);
         }
         let origin = self.allowed_origin(request.joined(ReadField::Origin));
         let is_preflight = request.method().as_str() == "OPTIONS"
@@ -208,10 +201,10 @@ impl Answerer for Cors {
                 .is_some();
         let reply = match call.allow {
             Some(allow) if is_preflight && origin.is_some() => self.preflight(allow),
-            _ => super::caught(|| self.inner.answer(call, request, permit)),
+            _ => self.inner.answer(call, request),
         };
         let headers = self.headers(origin).into_iter();
-        Ok(headers.fold(reply, |reply, (name, value)| reply.with(name, value)))
+        headers.fold(reply, |reply, (name, value)| reply.with(name, value))
     }
 
     /// A page must be able to read what was wrong with its request, too.

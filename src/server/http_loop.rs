@@ -127,7 +127,8 @@ impl Shared {
     fn receive(&self) {
         while !self.stopping.load(Ordering::Acquire) {
             match self.http.recv() {
-                Ok(request) => (self.handle)(request),
+                // A defect must not end the thread.
+                Ok(request) => _ = catch_unwind(AssertUnwindSafe(|| (self.handle)(request))),
                 Err(_) if self.stopping.load(Ordering::Acquire) => {}
                 Err(error) => {
                     tracing::debug!(%error, "a private socket accepts no more connections");

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Answerer;
+use super::answerer::{Answerer, Call, Handler, Pace};
 use crate::endpoint::{
-    Error, Services, health, metrics, openapi, organization, token_verify, user_login, user_logout,
-    users,
+    self, Error, Services, health, metrics, openapi, organization, token_verify, user_login,
+    user_logout, users,
 };
-use crate::hashing::Permit;
 use crate::http::{Reply, Request, path_of};
-
-/// The name of whatever is no endpoint.
-pub(super) const OTHER: &str = "other";
 
 /// One endpoint.
 struct Route {
@@ -20,20 +16,6 @@ struct Route {
     methods: Methods,
     pace: Pace,
     handler: Handler,
-}
-
-/// What a request asks for.
-#[derive(Clone, Copy)]
-pub struct Call {
-    /// The path of an endpoint, with a name in place of what varies; `other` where there is none.
-    pub name: &'static str,
-    /// What answering may have to wait for.
-    pub pace: Pace,
-    /// Whether the endpoint has the method.
-    pub has_method: bool,
-    /// The methods that the path has, as the Allow header lists them; `None` where no endpoint is.
-    pub allow: Option<&'static str>,
-    route: Option<&'static Route>,
 }
 
 /// Which endpoints a server has.
@@ -54,61 +36,31 @@ enum Methods {
     Post,
 }
 
-/// What answering may have to wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// Nothing: a read of microseconds.
-    Quick,
-    /// The disk, or a long list.
-    Slow,
-    /// Hashing, for which there are only so many permits.
-    Hashes,
-}
-
-#[derive(Clone, Copy)]
-enum Handler {
-    Plain(fn(&Services, &mut Request<'_>) -> Result<Reply, Error>),
-    WithPermit(fn(&Services, &mut Request<'_>, Option<&Permit>) -> Result<Reply, Error>),
-}
-
 impl Route {
-    const fn get(
-        name: &'static str,
-        pace: Pace,
-        handler: fn(&Services, &mut Request<'_>) -> Result<Reply, Error>,
-    ) -> Self {
+    const fn get(name: &'static str, pace: Pace, handler: Handler) -> Self {
         Self {
             name,
             methods: Methods::Get,
             pace,
-            handler: Handler::Plain(handler),
+            handler,
         }
     }
 
-    const fn post(
-        name: &'static str,
-        handler: fn(&Services, &mut Request<'_>) -> Result<Reply, Error>,
-    ) -> Self {
+    const fn post(name: &'static str, handler: Handler) -> Self {
         Self {
             name,
             methods: Methods::Post,
             pace: Pace::Slow,
-            handler: Handler::Plain(handler),
+            handler,
         }
     }
 }
 
-const LOGIN: Route = Route {
-    name: user_login::PATH,
-    methods: Methods::Post,
-    pace: Pace::Hashes,
-    handler: Handler::WithPermit(user_login::handle),
-};
 const METRICS: Route = Route::get(metrics::PATH, Pace::Slow, metrics::handle);
 
 /// Every endpoint with a fixed path, but for the figures.
 const ROUTES: &[Route] = &[
-    LOGIN,
+    Route::post(user_login::PATH, user_login::handle),
     Route::get(token_verify::PATH, Pace::Quick, token_verify::handle),
     Route::get(organization::PATH, Pace::Quick, organization::handle),
     Route::get(users::ALL_PATH, Pace::Slow, users::handle_all),
@@ -150,59 +102,23 @@ impl Endpoints {
 
 impl Answerer for Endpoints {
     fn call(&self, method: &str, target: &str) -> Call {
-        Call::of(self.find(target), method)
-    }
-
-    fn answer(
-        &self,
-        call: &Call,
-        request: &mut Request<'_>,
-        permit: Option<&Permit>,
-    ) -> Result<Reply, Error> {
-        let route = call.route.ok_or(Error::NotFound)?;
-        if !call.has_method {
-            return Err(Error::MethodNotAllowed {
-                method: request.method().as_str().to_owned(),
-                allow: route.methods.allow(),
-            });
-        }
-        let reply = match route.handler {
-            Handler::Plain(handler) => handler(&self.services, request),
-            Handler::WithPermit(handler) => handler(&self.services, request, permit),
+        let Some(route) = self.find(target) else {
+            return Call::other();
         };
-        self.services.long_answers.admit(request, reply?)
-    }
-}
-
-impl Call {
-    /// Of an endpoint that stands outside of the table, and is always quick to refuse.
-    pub fn apart(name: &'static str, pace: Pace, has_method: bool, allow: &'static str) -> Self {
-        Self {
-            name,
-            pace: if has_method { pace } else { Pace::Quick },
-            has_method,
-            allow: Some(allow),
-            route: None,
+        let (name, methods) = (route.name, route.methods);
+        Call {
+            handler: Some(route.handler),
+            ..Call::new(name, route.pace, methods.include(method), methods.allow())
         }
     }
 
-    fn of(route: Option<&'static Route>, method: &str) -> Self {
-        let has_method = route.is_some_and(|route| route.methods.include(method));
-        Self {
-            name: route.map_or(OTHER, |route| route.name),
-            // What the endpoint does not have is refused at once.
-            pace: route
-                .filter(|_| has_method)
-                .map_or(Pace::Quick, |route| route.pace),
-            has_method,
-            allow: route.map(|route| route.methods.allow()),
-            route,
-        }
-    }
-
-    /// Whether this is the login, which is counted by its outcome too.
-    pub(super) fn is_login(&self) -> bool {
-        self.name == user_login::PATH
+    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
+        endpoint::reply(|| {
+            call.check(request)?;
+            let handler = call.handler.ok_or(Error::NotFound)?;
+            let reply = handler(&self.services, request)?;
+            self.services.long_answers.admit(request, reply)
+        })
     }
 }
 

@@ -1,9 +1,11 @@
-//! What a defect in a handler costs: one answer.
+//! What a defect costs: one answer; and what does not end, a stop: no more than its time.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,7 +17,7 @@ use crate::clock::Now;
 use crate::endpoint::{Lists, LongAnswers, SharedProbe, health};
 use crate::gate::{self, Forward, Gate, OnRefusal, Quick};
 use crate::hashing::{Cost, Engine, EngineConfig, Permits};
-use crate::http::{COMMON_HEADERS, ReadField, TrustedProxies};
+use crate::http::{COMMON_HEADERS, ReadField, Reply, Request, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::store::{Durability, Store, WhenMissing};
 
@@ -48,14 +50,37 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
         figures: SharedProbe::new(Duration::ZERO),
         metrics: Metrics::new().unwrap(),
         clock: Arc::new(move || {
-            let left = |left: usize| left.checked_sub(1);
-            let is_broken = defects.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
-            assert!(is_broken.is_err(), "the clock is broken");
+            assert!(!is_broken(&defects), "the clock is broken");
             Now::read()
         }),
         trusted_proxies: TrustedProxies::default(),
         is_reachable: Arc::default(),
     }
+}
+
+/// The endpoints in a layer that has a defect of its own.
+struct Layer {
+    endpoints: Endpoints,
+    defects: Arc<AtomicUsize>,
+}
+
+impl Answerer for Layer {
+    fn call(&self, method: &str, target: &str) -> Call {
+        self.endpoints.call(method, target)
+    }
+
+    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
+        let reply = self.endpoints.answer(call, request);
+        assert!(!is_broken(&self.defects), "the layer is broken");
+        reply
+    }
+}
+
+/// Counts down to 0.
+fn is_broken(defects: &AtomicUsize) -> bool {
+    let left = |left: usize| left.checked_sub(1);
+    let was = defects.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+    was.is_ok()
 }
 
 fn login(stream: &mut TcpStream) -> (u16, String) {
@@ -66,6 +91,15 @@ fn login(stream: &mut TcpStream) -> (u16, String) {
         "POST {LOGIN} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
+    answer(stream)
+}
+
+fn health(stream: &mut TcpStream) -> (u16, String) {
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    answer(stream)
+}
+
+fn answer(stream: &mut TcpStream) -> (u16, String) {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -83,17 +117,21 @@ fn login(stream: &mut TcpStream) -> (u16, String) {
 }
 
 #[test]
-fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
+fn a_panic_is_one_500_and_the_connection_lives_on() {
     let directory = tempfile::tempdir().unwrap();
     let defects = Arc::new(AtomicUsize::new(0));
     let services = Arc::new(services(directory.path(), &defects));
-    let endpoints = Endpoints::new(Exposure::Api, Arc::clone(&services));
+    let in_layer = Arc::new(AtomicUsize::new(0));
+    let layer = Layer {
+        endpoints: Endpoints::new(Exposure::Api, Arc::clone(&services)),
+        defects: Arc::clone(&in_layer),
+    };
     let socket = PrivateSocket {
         scratch: Arc::new(Scratch::create().unwrap()),
         name: "calls",
         is_reachable: Arc::default(),
     };
-    let server = Server::start(socket, Arc::new(endpoints), services).unwrap();
+    let server = Server::start(socket, Arc::new(layer), services).unwrap();
     let gate = Gate::start(gate::Config {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         socket_mode: gate::SocketMode::default(),
@@ -110,17 +148,62 @@ fn a_panic_in_a_handler_is_one_500_and_the_connection_lives_on() {
     .unwrap();
     let address = gate.addresses()[0].to_string().replace("http://", "");
     let mut stream = TcpStream::connect(address).unwrap();
+    let defect = (500, r#"{"detail":"A server error occurred."}"#.to_owned());
     // More often than there are permits and receivers: none of them is lost with it.
     for _ in 0..2 * PERMITS + 2 * http_loop::RECEIVERS {
         defects.store(1, Ordering::SeqCst);
-        let (status, body) = login(&mut stream);
-        assert_eq!(
-            (status, body.as_str()),
-            (500, r#"{"detail":"A server error occurred."}"#)
-        );
+        assert_eq!(login(&mut stream), defect);
         assert_eq!(login(&mut stream).0, 200);
+        for call in [login, health] {
+            in_layer.store(1, Ordering::SeqCst);
+            assert_eq!(call(&mut stream), defect);
+            assert_eq!(call(&mut stream).0, 200);
+        }
     }
     drop(stream);
     assert!(gate.stop(Duration::from_secs(10)));
     drop(server);
+}
+
+/// Answers once it may, which is long after its server is to stop.
+struct Late {
+    asked: Sender<()>,
+    may_answer: Mutex<Receiver<Infallible>>,
+}
+
+impl Answerer for Late {
+    fn call(&self, _: &str, _: &str) -> Call {
+        Call::new("/", Pace::Slow, true, "GET")
+    }
+
+    fn answer(&self, _: &Call, _: &mut Request<'_>) -> Reply {
+        self.asked.send(()).unwrap();
+        let _ = self.may_answer.lock().unwrap().recv();
+        Reply::no_content()
+    }
+}
+
+#[test]
+fn what_does_not_end_does_not_hold_up_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = Arc::new(services(directory.path(), &Arc::default()));
+    let scratch = Arc::new(Scratch::create().unwrap());
+    let path = scratch.path().join("calls.sock");
+    let socket = PrivateSocket {
+        scratch,
+        name: "calls",
+        is_reachable: Arc::default(),
+    };
+    let ((asked, is_asked), (may, may_answer)) = (channel(), channel());
+    let late = Late {
+        asked,
+        may_answer: Mutex::new(may_answer),
+    };
+    let mut server = Server::start(socket, Arc::new(late), services).unwrap();
+    let mut stream = UnixStream::connect(path).unwrap();
+    write!(stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    is_asked.recv().unwrap();
+    assert!(!server.end(Duration::ZERO));
+    drop(may);
+    assert!(server.end(Duration::MAX));
 }

@@ -8,9 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::outcome::Error;
-use crate::endpoint;
 use crate::gate::Refused;
-use crate::hashing::Permit;
 use crate::http::{EveryField, Reply, Request};
 use crate::server::{Answerer, Call, is_loopback_authority};
 
@@ -149,20 +147,15 @@ impl Answerer for OwnHosts {
         self.inner.call(method, target)
     }
 
-    fn answer(
-        &self,
-        call: &Call,
-        request: &mut Request<'_>,
-        permit: Option<&Permit>,
-    ) -> Result<Reply, endpoint::Error> {
+    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
         // Every browser sends one.
         match request.joined_any(self.fields, "Host") {
             Some(host) if !self.hosts.include(&host) => {
                 let authority = String::from_utf8_lossy(&host);
                 let host = without_port(&authority).unwrap_or(&authority).to_owned();
-                Ok(Error::OtherHost(host).into())
+                Error::OtherHost(host).into()
             }
-            _ => self.inner.answer(call, request, permit),
+            _ => self.inner.answer(call, request),
         }
     }
 

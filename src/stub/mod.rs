@@ -27,7 +27,6 @@ use std::time::Instant;
 use crate::clock::Clock;
 use crate::endpoint::{self, Services};
 use crate::gate::Refused;
-use crate::hashing::Permit;
 use crate::http::{EveryField, ReadField, Reply, Request, path_of};
 use crate::server::{Answerer, Call, Cors, Endpoints, Origins, Pace};
 use accounts::Accounts;
@@ -162,33 +161,28 @@ impl Answerer for Stub {
         let path = path_of(target);
         match CALLS.iter().find(|(name, ..)| *name == path) {
             Some((name, methods, allow, pace)) => {
-                Call::apart(name, *pace, methods.contains(&method), allow)
+                Call::new(name, *pace, methods.contains(&method), allow)
             }
             None => self.api.call(method, target),
         }
     }
 
-    fn answer(
-        &self,
-        call: &Call,
-        request: &mut Request<'_>,
-        permit: Option<&Permit>,
-    ) -> Result<Reply, endpoint::Error> {
+    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
         if request.path().starts_with(API) {
             let (time, started) = (self.clock.now().date, Instant::now());
-            let reply = self.api.answer(call, request, permit)?;
+            let reply = self.api.answer(call, request);
             self.journal
                 .record(request, reply.status(), time, started.elapsed());
-            return Ok(reply);
+            return reply;
         }
         if !CALLS.iter().any(|(name, ..)| *name == call.name) {
-            return self.endpoints.answer(call, request, permit);
+            return self.endpoints.answer(call, request);
         }
-        match self.answer_own(call, request) {
+        endpoint::reply(|| match self.answer_own(call, request) {
             Ok(reply) => self.services.long_answers.admit(request, reply),
             Err(Error::Endpoint(error)) => Err(error),
             Err(error) => Ok(error.into()),
-        }
+        })
     }
 
     /// Kept whatever the path: that one was not looked at.
@@ -200,12 +194,8 @@ impl Answerer for Stub {
 
 impl Stub {
     fn answer_own(&self, call: &Call, request: &mut Request<'_>) -> Result<Reply, Error> {
+        call.check(request)?;
         let method = request.method().as_str().to_owned();
-        if let Some(allow) = call.allow
-            && !call.has_method
-        {
-            return Err(endpoint::Error::MethodNotAllowed { method, allow }.into());
-        }
         if call.name.starts_with(OWN) {
             self.check_origin(request)?;
         }

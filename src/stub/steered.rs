@@ -6,11 +6,9 @@ use super::documented::Documented;
 use super::headers::{Headers, Steering};
 use super::next::Next;
 use super::outcome::Error;
-use crate::endpoint;
 use crate::gate::{DELAY, FAULT};
-use crate::hashing::Permit;
 use crate::http::{EveryField, Reply, Request};
-use crate::server::{Answerer, Call, caught};
+use crate::server::{Answerer, Call};
 
 pub(super) struct Steered {
     pub(super) inner: Arc<dyn Answerer>,
@@ -24,23 +22,18 @@ impl Answerer for Steered {
         self.inner.call(method, target)
     }
 
-    fn answer(
-        &self,
-        call: &Call,
-        request: &mut Request<'_>,
-        permit: Option<&Permit>,
-    ) -> Result<Reply, endpoint::Error> {
+    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
         let steering = match self.steering(call, request) {
             Ok(steering) => steering,
-            Err(error) => return Ok(error.into()),
+            Err(error) => return error.into(),
         };
         let method = request.method().as_str();
         let forced = steering.code.and_then(|code| {
             let allow = call.allow.unwrap_or_default();
             self.documented.answer(call.name, method, code, allow)
         });
-        let reply = forced.unwrap_or_else(|| caught(|| self.inner.answer(call, request, permit)));
-        Ok(order(reply, steering))
+        let reply = forced.unwrap_or_else(|| self.inner.answer(call, request));
+        order(reply, steering)
     }
 }
 
