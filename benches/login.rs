@@ -285,7 +285,6 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
         tls: None,
         backend: Arc::new(upstream),
         forward: Forward::Only(&[]),
-        quick: gate::Quick::new(|_, _| true),
         on_refusal: gate::OnRefusal::new(|_| Vec::new()),
         answer_fields: &[],
         reserved_descriptors: 256,

@@ -16,17 +16,13 @@ use crate::clock::{Clock, Now};
 use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
 use crate::endpoint::{Lists, LongAnswers, Services, SharedProbe, health};
 use crate::files::directory_of;
-use crate::gate::{
-    self, Address, Bound, ClientNetwork, Forward, Gate, Quick, SocketMode, Tls, TlsError,
-};
+use crate::gate::{self, Address, Bound, ClientNetwork, Forward, Gate, SocketMode, Tls, TlsError};
 use crate::hashing::{self, Cost, Engine, Permits};
 use crate::http::{COMMON_HEADERS, EveryField, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::periodic::Periodic;
 use crate::scratch::{self, Scratch};
-use crate::server::{
-    Answerer, Cors, Endpoints, Exposure, Origins, Pace, PrivateSocket, on_refusal,
-};
+use crate::server::{Answerer, Cors, Endpoints, Exposure, Origins, PrivateSocket, on_refusal};
 use crate::store::{self, Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
 use crate::stub::{Beginning, Hosts, OwnHosts};
 use crate::{housekeeping, server};
@@ -355,7 +351,6 @@ impl Fronts {
             name,
             is_reachable,
         };
-        let quick = quick(&answerer);
         let on_refusal = on_refusal(Arc::clone(&answerer), Arc::clone(&self.services));
         let server = server::Server::start(socket, answerer, Arc::clone(&self.services))
             .map_err(StartError::PrivateSocket)?;
@@ -367,7 +362,6 @@ impl Fronts {
             tls,
             backend: server.backend(),
             forward,
-            quick,
             on_refusal,
             answer_fields: COMMON_HEADERS,
             reserved_descriptors: DESCRIPTORS,
@@ -394,11 +388,6 @@ fn real(endpoints: Endpoints, origins: Origins) -> Arc<dyn Answerer> {
         return Arc::new(endpoints);
     }
     Arc::new(Cors::new(Arc::new(endpoints), origins))
-}
-
-fn quick(answerer: &Arc<dyn Answerer>) -> Quick {
-    let answerer = Arc::clone(answerer);
-    Quick::new(move |method, target| answerer.call(method, target).pace == Pace::Quick)
 }
 
 /// A proxy's connections are those of many clients.

@@ -41,11 +41,10 @@
 //!
 //! # Threads
 //!
-//! One for each client connection and one that reads the answers of the connection to the server that quick requests
-//! share (gate), two that receive and one that looks whether they can be reached (server), one worker for each request
-//! that waits for hashing, the disk or a client that reads a long answer, up to three of
-//! low priority for each list, one that hashes for each core, one that writes, one
-//! that rehashes, one that removes what expired.
+//! One for each client connection (gate), two that receive and one that looks whether they can be reached (server), one
+//! worker for each request that waits for hashing, the disk or a client that reads a long answer, up to three of low
+//! priority for each list, one that hashes for each core, one that writes, one that rehashes, one that removes what
+//! expired.
 //!
 //! # What always holds
 //!

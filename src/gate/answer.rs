@@ -78,21 +78,8 @@ pub(super) enum Error {
 impl Answer {
     /// Reads an answer that nothing follows, a long one only in part; `to_head` says that it is one to HEAD and so has no
     /// body.
-    pub(super) fn read(from: impl Read, to_head: bool) -> Result<Answer, Error> {
+    pub(super) fn read(mut from: impl Read, to_head: bool) -> Result<Answer, Error> {
         let mut input = Input::new();
-        let answer = Answer::read_next(&mut input, from, to_head)?;
-        if !input.is_empty() {
-            return Err(Error::Malformed("longer than its length"));
-        }
-        Ok(answer)
-    }
-
-    /// The same where another answer may follow, of which the beginning is in `input` afterwards.
-    pub(super) fn read_next(
-        input: &mut Input,
-        mut from: impl Read,
-        to_head: bool,
-    ) -> Result<Answer, Error> {
         let head = loop {
             if let Some(head) = Head::parse(input.unread(), to_head)? {
                 break head;
@@ -100,7 +87,7 @@ impl Answer {
             if input.unread().len() > MAX_HEAD_BYTES {
                 return Err(Error::Malformed("the head has no end"));
             }
-            if read_some(input, &mut from)? == 0 {
+            if read_some(&mut input, &mut from)? == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
         };
@@ -118,6 +105,9 @@ impl Answer {
             order: head.order,
         };
         answer.read_more(held - here, from)?;
+        if !input.is_empty() {
+            return Err(Error::Malformed("longer than its length"));
+        }
         Ok(answer)
     }
 

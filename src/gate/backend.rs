@@ -58,12 +58,6 @@ impl Link {
     }
 
     #[cfg(test)]
-    pub(super) fn of(stream: UnixStream) -> Link {
-        let is_retired = Arc::default();
-        Link { stream, is_retired }
-    }
-
-    #[cfg(test)]
     pub(super) fn retire(&self) {
         self.is_retired.store(true, Ordering::Relaxed);
     }

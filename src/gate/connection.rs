@@ -15,12 +15,11 @@ use super::limits::Limits;
 use super::normal::Forward;
 use super::order::{Fault, GARBAGE};
 use super::places::Place;
+use super::pool::{self, Exchange, Pool};
 use super::receive::{Failure, Receiver, Request};
 use super::refusal::{self, Refusal};
 use super::refused::{OnRefusal, Seen};
 use super::request_line::Version;
-use super::running::Quick;
-use super::upstream::{self, Exchange, Upstream};
 use super::wire::Client;
 
 /// For a client to receive what was written and close its end.
@@ -31,9 +30,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) forward: Forward,
     pub(super) answer_fields: &'static [(&'static str, &'static str)],
-    pub(super) quick: Quick,
     pub(super) on_refusal: OnRefusal,
-    pub(super) upstream: Upstream,
+    pub(super) pool: Pool,
 }
 
 pub(super) struct Connection {
@@ -119,23 +117,20 @@ impl Connection {
             place: &self.place,
             limits: &self.shared.limits,
             forward: self.shared.forward,
-            quick: &self.shared.quick,
             peer: &self.peer,
         }
     }
 
     fn answer(&mut self, request: Request) -> io::Result<Next> {
         let shared = Arc::clone(&self.shared);
-        match shared.upstream.exchange(&request) {
+        match shared.pool.exchange(&request.bytes, request.is_head) {
             Ok(exchange) => self.relay(exchange, &request),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(%error, cause, "a request got no answer");
                 let refusal = match error {
-                    upstream::Error::Unreachable(_) | upstream::Error::NoneFree => {
-                        refusal::UNAVAILABLE
-                    }
-                    upstream::Error::NoAnswer(_) => refusal::DEFECT,
+                    pool::Error::Unreachable(_) | pool::Error::NoneFree => refusal::UNAVAILABLE,
+                    pool::Error::NoAnswer(_) => refusal::DEFECT,
                 };
                 self.refuse(refusal, &Seen::normal(request.bytes), request.started)
             }

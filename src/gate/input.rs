@@ -13,22 +13,14 @@ const SMALL: usize = 1024;
 /// refusing what is too long. Beyond what is unread it holds zeros only.
 pub(super) struct Input {
     buffer: Wiped,
-    /// What it becomes again.
-    room: usize,
     start: usize,
     end: usize,
 }
 
 impl Input {
     pub(super) fn new() -> Input {
-        Input::with_room(SMALL)
-    }
-
-    /// Begins with this many bytes.
-    pub(super) fn with_room(room: usize) -> Input {
         Input {
-            buffer: zeros(room),
-            room,
+            buffer: zeros(SMALL),
             start: 0,
             end: 0,
         }
@@ -51,8 +43,8 @@ impl Input {
         }
         self.end = 0;
         self.start = 0;
-        if self.buffer.len() > self.room {
-            self.buffer = zeros(self.room);
+        if self.buffer.len() > SMALL {
+            self.buffer = zeros(SMALL);
         } else {
             self.buffer[consumed].zeroize();
         }

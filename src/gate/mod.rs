@@ -14,7 +14,7 @@
 //! connection  one client, request by request  ┘ wire (every wait for the client), deadline, allowance, input, wiped
 //! receive     one request: head, then body    ← head, request_line, framing, chunked
 //! normal      the request as the server gets it
-//! upstream    the connections to the server   ← pool, pipeline, backend, answer, order
+//! pool        the connections to the server   ← backend, answer, order
 //! refusal     the gate's own answers          ← refused: what could be read of those requests
 //! tls         the certificate shown to clients    ← authority, validity
 //! ```
@@ -38,7 +38,6 @@ mod limits;
 mod listener;
 mod normal;
 mod order;
-mod pipeline;
 mod places;
 mod pool;
 mod receive;
@@ -48,7 +47,6 @@ mod request_line;
 mod running;
 mod slots;
 mod tls;
-mod upstream;
 mod validity;
 mod wiped;
 mod wire;
@@ -61,7 +59,7 @@ pub use limits::Limits;
 pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use order::{DELAY, FAULT, Fault};
 pub use refused::{OnRefusal, Refused};
-pub use running::{Config, Error, Gate, Quick};
+pub use running::{Config, Error, Gate};
 pub use tls::{Tls, TlsError, certificate_problems};
 
 #[cfg(test)]

@@ -9,12 +9,18 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::answer::Answer;
+use super::answer::{self, Answer};
 use super::backend::{Backend, Link};
 use super::deadline::Deadline;
-use super::upstream::{ANSWER_TIMEOUT, Error, Exchange};
 use super::wiped::Wiped;
 use crate::low_priority::with_low_priority;
+
+/// The server answers each request long before, however long its own queues are; a request it lost must not hold its
+/// client for ever.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// For a connection to become free when no further one can be opened.
+const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Before another try to open a connection, when others are in use that may become free meanwhile.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -22,6 +28,26 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const KEPT: Duration = Duration::from_secs(30);
 /// What is held of a long answer at a time.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// Why the server gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The server has not got the request whole, so it has not acted upon it.
+    #[error("the server cannot be reached")]
+    Unreachable(#[source] io::Error),
+    /// All connections were in use for too long.
+    #[error("no connection to the server became free")]
+    NoneFree,
+    /// The server got the request; whether it acted upon it is not known.
+    #[error("no answer of the server")]
+    NoAnswer(#[from] answer::Error),
+}
+
+/// An answer, and what the rest of its body comes over.
+pub(super) struct Exchange<'a> {
+    pub(super) answer: Answer,
+    pub(super) rest: Option<Rest<'a>>,
+}
 
 /// A bounded pool of connections.
 pub(super) struct Pool {
@@ -67,15 +93,9 @@ impl Pool {
         }
     }
 
-    /// Sends a request and waits for the answer; `to_head` says that the request is a HEAD. Waits for at most
-    /// `turn_timeout` until a connection becomes free when no further one can be opened.
-    pub(super) fn exchange(
-        &self,
-        request: &[u8],
-        to_head: bool,
-        turn_timeout: Duration,
-    ) -> Result<Exchange<'_>, Error> {
-        let connection = self.send(request, turn_timeout)?;
+    /// Sends a request and waits for the answer; `to_head` says that the request is a HEAD.
+    pub(super) fn exchange(&self, request: &[u8], to_head: bool) -> Result<Exchange<'_>, Error> {
+        let connection = self.send(request)?;
         let answer = Answer::read(&connection.link.stream, to_head)?;
         let left = answer.rest();
         if left == 0 {
@@ -88,9 +108,9 @@ impl Pool {
 
     /// A kept connection may have been closed at the other end. Nothing is lost by trying another then: of a request
     /// that could not be written the server has only a part, which it does not act upon.
-    fn send(&self, request: &[u8], turn_timeout: Duration) -> Result<Connection<'_>, Error> {
+    fn send(&self, request: &[u8]) -> Result<Connection<'_>, Error> {
         loop {
-            let connection = self.take(turn_timeout)?;
+            let connection = self.take()?;
             match (&connection.link.stream).write_all(request) {
                 Ok(()) => return Ok(connection),
                 Err(error) if connection.is_new => return Err(Error::Unreachable(error)),
@@ -100,8 +120,8 @@ impl Pool {
     }
 
     /// Takes a kept connection, opens one, or waits for one.
-    fn take(&self, turn_timeout: Duration) -> Result<Connection<'_>, Error> {
-        let deadline = Deadline::after(turn_timeout);
+    fn take(&self) -> Result<Connection<'_>, Error> {
+        let deadline = Deadline::after(TURN_TIMEOUT);
         loop {
             let (kept, turn) = self.turn(deadline)?;
             if let Some(link) = kept {
@@ -163,12 +183,6 @@ impl Pool {
             stock = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         true
-    }
-
-    /// A connection outside of the pool, to be used as its owner likes.
-    pub(super) fn open_another(&self) -> io::Result<Link> {
-        let _growth = lock(&self.growth);
-        self.open()
     }
 
     fn open(&self) -> io::Result<Link> {
@@ -298,13 +312,12 @@ mod tests {
     }
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
-    const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
     fn a_connection_that_went_stale_is_replaced_unnoticed() {
         let (pool, _directory) = server(2);
         for _ in 0..3 {
-            pool.exchange(REQUEST, false, PATIENCE).unwrap();
+            pool.exchange(REQUEST, false).unwrap();
             // Until the other end has closed too.
             let kept = lock(&pool.stock).kept.pop().unwrap();
             assert_eq!((&kept.link.stream).read(&mut [0]).unwrap(), 0);
@@ -316,7 +329,7 @@ mod tests {
     #[test]
     fn a_request_without_an_answer_is_not_sent_twice() {
         let (pool, _directory) = server(1);
-        let error = pool.exchange(REQUEST, false, PATIENCE).err().unwrap();
+        let error = pool.exchange(REQUEST, false).err().unwrap();
         // The server may close before or after the request is written.
         assert!(!matches!(error, Error::NoneFree), "{error}");
         let stock = lock(&pool.stock);
@@ -327,7 +340,7 @@ mod tests {
     fn connections_are_used_again_the_last_one_first() {
         let (pool, _directory) = server(100);
         for _ in 0..50 {
-            pool.exchange(REQUEST, false, PATIENCE).unwrap();
+            pool.exchange(REQUEST, false).unwrap();
         }
         assert_eq!(lock(&pool.stock).kept.len(), 1);
     }
@@ -335,9 +348,9 @@ mod tests {
     #[test]
     fn a_kept_connection_of_a_retired_server_is_not_used_again() {
         let (pool, _directory) = server(100);
-        pool.exchange(REQUEST, false, PATIENCE).unwrap();
+        pool.exchange(REQUEST, false).unwrap();
         lock(&pool.stock).kept[0].link.retire();
-        pool.exchange(REQUEST, false, PATIENCE).unwrap();
+        pool.exchange(REQUEST, false).unwrap();
         let stock = lock(&pool.stock);
         assert_eq!(stock.kept.len(), 1);
         assert!(!stock.kept[0].link.is_retired());
@@ -366,10 +379,10 @@ mod tests {
             asked: AtomicUsize::new(0),
         });
         let pool = Pool::new(Arc::clone(&only) as Arc<dyn Backend>, 8);
-        let first = pool.take(PATIENCE).unwrap();
+        let first = pool.take().unwrap();
         thread::scope(|scope| {
             let waiting: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| pool.exchange(REQUEST, false, PATIENCE).is_ok()))
+                .map(|_| scope.spawn(|| pool.exchange(REQUEST, false).is_ok()))
                 .collect();
             while only.asked.load(Ordering::SeqCst) <= waiting.len() {
                 thread::yield_now();
@@ -378,18 +391,7 @@ mod tests {
             assert!(waiting.into_iter().all(|waiting| waiting.join().unwrap()));
         });
         // Nobody has one that could come back.
-        drop(pool.take(PATIENCE).unwrap());
-        assert!(matches!(pool.take(PATIENCE), Err(Error::Unreachable(_))));
-    }
-
-    #[test]
-    fn one_that_does_not_wait_gets_none_while_all_are_in_use() {
-        let (server, _directory) = listen(100);
-        let pool = Pool::new(Arc::new(server), 1);
-        let in_use = pool.take(PATIENCE).unwrap();
-        let error = pool.exchange(REQUEST, false, Duration::ZERO).err().unwrap();
-        assert!(matches!(error, Error::NoneFree), "{error}");
-        drop(in_use);
-        pool.exchange(REQUEST, false, Duration::ZERO).unwrap();
+        drop(pool.take().unwrap());
+        assert!(matches!(pool.take(), Err(Error::Unreachable(_))));
     }
 }

@@ -14,7 +14,6 @@ use super::places::Place;
 use super::refusal::{self, Refusal};
 use super::refused::Seen;
 use super::request_line::Version;
-use super::running::Quick;
 use super::wiped::Wiped;
 use super::wire::Client;
 
@@ -25,8 +24,6 @@ pub(super) struct Request {
     /// Head and body, in normal form.
     pub(super) bytes: Wiped,
     pub(super) is_head: bool,
-    /// Whether it changes nothing, has no body, and the server answers it at once.
-    pub(super) is_quick: bool,
     pub(super) version: Version,
     /// Whether another request may follow on this connection.
     pub(super) keep_alive: bool,
@@ -54,7 +51,6 @@ pub(super) struct Receiver<'a> {
     pub(super) place: &'a Place,
     pub(super) limits: &'a Limits,
     pub(super) forward: Forward,
-    pub(super) quick: &'a Quick,
     pub(super) peer: &'a str,
 }
 
@@ -74,7 +70,6 @@ struct Received {
     /// What goes on to the server, up to what tells the body.
     bytes: Wiped,
     is_head: bool,
-    is_quick: bool,
     version: Version,
     keep_alive: bool,
     framing: Framing,
@@ -128,7 +123,6 @@ impl Receiver<'_> {
             Ok(keep_alive) => Ok(Some(Request {
                 bytes: head.bytes,
                 is_head: head.is_head,
-                is_quick: head.is_quick,
                 version: head.version,
                 keep_alive,
                 started,
@@ -166,7 +160,6 @@ impl Receiver<'_> {
         let received = Received {
             bytes,
             is_head: head.line.method == "HEAD",
-            is_quick: self.is_quick(&head),
             version: head.line.version,
             keep_alive: head.keep_alive,
             framing: head.framing,
@@ -192,13 +185,6 @@ impl Receiver<'_> {
                 Ok(false)
             }
         }
-    }
-
-    fn is_quick(&self, head: &Head<'_>) -> bool {
-        let line = &head.line;
-        matches!(line.method, "GET" | "HEAD")
-            && matches!(head.framing, Framing::None)
-            && self.quick.includes(line.method, line.target.path)
     }
 
     fn read_body(

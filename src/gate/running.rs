@@ -1,6 +1,5 @@
 //! The running gate: starting and stopping.
 
-use std::fmt;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,11 +17,11 @@ use super::limits::{Capacity, Limits};
 use super::listener::{self, Listener};
 use super::normal::Forward;
 use super::places::Places;
+use super::pool::Pool;
 use super::refused::OnRefusal;
 use super::tls::{Greeting, Tls, TlsError};
-use super::upstream::Upstream;
 
-/// Listeners, the waking pair, the shared connection to the server, standard streams, and files a moment open.
+/// Listeners, the waking pair, standard streams, and files a moment open.
 const OWN_DESCRIPTORS: usize = 20;
 
 /// What a gate is told at its start.
@@ -41,8 +40,6 @@ pub struct Config {
     pub backend: Arc<dyn Backend>,
     /// Which of a client's header fields go on to the server.
     pub forward: Forward,
-    /// Which requests are sure to be answered at once.
-    pub quick: Quick,
     /// Called with every request that the gate answers itself.
     pub on_refusal: OnRefusal,
     /// The header lines that every answer has, besides `Date` and what tells the body.
@@ -50,30 +47,6 @@ pub struct Config {
     /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
     /// which the gate reads and never sets.
     pub reserved_descriptors: usize,
-}
-
-/// Tells from the method and the target of a request whether the server answers it at once and with little, whatever else
-/// it has to do. Of those, the ones that change nothing share a connection to the server.
-#[derive(Clone)]
-pub struct Quick(Arc<Tells>);
-
-type Tells = dyn Fn(&str, &str) -> bool + Send + Sync;
-
-impl Quick {
-    /// As `tells` says, of a method and a target.
-    pub fn new(tells: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Quick {
-        Quick(Arc::new(tells))
-    }
-
-    pub(super) fn includes(&self, method: &str, target: &str) -> bool {
-        (self.0)(method, target)
-    }
-}
-
-impl fmt::Debug for Quick {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Quick")
-    }
 }
 
 /// Why a gate does not start.
@@ -145,9 +118,8 @@ impl Gate {
             limits: config.limits,
             forward: config.forward,
             answer_fields: config.answer_fields,
-            quick: config.quick,
             on_refusal: config.on_refusal,
-            upstream: Upstream::new(config.backend, capacity.upstream),
+            pool: Pool::new(config.backend, capacity.upstream),
         });
         let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;
         let accepting = Accepting {

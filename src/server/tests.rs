@@ -15,7 +15,7 @@ use crate::accounts::{self, Accounts};
 use crate::auth::{Auth, Limits, Policy};
 use crate::clock::Now;
 use crate::endpoint::{Lists, LongAnswers, SharedProbe, health};
-use crate::gate::{self, Forward, Gate, OnRefusal, Quick};
+use crate::gate::{self, Forward, Gate, OnRefusal};
 use crate::hashing::{Cost, Engine, EngineConfig, Permits};
 use crate::http::{COMMON_HEADERS, ReadField, Reply, Request, TrustedProxies};
 use crate::metrics::Metrics;
@@ -140,7 +140,6 @@ fn a_panic_is_one_500_and_the_connection_lives_on() {
         tls: None,
         backend: server.backend(),
         forward: Forward::Only(ReadField::NAMES),
-        quick: Quick::new(|_, _| false),
         on_refusal: OnRefusal::new(|_| Vec::new()),
         answer_fields: COMMON_HEADERS,
         reserved_descriptors: 0,

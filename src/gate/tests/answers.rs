@@ -1,10 +1,6 @@
 //! Answers that are long, broken off or none.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
-
-use rustix::net::sockopt::Timeout;
-use rustix::process::{Resource, getrlimit};
 
 use super::*;
 
@@ -119,81 +115,4 @@ fn without_a_server_the_answer_is_503_and_reported() {
     }
     let expected = "127.0.0.1 POST /a?b 503 Some(\"http://a\")";
     assert_eq!(reported.recv().unwrap(), expected);
-}
-
-#[test]
-fn a_request_that_loses_its_answer_on_the_shared_connection_is_asked_again_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let upstream = directory.path().join("breaking.sock");
-    let breaking = UnixListener::bind(&upstream).unwrap();
-    // Holds for accepting: a request that is not asked again is not waited for.
-    let patience = Some(Duration::from_secs(10));
-    rustix::net::sockopt::set_socket_timeout(&breaking, Timeout::Recv, patience).unwrap();
-    let server = Server::start_with(Limits::default(), |config| Config {
-        backend: Arc::new(upstream),
-        ..config
-    });
-    // A new connection, with the warm-up answered, and the first request on it.
-    let accept = || {
-        let (mut stream, _) = breaking.accept().unwrap();
-        read_head(&mut stream);
-        stream
-            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
-            .unwrap();
-        let request = read_head(&mut stream);
-        (stream, request.lines().next().unwrap().to_owned())
-    };
-    let ask = |target| format!("GET {target} HTTP/1.1\r\n{CLOSE}\r\n");
-    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    thread::scope(|scope| {
-        let first = scope.spawn(|| server.talk(ask("/quick/first")));
-        let (mut alone, request) = accept();
-        assert_eq!(request, "GET /quick/first HTTP/1.1");
-        let second = scope.spawn(|| server.talk(ask("/quick/second")));
-        let (shared, request) = accept();
-        assert_eq!(request, "GET /quick/second HTTP/1.1");
-        drop(shared);
-        let (mut again, request) = accept();
-        assert_eq!(request, "GET /quick/second HTTP/1.1");
-        again.write_all(answer).unwrap();
-        assert_eq!(status(&second.join().unwrap()), 200);
-        alone.write_all(answer).unwrap();
-        assert_eq!(status(&first.join().unwrap()), 200);
-    });
-}
-
-#[test]
-fn a_quick_request_waits_for_no_connection_that_slow_ones_hold() {
-    // Leaves 25 clients and 5 connections for their requests.
-    let limit = getrlimit(Resource::Nofile).current.unwrap();
-    let reserved = usize::try_from(limit).unwrap() - 60;
-    let limits = Limits {
-        max_connections_per_client: Some(0),
-        ..Limits::default()
-    };
-    let server = Server::start_with(limits, |config| Config {
-        reserved_descriptors: reserved,
-        ..config
-    });
-    let slow: Vec<_> = (0..5)
-        .map(|_| {
-            let mut stream = server.connect();
-            let request = b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
-            stream.write_all(request).unwrap();
-            read_head(&mut stream);
-            stream
-        })
-        .collect();
-    let mut waiting = server.connect();
-    waiting
-        .write_all(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
-    let answer = server.talk(format!("GET /quick HTTP/1.1\r\n{CLOSE}\r\n"));
-    assert_eq!(status(&answer), 200, "{answer}");
-    waiting.set_nonblocking(true).unwrap();
-    let error = waiting.read(&mut [0]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::WouldBlock);
-    drop(slow);
-    waiting.set_nonblocking(false).unwrap();
-    assert!(read_head(&mut waiting).starts_with("HTTP/1.1 204 "));
 }

@@ -50,7 +50,6 @@ impl Server {
             tls: None,
             backend: Arc::new(upstream),
             forward: Forward::Only(&["Content-Type", "Host"]),
-            quick: Quick::new(|_, target| target.starts_with("/quick")),
             on_refusal: OnRefusal::new(|_| Vec::new()),
             answer_fields: FIELDS,
             reserved_descriptors: 0,
