@@ -1,66 +1,262 @@
-//! The door: only whole, well-formed, bounded HTTP/1.1 requests get in.
+//! Only whole, well-formed, bounded HTTP/1.1 requests get through here to the server.
 //!
 //! The gate owns the public sockets. Of each connection it reads one request at a time, checks it as RFC 9110 and 9112
-//! say, and where two readers could disagree more strictly; writes it anew in a normal form (`normal`); hands it to
-//! tiny_http over a private Unix socket; and passes the answer back. So tiny_http, which believes every length it is told
+//! say, and where two readers could disagree more strictly; rewrites it in a normal form (`http::normal`); hands it to
+//! tiny_http over a private Unix socket; and passes the answer back. So tiny_http, which believes every length it is given
 //! and waits for ever, only meets requests that are whole, small and correctly framed.
 //!
-//! It knows nothing of logins, paths, statuses of the program or any other room of this crate but `files` and `low_priority`, and could be a
-//! crate of its own. It never looks into a body, and it sets nothing that holds for the whole process.
+//! It knows nothing of logins, paths, statuses of the program or any other module of this crate but `files`, `random`,
+//! `text` and `low_priority`, and could be a crate of its own. It never looks into a body, and it sets nothing that holds
+//! for the whole process.
 //!
 //! ```text
-//! running     starts, stops                   ┐
-//! accepting   accepts, evicts                 │ address, listener, limits, places, slots
-//! connection  one client, request by request  ┘ wire (every wait for the client), deadline, allowance, input, wiped
-//! receive     one request: head, then body    ← head, request_line, framing, chunked
-//! normal      the request as the server gets it
-//! pool        the connections to the server   ← backend, answer, order
-//! refusal     the gate's own answers          ← refused: what could be read of those requests
-//! tls         the certificate shown to clients    ← authority, validity
+//! Gate        starts and stops it
+//!   |
+//!   v
+//! client/     sockets, deadlines, TLS, connection slots, the life of one connection
+//!   |
+//!   v
+//! upstream/   the connections to the server
+//!   |
+//!   v
+//! http/       bytes to requests: no sockets, no clock, no threads
 //! ```
+//!
+//! Below all of them are `limits` and `deadline`. No file imports one that imports it.
 
-mod accepting;
-mod address;
-mod allowance;
-mod answer;
-mod authority;
-mod backend;
-mod chunked;
-mod connection;
-mod date;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustix::process::{Resource, getrlimit};
+
+mod client;
 mod deadline;
-mod framing;
-mod head;
-#[doc(hidden)]
-pub mod in_memory;
-mod input;
+mod http;
 mod limits;
-mod listener;
-mod normal;
-mod order;
-mod places;
-mod pool;
-mod receive;
-mod refusal;
-mod refused;
-mod request_line;
-mod running;
-mod slots;
-mod tls;
-mod validity;
-mod wiped;
-mod wire;
-
-pub use accepting::ClientNetwork;
-pub use address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
-pub use answer::MAX_WHOLE_BYTES;
-pub use backend::{Backend, Link};
-pub use limits::Limits;
-pub use normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
-pub use order::{DELAY, FAULT, Fault};
-pub use refused::{OnRefusal, Refused};
-pub use running::{Config, Error, Gate};
-pub use tls::{Tls, TlsError, certificate_problems};
-
 #[cfg(test)]
 mod tests;
+mod upstream;
+
+use client::accepting::{Accepting, Notices};
+use client::connection::Shared;
+use client::listener::{self, Listener};
+use client::places::Places;
+use client::tls::TlsAcceptor;
+use limits::Capacity;
+use upstream::pool::Pool;
+
+pub use client::accepting::ClientNetwork;
+pub use client::address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
+pub use client::certificate::{Tls, TlsError, certificate_problems};
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use http::in_memory;
+pub use http::normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
+pub use http::refused::{OnRefusal, Refused};
+pub use limits::Limits;
+pub use upstream::answer::MAX_WHOLE_BYTES;
+pub use upstream::backend::{Backend, Link};
+pub use upstream::order::{DELAY, FAULT, Fault};
+
+/// Listeners, the waking pair, standard streams, and files a moment open.
+const OWN_DESCRIPTORS: usize = 20;
+
+/// What a gate needs at its start.
+pub struct Config {
+    /// Where to listen; all of them, or the start fails.
+    pub listen: Vec<Address>,
+    /// The mode of socket files.
+    pub socket_mode: SocketMode,
+    /// What clients may make the gate hold or wait for.
+    pub limits: Limits,
+    /// Which network a client's connections count for.
+    pub client_network: ClientNetwork,
+    /// TLS on every TCP address; socket files never have it.
+    pub tls: Option<Tls>,
+    /// The server behind it.
+    pub backend: Arc<dyn Backend>,
+    /// Which of a client's header fields go on to the server.
+    pub forward: Forward,
+    /// Called with every request that the gate answers itself.
+    pub on_refusal: OnRefusal,
+    /// The header lines that every answer has, besides `Date` and those about the body.
+    pub answer_fields: &'static [(&'static str, &'static str)],
+    /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
+    /// which the gate reads and never sets.
+    pub reserved_descriptors: usize,
+}
+
+/// Why a gate does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be bound.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// As it was given.
+        address: Address,
+        /// What stands in the way.
+        #[source]
+        source: io::Error,
+    },
+    /// A socket file on which somebody answers.
+    #[error("another server answers on {0}")]
+    InUse(Address),
+    /// A file that is no socket; it is left as it is.
+    #[error("cannot listen on {0}: the file exists and is not a socket")]
+    NotASocket(Address),
+    /// There is no certificate to show.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The gate's own thread or its waking pair could not be had.
+    #[error("cannot start accepting connections")]
+    Start(#[source] io::Error),
+}
+
+/// A running gate. Dropped, it stops without grace.
+#[derive(Debug)]
+pub struct Gate {
+    addresses: Vec<Bound>,
+    tls: Option<Arc<TlsAcceptor>>,
+    places: Arc<Places>,
+    accepting: Mutex<Option<AcceptThread>>,
+}
+
+#[derive(Debug)]
+struct AcceptThread {
+    thread: JoinHandle<()>,
+    /// A byte, or its end, wakes the thread.
+    wake: UnixStream,
+}
+
+impl Gate {
+    /// Reads the certificate and binds every address, then accepts.
+    ///
+    /// # Errors
+    /// When there is no certificate to show, an address cannot be bound, or the thread cannot be started.
+    pub fn start(config: Config) -> Result<Gate, Error> {
+        let tls = config.tls.map(TlsAcceptor::new).transpose()?.map(Arc::new);
+        let listeners = config
+            .listen
+            .iter()
+            .map(|address| bind(address, &config.listen, tls.is_some(), config.socket_mode))
+            .collect::<Result<Vec<_>, _>>()?;
+        let addresses = listeners
+            .iter()
+            .map(|listener| listener.bound.clone())
+            .collect();
+        let capacity = fit(config.limits.max_connections, config.reserved_descriptors);
+        let per_client = config.limits.per_client(capacity.connections);
+        let places = Places::new(capacity.connections, per_client);
+        let shared = Arc::new(Shared {
+            limits: config.limits,
+            forward: config.forward,
+            answer_fields: config.answer_fields,
+            on_refusal: config.on_refusal,
+            pool: Pool::new(config.backend, capacity.upstream),
+        });
+        let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;
+        let accepting = Accepting {
+            listeners,
+            tls: tls.clone(),
+            woken,
+            places: Arc::clone(&places),
+            shared,
+            client_network: config.client_network,
+            notices: Notices::default(),
+        };
+        let thread = thread::Builder::new()
+            .name("gate-accept".to_owned())
+            .spawn(move || accepting.run())
+            .map_err(Error::Start)?;
+        if let Some(tls) = &tls {
+            tls.warn(Timestamp::now());
+        }
+        Ok(Gate {
+            addresses,
+            tls,
+            places,
+            accepting: Mutex::new(Some(AcceptThread { thread, wake })),
+        })
+    }
+
+    /// What is listened on, in the order it was asked for.
+    pub fn addresses(&self) -> &[Bound] {
+        &self.addresses
+    }
+
+    /// How many clients are connected.
+    pub fn connections(&self) -> usize {
+        self.places.taken()
+    }
+
+    /// Reads the certificate again, for connections from now on. After an error the old one stays; without TLS there is
+    /// nothing to do.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the certificate cannot be used.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
+    }
+
+    /// Stops accepting, closes idle connections and answers every request whose first byte has arrived. What is not done
+    /// shortly before `grace` is over is cut off; then the result is false. A gate that has stopped already does nothing.
+    pub fn stop(&self, grace: Duration) -> bool {
+        let accepting = self
+            .accepting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(AcceptThread { thread, wake }) = accepting else {
+            return true;
+        };
+        self.places.begin_stopping();
+        drop(wake);
+        if thread.join().is_err() {
+            tracing::error!("the accepting thread had panicked");
+        }
+        self.places.empty(grace)
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+    }
+}
+
+fn bind(
+    address: &Address,
+    all: &[Address],
+    tls: bool,
+    mode: SocketMode,
+) -> Result<Listener, Error> {
+    Listener::bind(address, all, tls, mode).map_err(|error| match error {
+        listener::Error::Io(source) => Error::Listen {
+            address: address.clone(),
+            source,
+        },
+        listener::Error::InUse => Error::InUse(address.clone()),
+        listener::Error::NotASocket => Error::NotASocket(address.clone()),
+    })
+}
+
+fn fit(wanted: usize, reserved: usize) -> Capacity {
+    let limit = getrlimit(Resource::Nofile).current;
+    let limit = limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX);
+    let capacity = Capacity::fit(wanted, limit.saturating_sub(reserved + OWN_DESCRIPTORS));
+    if capacity.upstream < wanted {
+        tracing::warn!(
+            descriptors = limit,
+            connections = capacity.connections,
+            requests = capacity.upstream,
+            "the limit of file descriptors is too low for {wanted} connections"
+        );
+    }
+    capacity
+}

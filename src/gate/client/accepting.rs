@@ -1,0 +1,280 @@
+//! The thread that accepts connections and finds a slot for each. It never waits for a client: one that has to leave is
+//! given a moment, and then another one has to.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::allowance::WriteAllowance;
+use super::connection::{Connection, Shared};
+use super::listener::Listener;
+use super::places::{Place, Places};
+use super::slots::Room;
+use super::socket::Socket;
+use super::tls::TlsAcceptor;
+use super::wire::Client;
+use crate::gate::deadline::Deadline;
+
+/// The same is logged once in this time, however often it happens.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Time between two looks at the socket files.
+const FILE_CHECK: Duration = Duration::from_secs(2);
+
+/// Gives the network that a client's address counts for, by its first address; `None` if its connections are not counted.
+/// Over socket files none are.
+#[derive(Clone)]
+pub struct ClientNetwork(Arc<NetworkOf>);
+
+type NetworkOf = dyn Fn(IpAddr) -> Option<IpAddr> + Send + Sync;
+
+impl ClientNetwork {
+    /// As `network_of` says, of an address; IPv4 comes as IPv4.
+    pub fn new(network_of: impl Fn(IpAddr) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(network_of))
+    }
+}
+
+impl Default for ClientNetwork {
+    /// Each address is a network of its own.
+    fn default() -> Self {
+        Self::new(Some)
+    }
+}
+
+impl fmt::Debug for ClientNetwork {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ClientNetwork")
+    }
+}
+
+/// The thread that accepts connections.
+pub(crate) struct Accepting {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) tls: Option<Arc<TlsAcceptor>>,
+    /// Readable once the gate stops.
+    pub(crate) woken: UnixStream,
+    pub(crate) places: Arc<Places>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) client_network: ClientNetwork,
+    pub(crate) notices: Notices,
+}
+
+impl Accepting {
+    /// Until the gate stops.
+    pub(crate) fn run(mut self) {
+        let has_files = self.listeners.iter().any(Listener::has_file);
+        let mut file_check = Deadline::after(FILE_CHECK);
+        while let Some(ready) = self.wait(has_files.then_some(file_check)) {
+            for at in ready {
+                let listener = &self.listeners[at];
+                let tls = listener.bound.tls;
+                match listener.accept() {
+                    Ok((socket, address)) => self.admit(socket, address, tls),
+                    Err(error) => self.not_accepted(&error),
+                }
+            }
+            if has_files && file_check.remaining().is_err() {
+                self.listeners.iter().for_each(Listener::check_file);
+                file_check = Deadline::after(FILE_CHECK);
+            }
+        }
+    }
+
+    /// The listeners with somebody waiting, none at the deadline; `None` once the gate stops.
+    fn wait(&mut self, deadline: Option<Deadline>) -> Option<Vec<usize>> {
+        let mut polled = vec![PollFd::new(&self.woken, PollFlags::IN)];
+        let listeners = self.listeners.iter();
+        polled.extend(
+            listeners.map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)),
+        );
+        let left = deadline.map(|deadline| deadline.remaining().unwrap_or_default());
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let polling = poll(&mut polled, left.as_ref());
+        let ready = polled[1..].iter().enumerate();
+        let ready = ready.filter(|(_, polled)| !polled.revents().is_empty());
+        let ready = ready.map(|(at, _)| at).collect();
+        if let Err(error) = polling
+            && error != rustix::io::Errno::INTR
+        {
+            self.not_accepted(&error.into());
+        }
+        (!self.places.is_stopping()).then_some(ready)
+    }
+
+    fn admit(&mut self, socket: Socket, address: Option<IpAddr>, tls: bool) {
+        if let Err(error) = socket.prepare() {
+            // Gone again already.
+            return tracing::debug!(%error, "a connection broke");
+        }
+        let Some(place) = self.place(socket, address) else {
+            return;
+        };
+        let tls = match &self.tls {
+            Some(acceptor) if tls => match acceptor.start_session() {
+                Ok(tls) => Some(tls),
+                Err(error) => return tracing::error!(%error, "TLS cannot start"),
+            },
+            _ => None,
+        };
+        let allowance = WriteAllowance::new(&self.shared.limits);
+        let client = Client::new(Arc::clone(&place.occupant), allowance, tls);
+        let peer = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
+        let connection = Connection::new(place, peer, client, Arc::clone(&self.shared));
+        self.serve(connection);
+    }
+
+    /// In a thread of its own. While there is none to be had, a client waits, as do those behind it; another may have to
+    /// leave for it.
+    fn serve(&mut self, connection: Connection) {
+        let mut is_first = true;
+        let thread = loop {
+            match serving_thread() {
+                Ok(thread) => break thread,
+                Err(error) if is_first => {
+                    self.notices.out_of_resources(
+                        &error,
+                        "no thread for a connection, which waits for one",
+                    );
+                    connection.hold();
+                    is_first = false;
+                }
+                Err(_) => {}
+            }
+            self.places.shrink();
+            if self.places.is_stopping() {
+                return;
+            }
+        };
+        // The thread waits for it.
+        let _ = thread.send(connection);
+    }
+
+    /// A place for a new client, once there is room for it. `None` closes it: its network has all it may have, and none of
+    /// them can be evicted; or the gate stops.
+    fn place(&mut self, socket: Socket, address: Option<IpAddr>) -> Option<Place> {
+        let network = address.and_then(|address| (self.client_network.0)(address));
+        if self.places.is_network_full(network) {
+            self.notices.network_full(network);
+        }
+        loop {
+            match self.places.make_room(network) {
+                Room::Free => return Some(self.places.enter(socket, network)),
+                Room::NetworkWaiting => return None,
+                Room::Leaving => self.notices.full(),
+                Room::AllWaiting => self.notices.all_waiting(),
+            }
+            if self.places.is_stopping() {
+                return None;
+            }
+        }
+    }
+
+    /// Accepting goes on whatever happens; out of descriptors or memory, a client has to leave first.
+    fn not_accepted(&mut self, error: &io::Error) {
+        match error.kind() {
+            io::ErrorKind::WouldBlock
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionAborted => {}
+            _ => {
+                self.notices
+                    .out_of_resources(error, "a connection was not accepted");
+                self.places.shrink();
+            }
+        }
+    }
+}
+
+/// Starts a thread that serves the connection that it gets.
+fn serving_thread() -> io::Result<SyncSender<Connection>> {
+    let (give, given) = sync_channel::<Connection>(1);
+    thread::Builder::new()
+        .name("gate-connection".to_owned())
+        .spawn(move || {
+            let connection = given.recv();
+            drop(given);
+            if let Ok(connection) = connection {
+                connection.serve();
+            }
+        })?;
+    Ok(give)
+}
+
+/// What the accepting thread has to say, each of it once in a while.
+#[derive(Default)]
+pub(crate) struct Notices {
+    full: Notice,
+    all_waiting: Notice,
+    out_of_resources: Notice,
+    networks: HashMap<IpAddr, Notice>,
+}
+
+/// When something was last logged.
+#[derive(Default)]
+struct Notice(Option<Instant>);
+
+impl Notice {
+    /// Whether it is to be logged now.
+    fn is_due(&mut self) -> bool {
+        let is_due = !self.is_recent();
+        if is_due {
+            self.0 = Some(Instant::now());
+        }
+        is_due
+    }
+
+    fn is_recent(&self) -> bool {
+        self.0.is_some_and(|last| last.elapsed() < QUIET)
+    }
+}
+
+impl Notices {
+    fn network_full(&mut self, network: Option<IpAddr>) {
+        let Some(network) = network else { return };
+        if self.networks.get(&network).is_some_and(Notice::is_recent) {
+            return;
+        }
+        self.networks.retain(|_, notice| notice.is_recent());
+        if self.networks.entry(network).or_default().is_due() {
+            tracing::warn!(
+                %network,
+                "a client has as many connections as one may have (--max-connections-per-client): for each new one its \
+                 oldest that does not wait for an answer is closed; if it is a proxy of yours, start the server with \
+                 --trusted-proxy and its address (logged once a minute)"
+            );
+        }
+    }
+
+    fn full(&mut self) {
+        if self.full.is_due() {
+            tracing::warn!(
+                "all connections are taken (--max-connections): for each new one an idle or slow one is closed (logged once \
+                 a minute)"
+            );
+        }
+    }
+
+    fn all_waiting(&mut self) {
+        if self.all_waiting.is_due() {
+            tracing::warn!(
+                "all connections are taken (--max-connections) and wait for answers: new ones are not accepted until then \
+                 (logged once a minute)"
+            );
+        }
+    }
+
+    fn out_of_resources(&mut self, error: &io::Error, what: &str) {
+        if self.out_of_resources.is_due() {
+            tracing::warn!(%error, "{what} (logged once a minute)");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Where the gate listens: as it is written on a command line, and as it was really bound.
+//!
+//! Names are never looked up: an address is a number, `localhost` or a path.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` or `unix:/run/login.sock`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An IP address and a port; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// A socket file, for a proxy on the same machine.
+    Unix(PathBuf),
+}
+
+/// Why a text is no [`Address`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not IP:PORT, localhost:PORT or unix:PATH")]
+pub struct NotAnAddress;
+
+impl FromStr for Address {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Address, NotAnAddress> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path {
+                "" => Err(NotAnAddress),
+                path => Ok(Address::Unix(PathBuf::from(path))),
+            };
+        }
+        if let Some(port) = text.strip_prefix("localhost:") {
+            // `parse` alone would take "+80".
+            let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            let port = port.parse().ok().filter(|_| digits).ok_or(NotAnAddress)?;
+            return Ok(Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+        }
+        text.parse().map(Address::Tcp).map_err(|_| NotAnAddress)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Who may connect to a socket file: the permissions of the file, in octal. By default `0600`, the owner alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketMode(u32);
+
+/// Why a text is no [`SocketMode`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not the permissions of a file in octal, such as 0660")]
+pub struct NotASocketMode;
+
+impl SocketMode {
+    /// Whether every user of the machine may connect.
+    pub fn lets_everybody_connect(self) -> bool {
+        // To connect takes the right to write.
+        self.0 & 0o002 != 0
+    }
+
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for SocketMode {
+    fn default() -> SocketMode {
+        SocketMode(0o600)
+    }
+}
+
+impl FromStr for SocketMode {
+    type Err = NotASocketMode;
+
+    fn from_str(text: &str) -> Result<SocketMode, NotASocketMode> {
+        // Alone, this would take "+600".
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let mode = u32::from_str_radix(text, 8)
+            .ok()
+            .filter(|mode| digits && *mode <= 0o777);
+        mode.map(SocketMode).ok_or(NotASocketMode)
+    }
+}
+
+impl fmt::Display for SocketMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// An address that is listened on, with the port the system gave. Displays as `http://127.0.0.1:8080`,
+/// `https://[::1]:8443` or `unix:/run/login.sock`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The address.
+    pub address: Address,
+    /// Whether clients speak TLS here; never so on a socket file.
+    pub tls: bool,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.address, self.tls) {
+            (Address::Tcp(address), false) => write!(f, "http://{address}"),
+            (Address::Tcp(address), true) => write!(f, "https://{address}"),
+            (unix @ Address::Unix(_), _) => unix.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_numbers_localhost_or_a_path() {
+        for (text, shown) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("[::1]:0", "[::1]:0"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("unix:/run/login.sock", "unix:/run/login.sock"),
+            ("unix:relative", "unix:relative"),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
+        }
+        for text in [
+            "",
+            "8080",
+            "127.0.0.1",
+            "127.0.0.1:99999",
+            "::1:80",
+            "example.com:80",
+            "localhost",
+            "localhost:",
+            "localhost:+80",
+            "localhost:65536",
+            "unix:",
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(NotAnAddress), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_bound_displays_as_a_url() {
+        let tcp = |tls| Bound {
+            address: "[::1]:8443".parse().unwrap(),
+            tls,
+        };
+        assert_eq!(tcp(true).to_string(), "https://[::1]:8443");
+        assert_eq!(tcp(false).to_string(), "http://[::1]:8443");
+    }
+
+    #[test]
+    fn modes_are_three_octal_digits_or_four() {
+        for (text, shown) in [
+            ("600", "0600"),
+            ("0660", "0660"),
+            ("0777", "0777"),
+            ("0", "0000"),
+        ] {
+            let mode: SocketMode = text.parse().unwrap();
+            assert_eq!(mode.to_string(), shown);
+        }
+        for text in [
+            "",
+            "+600",
+            "-600",
+            "0o600",
+            "680",
+            "1600",
+            "rw-rw----",
+            " 600",
+        ] {
+            assert_eq!(text.parse::<SocketMode>(), Err(NotASocketMode), "{text:?}");
+        }
+        assert_eq!(SocketMode::default().to_string(), "0600");
+    }
+}

@@ -1,0 +1,262 @@
+//! One client's connection from its first byte to its close: requests are received, answered in their order, and the
+//! rest is thrown away.
+//!
+//! Runs in a thread of its own. Reading ahead is bounded by the input buffer: the next request is looked at when this one
+//! is answered.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::date;
+use super::places::Place;
+use super::wire::Client;
+use crate::gate::deadline::Deadline;
+use crate::gate::http::ending::Ending;
+use crate::gate::http::input::Input;
+use crate::gate::http::normal::Forward;
+use crate::gate::http::receive::{Failure, Receiver, Request, Source};
+use crate::gate::http::refusal::{self, Refusal};
+use crate::gate::http::refused::{OnRefusal, Seen};
+use crate::gate::http::request_line::Version;
+use crate::gate::limits::Limits;
+use crate::gate::upstream::answer::Answer;
+use crate::gate::upstream::order::{Fault, GARBAGE};
+use crate::gate::upstream::pool::{self, Exchange, Pool};
+
+/// For a client to receive what was written and close its end.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) forward: Forward,
+    pub(crate) answer_fields: &'static [(&'static str, &'static str)],
+    pub(crate) on_refusal: OnRefusal,
+    pub(crate) pool: Pool,
+}
+
+pub(crate) struct Connection {
+    client: Client,
+    input: Input,
+    peer: String,
+    shared: Arc<Shared>,
+    /// Last: the gate has stopped when all places are left, and nothing else is held by then.
+    place: Place,
+}
+
+/// What follows on an answer.
+enum Next {
+    Request,
+    Close,
+    /// An answer was spoiled so that nothing may follow, not even a proper end.
+    Reset,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        place: Place,
+        peer: String,
+        client: Client,
+        shared: Arc<Shared>,
+    ) -> Connection {
+        Connection {
+            client,
+            input: Input::new(),
+            peer,
+            shared,
+            place,
+        }
+    }
+
+    /// Keeps the client from having to leave for another before it is served.
+    pub(crate) fn hold(&self) {
+        self.place.answer();
+    }
+
+    /// Serves the client until one of the two closes.
+    pub(crate) fn serve(mut self) {
+        self.place.wait();
+        let deadline = Deadline::after(self.shared.limits.request_timeout);
+        let served = match self.client.handshake(deadline) {
+            Ok(()) => self.serve_requests(),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
+            tracing::debug!(peer = self.peer, %error, "a connection broke");
+        }
+    }
+
+    fn serve_requests(&mut self) -> io::Result<()> {
+        while self.await_request()? {
+            self.place.begin();
+            let started = Instant::now();
+            let next = match self.receive() {
+                Ok(Some(request)) if self.place.answer() => self.answer(request, started)?,
+                Ok(Some(request)) => {
+                    self.refuse(refusal::TOO_SLOW, &Seen::normal(request.bytes), started)?
+                }
+                Ok(None) => return Ok(()),
+                Err(Failure::Refused { refusal, seen }) => self.refuse(refusal, &seen, started)?,
+                Err(Failure::Broken(error)) => return Err(error),
+            };
+            match next {
+                Next::Request => {}
+                Next::Close => {
+                    self.place.leave();
+                    self.client.close(Deadline::after(LINGER));
+                    return Ok(());
+                }
+                Next::Reset => return self.place.occupant.socket.reset_when_closed(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the first byte of a request; false when none comes.
+    fn await_request(&mut self) -> io::Result<bool> {
+        self.place.wait();
+        if !self.input.is_empty() {
+            return Ok(true);
+        }
+        let deadline = Deadline::after(self.shared.limits.idle_timeout);
+        let Self {
+            client,
+            input,
+            place,
+            ..
+        } = self;
+        let first = client.await_input(deadline, || place.begin_unless_ended());
+        let read = first.and_then(|()| input.fill(|buffer| client.read(buffer, deadline)));
+        match read {
+            Ok(read) => Ok(read > 0),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn receive(&mut self) -> Result<Option<Request>, Failure> {
+        let source = RequestSource {
+            client: &mut self.client,
+            place: &self.place,
+            deadline: Deadline::after(self.shared.limits.request_timeout),
+        };
+        let mut receiver = Receiver {
+            source,
+            input: &mut self.input,
+            limits: &self.shared.limits,
+            forward: self.shared.forward,
+            peer: &self.peer,
+        };
+        receiver.receive()
+    }
+
+    fn answer(&mut self, request: Request, started: Instant) -> io::Result<Next> {
+        let shared = Arc::clone(&self.shared);
+        match shared.pool.exchange(&request.bytes, request.is_head) {
+            Ok(exchange) => self.relay(exchange, &request),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "a request got no answer");
+                let refusal = match error {
+                    pool::Error::Unreachable(_) | pool::Error::NoneFree => refusal::UNAVAILABLE,
+                    pool::Error::NoAnswer(_) => refusal::DEFECT,
+                };
+                self.refuse(refusal, &Seen::normal(request.bytes), started)
+            }
+        }
+    }
+
+    /// An error once the answer has begun leaves nothing but to close: its length was told.
+    fn relay(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
+        let order = exchange.answer.order();
+        if !order.delay.is_zero() {
+            self.place.pause(order.delay);
+        }
+        if let Some(fault) = order.fault {
+            return self.spoil(fault, exchange.answer);
+        }
+        let ending = if !request.keep_alive || self.is_last() {
+            Ending::Close
+        } else if request.version == Version::Http10 {
+            Ending::KeepAlive
+        } else {
+            Ending::Open
+        };
+        let Exchange { answer, rest } = exchange;
+        if rest.is_none() {
+            self.place.answered();
+        }
+        self.client.write_all(&answer.ending(ending))?;
+        if let Some(rest) = rest {
+            rest.relay(|piece| self.client.write_all(piece))?;
+        }
+        match ending {
+            Ending::Close => Ok(Next::Close),
+            Ending::Open | Ending::KeepAlive => Ok(Next::Request),
+        }
+    }
+
+    fn spoil(&mut self, fault: Fault, answer: Answer) -> io::Result<Next> {
+        let held = answer.held();
+        match fault {
+            Fault::Reset => return Ok(Next::Reset),
+            Fault::Cut if held > 0 => {
+                let bytes = answer.ending(Ending::Open);
+                self.client
+                    .write_all(&bytes[..bytes.len() - held.div_ceil(2)])?;
+            }
+            Fault::Cut | Fault::Empty => {}
+            Fault::Garbage => self.client.write_all(GARBAGE)?,
+        }
+        Ok(Next::Close)
+    }
+
+    /// Whether the gate stops and the client has sent nothing after this request.
+    fn is_last(&mut self) -> bool {
+        if !self.place.is_stopping() || !self.input.is_empty() {
+            return false;
+        }
+        self.place.end_silence();
+        let deadline = Deadline::after(LINGER);
+        let read = self.input.fill(|buffer| self.client.read(buffer, deadline));
+        !read.is_ok_and(|read| read > 0)
+    }
+
+    /// Kept apart by the compiler too: what it needs of the stack would stay with every idle connection.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, refusal: Refusal, seen: &Seen, started: Instant) -> io::Result<Next> {
+        let refused = seen.refused(&self.peer, refusal, started.elapsed());
+        let own = self.shared.on_refusal.call(&refused);
+        let without_body = refused.method == Some("HEAD");
+        let mut bytes = Vec::new();
+        let common = self.shared.answer_fields;
+        refusal.write(&date::now(), common, &own, without_body, &mut bytes);
+        self.client.write_all(&bytes)?;
+        Ok(Next::Close)
+    }
+}
+
+/// A client that sends a request.
+struct RequestSource<'a> {
+    client: &'a mut Client,
+    place: &'a Place,
+    deadline: Deadline,
+}
+
+impl Source for RequestSource<'_> {
+    /// The end of input is also how a client that is evicted learns of it.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.client.read(buffer, self.deadline) {
+            Ok(0) if self.place.is_evicted() => Err(io::ErrorKind::TimedOut.into()),
+            result => result,
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.client.write_all(bytes)?;
+        self.place.begin();
+        Ok(())
+    }
+}

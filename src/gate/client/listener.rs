@@ -1,0 +1,350 @@
+//! Binding the addresses a gate listens on.
+//!
+//! A socket file has its mode from the moment it exists. One that was left behind is replaced, one that answers
+//! is somebody else's; on drop ours is removed, and only ours.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
+
+use super::address::{Address, Bound, SocketMode};
+use super::socket::Socket;
+use crate::gate::deadline::Deadline;
+
+/// Clients that may wait to be accepted. The system lowers it to its own limit.
+const BACKLOG: i32 = 4096;
+
+/// For another server to finish binding in the same directory, which takes it less than a millisecond.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot listen")]
+    Io(#[from] io::Error),
+    #[error("another server answers there")]
+    InUse,
+    #[error("the file exists and is not a socket")]
+    NotASocket,
+}
+
+#[derive(Debug)]
+pub(crate) struct Listener {
+    kind: Kind,
+    pub(crate) bound: Bound,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    Unix {
+        /// Goes before the listener: once nobody listens, another server may have the name.
+        file: SocketFile,
+        listener: UnixListener,
+    },
+}
+
+impl Listener {
+    /// Binds an address, which is one of `all`; `tls` says whether TCP connections will speak it.
+    pub(crate) fn bind(
+        address: &Address,
+        all: &[Address],
+        tls: bool,
+        mode: SocketMode,
+    ) -> Result<Listener, Error> {
+        match address {
+            Address::Tcp(address) => {
+                let listener = if leaves_ipv4(address, all) {
+                    bind_ipv6_only(address)?
+                } else {
+                    TcpListener::bind(address)?
+                };
+                // Again, for a queue longer than the standard library's.
+                rustix::net::listen(&listener, BACKLOG).map_err(io::Error::from)?;
+                listener.set_nonblocking(true)?;
+                let address = Address::Tcp(listener.local_addr()?);
+                Ok(Listener {
+                    kind: Kind::Tcp(listener),
+                    bound: Bound { address, tls },
+                })
+            }
+            Address::Unix(path) => {
+                let (listener, file) = bind_file(path, mode)?;
+                listener.set_nonblocking(true)?;
+                let address = Address::Unix(path.clone());
+                Ok(Listener {
+                    kind: Kind::Unix { file, listener },
+                    bound: Bound {
+                        address,
+                        tls: false,
+                    },
+                })
+            }
+        }
+    }
+
+    /// A connection that waits, or `WouldBlock`; and its peer's address, IPv4 as IPv4, unless it came over a socket file.
+    pub(crate) fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+        match &self.kind {
+            Kind::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok((Socket::Tcp(stream), Some(peer.ip().to_canonical())))
+            }
+            Kind::Unix { listener, .. } => {
+                let (stream, _) = listener.accept()?;
+                Ok((Socket::Unix(stream), None))
+            }
+        }
+    }
+}
+
+impl Listener {
+    /// Whether it has a file, which others may remove.
+    pub(crate) fn has_file(&self) -> bool {
+        matches!(self.kind, Kind::Unix { .. })
+    }
+
+    /// Logs, once, that its file is gone or another's.
+    pub(crate) fn check_file(&self) {
+        if let Kind::Unix { file, .. } = &self.kind {
+            file.check();
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.kind {
+            Kind::Tcp(listener) => listener.as_fd(),
+            Kind::Unix { listener, .. } => listener.as_fd(),
+        }
+    }
+}
+
+/// Whether an IPv6 address must leave IPv4 clients to another listener: `[::]` takes them as well where it is alone, and
+/// the system binds a port to each family once.
+fn leaves_ipv4(address: &SocketAddr, all: &[Address]) -> bool {
+    let is_ipv4 = |address: &SocketAddr| address.ip().to_canonical().is_ipv4();
+    !is_ipv4(address)
+        && address.port() != 0
+        && all.iter().any(|other| match other {
+            Address::Tcp(other) => other.port() == address.port() && is_ipv4(other),
+            Address::Unix(_) => false,
+        })
+}
+
+/// As the standard library does, but for the option that has to be set in between.
+fn bind_ipv6_only(address: &SocketAddr) -> io::Result<TcpListener> {
+    let socket = rustix::net::socket(AddressFamily::INET6, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_ipv6_v6only(&socket, true)?;
+    rustix::net::bind(&socket, address)?;
+    Ok(TcpListener::from(socket))
+}
+
+/// Between binding and listening a socket looks as if it had been left behind, so one server at a time does this in a
+/// directory.
+fn bind_file(path: &Path, mode: SocketMode) -> Result<(UnixListener, SocketFile), Error> {
+    let _lock = lock_directory(path)?;
+    make_way(path)?;
+    let listener = bind_with(path, mode)?;
+    let file = SocketFile::at(path)?;
+    Ok((listener, file))
+}
+
+/// `None` where the directory cannot be read or its file system has no locks: nobody can be waited for then.
+fn lock_directory(path: &Path) -> io::Result<Option<File>> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) else {
+        return Ok(None);
+    };
+    let deadline = Deadline::after(LOCK_TIMEOUT);
+    loop {
+        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(directory)),
+            Err(Errno::WOULDBLOCK) if deadline.remaining().is_ok() => thread::sleep(LOCK_PAUSE),
+            Err(Errno::WOULDBLOCK) => {
+                return Err(io::Error::other(
+                    "another process holds a lock on its directory",
+                ));
+            }
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
+/// Removes a socket file that nobody answers on.
+fn make_way(path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+        Ok(metadata) if !metadata.file_type().is_socket() => return Err(Error::NotASocket),
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(Error::InUse),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(Error::from)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The mode is set on the socket before it has a file: afterwards there would be a moment in which others can connect,
+/// and the umask belongs to the whole process.
+fn bind_with(path: &Path, mode: SocketMode) -> io::Result<UnixListener> {
+    let mode = Mode::from_raw_mode(mode.bits());
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::fs::fchmod(&socket, mode)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    // Where the system ignores a socket's own mode.
+    rustix::fs::chmod(path, mode)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(UnixListener::from(socket))
+}
+
+/// The file of a socket of ours, removed on drop unless another has taken its name.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    device_and_inode: (u64, u64),
+    is_lost: AtomicBool,
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<SocketFile> {
+        Ok(SocketFile {
+            path: path.to_owned(),
+            device_and_inode: identity(path)?,
+            is_lost: AtomicBool::new(false),
+        })
+    }
+
+    fn is_in_place(&self) -> bool {
+        identity(&self.path).is_ok_and(|there| there == self.device_and_inode)
+    }
+
+    fn check(&self) {
+        let is_lost = !self.is_in_place();
+        if is_lost && !self.is_lost.swap(is_lost, Ordering::Relaxed) {
+            tracing::error!(
+                path = %self.path.display(),
+                "the socket file was removed or replaced: nobody can connect to it until a restart"
+            );
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.is_in_place() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Barrier;
+
+    fn unix(path: &Path) -> Result<Listener, Error> {
+        let address = Address::Unix(path.to_owned());
+        Listener::bind(&address, &[], true, SocketMode::default())
+    }
+
+    #[test]
+    fn a_socket_file_is_private_and_goes_with_its_listener() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("login.sock");
+        let listener = unix(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(
+            listener.bound.to_string(),
+            format!("unix:{}", path.display())
+        );
+        assert!(matches!(unix(&path), Err(Error::InUse)));
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_left_behind_is_replaced_and_others_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("login.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "as after a kill");
+        let first = unix(&path).unwrap();
+        // Somebody else's file under our name is left alone.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "not a socket").unwrap();
+        drop(first);
+        assert!(path.exists());
+        assert!(matches!(unix(&path), Err(Error::NotASocket)));
+    }
+
+    #[test]
+    fn of_many_that_start_at_once_on_a_file_left_behind_one_gets_it() {
+        const STARTS: usize = 8;
+        let directory = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let path = directory.path().join(format!("{round}.sock"));
+            drop(UnixListener::bind(&path).unwrap());
+            let barrier = Barrier::new(STARTS);
+            let start = || {
+                barrier.wait();
+                unix(&path)
+            };
+            let started: Vec<_> = thread::scope(|scope| {
+                let starts: Vec<_> = (0..STARTS).map(|_| scope.spawn(start)).collect();
+                let join = |start: thread::ScopedJoinHandle<'_, _>| start.join().unwrap();
+                starts.into_iter().map(join).collect()
+            });
+            let in_use = |start: &&Result<_, _>| matches!(start, Err(Error::InUse));
+            assert_eq!(started.iter().filter(in_use).count(), STARTS - 1);
+            let listener = started.into_iter().find_map(Result::ok).unwrap();
+            let _client = UnixStream::connect(&path).unwrap();
+            listener.accept().unwrap();
+        }
+    }
+
+    #[test]
+    fn port_0_takes_a_free_one() {
+        let listener = Listener::bind(
+            &"[::1]:0".parse().unwrap(),
+            &[],
+            true,
+            SocketMode::default(),
+        )
+        .unwrap();
+        let Address::Tcp(address) = listener.bound.address else {
+            panic!("bound to TCP");
+        };
+        assert_ne!(address.port(), 0);
+        assert!(TcpStream::connect(address).is_ok());
+    }
+}

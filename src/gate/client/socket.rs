@@ -1,0 +1,95 @@
+//! A connected socket, of either family.
+
+use std::io::{self, Read};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+
+/// A connected socket of either family, read and written through a shared reference.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Sets what holds for the whole connection.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        match self {
+            // On some systems accepted sockets inherit this from their listener.
+            Socket::Tcp(stream) => {
+                stream.set_nonblocking(false)?;
+                stream.set_nodelay(true)
+            }
+            Socket::Unix(stream) => stream.set_nonblocking(false),
+        }
+    }
+
+    /// A socket that the peer has closed already gives an error, which means the same.
+    pub(crate) fn shutdown(&self, how: Shutdown) {
+        let _ = match self {
+            Socket::Tcp(stream) => stream.shutdown(how),
+            Socket::Unix(stream) => stream.shutdown(how),
+        };
+    }
+
+    /// Whether there is something to be read by now.
+    pub(crate) fn has_input(&self) -> bool {
+        self.poll(PollFlags::IN, Duration::ZERO)
+            .is_ok_and(|ready| ready)
+    }
+
+    /// Waits for something to read, be it the end, or until something can be sent.
+    pub(crate) fn poll(&self, what: PollFlags, timeout: Duration) -> io::Result<bool> {
+        let timeout = Timespec::try_from(timeout).ok();
+        let mut polled = [PollFd::from_borrowed_fd(self.as_fd(), what)];
+        match poll(&mut polled, timeout.as_ref()) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Has the peer see a reset instead of an end once the connection is closed. A socket file's peer sees one only where it
+    /// had sent more than was read.
+    pub(crate) fn reset_when_closed(&self) -> io::Result<()> {
+        if let Socket::Tcp(stream) = self {
+            rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
+            Socket::Unix(stream) => stream.set_read_timeout(Some(timeout)),
+        }
+    }
+
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => (&*stream).read(buffer),
+            Socket::Unix(stream) => (&*stream).read(buffer),
+        }
+    }
+
+    /// Sends what can be sent without waiting.
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        Ok(rustix::net::send(self, bytes, flags)?)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Socket::Tcp(stream) => stream.as_fd(),
+            Socket::Unix(stream) => stream.as_fd(),
+        }
+    }
+}

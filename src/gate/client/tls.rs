@@ -1,0 +1,233 @@
+//! TLS at the gate: the certificate it shows, and reading it again.
+//!
+//! rustls with ring, TLS 1.2 and 1.3. Handshakes run in the connection's own thread; nothing process-wide is set.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
+
+use super::authority;
+use super::certificate::{Tls, TlsError, provider, read_files};
+use super::validity::{self, Validity};
+
+/// Between two attempts to renew a certificate, or two warnings that it has expired.
+const ATTENTION_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// The permissions of a file by which every user can read or write it.
+const EVERYBODY: u32 = 0o006;
+
+/// Starts the TLS of new connections with a certificate that can be replaced while the gate runs.
+#[derive(Debug)]
+pub(crate) struct TlsAcceptor {
+    source: Tls,
+    shown: RwLock<Shown>,
+    /// When a certificate outside of its validity was last looked after.
+    attended: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    config: Arc<ServerConfig>,
+    chain: Vec<CertificateDer<'static>>,
+    validity: Validity,
+}
+
+impl TlsAcceptor {
+    pub(crate) fn new(source: Tls) -> Result<TlsAcceptor, TlsError> {
+        TlsAcceptor::at(source, Timestamp::now())
+    }
+
+    fn at(source: Tls, now: Timestamp) -> Result<TlsAcceptor, TlsError> {
+        let shown = RwLock::new(load(&source, now)?);
+        Ok(TlsAcceptor {
+            source,
+            shown,
+            attended: Mutex::new(None),
+        })
+    }
+
+    /// Reads the files again. After an error the old certificate stays.
+    pub(crate) fn reload(&self) -> Result<(), TlsError> {
+        let now = Timestamp::now();
+        self.reload_at(now)?;
+        self.warn(now);
+        Ok(())
+    }
+
+    fn reload_at(&self, now: Timestamp) -> Result<(), TlsError> {
+        let shown = load(&self.source, now)?;
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
+        Ok(())
+    }
+
+    pub(crate) fn start_session(self: &Arc<Self>) -> Result<ServerConnection, rustls::Error> {
+        let now = Timestamp::now();
+        if self.needs_attention(now) {
+            let acceptor = Arc::clone(self);
+            // It reads files, and the thread that accepts connections waits for nothing.
+            let thread = thread::Builder::new().name("gate-certificate".to_owned());
+            if let Err(error) = thread.spawn(move || acceptor.attend(now)) {
+                tracing::warn!(%error, "no thread to renew the certificate");
+            }
+        }
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        ServerConnection::new(Arc::clone(&shown.config))
+    }
+
+    fn needs_attention(&self, now: Timestamp) -> bool {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        if shown.validity.includes(now) {
+            return false;
+        }
+        let mut attended = self.attended.lock().unwrap_or_else(PoisonError::into_inner);
+        if attended.is_some_and(|attended| attended.elapsed() < ATTENTION_PAUSE) {
+            return false;
+        }
+        *attended = Some(Instant::now());
+        true
+    }
+
+    /// Renews a certificate of our own; about any other the operator is warned, since its files are read on request only.
+    fn attend(&self, now: Timestamp) {
+        match &self.source {
+            Tls::Files { .. } => self.warn_of_dates(now),
+            Tls::SelfSigned { .. } => match self.reload_at(now) {
+                Ok(()) => tracing::info!("renewed the TLS certificate"),
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(%error, cause, "cannot renew the TLS certificate");
+                }
+            },
+        }
+    }
+
+    /// Logs what is wrong with the files, which can be used all the same.
+    pub(crate) fn warn(&self, now: Timestamp) {
+        let key = match &self.source {
+            Tls::Files { key, .. } => key,
+            Tls::SelfSigned { ca_key, .. } => ca_key,
+        };
+        if fs::metadata(key).is_ok_and(|key| key.permissions().mode() & EVERYBODY != 0) {
+            tracing::warn!(path = %key.display(), "every user of this machine can read or replace the TLS key: `chmod o-rw` keeps them out");
+        }
+        self.warn_of_dates(now);
+    }
+
+    /// Logs what clients will refuse; the next attention is due after a pause.
+    fn warn_of_dates(&self, now: Timestamp) {
+        let path = match &self.source {
+            Tls::Files { certificate, .. } => certificate,
+            Tls::SelfSigned { ca_certificate, .. } => ca_certificate,
+        };
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let problems = validity::problems(&shown.chain, now);
+        drop(shown);
+        for problem in problems {
+            tracing::warn!(path = %path.display(), "clients will refuse TLS: {problem}");
+        }
+        *self.attended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+}
+
+fn load(source: &Tls, now: Timestamp) -> Result<Shown, TlsError> {
+    let identity = match source {
+        Tls::Files { certificate, key } => read_files(certificate, key)?,
+        Tls::SelfSigned {
+            ca_certificate,
+            ca_key,
+            names,
+        } => authority::issue(ca_certificate, ca_key, names, now)?,
+    };
+    let chain = identity.chain.clone();
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            let builder = builder.with_no_client_auth();
+            builder.with_single_cert(identity.chain, identity.key)
+        });
+    let mut config = config.map_err(|error| unusable(identity.files, error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Shown {
+        config: Arc::new(config),
+        chain,
+        validity: identity.validity,
+    })
+}
+
+fn unusable((certificate, key): (PathBuf, PathBuf), error: rustls::Error) -> TlsError {
+    match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            TlsError::Mismatch { certificate, key }
+        }
+        // Only what reads the key has errors that are so general.
+        rustls::Error::General(_) => TlsError::UnsupportedKey(key),
+        source => TlsError::Unusable {
+            certificate,
+            key,
+            source,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    #[test]
+    fn a_certificate_of_our_own_is_renewed_at_half_its_life_and_tried_no_more_than_hourly() {
+        let directory = tempfile::tempdir().unwrap();
+        let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let source = Tls::SelfSigned {
+            ca_certificate: directory.path().join("ca.pem"),
+            ca_key: directory.path().join("ca.key"),
+            names: vec!["localhost".to_owned()],
+        };
+        let acceptor = TlsAcceptor::at(source, start).unwrap();
+        let chain = || acceptor.shown.read().unwrap().chain.clone();
+        let days = |days: i64| SignedDuration::from_hours(24 * days);
+        assert!(!acceptor.needs_attention(start));
+        assert!(!acceptor.needs_attention(start + days(190)));
+        let (first, late) = (chain(), start + days(200));
+        assert!(acceptor.needs_attention(late));
+        assert!(!acceptor.needs_attention(late), "somebody is at it");
+        acceptor.attend(late);
+        let second = chain();
+        assert_ne!(first[0], second[0]);
+        assert_eq!(first[1], second[1], "clients trust the authority");
+        assert!(!acceptor.needs_attention(late));
+        assert!(validity::problems(&second, late + days(190)).is_empty());
+
+        fs::write(directory.path().join("ca.key"), "").unwrap();
+        acceptor.attend(late + days(200));
+        assert_eq!(chain(), second, "after an error the old one stays");
+    }
+
+    #[test]
+    fn a_certificate_that_expires_while_it_is_shown_is_noticed_once_an_hour() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        let pem = params.self_signed(&pair).unwrap().pem();
+        fs::write(path("tls.pem"), pem).unwrap();
+        fs::write(path("tls.key"), pair.serialize_pem()).unwrap();
+        let source = Tls::Files {
+            certificate: path("tls.pem"),
+            key: path("tls.key"),
+        };
+        let acceptor = TlsAcceptor::at(source, Timestamp::UNIX_EPOCH).unwrap();
+        let expired: Timestamp = "2030-01-01T00:00:01Z".parse().unwrap();
+        assert!(!acceptor.needs_attention("2030-01-01T00:00:00Z".parse().unwrap()));
+        assert!(acceptor.needs_attention(expired));
+        assert!(!acceptor.needs_attention(expired));
+    }
+}

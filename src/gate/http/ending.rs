@@ -1,0 +1,22 @@
+//! Whether a connection stays open after an answer.
+
+/// What is said to the client about the connection after this answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It stays open, as HTTP/1.1 has it.
+    Open,
+    /// It stays open, which has to be told to a client of HTTP/1.0.
+    KeepAlive,
+    Close,
+}
+
+impl Ending {
+    /// The header line, with its end.
+    pub(crate) fn line(self) -> &'static str {
+        match self {
+            Ending::Open => "",
+            Ending::KeepAlive => "Connection: keep-alive\r\n",
+            Ending::Close => "Connection: close\r\n",
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What a client has sent and nobody has read yet.
+
+use std::io;
+
+use zeroize::Zeroize;
+
+use super::wiped::Wiped;
+
+/// Most requests of most clients fit, so that an idle client costs no more.
+const SMALL: usize = 1024;
+
+/// A buffer that starts small, grows with what arrives and becomes small again. Whoever reads from it bounds it, by
+/// refusing what is too long. Beyond what is unread it holds zeros only.
+pub(crate) struct Input {
+    buffer: Wiped,
+    start: usize,
+    end: usize,
+}
+
+impl Input {
+    pub(crate) fn new() -> Input {
+        Input {
+            buffer: zeros(SMALL),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Drops the first bytes of what is unread, or all there are.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        let consumed = self.start..self.start + bytes.min(self.end - self.start);
+        self.start = consumed.end;
+        if !self.is_empty() {
+            return self.buffer[consumed].zeroize();
+        }
+        self.end = 0;
+        self.start = 0;
+        if self.buffer.len() > SMALL {
+            self.buffer = zeros(SMALL);
+        } else {
+            self.buffer[consumed].zeroize();
+        }
+    }
+
+    /// Adds what `read` brings; 0 is the end of the input.
+    pub(crate) fn fill(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if self.end == self.buffer.len() {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start.., 0);
+                let moved = self.end - self.start;
+                self.buffer[moved..].zeroize();
+                (self.start, self.end) = (0, moved);
+            } else {
+                self.buffer.resize(self.buffer.len() * 2);
+            }
+        }
+        let brought = read(&mut self.buffer[self.end..])?;
+        self.end += brought;
+        Ok(brought)
+    }
+}
+
+fn zeros(bytes: usize) -> Wiped {
+    let mut buffer = Wiped::default();
+    buffer.resize(bytes);
+    buffer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn bytes_come_out_in_order_and_none_stay_in_the_buffer() {
+        let sent: Vec<u8> = (1..10_000_u32).flat_map(u32::to_be_bytes).collect();
+        let (mut source, mut input, mut received) = (&sent[..], Input::new(), Vec::new());
+        while input.fill(|buffer| source.read(buffer)).unwrap() > 0 {
+            // Leaves a rest every time, as pipelined requests do.
+            let taken = input.unread().len() / 3;
+            received.extend_from_slice(&input.unread()[..taken]);
+            input.consume(taken);
+            let mut read = input.buffer[..input.start].to_vec();
+            read.extend_from_slice(&input.buffer[input.end..]);
+            assert!(read.iter().all(|byte| *byte == 0));
+        }
+        received.extend_from_slice(input.unread());
+        input.consume(usize::MAX);
+        assert_eq!(received, sent);
+        assert_eq!(&*input.buffer, [0; SMALL]);
+    }
+}

@@ -1,0 +1,27 @@
+//! Bytes to requests: no sockets, no clock, no threads.
+//!
+//! ```text
+//! receive       one request from a source of bytes: its head, then its body
+//! head          ← request_line, fields, framing
+//! chunked       ← fields
+//! normal        the request as the server gets it
+//! refusal       the gate's own answers
+//! refused       what could be read of those requests
+//! input, wiped  the buffers
+//! ```
+
+pub(crate) mod chunked;
+pub(crate) mod ending;
+pub(crate) mod fields;
+pub(crate) mod framing;
+pub(crate) mod head;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod in_memory;
+pub(crate) mod input;
+pub(crate) mod normal;
+pub(crate) mod receive;
+pub(crate) mod refusal;
+pub(crate) mod refused;
+pub(crate) mod request_line;
+pub(crate) mod wiped;

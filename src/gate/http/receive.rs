@@ -1,0 +1,223 @@
+//! Receiving one whole request within the limits, whatever its bytes come from.
+
+use std::io;
+
+use super::chunked::{Decoded, Decoder};
+use super::framing::Framing;
+use super::head::{Head, Scan, Scanner};
+use super::input::Input;
+use super::normal::{self, Forward};
+use super::refusal::{self, Refusal};
+use super::refused::Seen;
+use super::request_line::Version;
+use super::wiped::Wiped;
+use crate::gate::limits::Limits;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A request that may go on to the server.
+pub(crate) struct Request {
+    /// Head and body, in normal form.
+    pub(crate) bytes: Wiped,
+    pub(crate) is_head: bool,
+    pub(crate) version: Version,
+    /// Whether another request may follow on this connection.
+    pub(crate) keep_alive: bool,
+}
+
+/// Why no request came.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The client is answered what was wrong.
+    Refused { refusal: Refusal, seen: Seen },
+    /// The connection broke: there is nobody to answer.
+    Broken(io::Error),
+}
+
+/// Where the bytes of one request come from.
+pub(crate) trait Source {
+    /// Waits for bytes; 0 is the end of the input, and `TimedOut` means that the request took too long.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends something to the client, which waits for it.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// What receiving needs of a connection.
+pub(crate) struct Receiver<'a, S> {
+    pub(crate) source: S,
+    pub(crate) input: &'a mut Input,
+    pub(crate) limits: &'a Limits,
+    pub(crate) forward: Forward,
+    pub(crate) peer: &'a str,
+}
+
+enum Body {
+    Whole(Wiped),
+    TooLarge,
+}
+
+/// Inside this file: the refusal, or the broken connection.
+enum Stop {
+    Refusal(Refusal),
+    Broken(io::Error),
+}
+
+/// A head that was read.
+struct Received {
+    /// What goes on to the server, up to its length.
+    bytes: Wiped,
+    is_head: bool,
+    version: Version,
+    keep_alive: bool,
+    framing: Framing,
+    expects_continue: bool,
+}
+
+impl Stop {
+    fn into_failure(self, seen: Seen) -> Failure {
+        match self {
+            Stop::Refusal(refusal) => Failure::Refused { refusal, seen },
+            Stop::Broken(error) => Failure::Broken(error),
+        }
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refusal(refusal)
+    }
+}
+
+impl<S: Source> Receiver<'_, S> {
+    /// Reads a request whole, of which the beginning may be in `input`, and may leave that of the next one there. `None`:
+    /// the client sent nothing but an empty line.
+    pub(crate) fn receive(&mut self) -> Result<Option<Request>, Failure> {
+        let mut scanner = Scanner::default();
+        let mut head = match self.read_head(&mut scanner) {
+            Ok(head) => head,
+            // Some clients send an empty line behind a body, and nothing more (RFC 9112, 2.2).
+            Err(Stop::Refusal(refusal::TOO_SLOW | refusal::CUT_SHORT))
+                if b"\r\n".starts_with(self.input.unread()) =>
+            {
+                return Ok(None);
+            }
+            Err(stop) => {
+                let seen = Seen::sent(scanner.seen(self.input.unread()));
+                return Err(stop.into_failure(seen));
+            }
+        };
+        match self.read_rest(&mut head) {
+            Ok(keep_alive) => Ok(Some(Request {
+                bytes: head.bytes,
+                is_head: head.is_head,
+                version: head.version,
+                keep_alive,
+            })),
+            Err(stop) => Err(stop.into_failure(Seen::normal(head.bytes))),
+        }
+    }
+
+    fn read_head(&mut self, scanner: &mut Scanner) -> Result<Received, Stop> {
+        let extent = loop {
+            match scanner.advance(self.input.unread(), self.limits)? {
+                Scan::Whole(extent) => break extent,
+                Scan::More => self.read_more()?,
+            }
+        };
+        let mut bytes = Wiped::with_capacity(512);
+        let head = Head::parse(self.input.unread(), extent)?;
+        normal::begin(&head, self.peer, self.forward, &mut bytes);
+        let received = Received {
+            bytes,
+            is_head: head.line.method == "HEAD",
+            version: head.line.version,
+            keep_alive: head.keep_alive,
+            framing: head.framing,
+            expects_continue: head.expects_continue,
+        };
+        self.input.consume(extent.end);
+        Ok(received)
+    }
+
+    /// Completes the request with its body; says whether another one may follow.
+    fn read_rest(&mut self, head: &mut Received) -> Result<bool, Stop> {
+        let body = self.read_body(head.framing, head.expects_continue)?;
+        match body {
+            Body::Whole(body) => {
+                normal::end_with_body(&body, &mut head.bytes);
+                Ok(head.keep_alive)
+            }
+            Body::TooLarge => {
+                normal::end_too_large(self.limits.max_body, &mut head.bytes);
+                Ok(false)
+            }
+        }
+    }
+
+    fn read_body(&mut self, framing: Framing, expects_continue: bool) -> Result<Body, Stop> {
+        let max_body = self.limits.max_body as u64;
+        match framing {
+            Framing::None | Framing::Length(0) => Ok(Body::Whole(Wiped::default())),
+            Framing::Length(length) if length > max_body => Ok(Body::TooLarge),
+            Framing::Length(length) => {
+                self.send_continue(expects_continue)?;
+                // No larger than `max_body`, which is a usize.
+                self.read_length(length as usize).map(Body::Whole)
+            }
+            Framing::Chunked => {
+                self.send_continue(expects_continue)?;
+                self.read_chunks()
+            }
+        }
+    }
+
+    /// A client whose body is on its way already need not wait for it.
+    fn send_continue(&mut self, expects_continue: bool) -> Result<(), Stop> {
+        if expects_continue && self.input.is_empty() {
+            self.source.write_all(CONTINUE).map_err(Stop::Broken)?;
+        }
+        Ok(())
+    }
+
+    fn read_length(&mut self, length: usize) -> Result<Wiped, Stop> {
+        let mut body = Wiped::default();
+        loop {
+            let unread = self.input.unread();
+            let taken = unread.len().min(length - body.len());
+            body.extend_from_slice(&unread[..taken]);
+            self.input.consume(taken);
+            if body.len() == length {
+                return Ok(body);
+            }
+            self.read_more()?;
+        }
+    }
+
+    fn read_chunks(&mut self) -> Result<Body, Stop> {
+        let mut body = Wiped::default();
+        let mut decoder = Decoder::new(self.limits);
+        loop {
+            match decoder.decode(self.input.unread(), &mut body)? {
+                Decoded::TooLarge => return Ok(Body::TooLarge),
+                Decoded::Whole(length) => {
+                    self.input.consume(length);
+                    return Ok(Body::Whole(body));
+                }
+                Decoded::More => {
+                    self.input.consume(usize::MAX);
+                    self.read_more()?;
+                }
+            }
+        }
+    }
+
+    fn read_more(&mut self) -> Result<(), Stop> {
+        match self.input.fill(|buffer| self.source.read(buffer)) {
+            Ok(0) => Err(refusal::CUT_SHORT.into()),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(refusal::TOO_SLOW.into()),
+            Err(error) => Err(Stop::Broken(error)),
+        }
+    }
+}

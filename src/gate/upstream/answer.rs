@@ -1,0 +1,283 @@
+//! The server's answers: read, and written anew for the client.
+//!
+//! All but long ones are in memory whole before their first byte goes to the client, so that a slow reader holds no
+//! connection to the server. Of a long one only the beginning is, and the rest follows in pieces. Fields about the
+//! connection, and `Server`, which would name the HTTP library, stay here.
+//!
+//! Response fields that begin with [`RESERVED_PREFIX`](crate::gate::RESERVED_PREFIX) are orders of the server to the gate. They
+//! never reach a client; [`Answer::read`] is where they are seen, `Connection::relay` where they can be carried out.
+
+use std::io::{self, Read};
+
+use super::order::Order;
+use crate::gate::http::ending::Ending;
+use crate::gate::http::input::Input;
+use crate::gate::http::normal::is_reserved;
+use crate::gate::http::wiped::Wiped;
+
+/// Bodies of up to this length are read whole.
+pub const MAX_WHOLE_BYTES: usize = 64 * 1024;
+/// Far above any head of a server that is in order.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// More than any answer has.
+const MAX_FIELDS: usize = 24;
+
+const END_OF_HEAD: &[u8] = b"\r\n";
+
+/// Fields that are the gate's to say, or nobody's.
+const DROPPED: [&str; 5] = [
+    "Server",
+    "Connection",
+    "Keep-Alive",
+    "Transfer-Encoding",
+    "Upgrade",
+];
+
+/// An answer of the server: whole, or with a part of the body still to come.
+pub(crate) struct Answer {
+    /// As the client gets it while the connection stays open, as far as it was read.
+    bytes: Wiped,
+    /// Where the head's last line has ended, but for the empty one.
+    fields_end: usize,
+    /// Bytes of the body that were not read.
+    rest: usize,
+    order: Order,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The connection broke, or the answer took too long.
+    #[error("the answer did not arrive")]
+    Read(#[from] io::Error),
+    /// Not an HTTP answer with a length.
+    #[error("the answer is malformed: {0}")]
+    Malformed(&'static str),
+}
+
+impl Answer {
+    /// Reads an answer that nothing follows, a long one only in part; `to_head` says that it is one to HEAD and so has no
+    /// body.
+    pub(crate) fn read(mut from: impl Read, to_head: bool) -> Result<Answer, Error> {
+        let mut input = Input::new();
+        let head = loop {
+            if let Some(head) = Head::parse(input.unread(), to_head)? {
+                break head;
+            }
+            if input.unread().len() > MAX_HEAD_BYTES {
+                return Err(Error::Malformed("the head has no end"));
+            }
+            if read_some(&mut input, &mut from)? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        };
+        let total = head.bytes.saturating_add(head.body_bytes);
+        let here = input.unread().len().min(total);
+        let is_long = head.body_bytes > MAX_WHOLE_BYTES;
+        let held = if is_long { here } else { total };
+        let (mut bytes, fields_end) = (head.to_client, head.fields_end);
+        bytes.extend_from_slice(&input.unread()[head.bytes..here]);
+        input.consume(here);
+        let mut answer = Answer {
+            bytes,
+            fields_end,
+            rest: total - here,
+            order: head.order,
+        };
+        answer.read_more(held - here, from)?;
+        if !input.is_empty() {
+            return Err(Error::Malformed("longer than its length"));
+        }
+        Ok(answer)
+    }
+
+    fn read_more(&mut self, more: usize, mut from: impl Read) -> Result<(), Error> {
+        let filled = self.bytes.len();
+        self.bytes.resize(filled + more);
+        from.read_exact(&mut self.bytes[filled..])?;
+        self.rest -= more;
+        Ok(())
+    }
+
+    /// The answer as the client gets it, as far as it was read.
+    pub(crate) fn ending(self, ending: Ending) -> Wiped {
+        let line = ending.line();
+        if line.is_empty() {
+            return self.bytes;
+        }
+        let mut bytes = Wiped::with_capacity(self.bytes.len() + line.len());
+        let (fields, rest) = self.bytes.split_at(self.fields_end);
+        for part in [fields, line.as_bytes(), rest] {
+            bytes.extend_from_slice(part);
+        }
+        bytes
+    }
+
+    /// What the server asks of the gate.
+    pub(crate) fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Bytes of the body that are here.
+    pub(crate) fn held(&self) -> usize {
+        self.bytes.len() - self.fields_end - END_OF_HEAD.len()
+    }
+
+    /// Bytes of the body that the server still has to send.
+    pub(crate) fn rest(&self) -> usize {
+        self.rest
+    }
+}
+
+fn read_some(input: &mut Input, mut from: impl Read) -> io::Result<usize> {
+    loop {
+        match input.fill(|buffer| from.read(buffer)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// What the head of an answer says.
+struct Head {
+    /// Its own length.
+    bytes: usize,
+    body_bytes: usize,
+    /// As the client gets it, with its end.
+    to_client: Wiped,
+    fields_end: usize,
+    order: Order,
+}
+
+impl Head {
+    /// `None` when it is not whole yet.
+    fn parse(bytes: &[u8], to_head: bool) -> Result<Option<Head>, Error> {
+        // Not on the stack, of which every idle connection would keep one page more.
+        let mut fields = vec![httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut response = httparse::Response::new(&mut fields);
+        let head_bytes = match response.parse(bytes) {
+            Ok(httparse::Status::Complete(bytes)) => bytes,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(_) => return Err(Error::Malformed("not HTTP")),
+        };
+        let code = response.code.unwrap_or_default();
+        let body_bytes = match code {
+            _ if to_head => 0,
+            204 | 304 => 0,
+            _ => content_length(response.headers).ok_or(Error::Malformed("no length"))?,
+        };
+        let mut to_client = for_client(code, response.reason.unwrap_or_default(), response.headers);
+        let fields_end = to_client.len();
+        to_client.extend_from_slice(END_OF_HEAD);
+        Ok(Some(Head {
+            bytes: head_bytes,
+            body_bytes,
+            to_client,
+            fields_end,
+            order: Order::from_fields(response.headers),
+        }))
+    }
+}
+
+fn content_length(fields: &[httparse::Header<'_>]) -> Option<usize> {
+    let field = fields
+        .iter()
+        .find(|field| field.name.eq_ignore_ascii_case("Content-Length"))?;
+    std::str::from_utf8(field.value).ok()?.parse().ok()
+}
+
+fn for_client(code: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Wiped {
+    let mut head = Wiped::with_capacity(512);
+    head.extend_from_slice(format!("HTTP/1.1 {code} {reason}\r\n").as_bytes());
+    for field in fields {
+        // RFC 9110, 8.6: a 204 has no length; tiny_http gives it one.
+        let of_no_content = code == 204 && field.name.eq_ignore_ascii_case("Content-Length");
+        let dropped = DROPPED
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(field.name));
+        if dropped || of_no_content || is_reserved(field.name) {
+            continue;
+        }
+        for part in [field.name.as_bytes(), b": ", field.value, b"\r\n"] {
+            head.extend_from_slice(part);
+        }
+    }
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives its bytes one at a time.
+    struct Drip<'a>(&'a [u8]);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let one = self.0.len().min(1).min(buffer.len());
+            self.0.read(&mut buffer[..one])
+        }
+    }
+
+    fn relay(text: &str, to_head: bool, ending: Ending) -> Result<String, Error> {
+        let out = Answer::read(text.as_bytes(), to_head)?.ending(ending);
+        let dripped = Answer::read(Drip(text.as_bytes()), to_head)?.ending(ending);
+        assert_eq!(*out, *dripped);
+        Ok(String::from_utf8(out.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn an_answer_loses_what_is_between_gate_and_server() {
+        let text = "HTTP/1.1 200 OK\r\nServer: tiny-http (Rust)\r\nDate: now\r\nX-Gate-Order: a\r\nKeep-Alive: 1\r\n\
+                    Content-Length: 2\r\n\r\n{}";
+        let shown = "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\n";
+        for (ending, line) in [
+            (Ending::Open, ""),
+            (Ending::KeepAlive, "Connection: keep-alive\r\n"),
+            (Ending::Close, "Connection: close\r\n"),
+        ] {
+            let expected = format!("{shown}{line}\r\n{{}}");
+            assert_eq!(relay(text, false, ending).unwrap(), expected);
+        }
+        let long = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n{}",
+            "x".repeat(9000)
+        );
+        assert_eq!(relay(&long, false, Ending::Open).unwrap(), long);
+    }
+
+    #[test]
+    fn answers_without_a_body_end_with_their_head() {
+        let no_content = "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n";
+        let expected = "HTTP/1.1 204 No Content\r\n\r\n";
+        assert_eq!(relay(no_content, false, Ending::Open).unwrap(), expected);
+        let to_head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
+        assert_eq!(relay(to_head, true, Ending::Open).unwrap(), to_head);
+    }
+
+    #[test]
+    fn only_the_beginning_of_a_long_answer_is_held() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+        let text = head.to_owned() + &"x".repeat(1_000_000);
+        let mut from = text.as_bytes();
+        let answer = Answer::read(&mut from, false).unwrap();
+        assert!(answer.bytes.len() <= MAX_WHOLE_BYTES);
+        assert_eq!(answer.rest(), from.len());
+        let held = text.len() - from.len();
+        assert_eq!(&*answer.ending(Ending::Open), &text.as_bytes()[..held]);
+    }
+
+    #[test]
+    fn what_is_no_whole_answer_is_an_error() {
+        for text in [
+            "",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}{",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            "garbage\r\n\r\n",
+        ] {
+            assert!(relay(text, false, Ending::Open).is_err(), "{text:?}");
+        }
+    }
+}
