@@ -284,6 +284,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
         client_network: gate::ClientNetwork::default(),
         tls: None,
         backend: Arc::new(upstream),
+        answer_timeout: Duration::from_secs(120),
         forward: Forward::Only(&[]),
         on_refusal: gate::OnRefusal::new(|_| Vec::new()),
         answer_fields: &[],

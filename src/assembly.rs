@@ -141,6 +141,7 @@ impl Server {
     /// See [`StartError`].
     pub fn start_reporting(config: Config, progress: Progress) -> Result<Self, StartError> {
         let scratch = Arc::new(Scratch::create().map_err(StartError::Scratch)?);
+        let answer_timeout = answer_timeout(config.hashing.max_wait);
         let engine = Arc::new(Engine::start(config.hashing)?);
         if matches!(config.database, Database::Demo(_)) {
             std::fs::create_dir(directory_of(&demo_database(&scratch)))
@@ -185,6 +186,7 @@ impl Server {
             services: Arc::clone(&services),
             socket_mode: config.socket_mode,
             limits: config.limits,
+            answer_timeout,
             client_network: client_network(config.trusted_proxies),
         };
         let figures = match config.metrics {
@@ -298,6 +300,7 @@ struct Fronts {
     services: Arc<Services>,
     socket_mode: SocketMode,
     limits: gate::Limits,
+    answer_timeout: Duration,
     client_network: ClientNetwork,
 }
 
@@ -361,6 +364,7 @@ impl Fronts {
             client_network: self.client_network.clone(),
             tls,
             backend: server.backend(),
+            answer_timeout: self.answer_timeout,
             forward,
             on_refusal,
             answer_fields: COMMON_HEADERS,
@@ -388,6 +392,14 @@ fn real(endpoints: Endpoints, origins: Origins) -> Arc<dyn Answerer> {
         return Arc::new(endpoints);
     }
     Arc::new(Cors::new(Arc::new(endpoints), origins))
+}
+
+/// A login may wait twice for as long as this: for others of its account, and for its hash. The rest of a request takes far
+/// less than the minute that is added.
+fn answer_timeout(hash_wait: Duration) -> Duration {
+    hash_wait
+        .saturating_mul(2)
+        .saturating_add(Duration::from_secs(60))
 }
 
 /// A proxy's connections are those of many clients.

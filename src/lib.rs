@@ -55,7 +55,8 @@
 //! - Durations are measured by a clock that nobody can set, and order is a number that counts up; dates are only stored,
 //!   compared with stored ones, and shown.
 //! - A login that waits for its hash or the disk, a list, and a client that does not read hold up no quick request.
-//! - Passwords and tokens have no `Debug`, and are wiped after use.
+//! - Passwords and tokens have no `Debug`. Our own buffers that hold them are wiped after use; the copies that tiny_http
+//!   makes of bodies and header fields are not.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -79,6 +79,9 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// The server behind it.
     pub backend: Arc<dyn Backend>,
+    /// For the server's answer to a request: longer than the server itself may take, since a request that it lost must not
+    /// hold its client for ever.
+    pub answer_timeout: Duration,
     /// Which of a client's header fields go on to the server.
     pub forward: Forward,
     /// Called with every request that the gate answers itself.
@@ -156,7 +159,7 @@ impl Gate {
             forward: config.forward,
             answer_fields: config.answer_fields,
             on_refusal: config.on_refusal,
-            pool: Pool::new(config.backend, capacity.upstream),
+            pool: Pool::new(config.backend, capacity.upstream, config.answer_timeout),
         });
         let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;
         let accepting = Accepting {

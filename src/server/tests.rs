@@ -139,6 +139,7 @@ fn a_panic_is_one_500_and_the_connection_lives_on() {
         client_network: gate::ClientNetwork::default(),
         tls: None,
         backend: server.backend(),
+        answer_timeout: Duration::from_secs(120),
         forward: Forward::Only(ReadField::NAMES),
         on_refusal: OnRefusal::new(|_| Vec::new()),
         answer_fields: COMMON_HEADERS,

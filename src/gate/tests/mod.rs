@@ -49,6 +49,7 @@ impl Server {
             client_network: ClientNetwork::default(),
             tls: None,
             backend: Arc::new(upstream),
+            answer_timeout: Duration::from_secs(60),
             forward: Forward::Only(&["Content-Type", "Host"]),
             on_refusal: OnRefusal::new(|_| Vec::new()),
             answer_fields: FIELDS,

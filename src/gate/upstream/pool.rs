@@ -15,10 +15,6 @@ use crate::gate::deadline::Deadline;
 use crate::gate::http::wiped::Wiped;
 use crate::low_priority::with_low_priority;
 
-/// The server answers each request long before, however long its own queues are; a request it lost must not hold its
-/// client for ever.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
-
 /// For a connection to become free when no further one can be opened.
 const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -53,6 +49,7 @@ pub(crate) struct Exchange<'a> {
 pub(crate) struct Pool {
     backend: Arc<dyn Backend>,
     limit: usize,
+    answer_timeout: Duration,
     stock: Mutex<Stock>,
     returned: Condvar,
     /// Held while a connection is opened.
@@ -83,10 +80,11 @@ impl Stock {
 }
 
 impl Pool {
-    pub(crate) fn new(backend: Arc<dyn Backend>, limit: usize) -> Pool {
+    pub(crate) fn new(backend: Arc<dyn Backend>, limit: usize, answer_timeout: Duration) -> Pool {
         Pool {
             backend,
             limit,
+            answer_timeout,
             stock: Mutex::default(),
             returned: Condvar::new(),
             growth: Mutex::new(()),
@@ -187,7 +185,7 @@ impl Pool {
 
     fn open(&self) -> io::Result<Link> {
         let link = self.backend.connect()?;
-        link.stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        link.stream.set_read_timeout(Some(self.answer_timeout))?;
         Ok(link)
     }
 }
@@ -284,7 +282,7 @@ mod tests {
 
     fn server(answers: usize) -> (Pool, tempfile::TempDir) {
         let (path, directory) = listen(answers);
-        (Pool::new(Arc::new(path), 2), directory)
+        (Pool::new(Arc::new(path), 2, PATIENCE), directory)
     }
 
     /// A server that answers `answers` requests on each connection, warm-ups included, and then closes it.
@@ -311,6 +309,7 @@ mod tests {
         (path, directory)
     }
 
+    const PATIENCE: Duration = Duration::from_secs(30);
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
     #[test]
@@ -378,7 +377,7 @@ mod tests {
             server,
             asked: AtomicUsize::new(0),
         });
-        let pool = Pool::new(Arc::clone(&only) as Arc<dyn Backend>, 8);
+        let pool = Pool::new(Arc::clone(&only) as Arc<dyn Backend>, 8, PATIENCE);
         let first = pool.take().unwrap();
         thread::scope(|scope| {
             let waiting: Vec<_> = (0..4)
@@ -393,5 +392,21 @@ mod tests {
         // Nobody has one that could come back.
         drop(pool.take().unwrap());
         assert!(matches!(pool.take(), Err(Error::Unreachable(_))));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_in_its_time_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("silent.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let pool = Pool::new(Arc::new(path), 1, Duration::from_millis(1));
+        thread::scope(|scope| {
+            let asking = scope.spawn(|| pool.exchange(REQUEST, false).err());
+            let (mut stream, _) = listener.accept().unwrap();
+            // To the warm-up, and to nothing after it.
+            stream.write_all(ANSWER).unwrap();
+            let error = asking.join().unwrap().unwrap();
+            assert!(matches!(error, Error::NoAnswer(_)), "{error}");
+        });
     }
 }
