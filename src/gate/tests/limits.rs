@@ -27,5 +27,8 @@ fn a_stop_cuts_off_slow_readers_when_its_grace_is_over() {
     write!(slow, "GET /long HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     read_head(&mut slow);
     assert!(!server.gate.stop(Duration::from_millis(100)));
-    assert_eq!(server.gate.connections(), 0);
+    // Its thread has yet to see that.
+    while server.gate.connections() > 0 {
+        thread::yield_now();
+    }
 }
