@@ -70,6 +70,24 @@ spelled! {
     }
 }
 
+impl OrgType {
+    /// The key, and the column, of the UUID that goes with it.
+    pub(crate) fn party_key(self) -> &'static str {
+        match self {
+            Self::Retailer => "retailer_uuid",
+            Self::Supplier => "supplier_uuid",
+        }
+    }
+
+    /// What only a retailer has, and what only a supplier has: the other one is empty.
+    pub(crate) fn split<T: Default>(self, own: T) -> (T, T) {
+        match self {
+            Self::Retailer => (own, T::default()),
+            Self::Supplier => (T::default(), own),
+        }
+    }
+}
+
 spelled! {
     /// Where an organization stands.
     OrganizationStatus {

@@ -12,13 +12,20 @@ pub enum Export {
     Csv(Vec<User>),
     /// An object a line.
     JsonLines(Vec<User>),
-    /// Whole organizations.
-    Fixture(Vec<Organization>),
+    /// Whole organizations, with their users.
+    Fixture(Vec<(Organization, Vec<User>)>),
 }
 
 #[derive(Serialize)]
 struct Fixture<'o> {
-    organizations: &'o [Organization],
+    organizations: Vec<Whole<'o>>,
+}
+
+#[derive(Serialize)]
+struct Whole<'o> {
+    #[serde(flatten)]
+    organization: &'o Organization,
+    users: &'o [User],
 }
 
 impl Export {
@@ -34,6 +41,11 @@ impl Export {
                 writeln!(out)
             }),
             Self::Fixture(organizations) => {
+                let whole = organizations.iter().map(|(organization, users)| Whole {
+                    organization,
+                    users,
+                });
+                let organizations = whole.collect();
                 serde_json::to_writer_pretty(&mut out, &Fixture { organizations })?;
                 writeln!(out)
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 /// Where a record is in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// The file as a whole.
     File,
@@ -36,13 +36,11 @@ pub struct Findings {
 }
 
 impl Place {
-    /// Orders records as they are in the file.
-    fn position(self) -> (u64, Option<usize>) {
+    /// The index, in a fixture, of the organization that this is or is inside.
+    pub fn organization(self) -> Option<usize> {
         match self {
-            Self::File => (0, None),
-            Self::Line(line) => (line, None),
-            Self::Organization(number) => (number as u64, None),
-            Self::User(organization, number) => (organization as u64, Some(number)),
+            Self::Organization(index) | Self::User(index, _) => Some(index),
+            Self::File | Self::Line(_) => None,
         }
     }
 }
@@ -61,7 +59,7 @@ impl Finding {
 impl Findings {
     /// Puts the findings into the order of the file.
     pub fn of(file: &Path, mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| finding.place.position());
+        findings.sort_by_key(|Finding { place, .. }| (place.organization(), *place));
         Self {
             file: file.display().to_string(),
             findings,

@@ -10,13 +10,11 @@ use jiff::Timestamp;
 use super::finding::{Finding, Findings, Place};
 use super::{Accounts, Entry, Read};
 use crate::auth::check_new_password;
-use crate::hashing::{
-    self, Cost, Engine, Password, PasswordHash, Pending, Precedence, default_threads,
-};
+use crate::hashing::{self, Cost, Engine, PasswordHash, Pending, Precedence, default_threads};
 use crate::store::{self, Import, Imported, Pins, Store};
 use crate::threads;
 
-/// The form of a hash, of no known password.
+/// Of no known password, for a dry run.
 const ASSUMED_HASH: &str = "$2b$10$.....................................................";
 
 /// What an import takes, and what becomes of the rest.
@@ -81,7 +79,7 @@ pub fn check(store: &Store, file: &Path, read: Read, options: &Options) -> Resul
         mut findings,
     } = read;
     for entry in &mut accounts.users {
-        if entry.organization.is_none() && entry.user.org.is_none() {
+        if entry.place.organization().is_none() && entry.user.org.is_none() {
             entry.user.org.clone_from(&options.default_org);
         }
     }
@@ -102,9 +100,9 @@ pub fn check(store: &Store, file: &Path, read: Read, options: &Options) -> Resul
     let mut hashes = checked.present_hashes;
     let mut present = Vec::new();
     let users = std::mem::take(&mut import.accounts.users);
-    for (index, entry) in users.into_iter().enumerate() {
+    for entry in users {
         if !bad.contains(&entry.place) {
-            let hash = hashes.remove(&index);
+            let hash = hashes.remove(&entry.place);
             present.push(hash.map(|hash| hash.parse()).transpose()?);
             import.accounts.users.push(entry);
         }
@@ -129,7 +127,7 @@ pub fn load(
     now: Timestamp,
 ) -> Result<Imported, Error> {
     let checked = check(store, Path::new("fixture"), accounts.into(), &Options::SEED)?;
-    checked.import(store, engine, cost, now, &mut |_, _| {})
+    checked.import(store, engine, Some(cost), now, &mut |_, _| {})
 }
 
 /// Guessing takes about a millisecond for each, so every core takes part.
@@ -150,14 +148,6 @@ fn easily_guessed(users: &[Entry]) -> Vec<Finding> {
     findings.into_iter().flatten().collect()
 }
 
-/// A password in clear, while the engine works on it.
-enum Started<'e> {
-    Verifying(Password, Pending<'e, bool>),
-    Hashing(Pending<'e, PasswordHash>),
-    /// A dry run needs a hash, and none of this password.
-    Assumed(PasswordHash),
-}
-
 impl Checked {
     /// The costs of the hashes that the file gives.
     pub fn given_costs(&self) -> impl Iterator<Item = Cost> {
@@ -165,7 +155,8 @@ impl Checked {
         users.filter_map(|entry| Some(entry.user.password_hash.as_ref()?.cost()))
     }
 
-    /// Hashes all passwords, then writes.
+    /// Hashes all passwords, then writes. Without a cost for new hashes this is a dry run, which reports what an import would
+    /// do now: only passwords of users who exist are hashed, to see whether they change.
     ///
     /// # Errors
     /// See [`Error`]; nothing counts then. [`Error::Findings`] for what another process changed since the check.
@@ -173,32 +164,19 @@ impl Checked {
         mut self,
         store: &Store,
         engine: &Engine,
-        cost: Cost,
+        cost: Option<Cost>,
         now: Timestamp,
         progress: Progress<'_>,
     ) -> Result<Imported, Error> {
-        self.replace_passwords(engine, Some(cost), progress)?;
-        let imported = store.import(self.import, now)?;
-        imported.map_err(|findings| Findings::of(&self.file, findings).into())
+        self.replace_passwords(engine, cost, progress)?;
+        let outcome = match cost {
+            Some(_) => store.import(self.import, now)?,
+            None => store.dry_run(self.import, now)?,
+        };
+        outcome.map_err(|findings| Findings::of(&self.file, findings).into())
     }
 
-    /// Reports what an import would do now. Only passwords of users who exist are hashed, to see whether they change.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn dry_run(
-        mut self,
-        store: &Store,
-        engine: &Engine,
-        now: Timestamp,
-        progress: Progress<'_>,
-    ) -> Result<Imported, Error> {
-        self.replace_passwords(engine, None, progress)?;
-        let imported = store.dry_run(self.import, now)?;
-        imported.map_err(|findings| Findings::of(&self.file, findings).into())
-    }
-
-    /// Replaces passwords in clear by their hashes, where they are not the present ones: those are left out. All work is
+    /// Replaces passwords in clear by their hashes, where they are not the present ones: those are left out. Much work is
     /// started before any is waited for, so that all lanes have some.
     fn replace_passwords(
         &mut self,
@@ -209,50 +187,30 @@ impl Checked {
         let users = &mut self.import.accounts.users;
         let mut started = Vec::new();
         for (index, (entry, present)) in users.iter_mut().zip(&self.present).enumerate() {
-            let Some(password) = entry.user.password.take() else {
-                continue;
-            };
-            let work = match present {
-                Some(hash) => {
-                    let verifying = engine.begin_verify(&password, Some(hash), hash.cost());
-                    Started::Verifying(password, verifying)
-                }
-                None => hash(engine, &password, cost)?,
-            };
-            started.push((index, work));
+            if let Some(password) = entry.user.password.take() {
+                let verify =
+                    |hash: &PasswordHash| engine.begin_verify(&password, Some(hash), hash.cost());
+                let verifying = present.as_ref().map(verify);
+                started.push((index, password, verifying));
+            }
         }
         let mut changed = Vec::with_capacity(started.len());
-        for (index, work) in started {
-            match work {
-                Started::Verifying(password, verifying) => {
-                    if !verifying.wait()? {
-                        changed.push((index, hash(engine, &password, cost)?));
-                    }
-                }
-                hashing => changed.push((index, hashing)),
+        for (index, password, verifying) in started {
+            if !verifying.map_or(Ok(false), Pending::wait)? {
+                let hash = |cost| engine.begin_hash(&password, cost, Precedence::Normal);
+                changed.push((index, cost.map(hash).transpose()?));
             }
         }
         let total = changed.len() as u64;
-        for (number, (index, work)) in (1..).zip(changed) {
-            users[index].user.password_hash = match work {
-                Started::Hashing(hashing) => Some(hashing.wait()?),
-                Started::Assumed(hash) => Some(hash),
-                Started::Verifying(..) => None,
+        for (number, (index, hashing)) in (1..).zip(changed) {
+            let hash = match hashing {
+                Some(hashing) => hashing.wait()?,
+                None => ASSUMED_HASH.parse()?,
             };
+            users[index].user.password_hash = Some(hash);
             users[index].is_hashed_here = true;
             progress(number, total);
         }
         Ok(())
     }
-}
-
-fn hash<'e>(
-    engine: &'e Engine,
-    password: &Password,
-    cost: Option<Cost>,
-) -> Result<Started<'e>, hashing::Error> {
-    Ok(match cost {
-        Some(cost) => Started::Hashing(engine.begin_hash(password, cost, Precedence::Normal)?),
-        None => Started::Assumed(ASSUMED_HASH.parse()?),
-    })
 }

@@ -16,7 +16,7 @@ struct Fixture<'f> {
     organizations: Vec<&'f RawValue>,
 }
 
-/// What is looked at of an organization that has a mistake of its own.
+/// The users of an organization, which are looked at even if it has a mistake of its own.
 #[derive(Deserialize)]
 struct Users<'f> {
     #[serde(borrow, default)]
@@ -35,28 +35,18 @@ pub(super) fn fixture(bytes: &[u8]) -> Read {
         }
     };
     for (index, raw) in organizations.into_iter().enumerate() {
-        let users = organization(index, raw.get(), &mut read);
-        for (number, raw) in users.into_iter().enumerate() {
+        let place = Place::Organization(index);
+        match from_text::<Organization>(place, raw.get()) {
+            Ok(organization) => read.accounts.organizations.push((place, organization)),
+            Err(finding) => read.findings.push(finding),
+        }
+        let users = from_text::<Users<'_>>(place, raw.get()).map(|found| found.users);
+        for (number, raw) in users.unwrap_or_default().into_iter().enumerate() {
             let place = Place::User(index, number);
-            read.add(place, Some(index), from_text(place, raw.get()));
+            read.add(place, from_text(place, raw.get()));
         }
     }
     read
-}
-
-/// Takes an organization without its users, which it returns.
-fn organization<'f>(index: usize, text: &'f str, read: &mut Read) -> Vec<&'f RawValue> {
-    let place = Place::Organization(index);
-    let (organization, users) = match from_text::<Organization<&RawValue>>(place, text) {
-        Ok(organization) => organization.split(),
-        Err(finding) => {
-            read.findings.push(finding);
-            let users = from_text::<Users<'_>>(place, text).map(|found| found.users);
-            (Organization::unreadable(place), users.unwrap_or_default())
-        }
-    };
-    read.accounts.organizations.push((place, organization));
-    users
 }
 
 /// Reads an object a line; blank lines are none.
@@ -68,7 +58,7 @@ pub(super) fn lines(bytes: &[u8]) -> Read {
         }
         let place = Place::Line(line);
         let user = text(place, bytes).and_then(|text| from_text(place, text));
-        read.add(place, None, user);
+        read.add(place, user);
     }
     read
 }

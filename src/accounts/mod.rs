@@ -31,9 +31,9 @@ const WIDE: &str = "UTF-16 or UTF-32: save the file as UTF-8";
 /// What a file says.
 #[derive(Default)]
 pub struct Accounts {
-    /// Those of a fixture, their users taken out; in the order of the file.
+    /// Those of a fixture, in the order of the file.
     pub organizations: Vec<(Place, Organization)>,
-    /// In the order of the file.
+    /// In the order of the file, those inside an organization too.
     pub users: Vec<Entry>,
 }
 
@@ -41,8 +41,6 @@ pub struct Accounts {
 pub struct Entry {
     /// Where it is.
     pub place: Place,
-    /// The index in [`Accounts::organizations`] of the one it is inside, in a fixture.
-    pub organization: Option<usize>,
     /// What the file says of it.
     pub user: User,
     /// Whether the hash was made of a password in clear, and not given by the file.
@@ -87,11 +85,10 @@ impl Read {
         }
     }
 
-    fn add(&mut self, place: Place, organization: Option<usize>, user: Result<User, Finding>) {
+    fn add(&mut self, place: Place, user: Result<User, Finding>) {
         match user {
             Ok(user) => self.accounts.users.push(Entry {
                 place,
-                organization,
                 user,
                 is_hashed_here: false,
             }),

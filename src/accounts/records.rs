@@ -8,10 +8,9 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use uuid::Uuid;
 
-use super::finding::Place;
 use super::object::{optional, optional_list};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
 use crate::hashing::{Password, PasswordHash};
@@ -19,10 +18,10 @@ use crate::hashing::{Password, PasswordHash};
 /// The namespace of UUIDs derived from names (version 5): the same file has the same ones everywhere.
 const NAMESPACE: Uuid = Uuid::from_u128(0x3f0e_8a54_6d0b_4c55_9c0a_7a1b_5d9e_2c41);
 
-/// An organization; `U` is a user.
+/// An organization.
 #[derive(Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Organization<U = User> {
+pub struct Organization {
     /// The name people know it by.
     pub name: String,
     /// Retailer or supplier.
@@ -48,8 +47,9 @@ pub struct Organization<U = User> {
     /// The person who looks after it, if there is one.
     #[serde(default, deserialize_with = "optional")]
     pub account_manager: Option<Person>,
-    /// Its users.
-    pub users: Vec<U>,
+    /// Its users, which are read and written on their own.
+    #[serde(skip_serializing)]
+    pub users: Vec<IgnoredAny>,
 }
 
 /// A user.
@@ -116,36 +116,7 @@ pub struct Permission {
     pub assigned: Option<bool>,
 }
 
-impl<U> Organization<U> {
-    /// Takes the users out.
-    pub(super) fn split(self) -> (Organization, Vec<U>) {
-        let Self {
-            name,
-            org_type,
-            status,
-            uuid,
-            retailer_uuid,
-            supplier_uuid,
-            created_date,
-            active_date,
-            account_manager,
-            users,
-        } = self;
-        let organization = Organization {
-            name,
-            org_type,
-            status,
-            uuid,
-            retailer_uuid,
-            supplier_uuid,
-            created_date,
-            active_date,
-            account_manager,
-            users: Vec::new(),
-        };
-        (organization, users)
-    }
-
+impl Organization {
     /// The UUID that identifies it: its own, or the one derived from its name.
     pub fn identity(&self) -> String {
         given_or_derived(self.uuid.as_ref(), "organization", &self.name)
@@ -160,29 +131,17 @@ impl<U> Organization<U> {
         given_or_derived(given.as_ref(), kind, &self.name)
     }
 
+    /// Whether the file says that UUID.
+    pub fn gives_party_uuid(&self) -> bool {
+        match self.org_type {
+            OrgType::Retailer => self.retailer_uuid.is_some(),
+            OrgType::Supplier => self.supplier_uuid.is_some(),
+        }
+    }
+
     /// The UUID that its account manager has where that person is new.
     pub fn manager_uuid(&self, manager: &Person) -> String {
         given_or_derived(manager.uuid.as_ref(), "account_manager", &self.name)
-    }
-}
-
-impl Organization {
-    /// Takes the place of one that cannot be read, so that its users are checked all the same. The finding about it keeps
-    /// it from being written.
-    pub(super) fn unreadable(place: Place) -> Self {
-        Self {
-            // No two are the same.
-            name: place.to_string(),
-            org_type: OrgType::Retailer,
-            status: None,
-            uuid: None,
-            retailer_uuid: None,
-            supplier_uuid: None,
-            created_date: None,
-            active_date: None,
-            account_manager: None,
-            users: Vec::new(),
-        }
     }
 }
 

@@ -21,8 +21,7 @@ pub(super) fn validate(read: &mut Read) {
         checker.organization(*place, organization);
     }
     for entry in &mut read.accounts.users {
-        let is_inside = entry.organization.is_some();
-        checker.user(entry.place, is_inside, &mut entry.user);
+        checker.user(entry.place, &mut entry.user);
     }
 }
 
@@ -51,35 +50,29 @@ impl Checker<'_> {
         if organization.name.trim().is_empty() {
             self.report(place, "name", "blank");
         }
-        let Organization {
-            retailer_uuid,
-            supplier_uuid,
-            org_type,
-            ..
-        } = organization;
-        let (key, other_key, other) = match org_type {
-            OrgType::Retailer => ("retailer_uuid", "supplier_uuid", supplier_uuid),
-            OrgType::Supplier => ("supplier_uuid", "retailer_uuid", retailer_uuid),
+        self.well_formed(place, "uuid", &mut organization.uuid);
+        let key = organization.uuid.as_ref().map_or("", |_| "uuid");
+        self.claim(place, key, Claim::Uuid(organization.identity()));
+        let (retailer, supplier) = (
+            ("retailer_uuid", &mut organization.retailer_uuid),
+            ("supplier_uuid", &mut organization.supplier_uuid),
+        );
+        let ((key, uuid), (other_key, other)) = match organization.org_type {
+            OrgType::Retailer => (retailer, supplier),
+            OrgType::Supplier => (supplier, retailer),
         };
+        self.uuid(place, key, uuid);
         if other.is_some() {
-            self.report(
-                place,
-                other_key,
-                format!("does not go with the org_type {org_type}"),
-            );
+            let message = format!("does not go with the org_type {}", organization.org_type);
+            self.report(place, other_key, message);
         }
-        self.uuid(place, "uuid", &mut organization.uuid);
-        let own = match organization.org_type {
-            OrgType::Retailer => &mut organization.retailer_uuid,
-            OrgType::Supplier => &mut organization.supplier_uuid,
-        };
-        self.uuid(place, key, own);
         if let Some(Person { uuid, .. }) = &mut organization.account_manager {
             self.uuid(place, "account_manager.uuid", uuid);
         }
     }
 
-    fn user(&mut self, place: Place, is_inside: bool, user: &mut User) {
+    fn user(&mut self, place: Place, user: &mut User) {
+        let is_inside = place.organization().is_some();
         if let Some(username) = &user.username {
             let claim = Claim::Username(username.as_str().to_ascii_lowercase());
             self.claim(place, "username", claim);
@@ -166,7 +159,8 @@ impl Checker<'_> {
         }
     }
 
-    /// A UUID that no other record may have. Derived ones are not noted: none of them is ever given to anything else.
+    /// A UUID that no other record may have. Derived ones are only noted where they identify a record: none of them is ever
+    /// given to anything else.
     fn uuid(&mut self, place: Place, key: &str, uuid: &mut Option<String>) {
         self.well_formed(place, key, uuid);
         if let Some(uuid) = uuid {
@@ -194,6 +188,10 @@ impl Checker<'_> {
             return;
         };
         let message = match claim {
+            // A UUID that is derived from the name has no key.
+            Claim::Uuid(_) if key.is_empty() || first_key.is_empty() => {
+                format!("the same organization as at {first_place}")
+            }
             Claim::Uuid(uuid) => format!("the same UUID as at {first_place}.{first_key}: {uuid:?}"),
             Claim::Username(_) => format!("the same username as at {first_place}"),
             Claim::Token(_) => format!("the same token as at {first_place}"),

@@ -37,12 +37,9 @@ impl Import {
         let now = Timestamp::now();
         let progress = Progress::new("users");
         let progress = &mut |done, total| progress.tell(done, total);
-        let imported = if self.dry_run {
-            checked.dry_run(store, &engine, now, progress)
-        } else {
-            checked.import(store, &engine, self.cost, now, progress)
-        };
-        Ok((imported?, skipped))
+        let cost = (!self.dry_run).then_some(self.cost);
+        let imported = checked.import(store, &engine, cost, now, progress)?;
+        Ok((imported, skipped))
     }
 }
 

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::authorization::authorize_account_call;
-use super::user_login::party_uuids;
 use super::{Error, Services, iso8601};
 use crate::http::{Reply, Request};
 
@@ -14,7 +13,7 @@ pub const PATH: &str = "/api/organizations/token-verify/";
 /// See [`Error`].
 pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
     let (_, holder) = authorize_account_call(services, request)?;
-    let (retailer_uuid, supplier_uuid) = party_uuids(holder.org_type, &holder.party_uuid);
+    let (retailer_uuid, supplier_uuid) = holder.org_type.split(holder.party_uuid.as_str());
     let answer = Answer {
         org_uuid: &holder.org_uuid,
         user_uuid: &holder.user_uuid,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::{Error, Services};
-use crate::account::{OrgType, Username, UsernameFaults};
+use crate::account::{Username, UsernameFaults};
 use crate::auth::{self, Admission, Attempt, ClientNetwork, Credentials, Login};
 use crate::hashing::{Password, Permit};
 use crate::http::{Field, Object, Reply, Request};
@@ -81,7 +81,7 @@ struct Answer<'l> {
 
 impl<'l> From<&'l Login> for Answer<'l> {
     fn from(login: &'l Login) -> Self {
-        let (retailer_uuid, supplier_uuid) = party_uuids(login.org_type, &login.party_uuid);
+        let (retailer_uuid, supplier_uuid) = login.org_type.split(login.party_uuid.as_str());
         Self {
             auth_token: login.token.as_str(),
             org_uuid: &login.org_uuid,
@@ -90,14 +90,6 @@ impl<'l> From<&'l Login> for Answer<'l> {
             supplier_uuid,
             org_type: login.org_type.as_str(),
         }
-    }
-}
-
-/// The `retailer_uuid` and the `supplier_uuid`: the one that does not go with the type is empty.
-pub(super) fn party_uuids(org_type: OrgType, party_uuid: &str) -> (&str, &str) {
-    match org_type {
-        OrgType::Retailer => (party_uuid, ""),
-        OrgType::Supplier => ("", party_uuid),
     }
 }
 

@@ -50,7 +50,10 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn written_organizations(&self, org_id: Option<i64>) -> Result<Vec<Organization>, Error> {
+    pub fn written_organizations(
+        &self,
+        org_id: Option<i64>,
+    ) -> Result<Vec<(Organization, Vec<User>)>, Error> {
         self.read(|connection| {
             let transaction = connection.unchecked_transaction()?;
             let found: Vec<(i64, Organization)> = transaction
@@ -66,12 +69,12 @@ impl Store {
                 .collect::<Result<_, _>>()?;
             found
                 .into_iter()
-                .map(|(id, mut organization)| {
-                    organization.users = users(&transaction, Some(id))?;
-                    for user in &mut organization.users {
+                .map(|(id, organization)| {
+                    let mut users = users(&transaction, Some(id))?;
+                    for user in &mut users {
                         user.org = None;
                     }
-                    Ok(organization)
+                    Ok((organization, users))
                 })
                 .collect()
         })

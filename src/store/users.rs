@@ -132,14 +132,13 @@ impl Store {
         })
     }
 
-    /// Adds a user to the organization that it names, or returns what stands against it.
+    /// Adds a user to the organization that it names, or returns the findings.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn add_user(&self, user: User, now: Timestamp) -> Result<Outcome, Error> {
         let entry = Entry {
             place: Place::File,
-            organization: None,
             user,
             is_hashed_here: true,
         };

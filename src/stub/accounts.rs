@@ -33,7 +33,7 @@ impl Accounts {
             .users
             .iter()
             .filter_map(|entry| {
-                let (_, org) = demo.organizations.get(entry.organization?)?;
+                let (_, org) = demo.organizations.get(entry.place.organization()?)?;
                 account(org, &entry.user)
             })
             .collect();

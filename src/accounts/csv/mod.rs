@@ -10,9 +10,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::finding::{Finding, Place};
-use super::{Person, Read, User, json};
-use crate::account::{UserStatus, Username};
-use crate::hashing::PasswordHash;
+use super::{Read, User, json};
 use scan::{Row, Scanner};
 
 /// The names of the columns, in the order in which they are written; a file to be read has any of them, in any order.
@@ -66,7 +64,7 @@ pub(super) fn read(bytes: &[u8]) -> Read {
             continue;
         }
         let user = in_json(&columns, &row).and_then(|text| json::from_text(place, &text));
-        read.add(place, None, user);
+        read.add(place, user);
     }
     read
 }
@@ -237,30 +235,17 @@ pub(super) fn write(out: impl io::Write, users: &[User]) -> io::Result<()> {
             Some(permissions) if !permissions.is_empty() => serde_json::to_string(permissions)?,
             _ => String::new(),
         };
+        let user = serde_json::to_value(user)?;
+        let text = |column| match person_key(column) {
+            Some(key) => user["person"][key].as_str(),
+            None => user[column].as_str(),
+        };
         writer.write_record(columns.clone().map(|column| match column {
             "permissions" => &permissions,
-            _ => written(user, column).unwrap_or_default(),
+            _ => text(column).unwrap_or_default(),
         }))?;
     }
     writer.flush()
-}
-
-fn written<'u>(user: &'u User, column: &str) -> Option<&'u str> {
-    let person = user.person.as_ref();
-    let of_person = |field: fn(&Person) -> &Option<String>| field(person?).as_deref();
-    match column {
-        "username" => user.username.as_ref().map(Username::as_str),
-        "password_hash" => user.password_hash.as_ref().map(PasswordHash::as_str),
-        "status" => user.status.map(UserStatus::as_str),
-        "uuid" => user.uuid.as_deref(),
-        "org" => user.org.as_deref(),
-        "first_name" => of_person(|person| &person.first_name),
-        "last_name" => of_person(|person| &person.last_name),
-        "email" => of_person(|person| &person.email),
-        "phone" => of_person(|person| &person.phone),
-        "person_uuid" => of_person(|person| &person.uuid),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -41,10 +41,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open()?;
     let uuid = args.uuid.map_or_else(random::uuid, Ok)?.to_string();
     let party_uuid = args.party_uuid.map_or_else(random::uuid, Ok)?.to_string();
-    let (retailer_uuid, supplier_uuid) = match args.org_type {
-        OrgType::Retailer => (Some(party_uuid), None),
-        OrgType::Supplier => (None, Some(party_uuid)),
-    };
+    let (retailer_uuid, supplier_uuid) = args.org_type.split(Some(party_uuid));
     let organization = Organization {
         name: org_name.to_owned(),
         org_type: args.org_type,

@@ -12,13 +12,8 @@ pub(super) const HAS_UUID: &str = "another row of the database has this UUID";
 pub(super) const HAS_TOKEN: &str = "another row of the database has this token";
 const UNDER_WAY: &str = "an import that is under way adds it; try again after its end";
 
-/// What a record means.
-pub(super) enum Found<R> {
-    Row(R),
-    New,
-    /// It cannot be had; the key, and why.
-    Taken(&'static str, &'static str),
-}
+/// The row that a record means, if there is one; or the key that keeps it from having one, and why.
+pub(super) type Found<R> = rusqlite::Result<Result<Option<R>, (&'static str, &'static str)>>;
 
 pub(super) struct UserRow {
     pub(super) id: i64,
@@ -46,31 +41,28 @@ pub(super) struct OrganizationRow {
 }
 
 /// The row with the UUID that is given; else the one with the username, else the one with the UUID derived from that.
-pub(super) fn user(connection: &Connection, user: &User) -> rusqlite::Result<Found<UserRow>> {
+pub(super) fn user(connection: &Connection, user: &User) -> Found<UserRow> {
+    let with = |column, value: &str| user_with(connection, column, value);
     let (key, row) = match (&user.uuid, &user.username) {
         (Some(uuid), username) => {
-            let row = user_with(connection, "uuid", uuid)?;
+            let row = with("uuid", uuid)?;
             if row.is_none()
                 && let Some(username) = username
-                && user_with(connection, "username", username.as_str())?.is_some()
+                && with("username", username.as_str())?.is_some()
             {
-                return Ok(Found::Taken("username", HAS_USERNAME));
+                return Ok(Err(("username", HAS_USERNAME)));
             }
             ("uuid", row)
         }
-        (None, Some(username)) => match user_with(connection, "username", username.as_str())? {
-            None => (
-                "uuid",
-                user_with(connection, "uuid", &user.new_uuid(username))?,
-            ),
+        (None, Some(username)) => match with("username", username.as_str())? {
+            None => ("uuid", with("uuid", &user.new_uuid(username))?),
             row => ("username", row),
         },
-        (None, None) => return Ok(Found::New),
+        (None, None) => return Ok(Ok(None)),
     };
     Ok(match row {
-        None => Found::New,
-        Some(row) if row.is_visible => Found::Row(row),
-        Some(_) => Found::Taken(key, UNDER_WAY),
+        Some(row) if !row.is_visible => Err((key, UNDER_WAY)),
+        row => Ok(row),
     })
 }
 
@@ -107,7 +99,7 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
 pub(super) fn organization(
     connection: &Connection,
     organization: &Organization,
-) -> rusqlite::Result<Found<OrganizationRow>> {
+) -> Found<OrganizationRow> {
     let row = connection
         .prepare_cached(
             "SELECT id, name, org_type, coalesce(retailer_uuid, supplier_uuid), status, created_date, active_date,
@@ -129,9 +121,8 @@ pub(super) fn organization(
         })
         .optional()?;
     Ok(match row {
-        None => Found::New,
-        Some(row) if row.is_visible => Found::Row(row),
-        Some(_) => Found::Taken("uuid", UNDER_WAY),
+        Some(row) if !row.is_visible => Err(("uuid", UNDER_WAY)),
+        row => Ok(row),
     })
 }
 
@@ -175,13 +166,8 @@ pub(super) fn another_has_username(
     user_id: i64,
 ) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE username = :username AND id <> :user_id)",
-        )?
-        .query_one(
-            named_params! { ":username": username, ":user_id": user_id },
-            |row| row.get(0),
-        )
+        .prepare_cached("SELECT 1 FROM users WHERE username = :username AND id <> :user_id")?
+        .exists(named_params! { ":username": username, ":user_id": user_id })
 }
 
 /// Whether another user than this one has the token; `None` for a new user.
@@ -191,19 +177,6 @@ pub(super) fn another_has_token(
     user_id: Option<i64>,
 ) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM tokens
-                            WHERE digest = :digest AND (:user_id IS NULL OR user_id <> :user_id))",
-        )?
-        .query_one(
-            named_params! { ":digest": digest, ":user_id": user_id },
-            |row| row.get(0),
-        )
-}
-
-pub(super) fn permission_id(connection: &Connection, uuid: &str) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT id FROM permissions WHERE uuid = :uuid")?
-        .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))
-        .optional()
+        .prepare_cached("SELECT 1 FROM tokens WHERE digest = :digest AND user_id IS NOT :user_id")?
+        .exists(named_params! { ":digest": digest, ":user_id": user_id })
 }

@@ -12,8 +12,10 @@ mod check;
 mod columns;
 mod dry_run;
 mod find;
+mod importer;
 mod lock;
 mod organizations;
+mod outcome;
 mod pass;
 mod people;
 mod permissions;
@@ -29,16 +31,15 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{Error, Store};
-use crate::accounts::{Accounts, Finding};
+use crate::accounts::Accounts;
 
-pub use check::Checked;
 pub use dry_run::DryRunError;
-pub use pass::{Imported, Summary};
+pub use outcome::{Checked, Imported, Outcome, Summary};
 pub use users::Pins;
 
-use check::check;
+use importer::Terms;
 use lock::{ImportLock, Taking};
-use pass::{Pass, Terms};
+use pass::{Pass, check};
 use unfinished::{BATCH, PAUSE, end, start};
 
 /// So many organizations and users are written in some tens of milliseconds.
@@ -57,9 +58,6 @@ pub struct Import {
     /// What becomes of pinned tokens.
     pub pins: Pins,
 }
-
-/// What was done, or why nothing was.
-pub type Outcome = Result<Imported, Vec<Finding>>;
 
 impl Store {
     /// What the database says of the accounts before anything is hashed.

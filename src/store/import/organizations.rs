@@ -1,40 +1,27 @@
 //! Organizations as a file has them.
 
 use jiff::Timestamp;
-use rusqlite::types::Value;
 use rusqlite::{Connection, named_params};
 
 use super::columns::Columns;
 use super::find::OrganizationRow;
 use super::people;
-use crate::account::{OrgType, OrganizationStatus};
-use crate::accounts::{Organization, Person};
+use crate::account::OrganizationStatus;
+use crate::accounts::Organization;
 
-/// The column, and the key, of the UUID that goes with a type.
-pub(super) fn party_column(org_type: OrgType) -> &'static str {
-    match org_type {
-        OrgType::Retailer => "retailer_uuid",
-        OrgType::Supplier => "supplier_uuid",
+/// The UUID as a retailer or supplier that the row is to have, unless it has that already.
+pub(super) fn new_party_uuid(
+    row: Option<&OrganizationRow>,
+    organization: &Organization,
+) -> Option<String> {
+    let uuid = organization.party_uuid();
+    match row {
+        Some(row) if row.party_uuid == uuid => None,
+        Some(row) if row.org_type == organization.org_type.as_str() => {
+            Some(uuid).filter(|_| organization.gives_party_uuid())
+        }
+        _ => Some(uuid),
     }
-}
-
-fn other_party_column(org_type: OrgType) -> &'static str {
-    match org_type {
-        OrgType::Retailer => party_column(OrgType::Supplier),
-        OrgType::Supplier => party_column(OrgType::Retailer),
-    }
-}
-
-/// The UUID as a retailer or supplier, if the file says one that the row has not.
-pub(super) fn new_party_uuid(row: &OrganizationRow, organization: &Organization) -> Option<String> {
-    let given = match organization.org_type {
-        OrgType::Retailer => &organization.retailer_uuid,
-        OrgType::Supplier => &organization.supplier_uuid,
-    };
-    let is_asked_for = given.is_some() || row.org_type != organization.org_type.as_str();
-    is_asked_for
-        .then(|| organization.party_uuid())
-        .filter(|uuid| *uuid != row.party_uuid)
 }
 
 pub(super) fn add(
@@ -43,16 +30,9 @@ pub(super) fn add(
     import_id: Option<i64>,
     now: Timestamp,
 ) -> rusqlite::Result<i64> {
-    let manager_id = organization
-        .account_manager
-        .as_ref()
-        .map(|manager| add_manager(connection, organization, manager))
-        .transpose()?;
-    let party_uuid = organization.party_uuid();
-    let (retailer_uuid, supplier_uuid) = match organization.org_type {
-        OrgType::Retailer => (Some(&party_uuid), None),
-        OrgType::Supplier => (None, Some(&party_uuid)),
-    };
+    let manager_id = add_manager(connection, organization)?;
+    let party_uuid = Some(organization.party_uuid());
+    let (retailer_uuid, supplier_uuid) = organization.org_type.split(party_uuid);
     let status = organization.status.unwrap_or(OrganizationStatus::Active);
     connection
         .prepare_cached(
@@ -79,76 +59,56 @@ pub(super) fn add(
 fn add_manager(
     connection: &Connection,
     organization: &Organization,
-    manager: &Person,
-) -> rusqlite::Result<i64> {
-    let uuid = organization.manager_uuid(manager);
-    people::add(connection, &uuid, Some(manager), None)
-}
-
-/// What a file says otherwise of an organization.
-pub(super) struct Difference {
-    columns: Columns,
-    manager: Columns,
-    needs_manager: bool,
-}
-
-impl Difference {
-    pub(super) fn of(
-        connection: &Connection,
-        row: &OrganizationRow,
-        organization: &Organization,
-    ) -> rusqlite::Result<Self> {
-        let mut columns = Columns::default();
-        columns.text("name", Some(&organization.name), Some(&row.name));
-        let org_type = organization.org_type.as_str();
-        let is_other_type = columns.text("org_type", Some(org_type), Some(&row.org_type));
-        let party_uuid = new_party_uuid(row, organization);
-        if is_other_type {
-            columns.set(other_party_column(organization.org_type), Value::Null);
-        }
-        if is_other_type || party_uuid.is_some() {
-            let party_uuid = party_uuid.unwrap_or_else(|| row.party_uuid.clone());
-            columns.set(party_column(organization.org_type), party_uuid);
-        }
-        let status = organization.status.map(OrganizationStatus::as_str);
-        columns.text("status", status, Some(&row.status));
-        let moment = |date: Option<Timestamp>| date.map(Timestamp::as_microsecond);
-        let created_date = moment(organization.created_date);
-        columns.number("created_date", created_date, Some(row.created_date));
-        columns.number(
-            "active_date",
-            moment(organization.active_date),
-            row.active_date,
-        );
-        let manager = match (&organization.account_manager, row.manager_id) {
-            (Some(manager), Some(id)) => people::difference(connection, id, manager)?,
-            _ => Columns::default(),
-        };
-        Ok(Self {
-            columns,
-            manager,
-            needs_manager: organization.account_manager.is_some() && row.manager_id.is_none(),
+) -> rusqlite::Result<Option<i64>> {
+    let manager = organization.account_manager.as_ref();
+    manager
+        .map(|manager| {
+            let uuid = organization.manager_uuid(manager);
+            people::add(connection, &uuid, Some(manager), None)
         })
-    }
+        .transpose()
+}
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.columns.is_empty() && self.manager.is_empty() && !self.needs_manager
+/// Says whether an organization differs from what the file says, which is written if `writes`.
+pub(super) fn change(
+    connection: &Connection,
+    row: &OrganizationRow,
+    organization: &Organization,
+    writes: bool,
+) -> rusqlite::Result<bool> {
+    let mut columns = Columns::default();
+    columns.text("name", Some(&organization.name), Some(&row.name));
+    let org_type = organization.org_type.as_str();
+    let is_other_type = columns.text("org_type", Some(org_type), Some(&row.org_type));
+    let party_uuid = new_party_uuid(Some(row), organization);
+    if is_other_type || party_uuid.is_some() {
+        let party_uuid = party_uuid.unwrap_or_else(|| row.party_uuid.clone());
+        let (retailer_uuid, supplier_uuid) = organization.org_type.split(Some(party_uuid));
+        columns.set("retailer_uuid", retailer_uuid);
+        columns.set("supplier_uuid", supplier_uuid);
     }
-
-    pub(super) fn write(
-        mut self,
-        connection: &Connection,
-        row: &OrganizationRow,
-        organization: &Organization,
-    ) -> rusqlite::Result<()> {
-        match (&organization.account_manager, row.manager_id) {
-            (Some(manager), None) => {
-                let id = add_manager(connection, organization, manager)?;
-                self.columns.set("account_manager_id", id);
+    let status = organization.status.map(OrganizationStatus::as_str);
+    columns.text("status", status, Some(&row.status));
+    for (column, given, present) in [
+        (
+            "created_date",
+            organization.created_date,
+            Some(row.created_date),
+        ),
+        ("active_date", organization.active_date, row.active_date),
+    ] {
+        columns.number(column, given.map(Timestamp::as_microsecond), present);
+    }
+    let is_other_manager = match (&organization.account_manager, row.manager_id) {
+        (None, _) => false,
+        (Some(manager), Some(id)) => people::change(connection, id, manager, writes)?,
+        (Some(_), None) => {
+            if writes {
+                columns.set("account_manager_id", add_manager(connection, organization)?);
             }
-            (Some(_), Some(id)) => self.manager.update(connection, "people", id)?,
-            (None, _) => {}
+            true
         }
-        self.columns.update(connection, "organizations", row.id)
-    }
+    };
+    let differs = columns.update(connection, "organizations", row.id, writes)?;
+    Ok(differs || is_other_manager)
 }

@@ -28,31 +28,29 @@ pub(super) fn add(
     Ok(connection.last_insert_rowid())
 }
 
-/// What a file says otherwise of a person. Another UUID is another person in the same place: what the file leaves out of it
-/// stays, too.
-pub(super) fn difference(
+/// Says whether a person differs from what a file says, which is written if `writes`. Another UUID is another person in the
+/// same place: what the file leaves out of it stays, too.
+pub(super) fn change(
     connection: &Connection,
     id: i64,
     person: &Person,
-) -> rusqlite::Result<Columns> {
+    writes: bool,
+) -> rusqlite::Result<bool> {
+    let given = [
+        ("uuid", person.uuid.as_deref()),
+        ("first_name", person.first_name.as_deref()),
+        ("last_name", person.last_name.as_deref()),
+        ("email", person.email.as_deref()),
+        ("phone", person.phone.as_deref()),
+    ];
     connection
         .prepare_cached(
-            "SELECT uuid, first_name, last_name, email, phone FROM people WHERE id = :id",
+            "SELECT id, uuid, first_name, last_name, email, phone FROM people WHERE id = :id",
         )?
         .query_one(named_params! { ":id": id }, |row| {
-            let mut columns = Columns::default();
-            for (index, column, given) in [
-                (0, "uuid", &person.uuid),
-                (1, "first_name", &person.first_name),
-                (2, "last_name", &person.last_name),
-                (3, "email", &person.email),
-                (4, "phone", &person.phone),
-            ] {
-                let present = row.get_ref(index)?.as_str_or_null()?;
-                columns.text(column, given.as_deref(), present);
-            }
-            Ok(columns)
-        })
+            Columns::texts(row, given)
+        })?
+        .update(connection, "people", id, writes)
 }
 
 /// The UUID that the person has.

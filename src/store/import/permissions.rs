@@ -7,6 +7,9 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::columns::Columns;
 use crate::accounts::{Entry, Permission};
 
+/// A permission's row, and whether the user has it, if that is said.
+pub(super) type Assignment = (i64, Option<bool>);
+
 /// Every permission of the users once; what one of them leaves out of it, another one may say.
 pub(super) fn distinct(users: &[Entry]) -> Vec<Permission> {
     let mut distinct: HashMap<String, Permission> = HashMap::new();
@@ -29,29 +32,73 @@ pub(super) fn distinct(users: &[Entry]) -> Vec<Permission> {
     distinct.into_values().collect()
 }
 
-/// The row of a permission and what the file says otherwise of it.
-pub(super) fn difference(
+/// By UUID, what the database has of the permissions of a file.
+#[derive(Default)]
+pub(super) struct PermissionRows(pub(super) HashMap<String, PermissionRow>);
+
+pub(super) enum PermissionRow {
+    /// `is_changed` when it has another text than before.
+    Has { id: i64, is_changed: bool },
+    /// Something else has the UUID.
+    Taken,
+}
+
+impl PermissionRows {
+    fn get(&self, permission: &Permission) -> Option<&PermissionRow> {
+        self.0.get(&permission.identity())
+    }
+
+    /// The keys of UUIDs in a record that something else has.
+    pub(super) fn taken(&self, entry: &Entry) -> Vec<String> {
+        let is_taken = |permission| matches!(self.get(permission), Some(PermissionRow::Taken));
+        let given = entry.user.permissions.iter().flatten().enumerate();
+        given
+            .filter(|(_, permission)| is_taken(permission))
+            .map(|(index, _)| format!("permissions[{index}].uuid"))
+            .collect()
+    }
+
+    /// The permissions that a record says, and whether one of them is changed.
+    pub(super) fn assignments(&self, entry: &Entry) -> (Option<Vec<Assignment>>, bool) {
+        let mut are_changed = false;
+        let mut assignment = |permission: &Permission| match self.get(permission)? {
+            PermissionRow::Has { id, is_changed } => {
+                are_changed |= is_changed;
+                Some((*id, permission.assigned))
+            }
+            PermissionRow::Taken => None,
+        };
+        let given = entry.user.permissions.as_ref();
+        let assignments = given.map(|given| given.iter().filter_map(&mut assignment).collect());
+        (assignments, are_changed)
+    }
+}
+
+/// The row of a permission, and whether it differs from what the file says, which is written if `writes`.
+pub(super) fn change(
     connection: &Connection,
     uuid: &str,
     permission: &Permission,
-) -> rusqlite::Result<Option<(i64, Columns)>> {
-    connection
+    writes: bool,
+) -> rusqlite::Result<Option<(i64, bool)>> {
+    let given = [
+        ("name", Some(permission.name.as_str())),
+        ("display_name", permission.display_name.as_deref()),
+        ("description", permission.description.as_deref()),
+    ];
+    let found = connection
         .prepare_cached(
             "SELECT id, name, display_name, description FROM permissions WHERE uuid = :uuid",
         )?
         .query_one(named_params! { ":uuid": uuid }, |row| {
-            let mut columns = Columns::default();
-            for (index, column, given) in [
-                (1, "name", Some(permission.name.as_str())),
-                (2, "display_name", permission.display_name.as_deref()),
-                (3, "description", permission.description.as_deref()),
-            ] {
-                let present = row.get_ref(index)?.as_str_or_null()?;
-                columns.text(column, given, present);
-            }
-            Ok((row.get(0)?, columns))
+            Ok((row.get(0)?, Columns::texts(row, given)?))
         })
-        .optional()
+        .optional()?;
+    let Some((id, columns)) = found else {
+        return Ok(None);
+    };
+    let differs = columns.update(connection, "permissions", id, writes)?;
+    Ok(Some((id, differs)))
 }
 
 pub(super) fn add(

@@ -1,13 +1,13 @@
 //! Users as a file has them, with their permissions and pinned tokens.
 
 use jiff::Timestamp;
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, named_params};
 use sha2::{Digest, Sha256};
 
 use super::columns::Columns;
 use super::find::{UserRow, another_has_token};
-use super::{people, permissions};
+use super::people;
+use super::permissions::{self, Assignment};
 use crate::account::{UserStatus, Username};
 use crate::accounts::Entry;
 use crate::hashing::PasswordHash;
@@ -22,52 +22,53 @@ pub enum Pins {
     End,
 }
 
-/// A permission's row, and whether the user has it, if that is said.
-pub(super) type Assignment = (i64, Option<bool>);
-
-/// What a new user needs that another may leave out.
-pub(super) struct NewUser<'e> {
-    pub(super) username: &'e Username,
-    pub(super) password_hash: &'e PasswordHash,
-    pub(super) org_id: i64,
-    pub(super) import_id: Option<i64>,
+/// The rows that a record of a user names, as far as it does.
+pub(super) struct Named {
+    pub(super) org_id: Option<i64>,
+    pub(super) assignments: Option<Vec<Assignment>>,
 }
 
-/// Adds a user, without a pinned token.
+/// Adds a user, without a pinned token. `None` when the record leaves out what a new user needs.
 pub(super) fn add(
     connection: &Connection,
-    new: &NewUser<'_>,
     entry: &Entry,
-    assignments: &[Assignment],
-) -> rusqlite::Result<i64> {
+    named: &Named,
+    import_id: Option<i64>,
+) -> rusqlite::Result<Option<i64>> {
     let user = &entry.user;
+    let (Some(username), Some(password_hash), Some(org_id)) =
+        (&user.username, &user.password_hash, named.org_id)
+    else {
+        return Ok(None);
+    };
     let person_id = people::add(
         connection,
-        &user.new_person_uuid(new.username),
+        &user.new_person_uuid(username),
         user.person.as_ref(),
-        Some(new.username.as_str()),
+        Some(username.as_str()),
     )?;
-    let loaded_hash_digest = loaded_hash_digest(entry, new.password_hash);
     connection
         .prepare_cached(
             "INSERT INTO users (uuid, org_id, person_id, username, password_hash, loaded_hash_digest, status, import_id)
              VALUES (:uuid, :org_id, :person_id, :username, :password_hash, :loaded_hash_digest, :status, :import_id)",
         )?
         .execute(named_params! {
-            ":uuid": user.new_uuid(new.username),
-            ":org_id": new.org_id,
+            ":uuid": user.new_uuid(username),
+            ":org_id": org_id,
             ":person_id": person_id,
-            ":username": new.username.as_str(),
-            ":password_hash": new.password_hash.as_str(),
-            ":loaded_hash_digest": loaded_hash_digest,
+            ":username": username.as_str(),
+            ":password_hash": password_hash.as_str(),
+            ":loaded_hash_digest": loaded_hash_digest(entry, password_hash),
             ":status": user.status.unwrap_or(UserStatus::Active).as_str(),
-            ":import_id": new.import_id,
+            ":import_id": import_id,
         })?;
     let id = connection.last_insert_rowid();
-    if !assignments.is_empty() {
+    if let Some(assignments) = &named.assignments
+        && !assignments.is_empty()
+    {
         permissions::assign(connection, id, &with_defaults(assignments, &[]))?;
     }
-    Ok(id)
+    Ok(Some(id))
 }
 
 /// SHA-256 of a hash that the file gave: a login may replace it by another one of the same password.
@@ -87,98 +88,51 @@ fn with_defaults(assignments: &[Assignment], present: &[(i64, bool)]) -> Vec<(i6
         .collect()
 }
 
-/// What a file says otherwise of a user.
-pub(super) struct Difference {
-    columns: Columns,
-    person: Columns,
-    assignments: Option<Vec<(i64, bool)>>,
-    /// The password or status is another one.
-    ends_tokens: bool,
-    pins: bool,
-}
-
-impl Difference {
-    pub(super) fn of(
-        connection: &Connection,
-        row: &UserRow,
-        entry: &Entry,
-        org_id: Option<i64>,
-        assignments: Option<&[Assignment]>,
-        pins: Pins,
-    ) -> rusqlite::Result<Self> {
-        let user = &entry.user;
-        let mut columns = Columns::default();
-        columns.number("org_id", org_id, Some(row.org_id));
-        let username = user.username.as_ref().map(Username::as_str);
-        columns.text("username", username, Some(&row.username));
-        let status = user.status.map(UserStatus::as_str);
-        let mut ends_tokens = columns.text("status", status, Some(&row.status));
-        if let Some(hash) = new_hash(row, entry) {
-            columns.set("password_hash", hash.as_str().to_owned());
-            let digest = loaded_hash_digest(entry, hash).map(Vec::from);
-            columns.set(
-                "loaded_hash_digest",
-                digest.map_or(Value::Null, Value::Blob),
-            );
-            ends_tokens = true;
-        }
-        if ends_tokens {
-            columns.set("revision", row.revision + 1);
-        }
-        let person = match &user.person {
-            Some(person) => people::difference(connection, row.person_id, person)?,
-            None => Columns::default(),
-        };
-        let assignments = match assignments {
-            Some(assignments) => new_assignments(connection, row.id, assignments)?,
-            None => None,
-        };
-        let pins = match (&user.auth_token, pins) {
-            (None, Pins::Keep) => false,
-            (None, Pins::End) => pinned(connection, row.id)?.is_some(),
-            (token, _) => ends_tokens || pinned(connection, row.id)? != *token,
-        };
-        Ok(Self {
-            columns,
-            person,
-            assignments,
-            ends_tokens,
-            pins,
-        })
+/// Says whether a user differs from what the file says, which is written if `writes`, but for a token to be pinned.
+pub(super) fn change(
+    connection: &Connection,
+    row: &UserRow,
+    entry: &Entry,
+    named: &Named,
+    pins: Pins,
+    writes: bool,
+) -> rusqlite::Result<bool> {
+    let user = &entry.user;
+    let mut columns = Columns::default();
+    columns.number("org_id", named.org_id, Some(row.org_id));
+    let username = user.username.as_ref().map(Username::as_str);
+    columns.text("username", username, Some(&row.username));
+    let status = user.status.map(UserStatus::as_str);
+    let is_other_status = columns.text("status", status, Some(&row.status));
+    let new_hash = new_hash(row, entry);
+    if let Some(hash) = new_hash {
+        columns.set("password_hash", hash.as_str().to_owned());
+        let digest = loaded_hash_digest(entry, hash).map(Vec::from);
+        columns.set("loaded_hash_digest", digest);
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.columns.is_empty()
-            && self.person.is_empty()
-            && self.assignments.is_none()
-            && !self.pins
+    let ends_tokens = is_other_status || new_hash.is_some();
+    if ends_tokens {
+        columns.set("revision", row.revision + 1);
     }
-
-    /// Writes it; `false` when another user has the token that is to be pinned.
-    pub(super) fn write(
-        self,
-        connection: &Connection,
-        row: &UserRow,
-        entry: &Entry,
-        now: Timestamp,
-    ) -> rusqlite::Result<bool> {
-        self.columns.update(connection, "users", row.id)?;
-        self.person.update(connection, "people", row.person_id)?;
-        if let Some(assignments) = &self.assignments {
-            permissions::assign(connection, row.id, assignments)?;
-        }
-        if self.ends_tokens {
-            end_all_tokens(connection, row.id)?;
-        }
-        if !self.pins {
-            return Ok(true);
-        }
+    let is_other_pin = match (&user.auth_token, pins) {
+        (None, Pins::Keep) => false,
+        (token, _) => pinned(connection, row.id)? != *token,
+    };
+    if writes && ends_tokens {
+        end_all_tokens(connection, row.id)?;
+    } else if writes && is_other_pin {
         unpin(connection, row.id)?;
-        match &entry.user.auth_token {
-            Some(token) => pin(connection, row.id, token, now),
-            None => Ok(true),
-        }
     }
+    let is_other_person = match &user.person {
+        Some(person) => people::change(connection, row.person_id, person, writes)?,
+        None => false,
+    };
+    let are_others = match &named.assignments {
+        Some(assignments) => change_assignments(connection, row.id, assignments, writes)?,
+        None => false,
+    };
+    let differs = columns.update(connection, "users", row.id, writes)?;
+    Ok(differs || is_other_pin || is_other_person || are_others)
 }
 
 /// The hash that the file gives, unless it is there or was loaded last and a login has replaced it.
@@ -190,14 +144,19 @@ fn new_hash<'e>(row: &UserRow, entry: &'e Entry) -> Option<&'e PasswordHash> {
     (!is_there).then_some(hash)
 }
 
-fn new_assignments(
+fn change_assignments(
     connection: &Connection,
     user_id: i64,
     assignments: &[Assignment],
-) -> rusqlite::Result<Option<Vec<(i64, bool)>>> {
+    writes: bool,
+) -> rusqlite::Result<bool> {
     let present = permissions::assigned(connection, user_id)?;
     let wanted = with_defaults(assignments, &present);
-    Ok((wanted != present).then_some(wanted))
+    let differ = wanted != present;
+    if differ && writes {
+        permissions::assign(connection, user_id, &wanted)?;
+    }
+    Ok(differ)
 }
 
 fn pinned(connection: &Connection, user_id: i64) -> rusqlite::Result<Option<String>> {
@@ -216,7 +175,7 @@ fn unpin(connection: &Connection, user_id: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Pins a token of a user without one; `false` when another user has it.
+/// Pins a token of a user without another one; `false` when another user has it.
 pub(super) fn pin(
     connection: &Connection,
     user_id: i64,

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::find::HAS_TOKEN;
+use super::super::importer::Terms;
 use super::super::lock::{ImportLock, Taking};
-use super::super::pass::{Pass, Terms};
+use super::super::pass::Pass;
 use super::super::unfinished;
 use super::*;
 use crate::store::facts::facts;
@@ -118,10 +119,7 @@ fn seen(database: &Database) -> Vec<usize> {
             .iter()
             .map(|organization| usize::try_from(organization.users).unwrap())
             .sum(),
-        whole
-            .iter()
-            .map(|organization| organization.users.len())
-            .sum(),
+        whole.iter().map(|(_, users)| users.len()).sum(),
         store.written_users(None).unwrap().len(),
         organizations.len(),
         whole.len(),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{FEW, Import, Imported, Outcome, Pins, Summary};
 use crate::account::Username;
-use crate::accounts::{Accounts, Entry, Finding, Organization, Place, User};
+use crate::accounts::{Accounts, Entry, Finding, Place, User};
 use crate::store::visible::define_views;
 use crate::store::{Durability, Store, WhenMissing};
 
@@ -120,15 +120,12 @@ fn dump(connection: &Connection) -> Vec<Vec<SqlValue>> {
 /// What a fixture says.
 fn fixture(organizations: Value) -> Accounts {
     let mut accounts = Accounts::default();
-    let organizations: Vec<Organization<Value>> = serde_json::from_value(organizations).unwrap();
-    for (index, mut organization) in organizations.into_iter().enumerate() {
-        for (number, user) in organization.users.drain(..).enumerate() {
+    for (index, organization) in organizations.as_array().unwrap().iter().enumerate() {
+        for (number, user) in organization["users"].as_array().unwrap().iter().enumerate() {
             let place = Place::User(index, number);
-            accounts.users.push(entry(place, Some(index), user));
+            accounts.users.push(entry(place, user.clone()));
         }
-        let mut without = serde_json::to_value(&organization).unwrap();
-        without["users"] = json!([]);
-        let organization = serde_json::from_value(without).unwrap();
+        let organization = serde_json::from_value(organization.clone()).unwrap();
         accounts
             .organizations
             .push((Place::Organization(index), organization));
@@ -142,17 +139,16 @@ fn lines(users: impl IntoIterator<Item = Value>) -> Accounts {
     Accounts {
         organizations: Vec::new(),
         users: users
-            .map(|(line, user)| entry(Place::Line(line), None, user))
+            .map(|(line, user)| entry(Place::Line(line), user))
             .collect(),
     }
 }
 
-fn entry(place: Place, organization: Option<usize>, user: Value) -> Entry {
+fn entry(place: Place, user: Value) -> Entry {
     let user: User = serde_json::from_value(user).unwrap();
     let is_hashed_here = false;
     Entry {
         place,
-        organization,
         user,
         is_hashed_here,
     }

@@ -19,13 +19,14 @@ fn with(mut value: Value, key: &str, replacement: impl Into<Value>) -> Value {
 fn among_many(mut accounts: Accounts) -> Accounts {
     let others = fixture(json!([retailer("many", many())]));
     let first = accounts.organizations.len();
-    accounts.organizations.extend(others.organizations);
-    accounts
-        .users
-        .extend(others.users.into_iter().map(|entry| Entry {
-            organization: Some(first),
-            ..entry
-        }));
+    for (_, organization) in others.organizations {
+        let place = Place::Organization(first);
+        accounts.organizations.push((place, organization));
+    }
+    for (number, entry) in others.users.into_iter().enumerate() {
+        let place = Place::User(first, number);
+        accounts.users.push(Entry { place, ..entry });
+    }
     accounts
 }
 
