@@ -63,7 +63,7 @@ impl Pass {
         time: Duration,
     ) -> rusqlite::Result<bool> {
         let start = Instant::now();
-        while let Some(record) = self.left.next() {
+        for record in self.left.by_ref() {
             let fate = self.importer.record(connection, &record)?;
             match &record {
                 Record::Permission(_) => {}
