@@ -1,79 +1,39 @@
 //! A whole server, put together from its parts.
 
+mod error;
+mod fronts;
+
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::accounts::{self, Accounts, Findings};
+pub use error::StartError;
+use fronts::{Front, Fronts, GRACE, own_hosts};
+
+use crate::accounts::{self, Accounts};
 use crate::auth::{self, Auth, Limits};
 use crate::clock::{Clock, Now};
 use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
 use crate::endpoint::{Lists, LongAnswers, Services, SharedProbe, health};
 use crate::files::directory_of;
-use crate::gate::{self, Address, Bound, ClientNetwork, Forward, Gate, SocketMode, Tls, TlsError};
-use crate::hashing::{self, Cost, Engine, Permits};
-use crate::http::{COMMON_HEADERS, EveryField, ReadField, TrustedProxies};
+use crate::gate::{self, Bound, ClientNetwork, Forward, Tls, TlsError};
+use crate::hashing::{Cost, Engine, Permits};
+use crate::housekeeping;
+use crate::http::{EveryField, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::periodic::Periodic;
-use crate::scratch::{self, Scratch};
-use crate::server::{Answerer, Cors, Endpoints, Exposure, Origins, PrivateSocket, on_refusal};
-use crate::store::{self, Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
-use crate::stub::{Beginning, Hosts, OwnHosts};
-use crate::{housekeeping, server};
-
-/// How long a stop waits for requests in flight.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// File descriptors of everything but the gate: the database's connections have three each.
-const DESCRIPTORS: usize = 32;
+use crate::scratch::Scratch;
+use crate::server::{Answerer, Cors, Endpoints, Origins};
+use crate::store::{Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
+use crate::stub::Beginning;
 
 /// What the first login takes: one for the client, three for the way to the server, three for a reading connection, and one
 /// to spare.
 const FIRST_LOGIN: usize = 8;
-
-/// Why a server did not start. Every text names the file or address.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address or a certificate cannot be used.
-    #[error(transparent)]
-    Gate(#[from] gate::Error),
-    /// The private socket cannot be made, or the threads that serve it.
-    #[error("cannot serve on the private socket")]
-    PrivateSocket(#[source] io::Error),
-    /// The database was refused.
-    #[error(transparent)]
-    Database(#[from] store::OpenError),
-    /// The fixture has mistakes.
-    #[error("the fixture has mistakes")]
-    Fixture(#[from] Findings),
-    /// The fixture could not be loaded.
-    #[error("cannot start with this fixture")]
-    Seed(#[from] accounts::Error),
-    /// The hashing threads could not be started.
-    #[error("cannot start hashing")]
-    Hashing(#[from] hashing::Error),
-    /// Logins cannot begin.
-    #[error(transparent)]
-    Auth(#[from] auth::StartError),
-    /// The figures for Prometheus contradict each other.
-    #[error("cannot count")]
-    Metrics(#[source] prometheus::Error),
-    /// There is no room for the private socket and the throw-away database.
-    #[error("cannot make a temporary directory below {} (TMPDIR)", scratch::parent().display())]
-    Scratch(#[source] io::Error),
-    /// A thread could not be started.
-    #[error("cannot start a thread")]
-    Thread(#[source] io::Error),
-    /// Not even one client could be served.
-    #[error("the limit of file descriptors is too low (ulimit -n)")]
-    Descriptors(#[source] io::Error),
-}
 
 /// A server that runs until it is stopped or dropped.
 ///
@@ -273,114 +233,6 @@ impl Drop for Server {
     }
 }
 
-/// A gate and the server behind it. Dropped, both stop, the gate first.
-struct Front {
-    gate: Arc<Gate>,
-    _server: server::Server,
-}
-
-impl Front {
-    /// Does nothing when it has stopped already.
-    fn stop(&self, grace: Duration) {
-        if !self.gate.stop(grace) {
-            tracing::warn!("requests in flight were cut off");
-        }
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        self.stop(GRACE);
-    }
-}
-
-/// What all fronts have in common.
-struct Fronts {
-    scratch: Arc<Scratch>,
-    services: Arc<Services>,
-    socket_mode: SocketMode,
-    limits: gate::Limits,
-    answer_timeout: Duration,
-    client_network: ClientNetwork,
-}
-
-/// What answers, and the headers of clients that it gets.
-type Answering = (Arc<dyn Answerer>, Forward);
-
-impl Fronts {
-    /// `hosts` are those of a demo, whose metrics other machines can only read at an address of their own.
-    fn start_figures(
-        &self,
-        address: SocketAddr,
-        hosts: Option<Hosts>,
-    ) -> Result<Front, StartError> {
-        let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
-        let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
-        let answering = match hosts {
-            Some(hosts) if address.ip().to_canonical().is_loopback() => {
-                own_hosts(endpoints, hosts, EveryField::of_a_demo())
-            }
-            _ => (endpoints, Forward::Only(ReadField::NAMES)),
-        };
-        let listen = vec![Address::Tcp(address)];
-        self.start("figures", Arc::default(), answering, listen, None)
-    }
-
-    fn start_calls(
-        &self,
-        answering: Answering,
-        listen: Vec<Address>,
-        tls: Option<Tls>,
-    ) -> Result<Front, StartError> {
-        let is_reachable = Arc::clone(&self.services.is_reachable);
-        let front = self.start("calls", is_reachable, answering, listen, tls)?;
-        let gate = Arc::downgrade(&front.gate);
-        self.services
-            .metrics
-            .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
-        Ok(front)
-    }
-
-    fn start(
-        &self,
-        name: &'static str,
-        is_reachable: Arc<AtomicBool>,
-        (answerer, forward): Answering,
-        listen: Vec<Address>,
-        tls: Option<Tls>,
-    ) -> Result<Front, StartError> {
-        let socket = PrivateSocket {
-            scratch: Arc::clone(&self.scratch),
-            name,
-            is_reachable,
-        };
-        let on_refusal = on_refusal(Arc::clone(&answerer), Arc::clone(&self.services));
-        let server = server::Server::start(socket, answerer, Arc::clone(&self.services))
-            .map_err(StartError::PrivateSocket)?;
-        let gate = Gate::start(gate::Config {
-            listen,
-            socket_mode: self.socket_mode,
-            limits: self.limits.clone(),
-            client_network: self.client_network.clone(),
-            tls,
-            backend: server.backend(),
-            answer_timeout: self.answer_timeout,
-            forward,
-            on_refusal,
-            answer_fields: COMMON_HEADERS,
-            reserved_descriptors: DESCRIPTORS,
-        })?;
-        Ok(Front {
-            gate: Arc::new(gate),
-            _server: server,
-        })
-    }
-}
-
-fn own_hosts(inner: Arc<dyn Answerer>, hosts: Hosts, fields: EveryField) -> Answering {
-    (Arc::new(OwnHosts::new(inner, hosts, fields)), Forward::All)
-}
-
 fn check_descriptors() -> io::Result<()> {
     let spare: io::Result<Vec<File>> = (0..FIRST_LOGIN).map(|_| File::open("/")).collect();
     spare.map(drop)
@@ -442,9 +294,10 @@ fn open(
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
     use super::*;
+    use crate::gate::Address;
 
     /// Says to the process that the test starts where its database is.
     const DATABASE: &str = "TEST_DATABASE_OF_A_FAILED_START";

@@ -1,0 +1,44 @@
+//! Why a server does not start.
+
+use std::io;
+
+use crate::accounts::{self, Findings};
+use crate::{auth, gate, hashing, scratch, store};
+
+/// Why a server did not start. Every text names the file or address.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address or a certificate cannot be used.
+    #[error(transparent)]
+    Gate(#[from] gate::Error),
+    /// The private socket cannot be made, or the threads that serve it.
+    #[error("cannot serve on the private socket")]
+    PrivateSocket(#[source] io::Error),
+    /// The database was refused.
+    #[error(transparent)]
+    Database(#[from] store::OpenError),
+    /// The fixture has mistakes.
+    #[error("the fixture has mistakes")]
+    Fixture(#[from] Findings),
+    /// The fixture could not be loaded.
+    #[error("cannot start with this fixture")]
+    Seed(#[from] accounts::Error),
+    /// The hashing threads could not be started.
+    #[error("cannot start hashing")]
+    Hashing(#[from] hashing::Error),
+    /// Logins cannot begin.
+    #[error(transparent)]
+    Auth(#[from] auth::StartError),
+    /// The figures for Prometheus contradict each other.
+    #[error("cannot count")]
+    Metrics(#[source] prometheus::Error),
+    /// There is no room for the private socket and the throw-away database.
+    #[error("cannot make a temporary directory below {} (TMPDIR)", scratch::parent().display())]
+    Scratch(#[source] io::Error),
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// Not even one client could be served.
+    #[error("the limit of file descriptors is too low (ulimit -n)")]
+    Descriptors(#[source] io::Error),
+}

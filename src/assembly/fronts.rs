@@ -1,0 +1,129 @@
+//! The gates of a server, each with the loop behind it: one for its calls, and one for its metrics if they have an address of
+//! their own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::error::StartError;
+use crate::endpoint::Services;
+use crate::gate::{self, Address, ClientNetwork, Forward, Gate, SocketMode, Tls};
+use crate::http::{COMMON_HEADERS, EveryField, ReadField};
+use crate::scratch::Scratch;
+use crate::server::{self, Answerer, Endpoints, Exposure, PrivateSocket, on_refusal};
+use crate::stub::{Hosts, OwnHosts};
+
+/// How long a stop waits for requests in flight.
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+/// File descriptors of everything but the gate: the database's connections have three each.
+const DESCRIPTORS: usize = 32;
+
+/// A gate and the server behind it. Dropped, both stop, the gate first.
+pub(super) struct Front {
+    pub(super) gate: Arc<Gate>,
+    _server: server::Server,
+}
+
+impl Front {
+    /// Does nothing when it has stopped already.
+    pub(super) fn stop(&self, grace: Duration) {
+        if !self.gate.stop(grace) {
+            tracing::warn!("requests in flight were cut off");
+        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.stop(GRACE);
+    }
+}
+
+/// What all fronts have in common.
+pub(super) struct Fronts {
+    pub(super) scratch: Arc<Scratch>,
+    pub(super) services: Arc<Services>,
+    pub(super) socket_mode: SocketMode,
+    pub(super) limits: gate::Limits,
+    pub(super) answer_timeout: Duration,
+    pub(super) client_network: ClientNetwork,
+}
+
+/// What answers, and the headers of clients that it gets.
+pub(super) type Answering = (Arc<dyn Answerer>, Forward);
+
+impl Fronts {
+    /// `hosts` are those of a demo, whose metrics other machines can only read at an address of their own.
+    pub(super) fn start_figures(
+        &self,
+        address: SocketAddr,
+        hosts: Option<Hosts>,
+    ) -> Result<Front, StartError> {
+        let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
+        let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
+        let answering = match hosts {
+            Some(hosts) if address.ip().to_canonical().is_loopback() => {
+                own_hosts(endpoints, hosts, EveryField::of_a_demo())
+            }
+            _ => (endpoints, Forward::Only(ReadField::NAMES)),
+        };
+        let listen = vec![Address::Tcp(address)];
+        self.start("figures", Arc::default(), answering, listen, None)
+    }
+
+    pub(super) fn start_calls(
+        &self,
+        answering: Answering,
+        listen: Vec<Address>,
+        tls: Option<Tls>,
+    ) -> Result<Front, StartError> {
+        let is_reachable = Arc::clone(&self.services.is_reachable);
+        let front = self.start("calls", is_reachable, answering, listen, tls)?;
+        let gate = Arc::downgrade(&front.gate);
+        self.services
+            .metrics
+            .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
+        Ok(front)
+    }
+
+    fn start(
+        &self,
+        name: &'static str,
+        is_reachable: Arc<AtomicBool>,
+        (answerer, forward): Answering,
+        listen: Vec<Address>,
+        tls: Option<Tls>,
+    ) -> Result<Front, StartError> {
+        let socket = PrivateSocket {
+            scratch: Arc::clone(&self.scratch),
+            name,
+            is_reachable,
+        };
+        let on_refusal = on_refusal(Arc::clone(&answerer), Arc::clone(&self.services));
+        let server = server::Server::start(socket, answerer, Arc::clone(&self.services))
+            .map_err(StartError::PrivateSocket)?;
+        let gate = Gate::start(gate::Config {
+            listen,
+            socket_mode: self.socket_mode,
+            limits: self.limits.clone(),
+            client_network: self.client_network.clone(),
+            tls,
+            backend: server.backend(),
+            answer_timeout: self.answer_timeout,
+            forward,
+            on_refusal,
+            answer_fields: COMMON_HEADERS,
+            reserved_descriptors: DESCRIPTORS,
+        })?;
+        Ok(Front {
+            gate: Arc::new(gate),
+            _server: server,
+        })
+    }
+}
+
+pub(super) fn own_hosts(inner: Arc<dyn Answerer>, hosts: Hosts, fields: EveryField) -> Answering {
+    (Arc::new(OwnHosts::new(inner, hosts, fields)), Forward::All)
+}
