@@ -1,7 +1,7 @@
 //! The instant by which something must have happened.
 //!
 //! A deadline is made once and asked before every single read, however few bytes each of them brings: a timeout that
-//! starts anew with each read is what a slow sender lives on.
+//! starts again with each read is what a slow sender lives on.
 
 use std::io;
 use std::time::{Duration, Instant};

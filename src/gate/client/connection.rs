@@ -167,7 +167,7 @@ impl Connection {
         }
     }
 
-    /// An error once the answer has begun leaves nothing but to close: its length was told.
+    /// An error once the answer has started leaves nothing but to close: the client knows its length.
     fn relay(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
         let order = exchange.answer.order();
         if !order.delay.is_zero() {

@@ -23,7 +23,7 @@ pub(crate) struct Wire {
     allowance: WriteAllowance,
     deadline: Deadline,
     /// What the socket's own timeout is set to. Setting it is a system call, so it stays as long as it does not pass the
-    /// deadline: a read that it ends too early is begun again.
+    /// deadline: a read that it ends too early is started again.
     timeout: Duration,
 }
 

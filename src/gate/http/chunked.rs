@@ -16,7 +16,7 @@ const MAX_SIZE_DIGITS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Decoder {
     state: State,
-    /// The line that has begun: a chunk's size and extensions, or all the trailer fields so far.
+    /// The line that has started: a chunk's size and extensions, or all the trailer fields so far.
     line: Vec<u8>,
     /// Bytes of extensions so far, over all chunks.
     extension_bytes: usize,

@@ -5,7 +5,7 @@
 pub(crate) enum Ending {
     /// It stays open, as HTTP/1.1 has it.
     Open,
-    /// It stays open, which has to be told to a client of HTTP/1.0.
+    /// It stays open, which a client of HTTP/1.0 has to be informed of.
     KeepAlive,
     Close,
 }

@@ -1,4 +1,4 @@
-//! The normal form in which requests go on to the server, written anew rather than copied.
+//! The normal form in which requests go on to the server, written again rather than copied.
 //!
 //! ```text
 //! POST /api/organizations/user-login/ HTTP/1.1

@@ -78,9 +78,9 @@ fn a_client_that_goes_away_within_a_long_answer_frees_its_place() {
             .unwrap();
         read_head(&mut stream);
     }
-    let begun = Instant::now();
+    let start = Instant::now();
     while server.gate.connections() > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(start.elapsed() < Duration::from_secs(20));
         thread::yield_now();
     }
     let answer = server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));

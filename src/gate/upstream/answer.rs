@@ -1,4 +1,4 @@
-//! The server's answers: read, and written anew for the client.
+//! The server's answers: read, and written again for the client.
 //!
 //! All but long ones are in memory whole before their first byte goes to the client, so that a slow reader holds no
 //! connection to the server. Of a long one only the beginning is, and the rest follows in pieces. Fields about the

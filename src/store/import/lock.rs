@@ -1,5 +1,5 @@
-//! The lock that an import of many rows holds: it ends with the process, so that what an import has left behind can be told
-//! from one that is under way.
+//! The lock that an import of many rows holds. It ends with the process: that shows which import is under way, and what a
+//! killed one has left behind.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
