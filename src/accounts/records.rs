@@ -85,7 +85,7 @@ pub struct User {
 }
 
 /// The person behind a user, or an account manager.
-#[derive(Default, Serialize, serde::Deserialize)]
+#[derive(Clone, Default, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     /// Identity; derived from the username, or the organization's name, where it is new.

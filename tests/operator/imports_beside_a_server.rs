@@ -204,7 +204,7 @@ fn what_an_operator_sets_while_an_import_runs_stays() {
     });
     place.write("users.csv", csv);
     let mut import = place
-        .program(&["user", "import", "users.csv", "--bcrypt-cost", "12"])
+        .program(&["user", "import", "users.csv", "--bcrypt-cost", "11"])
         .spawn();
     eventually("the import hashes", || import.is_hashing());
     import.signal(Signal::STOP);
@@ -212,6 +212,6 @@ fn what_an_operator_sets_while_an_import_runs_stays() {
     import.signal(Signal::CONT);
     import.wait().succeeded();
     let status =
-        "SELECT count(*) FROM users WHERE username = 'u7' AND status = 'DEACTIVATED' AND cost = 12";
+        "SELECT count(*) FROM users WHERE username = 'u7' AND status = 'DEACTIVATED' AND cost = 11";
     assert_eq!(place.number(status), 1);
 }

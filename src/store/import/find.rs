@@ -24,7 +24,6 @@ pub(super) struct UserRow {
     pub(super) password_hash: String,
     pub(super) loaded_hash_digest: Option<[u8; 32]>,
     pub(super) status: String,
-    pub(super) revision: i64,
     is_visible: bool,
 }
 
@@ -73,7 +72,7 @@ fn user_with(
 ) -> rusqlite::Result<Option<UserRow>> {
     connection
         .prepare_cached(&format!(
-            "SELECT id, uuid, org_id, person_id, username, password_hash, loaded_hash_digest, status, revision,
+            "SELECT id, uuid, org_id, person_id, username, password_hash, loaded_hash_digest, status,
                     import_id IS NULL OR import_id NOT IN (SELECT id FROM imports)
              FROM users WHERE {column} = :value"
         ))?
@@ -91,8 +90,7 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         password_hash: row.get(5)?,
         loaded_hash_digest: row.get(6)?,
         status: row.get(7)?,
-        revision: row.get(8)?,
-        is_visible: row.get(9)?,
+        is_visible: row.get(8)?,
     })
 }
 

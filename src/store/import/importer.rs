@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, ffi};
 use uuid::Uuid;
 
+use super::changes::{Changes, Target};
 use super::check::Check;
 use super::find::{self, Called, HAS_TOKEN, HAS_UUID, UserRow};
 use super::organizations;
@@ -14,6 +15,8 @@ use super::permissions::{self, PermissionRow, PermissionRows};
 use super::users::{self, Named, Pins};
 use crate::accounts::{Entry, Finding, Organization, Permission, Place};
 
+pub(super) const CHANGED: &str =
+    "another process has changed these accounts in the meantime; import again";
 const REMOVED: &str = "another process has removed its organization or a permission; import again";
 
 /// What holds for all records that are written.
@@ -21,7 +24,7 @@ const REMOVED: &str = "another process has removed its organization or a permiss
 pub(super) struct Terms {
     pub(super) pins: Pins,
     pub(super) now: Timestamp,
-    /// What is added does not count while this import is under way; neither is anything changed by then.
+    /// What is added does not count while this import is under way.
     pub(super) import_id: Option<i64>,
     /// A row that is there is a finding.
     pub(super) only_new: bool,
@@ -37,8 +40,7 @@ pub(super) enum Record {
 pub(super) struct Importer {
     /// `None` for a check.
     terms: Option<Terms>,
-    /// Whether changes wait for the last transaction.
-    pub(super) defers: bool,
+    changes: Changes,
     /// Tokens to be pinned at the end, with the user's row.
     tokens: Vec<(i64, Place, String)>,
     /// By the index of the organization.
@@ -54,7 +56,7 @@ impl Importer {
     pub(super) fn new(terms: Option<Terms>) -> Self {
         Self {
             terms,
-            defers: terms.is_some_and(|terms| terms.import_id.is_some()),
+            changes: Changes::default(),
             tokens: Vec::new(),
             org_ids: HashMap::new(),
             called: Called::default(),
@@ -71,15 +73,31 @@ impl Importer {
         record: &Record,
     ) -> rusqlite::Result<Fate> {
         match self.look_and_write(connection, record) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                self.explain(connection, record, error)
-            }
+            Err(error) if is_constraint(&error) => self.explain(connection, record, error),
             result => result,
         }
     }
 
-    /// Pins the tokens of the records.
-    pub(super) fn pin_tokens(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Writes the changes and pins the tokens of the records; gives the findings, with which nothing is to stay.
+    pub(super) fn finish(mut self, connection: &Connection) -> rusqlite::Result<Vec<Finding>> {
+        if self.checked.findings.is_empty() {
+            self.write_changes(connection)?;
+        }
+        Ok(self.checked.findings)
+    }
+
+    fn write_changes(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        match std::mem::take(&mut self.changes).write(connection) {
+            Ok(true) => self.pin_tokens(connection),
+            Err(error) if !is_constraint(&error) => Err(error),
+            Ok(false) | Err(_) => {
+                self.refuse(Place::File, "", CHANGED);
+                Ok(())
+            }
+        }
+    }
+
+    fn pin_tokens(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let now = self.terms.map(|terms| terms.now).unwrap_or_default();
         for (user_id, place, token) in std::mem::take(&mut self.tokens) {
             if !users::pin(connection, user_id, &token, now)? {
@@ -103,18 +121,6 @@ impl Importer {
         }
     }
 
-    fn writes_changes(&self) -> bool {
-        self.terms.is_some() && !self.defers
-    }
-
-    fn fate_of(&self, differs: bool) -> Fate {
-        match differs {
-            false => Fate::Unchanged,
-            true if self.defers => Fate::Deferred,
-            true => Fate::Changed,
-        }
-    }
-
     fn look_and_write(
         &mut self,
         connection: &Connection,
@@ -135,12 +141,15 @@ impl Importer {
         permission: &Permission,
     ) -> rusqlite::Result<Fate> {
         let uuid = permission.identity();
-        let writes = self.writes_changes();
-        let found = permissions::change(connection, &uuid, permission, writes)?;
-        let (row, fate) = match found {
-            Some((id, is_changed)) => {
-                let fate = self.fate_of(is_changed);
-                (PermissionRow::Has { id, is_changed }, fate)
+        let (row, fate) = match permissions::find(connection, &uuid, permission)? {
+            Some((id, columns)) => {
+                let is_changed = !columns.is_empty();
+                if self.terms.is_some() {
+                    let (table, uuid) = ("permissions", uuid.as_str());
+                    let target = Target { table, id, uuid };
+                    self.changes.row(connection, target, columns)?;
+                }
+                (PermissionRow::Has { id, is_changed }, Fate::of(is_changed))
             }
             None if self.terms.is_some() => {
                 let id = permissions::add(connection, &uuid, permission)?;
@@ -176,9 +185,9 @@ impl Importer {
             }
             Some(_) if terms.only_new => return Ok(self.refuse(place, "uuid", HAS_UUID)),
             Some(row) => {
-                let writes = self.writes_changes();
-                let differs = organizations::change(connection, &row, organization, writes)?;
-                (row.id, self.fate_of(differs))
+                let changes = &mut self.changes;
+                let differs = organizations::change(connection, &row, organization, changes)?;
+                (row.id, Fate::of(differs))
             }
         };
         let index = place.organization();
@@ -224,12 +233,9 @@ impl Importer {
                 return Ok(self.refuse(entry.place, "uuid", HAS_UUID));
             }
             Some(row) => {
-                let writes = self.writes_changes();
-                let differs = users::change(connection, &row, entry, &named, terms.pins, writes)?;
-                match self.fate_of(differs) {
-                    Fate::Unchanged if are_changed => (row.id, Fate::Changed),
-                    fate => (row.id, fate),
-                }
+                let changes = &mut self.changes;
+                let differs = users::change(connection, &row, entry, &named, terms.pins, changes)?;
+                (row.id, Fate::of(differs || are_changed))
             }
         };
         if let (Fate::Added | Fate::Changed, Some(token)) = (&fate, &entry.user.auth_token) {
@@ -278,4 +284,8 @@ impl Importer {
         }
         Ok(fate)
     }
+}
+
+fn is_constraint(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }

@@ -4,12 +4,12 @@
 //! another process's change of it in the meantime stays.
 //!
 //! Few records are one transaction. Many would keep a server from writing for seconds, so they are several short ones: new
-//! rows get the number of the import, and rows whose import is in the table `imports` do not count. The last transaction
-//! changes the rows that are there and removes the import from that table. A row that is as the file says when its turn
-//! comes is not looked at again.
+//! rows get the number of the import, and rows whose import is in the table `imports` do not count. What is to change in the
+//! rows that are there is collected meanwhile; the last transaction writes it and removes the import from that table. A row
+//! that is as the file says when its turn comes is not looked at again.
 
+mod changes;
 mod check;
-mod columns;
 mod dry_run;
 mod find;
 mod importer;
@@ -127,15 +127,15 @@ impl Store {
                 let is_done = pass.go_on(connection, BATCH)?;
                 Ok((pass, is_done))
             })?;
-            if let Err(findings) = pass.outcome() {
-                return Ok(Err(findings));
+            if pass.has_findings() {
+                break;
             }
             thread::sleep(PAUSE);
         }
         self.write_unless_refused(move |connection| {
-            pass.finish(connection)?;
+            let outcome = pass.finish(connection)?;
             end(connection, import_id)?;
-            Ok(pass.outcome())
+            Ok(outcome)
         })
     }
 }
@@ -167,8 +167,7 @@ fn at_once(connection: &Connection, accounts: Accounts, terms: Terms) -> rusqlit
     }
     let mut pass = Pass::new(accounts, terms);
     while !pass.go_on(connection, Duration::MAX)? {}
-    pass.finish(connection)?;
-    Ok(pass.outcome())
+    pass.finish(connection)
 }
 
 fn prepare_for_many(connection: &Connection) -> rusqlite::Result<()> {

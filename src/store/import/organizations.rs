@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 
-use super::columns::Columns;
+use super::changes::{Changes, Columns, Target};
 use super::find::OrganizationRow;
 use super::people;
 use crate::account::OrganizationStatus;
@@ -69,12 +69,12 @@ fn add_manager(
         .transpose()
 }
 
-/// Says whether an organization differs from what the file says, which is written if `writes`.
+/// Says whether an organization differs from what the file says.
 pub(super) fn change(
     connection: &Connection,
     row: &OrganizationRow,
     organization: &Organization,
-    writes: bool,
+    changes: &mut Changes,
 ) -> rusqlite::Result<bool> {
     let mut columns = Columns::default();
     columns.text("name", Some(&organization.name), Some(&row.name));
@@ -101,14 +101,17 @@ pub(super) fn change(
     }
     let is_other_manager = match (&organization.account_manager, row.manager_id) {
         (None, _) => false,
-        (Some(manager), Some(id)) => people::change(connection, id, manager, writes)?,
-        (Some(_), None) => {
-            if writes {
-                columns.set("account_manager_id", add_manager(connection, organization)?);
-            }
+        (Some(manager), Some(id)) => people::change(connection, id, manager, changes)?,
+        (Some(manager), None) => {
+            changes.add_manager(row.id, organization.manager_uuid(manager), manager);
             true
         }
     };
-    let differs = columns.update(connection, "organizations", row.id, writes)?;
+    let target = Target {
+        table: "organizations",
+        id: row.id,
+        uuid: &organization.identity(),
+    };
+    let differs = changes.row(connection, target, columns)?;
     Ok(differs || is_other_manager)
 }

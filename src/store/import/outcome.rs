@@ -41,10 +41,19 @@ pub(super) enum Fate {
     Added,
     Changed,
     Unchanged,
-    /// It waits for the last transaction.
-    Deferred,
     /// It is only checked, or a finding says why.
     NotWritten,
+}
+
+impl Fate {
+    /// Of a row that is there.
+    pub(super) fn of(differs: bool) -> Self {
+        if differs {
+            Self::Changed
+        } else {
+            Self::Unchanged
+        }
+    }
 }
 
 impl Summary {
@@ -53,7 +62,7 @@ impl Summary {
             Fate::Added => self.added += 1,
             Fate::Changed => self.changed += 1,
             Fate::Unchanged => self.unchanged += 1,
-            Fate::Deferred | Fate::NotWritten => {}
+            Fate::NotWritten => {}
         }
     }
 }

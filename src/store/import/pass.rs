@@ -6,15 +6,13 @@ use rusqlite::Connection;
 
 use super::check::same_users;
 use super::importer::{Importer, Record, Terms};
-use super::outcome::{Checked, Fate, Imported, Outcome};
+use super::outcome::{Checked, Imported, Outcome};
 use super::permissions;
 use crate::accounts::Accounts;
 
 pub(super) struct Pass {
     importer: Importer,
     left: Box<dyn Iterator<Item = Record> + Send>,
-    /// What waits for the last transaction.
-    deferred: Vec<Record>,
     imported: Imported,
 }
 
@@ -51,7 +49,6 @@ impl Pass {
         Self {
             importer: Importer::new(Some(terms)),
             left: Box::new(records),
-            deferred: Vec::new(),
             imported: Imported::default(),
         }
     }
@@ -70,9 +67,6 @@ impl Pass {
                 Record::Organization(..) => self.imported.organizations.count(&fate),
                 Record::User(_) => self.imported.users.count(&fate),
             }
-            if matches!(fate, Fate::Deferred) {
-                self.deferred.push(record);
-            }
             if start.elapsed() >= time {
                 return Ok(false);
             }
@@ -80,20 +74,16 @@ impl Pass {
         Ok(true)
     }
 
-    /// Does what waits for the last transaction.
-    pub(super) fn finish(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.importer.defers = false;
-        self.left = Box::new(std::mem::take(&mut self.deferred).into_iter());
-        while !self.go_on(connection, Duration::MAX)? {}
-        self.importer.pin_tokens(connection)
+    pub(super) fn has_findings(&self) -> bool {
+        !self.importer.checked.findings.is_empty()
     }
 
-    /// Findings, if there are any.
-    pub(super) fn outcome(&mut self) -> Outcome {
-        let findings = std::mem::take(&mut self.importer.checked.findings);
-        match findings.is_empty() {
+    /// Writes the changes, unless there are findings.
+    pub(super) fn finish(self, connection: &Connection) -> rusqlite::Result<Outcome> {
+        let findings = self.importer.finish(connection)?;
+        Ok(match findings.is_empty() {
             true => Ok(self.imported),
             false => Err(findings),
-        }
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::columns::Columns;
+use super::changes::{Changes, Columns, Target};
 use crate::accounts::Person;
 
 /// Adds a person; `email` is for one without an own.
@@ -28,13 +28,13 @@ pub(super) fn add(
     Ok(connection.last_insert_rowid())
 }
 
-/// Says whether a person differs from what a file says, which is written if `writes`. Another UUID is another person in the
-/// same place: what the file leaves out of it stays, too.
+/// Says whether a person differs from what a file says. Another UUID is another person in the same place: what the file leaves
+/// out of it stays, too.
 pub(super) fn change(
     connection: &Connection,
     id: i64,
     person: &Person,
-    writes: bool,
+    changes: &mut Changes,
 ) -> rusqlite::Result<bool> {
     let given = [
         ("uuid", person.uuid.as_deref()),
@@ -43,14 +43,19 @@ pub(super) fn change(
         ("email", person.email.as_deref()),
         ("phone", person.phone.as_deref()),
     ];
-    connection
+    let (uuid, columns): (String, _) = connection
         .prepare_cached(
-            "SELECT id, uuid, first_name, last_name, email, phone FROM people WHERE id = :id",
+            "SELECT id, uuid, uuid, first_name, last_name, email, phone FROM people WHERE id = :id",
         )?
         .query_one(named_params! { ":id": id }, |row| {
-            Columns::texts(row, given)
-        })?
-        .update(connection, "people", id, writes)
+            Ok((row.get(1)?, Columns::texts(row, given)?))
+        })?;
+    let target = Target {
+        table: "people",
+        id,
+        uuid: &uuid,
+    };
+    changes.row(connection, target, columns)
 }
 
 /// The UUID that the person has.

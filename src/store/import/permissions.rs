@@ -4,11 +4,14 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::columns::Columns;
+use super::changes::Columns;
 use crate::accounts::{Entry, Permission};
 
 /// A permission's row, and whether the user has it, if that is said.
 pub(super) type Assignment = (i64, Option<bool>);
+
+/// A permission's row, and whether the user has it.
+pub(super) type HasPermission = (i64, bool);
 
 /// Every permission of the users once; what one of them leaves out of it, another one may say.
 pub(super) fn distinct(users: &[Entry]) -> Vec<Permission> {
@@ -74,31 +77,25 @@ impl PermissionRows {
     }
 }
 
-/// The row of a permission, and whether it differs from what the file says, which is written if `writes`.
-pub(super) fn change(
+/// The row of a permission, and what differs in it from what the file says.
+pub(super) fn find(
     connection: &Connection,
     uuid: &str,
     permission: &Permission,
-    writes: bool,
-) -> rusqlite::Result<Option<(i64, bool)>> {
+) -> rusqlite::Result<Option<(i64, Columns)>> {
     let given = [
         ("name", Some(permission.name.as_str())),
         ("display_name", permission.display_name.as_deref()),
         ("description", permission.description.as_deref()),
     ];
-    let found = connection
+    connection
         .prepare_cached(
-            "SELECT id, name, display_name, description FROM permissions WHERE uuid = :uuid",
+            "SELECT id, uuid, name, display_name, description FROM permissions WHERE uuid = :uuid",
         )?
         .query_one(named_params! { ":uuid": uuid }, |row| {
             Ok((row.get(0)?, Columns::texts(row, given)?))
         })
-        .optional()?;
-    let Some((id, columns)) = found else {
-        return Ok(None);
-    };
-    let differs = columns.update(connection, "permissions", id, writes)?;
-    Ok(Some((id, differs)))
+        .optional()
 }
 
 pub(super) fn add(
@@ -124,7 +121,7 @@ pub(super) fn add(
 pub(super) fn assigned(
     connection: &Connection,
     user_id: i64,
-) -> rusqlite::Result<Vec<(i64, bool)>> {
+) -> rusqlite::Result<Vec<HasPermission>> {
     connection
         .prepare_cached(
             "SELECT permission_id, assigned FROM permission_assignments WHERE user_id = :user_id ORDER BY position",
@@ -133,15 +130,12 @@ pub(super) fn assigned(
         .collect()
 }
 
-/// Gives a user these permissions, and no other.
+/// Gives a new user these permissions.
 pub(super) fn assign(
     connection: &Connection,
     user_id: i64,
-    assignments: &[(i64, bool)],
+    assignments: &[HasPermission],
 ) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM permission_assignments WHERE user_id = :user_id")?
-        .execute(named_params! { ":user_id": user_id })?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO permission_assignments (user_id, position, permission_id, assigned)
          VALUES (:user_id, :position, :permission_id, :assigned)",

@@ -4,14 +4,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 use sha2::{Digest, Sha256};
 
-use super::columns::Columns;
+use super::changes::{Changes, Columns, Target};
 use super::find::{UserRow, another_has_token};
 use super::people;
-use super::permissions::{self, Assignment};
+use super::permissions::{self, Assignment, HasPermission};
 use crate::account::{UserStatus, Username};
 use crate::accounts::Entry;
 use crate::hashing::PasswordHash;
-use crate::store::tokens::end_all_tokens;
 
 /// What becomes of a pinned token that the file says nothing of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +76,7 @@ fn loaded_hash_digest(entry: &Entry, hash: &PasswordHash) -> Option<[u8; 32]> {
 }
 
 /// What is not said stays, or is yes.
-fn with_defaults(assignments: &[Assignment], present: &[(i64, bool)]) -> Vec<(i64, bool)> {
+fn with_defaults(assignments: &[Assignment], present: &[HasPermission]) -> Vec<HasPermission> {
     let present = |id: i64| present.iter().find(|(other, _)| *other == id);
     assignments
         .iter()
@@ -88,14 +87,14 @@ fn with_defaults(assignments: &[Assignment], present: &[(i64, bool)]) -> Vec<(i6
         .collect()
 }
 
-/// Says whether a user differs from what the file says, which is written if `writes`, but for a token to be pinned.
+/// Says whether a user differs from what the file says. A token to be pinned is no part of the changes.
 pub(super) fn change(
     connection: &Connection,
     row: &UserRow,
     entry: &Entry,
     named: &Named,
     pins: Pins,
-    writes: bool,
+    changes: &mut Changes,
 ) -> rusqlite::Result<bool> {
     let user = &entry.user;
     let mut columns = Columns::default();
@@ -112,26 +111,29 @@ pub(super) fn change(
     }
     let ends_tokens = is_other_status || new_hash.is_some();
     if ends_tokens {
-        columns.set("revision", row.revision + 1);
+        columns.raise_revision();
     }
     let is_other_pin = match (&user.auth_token, pins) {
         (None, Pins::Keep) => false,
         (token, _) => pinned(connection, row.id)? != *token,
     };
-    if writes && ends_tokens {
-        end_all_tokens(connection, row.id)?;
-    } else if writes && is_other_pin {
-        unpin(connection, row.id)?;
+    if is_other_pin && !ends_tokens {
+        changes.unpin(row.id);
     }
     let is_other_person = match &user.person {
-        Some(person) => people::change(connection, row.person_id, person, writes)?,
+        Some(person) => people::change(connection, row.person_id, person, changes)?,
         None => false,
+    };
+    let target = Target {
+        table: "users",
+        id: row.id,
+        uuid: &row.uuid,
     };
     let are_others = match &named.assignments {
-        Some(assignments) => change_assignments(connection, row.id, assignments, writes)?,
+        Some(assignments) => change_assignments(connection, target, assignments, changes)?,
         None => false,
     };
-    let differs = columns.update(connection, "users", row.id, writes)?;
+    let differs = changes.row(connection, target, columns)?;
     Ok(differs || is_other_pin || is_other_person || are_others)
 }
 
@@ -146,15 +148,15 @@ fn new_hash<'e>(row: &UserRow, entry: &'e Entry) -> Option<&'e PasswordHash> {
 
 fn change_assignments(
     connection: &Connection,
-    user_id: i64,
+    user: Target<'_>,
     assignments: &[Assignment],
-    writes: bool,
+    changes: &mut Changes,
 ) -> rusqlite::Result<bool> {
-    let present = permissions::assigned(connection, user_id)?;
+    let present = permissions::assigned(connection, user.id)?;
     let wanted = with_defaults(assignments, &present);
     let differ = wanted != present;
-    if differ && writes {
-        permissions::assign(connection, user_id, &wanted)?;
+    if differ {
+        changes.assignments(connection, user, &wanted)?;
     }
     Ok(differ)
 }
@@ -166,13 +168,6 @@ fn pinned(connection: &Connection, user_id: i64) -> rusqlite::Result<Option<Stri
         )?
         .query_one(named_params! { ":user_id": user_id }, |row| row.get(0))
         .optional()
-}
-
-fn unpin(connection: &Connection, user_id: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NOT NULL")?
-        .execute(named_params! { ":user_id": user_id })?;
-    Ok(())
 }
 
 /// Pins a token of a user without another one; `false` when another user has it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::find::HAS_TOKEN;
-use super::super::importer::Terms;
+use super::super::importer::{CHANGED, Terms};
 use super::super::lock::{ImportLock, Taking};
 use super::super::pass::Pass;
 use super::super::unfinished;
@@ -30,6 +30,7 @@ fn file() -> Accounts {
     ]))
 }
 
+const UUID: &str = "20000000-0000-4000-8000-000000000001";
 const TOKEN: &str = "a0f17278bed479ee719ea890b8caf0329e1f3e5b";
 
 fn there() -> Database {
@@ -64,15 +65,12 @@ impl UnderWay {
     }
 
     fn finish(self, store: &Store) -> Outcome {
-        let Self {
-            mut pass,
-            import_id,
-        } = self;
+        let Self { pass, import_id } = self;
         store
             .write_unless_refused(move |connection| {
-                pass.finish(connection)?;
+                let outcome = pass.finish(connection)?;
                 unfinished::end(connection, import_id)?;
-                Ok(pass.outcome())
+                Ok(outcome)
             })
             .unwrap()
     }
@@ -221,6 +219,37 @@ fn what_stands_against_the_last_step_leaves_nothing() {
     database.store.remove_all_unfinished(&|| false).unwrap();
     database.sql().execute_batch("DELETE FROM tokens").unwrap();
     assert_eq!(database.dump(), before);
+}
+
+#[test]
+fn a_row_that_others_remove_or_whose_name_they_take_before_the_last_step_leaves_nothing() {
+    let gone = "DELETE FROM users; INSERT INTO users (uuid, org_id, person_id, username, password_hash, status)
+                SELECT '20000000-0000-4000-8000-000000000002', 1, 1, 'another', '$2b$04$' || printf('%053d', 0), 'ACTIVE'";
+    let taken = "INSERT INTO people (id, uuid) VALUES (99, '20000000-0000-4000-8000-000000000003');
+                 INSERT INTO users (uuid, org_id, person_id, username, password_hash, status)
+                 SELECT '20000000-0000-4000-8000-000000000004', 1, 99, 'wanted', '$2b$04$' || printf('%053d', 0), 'ACTIVE'";
+    for (change, meanwhile) in [
+        (json!({"status": "DEACTIVATED"}), gone),
+        (
+            json!({"permissions": [{"name": "read"}, {"name": "write"}]}),
+            gone,
+        ),
+        (json!({"uuid": UUID, "username": "wanted"}), taken),
+    ] {
+        let known = json!({"username": "there", "uuid": UUID, "password_hash": HASH});
+        let database = Database::with(fixture(json!([retailer("one", [known])])));
+        let mut user = json!({"username": "there"});
+        user.as_object_mut()
+            .unwrap()
+            .append(&mut change.as_object().unwrap().clone());
+        let under_way = UnderWay::start(&database.store, lines([user.clone()]));
+        database.sql().execute_batch(meanwhile).unwrap();
+        let before = database.dump();
+        let findings = under_way.finish(&database.store).unwrap_err();
+        assert_eq!(findings, [Finding::new(Place::File, "", CHANGED)], "{user}");
+        assert_eq!(database.dump(), before, "{user}");
+        database.assert_balanced();
+    }
 }
 
 #[test]
