@@ -25,7 +25,6 @@
 //! Below all of them are `limits` and `deadline`. No file imports one that imports it.
 
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -44,7 +43,8 @@ mod upstream;
 use client::accepting::{Accepting, Notices};
 use client::connection::Shared;
 use client::listener::{self, Listener};
-use client::places::Places;
+use client::slots::ConnectionSlots;
+use client::stop::StopSignal;
 use client::tls::TlsAcceptor;
 use limits::Capacity;
 use upstream::pool::Pool;
@@ -62,7 +62,7 @@ pub use upstream::answer::MAX_WHOLE_BYTES;
 pub use upstream::backend::{Backend, Link};
 pub use upstream::order::{DELAY, FAULT, Fault};
 
-/// Listeners, the waking pair, standard streams, and files a moment open.
+/// Listeners, the stop signal, standard streams, and files a moment open.
 const OWN_DESCRIPTORS: usize = 20;
 
 /// What a gate needs at its start.
@@ -114,7 +114,7 @@ pub enum Error {
     /// There is no certificate to show.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The gate's own thread or its waking pair could not be had.
+    /// The gate's own thread or its stop signal could not be had.
     #[error("cannot start accepting connections")]
     Start(#[source] io::Error),
 }
@@ -124,15 +124,8 @@ pub enum Error {
 pub struct Gate {
     addresses: Vec<Bound>,
     tls: Option<Arc<TlsAcceptor>>,
-    places: Arc<Places>,
-    accepting: Mutex<Option<AcceptThread>>,
-}
-
-#[derive(Debug)]
-struct AcceptThread {
-    thread: JoinHandle<()>,
-    /// A byte, or its end, wakes the thread.
-    wake: UnixStream,
+    slots: Arc<ConnectionSlots>,
+    accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Gate {
@@ -153,20 +146,21 @@ impl Gate {
             .collect();
         let capacity = fit(config.limits.max_connections, config.reserved_descriptors);
         let per_client = config.limits.per_client(capacity.connections);
-        let places = Places::new(capacity.connections, per_client);
+        let stop = Arc::new(StopSignal::new().map_err(Error::Start)?);
+        let slots = ConnectionSlots::new(capacity.connections, per_client, Arc::clone(&stop));
         let shared = Arc::new(Shared {
             limits: config.limits,
             forward: config.forward,
             answer_fields: config.answer_fields,
             on_refusal: config.on_refusal,
             pool: Pool::new(config.backend, capacity.upstream, config.answer_timeout),
+            stop: Arc::clone(&stop),
         });
-        let (wake, woken) = UnixStream::pair().map_err(Error::Start)?;
         let accepting = Accepting {
             listeners,
             tls: tls.clone(),
-            woken,
-            places: Arc::clone(&places),
+            stop,
+            slots: Arc::clone(&slots),
             shared,
             client_network: config.client_network,
             notices: Notices::default(),
@@ -181,8 +175,8 @@ impl Gate {
         Ok(Gate {
             addresses,
             tls,
-            places,
-            accepting: Mutex::new(Some(AcceptThread { thread, wake })),
+            slots,
+            accepting: Mutex::new(Some(thread)),
         })
     }
 
@@ -193,7 +187,7 @@ impl Gate {
 
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
-        self.places.taken()
+        self.slots.taken()
     }
 
     /// Reads the certificate again, for connections from now on. After an error the old one stays; without TLS there is
@@ -213,15 +207,14 @@ impl Gate {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let Some(AcceptThread { thread, wake }) = accepting else {
+        let Some(thread) = accepting else {
             return true;
         };
-        self.places.begin_stopping();
-        drop(wake);
+        self.slots.stop();
         if thread.join().is_err() {
             tracing::error!("the accepting thread had panicked");
         }
-        self.places.empty(grace)
+        self.slots.drain(grace)
     }
 }
 

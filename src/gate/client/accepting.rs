@@ -6,7 +6,6 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -17,11 +16,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::allowance::WriteAllowance;
 use super::connection::{Connection, Shared};
 use super::listener::Listener;
-use super::places::{Place, Places};
-use super::slots::Room;
+use super::slot_table::Vacancy;
+use super::slots::{ConnectionSlots, Slot};
 use super::socket::Socket;
+use super::stop::StopSignal;
+use super::stream::ClientStream;
 use super::tls::TlsAcceptor;
-use super::wire::Client;
 use crate::gate::deadline::Deadline;
 
 /// The same is logged once in this time, however often it happens.
@@ -61,9 +61,8 @@ impl fmt::Debug for ClientNetwork {
 pub(crate) struct Accepting {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) tls: Option<Arc<TlsAcceptor>>,
-    /// Readable once the gate stops.
-    pub(crate) woken: UnixStream,
-    pub(crate) places: Arc<Places>,
+    pub(crate) stop: Arc<StopSignal>,
+    pub(crate) slots: Arc<ConnectionSlots>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) client_network: ClientNetwork,
     pub(crate) notices: Notices,
@@ -92,7 +91,7 @@ impl Accepting {
 
     /// The listeners with somebody waiting, none at the deadline; `None` once the gate stops.
     fn wait(&mut self, deadline: Option<Deadline>) -> Option<Vec<usize>> {
-        let mut polled = vec![PollFd::new(&self.woken, PollFlags::IN)];
+        let mut polled = vec![PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN)];
         let listeners = self.listeners.iter();
         polled.extend(
             listeners.map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)),
@@ -108,7 +107,7 @@ impl Accepting {
         {
             self.not_accepted(&error.into());
         }
-        (!self.places.is_stopping()).then_some(ready)
+        (!self.stop.is_set()).then_some(ready)
     }
 
     fn admit(&mut self, socket: Socket, address: Option<IpAddr>, tls: bool) {
@@ -116,7 +115,7 @@ impl Accepting {
             // Gone again already.
             return tracing::debug!(%error, "a connection broke");
         }
-        let Some(place) = self.place(socket, address) else {
+        let Some(slot) = self.slot(socket, address) else {
             return;
         };
         let tls = match &self.tls {
@@ -127,9 +126,14 @@ impl Accepting {
             _ => None,
         };
         let allowance = WriteAllowance::new(&self.shared.limits);
-        let client = Client::new(Arc::clone(&place.occupant), allowance, tls);
+        let client = ClientStream::new(
+            Arc::clone(&slot.client),
+            allowance,
+            Arc::clone(&self.stop),
+            tls,
+        );
         let peer = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-        let connection = Connection::new(place, peer, client, Arc::clone(&self.shared));
+        let connection = Connection::new(slot, peer, client, Arc::clone(&self.shared));
         self.serve(connection);
     }
 
@@ -150,8 +154,8 @@ impl Accepting {
                 }
                 Err(_) => {}
             }
-            self.places.shrink();
-            if self.places.is_stopping() {
+            self.slots.shrink();
+            if self.stop.is_set() {
                 return;
             }
         };
@@ -159,21 +163,21 @@ impl Accepting {
         let _ = thread.send(connection);
     }
 
-    /// A place for a new client, once there is room for it. `None` closes it: its network has all it may have, and none of
+    /// A slot for a new client, once there is room for it. `None` closes it: its network has all it may have, and none of
     /// them can be evicted; or the gate stops.
-    fn place(&mut self, socket: Socket, address: Option<IpAddr>) -> Option<Place> {
+    fn slot(&mut self, socket: Socket, address: Option<IpAddr>) -> Option<Slot> {
         let network = address.and_then(|address| (self.client_network.0)(address));
-        if self.places.is_network_full(network) {
+        if self.slots.is_network_full(network) {
             self.notices.network_full(network);
         }
         loop {
-            match self.places.make_room(network) {
-                Room::Free => return Some(self.places.enter(socket, network)),
-                Room::NetworkWaiting => return None,
-                Room::Leaving => self.notices.full(),
-                Room::AllWaiting => self.notices.all_waiting(),
+            match self.slots.make_room(network) {
+                Vacancy::Free => return Some(self.slots.enter(socket, network)),
+                Vacancy::NetworkWaiting => return None,
+                Vacancy::Leaving => self.notices.full(),
+                Vacancy::AllWaiting => self.notices.all_waiting(),
             }
-            if self.places.is_stopping() {
+            if self.stop.is_set() {
                 return None;
             }
         }
@@ -188,7 +192,7 @@ impl Accepting {
             _ => {
                 self.notices
                     .out_of_resources(error, "a connection was not accepted");
-                self.places.shrink();
+                self.slots.shrink();
             }
         }
     }

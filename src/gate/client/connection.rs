@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::date;
-use super::places::Place;
-use super::wire::Client;
+use super::slots::Slot;
+use super::stop::StopSignal;
+use super::stream::ClientStream;
 use crate::gate::deadline::Deadline;
 use crate::gate::http::ending::Ending;
 use crate::gate::http::input::Input;
@@ -34,15 +35,16 @@ pub(crate) struct Shared {
     pub(crate) answer_fields: &'static [(&'static str, &'static str)],
     pub(crate) on_refusal: OnRefusal,
     pub(crate) pool: Pool,
+    pub(crate) stop: Arc<StopSignal>,
 }
 
 pub(crate) struct Connection {
-    client: Client,
+    client: ClientStream,
     input: Input,
     peer: String,
     shared: Arc<Shared>,
-    /// Last: the gate has stopped when all places are left, and nothing else is held by then.
-    place: Place,
+    /// Last: the gate has stopped when all slots are free, and nothing else is held by then.
+    slot: Slot,
 }
 
 /// What follows on an answer.
@@ -55,9 +57,9 @@ enum Next {
 
 impl Connection {
     pub(crate) fn new(
-        place: Place,
+        slot: Slot,
         peer: String,
-        client: Client,
+        client: ClientStream,
         shared: Arc<Shared>,
     ) -> Connection {
         Connection {
@@ -65,18 +67,18 @@ impl Connection {
             input: Input::new(),
             peer,
             shared,
-            place,
+            slot,
         }
     }
 
     /// Keeps the client from having to leave for another before it is served.
     pub(crate) fn hold(&self) {
-        self.place.answer();
+        self.slot.set_waiting();
     }
 
     /// Serves the client until one of the two closes.
     pub(crate) fn serve(mut self) {
-        self.place.wait();
+        self.slot.set_idle();
         let deadline = Deadline::after(self.shared.limits.request_timeout);
         let served = match self.client.handshake(deadline) {
             Ok(()) => self.serve_requests(),
@@ -89,10 +91,10 @@ impl Connection {
 
     fn serve_requests(&mut self) -> io::Result<()> {
         while self.await_request()? {
-            self.place.begin();
+            self.slot.set_receiving();
             let started = Instant::now();
             let next = match self.receive() {
-                Ok(Some(request)) if self.place.answer() => self.answer(request, started)?,
+                Ok(Some(request)) if self.slot.set_waiting() => self.answer(request, started)?,
                 Ok(Some(request)) => {
                     self.refuse(refusal::TOO_SLOW, &Seen::normal(request.bytes), started)?
                 }
@@ -103,11 +105,11 @@ impl Connection {
             match next {
                 Next::Request => {}
                 Next::Close => {
-                    self.place.leave();
+                    self.slot.set_closing();
                     self.client.close(Deadline::after(LINGER));
                     return Ok(());
                 }
-                Next::Reset => return self.place.occupant.socket.reset_when_closed(),
+                Next::Reset => return self.slot.client.socket.reset_when_closed(),
             }
         }
         Ok(())
@@ -115,19 +117,15 @@ impl Connection {
 
     /// Waits for the first byte of a request; false when none comes.
     fn await_request(&mut self) -> io::Result<bool> {
-        self.place.wait();
+        self.slot.set_idle();
         if !self.input.is_empty() {
             return Ok(true);
         }
         let deadline = Deadline::after(self.shared.limits.idle_timeout);
-        let Self {
-            client,
-            input,
-            place,
-            ..
-        } = self;
-        let first = client.await_input(deadline, || place.begin_unless_ended());
-        let read = first.and_then(|()| input.fill(|buffer| client.read(buffer, deadline)));
+        let client = &mut self.client;
+        let read = self
+            .input
+            .fill(|buffer| client.read_first(buffer, deadline));
         match read {
             Ok(read) => Ok(read > 0),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
@@ -138,7 +136,7 @@ impl Connection {
     fn receive(&mut self) -> Result<Option<Request>, Failure> {
         let source = RequestSource {
             client: &mut self.client,
-            place: &self.place,
+            slot: &self.slot,
             deadline: Deadline::after(self.shared.limits.request_timeout),
         };
         let mut receiver = Receiver {
@@ -171,7 +169,7 @@ impl Connection {
     fn relay(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
         let order = exchange.answer.order();
         if !order.delay.is_zero() {
-            self.place.pause(order.delay);
+            self.shared.stop.sleep(order.delay)?;
         }
         if let Some(fault) = order.fault {
             return self.spoil(fault, exchange.answer);
@@ -185,7 +183,7 @@ impl Connection {
         };
         let Exchange { answer, rest } = exchange;
         if rest.is_none() {
-            self.place.answered();
+            self.slot.set_answered();
         }
         self.client.write_all(&answer.ending(ending))?;
         if let Some(rest) = rest {
@@ -212,15 +210,9 @@ impl Connection {
         Ok(Next::Close)
     }
 
-    /// Whether the gate stops and the client has sent nothing after this request.
-    fn is_last(&mut self) -> bool {
-        if !self.place.is_stopping() || !self.input.is_empty() {
-            return false;
-        }
-        self.place.end_silence();
-        let deadline = Deadline::after(LINGER);
-        let read = self.input.fill(|buffer| self.client.read(buffer, deadline));
-        !read.is_ok_and(|read| read > 0)
+    /// Whether the gate stops, and nothing has arrived after this request.
+    fn is_last(&self) -> bool {
+        self.shared.stop.is_set() && self.input.is_empty() && !self.client.has_input()
     }
 
     /// Kept apart by the compiler too: what it needs of the stack would stay with every idle connection.
@@ -240,8 +232,8 @@ impl Connection {
 
 /// A client that sends a request.
 struct RequestSource<'a> {
-    client: &'a mut Client,
-    place: &'a Place,
+    client: &'a mut ClientStream,
+    slot: &'a Slot,
     deadline: Deadline,
 }
 
@@ -249,14 +241,14 @@ impl Source for RequestSource<'_> {
     /// The end of input is also how a client that is evicted learns of it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.client.read(buffer, self.deadline) {
-            Ok(0) if self.place.is_evicted() => Err(io::ErrorKind::TimedOut.into()),
+            Ok(0) if self.slot.is_evicted() => Err(io::ErrorKind::TimedOut.into()),
             result => result,
         }
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.client.write_all(bytes)?;
-        self.place.begin();
+        self.slot.set_receiving();
         Ok(())
     }
 }

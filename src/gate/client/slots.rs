@@ -1,365 +1,359 @@
-//! Which connections are open, of which client network each is, and which one is evicted next. No sockets, no clock, no
-//! threads.
-//!
-//! What counts is how long a client has been without a whole request, not when it last sent a byte: one that drips bytes
-//! is evicted like one that is silent. Clients that take their answers slowly come after those. A client that waits for the
-//! server is never evicted.
+//! The connections of a gate, shared by its threads: which slot each has, how far it is, and how all of them end.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, Shutdown};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// An evicted connection is expected to be gone within this time; after it, another one is evicted.
-pub(crate) const LEAVE_TIME: Duration = Duration::from_secs(1);
+use super::slot_table::{Evictable, LEAVE_TIME, Phase, Progress, SlotTable, Vacancy};
+use super::socket::Socket;
+use super::stop::StopSignal;
+use crate::gate::deadline::Deadline;
 
-/// Where a connection is in the round of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// No byte of a request has come.
-    Idle,
-    /// Some bytes of a request have come, not all.
-    Receiving,
-    /// The client waits for the server.
-    Waiting,
-    /// The server's answer is there, and the client does not take it as fast as it could be sent.
-    Writing,
-    /// All is said; the client has only to close.
-    Closing,
-    /// Closed for another client, or since the gate stops.
-    Evicted,
+/// Of the time that a stop has, one part in so many is kept for closing what was not done.
+const CUT_SHARE: u32 = 20;
+
+type Slots = SlotTable<Arc<Client>>;
+
+/// The slots of a gate.
+#[derive(Debug)]
+pub(crate) struct ConnectionSlots {
+    slots: Mutex<Slots>,
+    /// Notified whenever a client has left, and when the gate stops.
+    changed: Condvar,
+    stop: Arc<StopSignal>,
 }
 
-/// A phase, and the instant that orders connections of one phase.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Progress {
-    pub(crate) phase: Phase,
-    /// Since when the client has been without a whole request; while `Writing`, since when its answer has been there.
-    pub(crate) since: Instant,
+/// What its connection's thread and the gate both know of a client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) socket: Socket,
+    progress: Mutex<Progress>,
 }
 
-impl Progress {
-    /// The smallest is evicted first; `None` must not be evicted.
-    fn order(self) -> Option<(u8, Instant)> {
-        let class = match self.phase {
-            // Nobody misses a connection that is only being closed.
-            Phase::Closing => 0,
-            Phase::Idle | Phase::Receiving => 1,
-            Phase::Writing => 2,
-            Phase::Waiting | Phase::Evicted => return None,
+impl Evictable for Arc<Client> {
+    fn progress(&self) -> Progress {
+        *self.state()
+    }
+
+    /// One that has not sent its request whole is only told that nothing more is read, so that it still gets its answer.
+    fn evict(&self) -> bool {
+        let mut progress = self.state();
+        let how = match progress.phase {
+            Phase::Idle | Phase::Receiving | Phase::Closing => Shutdown::Read,
+            Phase::Writing => Shutdown::Both,
+            Phase::Waiting | Phase::Evicted => return false,
         };
-        Some((class, self.since))
+        progress.phase = Phase::Evicted;
+        self.socket.shutdown(how);
+        true
     }
 }
 
-/// A connection, as far as eviction needs to know it.
-pub(crate) trait Evictable {
-    fn progress(&self) -> Progress;
+impl Client {
+    fn new(socket: Socket) -> Client {
+        let progress = Mutex::new(Progress {
+            phase: Phase::Idle,
+            since: Instant::now(),
+        });
+        Client { socket, progress }
+    }
 
-    /// Closes the connection, and makes its phase [`Phase::Evicted`]. False when it has come to wait for the server
-    /// meanwhile.
-    fn evict(&self) -> bool;
-}
+    pub(crate) fn phase(&self) -> Phase {
+        self.state().phase
+    }
 
-/// What stands in the way of one more connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// Nothing.
-    Free,
-    /// All slots are taken, and an evicted connection is about to leave one.
-    Leaving,
-    /// All slots are taken, and all clients wait for the server.
-    AllWaiting,
-    /// Its network has as many as it may have, and all of them wait for the server.
-    NetworkWaiting,
-}
-
-/// The slots for connections, of which one client network may take only so many.
-#[derive(Debug)]
-pub(crate) struct ConnectionSlots<C> {
-    /// Free slots are `None`, and listed in `free`.
-    slots: Vec<Option<Slot<C>>>,
-    free: Vec<usize>,
-    /// The connections of each network that were not evicted.
-    networks: HashMap<IpAddr, usize>,
-    limit: usize,
-    limit_per_network: Option<usize>,
-}
-
-#[derive(Debug)]
-struct Slot<C> {
-    connection: C,
-    /// `None` is not counted.
-    network: Option<IpAddr>,
-    evicted: Option<Instant>,
-}
-
-impl<C: Evictable> ConnectionSlots<C> {
-    pub(crate) fn new(limit: usize, limit_per_network: Option<usize>) -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            networks: HashMap::new(),
-            limit,
-            limit_per_network,
+    /// The client takes no more for now. An error when it was evicted.
+    pub(crate) fn block_on_client(&self) -> io::Result<()> {
+        let mut progress = self.state();
+        match progress.phase {
+            Phase::Evicted => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Phase::Waiting => progress.since = Instant::now(),
+            Phase::Idle | Phase::Receiving | Phase::Writing | Phase::Closing => {}
         }
+        progress.phase = Phase::Writing;
+        Ok(())
     }
 
-    pub(crate) fn taken(&self) -> usize {
-        self.slots.len() - self.free.len()
+    /// Ends a connection whatever it is at.
+    fn cut(&self) {
+        self.state().phase = Phase::Evicted;
+        self.socket.shutdown(Shutdown::Both);
     }
 
-    pub(crate) fn connections(&self) -> impl Iterator<Item = &C> {
-        self.slots.iter().flatten().map(|slot| &slot.connection)
+    fn state(&self) -> MutexGuard<'_, Progress> {
+        lock(&self.progress)
     }
+}
 
-    /// Whether a network has as many connections as it may have.
-    pub(crate) fn is_network_full(&self, network: Option<IpAddr>) -> bool {
-        let count = network.and_then(|network| self.networks.get(&network));
-        matches!((count, self.limit_per_network), (Some(count), Some(limit)) if *count >= limit)
-    }
+/// Whose connection is as young as this may have sent a request that is not here yet.
+const SPARED: Duration = Duration::from_millis(250);
 
-    /// Looks for a slot for a connection of `network`, and evicts what has to leave for it: of a network that has as many
-    /// as it may have, one of its own.
-    pub(crate) fn make_room(&mut self, network: Option<IpAddr>, now: Instant) -> Room {
-        if self.is_network_full(network) && !self.evict(now, |slot| slot.network == network) {
-            return Room::NetworkWaiting;
-        }
-        if self.taken() < self.limit {
-            Room::Free
-        } else if self.is_any_leaving(now) || self.evict_any(now) {
-            Room::Leaving
-        } else {
-            Room::AllWaiting
-        }
-    }
-
-    /// Evicts the next one of any network, if there is one.
-    pub(crate) fn evict_any(&mut self, now: Instant) -> bool {
-        self.evict(now, |_| true)
-    }
-
-    /// The same, but of those that have been in their phase for at least `age`.
-    pub(crate) fn evict_any_older_than(&mut self, age: Duration, now: Instant) -> bool {
-        self.evict(now, |slot| {
-            now.saturating_duration_since(slot.connection.progress().since) >= age
+impl ConnectionSlots {
+    pub(crate) fn new(
+        limit: usize,
+        limit_per_network: Option<usize>,
+        stop: Arc<StopSignal>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            slots: Mutex::new(SlotTable::new(limit, limit_per_network)),
+            changed: Condvar::new(),
+            stop,
         })
     }
 
-    fn is_any_leaving(&self, now: Instant) -> bool {
-        let evicted = self.slots.iter().flatten().filter_map(|slot| slot.evicted);
-        evicted
-            .into_iter()
-            .any(|evicted| now.saturating_duration_since(evicted) < LEAVE_TIME)
+    /// Whether a client network has as many connections as it may have.
+    pub(crate) fn is_network_full(&self, network: Option<IpAddr>) -> bool {
+        lock(&self.slots).is_network_full(network)
     }
 
-    fn evict(&mut self, now: Instant, is_candidate: impl Fn(&Slot<C>) -> bool) -> bool {
-        loop {
-            let slots = self.slots.iter_mut().flatten();
-            let candidates = slots.filter(|slot| is_candidate(slot)).filter_map(|slot| {
-                let order = slot.connection.progress().order()?;
-                Some((order, slot))
-            });
-            let Some((_, slot)) = candidates.min_by_key(|(order, _)| *order) else {
-                return false;
-            };
-            if slot.connection.evict() {
-                slot.evicted = Some(now);
-                let network = slot.network;
-                self.uncount(network);
-                return true;
-            }
+    /// Looks for room for a client of `network`, and evicts who has to leave for it. Where somebody has yet to leave, it
+    /// waits for that, a moment at most.
+    pub(crate) fn make_room(&self, network: Option<IpAddr>) -> Vacancy {
+        let mut slots = lock(&self.slots);
+        let room = slots.make_room(network, Instant::now());
+        if matches!(room, Vacancy::Leaving | Vacancy::AllWaiting) && !self.is_stopping() {
+            drop(self.wait(slots, LEAVE_TIME));
         }
+        room
     }
 
-    /// Takes a slot, which [`Room::Free`] said is there, and gives its number.
-    pub(crate) fn add(&mut self, connection: C, network: Option<IpAddr>) -> usize {
-        if let Some(network) = network {
-            *self.networks.entry(network).or_default() += 1;
-        }
-        let slot = Some(Slot {
-            connection,
-            network,
-            evicted: None,
-        });
-        match self.free.pop() {
-            Some(number) => {
-                self.slots[number] = slot;
-                number
-            }
-            None => {
-                self.slots.push(slot);
-                self.slots.len() - 1
-            }
+    /// Evicts one without a new client, and waits a moment for it: file descriptors or threads have run out. Spares those
+    /// that came, or were answered, only just: their requests may be on the way.
+    pub(crate) fn shrink(&self) {
+        let mut slots = lock(&self.slots);
+        slots.evict_any_older_than(SPARED, Instant::now());
+        if !self.is_stopping() {
+            drop(self.wait(slots, LEAVE_TIME));
         }
     }
 
-    /// Frees a slot.
-    pub(crate) fn remove(&mut self, number: usize) {
-        if let Some(slot) = self.slots[number].take() {
-            self.free.push(number);
-            if slot.evicted.is_none() {
-                self.uncount(slot.network);
-            }
+    /// Gives a client a slot, for which there is room.
+    pub(crate) fn enter(self: &Arc<Self>, socket: Socket, network: Option<IpAddr>) -> Slot {
+        let client = Arc::new(Client::new(socket));
+        let number = lock(&self.slots).add(Arc::clone(&client), network);
+        Slot {
+            client,
+            slots: Arc::clone(self),
+            number,
         }
     }
 
-    fn uncount(&mut self, network: Option<IpAddr>) {
-        let Some(network) = network else { return };
-        if let Some(count) = self.networks.get_mut(&network) {
-            *count -= 1;
-            if *count == 0 {
-                self.networks.remove(&network);
+    /// How many slots are taken.
+    pub(crate) fn taken(&self) -> usize {
+        lock(&self.slots).taken()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.is_set()
+    }
+
+    /// Lets nobody new in from now on, and has every connection end as soon as it may.
+    pub(crate) fn stop(&self) {
+        self.stop.set();
+        // Under the lock: a thread that has just found the signal not set must be waiting by now.
+        let slots = lock(&self.slots);
+        self.changed.notify_all();
+        drop(slots);
+    }
+
+    /// Waits for all connections to end, and cuts off what is left so that all is over within `grace`. False when any was
+    /// cut off.
+    pub(crate) fn drain(&self, grace: Duration) -> bool {
+        let end = Deadline::after(grace);
+        let cut = Deadline::after(grace - grace / CUT_SHARE);
+        let slots = self.wait_until_empty(lock(&self.slots), cut);
+        let all_left = slots.taken() == 0;
+        for client in slots.connections() {
+            client.cut();
+        }
+        drop(self.wait_until_empty(slots, end));
+        all_left
+    }
+
+    fn wait_until_empty<'a>(
+        &self,
+        mut slots: MutexGuard<'a, Slots>,
+        deadline: Deadline,
+    ) -> MutexGuard<'a, Slots> {
+        while slots.taken() > 0 {
+            match deadline.remaining() {
+                Ok(left) => slots = self.wait(slots, left),
+                Err(_) => break,
             }
         }
+        slots
     }
+
+    fn wait<'a>(&self, slots: MutexGuard<'a, Slots>, time: Duration) -> MutexGuard<'a, Slots> {
+        let result = self.changed.wait_timeout(slots, time);
+        result.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// A client's slot, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) client: Arc<Client>,
+    slots: Arc<ConnectionSlots>,
+    number: usize,
+}
+
+impl Slot {
+    /// The client may send a request from now on.
+    pub(crate) fn set_idle(&self) {
+        let mut progress = self.client.state();
+        if matches!(progress.phase, Phase::Waiting | Phase::Writing) {
+            progress.phase = Phase::Idle;
+            progress.since = Instant::now();
+        }
+    }
+
+    /// The request's first bytes are there, and more is waited for.
+    pub(crate) fn set_receiving(&self) {
+        let mut progress = self.client.state();
+        if matches!(progress.phase, Phase::Idle | Phase::Writing) {
+            progress.phase = Phase::Receiving;
+        }
+    }
+
+    /// The request is whole. False when the client was evicted before that.
+    pub(crate) fn set_waiting(&self) -> bool {
+        let mut progress = self.client.state();
+        let stays = progress.phase != Phase::Evicted;
+        if stays {
+            progress.phase = Phase::Waiting;
+        }
+        stays
+    }
+
+    /// The answer is whole, and goes out at once unless the client is slow. It counts from now on, and not only once this
+    /// thread has seen the last byte leave: by then the client may long have read it.
+    pub(crate) fn set_answered(&self) {
+        let mut progress = self.client.state();
+        if progress.phase == Phase::Waiting {
+            progress.phase = Phase::Idle;
+            progress.since = Instant::now();
+        }
+    }
+
+    /// The client has only to close from now on.
+    pub(crate) fn set_closing(&self) {
+        let mut progress = self.client.state();
+        if progress.phase != Phase::Evicted {
+            progress.phase = Phase::Closing;
+        }
+    }
+
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.client.phase() == Phase::Evicted
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        lock(&self.slots.slots).remove(self.number);
+        self.slots.changed.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-    use std::rc::Rc;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    use std::thread;
 
     use super::*;
 
-    type Connection = Rc<Cell<Progress>>;
-
-    impl Evictable for Connection {
-        fn progress(&self) -> Progress {
-            self.get()
-        }
-
-        fn evict(&self) -> bool {
-            let progress = self.get();
-            self.set(Progress {
-                phase: Phase::Evicted,
-                ..progress
-            });
-            progress.phase != Phase::Waiting
-        }
+    fn slots(limit: usize) -> Arc<ConnectionSlots> {
+        ConnectionSlots::new(limit, None, Arc::new(StopSignal::new().unwrap()))
     }
 
-    struct Table {
-        slots: ConnectionSlots<Connection>,
-        start: Instant,
-        connections: Vec<Connection>,
+    fn enter(slots: &Arc<ConnectionSlots>) -> (Slot, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        (slots.enter(Socket::Unix(ours), None), theirs)
     }
 
-    impl Table {
-        fn new(limit: usize, limit_per_network: Option<usize>) -> Self {
-            Self {
-                slots: ConnectionSlots::new(limit, limit_per_network),
-                start: Instant::now(),
-                connections: Vec::new(),
+    fn reads_end(slot: &Slot) -> bool {
+        let Socket::Unix(socket) = &slot.client.socket else {
+            panic!("the test made a Unix socket");
+        };
+        (&*socket).read(&mut [0]).is_ok_and(|read| read == 0)
+    }
+
+    #[test]
+    fn an_evicted_client_learns_it_by_the_end_of_its_input_and_leaves() {
+        let slots = slots(2);
+        let (answered, _a) = enter(&slots);
+        let (dripping, _b) = enter(&slots);
+        assert!(answered.set_waiting());
+        dripping.set_receiving();
+        let leaving = thread::spawn(move || {
+            assert!(reads_end(&dripping));
+            assert!(dripping.is_evicted());
+            assert!(!dripping.set_waiting(), "too late");
+        });
+        while slots.make_room(None) != Vacancy::Free {}
+        leaving.join().unwrap();
+        assert!(!answered.is_evicted());
+    }
+
+    #[test]
+    fn an_answer_that_is_sent_at_once_is_no_reason_to_stay() {
+        let slots = slots(1);
+        let (slot, _a) = enter(&slots);
+        assert!(slot.set_waiting());
+        slot.set_answered();
+        assert_eq!(slot.client.phase(), Phase::Idle);
+        slot.client.block_on_client().unwrap();
+        assert_eq!(slot.client.phase(), Phase::Writing);
+        assert_eq!(slots.make_room(None), Vacancy::Leaving);
+        assert!(slot.client.block_on_client().is_err());
+    }
+
+    #[test]
+    fn stopping_waits_until_every_client_has_left() {
+        let slots = slots(2);
+        let (idle, _a) = enter(&slots);
+        let (answered, _b) = enter(&slots);
+        slots.stop();
+        let leaving = thread::spawn({
+            let slots = Arc::clone(&slots);
+            move || {
+                slots.stop.sleep(Duration::MAX).unwrap();
+                drop(idle);
+                while slots.taken() > 1 {
+                    thread::yield_now();
+                }
+                drop(answered);
             }
-        }
-
-        fn at(&self, seconds: u64) -> Instant {
-            self.start + Duration::from_secs(seconds)
-        }
-
-        fn add(&mut self, phase: Phase, since: u64, network: Option<u8>) -> usize {
-            let since = self.at(since);
-            let connection = Rc::new(Cell::new(Progress { phase, since }));
-            self.connections.push(Rc::clone(&connection));
-            self.slots.add(connection, network.map(address))
-        }
-
-        fn make_room(&mut self, network: Option<u8>, now: u64) -> Room {
-            let now = self.at(now);
-            self.slots.make_room(network.map(address), now)
-        }
-
-        fn evicted(&self) -> Vec<usize> {
-            let phases = self.connections.iter().map(|connection| connection.get());
-            let evicted = phases
-                .enumerate()
-                .filter(|(_, progress)| progress.phase == Phase::Evicted);
-            evicted.map(|(at, _)| at).collect()
-        }
-    }
-
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
+        });
+        assert!(slots.drain(Duration::from_secs(5)));
+        leaving.join().unwrap();
     }
 
     #[test]
-    fn connections_are_evicted_in_the_order_of_their_phase_and_time() {
-        use Phase::{Closing, Idle, Receiving, Waiting, Writing};
-        let mut table = Table::new(7, None);
-        for (phase, since) in [
-            (Waiting, 0),
-            (Writing, 2),
-            (Writing, 1),
-            (Idle, 4),
-            (Receiving, 3),
-            (Closing, 9),
-            (Idle, 5),
-        ] {
-            table.add(phase, since, None);
-        }
-        for (number, now) in [5, 4, 3, 6, 2, 1].into_iter().zip((10..).step_by(2)) {
-            assert_eq!(table.make_room(None, now), Room::Leaving);
-            let phase = table.connections[number].get().phase;
-            assert_eq!(phase, Phase::Evicted, "{number}");
-            let others = table.evicted().len();
-            // While one is on its way out, no other has to leave.
-            assert_eq!(table.make_room(None, now), Room::Leaving);
-            assert_eq!(table.evicted().len(), others);
-        }
-        assert_eq!(table.make_room(None, 30), Room::AllWaiting);
-        table.slots.remove(5);
-        assert_eq!(table.make_room(None, 30), Room::Free);
-    }
-
-    #[test]
-    fn a_network_at_its_limit_loses_its_own_connections_only() {
-        let mut table = Table::new(8, Some(2));
-        table.add(Phase::Idle, 0, Some(1));
-        table.add(Phase::Idle, 0, None);
-        table.add(Phase::Writing, 3, Some(2));
-        table.add(Phase::Idle, 4, Some(2));
-        assert_eq!(table.make_room(Some(1), 9), Room::Free);
-        assert!(table.evicted().is_empty());
-        // An evicted one is not counted any more, be it still there.
-        assert_eq!(table.make_room(Some(2), 9), Room::Free);
-        assert_eq!(table.evicted(), [3]);
-        assert!(!table.slots.is_network_full(Some(address(2))));
-        table.add(Phase::Waiting, 9, Some(2));
-        assert_eq!(table.make_room(Some(2), 9), Room::Free);
-        assert_eq!(table.evicted(), [2, 3]);
-        table.add(Phase::Waiting, 9, Some(2));
-        assert_eq!(table.make_room(Some(2), 9), Room::NetworkWaiting);
-        assert_eq!(table.evicted(), [2, 3]);
-        // What is not counted is not limited.
-        table.add(Phase::Idle, 9, None);
-        assert_eq!(table.make_room(None, 9), Room::Free);
-        table.slots.remove(4);
-        assert_eq!(table.make_room(Some(2), 9), Room::Free);
-    }
-
-    #[test]
-    fn with_all_slots_taken_a_network_at_its_limit_still_loses_its_own() {
-        let mut table = Table::new(3, Some(2));
-        table.add(Phase::Idle, 0, Some(1));
-        table.add(Phase::Idle, 1, Some(2));
-        table.add(Phase::Idle, 2, Some(2));
-        assert_eq!(table.make_room(Some(2), 3), Room::Leaving);
-        assert_eq!(table.evicted(), [1]);
-        assert_eq!(table.make_room(Some(2), 3), Room::Leaving);
-        assert_eq!(table.evicted(), [1]);
-        table.slots.remove(1);
-        assert_eq!(table.make_room(Some(2), 3), Room::Free);
-    }
-
-    #[test]
-    fn networks_without_connections_are_forgotten() {
-        let mut table = Table::new(9, Some(2));
-        let numbers = [1, 2, 2].map(|network| table.add(Phase::Idle, 0, Some(network)));
-        assert_eq!(table.make_room(Some(2), 1), Room::Free);
-        for number in numbers {
-            table.slots.remove(number);
-        }
-        assert!(table.slots.networks.is_empty());
-        assert_eq!(table.slots.taken(), 0);
+    fn who_is_not_done_after_the_grace_is_cut_off() {
+        let slots = slots(2);
+        let (waiting, mut client) = enter(&slots);
+        assert!(waiting.set_waiting());
+        let (late, _b) = enter(&slots);
+        let cut = thread::spawn(move || {
+            late.set_receiving();
+            while !late.is_evicted() {
+                thread::yield_now();
+            }
+            assert!(reads_end(&waiting));
+        });
+        assert!(!slots.drain(Duration::from_millis(100)));
+        cut.join().unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! A connected socket, of either family.
 
-use std::io::{self, Read};
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags};
 
 /// A connected socket of either family, read and written through a shared reference.
 #[derive(Debug)]
@@ -64,18 +64,10 @@ impl Socket {
         Ok(())
     }
 
-    pub(crate) fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        match self {
-            Socket::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
-            Socket::Unix(stream) => stream.set_read_timeout(Some(timeout)),
-        }
-    }
-
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => (&*stream).read(buffer),
-            Socket::Unix(stream) => (&*stream).read(buffer),
-        }
+    /// Receives what can be received without waiting.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (received, _) = rustix::net::recv(self, buffer, RecvFlags::DONTWAIT)?;
+        Ok(received)
     }
 
     /// Sends what can be sent without waiting.

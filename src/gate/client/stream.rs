@@ -1,0 +1,301 @@
+//! A client's socket, plain or under TLS. The one place where the gate waits for a client.
+//!
+//! Every read asks a [`Deadline`], below TLS, so that dripped records buy no time. Every write waits for the client as
+//! long as the connection's [`WriteAllowance`] lasts.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::allowance::WriteAllowance;
+use super::slot_table::Phase;
+use super::slots::Client;
+use super::stop::StopSignal;
+use crate::gate::deadline::Deadline;
+
+/// Between two looks at the stop signal where it cannot be polled.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Whether a wait for the client ends, as if its input had ended, when the gate stops and nothing has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EndsAtStop {
+    Always,
+    /// The first byte may be part of a request, which is answered.
+    UntilFirstByte,
+    Never,
+}
+
+/// The bytes on the wire, read under a deadline and written within an allowance.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    client: Arc<Client>,
+    allowance: WriteAllowance,
+    deadline: Deadline,
+    ends_at_stop: EndsAtStop,
+    stop: Arc<StopSignal>,
+}
+
+impl Wire {
+    /// For the reads that follow.
+    fn expect(&mut self, deadline: Deadline, ends_at_stop: EndsAtStop) {
+        self.deadline = deadline;
+        self.ends_at_stop = ends_at_stop;
+    }
+
+    /// Waits for something to read, be it the end. False when the gate stops and that ends the wait.
+    fn wait_to_receive(&self) -> io::Result<bool> {
+        let mut polled = [
+            PollFd::new(&self.client.socket, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN),
+        ];
+        let count = match self.ends_at_stop {
+            EndsAtStop::Never => 1,
+            EndsAtStop::Always | EndsAtStop::UntilFirstByte => 2,
+        };
+        loop {
+            let left = self.deadline.remaining()?;
+            match poll(&mut polled[..count], Timespec::try_from(left).ok().as_ref()) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(!polled[0].revents().is_empty()),
+                // The limit of descriptors was lowered below two: the system then polls only one at a time.
+                Err(Errno::INVAL) if count == 2 => {
+                    if self.client.socket.poll(PollFlags::IN, left.min(RETRY))? {
+                        return Ok(true);
+                    }
+                    if self.stop.is_set() {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits until the client takes more. The kernel reports that late, when a good part of its own buffer is free, so
+    /// the end of the time is no error: what follows is one more try.
+    #[cold]
+    fn wait_to_send(&mut self) -> io::Result<()> {
+        self.client.block_on_client()?;
+        let left = self.allowance.left()?;
+        let start = Instant::now();
+        self.client.socket.poll(PollFlags::OUT, left)?;
+        self.allowance.spend(start.elapsed());
+        Ok(())
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if !self.wait_to_receive()? {
+                return Ok(0);
+            }
+            match self.client.socket.receive(buffer) {
+                Ok(received) => {
+                    if self.ends_at_stop == EndsAtStop::UntilFirstByte {
+                        self.ends_at_stop = EndsAtStop::Never;
+                    }
+                    return Ok(received);
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.client.socket.send(bytes) {
+                Ok(sent) => {
+                    self.allowance.earn(sent);
+                    return Ok(sent);
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => self.wait_to_send()?,
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A client, as the rest of the gate reads and writes it.
+#[derive(Debug)]
+pub(crate) enum ClientStream {
+    Plain(Wire),
+    Tls(Box<rustls::StreamOwned<rustls::ServerConnection, Wire>>),
+}
+
+impl ClientStream {
+    /// Under TLS if there is a session for it.
+    pub(crate) fn new(
+        client: Arc<Client>,
+        allowance: WriteAllowance,
+        stop: Arc<StopSignal>,
+        tls: Option<rustls::ServerConnection>,
+    ) -> Self {
+        let wire = Wire {
+            client,
+            allowance,
+            deadline: Deadline::after(Duration::ZERO),
+            ends_at_stop: EndsAtStop::Always,
+            stop,
+        };
+        match tls {
+            Some(tls) => Self::Tls(Box::new(rustls::StreamOwned::new(tls, wire))),
+            None => Self::Plain(wire),
+        }
+    }
+
+    /// Agrees on keys, if there are any to agree on.
+    pub(crate) fn handshake(&mut self, deadline: Deadline) -> io::Result<()> {
+        let Self::Tls(stream) = self else {
+            return Ok(());
+        };
+        stream.sock.expect(deadline, EndsAtStop::Always);
+        while stream.conn.is_handshaking() {
+            let result = stream.conn.complete_io(&mut stream.sock);
+            if let Err(error) = result {
+                // An alert may be waiting that says what the client did wrong.
+                let _ = stream.conn.write_tls(&mut stream.sock);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the first bytes of a request; 0 is the end of the client's input or the stop of the gate, `TimedOut` the
+    /// deadline's.
+    pub(crate) fn read_first(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: Deadline,
+    ) -> io::Result<usize> {
+        self.wire().expect(deadline, EndsAtStop::UntilFirstByte);
+        self.receive(buffer)
+    }
+
+    /// Waits for more bytes of a request; 0 is the end of the client's input, `TimedOut` the deadline's.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> io::Result<usize> {
+        self.wire().expect(deadline, EndsAtStop::Never);
+        self.receive(buffer)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(wire) => wire.read(buffer),
+            // Gives what is already decrypted before it asks the wire.
+            Self::Tls(stream) => match stream.read(buffer) {
+                // Many clients end without TLS's own farewell; requests have a length of their own.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+                result => result,
+            },
+        }
+    }
+
+    /// Whether something can be read by now, be it the end.
+    pub(crate) fn has_input(&self) -> bool {
+        match self {
+            Self::Plain(wire) => wire.client.socket.has_input(),
+            // rustls wants nothing to read while there is something decrypted.
+            Self::Tls(stream) => !stream.conn.wants_read() || stream.sock.client.socket.has_input(),
+        }
+    }
+
+    fn wire(&mut self) -> &mut Wire {
+        match self {
+            Self::Plain(wire) => wire,
+            Self::Tls(stream) => &mut stream.sock,
+        }
+    }
+
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(wire) => wire.write_all(bytes),
+            Self::Tls(stream) => {
+                stream.write_all(bytes)?;
+                stream.flush()
+            }
+        }
+    }
+
+    /// Closes so that the client receives all that was written: a socket closed with input unread would reset the
+    /// connection, and the reset can overtake the answer. So this end is closed first, and what the client
+    /// still sends is thrown away until it closes too. A client that was evicted is not waited for, and none once the gate stops.
+    pub(crate) fn close(&mut self, deadline: Deadline) {
+        if let Self::Tls(stream) = self {
+            stream.conn.send_close_notify();
+            let _ = stream.conn.write_tls(&mut stream.sock);
+        }
+        let wire = self.wire();
+        wire.client.socket.shutdown(Shutdown::Write);
+        wire.expect(deadline, EndsAtStop::Always);
+        // Not on the stack: its pages would stay with every connection, however long it is idle before.
+        let mut waste = vec![0; 8 * 1024];
+        while wire.read(&mut waste).is_ok_and(|read| read > 0)
+            && wire.client.phase() != Phase::Evicted
+        {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use super::super::slots::ConnectionSlots;
+    use super::super::socket::Socket;
+    use super::*;
+    use crate::gate::limits::Limits;
+
+    #[test]
+    fn the_stop_ends_a_wait_only_before_the_first_byte_of_a_request() {
+        let stop = Arc::new(StopSignal::new().unwrap());
+        let slots = ConnectionSlots::new(1, None, Arc::clone(&stop));
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let slot = slots.enter(Socket::Unix(ours), None);
+        let allowance = WriteAllowance::new(&Limits::default());
+        let mut stream = ClientStream::new(Arc::clone(&slot.client), allowance, stop, None);
+        let deadline = Deadline::after(Duration::from_secs(30));
+        let mut buffer = [0; 9];
+
+        theirs.write_all(b"GET").unwrap();
+        slots.stop();
+        assert!(stream.has_input());
+        assert_eq!(
+            stream.read_first(&mut buffer, deadline).unwrap(),
+            3,
+            "it had arrived"
+        );
+        assert!(!stream.has_input());
+        let sending = thread::spawn(move || {
+            theirs.write_all(b" /").unwrap();
+            theirs
+        });
+        assert_eq!(
+            stream.read(&mut buffer, deadline).unwrap(),
+            2,
+            "the request goes on"
+        );
+        let _theirs = sending.join().unwrap();
+        assert_eq!(
+            stream.read_first(&mut buffer, deadline).unwrap(),
+            0,
+            "nothing has arrived"
+        );
+    }
+}
