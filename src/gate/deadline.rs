@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 pub(super) struct Deadline(Instant);
 
 impl Deadline {
-    pub(super) fn after(duration: Duration) -> Deadline {
+    pub(super) fn after(duration: Duration) -> Self {
         // A century from now stands for limits that no clock can hold.
         let century = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-        Deadline(Instant::now() + duration.min(century))
+        Self(Instant::now() + duration.min(century))
     }
 
     /// What is left, or `TimedOut`. Never zero, which sockets take for "wait for ever".

@@ -28,8 +28,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+    fn default() -> Self {
+        Self {
             max_head: 16 * 1024,
             max_header_fields: 64,
             max_body: 16 * 1024,
@@ -66,11 +66,11 @@ impl Capacity {
     ///
     /// A client costs one. A request in work costs three more: the gate's end of its connection to the server, and two
     /// at the other end, since tiny_http clones its stream (and ends its accept thread for good when that fails).
-    pub(super) fn fit(wanted: usize, descriptors: usize) -> Capacity {
+    pub(super) fn fit(wanted: usize, descriptors: usize) -> Self {
         const CLIENT: usize = 1;
         const REQUEST: usize = 3;
         if wanted.saturating_mul(CLIENT + REQUEST) <= descriptors {
-            return Capacity {
+            return Self {
                 connections: wanted,
                 upstream: wanted,
             };
@@ -78,7 +78,7 @@ impl Capacity {
         // Most connections are idle most of the time, so they get the larger share.
         let connections = wanted.min(descriptors * 5 / 8).max(1);
         let upstream = descriptors.saturating_sub(connections) / REQUEST;
-        Capacity {
+        Self {
             connections,
             upstream: upstream.clamp(1, connections),
         }

@@ -105,7 +105,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A socket file on which somebody answers.
+    /// A socket file on which a server answers.
     #[error("another server answers on {0}")]
     InUse(Address),
     /// A file that is no socket; it is left as it is.
@@ -133,7 +133,7 @@ impl Gate {
     ///
     /// # Errors
     /// When there is no certificate to show, an address cannot be bound, or the thread cannot be started.
-    pub fn start(config: Config) -> Result<Gate, Error> {
+    pub fn start(config: Config) -> Result<Self, Error> {
         let tls = config.tls.map(TlsAcceptor::new).transpose()?.map(Arc::new);
         let listeners = config
             .listen
@@ -172,7 +172,7 @@ impl Gate {
         if let Some(tls) = &tls {
             tls.warn(Timestamp::now());
         }
-        Ok(Gate {
+        Ok(Self {
             addresses,
             tls,
             slots,

@@ -52,8 +52,8 @@ impl Default for ClientNetwork {
 }
 
 impl fmt::Debug for ClientNetwork {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("ClientNetwork")
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientNetwork")
     }
 }
 
@@ -89,7 +89,7 @@ impl Accepting {
         }
     }
 
-    /// The listeners with somebody waiting, none at the deadline; `None` once the gate stops.
+    /// The listeners with a client waiting, none at the deadline; `None` once the gate stops.
     fn wait(&mut self, deadline: Option<Deadline>) -> Option<Vec<usize>> {
         let mut polled = vec![PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN)];
         let listeners = self.listeners.iter();

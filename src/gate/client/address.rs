@@ -24,28 +24,28 @@ pub struct NotAnAddress;
 impl FromStr for Address {
     type Err = NotAnAddress;
 
-    fn from_str(text: &str) -> Result<Address, NotAnAddress> {
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
         if let Some(path) = text.strip_prefix("unix:") {
             return match path {
                 "" => Err(NotAnAddress),
-                path => Ok(Address::Unix(PathBuf::from(path))),
+                path => Ok(Self::Unix(PathBuf::from(path))),
             };
         }
         if let Some(port) = text.strip_prefix("localhost:") {
             // `parse` alone would take "+80".
             let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
             let port = port.parse().ok().filter(|_| digits).ok_or(NotAnAddress)?;
-            return Ok(Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+            return Ok(Self::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
         }
-        text.parse().map(Address::Tcp).map_err(|_| NotAnAddress)
+        text.parse().map(Self::Tcp).map_err(|_| NotAnAddress)
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Address::Tcp(address) => write!(f, "{address}"),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -72,21 +72,21 @@ impl SocketMode {
 }
 
 impl Default for SocketMode {
-    fn default() -> SocketMode {
-        SocketMode(0o600)
+    fn default() -> Self {
+        Self(0o600)
     }
 }
 
 impl FromStr for SocketMode {
     type Err = NotASocketMode;
 
-    fn from_str(text: &str) -> Result<SocketMode, NotASocketMode> {
+    fn from_str(text: &str) -> Result<Self, NotASocketMode> {
         // Alone, this would take "+600".
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let mode = u32::from_str_radix(text, 8)
             .ok()
             .filter(|mode| digits && *mode <= 0o777);
-        mode.map(SocketMode).ok_or(NotASocketMode)
+        mode.map(Self).ok_or(NotASocketMode)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A certificate authority of our own, for TLS without a name that a public one would vouch for.
 //!
-//! Two files: its certificate, which clients are told to trust, and its key. Both are used again at the next start, so
+//! Two files: its certificate, which clients are made to trust, and its key. Both are used again at the next start, so
 //! that trust lasts. They are made again only when no certificate is valid, since nobody can trust the authority then; a
 //! key that is there is kept. The server's own certificate lives in memory only and is renewed at half its life.
 
@@ -75,22 +75,22 @@ struct Authority {
 }
 
 impl Authority {
-    fn open(files: Files<'_>, now: Timestamp) -> Result<Authority, TlsError> {
-        if let Some(authority) = Authority::read(files, now)? {
+    fn open(files: Files<'_>, now: Timestamp) -> Result<Self, TlsError> {
+        if let Some(authority) = Self::read(files, now)? {
             return Ok(authority);
         }
         let _lock = files::lock_directory_of(files.certificate)
             .map_err(|source| cannot_write(files.certificate, source))?;
         // Another process may have made it by now.
-        match Authority::read(files, now)? {
+        match Self::read(files, now)? {
             Some(authority) => Ok(authority),
-            None => Authority::make(files, now),
+            None => Self::make(files, now),
         }
     }
 
     /// `None` without a certificate that is valid. The key gets its name first, so where there is a certificate there is
     /// a key.
-    fn read(files: Files<'_>, now: Timestamp) -> Result<Option<Authority>, TlsError> {
+    fn read(files: Files<'_>, now: Timestamp) -> Result<Option<Self>, TlsError> {
         let Some(certificate) = read_certificate(files)? else {
             return Ok(None);
         };
@@ -105,14 +105,14 @@ impl Authority {
         if public_key.is_ok_and(|public_key| *public_key != *pair.subject_public_key_info()) {
             return Err(files.refused("the authority's key belongs to another certificate"));
         }
-        Ok(Some(Authority {
+        Ok(Some(Self {
             certificate,
             issuer: Issuer::new(authority_params(files.certificate, now), pair),
         }))
     }
 
     /// Keeps a key that is there: who trusts an older certificate for it trusts what it signs as long as that is valid.
-    fn make(files: Files<'_>, now: Timestamp) -> Result<Authority, TlsError> {
+    fn make(files: Files<'_>, now: Timestamp) -> Result<Self, TlsError> {
         let old = read_certificate(files)?;
         let pair = match read_key(files)? {
             Some(pair) => pair,
@@ -133,7 +133,7 @@ impl Authority {
             let path = files.certificate.display();
             tracing::warn!(%path, "the authority {problem}: made a new certificate for it, which clients must trust");
         }
-        Ok(Authority {
+        Ok(Self {
             certificate: made.der().clone(),
             issuer: Issuer::new(params, pair),
         })

@@ -24,7 +24,7 @@ pub enum Tls {
         /// The certificate's key.
         key: PathBuf,
     },
-    /// A certificate made for these names, issued by an authority of our own that clients can be told to trust.
+    /// A certificate made for these names, issued by an authority of our own that clients can be made to trust.
     SelfSigned {
         /// The authority's certificate. Written if it is missing or has expired, otherwise used again.
         ca_certificate: PathBuf,
@@ -101,7 +101,7 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
-    /// A name that cannot stand in a certificate.
+    /// A name that cannot be in a certificate.
     #[error("no certificate can be made for {0:?}")]
     Name(String),
     /// The operating system gave no random bytes.

@@ -51,18 +51,13 @@ pub(crate) struct Connection {
 enum Next {
     Request,
     Close,
-    /// An answer was spoiled so that nothing may follow, not even a proper end.
+    /// A fault was injected after which nothing may follow, not even a proper end.
     Reset,
 }
 
 impl Connection {
-    pub(crate) fn new(
-        slot: Slot,
-        peer: String,
-        client: ClientStream,
-        shared: Arc<Shared>,
-    ) -> Connection {
-        Connection {
+    pub(crate) fn new(slot: Slot, peer: String, client: ClientStream, shared: Arc<Shared>) -> Self {
+        Self {
             client,
             input: Input::new(),
             peer,
@@ -165,14 +160,14 @@ impl Connection {
         }
     }
 
-    /// An error once the answer has started leaves nothing but to close: the client knows its length.
+    /// An error once a part of the answer was sent leaves nothing but to close: its length was sent too.
     fn relay(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
         let order = exchange.answer.order();
         if !order.delay.is_zero() {
             self.shared.stop.sleep(order.delay)?;
         }
         if let Some(fault) = order.fault {
-            return self.spoil(fault, exchange.answer);
+            return self.inject(fault, exchange.answer);
         }
         let ending = if !request.keep_alive || self.is_last() {
             Ending::Close
@@ -195,7 +190,7 @@ impl Connection {
         }
     }
 
-    fn spoil(&mut self, fault: Fault, answer: Answer) -> io::Result<Next> {
+    fn inject(&mut self, fault: Fault, answer: Answer) -> io::Result<Next> {
         let held = answer.held();
         match fault {
             Fault::Reset => return Ok(Next::Reset),

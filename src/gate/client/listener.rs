@@ -1,7 +1,7 @@
 //! Binding the addresses a gate listens on.
 //!
 //! A socket file has its mode from the moment it exists. One that was left behind is replaced, one that answers
-//! is somebody else's; on drop ours is removed, and only ours.
+//! is another's; on drop ours is removed, and only ours.
 
 use std::fs::{self, File};
 use std::io;
@@ -63,7 +63,7 @@ impl Listener {
         all: &[Address],
         tls: bool,
         mode: SocketMode,
-    ) -> Result<Listener, Error> {
+    ) -> Result<Self, Error> {
         match address {
             Address::Tcp(address) => {
                 let listener = if leaves_ipv4(address, all) {
@@ -75,7 +75,7 @@ impl Listener {
                 rustix::net::listen(&listener, BACKLOG).map_err(io::Error::from)?;
                 listener.set_nonblocking(true)?;
                 let address = Address::Tcp(listener.local_addr()?);
-                Ok(Listener {
+                Ok(Self {
                     kind: Kind::Tcp(listener),
                     bound: Bound { address, tls },
                 })
@@ -84,7 +84,7 @@ impl Listener {
                 let (listener, file) = bind_file(path, mode)?;
                 listener.set_nonblocking(true)?;
                 let address = Address::Unix(path.clone());
-                Ok(Listener {
+                Ok(Self {
                     kind: Kind::Unix { file, listener },
                     bound: Bound {
                         address,
@@ -228,8 +228,8 @@ struct SocketFile {
 }
 
 impl SocketFile {
-    fn at(path: &Path) -> io::Result<SocketFile> {
-        Ok(SocketFile {
+    fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self {
             path: path.to_owned(),
             device_and_inode: identity(path)?,
             is_lost: AtomicBool::new(false),

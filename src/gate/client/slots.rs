@@ -33,12 +33,12 @@ pub(crate) struct Client {
 
 impl Evictable for Arc<Client> {
     fn progress(&self) -> Progress {
-        *self.state()
+        *self.lock_progress()
     }
 
-    /// One that has not sent its request whole is only told that nothing more is read, so that it still gets its answer.
+    /// One that has not sent its request whole only gets the end of its input, so that it still gets its answer.
     fn evict(&self) -> bool {
-        let mut progress = self.state();
+        let mut progress = self.lock_progress();
         let how = match progress.phase {
             Phase::Idle | Phase::Receiving | Phase::Closing => Shutdown::Read,
             Phase::Writing => Shutdown::Both,
@@ -51,21 +51,21 @@ impl Evictable for Arc<Client> {
 }
 
 impl Client {
-    fn new(socket: Socket) -> Client {
+    fn new(socket: Socket) -> Self {
         let progress = Mutex::new(Progress {
             phase: Phase::Idle,
             since: Instant::now(),
         });
-        Client { socket, progress }
+        Self { socket, progress }
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        self.state().phase
+        self.lock_progress().phase
     }
 
     /// The client takes no more for now. An error when it was evicted.
     pub(crate) fn block_on_client(&self) -> io::Result<()> {
-        let mut progress = self.state();
+        let mut progress = self.lock_progress();
         match progress.phase {
             Phase::Evicted => return Err(io::ErrorKind::ConnectionAborted.into()),
             Phase::Waiting => progress.since = Instant::now(),
@@ -77,16 +77,16 @@ impl Client {
 
     /// Ends a connection whatever it is at.
     fn cut(&self) {
-        self.state().phase = Phase::Evicted;
+        self.lock_progress().phase = Phase::Evicted;
         self.socket.shutdown(Shutdown::Both);
     }
 
-    fn state(&self) -> MutexGuard<'_, Progress> {
+    fn lock_progress(&self) -> MutexGuard<'_, Progress> {
         lock(&self.progress)
     }
 }
 
-/// Whose connection is as young as this may have sent a request that is not here yet.
+/// A client whose connection is as young as this may have sent a request that is not here yet.
 const SPARED: Duration = Duration::from_millis(250);
 
 impl ConnectionSlots {
@@ -107,8 +107,8 @@ impl ConnectionSlots {
         lock(&self.slots).is_network_full(network)
     }
 
-    /// Looks for room for a client of `network`, and evicts who has to leave for it. Where somebody has yet to leave, it
-    /// waits for that, a moment at most.
+    /// Looks for room for a client of `network`, and evicts another where there is none. It waits a moment at most for
+    /// one that was evicted to leave.
     pub(crate) fn make_room(&self, network: Option<IpAddr>) -> Vacancy {
         let mut slots = lock(&self.slots);
         let room = slots.make_room(network, Instant::now());
@@ -148,7 +148,7 @@ impl ConnectionSlots {
         self.stop.is_set()
     }
 
-    /// Lets nobody new in from now on, and has every connection end as soon as it may.
+    /// Ends accepting, and every connection as soon as it may end.
     pub(crate) fn stop(&self) {
         self.stop.set();
         // Under the lock: a thread that has just found the signal not set must be waiting by now.
@@ -202,7 +202,7 @@ pub(crate) struct Slot {
 impl Slot {
     /// The client may send a request from now on.
     pub(crate) fn set_idle(&self) {
-        let mut progress = self.client.state();
+        let mut progress = self.client.lock_progress();
         if matches!(progress.phase, Phase::Waiting | Phase::Writing) {
             progress.phase = Phase::Idle;
             progress.since = Instant::now();
@@ -211,7 +211,7 @@ impl Slot {
 
     /// The request's first bytes are there, and more is waited for.
     pub(crate) fn set_receiving(&self) {
-        let mut progress = self.client.state();
+        let mut progress = self.client.lock_progress();
         if matches!(progress.phase, Phase::Idle | Phase::Writing) {
             progress.phase = Phase::Receiving;
         }
@@ -219,7 +219,7 @@ impl Slot {
 
     /// The request is whole. False when the client was evicted before that.
     pub(crate) fn set_waiting(&self) -> bool {
-        let mut progress = self.client.state();
+        let mut progress = self.client.lock_progress();
         let stays = progress.phase != Phase::Evicted;
         if stays {
             progress.phase = Phase::Waiting;
@@ -230,7 +230,7 @@ impl Slot {
     /// The answer is whole, and goes out at once unless the client is slow. It counts from now on, and not only once this
     /// thread has seen the last byte leave: by then the client may long have read it.
     pub(crate) fn set_answered(&self) {
-        let mut progress = self.client.state();
+        let mut progress = self.client.lock_progress();
         if progress.phase == Phase::Waiting {
             progress.phase = Phase::Idle;
             progress.since = Instant::now();
@@ -239,7 +239,7 @@ impl Slot {
 
     /// The client has only to close from now on.
     pub(crate) fn set_closing(&self) {
-        let mut progress = self.client.state();
+        let mut progress = self.client.lock_progress();
         if progress.phase != Phase::Evicted {
             progress.phase = Phase::Closing;
         }

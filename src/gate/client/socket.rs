@@ -22,19 +22,19 @@ impl Socket {
     pub(crate) fn prepare(&self) -> io::Result<()> {
         match self {
             // On some systems accepted sockets inherit this from their listener.
-            Socket::Tcp(stream) => {
+            Self::Tcp(stream) => {
                 stream.set_nonblocking(false)?;
                 stream.set_nodelay(true)
             }
-            Socket::Unix(stream) => stream.set_nonblocking(false),
+            Self::Unix(stream) => stream.set_nonblocking(false),
         }
     }
 
     /// A socket that the peer has closed already gives an error, which means the same.
     pub(crate) fn shutdown(&self, how: Shutdown) {
         let _ = match self {
-            Socket::Tcp(stream) => stream.shutdown(how),
-            Socket::Unix(stream) => stream.shutdown(how),
+            Self::Tcp(stream) => stream.shutdown(how),
+            Self::Unix(stream) => stream.shutdown(how),
         };
     }
 
@@ -58,7 +58,7 @@ impl Socket {
     /// Has the peer see a reset instead of an end once the connection is closed. A socket file's peer sees one only where it
     /// had sent more than was read.
     pub(crate) fn reset_when_closed(&self) -> io::Result<()> {
-        if let Socket::Tcp(stream) = self {
+        if let Self::Tcp(stream) = self {
             rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?;
         }
         Ok(())
@@ -80,8 +80,8 @@ impl Socket {
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Socket::Tcp(stream) => stream.as_fd(),
-            Socket::Unix(stream) => stream.as_fd(),
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
         }
     }
 }

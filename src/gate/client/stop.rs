@@ -1,7 +1,7 @@
 //! The stop of the gate, as every wait learns of it: one descriptor that is readable once the gate stops.
 //!
-//! - Whoever waits for the first byte of a request, for a handshake or for a client to close polls this descriptor beside
-//!   the socket (`stream`). What has already arrived is read first; with nothing there, the connection ends.
+//! - A wait for the first byte of a request, for a handshake or for a client to close polls this descriptor beside the
+//!   socket (`stream`). What has already arrived is read first; with nothing there, the connection ends.
 //! - A request of which a byte has arrived is received and answered. The answer says `Connection: close` unless more has
 //!   arrived (`connection`).
 //! - What is not done shortly before the grace is over is cut off (`slots`).

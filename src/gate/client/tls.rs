@@ -40,13 +40,13 @@ struct Shown {
 }
 
 impl TlsAcceptor {
-    pub(crate) fn new(source: Tls) -> Result<TlsAcceptor, TlsError> {
-        TlsAcceptor::at(source, Timestamp::now())
+    pub(crate) fn new(source: Tls) -> Result<Self, TlsError> {
+        Self::at(source, Timestamp::now())
     }
 
-    fn at(source: Tls, now: Timestamp) -> Result<TlsAcceptor, TlsError> {
+    fn at(source: Tls, now: Timestamp) -> Result<Self, TlsError> {
         let shown = RwLock::new(load(&source, now)?);
-        Ok(TlsAcceptor {
+        Ok(Self {
             source,
             shown,
             attended: Mutex::new(None),

@@ -13,13 +13,13 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    pub(crate) const ALWAYS: Validity = Validity {
+    pub(crate) const ALWAYS: Self = Self {
         from: Timestamp::MIN,
         until: Timestamp::MAX,
     };
 
     /// `None` when the certificate is malformed.
-    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Option<Validity> {
+    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         yasna::parse_ber(certificate, |reader| {
             reader.read_sequence(|reader| {
                 let validity = reader.next().read_sequence(read_to_be_signed)?;
@@ -31,17 +31,17 @@ impl Validity {
     }
 
     /// In which every one of these counts; those that cannot be read are left out.
-    pub(crate) fn of_all(certificates: &[CertificateDer<'_>]) -> Validity {
-        let each = certificates.iter().filter_map(Validity::of);
-        each.fold(Validity::ALWAYS, Validity::and)
+    pub(crate) fn of_all(certificates: &[CertificateDer<'_>]) -> Self {
+        let each = certificates.iter().filter_map(Self::of);
+        each.fold(Self::ALWAYS, Self::and)
     }
 
     pub(crate) fn includes(self, now: Timestamp) -> bool {
         (self.from..=self.until).contains(&now)
     }
 
-    pub(crate) fn and(self, other: Validity) -> Validity {
-        Validity {
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
             from: self.from.max(other.from),
             until: self.until.min(other.until),
         }

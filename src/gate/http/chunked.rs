@@ -16,7 +16,7 @@ const MAX_SIZE_DIGITS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Decoder {
     state: State,
-    /// The line that has started: a chunk's size and extensions, or all the trailer fields so far.
+    /// The line so far: a chunk's size and extensions, or all the trailer fields so far.
     line: Vec<u8>,
     /// Bytes of extensions so far, over all chunks.
     extension_bytes: usize,
@@ -46,8 +46,8 @@ pub(crate) enum Decoded {
 }
 
 impl Decoder {
-    pub(crate) fn new(limits: &Limits) -> Decoder {
-        Decoder {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
             state: State::SizeLine,
             line: Vec::new(),
             extension_bytes: 0,

@@ -5,7 +5,7 @@
 pub(crate) enum Ending {
     /// It stays open, as HTTP/1.1 has it.
     Open,
-    /// It stays open, which a client of HTTP/1.0 has to be informed of.
+    /// It stays open, which a client of HTTP/1.0 does not assume.
     KeepAlive,
     Close,
 }
@@ -14,9 +14,9 @@ impl Ending {
     /// The header line, with its end.
     pub(crate) fn line(self) -> &'static str {
         match self {
-            Ending::Open => "",
-            Ending::KeepAlive => "Connection: keep-alive\r\n",
-            Ending::Close => "Connection: close\r\n",
+            Self::Open => "",
+            Self::KeepAlive => "Connection: keep-alive\r\n",
+            Self::Close => "Connection: close\r\n",
         }
     }
 }

@@ -9,7 +9,7 @@ use super::fields::values;
 use super::refusal::{self, Refusal};
 use super::request_line::{Version, is_token};
 
-/// What says the length of a body.
+/// How the end of a body is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// No length at all means no body.

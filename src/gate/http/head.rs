@@ -126,7 +126,7 @@ impl Scanner {
 
 impl<'a> Head<'a> {
     /// Checks a head that a [`Scanner`] found whole in `bytes`.
-    pub(crate) fn parse(bytes: &'a [u8], extent: Extent) -> Result<Head<'a>, Refusal> {
+    pub(crate) fn parse(bytes: &'a [u8], extent: Extent) -> Result<Self, Refusal> {
         let bytes = &bytes[extent.start..extent.end];
         let line_end = bytes.iter().position(|byte| *byte == b'\r');
         let line_end = line_end.expect("the scanner saw at least two lines that end in CR LF");
@@ -136,7 +136,7 @@ impl<'a> Head<'a> {
         let framing = framing::of(&fields, line.version)?;
         let expects_continue = expects_continue(&fields, line.version)?;
         let keep_alive = keep_alive(&fields, line.version);
-        Ok(Head {
+        Ok(Self {
             line,
             fields,
             framing,

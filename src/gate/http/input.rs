@@ -1,4 +1,4 @@
-//! What a client has sent and nobody has read yet.
+//! What a client has sent and was not read yet.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use super::wiped::Wiped;
 /// Most requests of most clients fit, so that an idle client costs no more.
 const SMALL: usize = 1024;
 
-/// A buffer that starts small, grows with what arrives and becomes small again. Whoever reads from it bounds it, by
+/// A buffer that starts small, grows with what arrives and becomes small again. Its reader bounds it, by
 /// refusing what is too long. Beyond what is unread it holds zeros only.
 pub(crate) struct Input {
     buffer: Wiped,
@@ -18,8 +18,8 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    pub(crate) fn new() -> Input {
-        Input {
+    pub(crate) fn new() -> Self {
+        Self {
             buffer: zeros(SMALL),
             start: 0,
             end: 0,

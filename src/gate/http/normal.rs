@@ -1,4 +1,4 @@
-//! The normal form in which requests go on to the server, written again rather than copied.
+//! The normal form in which requests go on to the server, rewritten rather than copied.
 //!
 //! ```text
 //! POST /api/organizations/user-login/ HTTP/1.1
@@ -52,8 +52,8 @@ pub enum Forward {
 impl Forward {
     fn takes(self, name: &str) -> bool {
         match self {
-            Forward::Only(names) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
-            Forward::All => !is_reserved(name),
+            Self::Only(names) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
+            Self::All => !is_reserved(name),
         }
     }
 }
@@ -62,8 +62,8 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     strip_prefix(name, RESERVED_PREFIX).is_some()
 }
 
-/// Writes a request's head up to, but without, what tells its body.
-pub(crate) fn begin(head: &Head<'_>, peer: &str, forward: Forward, out: &mut Wiped) {
+/// Writes a request's head up to, but without, the length of its body.
+pub(crate) fn start(head: &Head<'_>, peer: &str, forward: Forward, out: &mut Wiped) {
     let target = &head.line.target;
     let slash = if target.lacks_slash { "/" } else { "" };
     let parts = [head.line.method, " ", slash, target.path, " HTTP/1.1\r\n"];
@@ -84,7 +84,7 @@ pub(crate) fn begin(head: &Head<'_>, peer: &str, forward: Forward, out: &mut Wip
     }
 }
 
-/// Ends a head that [`begin`] began, and adds the body.
+/// Ends a head that [`start`] started, and adds the body.
 pub(crate) fn end_with_body(body: &[u8], out: &mut Wiped) {
     if !body.is_empty() {
         line(out, "Content-Length", body.len().to_string().as_bytes());
@@ -142,7 +142,7 @@ fn encode(value: &[u8]) -> Wiped {
     out
 }
 
-/// The name and value that a client sent, if the field stands under a name that says its value is encoded.
+/// The name and value that a client sent, if the field has a name that says its value is encoded.
 ///
 /// ```
 /// use thanos_login::gate::original_field;
@@ -184,7 +184,7 @@ mod tests {
             panic!("not a head: {}", text.escape_ascii());
         };
         let mut out = Wiped::default();
-        begin(
+        start(
             &Head::parse(text, extent).unwrap(),
             "192.0.2.1",
             forward,

@@ -30,7 +30,7 @@ pub(crate) struct Request {
 pub(crate) enum Failure {
     /// The client is answered what was wrong.
     Refused { refusal: Refusal, seen: Seen },
-    /// The connection broke: there is nobody to answer.
+    /// The connection broke: there is no client to answer.
     Broken(io::Error),
 }
 
@@ -77,15 +77,15 @@ struct Received {
 impl Stop {
     fn into_failure(self, seen: Seen) -> Failure {
         match self {
-            Stop::Refusal(refusal) => Failure::Refused { refusal, seen },
-            Stop::Broken(error) => Failure::Broken(error),
+            Self::Refusal(refusal) => Failure::Refused { refusal, seen },
+            Self::Broken(error) => Failure::Broken(error),
         }
     }
 }
 
 impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Stop {
-        Stop::Refusal(refusal)
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
     }
 }
 
@@ -127,7 +127,7 @@ impl<S: Source> Receiver<'_, S> {
         };
         let mut bytes = Wiped::with_capacity(512);
         let head = Head::parse(self.input.unread(), extent)?;
-        normal::begin(&head, self.peer, self.forward, &mut bytes);
+        normal::start(&head, self.peer, self.forward, &mut bytes);
         let received = Received {
             bytes,
             is_head: head.line.method == "HEAD",

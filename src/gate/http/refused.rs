@@ -54,8 +54,8 @@ impl OnRefusal {
     /// Calls this.
     pub fn new(
         observer: impl Fn(&Refused<'_>) -> Vec<(&'static str, String)> + Send + Sync + 'static,
-    ) -> OnRefusal {
-        OnRefusal(Arc::new(observer))
+    ) -> Self {
+        Self(Arc::new(observer))
     }
 
     pub(crate) fn call(&self, refused: &Refused<'_>) -> Vec<(&'static str, String)> {
@@ -64,8 +64,8 @@ impl OnRefusal {
 }
 
 impl fmt::Debug for OnRefusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("OnRefusal")
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnRefusal")
     }
 }
 
@@ -78,25 +78,25 @@ pub(crate) struct Seen {
 }
 
 impl fmt::Debug for Seen {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Seen")
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seen")
     }
 }
 
 impl Seen {
     /// As the client sent it, up to the byte that was refused.
-    pub(crate) fn sent(bytes: &[u8]) -> Seen {
+    pub(crate) fn sent(bytes: &[u8]) -> Self {
         let mut copy = Wiped::with_capacity(bytes.len());
         copy.extend_from_slice(bytes);
-        Seen {
+        Self {
             bytes: copy,
             is_normal: false,
         }
     }
 
     /// As it was to go on to the server, with or without a body.
-    pub(crate) fn normal(bytes: Wiped) -> Seen {
-        Seen {
+    pub(crate) fn normal(bytes: Wiped) -> Self {
+        Self {
             bytes,
             is_normal: true,
         }

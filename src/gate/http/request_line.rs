@@ -1,6 +1,6 @@
 //! The first line of a request: method, target and version, and the grammar of a host.
 //!
-//! Stricter than `httparse`, which lets bytes over 0x7F stand in a target and has one error for a version that is
+//! Stricter than `httparse`, which takes bytes over 0x7F in a target and has one error for a version that is
 //! malformed (400) and one that is only unknown (505). Nothing here is decoded: `%2e` stays `%2e`.
 
 use super::refusal::{self, Refusal};

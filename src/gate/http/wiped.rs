@@ -9,8 +9,8 @@ use zeroize::{Zeroize, Zeroizing};
 pub(crate) struct Wiped(Zeroizing<Vec<u8>>);
 
 impl Wiped {
-    pub(crate) fn with_capacity(bytes: usize) -> Wiped {
-        Wiped(Zeroizing::new(Vec::with_capacity(bytes)))
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(Zeroizing::new(Vec::with_capacity(bytes)))
     }
 
     pub(crate) fn extend_from_slice(&mut self, bytes: &[u8]) {

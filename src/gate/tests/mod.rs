@@ -25,11 +25,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(limits: Limits) -> Server {
-        Server::start_with(limits, |config| config)
+    fn start(limits: Limits) -> Self {
+        Self::start_with(limits, |config| config)
     }
 
-    fn start_with(limits: Limits, change: impl FnOnce(Config) -> Config) -> Server {
+    fn start_with(limits: Limits, change: impl FnOnce(Config) -> Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let upstream = directory.path().join("tiny.sock");
         let tiny = Arc::new(tiny_http::Server::http_unix(&upstream).unwrap());
@@ -55,7 +55,7 @@ impl Server {
             answer_fields: FIELDS,
             reserved_descriptors: 0,
         };
-        Server {
+        Self {
             gate: Gate::start(change(config)).unwrap(),
             tiny,
             receivers,

@@ -1,4 +1,4 @@
-//! The server's answers: read, and written again for the client.
+//! The server's answers: read, and rewritten for the client.
 //!
 //! All but long ones are in memory whole before their first byte goes to the client, so that a slow reader holds no
 //! connection to the server. Of a long one only the beginning is, and the rest follows in pieces. Fields about the
@@ -24,7 +24,7 @@ const MAX_FIELDS: usize = 24;
 
 const END_OF_HEAD: &[u8] = b"\r\n";
 
-/// Fields that are the gate's to say, or nobody's.
+/// Fields that only the gate sets, or that no client gets.
 const DROPPED: [&str; 5] = [
     "Server",
     "Connection",
@@ -58,7 +58,7 @@ pub(crate) enum Error {
 impl Answer {
     /// Reads an answer that nothing follows, a long one only in part; `to_head` says that it is one to HEAD and so has no
     /// body.
-    pub(crate) fn read(mut from: impl Read, to_head: bool) -> Result<Answer, Error> {
+    pub(crate) fn read(mut from: impl Read, to_head: bool) -> Result<Self, Error> {
         let mut input = Input::new();
         let head = loop {
             if let Some(head) = Head::parse(input.unread(), to_head)? {
@@ -78,7 +78,7 @@ impl Answer {
         let (mut bytes, fields_end) = (head.to_client, head.fields_end);
         bytes.extend_from_slice(&input.unread()[head.bytes..here]);
         input.consume(here);
-        let mut answer = Answer {
+        let mut answer = Self {
             bytes,
             fields_end,
             rest: total - here,
@@ -151,7 +151,7 @@ struct Head {
 
 impl Head {
     /// `None` when it is not whole yet.
-    fn parse(bytes: &[u8], to_head: bool) -> Result<Option<Head>, Error> {
+    fn parse(bytes: &[u8], to_head: bool) -> Result<Option<Self>, Error> {
         // Not on the stack, of which every idle connection would keep one page more.
         let mut fields = vec![httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
@@ -169,7 +169,7 @@ impl Head {
         let mut to_client = for_client(code, response.reason.unwrap_or_default(), response.headers);
         let fields_end = to_client.len();
         to_client.extend_from_slice(END_OF_HEAD);
-        Ok(Some(Head {
+        Ok(Some(Self {
             bytes: head_bytes,
             body_bytes,
             to_client,

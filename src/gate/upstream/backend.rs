@@ -44,7 +44,7 @@ impl Link {
     ///
     /// # Errors
     /// When the socket is not there, belongs to another process, or a warm-up gets no answer in time.
-    pub fn open(path: &Path, is_retired: Arc<AtomicBool>) -> io::Result<Link> {
+    pub fn open(path: &Path, is_retired: Arc<AtomicBool>) -> io::Result<Self> {
         let mut stream = UnixStream::connect(path)?;
         check_peer(&stream)?;
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
@@ -54,7 +54,7 @@ impl Link {
             answer::Error::Read(error) => error,
             error => io::Error::other(error),
         })?;
-        Ok(Link { stream, is_retired })
+        Ok(Self { stream, is_retired })
     }
 
     #[cfg(test)]
@@ -67,7 +67,7 @@ impl Link {
     }
 }
 
-/// Passwords go over it: whoever could make the name lead elsewhere must not get them.
+/// Passwords go over it: a process that takes over the name must not get them.
 #[cfg(target_os = "linux")]
 fn check_peer(stream: &UnixStream) -> io::Result<()> {
     let peer = rustix::net::sockopt::socket_peercred(stream)?;

@@ -1,13 +1,13 @@
-//! What the server asks of the gate about one answer: to wait before it, or to spoil it.
+//! What the server asks of the gate about one answer: to wait before it, or to inject a fault.
 //!
-//! Orders stand in response fields whose names no client can set and none gets to see. A stub gives them, so that its
+//! Orders are in response fields whose names no client can set and none gets to see. A stub gives them, so that its
 //! clients' tests meet a network that is slow or broken; waiting is done here, where it holds no thread of the server.
 
 use std::time::Duration;
 
 /// Milliseconds to wait before the answer. The gate's stop ends the wait.
 pub const DELAY: &str = "X-Gate-Delay";
-/// How to spoil the answer: one of [`Fault::NAMES`].
+/// The fault to inject: one of [`Fault::NAMES`].
 pub const FAULT: &str = "X-Gate-Fault";
 
 /// What goes to the client instead of the answer.
@@ -31,12 +31,12 @@ impl Fault {
     pub const NAMES: &[&str] = &["reset", "empty", "cut", "garbage"];
 
     /// The fault of a name.
-    pub fn named(name: &str) -> Option<Fault> {
+    pub fn named(name: &str) -> Option<Self> {
         match name {
-            "reset" => Some(Fault::Reset),
-            "empty" => Some(Fault::Empty),
-            "cut" => Some(Fault::Cut),
-            "garbage" => Some(Fault::Garbage),
+            "reset" => Some(Self::Reset),
+            "empty" => Some(Self::Empty),
+            "cut" => Some(Self::Cut),
+            "garbage" => Some(Self::Garbage),
             _ => None,
         }
     }
@@ -44,10 +44,10 @@ impl Fault {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
-            Fault::Reset => "reset",
-            Fault::Empty => "empty",
-            Fault::Cut => "cut",
-            Fault::Garbage => "garbage",
+            Self::Reset => "reset",
+            Self::Empty => "empty",
+            Self::Cut => "cut",
+            Self::Garbage => "garbage",
         }
     }
 }
@@ -61,7 +61,7 @@ pub(crate) struct Order {
 
 impl Order {
     /// Reads them from the fields of an answer; what cannot be read is no order.
-    pub(crate) fn from_fields(fields: &[httparse::Header<'_>]) -> Order {
+    pub(crate) fn from_fields(fields: &[httparse::Header<'_>]) -> Self {
         let value = |name: &str| {
             let field = fields
                 .iter()
@@ -69,7 +69,7 @@ impl Order {
             std::str::from_utf8(field.value).ok()
         };
         let delay = value(DELAY).and_then(|delay| delay.parse().ok());
-        Order {
+        Self {
             delay: delay.map_or(Duration::ZERO, Duration::from_millis),
             fault: value(FAULT).and_then(Fault::named),
         }

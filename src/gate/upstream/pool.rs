@@ -80,8 +80,8 @@ impl Stock {
 }
 
 impl Pool {
-    pub(crate) fn new(backend: Arc<dyn Backend>, limit: usize, answer_timeout: Duration) -> Pool {
-        Pool {
+    pub(crate) fn new(backend: Arc<dyn Backend>, limit: usize, answer_timeout: Duration) -> Self {
+        Self {
             backend,
             limit,
             answer_timeout,
@@ -233,7 +233,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// A connection in use. Dropped, it is closed: after anything but a whole answer nobody knows what comes next on it.
+/// A connection in use. Dropped, it is closed: what comes next on it is known only after a whole answer.
 struct Connection<'a> {
     link: Link,
     /// Opened just now.
@@ -242,8 +242,8 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn kept(link: Link, turn: Turn<'a>) -> Connection<'a> {
-        Connection {
+    fn kept(link: Link, turn: Turn<'a>) -> Self {
+        Self {
             link,
             is_new: false,
             turn,
@@ -252,7 +252,7 @@ impl<'a> Connection<'a> {
 
     /// Gives the connection back, after a whole answer.
     fn keep(self) {
-        let Connection { link, turn, .. } = self;
+        let Self { link, turn, .. } = self;
         if link.is_retired() {
             return;
         }
@@ -389,7 +389,7 @@ mod tests {
             first.keep();
             assert!(waiting.into_iter().all(|waiting| waiting.join().unwrap()));
         });
-        // Nobody has one that could come back.
+        // None is in use that could come back.
         drop(pool.take().unwrap());
         assert!(matches!(pool.take(), Err(Error::Unreachable(_))));
     }
