@@ -154,12 +154,11 @@ impl Gate {
             answer_fields: config.answer_fields,
             on_refusal: config.on_refusal,
             pool: Pool::new(config.backend, capacity.upstream, config.answer_timeout),
-            stop: Arc::clone(&stop),
+            stop,
         });
         let accepting = Accepting {
             listeners,
             tls: tls.clone(),
-            stop,
             slots: Arc::clone(&slots),
             shared,
             client_network: config.client_network,

@@ -5,21 +5,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 
 use super::allowance::WriteAllowance;
 use super::connection::{Connection, Shared};
 use super::listener::Listener;
+use super::poll;
 use super::slot_table::Vacancy;
 use super::slots::{ConnectionSlots, Slot};
 use super::socket::Socket;
-use super::stop::StopSignal;
 use super::stream::ClientStream;
 use super::tls::TlsAcceptor;
 use crate::gate::deadline::Deadline;
@@ -61,7 +60,6 @@ impl fmt::Debug for ClientNetwork {
 pub(crate) struct Accepting {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) tls: Option<Arc<TlsAcceptor>>,
-    pub(crate) stop: Arc<StopSignal>,
     pub(crate) slots: Arc<ConnectionSlots>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) client_network: ClientNetwork,
@@ -91,23 +89,21 @@ impl Accepting {
 
     /// The listeners with a client waiting, none at the deadline; `None` once the gate stops.
     fn wait(&mut self, deadline: Option<Deadline>) -> Option<Vec<usize>> {
-        let mut polled = vec![PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN)];
         let listeners = self.listeners.iter();
-        polled.extend(
-            listeners.map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)),
-        );
-        let left = deadline.map(|deadline| deadline.remaining().unwrap_or_default());
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
-        let polling = poll(&mut polled, left.as_ref());
-        let ready = polled[1..].iter().enumerate();
-        let ready = ready.filter(|(_, polled)| !polled.revents().is_empty());
+        let listeners = listeners.map(|listener| PollFd::new(listener, PollFlags::IN));
+        let mut polled: Vec<_> = listeners.collect();
+        polled.push(self.shared.stop.polled());
+        let left = deadline.map_or(Duration::MAX, |deadline| {
+            deadline.remaining().unwrap_or_default()
+        });
+        let waited = poll::wait(&mut polled, left);
+        let ready = polled[..self.listeners.len()].iter().enumerate();
+        let ready = ready.filter(|(_, polled)| poll::is_ready(polled));
         let ready = ready.map(|(at, _)| at).collect();
-        if let Err(error) = polling
-            && error != rustix::io::Errno::INTR
-        {
-            self.not_accepted(&error.into());
+        if let Err(error) = waited {
+            self.not_accepted(&error);
         }
-        (!self.stop.is_set()).then_some(ready)
+        (!self.shared.stop.is_set()).then_some(ready)
     }
 
     fn admit(&mut self, socket: Socket, address: Option<IpAddr>, tls: bool) {
@@ -127,9 +123,9 @@ impl Accepting {
         };
         let allowance = WriteAllowance::new(&self.shared.limits);
         let client = ClientStream::new(
-            Arc::clone(&slot.client),
+            Arc::clone(&slot),
             allowance,
-            Arc::clone(&self.stop),
+            Arc::clone(&self.shared.stop),
             tls,
         );
         let peer = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
@@ -155,7 +151,7 @@ impl Accepting {
                 Err(_) => {}
             }
             self.slots.shrink();
-            if self.stop.is_set() {
+            if self.shared.stop.is_set() {
                 return;
             }
         };
@@ -177,7 +173,7 @@ impl Accepting {
                 Vacancy::Leaving => self.notices.full(),
                 Vacancy::AllWaiting => self.notices.all_waiting(),
             }
-            if self.stop.is_set() {
+            if self.shared.stop.is_set() {
                 return None;
             }
         }

@@ -104,7 +104,7 @@ impl Connection {
                     self.client.close(Deadline::after(LINGER));
                     return Ok(());
                 }
-                Next::Reset => return self.slot.client.socket.reset_when_closed(),
+                Next::Reset => return self.slot.socket.reset_when_closed(),
             }
         }
         Ok(())
@@ -178,7 +178,8 @@ impl Connection {
         };
         let Exchange { answer, rest } = exchange;
         if rest.is_none() {
-            self.slot.set_answered();
+            // Already: the client may have read the answer long before this thread has seen its last byte leave.
+            self.slot.set_idle();
         }
         self.client.write_all(&answer.ending(ending))?;
         if let Some(rest) = rest {

@@ -1,17 +1,21 @@
-//! The connections of a gate, shared by its threads: which slot each has, how far it is, and how all of them end.
+//! The connections of a gate, shared by its threads: which slot each has, and how all of them end.
 
-use std::io;
-use std::net::{IpAddr, Shutdown};
+use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::slot_table::{Evictable, LEAVE_TIME, Phase, Progress, SlotTable, Vacancy};
+use super::progress::Client;
+use super::slot_table::{LEAVE_TIME, SlotTable, Vacancy};
 use super::socket::Socket;
 use super::stop::StopSignal;
 use crate::gate::deadline::Deadline;
 
 /// Of the time that a stop has, one part in so many is kept for closing what was not done.
 const CUT_SHARE: u32 = 20;
+
+/// A client whose connection is as young as this may have sent a request that is not here yet.
+const SPARED: Duration = Duration::from_millis(250);
 
 type Slots = SlotTable<Arc<Client>>;
 
@@ -23,71 +27,6 @@ pub(crate) struct ConnectionSlots {
     changed: Condvar,
     stop: Arc<StopSignal>,
 }
-
-/// What its connection's thread and the gate both know of a client.
-#[derive(Debug)]
-pub(crate) struct Client {
-    pub(crate) socket: Socket,
-    progress: Mutex<Progress>,
-}
-
-impl Evictable for Arc<Client> {
-    fn progress(&self) -> Progress {
-        *self.lock_progress()
-    }
-
-    /// One that has not sent its request whole only gets the end of its input, so that it still gets its answer.
-    fn evict(&self) -> bool {
-        let mut progress = self.lock_progress();
-        let how = match progress.phase {
-            Phase::Idle | Phase::Receiving | Phase::Closing => Shutdown::Read,
-            Phase::Writing => Shutdown::Both,
-            Phase::Waiting | Phase::Evicted => return false,
-        };
-        progress.phase = Phase::Evicted;
-        self.socket.shutdown(how);
-        true
-    }
-}
-
-impl Client {
-    fn new(socket: Socket) -> Self {
-        let progress = Mutex::new(Progress {
-            phase: Phase::Idle,
-            since: Instant::now(),
-        });
-        Self { socket, progress }
-    }
-
-    pub(crate) fn phase(&self) -> Phase {
-        self.lock_progress().phase
-    }
-
-    /// The client takes no more for now. An error when it was evicted.
-    pub(crate) fn block_on_client(&self) -> io::Result<()> {
-        let mut progress = self.lock_progress();
-        match progress.phase {
-            Phase::Evicted => return Err(io::ErrorKind::ConnectionAborted.into()),
-            Phase::Waiting => progress.since = Instant::now(),
-            Phase::Idle | Phase::Receiving | Phase::Writing | Phase::Closing => {}
-        }
-        progress.phase = Phase::Writing;
-        Ok(())
-    }
-
-    /// Ends a connection whatever it is at.
-    fn cut(&self) {
-        self.lock_progress().phase = Phase::Evicted;
-        self.socket.shutdown(Shutdown::Both);
-    }
-
-    fn lock_progress(&self) -> MutexGuard<'_, Progress> {
-        lock(&self.progress)
-    }
-}
-
-/// A client whose connection is as young as this may have sent a request that is not here yet.
-const SPARED: Duration = Duration::from_millis(250);
 
 impl ConnectionSlots {
     pub(crate) fn new(
@@ -111,11 +50,11 @@ impl ConnectionSlots {
     /// one that was evicted to leave.
     pub(crate) fn make_room(&self, network: Option<IpAddr>) -> Vacancy {
         let mut slots = lock(&self.slots);
-        let room = slots.make_room(network, Instant::now());
-        if matches!(room, Vacancy::Leaving | Vacancy::AllWaiting) && !self.is_stopping() {
-            drop(self.wait(slots, LEAVE_TIME));
+        let vacancy = slots.make_room(network, Instant::now());
+        if matches!(vacancy, Vacancy::Leaving | Vacancy::AllWaiting) {
+            self.wait_for_leaving(slots);
         }
-        room
+        vacancy
     }
 
     /// Evicts one without a new client, and waits a moment for it: file descriptors or threads have run out. Spares those
@@ -123,9 +62,7 @@ impl ConnectionSlots {
     pub(crate) fn shrink(&self) {
         let mut slots = lock(&self.slots);
         slots.evict_any_older_than(SPARED, Instant::now());
-        if !self.is_stopping() {
-            drop(self.wait(slots, LEAVE_TIME));
-        }
+        self.wait_for_leaving(slots);
     }
 
     /// Gives a client a slot, for which there is room.
@@ -142,10 +79,6 @@ impl ConnectionSlots {
     /// How many slots are taken.
     pub(crate) fn taken(&self) -> usize {
         lock(&self.slots).taken()
-    }
-
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stop.is_set()
     }
 
     /// Ends accepting, and every connection as soon as it may end.
@@ -185,6 +118,12 @@ impl ConnectionSlots {
         slots
     }
 
+    fn wait_for_leaving(&self, slots: MutexGuard<'_, Slots>) {
+        if !self.stop.is_set() {
+            drop(self.wait(slots, LEAVE_TIME));
+        }
+    }
+
     fn wait<'a>(&self, slots: MutexGuard<'a, Slots>, time: Duration) -> MutexGuard<'a, Slots> {
         let result = self.changed.wait_timeout(slots, time);
         result.unwrap_or_else(PoisonError::into_inner).0
@@ -194,59 +133,16 @@ impl ConnectionSlots {
 /// A client's slot, given back on drop.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    pub(crate) client: Arc<Client>,
+    client: Arc<Client>,
     slots: Arc<ConnectionSlots>,
     number: usize,
 }
 
-impl Slot {
-    /// The client may send a request from now on.
-    pub(crate) fn set_idle(&self) {
-        let mut progress = self.client.lock_progress();
-        if matches!(progress.phase, Phase::Waiting | Phase::Writing) {
-            progress.phase = Phase::Idle;
-            progress.since = Instant::now();
-        }
-    }
+impl Deref for Slot {
+    type Target = Arc<Client>;
 
-    /// The request's first bytes are there, and more is waited for.
-    pub(crate) fn set_receiving(&self) {
-        let mut progress = self.client.lock_progress();
-        if matches!(progress.phase, Phase::Idle | Phase::Writing) {
-            progress.phase = Phase::Receiving;
-        }
-    }
-
-    /// The request is whole. False when the client was evicted before that.
-    pub(crate) fn set_waiting(&self) -> bool {
-        let mut progress = self.client.lock_progress();
-        let stays = progress.phase != Phase::Evicted;
-        if stays {
-            progress.phase = Phase::Waiting;
-        }
-        stays
-    }
-
-    /// The answer is whole, and goes out at once unless the client is slow. It counts from now on, and not only once this
-    /// thread has seen the last byte leave: by then the client may long have read it.
-    pub(crate) fn set_answered(&self) {
-        let mut progress = self.client.lock_progress();
-        if progress.phase == Phase::Waiting {
-            progress.phase = Phase::Idle;
-            progress.since = Instant::now();
-        }
-    }
-
-    /// The client has only to close from now on.
-    pub(crate) fn set_closing(&self) {
-        let mut progress = self.client.lock_progress();
-        if progress.phase != Phase::Evicted {
-            progress.phase = Phase::Closing;
-        }
-    }
-
-    pub(crate) fn is_evicted(&self) -> bool {
-        self.client.phase() == Phase::Evicted
+    fn deref(&self) -> &Arc<Client> {
+        &self.client
     }
 }
 
@@ -282,7 +178,7 @@ mod tests {
     }
 
     fn reads_end(slot: &Slot) -> bool {
-        let Socket::Unix(socket) = &slot.client.socket else {
+        let Socket::Unix(socket) = &slot.socket else {
             panic!("the test made a Unix socket");
         };
         (&*socket).read(&mut [0]).is_ok_and(|read| read == 0)
@@ -310,12 +206,11 @@ mod tests {
         let slots = slots(1);
         let (slot, _a) = enter(&slots);
         assert!(slot.set_waiting());
-        slot.set_answered();
-        assert_eq!(slot.client.phase(), Phase::Idle);
-        slot.client.block_on_client().unwrap();
-        assert_eq!(slot.client.phase(), Phase::Writing);
+        assert_eq!(slots.make_room(None), Vacancy::AllWaiting);
+        slot.set_idle();
+        slot.set_writing().unwrap();
         assert_eq!(slots.make_room(None), Vacancy::Leaving);
-        assert!(slot.client.block_on_client().is_err());
+        assert!(slot.set_writing().is_err());
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags};
 use rustix::net::{RecvFlags, SendFlags};
+
+use super::poll;
 
 /// A connected socket of either family, read and written through a shared reference.
 #[derive(Debug)]
@@ -46,13 +47,9 @@ impl Socket {
 
     /// Waits for something to read, be it the end, or until something can be sent.
     pub(crate) fn poll(&self, what: PollFlags, timeout: Duration) -> io::Result<bool> {
-        let timeout = Timespec::try_from(timeout).ok();
         let mut polled = [PollFd::from_borrowed_fd(self.as_fd(), what)];
-        match poll(&mut polled, timeout.as_ref()) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::INTR) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        poll::wait(&mut polled, timeout)?;
+        Ok(poll::is_ready(&polled[0]))
     }
 
     /// Has the peer see a reset instead of an end once the connection is closed. A socket file's peer sees one only where it

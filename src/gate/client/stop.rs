@@ -8,14 +8,14 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags};
 
+use super::poll;
 use crate::gate::deadline::Deadline;
 
 /// Set once, and never cleared.
@@ -47,23 +47,19 @@ impl StopSignal {
         self.is_set.load(Ordering::SeqCst)
     }
 
+    /// To wait for it.
+    pub(crate) fn polled(&self) -> PollFd<'_> {
+        PollFd::from_borrowed_fd(self.polled.as_fd(), PollFlags::IN)
+    }
+
     /// Lets time pass, unless the gate stops.
     pub(crate) fn sleep(&self, time: Duration) -> io::Result<()> {
         let deadline = Deadline::after(time);
-        while let Ok(left) = deadline.remaining() {
-            let mut polled = [PollFd::new(self, PollFlags::IN)];
-            match poll(&mut polled, Timespec::try_from(left).ok().as_ref()) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => break,
-                Err(error) => return Err(error.into()),
-            }
+        while !self.is_set()
+            && let Ok(left) = deadline.remaining()
+        {
+            poll::wait(&mut [self.polled()], left)?;
         }
         Ok(())
-    }
-}
-
-impl AsFd for StopSignal {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.polled.as_fd()
     }
 }

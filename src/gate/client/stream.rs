@@ -5,18 +5,17 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags};
 
 use super::allowance::WriteAllowance;
-use super::slot_table::Phase;
-use super::slots::Client;
+use super::poll;
+use super::progress::Client;
 use super::stop::StopSignal;
 use crate::gate::deadline::Deadline;
+use crate::gate::http::wiped::Wiped;
 
 /// Between two looks at the stop signal where it cannot be polled.
 const RETRY: Duration = Duration::from_millis(100);
@@ -49,29 +48,26 @@ impl Wire {
 
     /// Waits for something to read, be it the end. False when the gate stops and that ends the wait.
     fn wait_to_receive(&self) -> io::Result<bool> {
-        let mut polled = [
-            PollFd::new(&self.client.socket, PollFlags::IN),
-            PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN),
-        ];
-        let count = match self.ends_at_stop {
-            EndsAtStop::Never => 1,
-            EndsAtStop::Always | EndsAtStop::UntilFirstByte => 2,
-        };
+        let socket = PollFd::new(&self.client.socket, PollFlags::IN);
+        let mut polled = [socket, self.stop.polled()];
+        let ends_at_stop = self.ends_at_stop != EndsAtStop::Never;
+        let count = if ends_at_stop { 2 } else { 1 };
         loop {
             let left = self.deadline.remaining()?;
-            match poll(&mut polled[..count], Timespec::try_from(left).ok().as_ref()) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return Ok(!polled[0].revents().is_empty()),
-                // The limit of descriptors was lowered below two: the system then polls only one at a time.
-                Err(Errno::INVAL) if count == 2 => {
-                    if self.client.socket.poll(PollFlags::IN, left.min(RETRY))? {
-                        return Ok(true);
-                    }
-                    if self.stop.is_set() {
-                        return Ok(false);
-                    }
+            // Asked for before the wait: what arrives before the stop is received.
+            let is_stopping = self.stop.is_set();
+            match poll::wait(&mut polled[..count], left) {
+                // The limit of descriptors is below two, and so is what the system polls at once.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    poll::wait(&mut polled[..1], left.min(RETRY))?;
                 }
-                Err(error) => return Err(error.into()),
+                result => result?,
+            }
+            if poll::is_ready(&polled[0]) {
+                return Ok(true);
+            }
+            if ends_at_stop && is_stopping {
+                return Ok(false);
             }
         }
     }
@@ -80,7 +76,7 @@ impl Wire {
     /// the end of the time is no error: what follows is one more try.
     #[cold]
     fn wait_to_send(&mut self) -> io::Result<()> {
-        self.client.block_on_client()?;
+        self.client.set_writing()?;
         let left = self.allowance.left()?;
         let start = Instant::now();
         self.client.socket.poll(PollFlags::OUT, left)?;
@@ -234,8 +230,8 @@ impl ClientStream {
     }
 
     /// Closes so that the client receives all that was written: a socket closed with input unread would reset the
-    /// connection, and the reset can overtake the answer. So this end is closed first, and what the client
-    /// still sends is thrown away until it closes too. A client that was evicted is not waited for, and none once the gate stops.
+    /// connection, and the reset can overtake the answer. So this end is closed first, and what the client still sends is
+    /// thrown away until it closes too. A client that was evicted is not waited for, and none once the gate stops.
     pub(crate) fn close(&mut self, deadline: Deadline) {
         if let Self::Tls(stream) = self {
             stream.conn.send_close_notify();
@@ -245,10 +241,9 @@ impl ClientStream {
         wire.client.socket.shutdown(Shutdown::Write);
         wire.expect(deadline, EndsAtStop::Always);
         // Not on the stack: its pages would stay with every connection, however long it is idle before.
-        let mut waste = vec![0; 8 * 1024];
-        while wire.read(&mut waste).is_ok_and(|read| read > 0)
-            && wire.client.phase() != Phase::Evicted
-        {}
+        let mut waste = Wiped::default();
+        waste.resize(8 * 1024);
+        while wire.read(&mut waste).is_ok_and(|read| read > 0) && !wire.client.is_evicted() {}
     }
 }
 
@@ -269,7 +264,7 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let slot = slots.enter(Socket::Unix(ours), None);
         let allowance = WriteAllowance::new(&Limits::default());
-        let mut stream = ClientStream::new(Arc::clone(&slot.client), allowance, stop, None);
+        let mut stream = ClientStream::new(Arc::clone(&slot), allowance, stop, None);
         let deadline = Deadline::after(Duration::from_secs(30));
         let mut buffer = [0; 9];
 

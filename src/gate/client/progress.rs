@@ -1,0 +1,109 @@
+//! How far the connection of one client is, as all threads of the gate know it.
+//!
+//! Its own thread moves it from phase to phase. Others only end it: to free its slot for another client, or when the grace
+//! of a stop is over. They shut its socket down, which wakes its thread.
+
+use std::io;
+use std::net::Shutdown;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::slot_table::{Evictable, Phase, Progress};
+use super::socket::Socket;
+
+/// A client, for its connection's thread and for those that may end it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) socket: Socket,
+    progress: Mutex<Progress>,
+}
+
+impl Client {
+    pub(crate) fn new(socket: Socket) -> Self {
+        let progress = Mutex::new(Progress {
+            phase: Phase::Idle,
+            since: Instant::now(),
+        });
+        Self { socket, progress }
+    }
+
+    /// The client has had its answer, and may send a request from now on.
+    pub(crate) fn set_idle(&self) {
+        let mut progress = self.lock();
+        if matches!(progress.phase, Phase::Waiting | Phase::Writing) {
+            progress.phase = Phase::Idle;
+            progress.since = Instant::now();
+        }
+    }
+
+    /// The request's first bytes are there, and more is waited for.
+    pub(crate) fn set_receiving(&self) {
+        let mut progress = self.lock();
+        if matches!(progress.phase, Phase::Idle | Phase::Writing) {
+            progress.phase = Phase::Receiving;
+        }
+    }
+
+    /// The request is whole. False when the client was evicted before that.
+    pub(crate) fn set_waiting(&self) -> bool {
+        let mut progress = self.lock();
+        let stays = progress.phase != Phase::Evicted;
+        if stays {
+            progress.phase = Phase::Waiting;
+        }
+        stays
+    }
+
+    /// The client takes no more for now. An error when it was evicted.
+    pub(crate) fn set_writing(&self) -> io::Result<()> {
+        let mut progress = self.lock();
+        match progress.phase {
+            Phase::Evicted => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Phase::Waiting => progress.since = Instant::now(),
+            Phase::Idle | Phase::Receiving | Phase::Writing | Phase::Closing => {}
+        }
+        progress.phase = Phase::Writing;
+        Ok(())
+    }
+
+    /// The client has only to close from now on.
+    pub(crate) fn set_closing(&self) {
+        let mut progress = self.lock();
+        if progress.phase != Phase::Evicted {
+            progress.phase = Phase::Closing;
+        }
+    }
+
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.lock().phase == Phase::Evicted
+    }
+
+    /// Ends the connection, whatever its phase.
+    pub(crate) fn cut(&self) {
+        self.lock().phase = Phase::Evicted;
+        self.socket.shutdown(Shutdown::Both);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Evictable for Arc<Client> {
+    fn progress(&self) -> Progress {
+        *self.lock()
+    }
+
+    /// One that has not sent its request whole only gets the end of its input, so that it still gets its answer.
+    fn evict(&self) -> bool {
+        let mut progress = self.lock();
+        let how = match progress.phase {
+            Phase::Idle | Phase::Receiving | Phase::Closing => Shutdown::Read,
+            Phase::Writing => Shutdown::Both,
+            Phase::Waiting | Phase::Evicted => return false,
+        };
+        progress.phase = Phase::Evicted;
+        self.socket.shutdown(how);
+        true
+    }
+}
