@@ -55,8 +55,10 @@
 //! - Durations are measured by a clock that nobody can set, and order is a number that counts up; dates are only stored,
 //!   compared with stored ones, and shown.
 //! - A login that waits for its hash or the disk, a list, and a client that does not read hold up no quick request.
-//! - Passwords and tokens have no `Debug`. Our own buffers that hold them are wiped after use; the copies that tiny_http
-//!   makes of bodies and header fields are not.
+//! - Passwords and tokens have no `Debug`, and are wiped when dropped. So is every buffer of the gate, `server`, `http` and
+//!   `endpoint` that had a request's body, a token or an answer with one in it. Not wiped are the copies that libraries
+//!   make (tiny_http of bodies and fields, rustls of what comes and goes under TLS, serde_json of strings with escapes), and
+//!   what a demo keeps in its journal.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -1,5 +1,7 @@
 //! `Authorization: Token <40 hex>`, read as Django REST Framework reads it.
 
+use zeroize::Zeroizing;
+
 use super::{Error, Services};
 use crate::auth::Token;
 use crate::http::{ReadField, Request};
@@ -30,7 +32,8 @@ pub(super) fn authorize(
     services: &Services,
     request: &mut Request<'_>,
 ) -> Result<(Token, Holder), Error> {
-    let header = request.joined(ReadField::Authorization).unwrap_or_default();
+    let header = request.joined(ReadField::Authorization);
+    let header = Zeroizing::new(header.unwrap_or_default());
     let token = parse(&header)?;
     let holder = services.auth.holder(&token, (services.clock)().date)?;
     request.note_user(&holder.user_uuid);

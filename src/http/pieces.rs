@@ -5,7 +5,9 @@ use std::io::{self, Read, Write};
 
 use zeroize::Zeroizing;
 
-/// What is added to, unless it comes as a whole, has pieces of this length.
+/// Most answers fit into the first piece, which has this length unless it comes as a whole.
+const FIRST_BYTES: usize = 1024;
+/// The others have this length.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// Bytes that are written at one end and read at the other. Wiped when read or dropped, since a token may be in them.
@@ -48,7 +50,9 @@ impl Write for Pieces {
         let piece = match last.filter(|piece| piece.len() < piece.capacity()) {
             Some(piece) => piece,
             None => {
-                let piece = Zeroizing::new(Vec::with_capacity(PIECE_BYTES));
+                let is_first = self.pieces.is_empty();
+                let capacity = if is_first { FIRST_BYTES } else { PIECE_BYTES };
+                let piece = Zeroizing::new(Vec::with_capacity(capacity));
                 self.pieces.push_back(piece);
                 self.pieces.back_mut().expect("it was pushed just now")
             }
@@ -88,7 +92,14 @@ mod tests {
     #[test]
     fn bytes_come_out_as_they_went_in_whatever_the_steps() {
         let sent: Vec<u8> = (0..50_000_u32).flat_map(u32::to_be_bytes).collect();
-        for step in [1, 1000, PIECE_BYTES, PIECE_BYTES + 1, sent.len()] {
+        for step in [
+            1,
+            1000,
+            FIRST_BYTES,
+            PIECE_BYTES,
+            PIECE_BYTES + 1,
+            sent.len(),
+        ] {
             let mut pieces = Pieces::from(b"first ".to_vec());
             for part in sent.chunks(step) {
                 pieces.write_all(part).unwrap();
@@ -108,8 +119,12 @@ mod tests {
     #[test]
     fn what_was_read_is_no_longer_in_memory() {
         let mut pieces = Pieces::default();
-        pieces.write_all(&[1; 10 * PIECE_BYTES]).unwrap();
-        pieces.read_exact(&mut [0; 9 * PIECE_BYTES]).unwrap();
+        pieces
+            .write_all(&[1; FIRST_BYTES + 2 * PIECE_BYTES])
+            .unwrap();
+        pieces
+            .read_exact(&mut [0; FIRST_BYTES + PIECE_BYTES])
+            .unwrap();
         assert_eq!(pieces.pieces.len(), 1);
     }
 }

@@ -34,9 +34,10 @@ pub struct Reply {
 impl Reply {
     /// An answer with this compact JSON as body.
     pub fn json(status: u16, body: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(body)
-            .expect("bodies are structs of texts, which all have a JSON form");
-        Self::text(status, JSON, body)
+        let mut pieces = Pieces::default();
+        serde_json::to_writer(&mut pieces, body)
+            .expect("bodies are structs of texts, which all have a JSON form, and memory takes it");
+        Self::pieces(status, JSON, pieces)
     }
 
     /// An answer with a body that has its final form.

@@ -149,17 +149,8 @@ impl<'r> Request<'r> {
     }
 
     fn joined_of(&self, name: &'static str) -> Option<Vec<u8>> {
-        let mut joined: Option<Vec<u8>> = None;
-        for value in self.values(name) {
-            match &mut joined {
-                None => joined = Some(value.into_owned()),
-                Some(joined) => {
-                    joined.extend_from_slice(b", ");
-                    joined.extend_from_slice(&value);
-                }
-            }
-        }
-        joined
+        let values: Vec<_> = self.values(name).collect();
+        (!values.is_empty()).then(|| values.join(&b", "[..]))
     }
 
     /// All of the client's header fields, in their order. The length in the plain field is that of the normal form; a

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::redact::Secrets;
 use crate::gate::{RESERVED_PREFIX, Refused};
@@ -31,9 +30,9 @@ pub(super) struct Journal {
 struct Recorded {
     time: Timestamp,
     method: String,
-    target: Zeroizing<Vec<u8>>,
-    fields: Vec<(String, Zeroizing<Vec<u8>>)>,
-    body: Zeroizing<Vec<u8>>,
+    target: Vec<u8>,
+    fields: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
     status: u16,
     duration: Duration,
 }
@@ -94,7 +93,7 @@ impl Journal {
             method: request.method.unwrap_or_default().to_owned(),
             target: cut(request.target.as_deref().unwrap_or_default().as_bytes()),
             fields: fields(given),
-            body: Zeroizing::default(),
+            body: Vec::new(),
             status: request.status,
             duration: request.duration,
         });
@@ -148,7 +147,7 @@ impl Journal {
 /// The client's own, as far as there is room.
 fn fields<'f>(
     given: impl Iterator<Item = (Cow<'f, str>, Cow<'f, [u8]>)>,
-) -> Vec<(String, Zeroizing<Vec<u8>>)> {
+) -> Vec<(String, Vec<u8>)> {
     let mut room = MAX_PART_BYTES;
     given
         .filter(|(name, _)| {
@@ -157,11 +156,11 @@ fn fields<'f>(
         })
         .map_while(|(name, value)| {
             room = room.checked_sub(name.len() + value.len())?;
-            Some((name.into_owned(), Zeroizing::new(value.into_owned())))
+            Some((name.into_owned(), value.into_owned()))
         })
         .collect()
 }
 
-fn cut(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(bytes[..bytes.len().min(MAX_PART_BYTES)].to_vec())
+fn cut(bytes: &[u8]) -> Vec<u8> {
+    bytes[..bytes.len().min(MAX_PART_BYTES)].to_vec()
 }

@@ -4,8 +4,6 @@
 //! else a client sends by mistake; so is every password of the fixture wherever it stands; so is everything that looks like
 //! a token. Rather too much is taken out than too little.
 
-use zeroize::Zeroizing;
-
 use super::accounts::clear_password;
 use crate::accounts::Accounts;
 
@@ -24,7 +22,7 @@ const MIN_PASSWORD_BYTES: usize = 6;
 const MAX_PASSWORDS: usize = 256;
 
 /// The fixture's passwords, in every spelling that they may come in.
-pub(super) struct Secrets(Vec<Zeroizing<String>>);
+pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
     /// Those that are not part of a username, which must stay readable.
@@ -91,7 +89,7 @@ impl Secrets {
 }
 
 /// As it is, as JSON escapes it, as a form and a query encode it.
-fn spellings(password: &str) -> Vec<Zeroizing<String>> {
+fn spellings(password: &str) -> Vec<String> {
     let json = serde_json::Value::from(password).to_string();
     let json = json.trim_start_matches('"');
     let encoded: String = password
@@ -110,7 +108,7 @@ fn spellings(password: &str) -> Vec<Zeroizing<String>> {
         encoded,
     ];
     spellings.dedup();
-    spellings.into_iter().map(Zeroizing::new).collect()
+    spellings
 }
 
 fn is_secret_name(name: &str) -> bool {
