@@ -17,7 +17,7 @@ impl Deadline {
         Self(Instant::now() + duration.min(century))
     }
 
-    /// What is left, or `TimedOut`. Never zero, which sockets take for "wait for ever".
+    /// What is left, which is never zero, or `TimedOut`.
     pub(super) fn remaining(self) -> io::Result<Duration> {
         match self.0.saturating_duration_since(Instant::now()) {
             Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),

@@ -22,12 +22,8 @@ impl Socket {
     /// Sets what holds for the whole connection.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         match self {
-            // On some systems accepted sockets inherit this from their listener.
-            Self::Tcp(stream) => {
-                stream.set_nonblocking(false)?;
-                stream.set_nodelay(true)
-            }
-            Self::Unix(stream) => stream.set_nonblocking(false),
+            Self::Tcp(stream) => stream.set_nodelay(true),
+            Self::Unix(_) => Ok(()),
         }
     }
 
