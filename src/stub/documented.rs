@@ -1,213 +1,139 @@
 //! The documented answers: what `openapi.json` gives as the first example of each.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use indexmap::IndexMap;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::endpoint::openapi;
-use crate::http::{JSON, Reply};
+use crate::http::Reply;
 
 /// Seconds that a forced 429 or 503 asks to wait.
 const RETRY_AFTER: &str = "1";
 
-/// Every answer of every call, by the path with a name in place of what varies.
-pub(super) struct Documented(BTreeMap<String, Operations>);
+/// Every answer of every call.
+#[derive(Deserialize)]
+pub(super) struct Documented {
+    /// By the path with a name in place of what varies.
+    paths: BTreeMap<String, Operations>,
+}
 
+#[derive(Deserialize)]
 struct Operations {
-    /// By method, in lower case.
-    answers: BTreeMap<&'static str, BTreeMap<u16, Example>>,
-    /// Those of all methods.
-    codes: Vec<u16>,
-}
-
-struct Example {
-    headers: Vec<String>,
-    /// Compact JSON; `None` where there is no body.
-    body: Option<Vec<u8>>,
+    get: Option<Operation>,
+    post: Option<Operation>,
 }
 
 #[derive(Deserialize)]
-struct Description<'d> {
-    #[serde(borrow)]
-    paths: BTreeMap<String, Item<'d>>,
+struct Operation {
+    responses: BTreeMap<u16, Answer>,
 }
 
 #[derive(Deserialize)]
-struct Item<'d> {
-    #[serde(borrow)]
-    get: Option<Operation<'d>>,
-    #[serde(borrow)]
-    post: Option<Operation<'d>>,
-}
-
-#[derive(Deserialize)]
-struct Operation<'d> {
-    #[serde(borrow)]
-    responses: BTreeMap<String, Response<'d>>,
-}
-
-#[derive(Deserialize)]
-struct Response<'d> {
+struct Answer {
     #[serde(default)]
     headers: BTreeMap<String, IgnoredAny>,
-    #[serde(borrow)]
-    content: Option<First<'d, Media<'d>>>,
+    #[serde(default)]
+    content: IndexMap<String, Media>,
 }
 
 #[derive(Deserialize)]
-struct Media<'d> {
-    #[serde(borrow)]
-    examples: First<'d, Given<'d>>,
+struct Media {
+    examples: IndexMap<String, Example>,
 }
 
 #[derive(Deserialize)]
-struct Given<'d> {
-    #[serde(borrow)]
-    value: &'d RawValue,
+struct Example {
+    value: Body,
 }
 
-/// The first value of an object; which one that is no map could tell.
-struct First<'d, T>(Option<T>, PhantomData<&'d ()>);
-
-impl<'de: 'd, 'd, T: Deserialize<'de>> Deserialize<'de> for First<'d, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FirstVisitor(PhantomData))
-    }
-}
-
-struct FirstVisitor<'d, T>(PhantomData<(&'d (), T)>);
-
-impl<'de: 'd, 'd, T: Deserialize<'de>> Visitor<'de> for FirstVisitor<'d, T> {
-    type Value = First<'d, T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let first = map.next_entry::<IgnoredAny, T>()?.map(|(_, value)| value);
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(First(first, PhantomData))
-    }
+/// JSON whose keys keep their order.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Body {
+    Object(IndexMap<String, Body>),
+    Array(Vec<Body>),
+    Other(Value),
 }
 
 impl Documented {
     /// Reads the embedded description.
     pub(super) fn read() -> Self {
-        let description: Description<'_> = serde_json::from_str(openapi::DESCRIPTION)
-            .expect("the embedded description is what these types say, which a test reads too");
-        let operations = |item: Item<'_>| {
-            let answers: BTreeMap<_, _> = [("get", item.get), ("post", item.post)]
-                .into_iter()
-                .filter_map(|(method, operation)| Some((method, answers(operation?))))
-                .collect();
-            let codes = answers.values().flat_map(BTreeMap::keys).copied();
-            let codes = sorted(codes);
-            Operations { answers, codes }
-        };
-        Self(
-            description
-                .paths
-                .into_iter()
-                .map(|(path, item)| (path, operations(item)))
-                .collect(),
-        )
+        serde_json::from_str(openapi::DESCRIPTION)
+            .expect("the embedded description is what these types say, which a test reads too")
     }
 
     /// Whether a path, with a name in place of what varies, is that of a call.
     pub(super) fn has(&self, path: &str) -> bool {
-        self.0.contains_key(path)
+        self.paths.contains_key(path)
     }
 
     /// The codes that a call has.
-    pub(super) fn codes(&self, path: &str) -> &[u16] {
-        self.0.get(path).map_or(&[], |operations| &operations.codes)
+    pub(super) fn codes(&self, path: &str) -> BTreeSet<u16> {
+        let operations = self.paths.get(path).into_iter();
+        let operations = operations.flat_map(|of_path| [&of_path.get, &of_path.post]);
+        let answers = operations
+            .flatten()
+            .flat_map(|operation| &operation.responses);
+        answers.map(|(code, _)| *code).collect()
     }
 
     /// The codes that any call of the API has.
-    pub(super) fn all_codes(&self) -> Vec<u16> {
-        let paths = self.0.keys().filter(|path| path.starts_with(super::API));
-        sorted(paths.flat_map(|path| self.codes(path)).copied())
+    pub(super) fn all_codes(&self) -> BTreeSet<u16> {
+        let paths = self
+            .paths
+            .keys()
+            .filter(|path| path.starts_with(super::API));
+        paths.flat_map(|path| self.codes(path)).collect()
     }
 
     /// The documented answer of a call; HEAD has that of GET.
     pub(super) fn answer(&self, path: &str, method: &str, code: u16, allow: &str) -> Option<Reply> {
-        let method = match method {
-            "GET" | "HEAD" => "get",
-            _ => "post",
+        let operations = self.paths.get(path)?;
+        let operation = match method {
+            "GET" | "HEAD" => &operations.get,
+            _ => &operations.post,
         };
-        let example = self.0.get(path)?.answers.get(method)?.get(&code)?;
-        let reply = match &example.body {
-            Some(body) => Reply::text(code, JSON, body.clone()),
+        let answer = operation.as_ref()?.responses.get(&code)?;
+        let body = answer.body();
+        let reply = match body {
+            Some(body) => Reply::json(code, body),
             None => Reply::no_content(),
         };
-        let reply = example
-            .headers
-            .iter()
-            .filter_map(|name| header(name, allow, example.body.as_deref()))
+        let headers = answer.headers.keys();
+        let reply = headers
+            .filter_map(|name| header(name, allow, body))
             .fold(reply, |reply, (name, value)| reply.with(name, value));
         Some(reply.with("Preference-Applied", format!("code={code}")))
     }
 }
 
-fn sorted(codes: impl Iterator<Item = u16>) -> Vec<u16> {
-    let mut codes: Vec<u16> = codes.collect();
-    codes.sort_unstable();
-    codes.dedup();
-    codes
-}
-
-fn answers(operation: Operation<'_>) -> BTreeMap<u16, Example> {
-    let answers = operation.responses.into_iter();
-    answers
-        .filter_map(|(code, response)| {
-            let media = response.content.and_then(|content| content.0);
-            let given = media.and_then(|media| media.examples.0);
-            let example = Example {
-                headers: response.headers.into_keys().collect(),
-                body: given.map(|given| compact(given.value.get())),
-            };
-            Some((code.parse().ok()?, example))
-        })
-        .collect()
+impl Answer {
+    /// The first example, if there is a body.
+    fn body(&self) -> Option<&Body> {
+        let (_, media) = self.content.first()?;
+        let (_, example) = media.examples.first()?;
+        Some(&example.value)
+    }
 }
 
 /// A header that a documented answer has, with its value.
-fn header(name: &str, allow: &str, body: Option<&[u8]>) -> Option<(&'static str, String)> {
-    let told = |key: &str| {
-        let body: serde_json::Value = serde_json::from_slice(body?).ok()?;
-        Some(body.get(key)?.as_str()?.to_owned())
+fn header(name: &str, allow: &str, body: Option<&Body>) -> Option<(&'static str, String)> {
+    let text = |key: &str| {
+        let body = serde_json::to_value(body?).ok()?;
+        Some(body[key].as_str()?.to_owned())
     };
     Some(match name {
         "WWW-Authenticate" => ("WWW-Authenticate", "Token".to_owned()),
         "Retry-After" => ("Retry-After", RETRY_AFTER.to_owned()),
         "Allow" => ("Allow", allow.to_owned()),
-        "X-Auth-User" => ("X-Auth-User", told("user_uuid")?),
-        "X-Auth-Org" => ("X-Auth-Org", told("org_uuid")?),
-        "X-Auth-Org-Type" => ("X-Auth-Org-Type", told("org_type")?),
+        "X-Auth-User" => ("X-Auth-User", text("user_uuid")?),
+        "X-Auth-Org" => ("X-Auth-Org", text("org_uuid")?),
+        "X-Auth-Org-Type" => ("X-Auth-Org-Type", text("org_type")?),
         _ => return None,
     })
-}
-
-/// The same JSON without blanks between its parts, keys in their order.
-fn compact(json: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(json.len());
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in json.bytes() {
-        if in_string || !byte.is_ascii_whitespace() {
-            out.push(byte);
-        }
-        in_string = match byte {
-            b'"' if !escaped => !in_string,
-            _ => in_string,
-        };
-        escaped = in_string && byte == b'\\' && !escaped;
-    }
-    out
 }
 
 #[cfg(test)]
@@ -218,30 +144,24 @@ mod tests {
     #[test]
     fn the_first_example_is_the_answer() {
         let documented = Documented::read();
-        let login = documented.0[user_login::PATH].answers["post"][&400]
-            .body
-            .clone();
+        let login = documented.paths[user_login::PATH].post.as_ref().unwrap();
         let expected =
-            br#"{"username":["This field is required."],"password":["This field is required."]}"#;
-        assert_eq!(login.unwrap(), expected);
+            r#"{"username":["This field is required."],"password":["This field is required."]}"#;
+        let body = login.responses[&400].body().unwrap();
+        assert_eq!(serde_json::to_string(body).unwrap(), expected);
         assert_eq!(
             documented.codes(user_login::PATH),
-            [200, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503]
+            BTreeSet::from([200, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503])
         );
-        for (path, operations) in &documented.0 {
-            for (code, example) in operations.answers.values().flatten() {
-                assert_eq!(example.body.is_none(), *code == 204, "{path} {code}");
-                for name in &example.headers {
-                    let header = header(name, "GET", example.body.as_deref());
+        for (path, operations) in &documented.paths {
+            let operations = [&operations.get, &operations.post].into_iter().flatten();
+            for (code, answer) in operations.flat_map(|operation| &operation.responses) {
+                assert_eq!(answer.body().is_none(), *code == 204, "{path} {code}");
+                for name in answer.headers.keys() {
+                    let header = header(name, "GET", answer.body());
                     assert!(header.is_some(), "{path} {code} {name}");
                 }
             }
         }
-    }
-
-    #[test]
-    fn blanks_go_but_not_those_of_a_text() {
-        let json = "{ \"a b\" : [ 1 ,\n \"c \\\" d\\\\\" ] }";
-        assert_eq!(compact(json), br#"{"a b":[1,"c \" d\\"]}"#);
     }
 }

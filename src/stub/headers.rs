@@ -1,5 +1,6 @@
 //! `Prefer`, `X-Stub-Delay` and `X-Stub-Fault`: what a request asks for itself.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use super::outcome::Error;
@@ -44,7 +45,7 @@ impl Headers {
     }
 
     /// What they ask for, with a code that is one of these.
-    pub(super) fn steering(&self, codes: &[u16]) -> Result<Steering, Error> {
+    pub(super) fn steering(&self, codes: &BTreeSet<u16>) -> Result<Steering, Error> {
         let code = self.code.as_deref().map(|text| {
             number(text)
                 .filter(|code| codes.contains(code))

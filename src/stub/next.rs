@@ -1,5 +1,6 @@
 //! `/__stub/next/`: what becomes of the next API requests, for clients that cannot set headers.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -56,7 +57,7 @@ impl Wanted {
             fault.map_or("", Fault::name)
         });
         let codes = match &path {
-            Some(path) => documented.codes(template(path)).to_vec(),
+            Some(path) => documented.codes(template(path)),
             None => documented.all_codes(),
         };
         // In range of the type, since the number was.
@@ -102,7 +103,7 @@ impl Next {
     }
 
     /// Uses up one time, if this call is meant and has the code.
-    pub(super) fn take(&self, name: &str, path: &str, codes: &[u16]) -> Steering {
+    pub(super) fn take(&self, name: &str, path: &str, codes: &BTreeSet<u16>) -> Steering {
         let mut pending = self.lock();
         let Some(wanted) = pending.as_mut() else {
             return Steering::default();

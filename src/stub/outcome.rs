@@ -1,5 +1,7 @@
 //! Every status and text of what the stub refuses by itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::endpoint;
@@ -77,7 +79,7 @@ impl From<Error> for Reply {
 }
 
 /// `200, 401, 503`.
-pub(super) fn list(codes: &[u16]) -> String {
+pub(super) fn list(codes: &BTreeSet<u16>) -> String {
     let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
     codes.join(", ")
 }

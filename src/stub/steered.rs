@@ -48,8 +48,8 @@ impl Steered {
         }
         let codes = self.documented.codes(call.name);
         match headers {
-            Some(headers) => headers.steering(codes),
-            None => Ok(self.next.take(call.name, request.path(), codes)),
+            Some(headers) => headers.steering(&codes),
+            None => Ok(self.next.take(call.name, request.path(), &codes)),
         }
     }
 }
