@@ -3,6 +3,7 @@
 //! Stands around the endpoints, and only where it is asked for. It never allows credentials of the browser's own: a client
 //! sends its token itself.
 
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -32,58 +33,58 @@ impl FromStr for Origin {
 
     /// Only what a browser would send is taken: anything else would never match, and nobody would notice.
     fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
-        let (default_port, authority) = if let Some(authority) = text.strip_prefix("http://") {
-            ("80", authority)
-        } else {
-            let authority = text.strip_prefix("https://").ok_or(NotAnOrigin)?;
-            ("443", authority)
-        };
-        let (host, port) = split_port(authority);
-        let is_port = |port: &str| is_port(port) && port != default_port;
-        if is_host(host) && port.is_none_or(is_port) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NotAnOrigin)
+        if let Some((authority, default_port)) = scheme_removed(text)
+            && let Some((host, port)) = host_and_port(authority)
+            && is_host(host)
+            && port != Some(default_port)
+        {
+            return Ok(Self(text.to_owned()));
         }
+        Err(NotAnOrigin)
     }
 }
 
-fn split_port(authority: &str) -> (&str, Option<&str>) {
+/// What follows `http://` or `https://`, and the scheme's own port.
+fn scheme_removed(origin: &str) -> Option<(&str, u16)> {
+    match origin.split_once("://")? {
+        ("http", authority) => Some((authority, 80)),
+        ("https", authority) => Some((authority, 443)),
+        _ => None,
+    }
+}
+
+/// The parts of `HOST` or `HOST:PORT`, if the port is one, in digits without a zero in front.
+fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
+        Some((host, text)) if !text.ends_with(']') => {
+            let port = text.parse().ok().filter(|port: &u16| *port > 0)?;
+            (port.to_string() == text).then_some((host, Some(port)))
+        }
+        _ => Some((authority, None)),
     }
-}
-
-/// From 1 to 65535, in digits without a zero in front.
-fn is_port(port: &str) -> bool {
-    let is_plain = port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0');
-    is_plain && port.parse::<u16>().is_ok()
 }
 
 fn is_host(host: &str) -> bool {
-    if let Some(inner) = host.strip_prefix('[') {
-        return inner
-            .strip_suffix(']')
-            .and_then(|inner| {
-                inner
-                    .parse::<std::net::Ipv6Addr>()
-                    .ok()
-                    .map(|ip| (inner, ip))
-            })
-            .is_some_and(|(inner, ip)| ip.to_string() == inner);
+    let ip = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    match ip {
+        Some(text) => text
+            .parse()
+            .is_ok_and(|ip: Ipv6Addr| ip.to_string() == text),
+        None => is_name(host),
     }
-    is_name(host.strip_suffix('.').unwrap_or(host))
 }
 
+/// Labels in lower case; the dot of the root may follow.
 fn is_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
-    };
-    name.split('.').all(is_label)
+    let is_plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_plain);
+    without_root(name).split('.').all(is_label)
+}
+
+fn without_root(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 /// Whose pages may call.
@@ -98,33 +99,23 @@ pub struct Origins {
 impl Origins {
     fn include(&self, origin: &str) -> bool {
         self.listed.iter().any(|listed| listed.0 == origin)
-            || (self.loopback && is_loopback_origin(origin.as_bytes()))
+            || (self.loopback && is_loopback_origin(origin))
     }
 }
 
 /// Whether an origin is `http://` or `https://` and a host of this machine, with any port.
-fn is_loopback_origin(origin: &[u8]) -> bool {
-    let authority = origin
-        .strip_prefix(b"http://")
-        .or_else(|| origin.strip_prefix(b"https://"));
-    authority.is_some_and(is_loopback_authority)
+fn is_loopback_origin(origin: &str) -> bool {
+    scheme_removed(origin).is_some_and(|(authority, _)| is_loopback_authority(authority.as_bytes()))
 }
 
-/// Whether a host, with or without a port, names this machine.
+/// Whether a host, with or without a port, names this machine: `127.0.0.1`, `[::1]`, `localhost` and all names below it
+/// (RFC 6761, 6.3).
 pub(crate) fn is_loopback_authority(authority: &[u8]) -> bool {
     let authority = String::from_utf8_lossy(authority).to_ascii_lowercase();
-    let (host, port) = split_port(&authority);
-    is_loopback_host(host) && port.is_none_or(is_port)
-}
-
-/// `localhost` and all names below it (RFC 6761, 6.3), `127.0.0.1` and `[::1]`.
-fn is_loopback_host(host: &str) -> bool {
-    if matches!(host, "127.0.0.1" | "[::1]") {
-        return true;
-    }
-    let name = host.strip_suffix('.').unwrap_or(host);
-    let below = name.strip_suffix("localhost");
-    below.is_some_and(|below| below.is_empty() || below.strip_suffix('.').is_some_and(is_name))
+    host_and_port(&authority).is_some_and(|(host, _)| {
+        let is_localhost = || without_root(host).rsplit('.').next() == Some("localhost");
+        matches!(host, "127.0.0.1" | "[::1]") || (is_name(host) && is_localhost())
+    })
 }
 
 /// The endpoints, called by pages of other origins.
@@ -275,7 +266,7 @@ mod tests {
             "http://app.localhost.",
             "http://[::1]:80",
         ] {
-            assert!(is_loopback_origin(origin.as_bytes()), "{origin}");
+            assert!(is_loopback_origin(origin), "{origin}");
         }
         for origin in [
             "",
@@ -307,9 +298,8 @@ mod tests {
             "ftp://localhost",
             "http://localhost, http://localhost",
         ] {
-            assert!(!is_loopback_origin(origin.as_bytes()), "{origin}");
+            assert!(!is_loopback_origin(origin), "{origin}");
         }
-        assert!(!is_loopback_origin(b"http://\xFF.localhost"));
     }
 
     #[test]
@@ -336,5 +326,6 @@ mod tests {
         ] {
             assert!(!is_loopback_authority(host.as_bytes()), "{host}");
         }
+        assert!(!is_loopback_authority(b"\xFF.localhost"));
     }
 }
