@@ -87,7 +87,7 @@ fn wrong_input_is_told_and_moves_nothing() {
         r#"{"advance":null}"#,
         r#"{"advance":7200}"#,
         r#"{"advance":"-2h"}"#,
-        r#"{"advance":"2d"}"#,
+        r#"{"advance":"2y"}"#,
         r#"{"advance":""}"#,
         r#"{"advance":"9999999h"}"#,
         r#"{"advance":"99999999999999999999h"}"#,
