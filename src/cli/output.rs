@@ -9,10 +9,12 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::stdio;
 use serde::Serialize;
+use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 use super::escape::{printable, visible_json};
@@ -56,9 +58,8 @@ impl ListingArgs {
 
 /// One line of a table.
 pub(super) trait Row: Serialize {
-    const HEADINGS: &'static [&'static str];
-
-    fn cells(&self) -> Vec<String>;
+    /// The headings, each with the field of the JSON that stands below it.
+    const COLUMNS: &'static [(&'static str, &'static str)];
 }
 
 /// Takes one of the names of an enum, and shows them in the help.
@@ -135,20 +136,18 @@ pub(super) fn list<R: Row>(json: &JsonArgs, rows: &[R]) -> anyhow::Result<()> {
     })
 }
 
-/// Prints one thing: a name and a value a line.
-pub(super) fn show(
-    json: &JsonArgs,
-    object: &impl Serialize,
-    lines: &[(&str, String)],
-) -> anyhow::Result<()> {
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+/// Prints one thing: a field of its JSON a line.
+pub(super) fn show(json: &JsonArgs, object: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string(object)?;
     print(|out| {
         if json.json {
-            return write_json(out, object);
+            return writeln!(out, "{}", visible_json(&text));
         }
-        lines
+        let fields: IndexMap<&str, Value> = serde_json::from_str(&text)?;
+        let width = fields.keys().map(|name| name.len()).max().unwrap_or(0);
+        fields
             .iter()
-            .try_for_each(|(name, value)| writeln!(out, "{name:width$}  {}", printable(value)))
+            .try_for_each(|(name, value)| writeln!(out, "{name:width$}  {}", cell(name, value)))
     })
 }
 
@@ -157,26 +156,28 @@ pub(super) fn write_json(out: &mut dyn Write, object: &impl Serialize) -> io::Re
 }
 
 fn write_table<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
-    let headings: Vec<String> = R::HEADINGS.iter().map(ToString::to_string).collect();
-    let lines: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.cells().iter().map(|cell| printable(cell)).collect())
-        .collect();
-    let mut widths: Vec<usize> = R::HEADINGS.iter().map(|heading| heading.width()).collect();
+    let headings = R::COLUMNS.iter().map(|(heading, _)| (*heading).to_owned());
+    let mut lines: Vec<Vec<String>> = vec![headings.collect()];
+    for row in rows {
+        let fields = serde_json::to_value(row)?;
+        let cells = R::COLUMNS.iter().map(|(_, name)| cell(name, &fields[name]));
+        lines.push(cells.collect());
+    }
+    let mut widths = vec![0; R::COLUMNS.len()];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = cell.width().max(*width);
         }
     }
-    let heading = aligned(&headings, &widths);
-    if STDOUT.wants_colour() {
-        writeln!(out, "\x1b[1m{heading}\x1b[0m")?;
-    } else {
-        writeln!(out, "{heading}")?;
+    for (number, line) in lines.iter().enumerate() {
+        let line = aligned(line, &widths);
+        if number == 0 && STDOUT.wants_colour() {
+            writeln!(out, "\x1b[1m{line}\x1b[0m")?;
+        } else {
+            writeln!(out, "{line}")?;
+        }
     }
-    lines
-        .iter()
-        .try_for_each(|line| writeln!(out, "{}", aligned(line, &widths)))
+    Ok(())
 }
 
 fn aligned(cells: &[String], widths: &[usize]) -> String {
@@ -192,17 +193,24 @@ fn aligned(cells: &[String], widths: &[usize]) -> String {
     line
 }
 
-/// A moment to the second; `-` for none.
-pub(super) fn moment(moment: Option<Timestamp>) -> String {
-    moment.map_or_else(
-        || "-".to_owned(),
-        |moment| moment.strftime("%FT%TZ").to_string(),
-    )
-}
-
-/// `-` for none.
-pub(super) fn or_dash(text: Option<&String>) -> String {
-    text.map_or_else(|| "-".to_owned(), Clone::clone)
+/// A field as people read it: moments to the second, and `-` for none.
+fn cell(name: &str, value: &Value) -> String {
+    let is_moment = ["_at", "_date", "_login"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => {
+            let moment = is_moment.then(|| text.parse::<Timestamp>().ok()).flatten();
+            moment.map_or_else(
+                || printable(text),
+                |moment| moment.strftime("%FT%TZ").to_string(),
+            )
+        }
+        other => other.to_string(),
+    }
 }
 
 /// What the database says against a record that was given by flags, one line a finding.

@@ -1,7 +1,7 @@
 //! `org list`: every organization.
 
 use crate::cli::database::DatabaseArgs;
-use crate::cli::output::{ListingArgs, Row, list, moment, named};
+use crate::cli::output::{ListingArgs, Row, list, named};
 use crate::store::{OrganizationOrder, OrganizationRow};
 
 #[derive(clap::Args)]
@@ -24,17 +24,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Row for OrganizationRow {
-    const HEADINGS: &'static [&'static str] =
-        &["NAME", "TYPE", "STATUS", "USERS", "CREATED", "UUID"];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.name.clone(),
-            self.org_type.to_string(),
-            self.status.to_string(),
-            self.users.to_string(),
-            moment(Some(self.created_date)),
-            self.uuid.clone(),
-        ]
-    }
+    const COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("NAME", "name"),
+        ("TYPE", "org_type"),
+        ("STATUS", "status"),
+        ("USERS", "users"),
+        ("CREATED", "created_date"),
+        ("UUID", "uuid"),
+    ];
 }

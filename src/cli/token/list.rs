@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{ListingArgs, Row, list, moment, named};
+use crate::cli::output::{ListingArgs, Row, list, named};
 use crate::store::{TokenOrder, TokenRow};
 
 #[derive(clap::Args)]
@@ -37,17 +37,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Row for TokenRow {
-    const HEADINGS: &'static [&'static str] =
-        &["ID", "USERNAME", "ORG", "ISSUED", "EXPIRES", "PINNED"];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.clone(),
-            self.username.clone(),
-            self.org.clone(),
-            moment(Some(self.issued_at)),
-            moment(self.expires_at),
-            if self.pinned { "yes" } else { "no" }.to_owned(),
-        ]
-    }
+    const COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("ID", "id"),
+        ("USERNAME", "username"),
+        ("ORG", "org"),
+        ("ISSUED", "issued_at"),
+        ("EXPIRES", "expires_at"),
+        ("PINNED", "pinned"),
+    ];
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{ListingArgs, Row, list, moment, named};
+use crate::cli::output::{ListingArgs, Row, list, named};
 use crate::store::{UserOrder, UserRow};
 
 #[derive(clap::Args)]
@@ -37,17 +37,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Row for UserRow {
-    const HEADINGS: &'static [&'static str] =
-        &["USERNAME", "STATUS", "ORG", "LAST LOGIN", "TOKENS", "UUID"];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.username.clone(),
-            self.status.to_string(),
-            self.org.clone(),
-            moment(self.last_login),
-            self.tokens_live.to_string(),
-            self.uuid.clone(),
-        ]
-    }
+    const COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("USERNAME", "username"),
+        ("STATUS", "status"),
+        ("ORG", "org"),
+        ("LAST LOGIN", "last_login"),
+        ("TOKENS", "tokens_live"),
+        ("UUID", "uuid"),
+    ];
 }
