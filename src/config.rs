@@ -1,13 +1,13 @@
 //! Everything that can be chosen about a server.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::accounts::Accounts;
-use crate::auth::{Limits, Policy};
+use crate::auth::Policy;
 use crate::gate::{self, Address, SocketMode, Tls};
-use crate::hashing::{Cost, EngineConfig};
+use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
 use crate::scratch::Scratch;
 use crate::server::{Exposure, Origin};
@@ -79,20 +79,15 @@ impl Default for Config {
     /// What `serve` does without flags.
     fn default() -> Self {
         Self {
-            listen: vec![loopback(8080)],
+            listen: vec![Address::Tcp(Self::LISTEN)],
             socket_mode: SocketMode::default(),
             tls: None,
             limits: gate::Limits::default(),
-            database: Database::File(PathBuf::from("thanos-login.db")),
-            policy: Policy {
-                token_ttl: Some(Duration::from_secs(2 * 60 * 60)),
-                max_tokens_per_user: 32,
-                bcrypt_cost: Cost::DEFAULT,
-                failed_logins: Limits::DEFAULT,
-            },
+            database: Database::File(PathBuf::from(Self::DATABASE)),
+            policy: Policy::DEFAULT,
             trusted_proxies: TrustedProxies::default(),
-            hash_queue: 256,
-            hashing: EngineConfig::new(Duration::from_secs(30)),
+            hash_queue: Self::HASH_QUEUE,
+            hashing: EngineConfig::new(Self::HASH_WAIT),
             metrics: MetricsAccess::Off,
             cors_origins: Vec::new(),
             allow_hosts: Vec::new(),
@@ -102,6 +97,11 @@ impl Default for Config {
 }
 
 impl Config {
+    pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+    pub(crate) const DATABASE: &str = "thanos-login.db";
+    pub(crate) const HASH_QUEUE: usize = 256;
+    pub(crate) const HASH_WAIT: Duration = Duration::from_secs(30);
+
     /// Those that a demo answers to.
     pub(crate) fn hosts(&self) -> Hosts {
         let certified = match &self.tls {

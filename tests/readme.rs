@@ -436,11 +436,15 @@ fn the_table_of_flags_is_what_the_help_says() {
             .find(|cells| cells[0] == format!("`{flag}`"))
             .unwrap_or_else(|| panic!("README's table lacks {flag}"));
         assert_eq!(row[1], format!("`{variable}`"), "{flag}");
-        let default = between(text, "[default: ", "]");
-        let default = default.as_deref().and_then(|text| text.split(',').next());
-        // Others are told in words.
-        let default = default.filter(|text| !text.contains(' '));
-        assert_eq!(code(row[2]).first().copied(), default, "{flag}");
+        let default = between(text, "[default: ", "]").unwrap_or_default();
+        // What is not a value is described in words.
+        let values = default.split(", with --demo ");
+        let values: Vec<&str> = values
+            .filter(|text| !text.is_empty() && !text.contains(' '))
+            .collect();
+        let in_table = code(row[2]).into_iter();
+        let in_table: Vec<&str> = in_table.filter(|text| *text != "--demo").collect();
+        assert_eq!(in_table, values, "{flag}");
         told.push(format!("`{flag}`"));
     }
     for cells in rows(4) {

@@ -39,7 +39,7 @@ pub struct Login {
 }
 
 /// What the operator decided about logins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How long a token lives; `None` is for ever.
     pub token_ttl: Option<Duration>,
@@ -49,6 +49,16 @@ pub struct Policy {
     pub bcrypt_cost: Cost,
     /// How many failed logins are too many.
     pub failed_logins: Limits,
+}
+
+impl Policy {
+    /// What holds unless the operator says otherwise.
+    pub const DEFAULT: Policy = Policy {
+        token_ttl: Some(Duration::from_secs(2 * 60 * 60)),
+        max_tokens_per_user: 32,
+        bcrypt_cost: Cost::DEFAULT,
+        failed_logins: Limits::DEFAULT,
+    };
 }
 
 /// Why logins cannot begin.

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::WrongUsage;
 use super::progress::Progress;
+use crate::Config;
 use crate::hashing::Cost;
 use crate::store::{Durability, OpenError, OpenedBy, Store, WhenMissing};
 
@@ -16,7 +17,7 @@ pub(super) struct DatabaseArgs {
         long = "db",
         value_name = "FILE",
         env = "THANOS_LOGIN_DB",
-        default_value = "thanos-login.db"
+        default_value = Config::DATABASE
     )]
     pub(super) path: PathBuf,
 }
@@ -42,8 +43,15 @@ impl DatabaseArgs {
 
 #[derive(Args)]
 pub(super) struct CostArgs {
-    /// bcrypt's cost for new hashes, 10 to 15, with --demo from 4; each step doubles the work [default: 12, with --demo 4]
-    #[arg(long, value_name = "COST", env = "THANOS_LOGIN_BCRYPT_COST")]
+    #[arg(
+        long,
+        value_name = "COST",
+        env = "THANOS_LOGIN_BCRYPT_COST",
+        help = format!(
+            "bcrypt's cost for new hashes, {} to {}, with --demo from {}; each step doubles the work [default: {}, with --demo {}]",
+            Cost::MIN_REAL, Cost::MAX, Cost::MIN, Cost::DEFAULT, Cost::MIN
+        )
+    )]
     bcrypt_cost: Option<Cost>,
 }
 

@@ -19,7 +19,7 @@ use super::{Cost, Error, MAX_LANES, Member, Password, PasswordHash, Permit, Prec
 use super::{default_lanes, default_threads, self_test, worker};
 
 /// How the engine is built.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
     /// Hashing threads; one per core is right, since hashing never waits.
     pub threads: usize,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::hashing::Group;
 
 /// How many failed logins are too many.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The length of the window, which starts with its first failure.
     pub window: Duration,

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::auth::{Limits, Policy};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::{WrongUsage, logging, parse, seed};
+use crate::duration;
 use crate::gate::{self, Address, SocketMode};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
@@ -27,7 +28,7 @@ pub(in crate::cli) struct Args {
         env = "THANOS_LOGIN_LISTEN",
         value_delimiter = ',',
         value_parser = parse::listed::<Address>,
-        default_value = "127.0.0.1:8080"
+        default_values_t = [Address::Tcp(Config::LISTEN)]
     )]
     pub(super) listen: Vec<Address>,
     /// The permissions of a socket file that is listened on, in octal: 0660 also lets the group connect
@@ -100,7 +101,7 @@ pub(in crate::cli) struct Args {
 #[derive(clap::Args)]
 struct TokenArgs {
     /// How long a token lives; 0 is for ever
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_TOKEN_TTL", value_parser = parse::duration, default_value = "2h")]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_TOKEN_TTL", value_parser = parse::duration, default_value = token_ttl())]
     token_ttl: Duration,
     /// How many tokens of a user live at once; a further login ends the oldest
     #[arg(
@@ -108,7 +109,7 @@ struct TokenArgs {
         value_name = "NUMBER",
         env = "THANOS_LOGIN_MAX_TOKENS_PER_USER",
         value_parser = clap::value_parser!(u32).range(1..),
-        default_value = "32"
+        default_value_t = Policy::DEFAULT.max_tokens_per_user
     )]
     max_tokens_per_user: u32,
 }
@@ -121,28 +122,28 @@ struct FailedLoginArgs {
         value_name = "DURATION",
         env = "THANOS_LOGIN_FAILED_LOGIN_WINDOW",
         value_parser = parse::positive_duration,
-        default_value = "15m"
+        default_value = duration::format(Limits::DEFAULT.window)
     )]
     failed_login_window: Duration,
-    /// Failed logins of one username from one client address; 0 is no limit [default: 10, with --demo 0]
     #[arg(
         long,
         value_name = "NUMBER",
-        env = "THANOS_LOGIN_FAILED_LOGINS_PER_USER"
+        env = "THANOS_LOGIN_FAILED_LOGINS_PER_USER",
+        help = limit("Failed logins of one username from one client address", |limits| limits.per_user)
     )]
     failed_logins_per_user: Option<u32>,
-    /// Failed logins from one client address; 0 is no limit [default: 100, with --demo 0]
     #[arg(
         long,
         value_name = "NUMBER",
-        env = "THANOS_LOGIN_FAILED_LOGINS_PER_ADDRESS"
+        env = "THANOS_LOGIN_FAILED_LOGINS_PER_ADDRESS",
+        help = limit("Failed logins from one client address", |limits| limits.per_address)
     )]
     failed_logins_per_address: Option<u32>,
-    /// Failed logins of one username from all addresses; 0 is no limit [default: 100, with --demo 0]
     #[arg(
         long,
         value_name = "NUMBER",
-        env = "THANOS_LOGIN_FAILED_LOGINS_PER_ACCOUNT"
+        env = "THANOS_LOGIN_FAILED_LOGINS_PER_ACCOUNT",
+        help = limit("Failed logins of one username from all addresses", |limits| limits.per_account)
     )]
     failed_logins_per_account: Option<u32>,
 }
@@ -156,7 +157,8 @@ struct HashingArgs {
         long,
         value_name = "NUMBER",
         env = "THANOS_LOGIN_HASH_QUEUE",
-        default_value = "256", value_parser = parse::size
+        default_value_t = Config::HASH_QUEUE,
+        value_parser = parse::size
     )]
     hash_queue: usize,
     /// Threads that hash [default: one per core]
@@ -166,7 +168,7 @@ struct HashingArgs {
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
     /// How long a login may wait, for others in flight and for its hashing to start; 503 then
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_HASH_WAIT", value_parser = parse::positive_duration, default_value = "30s")]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_HASH_WAIT", value_parser = parse::positive_duration, default_value = duration::format(Config::HASH_WAIT))]
     hash_wait: Duration,
 }
 
@@ -194,25 +196,25 @@ struct TlsArgs {
 #[derive(clap::Args)]
 struct LimitArgs {
     /// The longest head of a request, in bytes
-    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_HEAD", default_value = "16384", value_parser = parse::size)]
+    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_HEAD", default_value_t = gate::Limits::default().max_head, value_parser = parse::size)]
     max_head: usize,
     /// The most header fields of a request
-    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_HEADER_FIELDS", default_value = "64", value_parser = parse::size)]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_HEADER_FIELDS", default_value_t = gate::Limits::default().max_header_fields, value_parser = parse::size)]
     max_header_fields: usize,
     /// The longest body of a request, in bytes
-    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_BODY", default_value = "16384", value_parser = parse::size)]
+    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_BODY", default_value_t = gate::Limits::default().max_body, value_parser = parse::size)]
     max_body: usize,
     /// The longest time from a request's first byte to its last
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_REQUEST_TIMEOUT", default_value = "10s", value_parser = parse::positive_duration)]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_REQUEST_TIMEOUT", default_value = duration::format(gate::Limits::default().request_timeout), value_parser = parse::positive_duration)]
     request_timeout: Duration,
     /// The longest time in which an answer makes no progress; a client that takes less than 1 kB a second uses it up, too
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = "10s", value_parser = parse::positive_duration)]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = duration::format(gate::Limits::default().write_timeout), value_parser = parse::positive_duration)]
     write_timeout: Duration,
     /// The longest time that a connection is kept without a request
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = "75s", value_parser = parse::positive_duration)]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = duration::format(gate::Limits::default().idle_timeout), value_parser = parse::positive_duration)]
     idle_timeout: Duration,
     /// The most open connections
-    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value = "1024", value_parser = parse::size)]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value_t = gate::Limits::default().max_connections, value_parser = parse::size)]
     max_connections: usize,
     /// The most of them from one client, an IPv4 address or an IPv6 /64, but for trusted proxies; 0 is no limit [default: a
     /// quarter of all]
@@ -222,6 +224,17 @@ struct LimitArgs {
         env = "THANOS_LOGIN_MAX_CONNECTIONS_PER_CLIENT"
     )]
     max_connections_per_client: Option<usize>,
+}
+
+/// As a flag writes it.
+fn token_ttl() -> String {
+    duration::format(Policy::DEFAULT.token_ttl.unwrap_or_default())
+}
+
+/// The help of a limit of failed logins.
+fn limit(counted: &str, of: impl Fn(Limits) -> u32) -> String {
+    let [real, demo] = [Limits::DEFAULT, Limits::NONE].map(of);
+    format!("{counted}; 0 is no limit [default: {real}, with --demo {demo}]")
 }
 
 impl Args {
@@ -352,9 +365,24 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_the_limits_are_those_of_the_library() {
+    fn without_flags_a_server_is_the_default_one() {
         let config = Command::parse_from(["serve"]).args.into_config().unwrap();
-        assert_eq!(config.limits, Config::default().limits);
-        assert_eq!(config.hash_queue, Config::default().hash_queue);
+        let default = Config::default();
+        assert_eq!(config.listen, default.listen);
+        assert_eq!(config.socket_mode, default.socket_mode);
+        assert!(config.tls.is_none() && default.tls.is_none());
+        assert_eq!(config.limits, default.limits);
+        let [path, default_path] = [config.database, default.database].map(|of| match of {
+            Database::File(path) => path,
+            Database::Demo(_) => panic!("a demo"),
+        });
+        assert_eq!(path, default_path);
+        assert_eq!(config.policy, default.policy);
+        assert_eq!(config.hash_queue, default.hash_queue);
+        assert_eq!(config.hashing, default.hashing);
+        assert_eq!(config.metrics, default.metrics);
+        assert_eq!(config.cors_origins, default.cors_origins);
+        assert_eq!(config.allow_hosts, default.allow_hosts);
+        assert_eq!(config.steer_from_elsewhere, default.steer_from_elsewhere);
     }
 }
