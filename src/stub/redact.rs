@@ -4,6 +4,7 @@
 //! else a client sends by mistake; so is every password of the fixture wherever it stands; so is everything that looks like
 //! a token. Rather too much is taken out than too little.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use super::accounts::clear_password;
 use crate::accounts::Accounts;
 
@@ -12,6 +13,13 @@ const REDACTED: &str = "[redacted]";
 
 /// What names of secrets have in them, in lower case.
 const NAMES: &[&str] = &["passw", "passphrase", "pwd", "token", "secret"];
+
+/// What a form or a query encodes.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Hexadecimal digits in a row that may be a token.
 const TOKEN_DIGITS: usize = 40;
@@ -92,15 +100,7 @@ impl Secrets {
 fn spellings(password: &str) -> Vec<String> {
     let json = serde_json::Value::from(password).to_string();
     let json = json.trim_start_matches('"');
-    let encoded: String = password
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            byte => format!("%{byte:02X}"),
-        })
-        .collect();
+    let encoded = utf8_percent_encode(password, RESERVED).to_string();
     let mut spellings = vec![
         password.to_owned(),
         json.strip_suffix('"').unwrap_or(json).to_owned(),
@@ -137,7 +137,8 @@ fn pairs(text: &str) -> String {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
         let is_plain = !name.contains('%') || value.is_empty();
-        (!is_plain && is_secret_name(&decode(name))).then(|| format!("{name}={REDACTED}"))
+        let name_sent = percent_decode_str(name).decode_utf8_lossy();
+        (!is_plain && is_secret_name(&name_sent)).then(|| format!("{name}={REDACTED}"))
     };
     let redacted = text
         .split_inclusive(['&', '?'])
@@ -148,23 +149,6 @@ fn pairs(text: &str) -> String {
         })
         .collect::<Vec<_>>();
     redacted.concat()
-}
-
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let digits = tail.first_chunk::<2>().filter(|_| *first == b'%');
-        let decoded = digits.and_then(|digits| hex::decode(digits).ok());
-        if let Some(decoded) = decoded {
-            bytes.extend(decoded);
-            rest = &tail[2..];
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// JSON's escapes of what needs none, as the letters that they stand for.
