@@ -1,8 +1,9 @@
 //! Work that gets what others leave of the processors: reading a list and sending one takes long enough to be noticed.
 
 use std::panic::resume_unwind;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+use parking_lot::Mutex;
 
 /// At this niceness two threads take a tenth of a processor that all want, and all of one that nobody else wants.
 #[cfg(target_os = "linux")]
@@ -13,7 +14,7 @@ const NICENESS: i32 = 10;
 pub(crate) fn with_low_priority<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
     let work = Mutex::new(Some(work));
     let run = || {
-        let taken = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = work.lock().take();
         taken.expect("one of two threads takes it, once")()
     };
     if cfg!(not(target_os = "linux")) {

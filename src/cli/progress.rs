@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::io;
 use std::mem;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use parking_lot::Mutex;
 
 use super::stream::STDERR;
 
@@ -80,8 +80,7 @@ struct Frames(Mutex<String>);
 
 impl Frames {
     fn add(&self, text: &str) -> io::Result<()> {
-        let mut frame = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        frame.push_str(text);
+        self.0.lock().push_str(text);
         Ok(())
     }
 
@@ -128,8 +127,8 @@ impl TermLike for Frames {
     }
 
     fn flush(&self) -> io::Result<()> {
-        let mut frame = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        STDERR.push_if_idle(mem::take(&mut *frame).as_bytes());
+        let frame = mem::take(&mut *self.0.lock());
+        STDERR.push_if_idle(frame.as_bytes());
         Ok(())
     }
 }

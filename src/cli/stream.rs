@@ -12,10 +12,10 @@ use std::io::{self, IsTerminal, Write};
 use std::iter;
 use std::mem;
 use std::os::fd::BorrowedFd;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::stdio;
@@ -93,7 +93,7 @@ impl Stream {
 
     /// Starts the thread that writes now, for a process that does not end soon: without one, everything waits for the end.
     pub(super) fn start(&'static self) -> io::Result<()> {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         if !queue.has_thread {
             self.start_thread()?;
             queue.has_thread = true;
@@ -103,7 +103,7 @@ impl Stream {
 
     /// Queues text and never waits. It is dropped when there is no space.
     pub(super) fn push(&'static self, text: &[u8]) {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         if queue.dropped > 0 || !queue.has_space(text.len()) {
             queue.dropped += lines(text);
             return;
@@ -129,7 +129,7 @@ impl Stream {
 
     /// Queues what is out of date soon: only when it can be written at once.
     pub(super) fn push_if_idle(&'static self, text: &[u8]) {
-        if !self.lock().is_busy {
+        if !self.queue.lock().is_busy {
             self.push(text);
         }
     }
@@ -146,7 +146,7 @@ impl Stream {
 
     /// Chooses the text that describes a gap; the default is a plain line.
     pub(super) fn describe_gaps_by(&self, note: fn(u64) -> String) {
-        self.lock().note = note;
+        self.queue.lock().note = note;
     }
 
     /// For a result, which waits for its reader.
@@ -171,15 +171,10 @@ impl Stream {
             .unwrap_or(80)
     }
 
-    /// The queue is whole after every statement, so a panic elsewhere leaves it usable.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns when the condition no longer holds or the stream has stalled.
     fn wait_while(&self, condition: impl Fn(&Queue) -> bool) -> MutexGuard<'_, Queue> {
         let end = Instant::now() + LONGEST_WAIT;
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         while condition(&queue) {
             let now = Instant::now();
             let stalls_at = queue.last_progress.unwrap_or(now) + PATIENCE;
@@ -187,8 +182,7 @@ impl Stream {
             if left.is_zero() {
                 break;
             }
-            let woken = self.written.wait_timeout(queue, left);
-            queue = woken.unwrap_or_else(PoisonError::into_inner).0;
+            self.written.wait_for(&mut queue, left);
         }
         queue
     }
@@ -208,7 +202,7 @@ impl Stream {
     /// Waits for text and takes all of it, or else the count of dropped lines.
     fn take(&self, text: &mut Vec<u8>) -> u64 {
         text.clear();
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         loop {
             if !queue.text.is_empty() {
                 mem::swap(&mut queue.text, text);
@@ -220,13 +214,12 @@ impl Stream {
             }
             queue.is_busy = false;
             self.written.notify_all();
-            let woken = self.queued.wait(queue);
-            queue = woken.unwrap_or_else(PoisonError::into_inner);
+            self.queued.wait(&mut queue);
         }
     }
 
     fn progressed(&self, bytes: usize) {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         queue.in_flight_bytes = queue.in_flight_bytes.saturating_sub(bytes);
         queue.last_progress = Some(Instant::now());
         self.written.notify_all();
@@ -269,7 +262,7 @@ impl Writer {
 
     fn mention_lost(&mut self) {
         if self.lost > 0 {
-            let note = self.stream.lock().note;
+            let note = self.stream.queue.lock().note;
             if self.write(note(self.lost).as_bytes()) == 0 {
                 self.lost = 0;
             }

@@ -5,9 +5,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
+use parking_lot::Mutex;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
@@ -58,12 +59,12 @@ impl Terminal {
     pub(super) fn ask(&self, question: String) -> io::Result<Zeroizing<String>> {
         let Self(shared) = self;
         {
-            let mut open = shared.lock();
+            let mut open = shared.open.lock();
             shared.hide(&question)?;
             *open = Some(question);
         }
         let line = shared.read_line();
-        let mut open = shared.lock();
+        let mut open = shared.open.lock();
         *open = None;
         shared.show()?;
         line
@@ -73,7 +74,7 @@ impl Terminal {
 impl Shared {
     /// Ends the process, or stops it and returns when it was continued.
     fn act_on(&self, signal: i32) {
-        let open = self.lock();
+        let open = self.open.lock();
         if open.is_some() {
             // The process ends or stops in any case.
             let _ = self.show();
@@ -119,10 +120,5 @@ impl Shared {
         let text = std::str::from_utf8(&line)
             .map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))?;
         Ok(Zeroizing::new(text.to_owned()))
-    }
-
-    /// What it guards is whole after every statement.
-    fn lock(&self) -> MutexGuard<'_, Option<String>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

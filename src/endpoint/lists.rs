@@ -2,7 +2,9 @@
 //! reads.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::store::Holder;
 
@@ -39,7 +41,7 @@ impl Lists {
     }
 
     fn admit_of(&self, org_id: i64, user_id: i64) -> Option<ListPermit> {
-        let mut in_work = self.lock();
+        let mut in_work = self.0.lock();
         if in_work.read >= MAX_READ
             || in_work.read_of_organization.of(org_id) >= MAX_READ_OF_ORGANIZATION
             || in_work.of_user.of(user_id) >= MAX_OF_USER
@@ -56,17 +58,13 @@ impl Lists {
             is_read: true,
         })
     }
-
-    fn lock(&self) -> MutexGuard<'_, InWork> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl ListPermit {
     /// The list is read, and has yet to be sent.
     pub(super) fn finish_reading(&mut self) {
         if std::mem::take(&mut self.is_read) {
-            let mut in_work = self.lists.lock();
+            let mut in_work = self.lists.0.lock();
             in_work.read -= 1;
             in_work.read_of_organization.remove(self.org_id);
         }
@@ -76,7 +74,7 @@ impl ListPermit {
 impl Drop for ListPermit {
     fn drop(&mut self) {
         self.finish_reading();
-        self.lists.lock().of_user.remove(self.user_id);
+        self.lists.0.lock().of_user.remove(self.user_id);
     }
 }
 
@@ -134,7 +132,7 @@ mod tests {
         assert!(admit(3).is_some());
         assert!(admit(1).is_some());
         drop(read);
-        let in_work = lists.lock();
+        let in_work = lists.0.lock();
         assert_eq!(in_work.read, 0);
         assert!(in_work.read_of_organization.0.is_empty() && in_work.of_user.0.is_empty());
     }

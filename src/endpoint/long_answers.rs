@@ -2,7 +2,9 @@
 //! slowly. Short ones are in the hands of the gate at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::Error;
 use crate::http::{Reply, Request};
@@ -57,7 +59,7 @@ impl LongAnswers {
     /// [`Error::TooManyLongAnswers`] when the organization holds too much already.
     pub fn check(&self, organization: &str) -> Result<(), Error> {
         let organization = Some(organization.to_owned());
-        if lock(&self.held).is_over_its_half(&organization) {
+        if self.held.lock().is_over_its_half(&organization) {
             return Err(Error::TooManyLongAnswers);
         }
         Ok(())
@@ -78,7 +80,7 @@ impl LongAnswers {
     fn hold(&self, organization: Option<&str>, bytes: usize) -> Option<LongAnswer> {
         let organization = organization.map(str::to_owned);
         let bytes = bytes.max(MIN_BYTES);
-        let mut held = lock(&self.held);
+        let mut held = self.held.lock();
         if held.bytes >= MAX_BYTES || held.is_over_its_half(&organization) {
             return None;
         }
@@ -104,7 +106,7 @@ impl Held {
 
 impl Drop for LongAnswer {
     fn drop(&mut self) {
-        let mut held = lock(&self.held);
+        let mut held = self.held.lock();
         held.bytes -= self.bytes;
         if let Some(bytes) = held.of_organization.get_mut(&self.organization) {
             *bytes -= self.bytes;
@@ -113,10 +115,6 @@ impl Drop for LongAnswer {
             }
         }
     }
-}
-
-fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -137,7 +135,7 @@ mod tests {
         drop(others);
         assert!(hold(None, 1).is_some());
         drop(second);
-        let held = lock(&all.held);
+        let held = all.held.lock();
         assert_eq!((held.bytes, held.of_organization.len()), (0, 0));
     }
 

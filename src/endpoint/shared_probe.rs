@@ -1,7 +1,8 @@
 //! What is expensive to find out and the same for everybody: found out by one caller at a time, for all who wait.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// A probe whose result callers share.
 pub struct SharedProbe<T, E> {
@@ -38,7 +39,7 @@ impl<T: Clone, E: Clone> SharedProbe<T, E> {
         asked: Instant,
         probe: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if let Some(last) = &*last
             && (last.ended >= asked || last.result.is_ok() && last.ended.elapsed() < self.kept_for)
         {

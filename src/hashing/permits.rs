@@ -3,9 +3,11 @@
 //! Decides when a login arrives, and takes nothing back: a login keeps its permit until its answer is known.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use super::job::Held;
 use super::{Error, Group};
@@ -49,7 +51,7 @@ impl Permits {
 
     /// How many are taken.
     pub fn taken(&self) -> usize {
-        self.lock().all
+        self.taken.lock().all
     }
 
     /// Takes one at once, or none: a login past the limit does not wait.
@@ -58,7 +60,7 @@ impl Permits {
     /// [`Error::QueueFull`] when the group cannot have one now.
     pub fn admit(&self, group: Group) -> Result<Permit, Error> {
         let (limit, half) = (self.limit, self.half());
-        let mut taken = self.lock();
+        let mut taken = self.taken.lock();
         let held = taken.by_group.get(&group);
         let held = held.map_or(0, |held| held.load(Ordering::Relaxed));
         let is_free = match held {
@@ -82,7 +84,7 @@ impl Permits {
     }
 
     fn give_back(&self, permit: &Permit) {
-        let mut taken = self.lock();
+        let mut taken = self.taken.lock();
         // Changed under the lock only.
         let left = permit.held.fetch_sub(1, Ordering::Relaxed) - 1;
         taken.all -= 1;
@@ -94,10 +96,6 @@ impl Permits {
 
     fn half(&self) -> usize {
         self.limit.div_ceil(2)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -168,8 +166,8 @@ mod tests {
         let more = take(&permits, B);
         assert_eq!(others.len() + more.len(), 8);
         drop((others, more));
-        assert!(permits.lock().by_group.is_empty());
-        assert_eq!(permits.lock().counted, 0);
+        assert!(permits.taken.lock().by_group.is_empty());
+        assert_eq!(permits.taken.lock().counted, 0);
     }
 
     #[test]

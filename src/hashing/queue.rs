@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
 
 use super::Error;
 use super::job::{Job, Precedence};
@@ -63,7 +64,7 @@ impl Queue {
 
     /// Puts a job where it has to wait. Once the queue is stopped it is dropped, which closes its channel.
     pub(super) fn add(&self, job: Job) -> Number {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let number = inner.next_number;
         inner.next_number += 1;
         if !inner.stopped {
@@ -80,7 +81,7 @@ impl Queue {
 
     /// Takes a job back; false when it is begun already.
     pub(super) fn withdraw(&self, number: Number) -> bool {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let mut found = inner.normal.withdraw(number.0);
         if let Some(place) = inner.low.iter().position(|(other, _)| *other == number.0) {
             found = inner.low.remove(place).is_some();
@@ -91,7 +92,7 @@ impl Queue {
 
     /// Ends the threads, once they have done what they have begun. Whoever waits is told by a closed channel.
     pub(super) fn stop(&self) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.stop();
         self.count(&inner);
         self.work_added.notify_all();
@@ -99,7 +100,7 @@ impl Queue {
 
     /// Gives up the logins that wait; each finds its channel closed.
     pub(super) fn give_up_waiting(&self) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.normal = Turns::default();
         self.count(&inner);
     }
@@ -126,11 +127,6 @@ impl Queue {
         self.waiting.store(waiting, Ordering::Relaxed);
         self.has_alone
             .store(inner.normal.has_alone(), Ordering::Relaxed);
-    }
-
-    /// The queue is whole after every statement, so a panic elsewhere does not spoil it.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,7 +155,7 @@ impl Seat<'_> {
         if self.in_work > 0 && !has_any {
             return None;
         }
-        let mut inner = self.queue.lock();
+        let mut inner = self.queue.inner.lock();
         let job = loop {
             let job = self.take(&mut inner, lane);
             self.queue.count(&inner);
@@ -169,11 +165,7 @@ impl Seat<'_> {
             if self.in_work > 0 || inner.stopped {
                 return None;
             }
-            inner = self
-                .queue
-                .work_added
-                .wait(inner)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.queue.work_added.wait(&mut inner);
         };
         self.in_work += 1;
         self.low_in_work += usize::from(job.precedence == Precedence::Low);
@@ -225,7 +217,7 @@ impl Drop for Seat<'_> {
         self.queue
             .in_work
             .fetch_sub(self.in_work, Ordering::Relaxed);
-        let mut inner = self.queue.lock();
+        let mut inner = self.queue.inner.lock();
         inner.threads = inner.threads.saturating_sub(1);
         if inner.threads == 0 {
             inner.stop();

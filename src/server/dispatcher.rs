@@ -5,10 +5,12 @@
 //! database, nor a client holds up a quick request. There are never more such threads than connections of the gate.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::answerer::{Answerer, Call, OTHER, Pace};
 use super::arrival;
@@ -169,7 +171,7 @@ fn in_own_thread(work: impl FnOnce() + Send + 'static) {
 fn start_or_run(thread: thread::Builder, work: impl FnOnce() + Send + 'static) {
     let work = Arc::new(Mutex::new(Some(work)));
     let run = move || {
-        let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let work = work.lock().take();
         if let Some(work) = work {
             work();
         }

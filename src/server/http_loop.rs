@@ -7,9 +7,11 @@ use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+
+use parking_lot::Mutex;
 
 use crate::gate::Link;
 use crate::scratch::Scratch;
@@ -92,7 +94,7 @@ impl HttpLoop {
 
     /// Accepts nothing more; who tries to connect finds out at once.
     pub(super) fn close(&self) {
-        *lock(&self.shared.listener) = None;
+        *self.shared.listener.lock() = None;
     }
 
     /// Asks for all connections to be closed.
@@ -133,7 +135,7 @@ impl Shared {
                 Err(error) => {
                     tracing::debug!(%error, "a private socket accepts no more connections");
                     // Or connections would wait there to be accepted.
-                    *lock(&self.listener) = None;
+                    *self.listener.lock() = None;
                 }
             }
         }
@@ -153,13 +155,13 @@ fn serve(listener: UnixListener) -> io::Result<tiny_http::Server> {
 pub(super) fn check_resources(threads: usize) -> io::Result<()> {
     let _descriptors = (UnixStream::pair()?, UnixStream::pair()?);
     let gate = Arc::new(Mutex::new(()));
-    let closed = lock(&gate);
+    let closed = gate.lock();
     let threads: io::Result<Vec<_>> = (0..threads)
         .map(|_| {
             let gate = Arc::clone(&gate);
             thread::Builder::new()
                 .name("spare".to_owned())
-                .spawn(move || drop(lock(&gate)))
+                .spawn(move || drop(gate.lock()))
         })
         .collect();
     drop(closed);
@@ -167,8 +169,4 @@ pub(super) fn check_resources(threads: usize) -> io::Result<()> {
         let _ = thread.join();
     }
     Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,10 +14,12 @@ mod supervisor;
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::endpoint::Services;
 use crate::gate::Backend;
@@ -97,7 +99,6 @@ impl Server {
         self.supervisor.stop();
         self.services.auth.stop_waiting();
         let in_work = self.in_work.get_mut();
-        let in_work = in_work.unwrap_or_else(PoisonError::into_inner);
         in_work.recv_timeout(timeout) == Err(RecvTimeoutError::Disconnected)
     }
 }

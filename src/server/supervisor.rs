@@ -5,9 +5,11 @@
 
 use std::io::{self, ErrorKind};
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::http_loop::{Handle, HttpLoop, check_resources};
 use crate::gate::{Backend, Link};
@@ -73,8 +75,8 @@ impl Supervisor {
     /// Starts the thread that looks whether the server can be connected to.
     pub(super) fn watch(self: &Arc<Self>) -> io::Result<Periodic> {
         let supervisor = Arc::clone(self);
-        let name = supervisor.lock().as_ref().map(|state| state.sockets.name);
-        let name = format!("watch-{}", name.unwrap_or_default());
+        let name = |state: &State| format!("watch-{}", state.sockets.name);
+        let name = self.state.lock().as_ref().map(name).unwrap_or_default();
         Periodic::start(&name, INTERVAL, move |_| {
             // What is wrong has been logged.
             let _ = supervisor.connect();
@@ -84,13 +86,13 @@ impl Supervisor {
 
     /// Handles what was received, and ends all.
     pub(super) fn stop(&self) {
-        let stopped = self.lock().take();
+        let stopped = self.state.lock().take();
         drop(stopped);
     }
 
     fn take_unused(&self) -> Vec<HttpLoop> {
         let unused = |http_loop: &mut HttpLoop| !http_loop.has_connections();
-        match &mut *self.lock() {
+        match &mut *self.state.lock() {
             Some(state) => state.retired.extract_if(.., unused).collect(),
             None => Vec::new(),
         }
@@ -107,15 +109,11 @@ impl Supervisor {
             Ok(_) => {}
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Option<State>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Backend for Supervisor {
     fn connect(&self) -> io::Result<Link> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let Some(running) = &mut *state else {
             return Err(io::Error::other("the server is stopping"));
         };
@@ -191,7 +189,7 @@ mod tests {
     }
 
     fn with<T>(supervisor: &Supervisor, act: impl FnOnce(&mut State) -> T) -> T {
-        act(supervisor.lock().as_mut().unwrap())
+        act(supervisor.state.lock().as_mut().unwrap())
     }
 
     #[track_caller]

@@ -3,8 +3,9 @@
 //! Look-ups and queries over many rows have a pool each, so that no look-up waits for a list.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::Error;
@@ -61,7 +62,7 @@ impl Readers {
     /// Opens all connections, and the files beside the database with them: none is opened by its name later.
     pub(super) fn open_all(path: &Path, kind: Kind) -> rusqlite::Result<Self> {
         let readers = Self::new(path, kind, None);
-        let mut pool = readers.lock();
+        let mut pool = readers.pool.lock();
         while pool.open < kind.max_connections {
             let connection = connect(path, kind)?;
             connection.query_one("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
@@ -87,12 +88,8 @@ impl Readers {
         Ok(query(connection)?)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take(&self) -> Result<Connection, Error> {
-        let mut pool = self.lock();
+        let mut pool = self.pool.lock();
         loop {
             if let Some(connection) = pool.idle.pop() {
                 return Ok(connection);
@@ -100,10 +97,7 @@ impl Readers {
             if pool.open < self.kind.max_connections {
                 break;
             }
-            pool = self
-                .returned
-                .wait(pool)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.returned.wait(&mut pool);
         }
         pool.open += 1;
         drop(pool);
@@ -120,7 +114,7 @@ impl Readers {
     }
 
     fn give_back(&self, connection: Option<Connection>) {
-        let mut pool = self.lock();
+        let mut pool = self.pool.lock();
         match connection {
             Some(connection) => pool.idle.push(connection),
             None => pool.open -= 1,

@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::redact::Secrets;
@@ -100,7 +100,7 @@ impl Journal {
     }
 
     fn keep(&self, recorded: Recorded) {
-        let mut requests = self.lock();
+        let mut requests = self.requests.lock();
         if requests.len() >= MAX_REQUESTS {
             requests.pop_front();
         }
@@ -108,11 +108,11 @@ impl Journal {
     }
 
     pub(super) fn clear(&self) {
-        self.lock().clear();
+        self.requests.lock().clear();
     }
 
     pub(super) fn reply(&self) -> Reply {
-        let requests = self.lock();
+        let requests = self.requests.lock();
         let requests = requests.iter().map(|request| self.show(request)).collect();
         Reply::json(200, &Answer { requests })
     }
@@ -137,10 +137,6 @@ impl Journal {
             status: request.status,
             duration_ms: request.duration.as_micros() as f64 / 1000.0,
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Recorded>> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,8 +1,8 @@
 //! `/__stub/next/`: what becomes of the next API requests, for clients that cannot set headers.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::documented::Documented;
@@ -95,16 +95,16 @@ fn template(path: &str) -> &str {
 impl Next {
     /// Replaces what is pending.
     pub(super) fn put(&self, wanted: Wanted) {
-        *self.lock() = Some(wanted);
+        *self.0.lock() = Some(wanted);
     }
 
     pub(super) fn clear(&self) {
-        *self.lock() = None;
+        *self.0.lock() = None;
     }
 
     /// Uses up one time, if this call is meant and has the code.
     pub(super) fn take(&self, name: &str, path: &str, codes: &BTreeSet<u16>) -> Steering {
-        let mut pending = self.lock();
+        let mut pending = self.0.lock();
         let Some(wanted) = pending.as_mut() else {
             return Steering::default();
         };
@@ -121,9 +121,5 @@ impl Next {
             *pending = None;
         }
         steering
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Wanted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

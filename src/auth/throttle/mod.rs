@@ -15,10 +15,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::Error;
@@ -107,7 +108,7 @@ impl Throttle {
         now: Duration,
     ) -> Result<Admission, Error> {
         let keys = self.keys(username, client.into());
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if let Some(wait) = state.counters.throttled_for(&keys, client, now) {
             return Err(throttled(wait));
         }
@@ -137,7 +138,7 @@ impl Throttle {
 
     /// Starts again, with nothing counted and no address known. Tries in flight no longer count.
     pub fn clear(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.counters.clear();
         state.generation += 1;
     }
@@ -146,12 +147,12 @@ impl Throttle {
     /// `unlocks`th time.
     pub fn unlock(&self, username: &Username, client: IpAddr, unlocks: i64) {
         let keys = self.keys(username, client.into());
-        self.lock().counters.unlock(&keys, unlocks);
+        self.state.lock().counters.unlock(&keys, unlocks);
     }
 
     /// Ends the wait of all who wait, now and later.
     pub fn stop(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.is_stopped = true;
         state.waiting.clear();
     }
@@ -190,7 +191,7 @@ impl Throttle {
     }
 
     fn end(self: &Arc<Self>, keys: &Keys) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.counters.end(keys);
         let turns = self.take_turns(&mut state, keys);
         // An attempt that nobody takes any more is dropped, and that takes the lock again.
@@ -230,10 +231,6 @@ impl Throttle {
         });
         turns
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Turn {
@@ -252,7 +249,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.throttle.lock().waiting.remove(&self.number);
+        self.throttle.state.lock().waiting.remove(&self.number);
     }
 }
 
@@ -265,7 +262,7 @@ impl Attempt {
     /// The credentials of a try made at `now` were wrong, of a user that was unlocked `unlocks` times. Gives the answer to
     /// it, which is another one while the account is closed.
     pub fn fail(self, now: Duration, unlocks: i64) -> Error {
-        let closed_for = self.throttle.lock().fail(&self, now, unlocks);
+        let closed_for = self.throttle.state.lock().fail(&self, now, unlocks);
         closed_for.map_or(Error::BadCredentials, throttled)
     }
 
@@ -274,13 +271,13 @@ impl Attempt {
     /// # Errors
     /// [`Error::Throttled`].
     pub fn pass(self, now: Duration, unlocks: i64) -> Result<Self, Error> {
-        let closed_for = self.throttle.lock().pass(&self, now, unlocks);
+        let closed_for = self.throttle.state.lock().pass(&self, now, unlocks);
         closed_for.map_or(Ok(self), |wait| Err(throttled(wait)))
     }
 
     /// The login succeeded.
     pub fn succeed(self) {
-        let mut state = self.throttle.lock();
+        let mut state = self.throttle.state.lock();
         if self.generation == state.generation {
             state.counters.succeed(&self.keys);
         }

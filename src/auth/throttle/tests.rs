@@ -252,10 +252,10 @@ fn a_try_waits_no_longer_than_it_may_and_then_is_forgotten() {
         Err(Error::Hashing(hashing::Error::WaitTooLong))
     ));
     let next = queue(&throttle, "a", CLIENT);
-    assert_eq!(throttle.lock().waiting.len(), 1);
+    assert_eq!(throttle.state.lock().waiting.len(), 1);
     drop(first);
     assert!(turn_of(next).is_some());
-    assert!(throttle.lock().waiting.is_empty());
+    assert!(throttle.state.lock().waiting.is_empty());
 }
 
 #[test]
@@ -469,11 +469,11 @@ fn a_million_invented_names_and_addresses_leave_a_bounded_number_of_counters() {
             1,
         );
     }
-    for windows in &throttle.lock().counters.windows {
+    for windows in &throttle.state.lock().counters.windows {
         assert_eq!(windows.len(), MAX_ENTRIES);
     }
     slow.fail(at(0), 0);
-    assert!(throttle.lock().counters.is_idle());
+    assert!(throttle.state.lock().counters.is_idle());
 }
 
 #[test]
