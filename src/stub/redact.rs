@@ -4,9 +4,9 @@
 //! else a client sends by mistake; so is every password of the fixture wherever it stands; so is everything that looks like
 //! a token. Rather too much is taken out than too little.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use super::accounts::clear_password;
 use crate::accounts::Accounts;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What stands in place of a secret.
 const REDACTED: &str = "[redacted]";
