@@ -1,7 +1,7 @@
 //! Importing accounts: what the database says against them, then all hashing, and then everything counts at once or nothing
 //! does.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -48,9 +48,6 @@ pub enum Error {
     /// The database could not be read or written.
     #[error("cannot import the accounts")]
     Store(#[from] store::Error),
-    /// There could be no dry run.
-    #[error(transparent)]
-    DryRun(#[from] store::DryRunError),
     /// A password could not be hashed.
     #[error("cannot hash the passwords")]
     Hashing(#[from] hashing::Error),
@@ -59,8 +56,8 @@ pub enum Error {
 /// Accounts against which nothing is said.
 pub struct Checked {
     import: Import,
-    /// For each user that exists and has a password in clear: the present hash.
-    present: Vec<Option<PasswordHash>>,
+    /// Of users who exist and have a password in clear.
+    present_hashes: HashMap<Place, String>,
     /// What is said against the records that are left out.
     pub skipped: Findings,
     file: Box<Path>,
@@ -97,19 +94,13 @@ pub fn check(store: &Store, file: &Path, read: Read, options: &Options) -> Resul
     if bad.contains(&Place::File) || !(bad.is_empty() || options.skip_bad) {
         return Err(skipped.into());
     }
-    let mut hashes = checked.present_hashes;
-    let mut present = Vec::new();
-    let users = std::mem::take(&mut import.accounts.users);
-    for entry in users {
-        if !bad.contains(&entry.place) {
-            let hash = hashes.remove(&entry.place);
-            present.push(hash.map(|hash| hash.parse()).transpose()?);
-            import.accounts.users.push(entry);
-        }
-    }
+    import
+        .accounts
+        .users
+        .retain(|entry| !bad.contains(&entry.place));
     Ok(Checked {
         import,
-        present,
+        present_hashes: checked.present_hashes,
         skipped,
         file: file.into(),
     })
@@ -171,7 +162,7 @@ impl Checked {
         self.replace_passwords(engine, cost, progress)?;
         let outcome = match cost {
             Some(_) => store.import(self.import, now)?,
-            None => store.dry_run(self.import, now)?,
+            None => store.check_import(&self.import)?.outcome(),
         };
         outcome.map_err(|findings| Findings::of(&self.file, findings).into())
     }
@@ -186,8 +177,10 @@ impl Checked {
     ) -> Result<(), Error> {
         let users = &mut self.import.accounts.users;
         let mut started = Vec::new();
-        for (index, (entry, present)) in users.iter_mut().zip(&self.present).enumerate() {
+        for (index, entry) in users.iter_mut().enumerate() {
             if let Some(password) = entry.user.password.take() {
+                let present = self.present_hashes.get(&entry.place);
+                let present: Option<PasswordHash> = present.map(|hash| hash.parse()).transpose()?;
                 let verify =
                     |hash: &PasswordHash| engine.begin_verify(&password, Some(hash), hash.cost());
                 let verifying = present.as_ref().map(verify);

@@ -173,7 +173,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-pub(super) fn write_copy(
+fn write_copy(
     from: &Connection,
     path: &Path,
     shown: &Path,

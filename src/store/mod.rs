@@ -43,7 +43,7 @@ pub use database_file::{DatabaseFile, WhenMissing};
 pub use error::{Error, OpenError};
 pub use facts::{Facts, facts, sqlite_version};
 pub use figures::Figures;
-pub use import::{Checked, DryRunError, Import, Imported, Outcome, Pins, Summary};
+pub use import::{Checked, Import, Imported, Outcome, Pins, Summary};
 pub use issued::{DigestRange, TokenRow};
 pub use listing::{Listing, OrganizationOrder, TokenOrder, UserOrder};
 pub use look::{OpenedBy, Progress};

@@ -35,16 +35,15 @@ pub(super) struct Target<'r> {
 pub(super) struct Columns(Vec<(&'static str, Value)>);
 
 /// All changes of an import.
-#[derive(Default)]
 pub(super) struct Changes {
+    /// Whether they are to be written, and not only noticed.
+    are_kept: bool,
     is_prepared: bool,
     /// The table of each kind of change, and the columns that change in it.
     kinds: Vec<(&'static str, Vec<&'static str>)>,
     rows: usize,
     /// Organizations that get an account manager, with the UUID of that.
     managers: Vec<(i64, String, Person)>,
-    /// Users whose pinned tokens end, and no other ones.
-    unpinned: Vec<i64>,
 }
 
 impl Columns {
@@ -94,13 +93,19 @@ impl Columns {
     pub(super) fn raise_revision(&mut self) {
         self.set(REVISION, Value::Null);
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 impl Changes {
+    pub(super) fn new(are_kept: bool) -> Self {
+        Self {
+            are_kept,
+            is_prepared: false,
+            kinds: Vec::new(),
+            rows: 0,
+            managers: Vec::new(),
+        }
+    }
+
     /// Takes the changes of a row; says whether there are any.
     pub(super) fn row(
         &mut self,
@@ -108,8 +113,8 @@ impl Changes {
         target: Target<'_>,
         columns: Columns,
     ) -> rusqlite::Result<bool> {
-        if columns.is_empty() {
-            return Ok(false);
+        if columns.0.is_empty() || !self.are_kept {
+            return Ok(!columns.0.is_empty());
         }
         self.prepare(connection)?;
         let (names, values): (Vec<_>, Vec<_>) = columns.0.into_iter().unzip();
@@ -143,6 +148,9 @@ impl Changes {
         user: Target<'_>,
         assignments: &[HasPermission],
     ) -> rusqlite::Result<()> {
+        if !self.are_kept {
+            return Ok(());
+        }
         self.prepare(connection)?;
         let mut insert = connection.prepare_cached(
             "INSERT INTO temp.changed_assignments VALUES (:id, :uuid, :position, :permission_id, :assigned)",
@@ -168,40 +176,22 @@ impl Changes {
         self.managers.push((org_id, uuid, manager.clone()));
     }
 
-    pub(super) fn unpin(&mut self, user_id: i64) {
-        self.unpinned.push(user_id);
-    }
-
     /// Writes all changes. `false` when a row is not there any more; then all is to be undone.
-    pub(super) fn write(self, connection: &Connection) -> rusqlite::Result<bool> {
-        let Self {
-            kinds,
-            mut rows,
-            managers,
-            unpinned,
-            is_prepared,
-        } = self;
+    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<bool> {
         let mut written = 0;
-        for (kind, (table, columns)) in (0_i64..).zip(&kinds) {
+        for (kind, (table, columns)) in (0_i64..).zip(&self.kinds) {
             written += write_rows(connection, kind, table, columns)?;
         }
-        for (org_id, uuid, manager) in managers {
-            let manager_id = people::add(connection, &uuid, Some(&manager), None)?;
-            rows += 1;
+        for (org_id, uuid, manager) in &self.managers {
+            let manager_id = people::add(connection, uuid, Some(manager), None)?;
             written += connection
                 .prepare_cached(
                     "UPDATE organizations SET account_manager_id = :manager_id WHERE id = :org_id",
                 )?
                 .execute(named_params! { ":manager_id": manager_id, ":org_id": org_id })?;
         }
-        for user_id in unpinned {
-            connection
-                .prepare_cached(
-                    "DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NOT NULL",
-                )?
-                .execute(named_params! { ":user_id": user_id })?;
-        }
-        Ok(written == rows && (!is_prepared || write_assignments(connection)?))
+        let are_there = written == self.rows + self.managers.len();
+        Ok(are_there && (!self.is_prepared || write_assignments(connection)?))
     }
 
     fn prepare(&mut self, connection: &Connection) -> rusqlite::Result<()> {

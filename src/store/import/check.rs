@@ -37,21 +37,22 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The UUID that a person is to have, unless it has that already.
-    fn new_person_uuid(
-        &self,
+    /// The same of a person: that of a new one, or one that is given to the person of a row.
+    fn person_uuid(
+        &mut self,
+        key: &str,
         id: Option<i64>,
         person: Option<&Person>,
-        of_new: impl FnOnce() -> Option<String>,
-    ) -> rusqlite::Result<Option<String>> {
-        let given = person.and_then(|person| person.uuid.as_ref());
-        match (id, given) {
-            (None, _) => Ok(of_new()),
-            (Some(_), None) => Ok(None),
-            (Some(id), Some(given)) => {
-                let present = people::uuid(self.connection, id)?;
-                Ok((*given != present).then(|| given.clone()))
+        of_new: Option<String>,
+    ) -> rusqlite::Result<()> {
+        let Some(id) = id else {
+            return self.uuid(key, of_new);
+        };
+        match person.and_then(|person| person.uuid.clone()) {
+            Some(given) if given != people::uuid(self.connection, id)? => {
+                self.uuid(key, Some(given))
             }
+            _ => Ok(()),
         }
     }
 
@@ -64,9 +65,9 @@ impl Check<'_> {
         let party_key = organization.org_type.party_key();
         self.uuid(party_key, new_party_uuid(row, organization))?;
         let manager = organization.account_manager.as_ref();
-        let of_new = || manager.map(|manager| organization.manager_uuid(manager));
-        let uuid = self.new_person_uuid(row.and_then(|row| row.manager_id), manager, of_new)?;
-        self.uuid("account_manager.uuid", uuid)
+        let id = row.and_then(|row| row.manager_id);
+        let of_new = manager.map(|manager| organization.manager_uuid(manager));
+        self.person_uuid("account_manager.uuid", id, manager, of_new)
     }
 
     /// Gives the UUID that the user has or will have.
@@ -115,18 +116,15 @@ impl Check<'_> {
             }
         }
         let derived = |uuid: fn(&User, &Username) -> String| {
-            let username = user.username.as_ref()?;
+            let username = user.username.as_ref().filter(|_| row.is_none())?;
             Some(uuid(user, username))
         };
-        let identity = match row {
-            Some(row) => Some(row.uuid.clone()),
-            None => derived(User::new_uuid),
-        };
-        self.uuid("uuid", identity.clone().filter(|_| row.is_none()))?;
-        let of_new = || derived(User::new_person_uuid);
-        let person_id = row.map(|row| row.person_id);
-        let uuid = self.new_person_uuid(person_id, user.person.as_ref(), of_new)?;
-        self.uuid("person.uuid", uuid)?;
+        let new = derived(User::new_uuid);
+        self.uuid("uuid", new.clone())?;
+        let id = row.map(|row| row.person_id);
+        let of_new = derived(User::new_person_uuid);
+        self.person_uuid("person.uuid", id, user.person.as_ref(), of_new)?;
+        let identity = row.map(|row| row.uuid.clone()).or(new);
         Ok(identity.and_then(|uuid| Uuid::try_parse(&uuid).ok()))
     }
 }

@@ -1,11 +1,8 @@
 //! Which rows a record of a file means, and which values other rows have.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::accounts::{Organization, User};
-use crate::store::organizations::organization_called;
 
 pub(super) const HAS_USERNAME: &str = "another row of the database has this username";
 pub(super) const HAS_UUID: &str = "another row of the database has this UUID";
@@ -122,25 +119,6 @@ pub(super) fn organization(
         Some(row) if !row.is_visible => Err(("uuid", UNDER_WAY)),
         row => Ok(row),
     })
-}
-
-/// The organizations that names and UUIDs mean, each looked for once.
-#[derive(Default)]
-pub(super) struct Called(HashMap<String, Result<i64, String>>);
-
-impl Called {
-    pub(super) fn find(
-        &mut self,
-        connection: &Connection,
-        text: &str,
-    ) -> rusqlite::Result<Result<i64, String>> {
-        if let Some(known) = self.0.get(text) {
-            return Ok(known.clone());
-        }
-        let found = organization_called(connection, text)?.map(|found| found.id);
-        self.0.insert(text.to_owned(), found.clone());
-        Ok(found)
-    }
 }
 
 /// Whether a row has the UUID. A UUID names one thing, so it may be once in all the columns that hold one.

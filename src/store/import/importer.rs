@@ -1,4 +1,4 @@
-//! One record of a file: looked up, compared and, unless it is only checked, written in the same transaction.
+//! One record of a file: looked up and compared and, unless it is only checked, written in the same transaction.
 
 use std::collections::HashMap;
 
@@ -8,44 +8,41 @@ use uuid::Uuid;
 
 use super::changes::{Changes, Target};
 use super::check::Check;
-use super::find::{self, Called, HAS_TOKEN, HAS_UUID, UserRow};
+use super::find::{self, HAS_TOKEN, HAS_UUID};
 use super::organizations;
-use super::outcome::{Checked, Fate};
+use super::outcome::{Checked, Fate, Outcome};
 use super::permissions::{self, PermissionRow, PermissionRows};
-use super::users::{self, Named, Pins};
+use super::terms::{Pins, Terms};
+use super::users::{self, Named};
 use crate::accounts::{Entry, Finding, Organization, Permission, Place};
+use crate::store::organizations::organization_called;
 
 pub(super) const CHANGED: &str =
     "another process has changed these accounts in the meantime; import again";
 const REMOVED: &str = "another process has removed its organization or a permission; import again";
 
-/// What holds for all records that are written.
-#[derive(Clone, Copy)]
-pub(super) struct Terms {
-    pub(super) pins: Pins,
-    pub(super) now: Timestamp,
-    /// What is added does not count while this import is under way.
-    pub(super) import_id: Option<i64>,
-    /// A row that is there is a finding.
-    pub(super) only_new: bool,
-}
+/// Where a row would be that a check does not write.
+const NOT_WRITTEN: i64 = 0;
 
-pub(super) enum Record {
-    Permission(Permission),
-    Organization(Place, Organization),
-    User(Entry),
+#[derive(Clone, Copy)]
+pub(super) enum Record<'r> {
+    Permission(&'r Permission),
+    Organization(Place, &'r Organization),
+    User(&'r Entry),
 }
 
 /// Takes the records in the order of [`Record`].
 pub(super) struct Importer {
+    pins: Pins,
     /// `None` for a check.
     terms: Option<Terms>,
     changes: Changes,
-    /// Tokens to be pinned at the end, with the user's row.
-    tokens: Vec<(i64, Place, String)>,
+    /// Users whose pinned token is set or ended last, and the token.
+    pinned: Vec<(i64, Place, Option<String>)>,
     /// By the index of the organization.
     org_ids: HashMap<usize, i64>,
-    called: Called,
+    /// The organizations that names and UUIDs mean, each looked for once.
+    called: HashMap<String, Result<i64, String>>,
     permissions: PermissionRows,
     /// The UUIDs that users have or will have.
     pub(super) identities: HashMap<Place, Uuid>,
@@ -53,13 +50,14 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    pub(super) fn new(terms: Option<Terms>) -> Self {
+    pub(super) fn new(pins: Pins, terms: Option<Terms>) -> Self {
         Self {
+            pins,
             terms,
-            changes: Changes::default(),
-            tokens: Vec::new(),
+            changes: Changes::new(terms.is_some()),
+            pinned: Vec::new(),
             org_ids: HashMap::new(),
-            called: Called::default(),
+            called: HashMap::new(),
             permissions: PermissionRows::default(),
             identities: HashMap::new(),
             checked: Checked::default(),
@@ -70,37 +68,42 @@ impl Importer {
     pub(super) fn record(
         &mut self,
         connection: &Connection,
-        record: &Record,
-    ) -> rusqlite::Result<Fate> {
-        match self.look_and_write(connection, record) {
-            Err(error) if is_constraint(&error) => self.explain(connection, record, error),
-            result => result,
+        record: Record<'_>,
+    ) -> rusqlite::Result<()> {
+        let fate = match self.take(connection, record) {
+            Err(error) if is_constraint(&error) => self.explain(connection, record, error)?,
+            result => result?,
+        };
+        let imported = &mut self.checked.imported;
+        match record {
+            Record::Permission(_) => {}
+            Record::Organization(..) => imported.organizations.count(fate),
+            Record::User(_) => imported.users.count(fate),
         }
+        Ok(())
     }
 
-    /// Writes the changes and pins the tokens of the records; gives the findings, with which nothing is to stay.
-    pub(super) fn finish(mut self, connection: &Connection) -> rusqlite::Result<Vec<Finding>> {
-        if self.checked.findings.is_empty() {
-            self.write_changes(connection)?;
+    /// Writes the changes, and the pinned tokens last. With findings nothing is to stay.
+    pub(super) fn finish(mut self, connection: &Connection) -> rusqlite::Result<Outcome> {
+        if let Some(terms) = self.terms
+            && self.checked.findings.is_empty()
+        {
+            self.write_changes(connection, terms.now)?;
         }
-        Ok(self.checked.findings)
+        Ok(self.checked.outcome())
     }
 
-    fn write_changes(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        match std::mem::take(&mut self.changes).write(connection) {
-            Ok(true) => self.pin_tokens(connection),
-            Err(error) if !is_constraint(&error) => Err(error),
+    fn write_changes(&mut self, connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+        match self.changes.write(connection) {
+            Ok(true) => {}
+            Err(error) if !is_constraint(&error) => return Err(error),
             Ok(false) | Err(_) => {
                 self.refuse(Place::File, "", CHANGED);
-                Ok(())
+                return Ok(());
             }
         }
-    }
-
-    fn pin_tokens(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let now = self.terms.map(|terms| terms.now).unwrap_or_default();
-        for (user_id, place, token) in std::mem::take(&mut self.tokens) {
-            if !users::pin(connection, user_id, &token, now)? {
+        for (user_id, place, token) in std::mem::take(&mut self.pinned) {
+            if !users::pin(connection, user_id, token.as_deref(), now)? {
                 self.refuse(place, "auth_token", HAS_TOKEN);
             }
         }
@@ -110,7 +113,7 @@ impl Importer {
     fn refuse(&mut self, place: Place, key: &str, message: &str) -> Fate {
         let finding = Finding::new(place, key, message);
         self.checked.findings.push(finding);
-        Fate::NotWritten
+        Fate::Refused
     }
 
     fn check_at<'c>(&'c mut self, connection: &'c Connection, place: Place) -> Check<'c> {
@@ -121,21 +124,15 @@ impl Importer {
         }
     }
 
-    fn look_and_write(
-        &mut self,
-        connection: &Connection,
-        record: &Record,
-    ) -> rusqlite::Result<Fate> {
+    fn take(&mut self, connection: &Connection, record: Record<'_>) -> rusqlite::Result<Fate> {
         match record {
             Record::Permission(permission) => self.permission(connection, permission),
-            Record::Organization(place, organization) => {
-                self.organization(connection, *place, organization)
-            }
+            Record::Organization(place, it) => self.organization(connection, place, it),
             Record::User(entry) => self.user(connection, entry),
         }
     }
 
-    pub(super) fn permission(
+    fn permission(
         &mut self,
         connection: &Connection,
         permission: &Permission,
@@ -143,27 +140,28 @@ impl Importer {
         let uuid = permission.identity();
         let (row, fate) = match permissions::find(connection, &uuid, permission)? {
             Some((id, columns)) => {
-                let is_changed = !columns.is_empty();
-                if self.terms.is_some() {
-                    let (table, uuid) = ("permissions", uuid.as_str());
-                    let target = Target { table, id, uuid };
-                    self.changes.row(connection, target, columns)?;
-                }
+                let (table, uuid) = ("permissions", uuid.as_str());
+                let target = Target { table, id, uuid };
+                let is_changed = self.changes.row(connection, target, columns)?;
                 (PermissionRow::Has { id, is_changed }, Fate::of(is_changed))
             }
-            None if self.terms.is_some() => {
-                let id = permissions::add(connection, &uuid, permission)?;
+            None if self.terms.is_none() && find::has_uuid(connection, &uuid)? => {
+                (PermissionRow::Taken, Fate::Refused)
+            }
+            None => {
+                let id = match self.terms {
+                    Some(_) => permissions::add(connection, &uuid, permission)?,
+                    None => NOT_WRITTEN,
+                };
                 let is_changed = false;
                 (PermissionRow::Has { id, is_changed }, Fate::Added)
             }
-            None if find::has_uuid(connection, &uuid)? => (PermissionRow::Taken, Fate::NotWritten),
-            None => return Ok(Fate::NotWritten),
         };
         self.permissions.0.insert(uuid, row);
         Ok(fate)
     }
 
-    pub(super) fn organization(
+    fn organization(
         &mut self,
         connection: &Connection,
         place: Place,
@@ -173,83 +171,90 @@ impl Importer {
             Ok(row) => row,
             Err((key, message)) => return Ok(self.refuse(place, key, message)),
         };
-        let Some(terms) = self.terms else {
+        if self.terms.is_none() {
             let mut check = self.check_at(connection, place);
             check.organization(organization, row.as_ref())?;
-            return Ok(Fate::NotWritten);
-        };
-        let (id, fate) = match row {
-            None => {
-                let id = organizations::add(connection, organization, terms.import_id, terms.now)?;
-                (id, Fate::Added)
-            }
-            Some(_) if terms.only_new => return Ok(self.refuse(place, "uuid", HAS_UUID)),
-            Some(row) => {
+        }
+        let (id, fate) = match (row, self.terms) {
+            (Some(row), _) => {
                 let changes = &mut self.changes;
                 let differs = organizations::change(connection, &row, organization, changes)?;
                 (row.id, Fate::of(differs))
             }
+            (None, Some(terms)) => (
+                organizations::add(connection, organization, terms)?,
+                Fate::Added,
+            ),
+            (None, None) => (NOT_WRITTEN, Fate::Added),
         };
         let index = place.organization();
         self.org_ids.extend(index.map(|index| (index, id)));
         Ok(fate)
     }
 
-    pub(super) fn user(
-        &mut self,
-        connection: &Connection,
-        entry: &Entry,
-    ) -> rusqlite::Result<Fate> {
-        let org_id = match (entry.place.organization(), &entry.user.org) {
-            (Some(index), _) => self.org_ids.get(&index).copied(),
-            (None, Some(org)) => match self.called.find(connection, org)? {
-                Ok(id) => Some(id),
-                Err(message) => {
-                    self.refuse(entry.place, "org", &message);
-                    None
-                }
-            },
-            (None, None) => None,
-        };
+    fn user(&mut self, connection: &Connection, entry: &Entry) -> rusqlite::Result<Fate> {
+        let org_id = self.org_id(connection, entry)?;
         let row = match find::user(connection, &entry.user)? {
             Ok(row) => row,
             Err((key, message)) => return Ok(self.refuse(entry.place, key, message)),
         };
-        let Some(terms) = self.terms else {
-            return self.check_user(connection, entry, row.as_ref());
-        };
+        if self.terms.is_none() {
+            self.check_user(connection, entry, row.as_ref())?;
+        }
         let (assignments, are_changed) = self.permissions.assignments(entry);
         let named = Named {
             org_id,
             assignments,
         };
-        let (id, fate) = match row {
-            None => match users::add(connection, entry, &named, terms.import_id)? {
-                Some(id) => (id, Fate::Added),
+        let token = &entry.user.auth_token;
+        let (id, fate, is_pin_known) = match (row, self.terms) {
+            (Some(row), _) => {
+                let (pins, changes) = (self.pins, &mut self.changes);
+                let differs = users::change(connection, &row, entry, &named, pins, changes)?;
+                let is_pin_known = token.is_some() || pins == Pins::End;
+                (row.id, Fate::of(differs || are_changed), is_pin_known)
+            }
+            (None, Some(terms)) => match users::add(connection, entry, &named, terms)? {
+                Some(id) => (id, Fate::Added, token.is_some()),
                 // It was there when the records were checked.
-                None => return self.check_user(connection, entry, None),
+                None => {
+                    self.check_user(connection, entry, None)?;
+                    return Ok(Fate::Refused);
+                }
             },
-            Some(_) if terms.only_new => {
-                return Ok(self.refuse(entry.place, "uuid", HAS_UUID));
-            }
-            Some(row) => {
-                let changes = &mut self.changes;
-                let differs = users::change(connection, &row, entry, &named, terms.pins, changes)?;
-                (row.id, Fate::of(differs || are_changed))
-            }
+            (None, None) => return Ok(Fate::Added),
         };
-        if let (Fate::Added | Fate::Changed, Some(token)) = (&fate, &entry.user.auth_token) {
-            self.tokens.push((id, entry.place, token.clone()));
+        if is_pin_known && fate != Fate::Unchanged {
+            self.pinned.push((id, entry.place, token.clone()));
         }
         Ok(fate)
+    }
+
+    fn org_id(&mut self, connection: &Connection, entry: &Entry) -> rusqlite::Result<Option<i64>> {
+        let org = match (entry.place.organization(), &entry.user.org) {
+            (Some(index), _) => return Ok(self.org_ids.get(&index).copied()),
+            (None, None) => return Ok(None),
+            (None, Some(org)) => org,
+        };
+        if !self.called.contains_key(org) {
+            let found = organization_called(connection, org)?.map(|found| found.id);
+            self.called.insert(org.clone(), found);
+        }
+        match self.called[org].clone() {
+            Ok(id) => Ok(Some(id)),
+            Err(message) => {
+                self.refuse(entry.place, "org", &message);
+                Ok(None)
+            }
+        }
     }
 
     fn check_user(
         &mut self,
         connection: &Connection,
         entry: &Entry,
-        row: Option<&UserRow>,
-    ) -> rusqlite::Result<Fate> {
+        row: Option<&find::UserRow>,
+    ) -> rusqlite::Result<()> {
         let mut check = self.check_at(connection, entry.place);
         if let Some(uuid) = check.user(entry, row)? {
             self.identities.insert(entry.place, uuid);
@@ -261,14 +266,14 @@ impl Importer {
         for key in self.permissions.taken(entry) {
             self.refuse(entry.place, &key, HAS_UUID);
         }
-        Ok(Fate::NotWritten)
+        Ok(())
     }
 
     /// Another process has changed a row since the records were checked, or SQLite is right to complain.
     fn explain(
         &mut self,
         connection: &Connection,
-        record: &Record,
+        record: Record<'_>,
         error: rusqlite::Error,
     ) -> rusqlite::Result<Fate> {
         let code = error.sqlite_error().map(|error| error.extended_code);
@@ -277,12 +282,12 @@ impl Importer {
         }
         let before = self.checked.findings.len();
         let terms = self.terms.take();
-        let fate = self.look_and_write(connection, record)?;
+        self.take(connection, record)?;
         self.terms = terms;
         if self.checked.findings.len() == before {
             return Err(error);
         }
-        Ok(fate)
+        Ok(Fate::Refused)
     }
 }
 

@@ -10,7 +10,6 @@
 
 mod changes;
 mod check;
-mod dry_run;
 mod find;
 mod importer;
 mod lock;
@@ -19,6 +18,7 @@ mod outcome;
 mod pass;
 mod people;
 mod permissions;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod unfinished;
@@ -31,15 +31,15 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{Error, Store};
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Finding, Place};
 
-pub use dry_run::DryRunError;
 pub use outcome::{Checked, Imported, Outcome, Summary};
-pub use users::Pins;
+pub use terms::Pins;
 
-use importer::Terms;
+use find::HAS_UUID;
 use lock::{ImportLock, Taking};
 use pass::{Pass, check};
+use terms::Terms;
 use unfinished::{BATCH, PAUSE, end, start};
 
 /// So many organizations and users are written in some tens of milliseconds.
@@ -60,7 +60,7 @@ pub struct Import {
 }
 
 impl Store {
-    /// What the database says of the accounts before anything is hashed.
+    /// What the database says of the accounts, and what an import does with them. Writes nothing.
     ///
     /// # Errors
     /// See [`Error`].
@@ -70,7 +70,7 @@ impl Store {
         }
         self.read(|connection| {
             let transaction = connection.unchecked_transaction()?;
-            check(&transaction, &import.accounts)
+            check(&transaction, &import.accounts, import.pins)
         })
     }
 
@@ -80,27 +80,20 @@ impl Store {
     /// # Errors
     /// See [`Error`]; nothing counts then.
     pub fn import(&self, import: Import, now: Timestamp) -> Result<Outcome, Error> {
-        let terms = Terms {
-            pins: import.pins,
-            now,
-            import_id: None,
-            only_new: false,
-        };
-        let accounts = import.accounts;
+        let Import { accounts, pins } = import;
         let taking = match &self.import_lock {
             Some(path) if !is_few(&accounts) => ImportLock::take(path),
             _ => Taking::Impossible,
         };
         match taking {
             Taking::Held => Err(Error::ImportUnderWay),
-            Taking::Taken(_lock) => self.in_batches(accounts, terms),
-            Taking::Impossible => {
-                self.write_unless_refused(move |connection| at_once(connection, accounts, terms))
-            }
+            Taking::Taken(_lock) => self.in_batches(accounts, pins, now),
+            Taking::Impossible => self
+                .write_unless_refused(move |connection| at_once(connection, accounts, pins, now)),
         }
     }
 
-    fn in_batches(&self, accounts: Accounts, terms: Terms) -> Result<Outcome, Error> {
+    fn in_batches(&self, accounts: Accounts, pins: Pins, now: Timestamp) -> Result<Outcome, Error> {
         self.remove_all_unfinished(&|| false)?;
         let import_id = self.write(|connection| {
             prepare_for_many(connection)?;
@@ -108,10 +101,10 @@ impl Store {
             start(connection)
         })?;
         let terms = Terms {
+            now,
             import_id: Some(import_id),
-            ..terms
         };
-        let outcome = self.batches(Pass::new(accounts, terms), import_id);
+        let outcome = self.batches(Pass::new(accounts, pins, terms), import_id);
         if !matches!(outcome, Ok(Ok(_)))
             && let Err(error) = self.remove_all_unfinished(&|| false)
         {
@@ -120,7 +113,7 @@ impl Store {
         outcome
     }
 
-    fn batches(&self, mut pass: Pass, import_id: i64) -> Result<Outcome, Error> {
+    fn batches(&self, mut pass: Pass<Accounts>, import_id: i64) -> Result<Outcome, Error> {
         let mut is_done = false;
         while !is_done {
             (pass, is_done) = self.write(move |connection| {
@@ -140,32 +133,41 @@ impl Store {
     }
 }
 
-/// Adds accounts, none of which may be there. What is written with findings is to be undone.
+/// Adds an organization or a user, which may not be there. What is written with findings is to be undone.
 pub(super) fn add_new(
     connection: &Connection,
     accounts: Accounts,
     now: Timestamp,
 ) -> rusqlite::Result<Outcome> {
-    let terms = Terms {
-        pins: Pins::Keep,
-        now,
-        import_id: None,
-        only_new: true,
-    };
-    at_once(connection, accounts, terms)
+    let outcome = at_once(connection, accounts, Pins::Keep, now)?;
+    Ok(outcome.and_then(
+        |imported| match imported.organizations.added + imported.users.added {
+            0 => Err(vec![Finding::new(Place::File, "uuid", HAS_UUID)]),
+            _ => Ok(imported),
+        },
+    ))
 }
 
 /// Writes the accounts in the present transaction. What is written with findings is to be undone.
-fn at_once(connection: &Connection, accounts: Accounts, terms: Terms) -> rusqlite::Result<Outcome> {
-    if !is_few(&accounts) {
-        prepare_for_many(connection)?;
-    } else {
-        let findings = check(connection, &accounts)?.findings;
+fn at_once(
+    connection: &Connection,
+    accounts: Accounts,
+    pins: Pins,
+    now: Timestamp,
+) -> rusqlite::Result<Outcome> {
+    if is_few(&accounts) {
+        let findings = check(connection, &accounts, pins)?.findings;
         if !findings.is_empty() {
             return Ok(Err(findings));
         }
+    } else {
+        prepare_for_many(connection)?;
     }
-    let mut pass = Pass::new(accounts, terms);
+    let terms = Terms {
+        now,
+        import_id: None,
+    };
+    let mut pass = Pass::new(accounts, pins, terms);
     while !pass.go_on(connection, Duration::MAX)? {}
     pass.finish(connection)
 }

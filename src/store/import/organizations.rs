@@ -6,6 +6,7 @@ use rusqlite::{Connection, named_params};
 use super::changes::{Changes, Columns, Target};
 use super::find::OrganizationRow;
 use super::people;
+use super::terms::Terms;
 use crate::account::OrganizationStatus;
 use crate::accounts::Organization;
 
@@ -27,10 +28,15 @@ pub(super) fn new_party_uuid(
 pub(super) fn add(
     connection: &Connection,
     organization: &Organization,
-    import_id: Option<i64>,
-    now: Timestamp,
+    terms: Terms,
 ) -> rusqlite::Result<i64> {
-    let manager_id = add_manager(connection, organization)?;
+    let manager_id = match &organization.account_manager {
+        Some(manager) => {
+            let uuid = organization.manager_uuid(manager);
+            Some(people::add(connection, &uuid, Some(manager), None)?)
+        }
+        None => None,
+    };
     let party_uuid = Some(organization.party_uuid());
     let (retailer_uuid, supplier_uuid) = organization.org_type.split(party_uuid);
     let status = organization.status.unwrap_or(OrganizationStatus::Active);
@@ -48,25 +54,12 @@ pub(super) fn add(
             ":retailer_uuid": retailer_uuid,
             ":supplier_uuid": supplier_uuid,
             ":status": status.as_str(),
-            ":created_date": organization.created_date.unwrap_or(now).as_microsecond(),
+            ":created_date": organization.created_date.unwrap_or(terms.now).as_microsecond(),
             ":active_date": organization.active_date.map(Timestamp::as_microsecond),
             ":manager_id": manager_id,
-            ":import_id": import_id,
+            ":import_id": terms.import_id,
         })?;
     Ok(connection.last_insert_rowid())
-}
-
-fn add_manager(
-    connection: &Connection,
-    organization: &Organization,
-) -> rusqlite::Result<Option<i64>> {
-    let manager = organization.account_manager.as_ref();
-    manager
-        .map(|manager| {
-            let uuid = organization.manager_uuid(manager);
-            people::add(connection, &uuid, Some(manager), None)
-        })
-        .transpose()
 }
 
 /// Says whether an organization differs from what the file says.

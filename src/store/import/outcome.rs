@@ -27,22 +27,35 @@ pub struct Imported {
 /// What was done, or why nothing was.
 pub type Outcome = Result<Imported, Vec<Finding>>;
 
-/// What the database says before anything is hashed.
+/// What the database says of the records.
 #[derive(Default)]
 pub struct Checked {
     /// In the order of the records.
     pub findings: Vec<Finding>,
+    /// What an import does, if there are no findings.
+    pub imported: Imported,
     /// The hash that the user of a record with a password in clear has now.
     pub present_hashes: HashMap<Place, String>,
 }
 
-/// What became of one record.
+impl Checked {
+    /// What an import does, or why it does nothing.
+    pub fn outcome(self) -> Outcome {
+        match self.findings.is_empty() {
+            true => Ok(self.imported),
+            false => Err(self.findings),
+        }
+    }
+}
+
+/// What becomes of one record.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Added,
     Changed,
     Unchanged,
-    /// It is only checked, or a finding says why.
-    NotWritten,
+    /// A finding says why.
+    Refused,
 }
 
 impl Fate {
@@ -57,12 +70,12 @@ impl Fate {
 }
 
 impl Summary {
-    pub(super) fn count(&mut self, fate: &Fate) {
+    pub(super) fn count(&mut self, fate: Fate) {
         match fate {
             Fate::Added => self.added += 1,
             Fate::Changed => self.changed += 1,
             Fate::Unchanged => self.unchanged += 1,
-            Fate::NotWritten => {}
+            Fate::Refused => {}
         }
     }
 }

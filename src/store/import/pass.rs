@@ -1,55 +1,56 @@
 //! A pass over all records of a file. Imports of many records take several transactions for it.
 
+use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use super::check::same_users;
-use super::importer::{Importer, Record, Terms};
-use super::outcome::{Checked, Imported, Outcome};
+use super::importer::{Importer, Record};
+use super::outcome::{Checked, Outcome};
 use super::permissions;
-use crate::accounts::Accounts;
+use super::terms::{Pins, Terms};
+use crate::accounts::{Accounts, Permission};
 
-pub(super) struct Pass {
+pub(super) struct Pass<A> {
     importer: Importer,
-    left: Box<dyn Iterator<Item = Record> + Send>,
-    imported: Imported,
+    accounts: A,
+    permissions: Vec<Permission>,
+    /// So many records are done.
+    done: usize,
 }
 
-/// Checks all records.
-pub(super) fn check(connection: &Connection, accounts: &Accounts) -> rusqlite::Result<Checked> {
-    let mut importer = Importer::new(None);
-    for permission in permissions::distinct(&accounts.users) {
-        importer.permission(connection, &permission)?;
-    }
-    for (place, organization) in &accounts.organizations {
-        importer.organization(connection, *place, organization)?;
-    }
-    for entry in &accounts.users {
-        importer.user(connection, entry)?;
-    }
+/// Checks all records, and writes nothing.
+pub(super) fn check(
+    connection: &Connection,
+    accounts: &Accounts,
+    pins: Pins,
+) -> rusqlite::Result<Checked> {
+    let mut pass = Pass::start(accounts, Importer::new(pins, None));
+    while !pass.go_on(connection, Duration::MAX)? {}
     let Importer {
         mut checked,
         identities,
         ..
-    } = importer;
+    } = pass.importer;
     let same_users = same_users(&accounts.users, &identities);
     checked.findings.extend(same_users);
     Ok(checked)
 }
 
-impl Pass {
-    pub(super) fn new(accounts: Accounts, terms: Terms) -> Self {
-        let permissions = permissions::distinct(&accounts.users).into_iter();
-        let organizations = accounts.organizations.into_iter();
-        let records = permissions
-            .map(Record::Permission)
-            .chain(organizations.map(|(place, it)| Record::Organization(place, it)))
-            .chain(accounts.users.into_iter().map(Record::User));
+impl Pass<Accounts> {
+    pub(super) fn new(accounts: Accounts, pins: Pins, terms: Terms) -> Self {
+        Self::start(accounts, Importer::new(pins, Some(terms)))
+    }
+}
+
+impl<A: Borrow<Accounts>> Pass<A> {
+    fn start(accounts: A, importer: Importer) -> Self {
         Self {
-            importer: Importer::new(Some(terms)),
-            left: Box::new(records),
-            imported: Imported::default(),
+            importer,
+            permissions: permissions::distinct(&accounts.borrow().users),
+            accounts,
+            done: 0,
         }
     }
 
@@ -60,13 +61,9 @@ impl Pass {
         time: Duration,
     ) -> rusqlite::Result<bool> {
         let start = Instant::now();
-        for record in self.left.by_ref() {
-            let fate = self.importer.record(connection, &record)?;
-            match &record {
-                Record::Permission(_) => {}
-                Record::Organization(..) => self.imported.organizations.count(&fate),
-                Record::User(_) => self.imported.users.count(&fate),
-            }
+        while let Some(record) = record(&self.permissions, self.accounts.borrow(), self.done) {
+            self.importer.record(connection, record)?;
+            self.done += 1;
             if start.elapsed() >= time {
                 return Ok(false);
             }
@@ -80,10 +77,23 @@ impl Pass {
 
     /// Writes the changes, unless there are findings.
     pub(super) fn finish(self, connection: &Connection) -> rusqlite::Result<Outcome> {
-        let findings = self.importer.finish(connection)?;
-        Ok(match findings.is_empty() {
-            true => Ok(self.imported),
-            false => Err(findings),
-        })
+        self.importer.finish(connection)
     }
+}
+
+/// Permissions come first, then organizations, then users, since these name the others.
+fn record<'r>(
+    permissions: &'r [Permission],
+    accounts: &'r Accounts,
+    index: usize,
+) -> Option<Record<'r>> {
+    if let Some(permission) = permissions.get(index) {
+        return Some(Record::Permission(permission));
+    }
+    let index = index - permissions.len();
+    if let Some((place, organization)) = accounts.organizations.get(index) {
+        return Some(Record::Organization(*place, organization));
+    }
+    let index = index - accounts.organizations.len();
+    accounts.users.get(index).map(Record::User)
 }

@@ -8,18 +8,10 @@ use super::changes::{Changes, Columns, Target};
 use super::find::{UserRow, another_has_token};
 use super::people;
 use super::permissions::{self, Assignment, HasPermission};
+use super::terms::{Pins, Terms};
 use crate::account::{UserStatus, Username};
 use crate::accounts::Entry;
 use crate::hashing::PasswordHash;
-
-/// What becomes of a pinned token that the file says nothing of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pins {
-    /// It stays, unless the password or status changes, which ends all tokens.
-    Keep,
-    /// There is none from now on.
-    End,
-}
 
 /// The rows that a record of a user names, as far as it does.
 pub(super) struct Named {
@@ -32,7 +24,7 @@ pub(super) fn add(
     connection: &Connection,
     entry: &Entry,
     named: &Named,
-    import_id: Option<i64>,
+    terms: Terms,
 ) -> rusqlite::Result<Option<i64>> {
     let user = &entry.user;
     let (Some(username), Some(password_hash), Some(org_id)) =
@@ -59,7 +51,7 @@ pub(super) fn add(
             ":password_hash": password_hash.as_str(),
             ":loaded_hash_digest": loaded_hash_digest(entry, password_hash),
             ":status": user.status.unwrap_or(UserStatus::Active).as_str(),
-            ":import_id": import_id,
+            ":import_id": terms.import_id,
         })?;
     let id = connection.last_insert_rowid();
     if let Some(assignments) = &named.assignments
@@ -109,17 +101,13 @@ pub(super) fn change(
         let digest = loaded_hash_digest(entry, hash).map(Vec::from);
         columns.set("loaded_hash_digest", digest);
     }
-    let ends_tokens = is_other_status || new_hash.is_some();
-    if ends_tokens {
+    if is_other_status || new_hash.is_some() {
         columns.raise_revision();
     }
     let is_other_pin = match (&user.auth_token, pins) {
         (None, Pins::Keep) => false,
         (token, _) => pinned(connection, row.id)? != *token,
     };
-    if is_other_pin && !ends_tokens {
-        changes.unpin(row.id);
-    }
     let is_other_person = match &user.person {
         Some(person) => people::change(connection, row.person_id, person, changes)?,
         None => false,
@@ -170,13 +158,19 @@ fn pinned(connection: &Connection, user_id: i64) -> rusqlite::Result<Option<Stri
         .optional()
 }
 
-/// Pins a token of a user without another one; `false` when another user has it.
+/// Pins a token of a user, and no other one; `false` when another user has it.
 pub(super) fn pin(
     connection: &Connection,
     user_id: i64,
-    token: &str,
+    token: Option<&str>,
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NOT NULL AND pinned IS NOT :token")?
+        .execute(named_params! { ":user_id": user_id, ":token": token })?;
+    let Some(token) = token else {
+        return Ok(true);
+    };
     let digest = digest(token);
     if another_has_token(connection, &digest, Some(user_id))? {
         return Ok(false);

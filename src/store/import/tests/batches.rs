@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::find::HAS_TOKEN;
-use super::super::importer::{CHANGED, Terms};
+use super::super::importer::CHANGED;
 use super::super::lock::{ImportLock, Taking};
 use super::super::pass::Pass;
+use super::super::terms::Terms;
 use super::super::unfinished;
 use super::*;
 use crate::store::facts::facts;
@@ -41,7 +42,7 @@ fn there() -> Database {
 
 /// An import that goes as far as to its last transaction, and that.
 struct UnderWay {
-    pass: Pass,
+    pass: Pass<Accounts>,
     import_id: i64,
 }
 
@@ -49,12 +50,10 @@ impl UnderWay {
     fn start(store: &Store, accounts: Accounts) -> Self {
         let import_id = store.write(unfinished::start).unwrap();
         let terms = Terms {
-            pins: Pins::Keep,
             now: now(),
             import_id: Some(import_id),
-            only_new: false,
         };
-        let mut pass = Pass::new(accounts, terms);
+        let mut pass = Pass::new(accounts, Pins::Keep, terms);
         let pass = store
             .write(move |connection| {
                 while !pass.go_on(connection, Duration::ZERO)? {}
@@ -160,13 +159,7 @@ fn what_an_import_adds_counts_at_its_end_and_nobody_sees_it_before() {
     at_once
         .store
         .write_unless_refused(move |connection| {
-            let terms = Terms {
-                pins: Pins::Keep,
-                now: now(),
-                import_id: None,
-                only_new: false,
-            };
-            super::super::at_once(connection, file(), terms)
+            super::super::at_once(connection, file(), Pins::Keep, now())
         })
         .unwrap()
         .unwrap();
@@ -333,12 +326,25 @@ fn a_dry_run_reports_what_the_run_would_and_writes_nothing() {
         file,
         || lines([json!({"username": "there", "status": "DEACTIVATED"})]),
         || lines([user("new")]),
+        || fixture(json!([retailer("two", [json!({"username": "there"})])])),
+        || {
+            lines([
+                json!({"username": "there", "permissions": [{"name": "read"}, {"name": "new"}]}),
+            ])
+        },
+        || {
+            lines([
+                json!({"username": "there", "permissions": [{"name": "read", "description": "x"}]}),
+            ])
+        },
+        || lines([json!({"username": "there", "auth_token": TOKEN})]),
     ] {
         let database = there();
         let before = database.dump();
         let pins = Pins::Keep;
         let import = |accounts| Import { accounts, pins };
-        let dry = database.store.dry_run(import(accounts()), now()).unwrap();
+        let checked = database.store.check_import(&import(accounts())).unwrap();
+        let dry = checked.outcome();
         assert_eq!(database.dump(), before);
         assert_eq!(
             database.store.import(import(accounts()), now()).unwrap(),
