@@ -7,7 +7,7 @@ mod invisible;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use unicode_normalization::is_nfc;
 use uuid::Uuid;
 
@@ -120,11 +120,13 @@ pub struct UnknownName {
     pub(crate) expected: &'static [&'static str],
 }
 
-/// A user or an account manager as other people see them; the order of the fields is that of the API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A user or an account manager as other people see them; the order of the fields is that of the API. A file may leave out
+/// any of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
-    /// Identity.
-    pub uuid: String,
+    /// Identity; in a file, derived from the username, or the organization's name, where it is left out.
+    pub uuid: Option<String>,
     /// As written by the person.
     pub first_name: Option<String>,
     /// As written by the person.

@@ -117,7 +117,11 @@ pub fn load(
     cost: Cost,
     now: Timestamp,
 ) -> Result<Imported, Error> {
-    let checked = check(store, Path::new("fixture"), accounts.into(), &Options::SEED)?;
+    let read = Read {
+        accounts,
+        findings: Vec::new(),
+    };
+    let checked = check(store, Path::new("fixture"), read, &Options::SEED)?;
     checked.import(store, engine, Some(cost), now, &mut |_, _| {})
 }
 

@@ -15,11 +15,12 @@ mod validate;
 
 use std::path::Path;
 
+pub use crate::account::Person;
 pub use export::Export;
 pub use finding::{Finding, Findings, Place};
 pub use format::Format;
 pub use import::{Checked, Error, Options, check, load};
-pub use records::{Organization, Permission, Person, User};
+pub use records::{Organization, Permission, User};
 
 use crate::text::{is_wide, without_mark};
 
@@ -93,15 +94,6 @@ impl Read {
                 is_hashed_here: false,
             }),
             Err(finding) => self.findings.push(finding),
-        }
-    }
-}
-
-impl From<Accounts> for Read {
-    fn from(accounts: Accounts) -> Self {
-        Self {
-            accounts,
-            findings: Vec::new(),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use uuid::Uuid;
 
 use super::object::{optional, optional_list};
-use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
+use crate::account::{OrgType, OrganizationStatus, Person, UserStatus, Username};
 use crate::hashing::{Password, PasswordHash};
 
 /// The namespace of UUIDs derived from names (version 5): the same file has the same ones everywhere.
@@ -84,22 +84,6 @@ pub struct User {
     pub permissions: Option<Vec<Permission>>,
 }
 
-/// The person behind a user, or an account manager.
-#[derive(Clone, Default, Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Person {
-    /// Identity; derived from the username, or the organization's name, where it is new.
-    pub uuid: Option<String>,
-    /// As written by the person.
-    pub first_name: Option<String>,
-    /// As written by the person.
-    pub last_name: Option<String>,
-    /// A new user's is the username.
-    pub email: Option<String>,
-    /// In any notation.
-    pub phone: Option<String>,
-}
-
 /// A permission of one user.
 #[derive(Clone, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,21 +106,19 @@ impl Organization {
         given_or_derived(self.uuid.as_ref(), "organization", &self.name)
     }
 
-    /// The retailer's or supplier's UUID that a new one has.
-    pub fn party_uuid(&self) -> String {
-        let (given, kind) = match self.org_type {
-            OrgType::Retailer => (&self.retailer_uuid, "retailer"),
-            OrgType::Supplier => (&self.supplier_uuid, "supplier"),
-        };
-        given_or_derived(given.as_ref(), kind, &self.name)
+    /// The retailer's or supplier's UUID that the file says.
+    pub fn given_party_uuid(&self) -> Option<&String> {
+        let (retailer, supplier) = (&self.retailer_uuid, &self.supplier_uuid);
+        match self.org_type {
+            OrgType::Retailer => retailer.as_ref(),
+            OrgType::Supplier => supplier.as_ref(),
+        }
     }
 
-    /// Whether the file says that UUID.
-    pub fn gives_party_uuid(&self) -> bool {
-        match self.org_type {
-            OrgType::Retailer => self.retailer_uuid.is_some(),
-            OrgType::Supplier => self.supplier_uuid.is_some(),
-        }
+    /// The one that a new organization has.
+    pub fn party_uuid(&self) -> String {
+        let kind = self.org_type.as_str().to_ascii_lowercase();
+        given_or_derived(self.given_party_uuid(), &kind, &self.name)
     }
 
     /// The UUID that its account manager has where that person is new.

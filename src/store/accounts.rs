@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use zeroize::Zeroizing;
 
+use super::rows::spelled;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
 
@@ -134,21 +135,6 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
         party_uuid: row.get(8)?,
         org_status: spelled(row, 9)?,
         pinned_token: row.get::<_, Option<String>>(10)?.map(Zeroizing::new),
-    })
-}
-
-/// Reads a word of [`crate::account`]; another one would have to get past the schema's checks.
-pub(super) fn spelled<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
-where
-    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
-    let text = row.get_ref(column)?.as_str()?;
-    text.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(
-            column,
-            rusqlite::types::Type::Text,
-            Box::new(error),
-        )
     })
 }
 

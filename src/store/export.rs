@@ -1,13 +1,12 @@
 //! Reading accounts whole, to be written to a file.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, Row, named_params};
 
-use super::accounts::spelled;
-use super::members::{moment, optional_moment, permissions};
+use super::members::permissions;
+use super::rows::{moment, optional_moment, optional_person, person, spelled};
 use super::{Error, Store};
 use crate::account::Assignment;
-use crate::accounts::{Organization, Permission, Person, User};
+use crate::accounts::{Organization, Permission, User};
 
 const USERS: &str =
     "SELECT users.id, organizations.uuid, users.username, users.password_hash, users.status, users.uuid,
@@ -23,27 +22,6 @@ impl Store {
     /// See [`Error`].
     pub fn written_users(&self, org_id: Option<i64>) -> Result<Vec<User>, Error> {
         self.read(|connection| users(connection, org_id))
-    }
-
-    /// One user by UUID or username, and its organization.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn written_user(&self, identity: &str) -> Result<Option<User>, Error> {
-        self.read(|connection| {
-            for condition in ["users.uuid = lower(:text)", "users.username = :text"] {
-                let found = connection
-                    .prepare_cached(&format!("{USERS} WHERE {condition}"))?
-                    .query_one(named_params! { ":text": identity }, |row| {
-                        user(connection, row)
-                    })
-                    .optional()?;
-                if found.is_some() {
-                    return Ok(found);
-                }
-            }
-            Ok(None)
-        })
     }
 
     /// Every organization, or one, with its users, all as of one moment.
@@ -120,7 +98,6 @@ fn permission(assignment: Assignment) -> Permission {
 }
 
 fn organization(row: &Row<'_>) -> rusqlite::Result<(i64, Organization)> {
-    let has_manager = row.get_ref(9)? != ValueRef::Null;
     let organization = Organization {
         name: row.get(1)?,
         org_type: spelled(row, 2)?,
@@ -130,19 +107,8 @@ fn organization(row: &Row<'_>) -> rusqlite::Result<(i64, Organization)> {
         supplier_uuid: row.get(6)?,
         created_date: Some(moment(row, 7)?),
         active_date: optional_moment(row, 8)?,
-        account_manager: has_manager.then(|| person(row, 9)).transpose()?,
+        account_manager: optional_person(row, 9)?,
         users: Vec::new(),
     };
     Ok((row.get(0)?, organization))
-}
-
-/// Reads a person from five columns.
-fn person(row: &Row<'_>, first: usize) -> rusqlite::Result<Person> {
-    Ok(Person {
-        uuid: row.get(first)?,
-        first_name: row.get(first + 1)?,
-        last_name: row.get(first + 2)?,
-        email: row.get(first + 3)?,
-        phone: row.get(first + 4)?,
-    })
 }

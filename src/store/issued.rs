@@ -5,7 +5,7 @@ use rusqlite::{Row, named_params};
 use serde::Serialize;
 
 use super::listing::{Listing, TokenOrder};
-use super::members::{moment, optional_moment};
+use super::rows::{moment, optional_moment};
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
 
@@ -59,17 +59,16 @@ impl DigestRange {
 }
 
 impl Store {
-    /// Hands on the tokens that count now, one by one, those of one user or all.
+    /// The tokens that count now, those of one user or all.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn for_each_token(
+    pub fn tokens(
         &self,
         user_id: Option<i64>,
         listing: Listing<TokenOrder>,
         now: Timestamp,
-        mut receive: impl FnMut(TokenRow),
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<TokenRow>, Error> {
         let columns = match listing.order {
             TokenOrder::IssuedAt => "tokens.issued_at",
             TokenOrder::ExpiresAt => "tokens.expires_at",
@@ -77,8 +76,9 @@ impl Store {
         };
         let clause = listing.clause(columns);
         self.read(|connection| {
-            let mut statement = connection.prepare(&format!(
-                "SELECT tokens.digest, users.username, users.uuid, organizations.name, tokens.issued_at,
+            connection
+                .prepare(&format!(
+                    "SELECT tokens.digest, users.username, users.uuid, organizations.name, tokens.issued_at,
                         tokens.expires_at, tokens.pinned IS NOT NULL
                  FROM tokens
                  JOIN users ON users.id = tokens.user_id
@@ -86,13 +86,12 @@ impl Store {
                  WHERE (tokens.expires_at IS NULL OR tokens.expires_at > :now)
                        AND (:user_id IS NULL OR tokens.user_id = :user_id)
                  {clause}"
-            ))?;
-            let mut rows = statement
-                .query(named_params! { ":user_id": user_id, ":now": now.as_microsecond() })?;
-            while let Some(row) = rows.next()? {
-                receive(token_row(row)?);
-            }
-            Ok(())
+                ))?
+                .query_map(
+                    named_params! { ":user_id": user_id, ":now": now.as_microsecond() },
+                    token_row,
+                )?
+                .collect()
         })
     }
 

@@ -5,7 +5,7 @@ use std::thread;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use super::accounts::spelled;
+use super::rows::{moment, optional_moment, optional_person, person, spelled};
 use super::{Error, Store};
 use crate::account::{Assignment, OrgType, OrganizationStatus, Permission, Person, UserStatus};
 
@@ -121,7 +121,6 @@ impl Store {
 }
 
 fn organization(row: &Row<'_>) -> rusqlite::Result<Organization> {
-    let has_manager = row.get_ref(6)? != rusqlite::types::ValueRef::Null;
     Ok(Organization {
         uuid: row.get(0)?,
         name: row.get(1)?,
@@ -129,7 +128,7 @@ fn organization(row: &Row<'_>) -> rusqlite::Result<Organization> {
         status: spelled(row, 3)?,
         created_date: moment(row, 4)?,
         active_date: optional_moment(row, 5)?,
-        account_manager: has_manager.then(|| person(row, 6)).transpose()?,
+        account_manager: optional_person(row, 6)?,
     })
 }
 
@@ -139,17 +138,6 @@ fn member(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Member> {
         uuid: row.get(1)?,
         status: spelled(row, 2)?,
         person: person(row, 3)?,
-    })
-}
-
-/// Reads a person from five columns, beginning with `first`.
-pub(super) fn person(row: &Row<'_>, first: usize) -> rusqlite::Result<Person> {
-    Ok(Person {
-        uuid: row.get(first)?,
-        first_name: row.get(first + 1)?,
-        last_name: row.get(first + 2)?,
-        email: row.get(first + 3)?,
-        phone: row.get(first + 4)?,
     })
 }
 
@@ -175,19 +163,6 @@ pub(super) fn permissions(
             })
         })?
         .collect()
-}
-
-pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    let microseconds = row.get(column)?;
-    Timestamp::from_microsecond(microseconds)
-        .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, microseconds))
-}
-
-pub(super) fn optional_moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    match row.get_ref(column)? {
-        rusqlite::types::ValueRef::Null => Ok(None),
-        _ => moment(row, column).map(Some),
-    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod recover;
 mod removal;
 mod renaming;
 mod restore;
+mod rows;
 mod tokens;
 mod users;
 mod visible;

@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, named_params};
 use serde::Serialize;
 
-use super::accounts::spelled;
 use super::import::{Outcome, add_new};
 use super::listing::{Listing, OrganizationOrder};
-use super::members::{moment, optional_moment};
+use super::rows::{moment, optional_moment, spelled, unsigned};
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, trimmed, written_uuid};
 use crate::accounts::{self, Accounts, Finding, Place};
@@ -45,15 +44,14 @@ const SELECT: &str =
      FROM visible_organizations AS organizations";
 
 impl Store {
-    /// Hands on organizations one by one.
+    /// Every organization.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn for_each_organization(
+    pub fn organizations(
         &self,
         listing: Listing<OrganizationOrder>,
-        mut receive: impl FnMut(OrganizationRow),
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<OrganizationRow>, Error> {
         let columns = match listing.order {
             OrganizationOrder::Name => "name COLLATE NOCASE",
             OrganizationOrder::CreatedDate => "created_date",
@@ -61,13 +59,10 @@ impl Store {
             OrganizationOrder::Users => "users",
         };
         self.read(|connection| {
-            let mut statement =
-                connection.prepare(&format!("{SELECT} {}", listing.clause(columns)))?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                receive(organization_row(row)?);
-            }
-            Ok(())
+            connection
+                .prepare(&format!("{SELECT} {}", listing.clause(columns)))?
+                .query_map([], organization_row)?
+                .collect()
         })
     }
 
@@ -200,6 +195,6 @@ fn organization_row(row: &Row<'_>) -> rusqlite::Result<OrganizationRow> {
         supplier_uuid: row.get(6)?,
         created_date: moment(row, 7)?,
         active_date: optional_moment(row, 8)?,
-        users: row.get::<_, i64>(9)?.unsigned_abs(),
+        users: unsigned(row, 9)?,
     })
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use super::accounts::{record_login, spelled};
-use super::members::optional_moment;
+use super::accounts::record_login;
+use super::rows::{optional_moment, spelled};
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus};
 

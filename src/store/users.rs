@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
-use super::accounts::spelled;
 use super::import::{Outcome, add_new};
 use super::listing::{Listing, UserOrder};
-use super::members::optional_moment;
+use super::rows::{optional_moment, spelled, unsigned};
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, trimmed, written_uuid};
@@ -62,17 +61,16 @@ const SELECT: &str =
      JOIN people ON people.id = users.person_id";
 
 impl Store {
-    /// Hands on users one by one, those of one organization or all.
+    /// The users of one organization, or all.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn for_each_user(
+    pub fn users(
         &self,
         org_id: Option<i64>,
         listing: Listing<UserOrder>,
         now: Timestamp,
-        mut receive: impl FnMut(UserRow),
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<UserRow>, Error> {
         let columns = match listing.order {
             UserOrder::Username => "users.username",
             UserOrder::Org => "org COLLATE NOCASE",
@@ -82,15 +80,15 @@ impl Store {
         };
         let clause = listing.clause(columns);
         self.read(|connection| {
-            let mut statement = connection.prepare(&format!(
-                "{SELECT} WHERE :org_id IS NULL OR users.org_id = :org_id {clause}"
-            ))?;
-            let mut rows = statement
-                .query(named_params! { ":org_id": org_id, ":now": now.as_microsecond() })?;
-            while let Some(row) = rows.next()? {
-                receive(user_row(row)?);
-            }
-            Ok(())
+            connection
+                .prepare(&format!(
+                    "{SELECT} WHERE :org_id IS NULL OR users.org_id = :org_id {clause}"
+                ))?
+                .query_map(
+                    named_params! { ":org_id": org_id, ":now": now.as_microsecond() },
+                    user_row,
+                )?
+                .collect()
         })
     }
 
@@ -242,6 +240,6 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         bcrypt_cost: row.get(12)?,
         last_login: optional_moment(row, 13)?,
         unlocked_at: optional_moment(row, 14)?,
-        tokens_live: row.get::<_, i64>(15)?.unsigned_abs(),
+        tokens_live: unsigned(row, 15)?,
     })
 }

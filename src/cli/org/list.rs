@@ -18,8 +18,7 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open()?;
-    let mut rows = Vec::new();
-    store.for_each_organization(args.listing.by(args.sort), |row| rows.push(row))?;
+    let rows = store.organizations(args.listing.by(args.sort))?;
     list(&args.listing.output, &rows)
 }
 

@@ -30,9 +30,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         .as_deref()
         .map(|user| name::user(&store, user, now))
         .transpose()?;
-    let mut rows = Vec::new();
     let listing = args.listing.by(args.sort);
-    store.for_each_token(user.map(|user| user.id), listing, now, |row| rows.push(row))?;
+    let rows = store.tokens(user.map(|user| user.id), listing, now)?;
     list(&args.listing.output, &rows)
 }
 

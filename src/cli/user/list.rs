@@ -30,9 +30,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         .map(|org| name::organization(&store, org))
         .transpose()?;
     let org_id = organization.map(|organization| organization.id);
-    let mut rows = Vec::new();
     let listing = args.listing.by(args.sort);
-    store.for_each_user(org_id, listing, Timestamp::now(), |row| rows.push(row))?;
+    let rows = store.users(org_id, listing, Timestamp::now())?;
     list(&args.listing.output, &rows)
 }
 

@@ -19,7 +19,7 @@ pub(super) fn new_party_uuid(
     match row {
         Some(row) if row.party_uuid == uuid => None,
         Some(row) if row.org_type == organization.org_type.as_str() => {
-            Some(uuid).filter(|_| organization.gives_party_uuid())
+            Some(uuid).filter(|_| organization.given_party_uuid().is_some())
         }
         _ => Some(uuid),
     }

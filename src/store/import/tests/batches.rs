@@ -78,24 +78,18 @@ impl UnderWay {
 /// The users and organizations that each way to read them shows.
 fn seen(database: &Database) -> Vec<usize> {
     let store = &database.store;
-    let mut users = 0;
     let by_username = Listing {
         order: UserOrder::Username,
         reverse: false,
         limit: None,
     };
-    store
-        .for_each_user(None, by_username, now(), |_| users += 1)
-        .unwrap();
-    let mut organizations = Vec::new();
+    let users = store.users(None, by_username, now()).unwrap().len();
     let by_name = Listing {
         order: OrganizationOrder::Name,
         reverse: false,
         limit: None,
     };
-    store
-        .for_each_organization(by_name, |organization| organizations.push(organization))
-        .unwrap();
+    let organizations = store.organizations(by_name).unwrap();
     let mut usernames = 0;
     store.for_each_username(|_| usernames += 1).unwrap();
     let whole = store.written_organizations(None).unwrap();
