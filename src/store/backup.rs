@@ -3,14 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
 
+use super::connect::{Mode, connect, damage, set, touch};
 use super::database_file::{DatabaseFile, FileId, WhenMissing};
 use super::error::{OpenError, reason};
-use super::inspect::{connect_for_inspection, findings, inspect};
-use super::open::{BUSY_TIMEOUT, run, set};
+use super::inspect::inspect;
 use super::recover::recover;
 use crate::files::{Existing, Partial};
 
@@ -156,21 +156,14 @@ pub(super) fn is_same_file(one: &DatabaseFile, other: &DatabaseFile) -> bool {
 fn connect_source(source: &DatabaseFile) -> Result<Connection, BackupError> {
     let has_log = source.has_log();
     let connect = || {
-        let connection = connect(source.path())?;
+        let connection = connect(source.path(), Mode::Write)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
         // One read for all steps: without it, each write of a server would make the copy start again.
         connection.execute_batch("BEGIN")?;
-        run(&connection, "SELECT count(*) FROM sqlite_schema")?;
+        touch(&connection)?;
         Ok(connection)
     };
     connect().map_err(|error| BackupError::new(source.given(), &error))
-}
-
-pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(connection)
 }
 
 fn write_copy(
@@ -180,7 +173,7 @@ fn write_copy(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), BackupError> {
     let failed = |error| BackupError::new(shown, &error);
-    let mut to = connect(path).map_err(failed)?;
+    let mut to = connect(path, Mode::Write).map_err(failed)?;
     set(&to, shown, "synchronous", "OFF", "0")?;
     copy(from, &mut to, progress).map_err(failed)?;
     // In one file, which can be moved alone and read from anywhere.
@@ -212,13 +205,12 @@ pub(super) fn copy(
 }
 
 pub(super) fn check(connection: &Connection, shown: &Path) -> Result<(), BackupError> {
-    let text: String = connection
-        .query_one("PRAGMA integrity_check(1)", [], |row| row.get(0))
+    let damage = damage(connection, "integrity_check(1)")
         .map_err(|error| BackupError::new(shown, &error))?;
-    findings(&text).next().map_or(Ok(()), |reason| {
+    damage.into_iter().next().map_or(Ok(()), |reason| {
         Err(BackupError::Malformed {
             path: shown.to_owned(),
-            reason: reason.to_owned(),
+            reason,
         })
     })
 }
@@ -228,7 +220,7 @@ fn check_copy(partial: &Partial, destination: &DatabaseFile) -> Result<(), Backu
     let file = DatabaseFile::resolve(partial.path())?;
     refuse_left_overs(&file)?;
     inspect(&file)?;
-    let connection = connect_for_inspection(&file)
+    let connection = connect(file.path(), Mode::Inspect)
         .map_err(|error| BackupError::new(destination.given(), &error))?;
     check(&connection, destination.given())
 }

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use super::connect::{Mode, connect, damage};
 use super::database_file::{DatabaseFile, beside, file_bytes};
 use super::error::OpenError;
 use super::migrate::newest_version;
-use super::open::BUSY_TIMEOUT;
 
 /// "THNS"; `schema.sql` sets the same number.
 pub(super) const APPLICATION_ID: i32 = 0x5448_4e53;
@@ -26,7 +26,7 @@ pub(super) fn inspect(file: &DatabaseFile) -> Result<i32, OpenError> {
     if !file.has_log() && (1..MIN_PAGE_BYTES).contains(&file_bytes(file.path())) {
         return Err(OpenError::NotADatabase(file.given().to_owned()));
     }
-    connect_for_inspection(file)
+    connect(file.path(), Mode::Inspect)
         .map_err(|error| OpenError::new(file.given(), &error))
         .and_then(|connection| version(&connection, file.path(), file.given()))
         .map_err(|error| with_log(error, file))
@@ -60,7 +60,7 @@ pub(super) fn version(
             known: newest_version(),
         });
     }
-    match damage(connection, path).map_err(failed)? {
+    match first_damage(connection, path).map_err(failed)? {
         None => Ok(version),
         Some(reason) => Err(OpenError::Malformed {
             path: shown.to_owned(),
@@ -71,7 +71,7 @@ pub(super) fn version(
 
 /// What is wrong with the pages, as far as that shows without reading all of them. SQLite itself rounds the length of a file
 /// up to whole pages; newer pages in a log may make it longer.
-fn damage(connection: &Connection, path: &Path) -> rusqlite::Result<Option<String>> {
+fn first_damage(connection: &Connection, path: &Path) -> rusqlite::Result<Option<String>> {
     let number = |pragma: &str| connection.query_one(pragma, [], |row| row.get::<_, i64>(0));
     let pages = number("PRAGMA page_count")?;
     let expected = pages * number("PRAGMA page_size")?;
@@ -81,14 +81,7 @@ fn damage(connection: &Connection, path: &Path) -> rusqlite::Result<Option<Strin
     if pages > FEW_PAGES {
         return Ok(None);
     }
-    let text: String = connection.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    Ok(findings(&text).next().map(str::to_owned))
-}
-
-/// The lines of an answer to `integrity_check` that say something is wrong.
-pub(super) fn findings(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .filter(|line| *line != "ok" && !line.starts_with("***"))
+    Ok(damage(connection, "quick_check(1)")?.into_iter().next())
 }
 
 /// A damaged file with a log beside it may be sound without it.
@@ -103,35 +96,4 @@ pub(super) fn with_log(error: OpenError, file: &DatabaseFile) -> OpenError {
         }
         other => other,
     }
-}
-
-/// Without a log beside it the file is read as immutable, since even a reading connection would make a log and leave it
-/// behind. With one, the log holds the newest pages and must be read too; an empty one shows that another process may write.
-pub(super) fn connect_for_inspection(file: &DatabaseFile) -> rusqlite::Result<Connection> {
-    let immutable = if file.has_log() { "" } else { "&immutable=1" };
-    let uri = format!("file:{}?mode=ro{immutable}", uri_path(file.path()));
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(uri, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(connection)
-}
-
-/// A path as SQLite's URI file names want it: `%`, `?` and `#` are special, and so are bytes that are not UTF-8.
-fn uri_path(path: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    let mut encoded = String::new();
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    // `file:` followed by two slashes would start with a host name.
-    if encoded.starts_with("//") {
-        encoded.insert_str(0, "//");
-    }
-    encoded
 }

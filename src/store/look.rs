@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 
+use super::connect::{BUSY_TIMEOUT, Mode, connect, damage, touch};
 use super::database_file::{DatabaseFile, file_bytes};
 use super::error::OpenError;
-use super::inspect::{connect_for_inspection, findings, with_log};
-use super::open::BUSY_TIMEOUT;
+use super::inspect::with_log;
 
 /// Is told how many pages are done, of how many; the numbers are estimates.
 pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
@@ -60,19 +60,12 @@ pub(super) fn look(
     progress: Progress,
 ) -> rusqlite::Result<Damage> {
     report_progress(connection, progress)?;
-    let lines: Vec<String> = connection
-        .prepare(&format!("PRAGMA integrity_check({limit})"))?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let lines = damage(connection, &format!("integrity_check({limit})"))?;
     let dangling = "SELECT count(*) FROM pragma_foreign_key_check";
     let dangling: i64 = connection.query_one(dangling, [], |row| row.get(0))?;
     connection.progress_handler(0, None::<fn() -> bool>)?;
     Ok(Damage {
-        lines: lines
-            .iter()
-            .flat_map(|text| findings(text))
-            .map(str::to_owned)
-            .collect(),
+        lines,
         dangling: dangling.unsigned_abs(),
     })
 }
@@ -112,7 +105,7 @@ pub(super) fn look_after_unclean_end(
     let connection = match alone {
         Some(connection) => connection,
         None if by == OpenedBy::Command => return Ok(false),
-        None => connect_for_inspection(file).map_err(failed)?,
+        None => connect(file.path(), Mode::Inspect).map_err(failed)?,
     };
     if let Some(reason) = look(&connection, 1, progress).map_err(failed)?.first() {
         return Err(OpenError::MalformedWith {
@@ -142,25 +135,19 @@ fn lock_if_alone(file: &DatabaseFile) -> rusqlite::Result<Option<Connection>> {
 
 /// Closing this connection leaves the log as it is.
 fn lock(file: &DatabaseFile) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file.path(), flags)?;
+    let connection = connect(file.path(), Mode::Write)?;
     connection.busy_timeout(Duration::ZERO)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.query_one("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
-    read(&connection)?;
+    touch(&connection)?;
     Ok(connection)
 }
 
 /// What another process that only has the file open does not keep from.
 fn share(file: &DatabaseFile) -> rusqlite::Result<()> {
-    let connection = connect_for_inspection(file)?;
+    let connection = connect(file.path(), Mode::Inspect)?;
     connection.busy_timeout(Duration::ZERO)?;
-    read(&connection)
-}
-
-/// Takes the locks that the mode of the connection asks for.
-fn read(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_one("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+    touch(&connection)
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

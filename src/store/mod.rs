@@ -4,11 +4,12 @@
 //! digests) and reads no clock: whatever depends on time takes `now`.
 
 mod accounts;
+mod audit;
 mod backup;
+mod connect;
 mod database_file;
 mod error;
 mod export;
-mod facts;
 mod figures;
 mod import;
 mod inspect;
@@ -39,10 +40,10 @@ use rusqlite::Connection;
 use crate::low_priority::with_low_priority;
 
 pub use accounts::{Account, Lookup};
+pub use audit::{Finding, audit_database, audit_sqlite};
 pub use backup::{BackupError, back_up};
 pub use database_file::{DatabaseFile, WhenMissing};
 pub use error::{Error, OpenError};
-pub use facts::{Facts, facts, sqlite_version};
 pub use figures::Figures;
 pub use import::{Checked, Import, Imported, Outcome, Pins, Summary};
 pub use issued::{DigestRange, TokenRow};

@@ -4,13 +4,12 @@
 //! end all of it is looked at. What is refused by then stays as it was.
 
 use std::cell::Cell;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 
+use super::connect::{BUSY_TIMEOUT, Mode, connect, run, set};
 use super::database_file::{DatabaseFile, WhenMissing, file_bytes};
 use super::error::OpenError;
 use super::inspect::inspect;
@@ -19,10 +18,7 @@ use super::migrate::{migrate, newest_version};
 use super::recover::{recover, refuse_orphans};
 use super::visible::define_views;
 
-/// How long a connection waits for a lock that another one holds.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Between two tries to get such a lock for writing.
+/// Between two tries to get a lock for writing.
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// Older versions lose commits when two connections write and the log is reset at the wrong moment.
@@ -79,7 +75,7 @@ pub(super) fn writing_connection(
         (version, look_after_unclean_end(file, by, progress)?)
     };
     let connection = patiently(|| {
-        let mut connection = connect(file, durability)?;
+        let mut connection = connect_to_write(file, durability)?;
         migrate(&mut connection, file)?;
         Ok(connection)
     })?;
@@ -110,10 +106,9 @@ fn patiently<T>(attempt: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenErr
     }
 }
 
-fn connect(file: &DatabaseFile, durability: Durability) -> Result<Connection, OpenError> {
+fn connect_to_write(file: &DatabaseFile, durability: Durability) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::new(file.given(), &error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file.path(), flags).map_err(failed)?;
+    let connection = connect(file.path(), Mode::Write).map_err(failed)?;
     // SQLite falls back on reading when it may not write.
     if connection.is_readonly("main").map_err(failed)? {
         return Err(OpenError::NotWritable(file.given().to_owned()));
@@ -166,48 +161,10 @@ fn wait_for_lock(tries: i32) -> bool {
     goes_on
 }
 
-/// Changes a setting of a connection to the file that errors call `shown`, and makes sure of it. Changing the journal's mode
-/// is a transaction, whose error comes after a row that has the new mode already: each statement is run to its end.
-pub(super) fn set(
-    connection: &Connection,
-    shown: &Path,
-    setting: &'static str,
-    wanted: &'static str,
-    as_read: &str,
-) -> Result<(), OpenError> {
-    let found = run(connection, &format!("PRAGMA {setting} = {wanted}"))
-        .and_then(|()| text(connection, &format!("PRAGMA {setting}")))
-        .map_err(|error| OpenError::new(shown, &error))?;
-    if found == as_read {
-        return Ok(());
-    }
-    Err(OpenError::Setting {
-        path: shown.to_owned(),
-        setting,
-        wanted,
-        found,
-    })
-}
-
-fn text(connection: &Connection, statement: &str) -> rusqlite::Result<String> {
-    connection.query_one(statement, [], |row| {
-        Ok(match row.get_ref(0)? {
-            ValueRef::Integer(number) => number.to_string(),
-            value => value.as_str()?.to_owned(),
-        })
-    })
-}
-
-/// Runs a statement to its end, whatever rows it gives.
-pub(super) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(statement)?;
-    let mut rows = statement.query([])?;
-    while rows.next()?.is_some() {}
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn create(path: &Path) -> DatabaseFile {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use super::connect::{Mode, connect, touch};
 use super::error::Error;
-use super::open::BUSY_TIMEOUT;
 use super::visible::define_views;
 use super::watch::Watch;
 
@@ -64,8 +64,8 @@ impl Readers {
         let readers = Self::new(path, kind, None);
         let mut pool = readers.pool.lock();
         while pool.open < kind.max_connections {
-            let connection = connect(path, kind)?;
-            connection.query_one("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            let connection = connect_to_read(path, kind)?;
+            touch(&connection)?;
             pool.idle.push(connection);
             pool.open += 1;
         }
@@ -106,7 +106,7 @@ impl Readers {
 
     /// The path is used again here, so it must still lead to the file that the writer has open.
     fn connect(&self) -> Result<Connection, Error> {
-        let connection = connect(&self.path, self.kind)?;
+        let connection = connect_to_read(&self.path, self.kind)?;
         match &self.watch {
             Some(watch) if watch.look() => Err(Error::FileReplaced),
             _ => Ok(connection),
@@ -136,10 +136,8 @@ impl Drop for Lent<'_> {
     }
 }
 
-fn connect(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+fn connect_to_read(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
+    let connection = connect(path, Mode::Read)?;
     connection.pragma_update(None, "cache_size", kind.cache_kibibytes)?;
     define_views(&connection)?;
     Ok(connection)

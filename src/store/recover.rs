@@ -9,13 +9,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{ErrorCode, ffi};
 
+use super::connect::{Mode, connect, touch};
 use super::database_file::{DatabaseFile, beside, file_bytes};
 use super::error::OpenError;
 use super::inspect::{self, APPLICATION_ID};
 use super::look::look;
-use super::open::BUSY_TIMEOUT;
 use crate::files::Partial;
 
 /// The first bytes of every SQLite database.
@@ -41,10 +41,7 @@ pub(super) fn recover(file: &DatabaseFile) -> Result<(), OpenError> {
             Ok(())
         };
     }
-    let recovered = open(file.path()).and_then(|connection| {
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        roll_back(&connection)
-    });
+    let recovered = connect(file.path(), Mode::Write).and_then(|connection| touch(&connection));
     recovered.map_err(|error| OpenError::new(file.given(), &error))
 }
 
@@ -69,10 +66,9 @@ fn has_hot_journal(file: &DatabaseFile) -> Result<bool, OpenError> {
     if !is_used || file_bytes(file.path()) == 0 {
         return Ok(false);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let read = Connection::open_with_flags(file.path(), flags).and_then(|connection| {
+    let read = connect(file.path(), Mode::Read).and_then(|connection| {
         connection.busy_timeout(Duration::ZERO)?;
-        roll_back(&connection)
+        touch(&connection)
     });
     match read {
         Ok(()) => Ok(false),
@@ -143,10 +139,10 @@ fn try_on_copy(file: &DatabaseFile) -> Result<(), OpenError> {
 /// Rolls the file at `path` back, which errors call `shown`, and looks at all of it.
 fn check_recovered(path: &Path, shown: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::new(shown, &error);
-    let connection = open(path).map_err(failed)?;
+    let connection = connect(path, Mode::Write).map_err(failed)?;
     connection
         .pragma_update(None, "synchronous", "OFF")
-        .and_then(|()| roll_back(&connection))
+        .and_then(|()| touch(&connection))
         .map_err(failed)?;
     inspect::version(&connection, path, shown)?;
     let damage = look(&connection, 1, Box::new(|_, _| {})).map_err(failed)?;
@@ -168,16 +164,6 @@ fn copy_pair(file: &DatabaseFile, copy: &Partial) -> io::Result<()> {
         .open(journal)?;
     io::copy(&mut File::open(file.journal())?, &mut to)?;
     Ok(())
-}
-
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(path, flags)
-}
-
-/// The first read of a connection that may write does it.
-fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_one("PRAGMA user_version", [], |_| Ok(()))
 }
 
 fn with_journal(error: OpenError, file: &DatabaseFile) -> OpenError {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::backup::{BackupError, check, connect, copy, is_same_file, resolve_source};
+use super::backup::{BackupError, check, copy, is_same_file, resolve_source};
+use super::connect::{Mode, connect, run, set};
 use super::database_file::{DatabaseFile, WhenMissing};
 use super::error::OpenError;
-use super::inspect::{connect_for_inspection, inspect};
-use super::open::{run, set};
+use super::inspect::inspect;
 use super::recover::recover;
 
 /// Makes the database at `destination` hold what the backup at `source` does, in one transaction: a crash in the middle
@@ -30,7 +30,7 @@ pub fn restore(
     if is_same_file(&source, &destination) {
         return Err(BackupError::SameFile(destination.given().to_owned()));
     }
-    let from = connect_for_inspection(&source)
+    let from = connect(source.path(), Mode::Inspect)
         .map_err(|error| BackupError::new(source.given(), &error))?;
     check(&from, source.given())?;
     if !destination.make_if_missing(WhenMissing::Create)? {
@@ -67,7 +67,7 @@ fn lock(file: &DatabaseFile) -> Result<Connection, BackupError> {
 
 fn try_lock(file: &DatabaseFile) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::new(file.given(), &error);
-    let connection = connect(file.path()).map_err(failed)?;
+    let connection = connect(file.path(), Mode::Write).map_err(failed)?;
     connection.busy_timeout(Duration::ZERO).map_err(failed)?;
     // With this a schema that cannot be read is no error; a sound one takes its place.
     run(&connection, "PRAGMA writable_schema = ON").map_err(failed)?;

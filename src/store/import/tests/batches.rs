@@ -14,8 +14,8 @@ use super::super::pass::Pass;
 use super::super::terms::Terms;
 use super::super::unfinished;
 use super::*;
-use crate::store::facts::facts;
-use crate::store::{DatabaseFile, Listing, OrganizationOrder, UserOrder};
+use crate::hashing::Cost;
+use crate::store::{DatabaseFile, Listing, OrganizationOrder, UserOrder, audit_database};
 
 /// Accounts of every kind: new ones, some that are there and differ, permissions, people, a pinned token.
 fn file() -> Accounts {
@@ -100,12 +100,15 @@ fn seen(database: &Database) -> Vec<usize> {
         ]
     };
     let file = DatabaseFile::resolve(&database.path()).unwrap();
-    let facts = facts(&file, 4, &[], now(), Box::new(|_, _| {})).unwrap();
+    let progress = Box::new(|_, _| {});
+    let audited = audit_database(&file, Cost::MAX, &[], now(), progress).unwrap();
+    let off_cost = audited.iter().find(|found| found.check == "bcrypt_cost");
+    let off_cost = off_cost.unwrap().message.split_once(' ').unwrap().0;
     let found: Vec<bool> = ["new", "many0"].into_iter().flat_map(found).collect();
     vec![
         users,
         usernames,
-        usize::try_from(facts.users).unwrap(),
+        off_cost.parse().unwrap(),
         organizations
             .iter()
             .map(|organization| usize::try_from(organization.users).unwrap())

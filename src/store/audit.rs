@@ -1,0 +1,261 @@
+//! What an operator should look into in a database: each rule with what it reads. Changes nothing, except that what a killed
+//! `restore` left unfinished is rolled back, as every opening of the file does.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Params, named_params};
+use serde::Serialize;
+
+use super::connect::{Mode, connect};
+use super::database_file::{DatabaseFile, WhenMissing, file_bytes};
+use super::error::OpenError;
+use super::inspect::inspect;
+use super::look::{Progress, look};
+use super::migrate::newest_version;
+use super::open::OLDEST_SQLITE;
+use super::recover::recover;
+use super::rows::unsigned;
+use super::visible::define_views;
+use crate::hashing::Cost;
+
+/// So many lines of damage say enough.
+const MAX_LINES: u32 = 20;
+
+/// Of how many users the names are read.
+const MAX_NAMED: u32 = 10;
+
+/// A running server removes expired tokens within seconds; so many, so old, show that none runs or that it cannot.
+const MANY_EXPIRED: u64 = 10_000;
+const EXPIRED_LONG_AGO: SignedDuration = SignedDuration::from_hours(1);
+
+/// SQLite starts its log again at 4 MiB, unless a read that does not end keeps it from that.
+const BIG_LOG_BYTES: u64 = 64 << 20;
+
+/// Something to look into; the names and the order of the fields are those of `--json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which check it was; these names stay.
+    pub check: &'static str,
+    /// What it found, and what to do about it.
+    pub message: String,
+}
+
+impl Finding {
+    /// Makes one.
+    pub fn new(check: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { check, message }
+    }
+}
+
+/// The version of SQLite that is linked, if it is too old.
+pub fn audit_sqlite() -> Option<Finding> {
+    old_sqlite(rusqlite::version_number(), rusqlite::version())
+}
+
+fn old_sqlite(number: i32, version: &str) -> Option<Finding> {
+    let is_old = number < OLDEST_SQLITE;
+    let message = || format!("SQLite {version} has a bug that can lose commits");
+    is_old.then(|| Finding::new("sqlite", message()))
+}
+
+/// Reads all of a database, of which `progress` hears. `cost` is that of new hashes, and `demo_users` are UUIDs.
+///
+/// # Errors
+/// [`OpenError`] for what is no database of ours that can be read.
+pub fn audit_database(
+    file: &DatabaseFile,
+    cost: Cost,
+    demo_users: &[String],
+    now: Timestamp,
+    progress: Progress,
+) -> Result<Vec<Finding>, OpenError> {
+    file.make_if_missing(WhenMissing::Refuse)?;
+    recover(file)?;
+    let version = inspect(file)?;
+    let failed = |error| OpenError::new(file.given(), &error);
+    let connection = connect(file.path(), Mode::Inspect).map_err(failed)?;
+    let damage = look(&connection, MAX_LINES, progress).map_err(failed)?;
+    let shown = file.given().display();
+    let mut findings = Vec::new();
+    let mut find = |check, message| findings.push(Finding::new(check, message));
+    for line in damage.lines {
+        find("integrity", format!("{shown}: {line}; restore a backup"));
+    }
+    if damage.dangling > 0 {
+        let rows = damage.dangling;
+        find(
+            "foreign_keys",
+            format!("{shown}: rows that refer to none: {rows}; restore a backup"),
+        );
+    }
+    let known = newest_version();
+    // The tables of an older schema may be others.
+    if version == known {
+        define_views(&connection)
+            .and_then(|()| audit_users(&connection, cost, demo_users, &mut find))
+            .and_then(|()| audit_tokens(&connection, now, &mut find))
+            .map_err(failed)?;
+    } else {
+        find(
+            "schema",
+            format!(
+                "{shown}: has schema {version}, and this program {known}; `thanos-login init` brings it up"
+            ),
+        );
+    }
+    findings.extend(audit_log(file, file_bytes(&file.log())));
+    Ok(findings)
+}
+
+fn audit_users(
+    connection: &Connection,
+    cost: Cost,
+    demo_users: &[String],
+    find: &mut impl FnMut(&'static str, String),
+) -> rusqlite::Result<()> {
+    let of_cost = named_params! { ":cost": cost.get() };
+    let off = "SELECT count(*) FROM visible_users WHERE cost <> :cost";
+    let off = count(connection, off, of_cost)?;
+    if off > 0 {
+        let all = count(connection, "SELECT count(*) FROM visible_users", [])?;
+        find(
+            "bcrypt_cost",
+            format!(
+                "{off} of {all} users have a hash of another cost than {cost}; their next login changes it"
+            ),
+        );
+    }
+    let expensive = "SELECT coalesce(sum(users), 0) FROM login_costs WHERE cost > :cost";
+    let expensive = count(connection, expensive, of_cost)?;
+    if expensive > 0 {
+        let named = most_expensive(connection, cost)?;
+        find("expensive_hash", expensive_text(expensive, &named, cost));
+    }
+    let mut with_uuid =
+        connection.prepare("SELECT username FROM visible_users WHERE uuid = :uuid")?;
+    for uuid in demo_users {
+        let username: Option<String> = with_uuid
+            .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))
+            .optional()?;
+        if let Some(username) = username {
+            find(
+                "demo_users",
+                format!(
+                    "{username:?} is a demo user, whose password everybody knows; `thanos-login user set-status` switches it off"
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Some users that can log in and have a hash of a higher cost, which every login pays, the most expensive ones first.
+fn most_expensive(connection: &Connection, cost: Cost) -> rusqlite::Result<Vec<(String, u8)>> {
+    connection
+        .prepare(
+            "SELECT users.username, users.cost
+             FROM visible_users AS users
+             JOIN organizations ON organizations.id = users.org_id
+             WHERE users.cost > :cost AND users.status = 'ACTIVE' AND organizations.status = 'ACTIVE'
+             ORDER BY users.cost DESC, users.username
+             LIMIT :limit",
+        )?
+        .query_map(
+            named_params! { ":cost": cost.get(), ":limit": MAX_NAMED },
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?
+        .collect()
+}
+
+fn expensive_text(count: u64, named: &[(String, u8)], cost: Cost) -> String {
+    let mut users: Vec<String> = named
+        .iter()
+        .map(|(username, cost)| format!("{username:?} (cost {cost})"))
+        .collect();
+    let others = count.saturating_sub(users.len() as u64);
+    if others > 0 {
+        users.push(format!("{others} more"));
+    }
+    let users = users.join(", ");
+    format!(
+        "every login of everybody takes as long as that of the most expensive hash, and these users have one of a higher cost than {cost}: {users}; their next login or `thanos-login user passwd` changes it"
+    )
+}
+
+fn audit_tokens(
+    connection: &Connection,
+    now: Timestamp,
+    find: &mut impl FnMut(&'static str, String),
+) -> rusqlite::Result<()> {
+    let pinned = "SELECT count(*) FROM tokens WHERE pinned IS NOT NULL";
+    let pinned = count(connection, pinned, [])?;
+    if pinned > 0 {
+        find(
+            "pinned_tokens",
+            format!(
+                "tokens that are kept in clear and never expire: {pinned}; `thanos-login token revoke` ends them"
+            ),
+        );
+    }
+    let long_ago = now.checked_sub(EXPIRED_LONG_AGO).unwrap_or(now);
+    let expired = "SELECT count(*) FROM tokens WHERE expires_at <= :moment";
+    let moment = named_params! { ":moment": long_ago.as_microsecond() };
+    let expired = count(connection, expired, moment)?;
+    if expired > MANY_EXPIRED {
+        find(
+            "expired_tokens",
+            format!(
+                "tokens that expired more than an hour ago: {expired}; a running server removes them, or `thanos-login token purge`"
+            ),
+        );
+    }
+    Ok(())
+}
+
+fn audit_log(file: &DatabaseFile, bytes: u64) -> Option<Finding> {
+    let (shown, mebibytes) = (file.given().display(), bytes >> 20);
+    (bytes > BIG_LOG_BYTES).then(|| {
+        Finding::new(
+            "wal",
+            format!(
+                "{shown}-wal has {mebibytes} MiB; some program reads without an end, or none has closed the file"
+            ),
+        )
+    })
+}
+
+fn count(connection: &Connection, query: &str, parameters: impl Params) -> rusqlite::Result<u64> {
+    connection.query_one(query, parameters, |row| unsigned(row, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn an_old_sqlite_is_found_and_the_one_that_is_linked_is_new_enough() {
+        let old = old_sqlite(3_051_002, "3.51.2").unwrap();
+        assert_eq!(old.check, "sqlite");
+        assert_eq!(audit_sqlite(), None);
+    }
+
+    #[test]
+    fn users_with_expensive_hashes_are_named_and_those_beyond_some_are_counted() {
+        let named = [("a".to_owned(), 15), ("b".to_owned(), 13)];
+        let text = expensive_text(12, &named, Cost::DEFAULT);
+        assert!(
+            text.contains("than 12: \"a\" (cost 15), \"b\" (cost 13), 10 more;"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_log_is_big_when_something_keeps_it_from_starting_again() {
+        let file = DatabaseFile::resolve(Path::new("thanos-login.db")).unwrap();
+        assert_eq!(audit_log(&file, BIG_LOG_BYTES), None);
+        let found = audit_log(&file, BIG_LOG_BYTES + 1).unwrap();
+        assert_eq!(found.check, "wal");
+    }
+}

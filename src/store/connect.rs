@@ -1,0 +1,120 @@
+//! Opening connections, and what every one of them needs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags};
+
+use super::database_file::beside;
+use super::error::OpenError;
+
+/// How long a connection waits for a lock that another one holds.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a connection may do to the file and to those beside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Write,
+    /// Change nothing in the file, but make a log and its index.
+    Read,
+    /// Change and make nothing. Without a log beside it the file is read as immutable, since even a reading connection would
+    /// make a log and leave it behind. With one, the log holds the newest pages and must be read too; an empty one shows that
+    /// another process may write.
+    Inspect,
+}
+
+/// Opens a file that is there.
+pub(super) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
+    let flags = match mode {
+        Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Mode::Inspect => OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+    };
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = if mode == Mode::Inspect {
+        let has_log = beside(path, "-wal").exists();
+        let immutable = if has_log { "" } else { "&immutable=1" };
+        let uri = format!("file:{}?mode=ro{immutable}", uri_path(path));
+        Connection::open_with_flags(uri, flags)?
+    } else {
+        Connection::open_with_flags(path, flags)?
+    };
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// Reads the schema, for which SQLite takes the locks that the mode of the connection asks for, and rolls back what is
+/// unfinished if the connection may write.
+pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_one("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+/// What is wrong with a database, as one of SQLite's own checks says.
+pub(super) fn damage(connection: &Connection, check: &str) -> rusqlite::Result<Vec<String>> {
+    let texts: Vec<String> = connection
+        .prepare(&format!("PRAGMA {check}"))?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let lines = texts.iter().flat_map(|text| text.lines());
+    let is_damage = |line: &&str| *line != "ok" && !line.starts_with("***");
+    Ok(lines.filter(is_damage).map(str::to_owned).collect())
+}
+
+/// Changes a setting of a connection to the file that errors call `shown`, and makes sure of it. Changing the journal's mode
+/// is a transaction, whose error comes after a row that has the new mode already: each statement is run to its end.
+pub(super) fn set(
+    connection: &Connection,
+    shown: &Path,
+    setting: &'static str,
+    wanted: &'static str,
+    as_read: &str,
+) -> Result<(), OpenError> {
+    let found = run(connection, &format!("PRAGMA {setting} = {wanted}"))
+        .and_then(|()| text(connection, &format!("PRAGMA {setting}")))
+        .map_err(|error| OpenError::new(shown, &error))?;
+    if found == as_read {
+        return Ok(());
+    }
+    Err(OpenError::Setting {
+        path: shown.to_owned(),
+        setting,
+        wanted,
+        found,
+    })
+}
+
+fn text(connection: &Connection, statement: &str) -> rusqlite::Result<String> {
+    connection.query_one(statement, [], |row| {
+        Ok(match row.get_ref(0)? {
+            ValueRef::Integer(number) => number.to_string(),
+            value => value.as_str()?.to_owned(),
+        })
+    })
+}
+
+/// Runs a statement to its end, whatever rows it gives.
+pub(super) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(statement)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+/// A path as SQLite's URI file names want it: `%`, `?` and `#` are special, and so are bytes that are not UTF-8.
+fn uri_path(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let mut encoded = String::new();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    // `file:` followed by two slashes would start with a host name.
+    if encoded.starts_with("//") {
+        encoded.insert_str(0, "//");
+    }
+    encoded
+}
