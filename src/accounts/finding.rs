@@ -81,22 +81,14 @@ impl Findings {
     /// a whole.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.findings.iter().map(|finding| {
-            let Finding {
-                place,
-                key,
-                message,
-            } = finding;
-            let start = match place {
-                Place::File => self.file.clone(),
-                Place::Line(line) => format!("{}:{line}", self.file),
-                _ => place.to_string(),
+            let Finding { place, key, .. } = finding;
+            let (start, joint) = match place {
+                Place::File => (self.file.clone(), ": "),
+                Place::Line(line) => (format!("{}:{line}", self.file), ": "),
+                Place::Organization(_) | Place::User(..) => (place.to_string(), "."),
             };
-            let joint = match place {
-                _ if key.is_empty() => "",
-                Place::Organization(_) | Place::User(..) => ".",
-                _ => ": ",
-            };
-            format!("{start}{joint}{key}: {message}")
+            let joint = if key.is_empty() { "" } else { joint };
+            format!("{start}{joint}{key}: {}", finding.message)
         })
     }
 }

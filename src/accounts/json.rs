@@ -2,7 +2,6 @@
 //! the same.
 
 use serde::Deserialize;
-use serde::de::Deserializer;
 use serde_json::value::RawValue;
 
 use super::finding::{Finding, Place};
@@ -70,28 +69,19 @@ fn text(place: Place, bytes: &[u8]) -> Result<&str, Finding> {
 /// Reads one JSON object, in which a mistake is of this place.
 pub(super) fn from_text<'t, T: Deserialize<'t>>(place: Place, text: &'t str) -> Result<T, Finding> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let Object(value) = from(place, &mut deserializer)?;
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        // The path of the record itself.
+        let key = if path == "." { String::new() } else { path };
+        match error.into_inner() {
+            error if error.is_data() => explained(place, key, &error),
+            error => not_json(place, &error),
+        }
+    })?;
     deserializer
         .end()
         .map_err(|error| not_json(place, &error))?;
     Ok(value)
-}
-
-fn from<'t, D, T>(place: Place, deserializer: D) -> Result<T, Finding>
-where
-    D: Deserializer<'t, Error = serde_json::Error>,
-    T: Deserialize<'t>,
-{
-    serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let error = error.into_inner();
-        if !error.is_data() {
-            return not_json(place, &error);
-        }
-        // The path of the record itself.
-        let key = if path == "." { String::new() } else { path };
-        explained(place, key, &error)
-    })
 }
 
 fn not_json(place: Place, error: &serde_json::Error) -> Finding {

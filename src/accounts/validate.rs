@@ -105,12 +105,9 @@ impl Checker<'_> {
         if user.password.is_some() && user.password_hash.is_some() {
             self.report(place, "", "has both a `password` and a `password_hash`");
         }
-        let username = user.username.as_ref();
-        let fault = user
-            .password
-            .as_ref()
-            .and_then(|password| check_new_password(password, username, false).err());
-        if let Some(fault) = fault {
+        if let Some(password) = &user.password
+            && let Err(fault) = check_new_password(password, user.username.as_ref(), false)
+        {
             self.report(place, "password", fault.to_string());
         }
     }
@@ -119,15 +116,12 @@ impl Checker<'_> {
         let Some(token) = &user.auth_token else {
             return;
         };
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         if token.len() == 40 && token.bytes().all(is_hex) {
             self.claim(place, "auth_token", Claim::Token(token.clone()));
         } else {
-            self.report(
-                place,
-                "auth_token",
-                "not a token (40 lower-case hexadecimal characters)",
-            );
+            let message = "not a token (40 lower-case hexadecimal characters)";
+            self.report(place, "auth_token", message);
         }
     }
 

@@ -208,6 +208,17 @@ impl Store {
     }
 }
 
+/// Whether another user than this one has the username.
+pub(super) fn another_has_username(
+    connection: &Connection,
+    username: &str,
+    user_id: i64,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM users WHERE username = :username AND id <> :user_id")?
+        .exists(named_params! { ":username": username, ":user_id": user_id })
+}
+
 fn find_user(
     connection: &Connection,
     column: &'static str,

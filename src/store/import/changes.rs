@@ -2,8 +2,9 @@
 //! which the same columns change, in a fraction of the time, during which nobody else can write, of a statement for each.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, named_params, params_from_iter};
+use rusqlite::{Connection, named_params, params_from_iter};
 
+use super::columns::{Columns, FoundRow};
 use super::people;
 use super::permissions::HasPermission;
 use crate::accounts::Person;
@@ -20,19 +21,7 @@ const TABLES: &str = "
     DELETE FROM changed_assignments;";
 
 /// A column that counts up instead of taking a value; the user's tokens end with it.
-const REVISION: &str = "revision";
-
-/// A row that is to change. Its UUID shows that its number is not another row's by then.
-#[derive(Clone, Copy)]
-pub(super) struct Target<'r> {
-    pub(super) table: &'static str,
-    pub(super) id: i64,
-    pub(super) uuid: &'r str,
-}
-
-/// Columns of one row that shall have other values: their names, which are text of this program, and the values.
-#[derive(Default)]
-pub(super) struct Columns(Vec<(&'static str, Value)>);
+pub(super) const REVISION: &str = "revision";
 
 /// All changes of an import.
 pub(super) struct Changes {
@@ -46,55 +35,6 @@ pub(super) struct Changes {
     managers: Vec<(i64, String, Person)>,
 }
 
-impl Columns {
-    /// Takes the texts that are given and differ from a row, which has them from its third column on.
-    pub(super) fn texts<const N: usize>(
-        row: &Row<'_>,
-        given: [(&'static str, Option<&str>); N],
-    ) -> rusqlite::Result<Self> {
-        let mut columns = Self::default();
-        for (index, (column, given)) in (2..).zip(given) {
-            columns.text(column, given, row.get_ref(index)?.as_str_or_null()?);
-        }
-        Ok(columns)
-    }
-
-    /// Takes a text that is given and differs; says whether it does.
-    pub(super) fn text(
-        &mut self,
-        column: &'static str,
-        given: Option<&str>,
-        present: Option<&str>,
-    ) -> bool {
-        let differs = given.is_some() && given != present;
-        if let Some(given) = given.filter(|_| differs) {
-            self.set(column, given.to_owned());
-        }
-        differs
-    }
-
-    /// Takes a number that is given and differs.
-    pub(super) fn number(
-        &mut self,
-        column: &'static str,
-        given: Option<i64>,
-        present: Option<i64>,
-    ) {
-        if let Some(given) = given.filter(|given| present != Some(*given)) {
-            self.set(column, given);
-        }
-    }
-
-    pub(super) fn set(&mut self, column: &'static str, value: impl Into<Value>) {
-        self.0.push((column, value.into()));
-    }
-
-    /// Raises a user's revision, and ends its tokens.
-    pub(super) fn raise_revision(&mut self) {
-        self.set(REVISION, Value::Null);
-    }
-}
-
 impl Changes {
     pub(super) fn new(are_kept: bool) -> Self {
         Self {
@@ -106,11 +46,11 @@ impl Changes {
         }
     }
 
-    /// Takes the changes of a row; says whether there are any.
+    /// Takes the changes of a row; says whether there are any. Its UUID shows later that its number is not another row's.
     pub(super) fn row(
         &mut self,
         connection: &Connection,
-        target: Target<'_>,
+        row: &FoundRow,
         columns: Columns,
     ) -> rusqlite::Result<bool> {
         if columns.0.is_empty() || !self.are_kept {
@@ -118,7 +58,7 @@ impl Changes {
         }
         self.prepare(connection)?;
         let (names, values): (Vec<_>, Vec<_>) = columns.0.into_iter().unzip();
-        let kind = (target.table, names);
+        let kind = (row.table, names);
         let known = self.kinds.iter().position(|known| *known == kind);
         let kind = known.unwrap_or_else(|| {
             self.kinds.push(kind);
@@ -127,8 +67,8 @@ impl Changes {
         self.rows += 1;
         let start = [
             Value::Integer(i64::try_from(kind).unwrap_or(i64::MAX)),
-            target.id.into(),
-            target.uuid.to_owned().into(),
+            row.value("id").clone(),
+            row.value("uuid").clone(),
         ];
         let rest = std::iter::repeat_n(Value::Null, MOST_COLUMNS - values.len());
         connection
@@ -145,7 +85,7 @@ impl Changes {
     pub(super) fn assignments(
         &mut self,
         connection: &Connection,
-        user: Target<'_>,
+        user: &FoundRow,
         assignments: &[HasPermission],
     ) -> rusqlite::Result<()> {
         if !self.are_kept {
@@ -162,8 +102,8 @@ impl Changes {
         for (position, permission_id, assigned) in std::iter::once((None, None, None)).chain(given)
         {
             insert.execute(named_params! {
-                ":id": user.id,
-                ":uuid": user.uuid,
+                ":id": user.value("id"),
+                ":uuid": user.value("uuid"),
                 ":position": position,
                 ":permission_id": permission_id,
                 ":assigned": assigned,
@@ -183,7 +123,7 @@ impl Changes {
             written += write_rows(connection, kind, table, columns)?;
         }
         for (org_id, uuid, manager) in &self.managers {
-            let manager_id = people::add(connection, uuid, Some(manager), None)?;
+            let manager_id = people::add(connection, Some(manager), uuid.clone(), None)?;
             written += connection
                 .prepare_cached(
                     "UPDATE organizations SET account_manager_id = :manager_id WHERE id = :org_id",

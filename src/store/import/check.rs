@@ -5,114 +5,72 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::find::{
-    HAS_TOKEN, HAS_USERNAME, HAS_UUID, OrganizationRow, UserRow, another_has_token,
-    another_has_username, has_uuid,
-};
+use super::columns::FoundRow;
+use super::find::{HAS_TOKEN, HAS_USERNAME, HAS_UUID, another_has_token, has_uuid};
+use super::importer::Importer;
 use super::organizations::new_party_uuid;
 use super::{people, users};
 use crate::account::Username;
 use crate::accounts::{Entry, Finding, Organization, Person, Place, User};
+use crate::store::users::another_has_username;
 
-/// Checks one record.
-pub(super) struct Check<'c> {
-    pub(super) connection: &'c Connection,
-    pub(super) place: Place,
-    pub(super) findings: &'c mut Vec<Finding>,
-}
-
-impl Check<'_> {
-    fn report(&mut self, key: impl Into<String>, message: impl Into<String>) {
-        let finding = Finding::new(self.place, key, message);
-        self.findings.push(finding);
-    }
-
-    /// Reports a UUID that is to be written and that a row has.
-    fn uuid(&mut self, key: &str, uuid: Option<String>) -> rusqlite::Result<()> {
-        if let Some(uuid) = uuid
-            && has_uuid(self.connection, &uuid)?
-        {
-            self.report(key, HAS_UUID);
-        }
-        Ok(())
-    }
-
-    /// The same of a person: that of a new one, or one that is given to the person of a row.
-    fn person_uuid(
+impl Importer {
+    pub(super) fn check_organization(
         &mut self,
-        key: &str,
-        id: Option<i64>,
-        person: Option<&Person>,
-        of_new: Option<String>,
-    ) -> rusqlite::Result<()> {
-        let Some(id) = id else {
-            return self.uuid(key, of_new);
-        };
-        match person.and_then(|person| person.uuid.clone()) {
-            Some(given) if given != people::uuid(self.connection, id)? => {
-                self.uuid(key, Some(given))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn organization(
-        &mut self,
+        connection: &Connection,
+        place: Place,
         organization: &Organization,
-        row: Option<&OrganizationRow>,
+        row: Option<&FoundRow>,
     ) -> rusqlite::Result<()> {
-        self.uuid("uuid", row.is_none().then(|| organization.identity()))?;
+        let new = row.is_none().then(|| organization.identity());
+        self.check_uuid(connection, place, "uuid", new)?;
         let party_key = organization.org_type.party_key();
-        self.uuid(party_key, new_party_uuid(row, organization))?;
+        let party_uuid = new_party_uuid(row, organization);
+        self.check_uuid(connection, place, party_key, party_uuid)?;
         let manager = organization.account_manager.as_ref();
-        let id = row.and_then(|row| row.manager_id);
         let of_new = manager.map(|manager| organization.manager_uuid(manager));
-        self.person_uuid("account_manager.uuid", id, manager, of_new)
+        let id = row.and_then(|row| row.number("account_manager_id"));
+        let uuid = new_person_uuid(connection, id, manager, of_new)?;
+        self.check_uuid(connection, place, "account_manager.uuid", uuid)
     }
 
-    /// Gives the UUID that the user has or will have.
-    pub(super) fn user(
+    pub(super) fn check_user(
         &mut self,
+        connection: &Connection,
         entry: &Entry,
-        row: Option<&UserRow>,
-    ) -> rusqlite::Result<Option<Uuid>> {
-        let user = &entry.user;
+        row: Option<&FoundRow>,
+    ) -> rusqlite::Result<()> {
+        let Entry { place, user, .. } = entry;
+        let place = *place;
         if let Some(token) = &user.auth_token
-            && another_has_token(
-                self.connection,
-                &users::digest(token),
-                row.map(|row| row.id),
-            )?
+            && another_has_token(connection, &users::digest(token), row.map(FoundRow::id))?
         {
-            self.report("auth_token", HAS_TOKEN);
+            self.refuse(place, "auth_token", HAS_TOKEN);
         }
-        let is_inside = entry.place.organization().is_some();
         if row.is_none() {
+            let is_inside = place.organization().is_some();
             if user.password.is_none() && user.password_hash.is_none() {
-                self.report("", "needs a `password` or a `password_hash`");
+                self.refuse(place, "", "needs a `password` or a `password_hash`");
             }
             if !is_inside && user.org.is_none() {
-                self.report("org", "missing, and --org names none");
+                self.refuse(place, "org", "missing, and --org names none");
             }
             // Without a UUID too, the file alone shows it.
             if user.username.is_none() && user.uuid.is_some() && !is_inside {
-                self.report("username", "missing");
+                self.refuse(place, "username", "missing");
             }
         }
-        let is_present =
-            |name: &str| row.is_some_and(|row| name.eq_ignore_ascii_case(&row.username));
-        let new_name = user
-            .username
-            .as_ref()
-            .filter(|name| !is_present(name.as_str()));
-        if let Some(username) = new_name {
+        let is_present = |name: &Username| {
+            row.is_some_and(|row| name.as_str().eq_ignore_ascii_case(row.text("username")))
+        };
+        if let Some(username) = user.username.as_ref().filter(|name| !is_present(name)) {
             if let Some(message) = username.oddity() {
-                self.report("username", message);
+                self.refuse(place, "username", &message);
             }
             if let Some(row) = row
-                && another_has_username(self.connection, username.as_str(), row.id)?
+                && another_has_username(connection, username.as_str(), row.id())?
             {
-                self.report("username", HAS_USERNAME);
+                self.refuse(place, "username", HAS_USERNAME);
             }
         }
         let derived = |uuid: fn(&User, &Username) -> String| {
@@ -120,29 +78,73 @@ impl Check<'_> {
             Some(uuid(user, username))
         };
         let new = derived(User::new_uuid);
-        self.uuid("uuid", new.clone())?;
-        let id = row.map(|row| row.person_id);
-        let of_new = derived(User::new_person_uuid);
-        self.person_uuid("person.uuid", id, user.person.as_ref(), of_new)?;
-        let identity = row.map(|row| row.uuid.clone()).or(new);
-        Ok(identity.and_then(|uuid| Uuid::try_parse(&uuid).ok()))
+        self.check_uuid(connection, place, "uuid", new.clone())?;
+        let (id, of_new) = (
+            row.and_then(|row| row.number("person_id")),
+            derived(User::new_person_uuid),
+        );
+        let uuid = new_person_uuid(connection, id, user.person.as_ref(), of_new)?;
+        self.check_uuid(connection, place, "person.uuid", uuid)?;
+        for key in self.permissions.taken(entry) {
+            self.refuse(place, &key, HAS_UUID);
+        }
+        if let (Some(row), Some(_)) = (row, &user.password) {
+            let hash = row.text("password_hash").to_owned();
+            self.checked.present_hashes.insert(place, hash);
+        }
+        let identity = row.map(|row| row.text("uuid").to_owned()).or(new);
+        let identity = identity.and_then(|uuid| Uuid::try_parse(&uuid).ok());
+        self.identities.extend(identity.map(|uuid| (place, uuid)));
+        Ok(())
+    }
+
+    /// Refuses a UUID that is to be written and that a row has.
+    fn check_uuid(
+        &mut self,
+        connection: &Connection,
+        place: Place,
+        key: &str,
+        uuid: Option<String>,
+    ) -> rusqlite::Result<()> {
+        if let Some(uuid) = uuid
+            && has_uuid(connection, &uuid)?
+        {
+            self.refuse(place, key, HAS_UUID);
+        }
+        Ok(())
+    }
+}
+
+/// The UUID that a person is to have, unless it has that already.
+fn new_person_uuid(
+    connection: &Connection,
+    id: Option<i64>,
+    person: Option<&Person>,
+    of_new: Option<String>,
+) -> rusqlite::Result<Option<String>> {
+    let given = person.and_then(|person| person.uuid.clone());
+    match (id, given) {
+        (None, _) => Ok(of_new),
+        (Some(id), Some(given)) if given != people::with_id(connection, id)?.text("uuid") => {
+            Ok(Some(given))
+        }
+        _ => Ok(None),
     }
 }
 
 /// Two records that mean one user, though the file alone does not show it.
 pub(super) fn same_users(entries: &[Entry], identities: &HashMap<Place, Uuid>) -> Vec<Finding> {
+    let lower = |entry: &Entry| Some(entry.user.username.as_ref()?.as_str().to_ascii_lowercase());
     let mut seen: HashMap<&Uuid, &Entry> = HashMap::new();
     let mut findings = Vec::new();
     for entry in entries {
         let Some(identity) = identities.get(&entry.place) else {
             continue;
         };
-        let Some(first) = seen.get(identity) else {
-            seen.insert(identity, entry);
+        let first = *seen.entry(identity).or_insert(entry);
+        if first.place == entry.place {
             continue;
-        };
-        let lower =
-            |entry: &Entry| Some(entry.user.username.as_ref()?.as_str().to_ascii_lowercase());
+        }
         let both_have_uuids = first.user.uuid.is_some() && entry.user.uuid.is_some();
         let have_one_name = lower(first).is_some() && lower(first) == lower(entry);
         if !both_have_uuids && !have_one_name {

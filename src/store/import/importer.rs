@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, ffi};
 use uuid::Uuid;
 
-use super::changes::{Changes, Target};
-use super::check::Check;
-use super::find::{self, HAS_TOKEN, HAS_UUID};
+use super::changes::Changes;
+use super::columns;
+use super::find::{self, HAS_TOKEN};
 use super::organizations;
 use super::outcome::{Checked, Fate, Outcome};
-use super::permissions::{self, PermissionRow, PermissionRows};
+use super::permissions::{self, PermissionRows};
 use super::terms::{Pins, Terms};
 use super::users::{self, Named};
 use crate::accounts::{Entry, Finding, Organization, Permission, Place};
@@ -43,7 +43,7 @@ pub(super) struct Importer {
     org_ids: HashMap<usize, i64>,
     /// The organizations that names and UUIDs mean, each looked for once.
     called: HashMap<String, Result<i64, String>>,
-    permissions: PermissionRows,
+    pub(super) permissions: PermissionRows,
     /// The UUIDs that users have or will have.
     pub(super) identities: HashMap<Place, Uuid>,
     pub(super) checked: Checked,
@@ -110,18 +110,10 @@ impl Importer {
         Ok(())
     }
 
-    fn refuse(&mut self, place: Place, key: &str, message: &str) -> Fate {
+    pub(super) fn refuse(&mut self, place: Place, key: &str, message: &str) -> Fate {
         let finding = Finding::new(place, key, message);
         self.checked.findings.push(finding);
         Fate::Refused
-    }
-
-    fn check_at<'c>(&'c mut self, connection: &'c Connection, place: Place) -> Check<'c> {
-        Check {
-            connection,
-            place,
-            findings: &mut self.checked.findings,
-        }
     }
 
     fn take(&mut self, connection: &Connection, record: Record<'_>) -> rusqlite::Result<Fate> {
@@ -138,26 +130,23 @@ impl Importer {
         permission: &Permission,
     ) -> rusqlite::Result<Fate> {
         let uuid = permission.identity();
-        let (row, fate) = match permissions::find(connection, &uuid, permission)? {
-            Some((id, columns)) => {
-                let (table, uuid) = ("permissions", uuid.as_str());
-                let target = Target { table, id, uuid };
-                let is_changed = self.changes.row(connection, target, columns)?;
-                (PermissionRow::Has { id, is_changed }, Fate::of(is_changed))
+        let columns = permissions::columns(permission);
+        let row = columns::find(connection, "permissions", "uuid", &uuid)?;
+        let (id, fate) = match (row, self.terms) {
+            (Some(row), _) => {
+                let columns = columns.differing_from(&row);
+                let is_changed = self.changes.row(connection, &row, columns)?;
+                (row.id(), Fate::of(is_changed))
             }
-            None if self.terms.is_none() && find::has_uuid(connection, &uuid)? => {
-                (PermissionRow::Taken, Fate::Refused)
+            (None, Some(_)) => {
+                let columns = columns.with("uuid", Some(uuid.clone()));
+                (columns.insert(connection, "permissions")?, Fate::Added)
             }
-            None => {
-                let id = match self.terms {
-                    Some(_) => permissions::add(connection, &uuid, permission)?,
-                    None => NOT_WRITTEN,
-                };
-                let is_changed = false;
-                (PermissionRow::Has { id, is_changed }, Fate::Added)
-            }
+            // Each user that has it says so.
+            (None, None) if find::has_uuid(connection, &uuid)? => return Ok(Fate::Refused),
+            (None, None) => (NOT_WRITTEN, Fate::Added),
         };
-        self.permissions.0.insert(uuid, row);
+        self.permissions.0.insert(uuid, (id, fate == Fate::Changed));
         Ok(fate)
     }
 
@@ -172,14 +161,13 @@ impl Importer {
             Err((key, message)) => return Ok(self.refuse(place, key, message)),
         };
         if self.terms.is_none() {
-            let mut check = self.check_at(connection, place);
-            check.organization(organization, row.as_ref())?;
+            self.check_organization(connection, place, organization, row.as_ref())?;
         }
         let (id, fate) = match (row, self.terms) {
             (Some(row), _) => {
                 let changes = &mut self.changes;
                 let differs = organizations::change(connection, &row, organization, changes)?;
-                (row.id, Fate::of(differs))
+                (row.id(), Fate::of(differs))
             }
             (None, Some(terms)) => (
                 organizations::add(connection, organization, terms)?,
@@ -207,12 +195,12 @@ impl Importer {
             assignments,
         };
         let token = &entry.user.auth_token;
-        let (id, fate, is_pin_known) = match (row, self.terms) {
+        let (id, fate, sets_pin) = match (row, self.terms) {
             (Some(row), _) => {
                 let (pins, changes) = (self.pins, &mut self.changes);
                 let differs = users::change(connection, &row, entry, &named, pins, changes)?;
-                let is_pin_known = token.is_some() || pins == Pins::End;
-                (row.id, Fate::of(differs || are_changed), is_pin_known)
+                let sets_pin = token.is_some() || pins == Pins::End;
+                (row.id(), Fate::of(differs || are_changed), sets_pin)
             }
             (None, Some(terms)) => match users::add(connection, entry, &named, terms)? {
                 Some(id) => (id, Fate::Added, token.is_some()),
@@ -224,7 +212,7 @@ impl Importer {
             },
             (None, None) => return Ok(Fate::Added),
         };
-        if is_pin_known && fate != Fate::Unchanged {
+        if sets_pin && fate != Fate::Unchanged {
             self.pinned.push((id, entry.place, token.clone()));
         }
         Ok(fate)
@@ -247,26 +235,6 @@ impl Importer {
                 Ok(None)
             }
         }
-    }
-
-    fn check_user(
-        &mut self,
-        connection: &Connection,
-        entry: &Entry,
-        row: Option<&find::UserRow>,
-    ) -> rusqlite::Result<()> {
-        let mut check = self.check_at(connection, entry.place);
-        if let Some(uuid) = check.user(entry, row)? {
-            self.identities.insert(entry.place, uuid);
-        }
-        if let (Some(row), Some(_)) = (row, &entry.user.password) {
-            let hash = row.password_hash.clone();
-            self.checked.present_hashes.insert(entry.place, hash);
-        }
-        for key in self.permissions.taken(entry) {
-            self.refuse(entry.place, &key, HAS_UUID);
-        }
-        Ok(())
     }
 
     /// Another process has changed a row since the records were checked, or SQLite is right to complain.

@@ -1,12 +1,11 @@
 //! The lock that an import of many rows holds. It ends with the process: that shows which import is under way, and what a
 //! killed one has left behind.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::io::Errno;
+use rustix::fs::OFlags;
 
 use crate::store::database_file::FileId;
 
@@ -30,11 +29,10 @@ impl ImportLock {
             let Ok(file) = open(path) else {
                 return Taking::Impossible;
             };
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            match file.try_lock() {
                 Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Taking::Held,
-                Err(Errno::INTR) => continue,
-                Err(_) => return Taking::Impossible,
+                Err(TryLockError::WouldBlock) => return Taking::Held,
+                Err(TryLockError::Error(_)) => return Taking::Impossible,
             }
             let lock = Self {
                 path: path.to_owned(),

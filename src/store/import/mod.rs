@@ -10,6 +10,7 @@
 
 mod changes;
 mod check;
+mod columns;
 mod find;
 mod importer;
 mod lock;

@@ -1,31 +1,32 @@
 //! People: users as others see them, and account managers.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::Connection;
 
-use super::changes::{Changes, Columns, Target};
+use super::changes::Changes;
+use super::columns::{Columns, FoundRow, find};
 use crate::accounts::Person;
 
-/// Adds a person; `email` is for one without an own.
+fn columns(person: &Person) -> Columns {
+    Columns::default()
+        .with("uuid", person.uuid.clone())
+        .with("first_name", person.first_name.clone())
+        .with("last_name", person.last_name.clone())
+        .with("email", person.email.clone())
+        .with("phone", person.phone.clone())
+}
+
+/// Adds a person; the UUID and the email address are for one without an own.
 pub(super) fn add(
     connection: &Connection,
-    uuid: &str,
     person: Option<&Person>,
+    uuid: String,
     email: Option<&str>,
 ) -> rusqlite::Result<i64> {
-    let given = |text: fn(&Person) -> &Option<String>| person.and_then(|p| text(p).as_deref());
-    connection
-        .prepare_cached(
-            "INSERT INTO people (uuid, first_name, last_name, email, phone)
-             VALUES (:uuid, :first_name, :last_name, :email, :phone)",
-        )?
-        .execute(named_params! {
-            ":uuid": uuid,
-            ":first_name": given(|person| &person.first_name),
-            ":last_name": given(|person| &person.last_name),
-            ":email": given(|person| &person.email).or(email),
-            ":phone": given(|person| &person.phone),
-        })?;
-    Ok(connection.last_insert_rowid())
+    person
+        .map_or_else(Columns::default, columns)
+        .or("uuid", uuid)
+        .or("email", email.map(str::to_owned))
+        .insert(connection, "people")
 }
 
 /// Says whether a person differs from what a file says. Another UUID is another person in the same place: what the file leaves
@@ -36,31 +37,12 @@ pub(super) fn change(
     person: &Person,
     changes: &mut Changes,
 ) -> rusqlite::Result<bool> {
-    let given = [
-        ("uuid", person.uuid.as_deref()),
-        ("first_name", person.first_name.as_deref()),
-        ("last_name", person.last_name.as_deref()),
-        ("email", person.email.as_deref()),
-        ("phone", person.phone.as_deref()),
-    ];
-    let (uuid, columns): (String, _) = connection
-        .prepare_cached(
-            "SELECT id, uuid, uuid, first_name, last_name, email, phone FROM people WHERE id = :id",
-        )?
-        .query_one(named_params! { ":id": id }, |row| {
-            Ok((row.get(1)?, Columns::texts(row, given)?))
-        })?;
-    let target = Target {
-        table: "people",
-        id,
-        uuid: &uuid,
-    };
-    changes.row(connection, target, columns)
+    let row = with_id(connection, id)?;
+    changes.row(connection, &row, columns(person).differing_from(&row))
 }
 
-/// The UUID that the person has.
-pub(super) fn uuid(connection: &Connection, id: i64) -> rusqlite::Result<String> {
-    connection
-        .prepare_cached("SELECT uuid FROM people WHERE id = :id")?
-        .query_one(named_params! { ":id": id }, |row| row.get(0))
+/// The person behind a row that refers to it.
+pub(super) fn with_id(connection: &Connection, id: i64) -> rusqlite::Result<FoundRow> {
+    let row = find(connection, "people", "id", id)?;
+    row.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }

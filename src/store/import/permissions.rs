@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, named_params};
 
-use super::changes::Columns;
+use super::columns::Columns;
 use crate::accounts::{Entry, Permission};
 
 /// A permission's row, and whether the user has it, if that is said.
@@ -35,41 +35,28 @@ pub(super) fn distinct(users: &[Entry]) -> Vec<Permission> {
     distinct.into_values().collect()
 }
 
-/// By UUID, what the database has of the permissions of a file.
+/// By UUID, the rows of the permissions of a file, and whether each is to change. One whose UUID something else has is not
+/// among them.
 #[derive(Default)]
-pub(super) struct PermissionRows(pub(super) HashMap<String, PermissionRow>);
-
-pub(super) enum PermissionRow {
-    /// `is_changed` when it has another text than before.
-    Has { id: i64, is_changed: bool },
-    /// Something else has the UUID.
-    Taken,
-}
+pub(super) struct PermissionRows(pub(super) HashMap<String, (i64, bool)>);
 
 impl PermissionRows {
-    fn get(&self, permission: &Permission) -> Option<&PermissionRow> {
-        self.0.get(&permission.identity())
-    }
-
     /// The keys of UUIDs in a record that something else has.
     pub(super) fn taken(&self, entry: &Entry) -> Vec<String> {
-        let is_taken = |permission| matches!(self.get(permission), Some(PermissionRow::Taken));
-        let given = entry.user.permissions.iter().flatten().enumerate();
+        let given = (0..).zip(entry.user.permissions.iter().flatten());
         given
-            .filter(|(_, permission)| is_taken(permission))
-            .map(|(index, _)| format!("permissions[{index}].uuid"))
+            .filter(|(_, permission)| !self.0.contains_key(&permission.identity()))
+            .map(|(index, _): (usize, _)| format!("permissions[{index}].uuid"))
             .collect()
     }
 
-    /// The permissions that a record says, and whether one of them is changed.
+    /// The permissions that a record says, and whether one of them is to change.
     pub(super) fn assignments(&self, entry: &Entry) -> (Option<Vec<Assignment>>, bool) {
         let mut are_changed = false;
-        let mut assignment = |permission: &Permission| match self.get(permission)? {
-            PermissionRow::Has { id, is_changed } => {
-                are_changed |= is_changed;
-                Some((*id, permission.assigned))
-            }
-            PermissionRow::Taken => None,
+        let mut assignment = |permission: &Permission| {
+            let (id, is_changed) = self.0.get(&permission.identity())?;
+            are_changed |= is_changed;
+            Some((*id, permission.assigned))
         };
         let given = entry.user.permissions.as_ref();
         let assignments = given.map(|given| given.iter().filter_map(&mut assignment).collect());
@@ -77,44 +64,12 @@ impl PermissionRows {
     }
 }
 
-/// The row of a permission, and what differs in it from what the file says.
-pub(super) fn find(
-    connection: &Connection,
-    uuid: &str,
-    permission: &Permission,
-) -> rusqlite::Result<Option<(i64, Columns)>> {
-    let given = [
-        ("name", Some(permission.name.as_str())),
-        ("display_name", permission.display_name.as_deref()),
-        ("description", permission.description.as_deref()),
-    ];
-    connection
-        .prepare_cached(
-            "SELECT id, uuid, name, display_name, description FROM permissions WHERE uuid = :uuid",
-        )?
-        .query_one(named_params! { ":uuid": uuid }, |row| {
-            Ok((row.get(0)?, Columns::texts(row, given)?))
-        })
-        .optional()
-}
-
-pub(super) fn add(
-    connection: &Connection,
-    uuid: &str,
-    permission: &Permission,
-) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached(
-            "INSERT INTO permissions (uuid, name, display_name, description)
-             VALUES (:uuid, :name, :display_name, :description)",
-        )?
-        .execute(named_params! {
-            ":uuid": uuid,
-            ":name": permission.name,
-            ":display_name": permission.display_name,
-            ":description": permission.description,
-        })?;
-    Ok(connection.last_insert_rowid())
+/// What the file says of a permission.
+pub(super) fn columns(permission: &Permission) -> Columns {
+    Columns::default()
+        .with("name", Some(permission.name.clone()))
+        .with("display_name", permission.display_name.clone())
+        .with("description", permission.description.clone())
 }
 
 /// The permissions of a user in their order, and whether it has each.

@@ -1,8 +1,7 @@
 //! What an import of many rows has added before all of it counts, and removing that.
 
-use std::collections::VecDeque;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, named_params};
 
@@ -11,6 +10,9 @@ use crate::store::{Error, Store};
 
 /// About how long a batch keeps others from writing.
 pub(super) const BATCH: Duration = Duration::from_millis(40);
+
+/// So many rows are removed in less than that.
+const SOME: usize = 1_000;
 
 /// Between two batches, so that another process that tries to write gets its turn: SQLite has no queue.
 pub(super) const PAUSE: Duration = Duration::from_millis(4);
@@ -85,12 +87,15 @@ impl Store {
             ("users", "person_id"),
             ("organizations", "account_manager_id"),
         ] {
-            let mut rows = self.read(|connection| unfinished(connection, table, person))?;
-            while !rows.is_empty() {
+            loop {
+                let rows = self.read(|connection| some_unfinished(connection, table, person))?;
+                if rows.is_empty() {
+                    break;
+                }
                 if is_stopping() {
                     return Ok(());
                 }
-                rows = self.write(move |connection| remove_some(connection, table, rows))?;
+                self.write(move |connection| remove(connection, table, &rows))?;
                 thread::sleep(PAUSE);
             }
         }
@@ -107,35 +112,28 @@ impl Store {
     }
 }
 
-fn unfinished(
+/// The last ones, since what was added last is found soonest.
+fn some_unfinished(
     connection: &Connection,
     table: &str,
     person: &str,
-) -> rusqlite::Result<VecDeque<Row>> {
+) -> rusqlite::Result<Vec<Row>> {
     connection
-        .prepare(&format!(
-            "SELECT id, {person} FROM {table} WHERE import_id IN (SELECT id FROM imports) ORDER BY id"
+        .prepare_cached(&format!(
+            "SELECT id, {person} FROM {table} WHERE import_id IN (SELECT id FROM imports) ORDER BY id DESC LIMIT {SOME}"
         ))?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }
 
-/// Gives the rows that are left.
-fn remove_some(
-    connection: &Connection,
-    table: &str,
-    mut rows: VecDeque<Row>,
-) -> rusqlite::Result<VecDeque<Row>> {
-    let start = Instant::now();
+fn remove(connection: &Connection, table: &str, rows: &[Row]) -> rusqlite::Result<()> {
     let mut remove = connection.prepare_cached(&format!("DELETE FROM {table} WHERE id = :id"))?;
     let mut remove_person = connection.prepare_cached("DELETE FROM people WHERE id = :id")?;
-    while start.elapsed() < BATCH
-        && let Some((id, person_id)) = rows.pop_front()
-    {
+    for (id, person_id) in rows {
         remove.execute(named_params! { ":id": id })?;
         if let Some(person_id) = person_id {
             remove_person.execute(named_params! { ":id": person_id })?;
         }
     }
-    Ok(rows)
+    Ok(())
 }

@@ -1,22 +1,33 @@
 //! Users as a file has them, with their permissions and pinned tokens.
 
 use jiff::Timestamp;
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, named_params};
 use sha2::{Digest, Sha256};
 
-use super::changes::{Changes, Columns, Target};
-use super::find::{UserRow, another_has_token};
+use super::changes::{Changes, REVISION};
+use super::columns::{Columns, FoundRow};
+use super::find::another_has_token;
 use super::people;
 use super::permissions::{self, Assignment, HasPermission};
 use super::terms::{Pins, Terms};
 use crate::account::{UserStatus, Username};
-use crate::accounts::Entry;
+use crate::accounts::{Entry, User};
 use crate::hashing::PasswordHash;
 
 /// The rows that a record of a user names, as far as it does.
 pub(super) struct Named {
     pub(super) org_id: Option<i64>,
     pub(super) assignments: Option<Vec<Assignment>>,
+}
+
+fn columns(user: &User, org_id: Option<i64>) -> Columns {
+    let username = user.username.as_ref().map(Username::as_str);
+    let status = user.status.map(UserStatus::as_str);
+    Columns::default()
+        .with("org_id", org_id)
+        .with("username", username.map(str::to_owned))
+        .with("status", status.map(str::to_owned))
 }
 
 /// Adds a user, without a pinned token. `None` when the record leaves out what a new user needs.
@@ -32,28 +43,17 @@ pub(super) fn add(
     else {
         return Ok(None);
     };
-    let person_id = people::add(
-        connection,
-        &user.new_person_uuid(username),
-        user.person.as_ref(),
-        Some(username.as_str()),
-    )?;
-    connection
-        .prepare_cached(
-            "INSERT INTO users (uuid, org_id, person_id, username, password_hash, loaded_hash_digest, status, import_id)
-             VALUES (:uuid, :org_id, :person_id, :username, :password_hash, :loaded_hash_digest, :status, :import_id)",
-        )?
-        .execute(named_params! {
-            ":uuid": user.new_uuid(username),
-            ":org_id": org_id,
-            ":person_id": person_id,
-            ":username": username.as_str(),
-            ":password_hash": password_hash.as_str(),
-            ":loaded_hash_digest": loaded_hash_digest(entry, password_hash),
-            ":status": user.status.unwrap_or(UserStatus::Active).as_str(),
-            ":import_id": terms.import_id,
-        })?;
-    let id = connection.last_insert_rowid();
+    let (uuid, email) = (user.new_person_uuid(username), Some(username.as_str()));
+    let person_id = people::add(connection, user.person.as_ref(), uuid, email)?;
+    let digest = loaded_hash_digest(entry, password_hash).map(Vec::from);
+    let id = columns(user, Some(org_id))
+        .or("status", UserStatus::Active.as_str().to_owned())
+        .with("uuid", Some(user.new_uuid(username)))
+        .with("person_id", Some(person_id))
+        .with("password_hash", Some(password_hash.as_str().to_owned()))
+        .with("loaded_hash_digest", digest)
+        .with("import_id", terms.import_id)
+        .insert(connection, "users")?;
     if let Some(assignments) = &named.assignments
         && !assignments.is_empty()
     {
@@ -82,69 +82,60 @@ fn with_defaults(assignments: &[Assignment], present: &[HasPermission]) -> Vec<H
 /// Says whether a user differs from what the file says. A token to be pinned is no part of the changes.
 pub(super) fn change(
     connection: &Connection,
-    row: &UserRow,
+    row: &FoundRow,
     entry: &Entry,
     named: &Named,
     pins: Pins,
     changes: &mut Changes,
 ) -> rusqlite::Result<bool> {
     let user = &entry.user;
-    let mut columns = Columns::default();
-    columns.number("org_id", named.org_id, Some(row.org_id));
-    let username = user.username.as_ref().map(Username::as_str);
-    columns.text("username", username, Some(&row.username));
-    let status = user.status.map(UserStatus::as_str);
-    let is_other_status = columns.text("status", status, Some(&row.status));
+    let mut columns = columns(user, named.org_id).differing_from(row);
     let new_hash = new_hash(row, entry);
-    if let Some(hash) = new_hash {
-        columns.set("password_hash", hash.as_str().to_owned());
-        let digest = loaded_hash_digest(entry, hash).map(Vec::from);
-        columns.set("loaded_hash_digest", digest);
+    if columns.has("status") || new_hash.is_some() {
+        columns = columns.with(REVISION, Some(Value::Null));
     }
-    if is_other_status || new_hash.is_some() {
-        columns.raise_revision();
+    if let Some(hash) = new_hash {
+        let digest = loaded_hash_digest(entry, hash).map(Vec::from);
+        columns = columns
+            .with("password_hash", Some(hash.as_str().to_owned()))
+            .with("loaded_hash_digest", Some(digest));
     }
     let is_other_pin = match (&user.auth_token, pins) {
         (None, Pins::Keep) => false,
-        (token, _) => pinned(connection, row.id)? != *token,
+        (token, _) => pinned(connection, row.id())? != *token,
     };
-    let is_other_person = match &user.person {
-        Some(person) => people::change(connection, row.person_id, person, changes)?,
-        None => false,
-    };
-    let target = Target {
-        table: "users",
-        id: row.id,
-        uuid: &row.uuid,
+    let is_other_person = match (&user.person, row.number("person_id")) {
+        (Some(person), Some(id)) => people::change(connection, id, person, changes)?,
+        _ => false,
     };
     let are_others = match &named.assignments {
-        Some(assignments) => change_assignments(connection, target, assignments, changes)?,
+        Some(assignments) => change_assignments(connection, row, assignments, changes)?,
         None => false,
     };
-    let differs = changes.row(connection, target, columns)?;
+    let differs = changes.row(connection, row, columns)?;
     Ok(differs || is_other_pin || is_other_person || are_others)
 }
 
 /// The hash that the file gives, unless it is there or was loaded last and a login has replaced it.
-fn new_hash<'e>(row: &UserRow, entry: &'e Entry) -> Option<&'e PasswordHash> {
+fn new_hash<'e>(row: &FoundRow, entry: &'e Entry) -> Option<&'e PasswordHash> {
     let hash = entry.user.password_hash.as_ref()?;
-    let digest = loaded_hash_digest(entry, hash);
-    let is_there = row.password_hash == hash.as_str()
-        || (digest.is_some() && row.loaded_hash_digest == digest);
+    let digest = loaded_hash_digest(entry, hash).map(Vec::from);
+    let is_there = row.text("password_hash") == hash.as_str()
+        || (digest.is_some() && *row.value("loaded_hash_digest") == Value::from(digest));
     (!is_there).then_some(hash)
 }
 
 fn change_assignments(
     connection: &Connection,
-    user: Target<'_>,
+    row: &FoundRow,
     assignments: &[Assignment],
     changes: &mut Changes,
 ) -> rusqlite::Result<bool> {
-    let present = permissions::assigned(connection, user.id)?;
+    let present = permissions::assigned(connection, row.id())?;
     let wanted = with_defaults(assignments, &present);
     let differ = wanted != present;
     if differ {
-        changes.assignments(connection, user, &wanted)?;
+        changes.assignments(connection, row, &wanted)?;
     }
     Ok(differ)
 }

@@ -1,0 +1,99 @@
+//! Rows as their columns: what a file says of one, what the database has of it, and what differs. The names of tables and
+//! columns are text of this program.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
+
+/// What a file says of a row; a column that it leaves out is not here.
+#[derive(Default)]
+pub(super) struct Columns(pub(super) Vec<(&'static str, Value)>);
+
+/// A row that is there, with all its columns.
+pub(super) struct FoundRow {
+    pub(super) table: &'static str,
+    columns: Vec<(String, Value)>,
+}
+
+impl Columns {
+    /// Adds a column, if it has a value.
+    pub(super) fn with(mut self, column: &'static str, value: Option<impl Into<Value>>) -> Self {
+        self.0.extend(value.map(|value| (column, value.into())));
+        self
+    }
+
+    /// Adds a column that is left out.
+    pub(super) fn or(self, column: &'static str, value: impl Into<Value>) -> Self {
+        let is_left_out = !self.has(column);
+        self.with(column, is_left_out.then_some(value))
+    }
+
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.0.iter().any(|(name, _)| *name == column)
+    }
+
+    /// Only the columns of which the row has another value.
+    pub(super) fn differing_from(mut self, row: &FoundRow) -> Self {
+        self.0.retain(|(column, value)| row.value(column) != value);
+        self
+    }
+
+    /// Adds a row to a table; gives its number.
+    pub(super) fn insert(self, connection: &Connection, table: &str) -> rusqlite::Result<i64> {
+        let (columns, values): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
+        let (names, marks) = (columns.join(", "), vec!["?"; columns.len()].join(", "));
+        connection
+            .prepare_cached(&format!("INSERT INTO {table} ({names}) VALUES ({marks})"))?
+            .execute(params_from_iter(values))?;
+        Ok(connection.last_insert_rowid())
+    }
+}
+
+/// The row that has a value in a column in which no two rows have the same.
+pub(super) fn find(
+    connection: &Connection,
+    table: &'static str,
+    column: &str,
+    value: impl ToSql,
+) -> rusqlite::Result<Option<FoundRow>> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT * FROM {table} WHERE {column} = ?"))?;
+    let names = statement.column_names().into_iter().map(str::to_owned);
+    let names: Vec<String> = names.collect();
+    statement
+        .query_one([value], |row| {
+            let columns = (0..).zip(names);
+            let columns = columns.map(|(index, name)| Ok((name, row.get(index)?)));
+            Ok(FoundRow {
+                table,
+                columns: columns.collect::<rusqlite::Result<_>>()?,
+            })
+        })
+        .optional()
+}
+
+impl FoundRow {
+    pub(super) fn value(&self, column: &str) -> &Value {
+        let found = self.columns.iter().find(|(name, _)| name == column);
+        found.map_or(&Value::Null, |(_, value)| value)
+    }
+
+    /// `None` for NULL.
+    pub(super) fn number(&self, column: &str) -> Option<i64> {
+        match self.value(column) {
+            Value::Integer(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Empty for NULL.
+    pub(super) fn text(&self, column: &str) -> &str {
+        match self.value(column) {
+            Value::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    pub(super) fn id(&self) -> i64 {
+        self.number("id").unwrap_or_default()
+    }
+}
