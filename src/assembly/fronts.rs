@@ -1,12 +1,12 @@
 //! The gates of a server, each with the loop behind it: one for its calls, and one for its metrics if they have an address of
 //! their own.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::error::StartError;
+use crate::config::MetricsAccess;
 use crate::endpoint::Services;
 use crate::gate::{self, Address, ClientNetwork, Forward, Gate, SocketMode, Tls};
 use crate::http::{COMMON_HEADERS, EveryField, ReadField};
@@ -55,12 +55,16 @@ pub(super) struct Fronts {
 pub(super) type Answering = (Arc<dyn Answerer>, Forward);
 
 impl Fronts {
-    /// `hosts` are those of a demo, whose metrics other machines can only read at an address of their own.
+    /// What metrics at an address of their own take. `hosts` are those of a demo, whose metrics other machines can only read
+    /// there.
     pub(super) fn start_figures(
         &self,
-        address: SocketAddr,
+        access: MetricsAccess,
         hosts: Option<Hosts>,
-    ) -> Result<Front, StartError> {
+    ) -> Result<Option<Front>, StartError> {
+        let MetricsAccess::At(address) = access else {
+            return Ok(None);
+        };
         let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
         let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
         let answering = match hosts {
@@ -70,7 +74,8 @@ impl Fronts {
             _ => (endpoints, Forward::Only(ReadField::NAMES)),
         };
         let listen = vec![Address::Tcp(address)];
-        self.start("figures", Arc::default(), answering, listen, None)
+        let front = self.start("figures", Arc::default(), answering, listen, None)?;
+        Ok(Some(front))
     }
 
     pub(super) fn start_calls(

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 pub use error::StartError;
-use fronts::{Front, Fronts, GRACE, own_hosts};
+use fronts::{Answering, Front, Fronts, GRACE, own_hosts};
 
 use crate::accounts::{self, Accounts};
 use crate::auth::{self, Auth, Limits};
-use crate::clock::{Clock, Now};
-use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
+use crate::clock::Now;
+use crate::config::{Config, Database, demo_database, loopback};
 use crate::endpoint::{Lists, LongAnswers, Services, SharedProbe, health};
 use crate::files::directory_of;
 use crate::gate::{self, Bound, ClientNetwork, Forward, Tls, TlsError};
@@ -27,9 +27,9 @@ use crate::http::{EveryField, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::periodic::Periodic;
 use crate::scratch::Scratch;
-use crate::server::{Answerer, Cors, Endpoints, Origins};
+use crate::server::{Cors, Endpoints, Origin, Origins};
 use crate::store::{Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
-use crate::stub::Beginning;
+use crate::stub::{Beginning, Hosts};
 
 /// What the first login takes: one for the client, three for the way to the server, three for a reading connection, and one
 /// to spare.
@@ -101,30 +101,19 @@ impl Server {
     /// See [`StartError`].
     pub fn start_reporting(config: Config, progress: Progress) -> Result<Self, StartError> {
         let scratch = Arc::new(Scratch::create().map_err(StartError::Scratch)?);
-        let answer_timeout = answer_timeout(config.hashing.max_wait);
-        let engine = Arc::new(Engine::start(config.hashing)?);
-        if matches!(config.database, Database::Demo(_)) {
-            std::fs::create_dir(directory_of(&demo_database(&scratch)))
-                .map_err(StartError::Scratch)?;
-        }
-        let hosts = config.hosts();
+        let (hosts, answer_timeout) = (config.hosts(), answer_timeout(config.hashing.max_wait));
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
-        let authority = tls.as_ref().and_then(authority);
         let stub = match &config.database {
-            Database::Demo(accounts) => Some(Beginning::of(accounts)),
+            Database::Demo(accounts) => Some((Beginning::of(accounts), hosts)),
             Database::File(_) => None,
         };
-        let hosts = stub.is_some().then_some(hosts);
-        let (store, migrated) = open(
-            config.database,
-            &scratch,
-            &engine,
-            config.policy.bcrypt_cost,
-            progress,
-        )?;
-        let clock: Clock = stub
-            .as_ref()
-            .map_or_else(|| Arc::new(Now::read) as Clock, Beginning::clock);
+        let engine = Arc::new(Engine::start(config.hashing)?);
+        let cost = config.policy.bcrypt_cost;
+        let (store, migrated) = open(config.database, &scratch, &engine, cost, progress)?;
+        let clock = match &stub {
+            Some((stub, _)) => stub.clock(),
+            None => Arc::new(Now::read),
+        };
         let housekeeping = housekeeping::start(Arc::clone(&store), Arc::clone(&clock))
             .map_err(StartError::Thread)?;
         let services = Arc::new(Services {
@@ -149,28 +138,14 @@ impl Server {
             answer_timeout,
             client_network: client_network(config.trusted_proxies),
         };
-        let figures = match config.metrics {
-            MetricsAccess::At(address) => Some(fronts.start_figures(address, hosts.clone())?),
-            MetricsAccess::Off | MetricsAccess::WithCalls => None,
-        };
+        let hosts = stub.as_ref().map(|(_, hosts)| hosts.clone());
+        let figures = fronts.start_figures(config.metrics, hosts)?;
         let endpoints = Endpoints::new(config.metrics.beside_calls(), Arc::clone(&services));
-        let origins = Origins {
-            listed: config.cors_origins,
-            loopback: false,
-        };
-        let answering = match stub.zip(hosts) {
-            Some((stub, hosts)) => {
-                let fields = EveryField::of_a_demo();
-                let services = Arc::clone(&services);
-                let stub = stub.around(endpoints, services, origins, fields, hosts.clone());
-                own_hosts(Arc::new(stub), hosts, fields)
-            }
-            None => (real(endpoints, origins), Forward::Only(ReadField::NAMES)),
-        };
+        let answering = answering(endpoints, config.cors_origins, stub, &services);
         let server = Self {
+            authority: tls.as_ref().and_then(authority),
             calls: fronts.start_calls(answering, config.listen, tls)?,
             figures,
-            authority,
             migrated,
             was_unclean: services.store.was_unclean(),
             _housekeeping: housekeeping,
@@ -238,12 +213,26 @@ fn check_descriptors() -> io::Result<()> {
     spare.map(drop)
 }
 
-/// What answers when there is no stub.
-fn real(endpoints: Endpoints, origins: Origins) -> Arc<dyn Answerer> {
-    if origins.listed.is_empty() {
-        return Arc::new(endpoints);
+/// The endpoints, and the stub around them if this is a demo.
+fn answering(
+    endpoints: Endpoints,
+    listed: Vec<Origin>,
+    stub: Option<(Beginning, Hosts)>,
+    services: &Arc<Services>,
+) -> Answering {
+    let loopback = false;
+    let origins = Origins { listed, loopback };
+    if let Some((stub, hosts)) = stub {
+        let fields = EveryField::of_a_demo();
+        let services = Arc::clone(services);
+        let stub = stub.around(endpoints, services, origins, fields, hosts.clone());
+        return own_hosts(Arc::new(stub), hosts, fields);
     }
-    Arc::new(Cors::new(Arc::new(endpoints), origins))
+    let forward = Forward::Only(ReadField::NAMES);
+    if origins.listed.is_empty() {
+        return (Arc::new(endpoints), forward);
+    }
+    (Arc::new(Cors::new(Arc::new(endpoints), origins)), forward)
 }
 
 /// A login may wait twice for as long as this: for others of its account, and for its hash. The rest of a request takes far
@@ -283,6 +272,7 @@ fn open(
         }
         Database::Demo(accounts) => {
             let path = demo_database(scratch);
+            std::fs::create_dir(directory_of(&path)).map_err(StartError::Scratch)?;
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             accounts::load(&store, engine, accounts, cost, Timestamp::now())?;
             Ok((Arc::new(store), None))
@@ -297,6 +287,7 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
     use super::*;
+    use crate::config::MetricsAccess;
     use crate::gate::Address;
 
     /// Says to the process that the test starts where its database is.
