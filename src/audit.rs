@@ -11,7 +11,7 @@ use crate::accounts::Accounts;
 use crate::config::own_authority;
 use crate::gate::certificate_problems;
 use crate::hashing::Cost;
-use crate::store::{DatabaseFile, Finding, OpenError, Progress, audit_database, audit_sqlite};
+use crate::store::{AuditFinding, DatabaseFile, OpenError, Progress, audit_database, audit_sqlite};
 
 /// What a database needs beside itself at least: its log, and room to grow.
 const LITTLE_DISK_BYTES: u64 = 64 << 20;
@@ -24,8 +24,8 @@ pub fn audit(
     cost: Cost,
     now: Timestamp,
     progress: Progress,
-) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = audit_sqlite().into_iter().collect();
+) -> Vec<AuditFinding> {
+    let mut findings: Vec<AuditFinding> = audit_sqlite().into_iter().collect();
     match DatabaseFile::resolve(path) {
         Err(error) => findings.push(refused(&error)),
         Ok(file) => {
@@ -59,13 +59,13 @@ fn demo_users() -> Vec<String> {
         .collect()
 }
 
-fn refused(error: &OpenError) -> Finding {
+fn refused(error: &OpenError) -> AuditFinding {
     let check = match error {
         OpenError::Malformed { .. } | OpenError::MalformedWith { .. } => "integrity",
         OpenError::Newer { .. } => "schema",
         _ => "database",
     };
-    Finding::new(check, one_line(error))
+    AuditFinding::new(check, one_line(error))
 }
 
 fn one_line(error: &dyn Error) -> String {
@@ -78,7 +78,7 @@ fn one_line(error: &dyn Error) -> String {
     text
 }
 
-fn disk(directory: &Path, database_bytes: u64) -> Option<Finding> {
+fn disk(directory: &Path, database_bytes: u64) -> Option<AuditFinding> {
     let needed = database_bytes.saturating_add(LITTLE_DISK_BYTES);
     let shown = directory.display();
     match rustix::fs::statvfs(directory) {
@@ -86,14 +86,14 @@ fn disk(directory: &Path, database_bytes: u64) -> Option<Finding> {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let (mebibytes, wanted) = (free >> 20, needed >> 20);
             let message = format!("{shown}: {mebibytes} MiB are free, and should be {wanted}");
-            (free < needed).then(|| Finding::new("disk", message))
+            (free < needed).then(|| AuditFinding::new("disk", message))
         }
-        Err(error) => Some(Finding::new("disk", format!("{shown}: {error}"))),
+        Err(error) => Some(AuditFinding::new("disk", format!("{shown}: {error}"))),
     }
 }
 
 /// Hashes are worth guessing at, and whoever writes to the directory can put another file in the place of this one.
-fn modes(database: &DatabaseFile, findings: &mut Vec<Finding>) {
+fn modes(database: &DatabaseFile, findings: &mut Vec<AuditFinding>) {
     let mut find = |path: &Path, check, forbidden, advice| {
         let Ok(metadata) = fs::metadata(path) else {
             return;
@@ -101,7 +101,7 @@ fn modes(database: &DatabaseFile, findings: &mut Vec<Finding>) {
         if metadata.mode() & forbidden != 0 {
             let (shown, mode) = (path.display(), metadata.mode() & 0o7777);
             let message = format!("{shown}: has mode {mode:04o}; {advice}");
-            findings.push(Finding::new(check, message));
+            findings.push(AuditFinding::new(check, message));
         }
     };
     for file in [database.path(), &database.log(), &database.index()] {
@@ -111,8 +111,8 @@ fn modes(database: &DatabaseFile, findings: &mut Vec<Finding>) {
     find(database.directory(), "directory_mode", 0o022, advice);
 }
 
-fn certificate_findings(path: &Path, advice: &str, now: Timestamp) -> Vec<Finding> {
-    let find = |message| Finding::new("certificate", message);
+fn certificate_findings(path: &Path, advice: &str, now: Timestamp) -> Vec<AuditFinding> {
+    let find = |message| AuditFinding::new("certificate", message);
     let shown = path.display();
     match certificate_problems(path, now) {
         Err(error) => vec![find(one_line(&error))],

@@ -32,14 +32,14 @@ const BIG_LOG_BYTES: u64 = 64 << 20;
 
 /// Something to look into; the names and the order of the fields are those of `--json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct AuditFinding {
     /// Which check it was; these names stay.
     pub check: &'static str,
     /// What it found, and what to do about it.
     pub message: String,
 }
 
-impl Finding {
+impl AuditFinding {
     /// Makes one.
     pub fn new(check: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
@@ -48,14 +48,14 @@ impl Finding {
 }
 
 /// The version of SQLite that is linked, if it is too old.
-pub fn audit_sqlite() -> Option<Finding> {
+pub fn audit_sqlite() -> Option<AuditFinding> {
     old_sqlite(rusqlite::version_number(), rusqlite::version())
 }
 
-fn old_sqlite(number: i32, version: &str) -> Option<Finding> {
+fn old_sqlite(number: i32, version: &str) -> Option<AuditFinding> {
     let is_old = number < OLDEST_SQLITE;
     let message = || format!("SQLite {version} has a bug that can lose commits");
-    is_old.then(|| Finding::new("sqlite", message()))
+    is_old.then(|| AuditFinding::new("sqlite", message()))
 }
 
 /// Reads all of a database, of which `progress` hears. `cost` is that of new hashes, and `demo_users` are UUIDs.
@@ -68,7 +68,7 @@ pub fn audit_database(
     demo_users: &[String],
     now: Timestamp,
     progress: Progress,
-) -> Result<Vec<Finding>, OpenError> {
+) -> Result<Vec<AuditFinding>, OpenError> {
     file.make_if_missing(WhenMissing::Refuse)?;
     recover(file)?;
     let version = inspect(file)?;
@@ -77,7 +77,7 @@ pub fn audit_database(
     let damage = look(&connection, MAX_LINES, progress).map_err(failed)?;
     let shown = file.given().display();
     let mut findings = Vec::new();
-    let mut find = |check, message| findings.push(Finding::new(check, message));
+    let mut find = |check, message| findings.push(AuditFinding::new(check, message));
     for line in damage.lines {
         find("integrity", format!("{shown}: {line}; restore a backup"));
     }
@@ -212,10 +212,10 @@ fn audit_tokens(
     Ok(())
 }
 
-fn audit_log(file: &DatabaseFile, bytes: u64) -> Option<Finding> {
+fn audit_log(file: &DatabaseFile, bytes: u64) -> Option<AuditFinding> {
     let (shown, mebibytes) = (file.given().display(), bytes >> 20);
     (bytes > BIG_LOG_BYTES).then(|| {
-        Finding::new(
+        AuditFinding::new(
             "wal",
             format!(
                 "{shown}-wal has {mebibytes} MiB; some program reads without an end, or none has closed the file"

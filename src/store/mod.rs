@@ -40,7 +40,7 @@ use rusqlite::Connection;
 use crate::low_priority::with_low_priority;
 
 pub use accounts::{Account, Lookup};
-pub use audit::{Finding, audit_database, audit_sqlite};
+pub use audit::{AuditFinding, audit_database, audit_sqlite};
 pub use backup::{BackupError, back_up};
 pub use database_file::{DatabaseFile, WhenMissing};
 pub use error::{Error, OpenError};
