@@ -166,7 +166,7 @@ impl Checked {
         self.replace_passwords(engine, cost, progress)?;
         let outcome = match cost {
             Some(_) => store.import(self.import, now)?,
-            None => store.check_import(&self.import)?.outcome(),
+            None => store.dry_run(&self.import)?,
         };
         outcome.map_err(|findings| Findings::of(&self.file, findings).into())
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
+use crate::files::directory_of;
 
 /// Whether a missing file is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,14 +140,6 @@ fn in_resolved_directory(given: &Path) -> PathBuf {
     match (directory, given.file_name()) {
         (Ok(directory), Some(name)) => directory.join(name),
         _ => given.to_owned(),
-    }
-}
-
-/// `.` for a bare name.
-pub(super) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Looking at a file before anything is done with it, through a connection that cannot write: what is refused stays as it
 //! was. What is read is bounded, however big the file is; `look` reads all of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
@@ -86,14 +86,20 @@ fn first_damage(connection: &Connection, path: &Path) -> rusqlite::Result<Option
 
 /// A damaged file with a log beside it may be sound without it.
 pub(super) fn with_log(error: OpenError, file: &DatabaseFile) -> OpenError {
+    match file_bytes(&file.log()) {
+        0 => error,
+        _ => malformed_with(error, file.log()),
+    }
+}
+
+/// Names the file beside it that a malformed one was read with.
+pub(super) fn malformed_with(error: OpenError, beside: PathBuf) -> OpenError {
     match error {
-        OpenError::Malformed { path, reason } if file_bytes(&file.log()) > 0 => {
-            OpenError::MalformedWith {
-                path,
-                beside: file.log(),
-                reason,
-            }
-        }
+        OpenError::Malformed { path, reason } => OpenError::MalformedWith {
+            path,
+            beside,
+            reason,
+        },
         other => other,
     }
 }

@@ -133,7 +133,8 @@ fn try_on_copy(file: &DatabaseFile) -> Result<(), OpenError> {
     };
     let copy = Partial::create(file.path(), 0o600).map_err(io_failed)?;
     copy_pair(file, &copy).map_err(io_failed)?;
-    check_recovered(copy.path(), file.given()).map_err(|error| with_journal(error, file))
+    check_recovered(copy.path(), file.given())
+        .map_err(|error| inspect::malformed_with(error, file.journal()))
 }
 
 /// Rolls the file at `path` back, which errors call `shown`, and looks at all of it.
@@ -164,15 +165,4 @@ fn copy_pair(file: &DatabaseFile, copy: &Partial) -> io::Result<()> {
         .open(journal)?;
     io::copy(&mut File::open(file.journal())?, &mut to)?;
     Ok(())
-}
-
-fn with_journal(error: OpenError, file: &DatabaseFile) -> OpenError {
-    match error {
-        OpenError::Malformed { path, reason } => OpenError::MalformedWith {
-            path,
-            beside: file.journal(),
-            reason,
-        },
-        other => other,
-    }
 }

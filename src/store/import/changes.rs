@@ -58,7 +58,7 @@ impl Changes {
         }
         self.prepare(connection)?;
         let (names, values): (Vec<_>, Vec<_>) = columns.0.into_iter().unzip();
-        let kind = (row.table, names);
+        let kind = (row.table.name, names);
         let known = self.kinds.iter().position(|known| *known == kind);
         let kind = known.unwrap_or_else(|| {
             self.kinds.push(kind);

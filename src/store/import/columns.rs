@@ -8,11 +8,37 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 #[derive(Default)]
 pub(super) struct Columns(pub(super) Vec<(&'static str, Value)>);
 
-/// A row that is there, with all its columns.
-pub(super) struct FoundRow {
-    pub(super) table: &'static str,
-    columns: Vec<(String, Value)>,
+/// A table, and the columns that are read of it.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    columns: &'static str,
 }
+
+/// A row that is there.
+pub(super) struct FoundRow {
+    pub(super) table: &'static Table,
+    values: Vec<Value>,
+}
+
+pub(super) const USERS: &Table = &Table {
+    name: "users",
+    columns: "id, uuid, org_id, person_id, username, password_hash, loaded_hash_digest, status, import_id",
+};
+
+pub(super) const ORGANIZATIONS: &Table = &Table {
+    name: "organizations",
+    columns: "id, uuid, name, org_type, retailer_uuid, supplier_uuid, status, created_date, active_date, account_manager_id, import_id",
+};
+
+pub(super) const PEOPLE: &Table = &Table {
+    name: "people",
+    columns: "id, uuid, first_name, last_name, email, phone",
+};
+
+pub(super) const PERMISSIONS: &Table = &Table {
+    name: "permissions",
+    columns: "id, uuid, name, display_name, description",
+};
 
 impl Columns {
     /// Adds a column, if it has a value.
@@ -38,11 +64,14 @@ impl Columns {
     }
 
     /// Adds a row to a table; gives its number.
-    pub(super) fn insert(self, connection: &Connection, table: &str) -> rusqlite::Result<i64> {
+    pub(super) fn insert(self, connection: &Connection, table: &Table) -> rusqlite::Result<i64> {
         let (columns, values): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
         let (names, marks) = (columns.join(", "), vec!["?"; columns.len()].join(", "));
         connection
-            .prepare_cached(&format!("INSERT INTO {table} ({names}) VALUES ({marks})"))?
+            .prepare_cached(&format!(
+                "INSERT INTO {} ({names}) VALUES ({marks})",
+                table.name
+            ))?
             .execute(params_from_iter(values))?;
         Ok(connection.last_insert_rowid())
     }
@@ -51,29 +80,25 @@ impl Columns {
 /// The row that has a value in a column in which no two rows have the same.
 pub(super) fn find(
     connection: &Connection,
-    table: &'static str,
+    table: &'static Table,
     column: &str,
     value: impl ToSql,
 ) -> rusqlite::Result<Option<FoundRow>> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT * FROM {table} WHERE {column} = ?"))?;
-    let names = statement.column_names().into_iter().map(str::to_owned);
-    let names: Vec<String> = names.collect();
-    statement
+    let Table { name, columns } = table;
+    connection
+        .prepare_cached(&format!("SELECT {columns} FROM {name} WHERE {column} = ?"))?
         .query_one([value], |row| {
-            let columns = (0..).zip(names);
-            let columns = columns.map(|(index, name)| Ok((name, row.get(index)?)));
-            Ok(FoundRow {
-                table,
-                columns: columns.collect::<rusqlite::Result<_>>()?,
-            })
+            let values = (0..row.as_ref().column_count()).map(|index| row.get(index));
+            let values = values.collect::<rusqlite::Result<_>>()?;
+            Ok(FoundRow { table, values })
         })
         .optional()
 }
 
 impl FoundRow {
     pub(super) fn value(&self, column: &str) -> &Value {
-        let found = self.columns.iter().find(|(name, _)| name == column);
+        let mut found = self.table.columns.split(", ").zip(&self.values);
+        let found = found.find(|(name, _)| *name == column);
         found.map_or(&Value::Null, |(_, value)| value)
     }
 

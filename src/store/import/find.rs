@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::columns::{FoundRow, find};
+use super::columns::{FoundRow, ORGANIZATIONS, USERS, find};
 use crate::accounts::{Organization, User};
 
 pub(super) const HAS_USERNAME: &str = "another row of the database has this username";
@@ -15,7 +15,7 @@ pub(super) type Found = rusqlite::Result<Result<Option<FoundRow>, (&'static str,
 
 /// The row with the UUID that is given; else the one with the username, else the one with the UUID derived from that.
 pub(super) fn user(connection: &Connection, user: &User) -> Found {
-    let with = |column, value: &str| find(connection, "users", column, value);
+    let with = |column, value: &str| find(connection, USERS, column, value);
     let (key, row) = match (&user.uuid, &user.username) {
         (Some(uuid), username) => match (with("uuid", uuid)?, username) {
             (None, Some(name)) if with("username", name.as_str())?.is_some() => {
@@ -33,17 +33,22 @@ pub(super) fn user(connection: &Connection, user: &User) -> Found {
 }
 
 pub(super) fn organization(connection: &Connection, organization: &Organization) -> Found {
-    let row = find(connection, "organizations", "uuid", organization.identity())?;
+    let row = find(connection, ORGANIZATIONS, "uuid", organization.identity())?;
     unless_under_way(connection, "uuid", row)
 }
 
 fn unless_under_way(connection: &Connection, key: &'static str, row: Option<FoundRow>) -> Found {
     let import_id = row.as_ref().and_then(|row| row.number("import_id"));
-    let mut is_under_way = connection.prepare_cached("SELECT 1 FROM imports WHERE id = :id")?;
-    match import_id {
-        Some(id) if is_under_way.exists(named_params! { ":id": id })? => Ok(Err((key, UNDER_WAY))),
-        _ => Ok(Ok(row)),
-    }
+    let is_under_way = match import_id {
+        Some(id) => connection
+            .prepare_cached("SELECT 1 FROM imports WHERE id = :id")?
+            .exists(named_params! { ":id": id })?,
+        None => false,
+    };
+    Ok(match is_under_way {
+        true => Err((key, UNDER_WAY)),
+        false => Ok(row),
+    })
 }
 
 /// Whether a row has the UUID. A UUID names one thing, so it may be once in all the columns that hold one.

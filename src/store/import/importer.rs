@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use uuid::Uuid;
 
 use super::changes::Changes;
-use super::columns;
+use super::columns::{PERMISSIONS, find as find_row};
 use super::find::{self, HAS_TOKEN};
 use super::organizations;
 use super::outcome::{Checked, Fate, Outcome};
@@ -34,8 +34,10 @@ pub(super) enum Record<'r> {
 /// Takes the records in the order of [`Record`].
 pub(super) struct Importer {
     pins: Pins,
-    /// `None` for a check.
+    /// `None` where nothing is written.
     terms: Option<Terms>,
+    /// Whether what is there is compared, and not only what is to be written.
+    compares: bool,
     changes: Changes,
     /// Users whose pinned token is set or ended last, and the token.
     pinned: Vec<(i64, Place, Option<String>)>,
@@ -50,10 +52,11 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    pub(super) fn new(pins: Pins, terms: Option<Terms>) -> Self {
+    pub(super) fn new(pins: Pins, terms: Option<Terms>, compares: bool) -> Self {
         Self {
             pins,
             terms,
+            compares,
             changes: Changes::new(terms.is_some()),
             pinned: Vec::new(),
             org_ids: HashMap::new(),
@@ -70,17 +73,10 @@ impl Importer {
         connection: &Connection,
         record: Record<'_>,
     ) -> rusqlite::Result<()> {
-        let fate = match self.take(connection, record) {
-            Err(error) if is_constraint(&error) => self.explain(connection, record, error)?,
-            result => result?,
-        };
-        let imported = &mut self.checked.imported;
-        match record {
-            Record::Permission(_) => {}
-            Record::Organization(..) => imported.organizations.count(fate),
-            Record::User(_) => imported.users.count(fate),
+        match self.take(connection, record) {
+            Err(error) if is_constraint(&error) => self.explain(connection, record, error),
+            result => result,
         }
-        Ok(())
     }
 
     /// Writes the changes, and the pinned tokens last. With findings nothing is to stay.
@@ -110,13 +106,12 @@ impl Importer {
         Ok(())
     }
 
-    pub(super) fn refuse(&mut self, place: Place, key: &str, message: &str) -> Fate {
+    pub(super) fn refuse(&mut self, place: Place, key: &str, message: &str) {
         let finding = Finding::new(place, key, message);
         self.checked.findings.push(finding);
-        Fate::Refused
     }
 
-    fn take(&mut self, connection: &Connection, record: Record<'_>) -> rusqlite::Result<Fate> {
+    fn take(&mut self, connection: &Connection, record: Record<'_>) -> rusqlite::Result<()> {
         match record {
             Record::Permission(permission) => self.permission(connection, permission),
             Record::Organization(place, it) => self.organization(connection, place, it),
@@ -128,26 +123,25 @@ impl Importer {
         &mut self,
         connection: &Connection,
         permission: &Permission,
-    ) -> rusqlite::Result<Fate> {
+    ) -> rusqlite::Result<()> {
         let uuid = permission.identity();
         let columns = permissions::columns(permission);
-        let row = columns::find(connection, "permissions", "uuid", &uuid)?;
-        let (id, fate) = match (row, self.terms) {
+        let row = find_row(connection, PERMISSIONS, "uuid", &uuid)?;
+        let (id, is_changed) = match (row, self.terms) {
             (Some(row), _) => {
                 let columns = columns.differing_from(&row);
-                let is_changed = self.changes.row(connection, &row, columns)?;
-                (row.id(), Fate::of(is_changed))
+                (row.id(), self.changes.row(connection, &row, columns)?)
             }
             (None, Some(_)) => {
                 let columns = columns.with("uuid", Some(uuid.clone()));
-                (columns.insert(connection, "permissions")?, Fate::Added)
+                (columns.insert(connection, PERMISSIONS)?, false)
             }
             // Each user that has it says so.
-            (None, None) if find::has_uuid(connection, &uuid)? => return Ok(Fate::Refused),
-            (None, None) => (NOT_WRITTEN, Fate::Added),
+            (None, None) if find::has_uuid(connection, &uuid)? => return Ok(()),
+            (None, None) => (NOT_WRITTEN, false),
         };
-        self.permissions.0.insert(uuid, (id, fate == Fate::Changed));
-        Ok(fate)
+        self.permissions.0.insert(uuid, (id, is_changed));
+        Ok(())
     }
 
     fn organization(
@@ -155,13 +149,19 @@ impl Importer {
         connection: &Connection,
         place: Place,
         organization: &Organization,
-    ) -> rusqlite::Result<Fate> {
+    ) -> rusqlite::Result<()> {
         let row = match find::organization(connection, organization)? {
             Ok(row) => row,
-            Err((key, message)) => return Ok(self.refuse(place, key, message)),
+            Err((key, message)) => {
+                self.refuse(place, key, message);
+                return Ok(());
+            }
         };
         if self.terms.is_none() {
             self.check_organization(connection, place, organization, row.as_ref())?;
+            if !self.compares {
+                return Ok(());
+            }
         }
         let (id, fate) = match (row, self.terms) {
             (Some(row), _) => {
@@ -169,25 +169,32 @@ impl Importer {
                 let differs = organizations::change(connection, &row, organization, changes)?;
                 (row.id(), Fate::of(differs))
             }
-            (None, Some(terms)) => (
-                organizations::add(connection, organization, terms)?,
-                Fate::Added,
-            ),
+            (None, Some(terms)) => {
+                let id = organizations::add(connection, organization, terms)?;
+                (id, Fate::Added)
+            }
             (None, None) => (NOT_WRITTEN, Fate::Added),
         };
         let index = place.organization();
         self.org_ids.extend(index.map(|index| (index, id)));
-        Ok(fate)
+        self.checked.imported.organizations.count(fate);
+        Ok(())
     }
 
-    fn user(&mut self, connection: &Connection, entry: &Entry) -> rusqlite::Result<Fate> {
+    fn user(&mut self, connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
         let org_id = self.org_id(connection, entry)?;
         let row = match find::user(connection, &entry.user)? {
             Ok(row) => row,
-            Err((key, message)) => return Ok(self.refuse(entry.place, key, message)),
+            Err((key, message)) => {
+                self.refuse(entry.place, key, message);
+                return Ok(());
+            }
         };
         if self.terms.is_none() {
             self.check_user(connection, entry, row.as_ref())?;
+            if !self.compares {
+                return Ok(());
+            }
         }
         let (assignments, are_changed) = self.permissions.assignments(entry);
         let named = Named {
@@ -205,17 +212,15 @@ impl Importer {
             (None, Some(terms)) => match users::add(connection, entry, &named, terms)? {
                 Some(id) => (id, Fate::Added, token.is_some()),
                 // It was there when the records were checked.
-                None => {
-                    self.check_user(connection, entry, None)?;
-                    return Ok(Fate::Refused);
-                }
+                None => return self.check_user(connection, entry, None),
             },
-            (None, None) => return Ok(Fate::Added),
+            (None, None) => (NOT_WRITTEN, Fate::Added, false),
         };
         if sets_pin && fate != Fate::Unchanged {
             self.pinned.push((id, entry.place, token.clone()));
         }
-        Ok(fate)
+        self.checked.imported.users.count(fate);
+        Ok(())
     }
 
     fn org_id(&mut self, connection: &Connection, entry: &Entry) -> rusqlite::Result<Option<i64>> {
@@ -243,19 +248,20 @@ impl Importer {
         connection: &Connection,
         record: Record<'_>,
         error: rusqlite::Error,
-    ) -> rusqlite::Result<Fate> {
+    ) -> rusqlite::Result<()> {
+        let before = self.checked.findings.len();
         let code = error.sqlite_error().map(|error| error.extended_code);
         if let (Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY), Record::User(entry)) = (code, record) {
-            return Ok(self.refuse(entry.place, "", REMOVED));
+            self.refuse(entry.place, "", REMOVED);
+        } else {
+            let terms = self.terms.take();
+            self.take(connection, record)?;
+            self.terms = terms;
         }
-        let before = self.checked.findings.len();
-        let terms = self.terms.take();
-        self.take(connection, record)?;
-        self.terms = terms;
-        if self.checked.findings.len() == before {
-            return Err(error);
+        match self.checked.findings.len() == before {
+            true => Err(error),
+            false => Ok(()),
         }
-        Ok(Fate::Refused)
     }
 }
 

@@ -61,17 +61,29 @@ pub struct Import {
 }
 
 impl Store {
-    /// What the database says of the accounts, and what an import does with them. Writes nothing.
+    /// What the database says of the accounts before anything is hashed.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn check_import(&self, import: &Import) -> Result<Checked, Error> {
+        self.check_records(import, false)
+    }
+
+    /// Reports what [`Store::import`] would, and writes nothing.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn dry_run(&self, import: &Import) -> Result<Outcome, Error> {
+        Ok(self.check_records(import, true)?.outcome())
+    }
+
+    fn check_records(&self, import: &Import, compares: bool) -> Result<Checked, Error> {
         if !is_few(&import.accounts) && self.is_import_under_way()? {
             return Err(Error::ImportUnderWay);
         }
         self.read(|connection| {
             let transaction = connection.unchecked_transaction()?;
-            check(&transaction, &import.accounts, import.pins)
+            check(&transaction, &import.accounts, import.pins, compares)
         })
     }
 
@@ -157,7 +169,7 @@ fn at_once(
     now: Timestamp,
 ) -> rusqlite::Result<Outcome> {
     if is_few(&accounts) {
-        let findings = check(connection, &accounts, pins)?.findings;
+        let findings = check(connection, &accounts, pins, false)?.findings;
         if !findings.is_empty() {
             return Ok(Err(findings));
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::changes::Changes;
-use super::columns::{Columns, FoundRow};
+use super::columns::{Columns, FoundRow, ORGANIZATIONS};
 use super::people;
 use super::terms::Terms;
 use crate::account::OrganizationStatus;
@@ -74,7 +74,7 @@ pub(super) fn add(
     .with("uuid", Some(organization.identity()))
     .with("account_manager_id", manager_id)
     .with("import_id", terms.import_id)
-    .insert(connection, "organizations")
+    .insert(connection, ORGANIZATIONS)
 }
 
 /// Says whether an organization differs from what the file says.

@@ -32,15 +32,13 @@ pub type Outcome = Result<Imported, Vec<Finding>>;
 pub struct Checked {
     /// In the order of the records.
     pub findings: Vec<Finding>,
-    /// What an import does, if there are no findings.
-    pub imported: Imported,
+    pub(super) imported: Imported,
     /// The hash that the user of a record with a password in clear has now.
     pub present_hashes: HashMap<Place, String>,
 }
 
 impl Checked {
-    /// What an import does, or why it does nothing.
-    pub fn outcome(self) -> Outcome {
+    pub(super) fn outcome(self) -> Outcome {
         match self.findings.is_empty() {
             true => Ok(self.imported),
             false => Err(self.findings),
@@ -54,8 +52,6 @@ pub(super) enum Fate {
     Added,
     Changed,
     Unchanged,
-    /// A finding says why.
-    Refused,
 }
 
 impl Fate {
@@ -71,11 +67,11 @@ impl Fate {
 
 impl Summary {
     pub(super) fn count(&mut self, fate: Fate) {
-        match fate {
-            Fate::Added => self.added += 1,
-            Fate::Changed => self.changed += 1,
-            Fate::Unchanged => self.unchanged += 1,
-            Fate::Refused => {}
-        }
+        let count = match fate {
+            Fate::Added => &mut self.added,
+            Fate::Changed => &mut self.changed,
+            Fate::Unchanged => &mut self.unchanged,
+        };
+        *count += 1;
     }
 }

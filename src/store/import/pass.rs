@@ -20,13 +20,14 @@ pub(super) struct Pass<A> {
     done: usize,
 }
 
-/// Checks all records, and writes nothing.
+/// Checks all records, and says what an import does if `compares` asks for it. Writes nothing.
 pub(super) fn check(
     connection: &Connection,
     accounts: &Accounts,
     pins: Pins,
+    compares: bool,
 ) -> rusqlite::Result<Checked> {
-    let mut pass = Pass::start(accounts, Importer::new(pins, None));
+    let mut pass = Pass::start(accounts, Importer::new(pins, None, compares));
     while !pass.go_on(connection, Duration::MAX)? {}
     let Importer {
         mut checked,
@@ -40,7 +41,7 @@ pub(super) fn check(
 
 impl Pass<Accounts> {
     pub(super) fn new(accounts: Accounts, pins: Pins, terms: Terms) -> Self {
-        Self::start(accounts, Importer::new(pins, Some(terms)))
+        Self::start(accounts, Importer::new(pins, Some(terms), true))
     }
 }
 

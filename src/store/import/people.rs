@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::changes::Changes;
-use super::columns::{Columns, FoundRow, find};
+use super::columns::{Columns, FoundRow, PEOPLE, find};
 use crate::accounts::Person;
 
 fn columns(person: &Person) -> Columns {
@@ -26,7 +26,7 @@ pub(super) fn add(
         .map_or_else(Columns::default, columns)
         .or("uuid", uuid)
         .or("email", email.map(str::to_owned))
-        .insert(connection, "people")
+        .insert(connection, PEOPLE)
 }
 
 /// Says whether a person differs from what a file says. Another UUID is another person in the same place: what the file leaves
@@ -43,6 +43,6 @@ pub(super) fn change(
 
 /// The person behind a row that refers to it.
 pub(super) fn with_id(connection: &Connection, id: i64) -> rusqlite::Result<FoundRow> {
-    let row = find(connection, "people", "id", id)?;
+    let row = find(connection, PEOPLE, "id", id)?;
     row.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }

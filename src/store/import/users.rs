@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use sha2::{Digest, Sha256};
 
 use super::changes::{Changes, REVISION};
-use super::columns::{Columns, FoundRow};
+use super::columns::{Columns, FoundRow, USERS};
 use super::find::another_has_token;
 use super::people;
 use super::permissions::{self, Assignment, HasPermission};
@@ -53,7 +53,7 @@ pub(super) fn add(
         .with("password_hash", Some(password_hash.as_str().to_owned()))
         .with("loaded_hash_digest", digest)
         .with("import_id", terms.import_id)
-        .insert(connection, "users")?;
+        .insert(connection, USERS)?;
     if let Some(assignments) = &named.assignments
         && !assignments.is_empty()
     {

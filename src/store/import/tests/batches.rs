@@ -340,8 +340,7 @@ fn a_dry_run_reports_what_the_run_would_and_writes_nothing() {
         let before = database.dump();
         let pins = Pins::Keep;
         let import = |accounts| Import { accounts, pins };
-        let checked = database.store.check_import(&import(accounts())).unwrap();
-        let dry = checked.outcome();
+        let dry = database.store.dry_run(&import(accounts())).unwrap();
         assert_eq!(database.dump(), before);
         assert_eq!(
             database.store.import(import(accounts()), now()).unwrap(),
