@@ -13,7 +13,7 @@ use crate::gate::certificate_problems;
 use crate::hashing::Cost;
 use crate::store::{AuditFinding, DatabaseFile, OpenError, Progress, audit_database, audit_sqlite};
 
-/// What a database needs beside itself at least: its log, and room to grow.
+/// What a database needs beside itself at least: its log, and space to grow.
 const LITTLE_DISK_BYTES: u64 = 64 << 20;
 
 /// Everything that is found about a database file, and about the certificate of the server on it; `progress` hears how far
@@ -92,7 +92,7 @@ fn disk(directory: &Path, database_bytes: u64) -> Option<AuditFinding> {
     }
 }
 
-/// Hashes are worth guessing at, and whoever writes to the directory can put another file in the place of this one.
+/// Hashes are worth guessing at, and all who can write to the directory can put another file in the place of this one.
 fn modes(database: &DatabaseFile, findings: &mut Vec<AuditFinding>) {
     let mut find = |path: &Path, check, forbidden, advice| {
         let Ok(metadata) = fs::metadata(path) else {

@@ -26,13 +26,13 @@ pub enum StartError {
     /// The hashing threads could not be started.
     #[error("cannot start hashing")]
     Hashing(#[from] hashing::Error),
-    /// Logins cannot begin.
+    /// Logins cannot start.
     #[error(transparent)]
     Auth(#[from] auth::StartError),
     /// The figures for Prometheus contradict each other.
     #[error("cannot count")]
     Metrics(#[source] prometheus::Error),
-    /// There is no room for the private socket and the throw-away database.
+    /// There is no space for the private socket and the throw-away database.
     #[error("cannot make a temporary directory below {} (TMPDIR)", scratch::parent().display())]
     Scratch(#[source] io::Error),
     /// A thread could not be started.

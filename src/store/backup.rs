@@ -215,7 +215,7 @@ pub(super) fn check(connection: &Connection, shown: &Path) -> Result<(), BackupE
     })
 }
 
-/// Reads the finished file as whoever opens it will: through a new connection, alone and in one piece.
+/// Reads the finished file as those who open it will: through a new connection, alone and in one piece.
 fn check_copy(partial: &Partial, destination: &DatabaseFile) -> Result<(), BackupError> {
     let file = DatabaseFile::resolve(partial.path())?;
     refuse_left_overs(&file)?;

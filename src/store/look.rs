@@ -10,7 +10,7 @@ use super::database_file::{DatabaseFile, file_bytes};
 use super::error::OpenError;
 use super::inspect::with_log;
 
-/// Is told how many pages are done, of how many; the numbers are estimates.
+/// Called with how many pages are done, of how many; the numbers are estimates.
 pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
 
 /// A log without frames is its header, or less.
