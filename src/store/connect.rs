@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
@@ -101,20 +102,21 @@ pub(super) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<
     Ok(())
 }
 
-/// A path as SQLite's URI file names want it: `%`, `?` and `#` are special, and so are bytes that are not UTF-8.
+/// What SQLite's URI file names need encoded: `%`, `?` and `#` are special, and so are bytes that are not UTF-8.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'-');
+
 fn uri_path(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
-    let mut encoded = String::new();
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    let encoded = percent_encode(path.as_os_str().as_bytes(), ENCODED);
+    let encoded = encoded.to_string();
     // `file:` followed by two slashes would start with a host name.
     if encoded.starts_with("//") {
-        encoded.insert_str(0, "//");
+        format!("//{encoded}")
+    } else {
+        encoded
     }
-    encoded
 }
