@@ -7,13 +7,15 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Client, PASSWORD, fixture, hash, is_wanted};
-use thanos_login::gate::Address;
+use common::client::{Client, login_with};
+use common::rate::percentile;
+use common::server::{PASSWORD, address, config, fixture, hash};
+use common::{is_wanted, machine};
 use thanos_login::hashing::Cost;
 use thanos_login::http::TrustedProxies;
 use thanos_login::{Config, Database, Server};
@@ -37,11 +39,12 @@ struct Sample {
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 
 fn main() {
+    machine::print();
     if !is_wanted("fairness") {
         return;
     }
     let server = serve();
-    let address = common::address(&server.url());
+    let address = address(&server.url());
     let mut lone = Client::connect(address);
     println!(
         "a lone client at cost 12, beside {} connections from {NETWORKS} networks (at most {GOAL} times its p50 alone);",
@@ -61,10 +64,11 @@ fn main() {
 }
 
 fn print(label: &str, alone: &[Sample], beside: &[Sample]) {
-    let usual = percentile(alone, 50, |sample| sample.ms);
-    let [p50, p99] = [50, 99].map(|percent| percentile(beside, percent, |sample| sample.ms));
-    let overtakers =
-        [50, 99].map(|percent| percentile(beside, percent, |sample| sample.overtakers as f64));
+    let ms = |sample: &Sample| sample.ms;
+    let usual = percentile(50, alone.iter().map(ms));
+    let [p50, p99] = [50, 99].map(|percent| percentile(percent, beside.iter().map(ms)));
+    let overtakers = beside.iter().map(|sample| sample.overtakers as f64);
+    let overtakers = [50, 99].map(|percent| percentile(percent, overtakers.clone()));
     println!(
         "{label:>5} {usual:>14.0} {p50:>16.0} {p99:>9.0} {:>6.2} {:>6.2} {:>13} {:>5}",
         p50 / usual,
@@ -104,36 +108,27 @@ fn beside_others<T>(address: SocketAddr, measure: impl FnOnce() -> T) -> T {
 fn log_in(client: &mut Client, count: usize) -> Vec<Sample> {
     let request = login(NETWORKS, "lone");
     let one = |_| {
-        let (begun, before) = (Instant::now(), ANSWERED.load(Ordering::Relaxed));
+        let (started, before) = (Instant::now(), ANSWERED.load(Ordering::Relaxed));
         assert_eq!(client.exchange(&request), 200);
         Sample {
-            ms: begun.elapsed().as_secs_f64() * 1000.0,
+            ms: started.elapsed().as_secs_f64() * 1000.0,
             overtakers: ANSWERED.load(Ordering::Relaxed) - before,
         }
     };
     (0..count).map(one).collect()
 }
 
-fn percentile(samples: &[Sample], percent: usize, of: impl Fn(&Sample) -> f64) -> f64 {
-    let mut sorted: Vec<f64> = samples.iter().map(of).collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[(sorted.len() - 1) * percent / 100]
-}
-
 fn login(network: usize, username: &str) -> Vec<u8> {
-    let request = String::from_utf8(common::login(username, PASSWORD)).unwrap();
-    let forwarded = format!("\r\nX-Forwarded-For: 192.0.2.{network}\r\n");
-    request.replacen("\r\n", &forwarded, 1).into_bytes()
+    let fields = format!("Host: localhost\r\nX-Forwarded-For: 192.0.2.{network}");
+    login_with(&fields, username, PASSWORD)
 }
 
 /// With what `serve` has, behind a proxy on this machine.
 fn serve() -> Server {
     let users = ["lone", "greedy"].map(|name| (name.to_owned(), "ACTIVE", hash(Cost::DEFAULT)));
     let config = Config {
-        listen: vec![Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))],
-        database: Database::Demo(fixture(&users)),
         trusted_proxies: TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]),
-        ..Config::default()
+        ..config(Database::Demo(fixture(&users)))
     };
     Server::start(config).unwrap()
 }

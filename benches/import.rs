@@ -7,7 +7,7 @@
 //!
 //! Finished hashes are loaded in turn by the binary that `REFERENCE` names, such as the one of the commit before, and by this
 //! one; without it, by this one alone.
-#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -16,15 +16,14 @@ use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
-use common::{Rate, is_wanted, print_ratio, rate_of_threads};
-use rustix::param::clock_ticks_per_second;
+use common::process::{PROGRAM, processor_seconds_of_children};
+use common::rate::{Rate, print_ratio, rate_by, rate_of_threads};
+use common::{is_wanted, machine};
 use serde_json::json;
 use tempfile::TempDir;
 use thanos_login::hashing::default_threads;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_thanos-login");
 const ORG: &str = "Bench";
 const COST: u32 = 10;
 const USUAL_COUNT: usize = 1_000;
@@ -36,6 +35,7 @@ const ROUNDS: usize = 5;
 const SHARE_OF_REFERENCE: usize = 5;
 
 fn main() {
+    machine::print();
     let count = std::env::args()
         .find_map(|word| word.parse().ok())
         .unwrap_or(USUAL_COUNT);
@@ -128,12 +128,9 @@ impl Prepared {
             directory,
             &["org", "add", ORG, "--type", "RETAILER"],
         );
-        let (begun, processor_before) = (Instant::now(), processor_time_of_children());
-        run(program, directory, args);
-        Rate {
-            on_the_clock: count as f64 / begun.elapsed().as_secs_f64(),
-            of_processor_time: count as f64 / (processor_time_of_children() - processor_before),
-        }
+        rate_by(processor_seconds_of_children, count as f64, || {
+            run(program, directory, args);
+        })
     }
 }
 
@@ -149,21 +146,4 @@ fn run(program: &str, directory: &Path, args: &[&str]) {
         .status()
         .unwrap();
     assert!(status.success(), "{args:?}");
-}
-
-/// Of all that have ended, in seconds.
-fn processor_time_of_children() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    // What follows the name of the program, which may contain anything, begins with the third field.
-    let fields: Vec<&str> = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .collect();
-    let ticks: u64 = [fields[13], fields[14]]
-        .map(|field| field.parse::<u64>().unwrap())
-        .iter()
-        .sum();
-    ticks as f64 / clock_ticks_per_second() as f64
 }

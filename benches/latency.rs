@@ -8,16 +8,15 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{CLIENTS, Client, PASSWORD, get, hash, is_wanted, login, rate_of_threads, username};
-use jiff::Timestamp;
-use thanos_login::hashing::{Cost, Engine, EngineConfig};
-use thanos_login::store::{Durability, Store, WhenMissing};
-use thanos_login::{Database, Server, accounts};
+use common::client::{CALLS, Client, get, get_with_token, login};
+use common::rate::{Rate, percentile, rate_of_threads};
+use common::server::{CLIENTS, PASSWORD, address, hash, serve_file, username};
+use common::{is_wanted, machine};
+use thanos_login::hashing::Cost;
 
 /// Logins a client sends in a row of the table.
 const EACH: usize = 20;
@@ -28,6 +27,7 @@ const IN_FLIGHT: usize = 64;
 const CHEAP: (usize, usize) = (2000, 4);
 
 fn main() {
+    machine::print();
     if is_wanted("logins") {
         logins();
     }
@@ -38,8 +38,8 @@ fn main() {
 
 fn logins() {
     let directory = tempfile::tempdir().unwrap();
-    let server = serve(directory.path());
-    let address = common::address(&server.url());
+    let server = serve_file(directory.path(), Cost::DEFAULT);
+    let address = address(&server.url());
     let hash = hash(Cost::DEFAULT);
     let threads = thread::available_parallelism().unwrap().get();
     let crate_alone = || {
@@ -55,141 +55,120 @@ fn logins() {
     println!("clients  logins/s  ratio   p50 ms   p99 ms");
     let mut before = crate_alone();
     for clients in [1, 2, 8, 16, 32] {
-        let begun = Instant::now();
-        let times = log_in(address, clients);
-        let rate = times.len() as f64 / begun.elapsed().as_secs_f64();
+        let mut clients: Vec<_> = (0..clients).map(|number| log_in(address, number)).collect();
+        let rate = exchange(&mut clients, EACH).on_the_clock;
         let after = crate_alone();
+        let [p50, p99] = percentiles(&clients);
         println!(
-            "{clients:>7} {rate:>9.1} {:>6.2} {:>8.0} {:>8.0}",
+            "{:>7} {rate:>9.1} {:>6.2} {p50:>8.0} {p99:>8.0}",
+            clients.len(),
             2.0 * rate / (before + after),
-            percentile(&times, 50),
-            percentile(&times, 99)
         );
         before = after;
     }
 }
 
-/// Milliseconds of each login, in ascending order.
-fn log_in(address: SocketAddr, clients: usize) -> Vec<f64> {
-    let times = thread::scope(|scope| {
-        let clients: Vec<_> = (0..clients)
-            .map(|number| {
-                let request = login(&username(number % CLIENTS), PASSWORD);
-                let mut client = Client::connect(address);
-                scope.spawn(move || -> Vec<f64> {
-                    (0..EACH)
-                        .map(|_| time(&mut client, &request, 200))
-                        .collect()
-                })
-            })
-            .collect();
-        let all = clients.into_iter().map(|client| client.join().unwrap());
-        all.collect::<Vec<_>>().concat()
-    });
-    sorted(times)
+/// A client that sends the same request again and again.
+struct Timed {
+    client: Client,
+    request: Vec<u8>,
+    expected: u16,
+    pause: Duration,
+    /// Of each answer, in milliseconds.
+    times: Vec<f64>,
+}
+
+impl Timed {
+    fn new(address: SocketAddr, request: Vec<u8>, expected: u16) -> Self {
+        Self {
+            client: Client::connect(address),
+            request,
+            expected,
+            pause: Duration::ZERO,
+            times: Vec::new(),
+        }
+    }
+
+    fn exchange(&mut self) {
+        thread::sleep(self.pause);
+        let started = Instant::now();
+        assert_eq!(self.client.exchange(&self.request), self.expected);
+        self.times.push(started.elapsed().as_secs_f64() * 1000.0);
+    }
+}
+
+/// A client that is to log in.
+fn log_in(address: SocketAddr, number: usize) -> Timed {
+    Timed::new(address, login(&username(number % CLIENTS), PASSWORD), 200)
+}
+
+/// All at once, `each` times on average.
+fn exchange(clients: &mut [Timed], each: usize) -> Rate {
+    let count = clients.len() * each;
+    rate_of_threads(clients, count, |client, _| client.exchange())
+}
+
+/// The times of all.
+fn percentiles(clients: &[Timed]) -> [f64; 2] {
+    [50, 99].map(|percent| {
+        let times = clients.iter().flat_map(|client| &client.times);
+        percentile(percent, times.copied())
+    })
 }
 
 fn cheap_requests() {
     let directory = tempfile::tempdir().unwrap();
-    let server = serve(directory.path());
-    let address = common::address(&server.url());
-    let token = token(address);
-    let check = format!(
-        "GET /api/organizations/token-verify/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token {token}\r\n\r\n"
-    );
-    let kinds = [
-        ("404", get("/nowhere/"), 404),
-        ("token check", check.into_bytes(), 200),
-    ];
+    let server = serve_file(directory.path(), Cost::DEFAULT);
+    let address = address(&server.url());
+    let mut first = log_in(address, 0);
+    first.exchange();
+    let (_, rest) = first
+        .client
+        .received()
+        .split_once("\"auth_token\":\"")
+        .unwrap();
+    let check = get_with_token(&format!("{CALLS}/token-verify/"), &rest[..40]);
+    let kinds = [("404", get("/nowhere/"), 404), ("token check", check, 200)];
     println!(
         "requests of {} clients, p99 with {IN_FLIGHT} logins at cost 12 in flight (at most 10 ms)",
         CHEAP.1
     );
     println!("                 p50 ms   p99 ms   alone: p50 ms   p99 ms");
-    let alone = kinds
-        .each_ref()
-        .map(|(_, request, status)| times(address, request, *status));
+    let measure = || {
+        kinds.each_ref().map(|(_, request, expected)| {
+            let mut clients: Vec<_> = (0..CHEAP.1)
+                .map(|_| Timed {
+                    // A client that asks without a pause would have a core for itself.
+                    pause: Duration::from_millis(5),
+                    ..Timed::new(address, request.clone(), *expected)
+                })
+                .collect();
+            exchange(&mut clients, CHEAP.0 / CHEAP.1);
+            percentiles(&clients)
+        })
+    };
+    let alone = measure();
     let over = AtomicBool::new(false);
     let busy = thread::scope(|scope| {
         for number in 0..IN_FLIGHT {
             let over = &over;
             scope.spawn(move || {
-                let request = login(&username(number % CLIENTS), PASSWORD);
-                let mut client = Client::connect(address);
+                let mut client = log_in(address, number);
                 while !over.load(Ordering::Relaxed) {
-                    assert_eq!(client.exchange(&request), 200);
+                    client.exchange();
                 }
             });
         }
         // Until each has sent its first.
         thread::sleep(Duration::from_secs(1));
-        let busy = kinds
-            .each_ref()
-            .map(|(_, request, status)| times(address, request, *status));
+        let busy = measure();
         over.store(true, Ordering::Relaxed);
         busy
     });
     for (((label, ..), busy), alone) in kinds.iter().zip(busy).zip(alone) {
         println!(
             "{label:>12} {:>10.2} {:>8.2} {:>15.2} {:>8.2}",
-            percentile(&busy, 50),
-            percentile(&busy, 99),
-            percentile(&alone, 50),
-            percentile(&alone, 99)
+            busy[0], busy[1], alone[0], alone[1]
         );
     }
-}
-
-fn times(address: SocketAddr, request: &[u8], status: u16) -> Vec<f64> {
-    let (count, clients) = CHEAP;
-    let times = thread::scope(|scope| {
-        let clients: Vec<_> = (0..clients)
-            .map(|_| {
-                scope.spawn(move || -> Vec<f64> {
-                    let mut client = Client::connect(address);
-                    let one = |_| {
-                        // A client that asks without a pause would have a core for itself.
-                        thread::sleep(Duration::from_millis(5));
-                        time(&mut client, request, status)
-                    };
-                    (0..count / clients).map(one).collect()
-                })
-            })
-            .collect();
-        let all = clients.into_iter().map(|client| client.join().unwrap());
-        all.collect::<Vec<_>>().concat()
-    });
-    sorted(times)
-}
-
-fn time(client: &mut Client, request: &[u8], status: u16) -> f64 {
-    let begun = Instant::now();
-    assert_eq!(client.exchange(request), status);
-    begun.elapsed().as_secs_f64() * 1000.0
-}
-
-fn sorted(mut times: Vec<f64>) -> Vec<f64> {
-    times.sort_by(f64::total_cmp);
-    times
-}
-
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    sorted[(sorted.len() - 1) * percent / 100]
-}
-
-fn token(address: SocketAddr) -> String {
-    let mut client = Client::connect(address);
-    assert_eq!(client.exchange(&login(&username(0), PASSWORD)), 200);
-    let (_, rest) = client.received().split_once("\"auth_token\":\"").unwrap();
-    rest[..40].to_owned()
-}
-
-fn serve(directory: &Path) -> Server {
-    let path = directory.join("server.db");
-    let (store, _) = Store::open(&path, WhenMissing::Create, Durability::Full).unwrap();
-    let engine = Engine::start(EngineConfig::new(Duration::from_secs(30))).unwrap();
-    let accounts = common::accounts(Cost::DEFAULT);
-    accounts::load(&store, &engine, accounts, Cost::DEFAULT, Timestamp::now()).unwrap();
-    drop((store, engine));
-    common::serve(Database::File(path), Cost::DEFAULT)
 }

@@ -6,26 +6,29 @@
 
 mod common;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{
-    CLIENTS, Client, PASSWORD, Rate, is_wanted, login, print_ratio, rate, rate_of_threads, username,
+use common::client::{Client, get, login};
+use common::rate::{Rate, print_ratio, rate, rate_of_threads};
+use common::server::{
+    CLIENTS, PASSWORD, address, bare_loop, engine, hash, seeded, serve_file, username,
 };
+use common::{is_wanted, machine};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use thanos_login::account::Username;
 use thanos_login::gate::{self, Address, Forward, Gate};
-use thanos_login::hashing::{Cost, Engine, EngineConfig, Group, Member, Password, Permits};
-use thanos_login::store::{Account, Durability, NewToken, Store, WhenMissing};
-use thanos_login::{Database, Server, accounts};
+use thanos_login::hashing::{Cost, Engine, Group, Member, Password, Permits};
+use thanos_login::store::{Account, NewToken, Store};
 
 fn main() {
+    machine::print();
     logins_at_cost_12();
     logins_at_cost_4();
     tokens_on_disk();
@@ -41,8 +44,8 @@ fn logins_at_cost_12() {
     }
     let directory = directory();
     let server = serve_file(directory.path(), Cost::DEFAULT);
-    let mut clients = Client::connect_many(common::address(&server.url()));
-    let hash = common::hash(Cost::DEFAULT);
+    let mut clients = connect_all(address(&server.url()));
+    let hash = hash(Cost::DEFAULT);
     // Enough of each that its end, when lanes run empty, weighs little.
     let (count_alone, count) = (8 * threads, 64 * threads);
     print_ratio(
@@ -78,7 +81,7 @@ fn logins_at_cost_4() {
     }
     if is_wanted(http) {
         let server = serve_file(directory.path(), Cost::MIN);
-        let mut clients = Client::connect_many(common::address(&server.url()));
+        let mut clients = connect_all(address(&server.url()));
         print_ratio(
             http,
             None,
@@ -114,11 +117,11 @@ fn not_found() {
     }
     let directory = directory();
     let server = serve_file(directory.path(), Cost::MIN);
-    let mut clients = Client::connect_many(common::address(&server.url()));
+    let mut clients = connect_all(address(&server.url()));
     let http = tiny_http::Server::http((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = http.server_addr().to_ip().unwrap();
+    let bare_address = http.server_addr().to_ip().unwrap();
     bare_loop(http);
-    let mut bare = Client::connect_many(address);
+    let mut bare = connect_all(bare_address);
     print_ratio(
         whole,
         Some(0.9),
@@ -127,7 +130,7 @@ fn not_found() {
         || get_in_turn(&mut clients),
     );
     let gate = gate_of_bare_loop(directory.path());
-    let mut gated = Client::connect_many(common::address(&gate.addresses()[0].to_string()));
+    let mut gated = connect_all(address(&gate.addresses()[0].to_string()));
     print_ratio(
         &behind_gate,
         Some(0.9),
@@ -142,28 +145,8 @@ fn directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-fn serve_file(directory: &Path, cost: Cost) -> Server {
-    let path = directory.join("server.db");
-    drop(seeded(&path, cost));
-    common::serve(Database::File(path), cost)
-}
-
-fn seeded(path: &Path, cost: Cost) -> Store {
-    let (store, _) = Store::open(path, WhenMissing::Create, Durability::Full).unwrap();
-    let engine = engine();
-    accounts::load(
-        &store,
-        &engine,
-        common::accounts(cost),
-        cost,
-        Timestamp::now(),
-    )
-    .unwrap();
-    store
-}
-
-fn engine() -> Engine {
-    Engine::start(EngineConfig::new(Duration::from_secs(30))).unwrap()
+fn connect_all(address: SocketAddr) -> Vec<Client> {
+    (0..CLIENTS).map(|_| Client::connect(address)).collect()
 }
 
 /// Every client is a user of its own.
@@ -260,20 +243,6 @@ impl Logins {
     }
 }
 
-/// The library with as little around it as there can be.
-fn bare_loop(http: tiny_http::Server) {
-    let http = Arc::new(http);
-    for _ in 0..4 {
-        let http = Arc::clone(&http);
-        thread::spawn(move || {
-            for request in http.incoming_requests() {
-                let response = tiny_http::Response::from_string(r#"{"detail":"Not found."}"#);
-                request.respond(response.with_status_code(404)).unwrap();
-            }
-        });
-    }
-}
-
 fn gate_of_bare_loop(directory: &Path) -> Gate {
     let upstream = directory.join("bare.sock");
     bare_loop(tiny_http::Server::http_unix(&upstream).unwrap());
@@ -295,9 +264,9 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
 
 /// One thread for all clients, so that the load takes little from the server.
 fn get_in_turn(clients: &mut [Client]) -> Rate {
-    let request = common::get("/nowhere/");
+    let request = get("/nowhere/");
     let passes = 300;
-    rate(passes * CLIENTS, || {
+    rate((passes * CLIENTS) as f64, || {
         for _ in 0..passes {
             clients.iter_mut().for_each(|client| client.send(&request));
             clients

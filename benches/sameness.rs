@@ -9,14 +9,16 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Client, PASSWORD, fixture, hash, is_wanted, login};
+use common::client::{Client, login};
+use common::server::{PASSWORD, address, fixture, hash, serve};
+use common::{is_wanted, machine};
 use thanos_login::Database;
 use thanos_login::hashing::Cost;
 
 const SAMPLES: usize = 1000;
 
 /// Low, so that what is not hashing weighs much.
-const DEAREST: u8 = 6;
+const HIGHEST: u8 = 6;
 
 struct Kind {
     label: &'static str,
@@ -35,19 +37,20 @@ impl Kind {
 }
 
 fn main() {
+    machine::print();
     if !is_wanted("sameness") {
         return;
     }
-    let dearest = Cost::new(DEAREST).unwrap();
+    let highest = Cost::new(HIGHEST).unwrap();
     let users = [
-        ("known", "ACTIVE", dearest),
-        ("quiet", "DEACTIVATED", dearest),
+        ("known", "ACTIVE", highest),
+        ("quiet", "DEACTIVATED", highest),
         ("cheap", "ACTIVE", Cost::MIN),
-        ("heavy", "DEACTIVATED", Cost::new(DEAREST + 4).unwrap()),
+        ("heavy", "DEACTIVATED", Cost::new(HIGHEST + 4).unwrap()),
     ]
     .map(|(username, status, cost)| (username.to_owned(), status, hash(cost)));
-    let server = common::serve(Database::Demo(fixture(&users)), dearest);
-    let mut client = Client::connect(common::address(&server.url()));
+    let server = serve(Database::Demo(fixture(&users)), highest);
+    let mut client = Client::connect(address(&server.url()));
 
     let wrong = "thanosrolls";
     let mut kinds = [
@@ -85,9 +88,9 @@ fn sample(client: &mut Client, kinds: &mut [Kind]) {
         }
         for &index in &order {
             let kind = &mut kinds[index];
-            let begun = Instant::now();
+            let started = Instant::now();
             let status = client.exchange(&kind.request);
-            kind.times.push(begun.elapsed());
+            kind.times.push(started.elapsed());
             assert_eq!(status, 401, "{}", kind.label);
         }
     }
