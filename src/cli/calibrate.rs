@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::output::{print, write_json};
 use super::parse;
-use crate::hashing::{self, Calibration, Cost, default_lanes, default_threads};
+use crate::hashing::{self, Calibration, Cost, default_threads, fastest_lanes};
 
 /// How long each number of lanes is measured: together some seconds.
 const TIME_EACH: Duration = Duration::from_millis(300);
@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// Threads that hash [default: one per core]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size)]
     hash_threads: Option<usize>,
-    /// The most passwords that each of them hashes at once, 1 to 10 [default: what suits the core's cache]
+    /// The most passwords that each of them hashes at once, 1 to 10 [default: the fastest of 6 to 8]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
     /// Print one JSON object
@@ -50,7 +50,7 @@ struct Report {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.hash_threads.unwrap_or_else(default_threads);
-    let lanes = args.hash_lanes.unwrap_or_else(default_lanes);
+    let lanes = args.hash_lanes.unwrap_or_else(fastest_lanes);
     let calibration = hashing::calibrate(threads, lanes, TIME_EACH)?;
     let report = Report::new(&calibration, lanes, args.target);
     print(|out| {

@@ -16,16 +16,17 @@ use super::lanes::{Digest, Order};
 use super::pending::{Finish, Pending};
 use super::queue::Queue;
 use super::{Cost, Error, MAX_LANES, Member, Password, PasswordHash, Permit, Precedence};
-use super::{default_lanes, default_threads, self_test, worker};
+use super::{default_threads, fastest_lanes, self_test, worker};
 
 /// How the engine is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
     /// Hashing threads; one per core is right, since hashing never waits.
     pub threads: usize,
-    /// How many passwords one thread hashes at once, 1 to [`MAX_LANES`]. It hashes one more, or of [`MAX_LANES`] the last, only for
-    /// a group that has nothing else in work or waiting: so that one finds a lane whatever others do.
-    pub lanes: usize,
+    /// How many passwords one thread hashes at once, 1 to [`MAX_LANES`]; by default what [`fastest_lanes`] measures at the start.
+    /// It hashes one more, or of [`MAX_LANES`] the last, only for a group that has nothing else in work or waiting: so that one
+    /// finds a lane whatever others do.
+    pub lanes: Option<usize>,
     /// How long a login may wait before its hashing begins, counted from its admission.
     pub max_wait: Duration,
 }
@@ -35,7 +36,7 @@ impl EngineConfig {
     pub fn new(max_wait: Duration) -> Self {
         Self {
             threads: default_threads(),
-            lanes: default_lanes(),
+            lanes: None,
             max_wait,
         }
     }
@@ -45,7 +46,8 @@ impl EngineConfig {
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    config: EngineConfig,
+    lanes: usize,
+    max_wait: Duration,
 }
 
 struct Shared {
@@ -70,10 +72,11 @@ impl Engine {
     /// # Errors
     /// [`Error::BadLanes`], [`Error::SelfTest`], or [`Error::Spawn`] when the operating system gives no thread.
     pub fn start(config: EngineConfig) -> Result<Self, Error> {
-        if !(1..=MAX_LANES).contains(&config.lanes) {
+        let lanes = config.lanes.unwrap_or_else(fastest_lanes);
+        if !(1..=MAX_LANES).contains(&lanes) {
             return Err(Error::BadLanes);
         }
-        let shared_lanes = config.lanes.min(MAX_LANES - 1);
+        let shared_lanes = lanes.min(MAX_LANES - 1);
         self_test::run(shared_lanes + 1, config.threads)?;
         let mut engine = Self {
             shared: Arc::new(Shared {
@@ -81,7 +84,8 @@ impl Engine {
                 rounds_done: AtomicU64::new(0),
             }),
             threads: Vec::new(),
-            config,
+            lanes,
+            max_wait: config.max_wait,
         };
         for number in 0..config.threads.max(1) {
             let shared = Arc::clone(&engine.shared);
@@ -133,7 +137,7 @@ impl Engine {
     }
 
     fn begin_before(&self, permit: &Permit) -> Option<Instant> {
-        permit.admitted().checked_add(self.config.max_wait)
+        permit.admitted().checked_add(self.max_wait)
     }
 
     /// Begins a verification as [`Engine::verify`] does, for a caller that has many and waits as long as it takes.
@@ -199,7 +203,7 @@ impl Engine {
     /// How much of the engine is in use.
     pub fn load(&self) -> Load {
         Load {
-            lanes: self.threads.len() * self.config.lanes,
+            lanes: self.threads.len() * self.lanes,
             in_work: self.shared.queue.in_work(),
             waiting: self.shared.queue.waiting(),
         }
@@ -266,7 +270,7 @@ mod tests {
     fn engine() -> Engine {
         Engine::start(EngineConfig {
             threads: 2,
-            lanes: 8,
+            lanes: Some(8),
             max_wait: Duration::from_secs(30),
         })
         .unwrap()
@@ -345,7 +349,7 @@ mod tests {
     fn a_caller_who_waited_too_long_is_not_hashed_for() {
         let engine = Engine::start(EngineConfig {
             threads: 1,
-            lanes: 8,
+            lanes: Some(8),
             max_wait: Duration::ZERO,
         })
         .unwrap();
@@ -360,7 +364,7 @@ mod tests {
     fn a_caller_behind_full_lanes_is_told_when_its_wait_is_over() {
         let engine = Engine::start(EngineConfig {
             threads: 1,
-            lanes: 1,
+            lanes: Some(1),
             max_wait: Duration::from_millis(5),
         })
         .unwrap();
@@ -395,7 +399,7 @@ mod tests {
     fn an_engine_without_lanes_does_not_start() {
         let engine = Engine::start(EngineConfig {
             threads: 1,
-            lanes: 0,
+            lanes: Some(0),
             max_wait: Duration::ZERO,
         });
         assert!(matches!(engine, Err(Error::BadLanes)));

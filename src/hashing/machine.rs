@@ -1,94 +1,76 @@
 //! What this machine is good for: how many hashing threads, and how many lanes each.
-//!
-//! Looked up rather than measured: a measurement short enough for a start would differ from start to start.
 
-use std::fs;
+use std::iter;
 use std::num::NonZero;
+use std::ops::RangeInclusive;
 use std::thread;
+use std::time::{Duration, Instant};
 
-/// More lanes than this gain less than they make each login wait, even where the cache has room for them.
-const MOST_USEFUL_LANES: usize = 8;
+use super::Cost;
+use super::lanes::{Lanes, Order};
 
-/// What a lane keeps in the cache: its tables and its subkeys, with a little for what is on the stack.
-const LANE_BYTES: usize = 4 * 1024 + 200;
+/// The fastest is one of these, by the size of the first-level cache. More gain less than they make each login wait, even where
+/// the cache has room for them.
+const USEFUL_LANES: RangeInclusive<usize> = 6..=8;
 
-/// What everything else in the loop needs of the cache.
-const OTHER_BYTES: usize = 2 * 1024;
+/// Each takes less than a tenth of a millisecond, and the shortest counts: one that nothing has interrupted.
+const ROUNDS: usize = 8;
 
 /// One thread for each core this process may use: hashing never waits for anything.
 pub fn default_threads() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// As many lanes as fit into the first-level cache beside the one that is held back: 6 into 32 KiB, 8 into 48.
-pub fn default_lanes() -> usize {
-    first_level_cache().map_or(MOST_USEFUL_LANES, lanes_in)
+/// The number of lanes that hashes most in the same time, measured in about two milliseconds.
+pub fn fastest_lanes() -> usize {
+    let mut lanes = Box::new(Lanes::new());
+    let endless = Order::new(b"", &[0; 16], Cost::MAX, Cost::MAX);
+    fastest(|count| {
+        while lanes.in_use() < count && lanes.join(&endless, ()).is_ok() {}
+        let round = || {
+            let started = Instant::now();
+            lanes.round();
+            started.elapsed()
+        };
+        let shortest = iter::repeat_with(round).take(ROUNDS).min();
+        shortest.unwrap_or_default()
+    })
 }
 
-fn lanes_in(cache_bytes: usize) -> usize {
-    let fitting = cache_bytes.saturating_sub(OTHER_BYTES) / LANE_BYTES;
-    fitting.saturating_sub(1).clamp(1, MOST_USEFUL_LANES)
-}
-
-/// The bytes of data cache that one thread can count on; `None` where the kernel does not tell.
-fn first_level_cache() -> Option<usize> {
-    let read = |file: &str| {
-        fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index0/{file}")).ok()
-    };
-    if read("type")?.trim() != "Data" {
-        return None;
-    }
-    let bytes = kibibytes(&read("size")?)?;
-    // Two threads of one core share its cache.
-    let sharing = read("shared_cpu_list").map_or(1, |list| processors(&list));
-    Some(bytes / sharing)
-}
-
-/// `48K`
-fn kibibytes(text: &str) -> Option<usize> {
-    let number: usize = text.trim().strip_suffix('K')?.parse().ok()?;
-    number.checked_mul(1024)
-}
-
-/// How many processors a list such as `0,32` or `0-1` has.
-fn processors(list: &str) -> usize {
-    let count = |range: &str| match range.split_once('-') {
-        Some((first, last)) => {
-            let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
-            last.checked_sub(first)?.checked_add(1)
-        }
-        None => range.parse().ok().map(|_: usize| 1),
-    };
-    let counts: Option<Vec<usize>> = list.trim().split(',').map(count).collect();
-    counts.map_or(1, |counts| counts.iter().sum::<usize>().max(1))
+/// That for which a round takes the least time for each lane.
+fn fastest(mut time_of_round: impl FnMut(usize) -> Duration) -> usize {
+    USEFUL_LANES
+        .min_by_key(|count| time_of_round(*count) / *count as u32)
+        .unwrap_or(*USEFUL_LANES.end())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_LANES;
     use super::*;
+    use crate::hashing::{Engine, EngineConfig};
 
     #[test]
-    fn lanes_fill_the_cache_and_no_more() {
-        for (kib, lanes) in [(16, 2), (32, 6), (48, 8), (64, 8), (0, 1)] {
-            assert_eq!(lanes_in(kib * 1024), lanes, "{kib} KiB");
+    fn the_lanes_that_hash_most_in_the_same_time_are_chosen() {
+        // Hashes of 6, 7 and 8 lanes in the same time: with 32 KiB of cache, with 48 KiB, and none better than another.
+        for (rates, lanes) in [
+            ([3.48, 3.47, 3.39], 6),
+            ([4.68, 4.94, 5.19], 8),
+            ([3.40, 3.50, 3.45], 7),
+            ([1.00, 1.00, 1.00], 6),
+        ] {
+            let time =
+                |count: usize| Duration::from_secs(1).mul_f64(count as f64 / rates[count - 6]);
+            assert_eq!(fastest(time), lanes, "{rates:?}");
         }
-        assert!((1..=MAX_LANES).contains(&default_lanes()));
     }
 
     #[test]
-    fn the_kernels_lists_are_counted() {
-        for (list, count) in [
-            ("0\n", 1),
-            ("0-1\n", 2),
-            ("0,32", 2),
-            ("0-1,8-9", 4),
-            ("", 1),
-            ("x", 1),
-        ] {
-            assert_eq!(processors(list), count, "{list:?}");
-        }
-        assert_eq!(kibibytes("48K\n"), Some(48 * 1024));
-        assert_eq!(kibibytes("1M"), None);
+    fn an_engine_measures_how_many_lanes_it_gets() {
+        let config = EngineConfig {
+            threads: 1,
+            ..EngineConfig::new(Duration::ZERO)
+        };
+        let engine = Engine::start(config).unwrap();
+        assert!(USEFUL_LANES.contains(&engine.load().lanes));
     }
 }

@@ -35,7 +35,7 @@ pub use expansion::MAX_LANES;
 pub use format::{Cost, PasswordHash};
 pub use job::{Group, Member, Precedence};
 pub use lanes::{Digest, Lanes, Order};
-pub use machine::{default_lanes, default_threads};
+pub use machine::{default_threads, fastest_lanes};
 pub use password::{MAX_PASSWORD_BYTES, Password};
 pub use pending::Pending;
 pub use permits::{Permit, Permits};

@@ -164,7 +164,7 @@ struct HashingArgs {
     /// Threads that hash [default: one per core]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size)]
     hash_threads: Option<usize>,
-    /// Passwords that each of them hashes at once, 1 to 10; one more for a network that has nothing else in work [default: what suits the core's cache, mostly 8]
+    /// Passwords that each of them hashes at once, 1 to 10; one more for a network that has nothing else in work [default: the fastest of 6 to 8, measured at the start]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
     /// How long a login may wait, for others in flight and for its hashing to start; 503 then
@@ -329,7 +329,7 @@ impl HashingArgs {
         let defaults = EngineConfig::new(self.hash_wait);
         EngineConfig {
             threads: self.hash_threads.unwrap_or(defaults.threads),
-            lanes: self.hash_lanes.unwrap_or(defaults.lanes),
+            lanes: self.hash_lanes.or(defaults.lanes),
             ..defaults
         }
     }

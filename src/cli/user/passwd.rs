@@ -83,6 +83,7 @@ pub(super) fn report_password(
 pub(super) fn hash(password: &Password, cost: Cost) -> anyhow::Result<String> {
     let one = EngineConfig {
         threads: 1,
+        lanes: Some(1),
         ..EngineConfig::new(Duration::MAX)
     };
     let engine = Engine::start(one)?;
