@@ -102,6 +102,11 @@ impl Auth {
         })
     }
 
+    /// How long a token lives; `None` is for ever.
+    pub fn token_ttl(&self) -> Option<Duration> {
+        self.policy.token_ttl
+    }
+
     /// Counts a try to log in, before anything is spent on it, or queues it behind tries in flight.
     ///
     /// A try that the limits refuse asks the database whether an operator has unlocked the user meanwhile: so that works

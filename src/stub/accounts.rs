@@ -60,3 +60,12 @@ fn account<'f>(org: &'f Organization, user: &'f User) -> Option<Account<'f>> {
 pub(super) fn clear_password(user: &User) -> Option<&str> {
     user.password.as_ref().map(Password::as_str)
 }
+
+/// The usernames of which each login answers the same token.
+pub(super) fn pinned(demo: &accounts::Accounts) -> Vec<String> {
+    let users = demo.users.iter().map(|entry| &entry.user);
+    users
+        .filter(|user| user.auth_token.is_some())
+        .filter_map(|user| Some(user.username.as_ref()?.as_str().to_ascii_lowercase()))
+        .collect()
+}

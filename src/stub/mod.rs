@@ -55,6 +55,7 @@ pub struct Beginning {
     clock: MovableClock,
     accounts: Accounts,
     secrets: Secrets,
+    pinned: Vec<String>,
 }
 
 impl Beginning {
@@ -64,6 +65,7 @@ impl Beginning {
             clock: MovableClock::default(),
             accounts: Accounts::of(demo),
             secrets: Secrets::of(demo),
+            pinned: accounts::pinned(demo),
         }
     }
 
@@ -104,7 +106,7 @@ impl Beginning {
             journal: Journal::new(self.secrets, fields),
             clock: self.clock,
             accounts: self.accounts,
-            page: Page::embedded(),
+            page: Page::new(&self.pinned, services.auth.token_ttl()),
             services,
             hosts,
         }

@@ -1,9 +1,12 @@
 //! `/`: a page for people, in one file.
 //!
-//! The browser is told to run and show nothing but what is in the file: script and style are named by their hashes.
+//! The browser may run and show nothing but what is in the file: script and style are named by their hashes.
+
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::http::Reply;
@@ -13,28 +16,39 @@ const CONTENT_TYPE: &str = "text/html; charset=utf-8";
 
 /// The page, and what the browser may do with it.
 pub(super) struct Page {
+    html: String,
     policy: String,
 }
 
 impl Page {
-    pub(super) fn embedded() -> Self {
+    /// `pinned` are the usernames of which each login answers the same token, in lower case.
+    pub(super) fn new(pinned: &[String], token_ttl: Option<Duration>) -> Self {
+        let token_ttl_ms = token_ttl.unwrap_or_default().as_millis().to_string();
+        let html = HTML
+            .replace("{{version}}", env!("CARGO_PKG_VERSION"))
+            .replace("{{token_ttl_ms}}", &token_ttl_ms)
+            .replace("{{pinned}}", &attribute(&json!(pinned).to_string()));
         let (script, style) = (
             hash(between("<script>", "</script>")),
             hash(between("<style>", "</style>")),
         );
-        Self {
-            policy: format!(
-                "default-src 'none'; connect-src 'self'; script-src {script}; style-src {style}; \
-                 base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-            ),
-        }
+        let policy = format!(
+            "default-src 'none'; connect-src 'self'; script-src {script}; style-src {style}; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
+        Self { html, policy }
     }
 
     pub(super) fn reply(&self) -> Reply {
-        Reply::text(200, CONTENT_TYPE, HTML)
+        Reply::text(200, CONTENT_TYPE, self.html.as_str())
             .with("Content-Security-Policy", self.policy.as_str())
             .with("Referrer-Policy", "no-referrer")
     }
+}
+
+/// As it is written between double quotes.
+fn attribute(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;")
 }
 
 fn between(open: &str, close: &str) -> &'static str {
@@ -61,5 +75,11 @@ mod tests {
         for forbidden in [" style=", " onclick=", " onsubmit=", " src=", "javascript:"] {
             assert!(!HTML.contains(forbidden), "{forbidden}");
         }
+    }
+    #[test]
+    fn a_username_cannot_end_its_attribute() {
+        let page = Page::new(&["\"><b>&me".to_owned()], None);
+        let expected = r#"data-token-ttl-ms="0" data-pinned="[&quot;\&quot;><b>&amp;me&quot;]">"#;
+        assert!(page.html.contains(expected), "{}", page.html);
     }
 }

@@ -7,8 +7,11 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
+
 use super::get;
-use crate::harness::Server;
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::{Place, Server};
 
 fn run(script: &str, server: &Server) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -62,4 +65,20 @@ fn the_page_may_load_and_run_nothing_but_itself() {
     }
     assert!(!policy.contains("unsafe"), "{policy}");
     assert!(!answer.text().contains("https://"));
+}
+
+#[test]
+fn the_page_has_the_version_and_what_it_needs_to_say_of_tokens() {
+    let pinned = json!({"username": JWEIR, "password": PASSWORD, "auth_token": "5".repeat(40)});
+    let fixture = accounts::retailer([pinned, accounts::user("fresh")]);
+    let server = Place::new().serve_demo(&fixture, &["--token-ttl", "90s"]);
+    let page = get(&server, "/").text().to_owned();
+    for part in [
+        concat!("version ", env!("CARGO_PKG_VERSION"), "<"),
+        r#"data-token-ttl-ms="90000""#,
+        r#"data-pinned="[&quot;jweir@projectthanos.com&quot;]""#,
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    assert!(!page.contains("{{"), "{page}");
 }
