@@ -313,6 +313,7 @@ async function seeTheServerStop(browser) {
   const page = await open(browser);
   await page.context().setOffline(true);
   await page.getByRole("alert").getByText("The server has not answered since").waitFor();
+  assert.deepStrictEqual(await axeFindings(page), []);
   const before = await page.locator("#now").textContent();
   await page.logIn.click();
   await page.reads("#answer-status", "no answer");
