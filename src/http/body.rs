@@ -30,4 +30,12 @@ impl Body {
     pub fn object(&self) -> Result<Object<'_>, Error> {
         Object::parse(&self.0)
     }
+
+    /// The body as a JSON list of objects; `None` when it is no list.
+    ///
+    /// # Errors
+    /// [`Error::NotJson`].
+    pub fn list(&self) -> Result<Option<Vec<Object<'_>>>, Error> {
+        Object::parse_list(&self.0)
+    }
 }

@@ -40,24 +40,13 @@ impl<'b> Object<'b> {
     /// # Errors
     /// [`Error::NotJson`], [`Error::NotAnObject`] or [`Error::Null`].
     pub(super) fn parse(body: &'b [u8]) -> Result<Self, Error> {
-        if let Some(encoding) = byte_order_mark(body) {
-            let place = Place::of(body, 0);
-            let reason =
-                format!("a byte-order mark (BOM) of {encoding} before the JSON at {place}");
-            return Err(Error::NotJson(reason));
-        }
-        let text = std::str::from_utf8(body).map_err(|error| {
-            let place = Place::of(body, error.valid_up_to());
-            Error::NotJson(format!("invalid UTF-8 at {place}"))
-        })?;
+        let text = checked_text(body)?;
         if text.is_empty() {
             return Ok(Self {
                 text,
                 entries: Vec::new(),
             });
         }
-        check_depth(text)?;
-        let not_json = |error: serde_json::Error| Error::NotJson(error.to_string());
         if text.trim_ascii_start().starts_with('{') {
             let Entries(entries) = serde_json::from_str(text).map_err(not_json)?;
             return Ok(Self { text, entries });
@@ -67,6 +56,37 @@ impl<'b> Object<'b> {
             Some(name) => Error::NotAnObject(name),
             None => Error::Null,
         })
+    }
+
+    /// Reads a body that is a list of objects; `None` when it is no list.
+    ///
+    /// # Errors
+    /// [`Error::NotJson`].
+    pub(super) fn parse_list(body: &'b [u8]) -> Result<Option<Vec<Self>>, Error> {
+        let text = checked_text(body)?;
+        if !text.trim_ascii_start().starts_with('[') {
+            return Ok(None);
+        }
+        let list: Vec<Entries<'b>> = serde_json::from_str(text).map_err(not_json)?;
+        let objects = list.into_iter();
+        Ok(Some(
+            objects
+                .map(|Entries(entries)| Self { text, entries })
+                .collect(),
+        ))
+    }
+
+    /// The object that is the value of a key; `None` when the value is no object.
+    ///
+    /// # Errors
+    /// [`Error::NotJson`] when a key is given twice in it.
+    pub fn object(&self, key: &str) -> Result<Option<Self>, Error> {
+        let Some(value) = self.raw(key).filter(|value| value.starts_with('{')) else {
+            return Ok(None);
+        };
+        let Entries(entries) = serde_json::from_str(value).map_err(not_json)?;
+        let text = self.text;
+        Ok(Some(Self { text, entries }))
     }
 
     /// The value of a key.
@@ -109,6 +129,25 @@ impl<'b> Object<'b> {
             Error::NotJson(format!("{message} at {place}"))
         })
     }
+}
+
+/// The text of a body that is not nested too deeply.
+fn checked_text(body: &[u8]) -> Result<&str, Error> {
+    if let Some(encoding) = byte_order_mark(body) {
+        let place = Place::of(body, 0);
+        let reason = format!("a byte-order mark (BOM) of {encoding} before the JSON at {place}");
+        return Err(Error::NotJson(reason));
+    }
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let place = Place::of(body, error.valid_up_to());
+        Error::NotJson(format!("invalid UTF-8 at {place}"))
+    })?;
+    check_depth(text)?;
+    Ok(text)
+}
+
+fn not_json(error: serde_json::Error) -> Error {
+    Error::NotJson(error.to_string())
 }
 
 /// Where a byte stands, counted from 1 as serde_json does.

@@ -1,4 +1,4 @@
-//! The bodies of the stub's own calls: few keys, all of them known, every fault told at once.
+//! The bodies of the stub's own calls: few keys, all of them known, every mistake reported at once.
 
 use super::outcome::{Error, Faults};
 use crate::endpoint;
@@ -12,21 +12,29 @@ pub(super) struct Input<'b> {
 impl<'b> Input<'b> {
     pub(super) fn of(body: &'b Body, keys: &[&str]) -> Result<Self, Error> {
         let object = body.object().map_err(endpoint::Error::from)?;
+        Ok(Self::of_object(object, keys))
+    }
+
+    pub(super) fn of_object(object: Object<'b>, keys: &[&str]) -> Self {
         let mut faults = Faults::default();
         for key in object.keys().filter(|key| !keys.contains(key)) {
             faults.add(key, format!("Unknown key; known are {}.", keys.join(", ")));
         }
-        Ok(Self { object, faults })
+        Self { object, faults }
     }
 
     pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
         self.faults.add(key, message);
     }
 
+    /// The JSON of a key's value; `None` for a key that is null or not there.
+    pub(super) fn raw(&self, key: &str) -> Option<&'b str> {
+        self.object.raw(key).filter(|raw| *raw != "null")
+    }
+
     /// A whole number; `None` for a key that is null or not there.
     pub(super) fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
-        let raw = self.object.raw(key).filter(|raw| *raw != "null")?;
-        let number = raw.parse().ok();
+        let number = self.raw(key)?.parse().ok();
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
             let message = format!("Expected a whole number from {least} to {most}.");

@@ -16,6 +16,7 @@ mod hosts;
 mod input;
 mod journal;
 mod next;
+mod order;
 mod outcome;
 mod page;
 mod redact;
@@ -132,8 +133,8 @@ const CALLS: &[(&str, &[&str], &str, Pace)] = &[
     ("/", &["GET", "HEAD"], "GET, HEAD", Pace::Quick),
     (
         "/__stub/next/",
-        &["PUT", "DELETE"],
-        "PUT, DELETE",
+        &["GET", "HEAD", "PUT", "DELETE"],
+        "GET, HEAD, PUT, DELETE",
         Pace::Quick,
     ),
     (
@@ -205,16 +206,14 @@ impl Stub {
             ("/", _) => self.page.reply(),
             ("/__stub/next/", "PUT") => {
                 let body = request.json_body().map_err(endpoint::Error::from)?;
-                let wanted =
-                    next::Wanted::read(body, &self.documented, |path| self.has_call(path))?;
-                let reply = Reply::json(200, &wanted);
-                self.next.put(wanted);
-                reply
+                let has_call = |path: &str| self.has_call(path);
+                self.next.put(body, &self.documented, has_call)?
             }
-            ("/__stub/next/", _) => {
+            ("/__stub/next/", "DELETE") => {
                 self.next.clear();
                 Reply::no_content()
             }
+            ("/__stub/next/", _) => self.next.reply(),
             ("/__stub/requests/", "DELETE") => {
                 self.journal.clear();
                 Reply::no_content()

@@ -1,125 +1,118 @@
 //! `/__stub/next/`: what becomes of the next API requests, for clients that cannot set headers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::documented::Documented;
-use super::headers::{MAX_DELAY_MS, Steering};
-use super::input::Input;
-use super::outcome::{Error, list};
-use crate::gate::Fault;
-use crate::http::Body;
+use super::headers::Steering;
+use super::order::Order;
+use super::outcome::{Error, Faults};
+use crate::http::{Body, Reply};
+use crate::server::Call;
 
-const KEYS: &[&str] = &["times", "code", "delay_ms", "fault", "path"];
-
-/// What is pending, if anything is.
+/// The orders that are pending.
 #[derive(Default)]
-pub(super) struct Next(Mutex<Option<Wanted>>);
+pub(super) struct Next(Mutex<Orders>);
 
-/// What was asked for, as it is answered too.
-#[derive(Clone, Serialize)]
-pub(super) struct Wanted {
-    times: u32,
-    code: Option<u16>,
-    delay_ms: u64,
-    fault: Option<&'static str>,
-    path: Option<String>,
+#[derive(Default, Serialize)]
+struct Orders {
+    /// In the order in which they are used.
+    pending: VecDeque<Pending>,
+    /// How many requests have used one of them, those that are used up included.
+    used: u64,
 }
 
-impl Wanted {
-    /// Reads and checks a body. `has_call` says whether a path is that of an API call.
-    pub(super) fn read(
-        body: &Body,
-        documented: &Documented,
-        has_call: impl Fn(&str) -> bool,
-    ) -> Result<Self, Error> {
-        let mut input = Input::of(body, KEYS)?;
-        let times = input.number("times", 1, u64::from(u32::MAX));
-        let delay_ms = input.number("delay_ms", 0, MAX_DELAY_MS);
-        let code = input.number("code", 0, u64::from(u16::MAX));
-        let fault = input.text("fault")?;
-        let path = input.text("path")?;
-        let path = path.filter(|path| {
-            let known = has_call(path);
-            if !known {
-                input.fault("path", "Expected the path of an API call.");
-            }
-            known
-        });
-        let fault = fault.map(|name| {
-            let fault = Fault::named(&name);
-            if fault.is_none() {
-                let expected = Fault::NAMES.join(", ");
-                input.fault("fault", format!("Expected null or one of {expected}."));
-            }
-            fault.map_or("", Fault::name)
-        });
-        let codes = match &path {
-            Some(path) => documented.codes(template(path)),
-            None => documented.all_codes(),
-        };
-        // In range of the type, since the number was.
-        let code = code.and_then(|code| u16::try_from(code).ok());
-        if code.is_some_and(|code| !codes.contains(&code)) {
-            input.fault("code", format!("Expected null or one of {}.", list(&codes)));
-        }
-        input.finish()?;
-        Ok(Self {
-            times: times.map_or(1, |times| u32::try_from(times).unwrap_or(u32::MAX)),
-            code,
-            delay_ms: delay_ms.unwrap_or_default(),
-            fault,
-            path,
-        })
-    }
-
-    fn steering(&self) -> Steering {
-        Steering {
-            code: self.code,
-            delay_ms: self.delay_ms,
-            fault: self.fault.and_then(Fault::named),
-        }
-    }
-}
-
-/// The path under which a call's answers are documented.
-fn template(path: &str) -> &str {
-    match crate::endpoint::users::user_uuid(path) {
-        Some(_) => crate::endpoint::users::DETAIL_NAME,
-        None => path,
-    }
+#[derive(Serialize)]
+struct Pending {
+    #[serde(flatten)]
+    order: Order,
+    /// How many requests have used it.
+    used: u32,
 }
 
 impl Next {
-    /// Replaces what is pending.
-    pub(super) fn put(&self, wanted: Wanted) {
-        *self.0.lock() = Some(wanted);
+    /// Replaces what is pending by one order or a list of them, and answers what is pending now.
+    pub(super) fn put(
+        &self,
+        body: &Body,
+        documented: &Documented,
+        has_call: impl Fn(&str) -> bool,
+    ) -> Result<Reply, Error> {
+        let read = |object| Order::read(object, documented, &has_call);
+        let (orders, reply) = match body.list()? {
+            Some(objects) => {
+                let orders = all(objects.into_iter().map(read))?;
+                let reply = Reply::json(200, &orders);
+                (orders, reply)
+            }
+            None => {
+                let order = read(body.object()?)?;
+                let reply = Reply::json(200, &order);
+                (vec![order], reply)
+            }
+        };
+        let pending = orders.into_iter().map(|order| Pending { order, used: 0 });
+        *self.0.lock() = Orders {
+            pending: pending.collect(),
+            used: 0,
+        };
+        Ok(reply)
     }
 
     pub(super) fn clear(&self) {
-        *self.0.lock() = None;
+        *self.0.lock() = Orders::default();
     }
 
-    /// Uses up one time, if this call is meant and has the code.
-    pub(super) fn take(&self, name: &str, path: &str, codes: &BTreeSet<u16>) -> Steering {
-        let mut pending = self.0.lock();
-        let Some(wanted) = pending.as_mut() else {
+    pub(super) fn reply(&self) -> Reply {
+        Reply::json(200, &*self.0.lock())
+    }
+
+    /// Uses the first order that is meant for this request, if there is one.
+    pub(super) fn take(&self, call: &Call, path: &str, codes: &BTreeSet<u16>) -> Steering {
+        let mut orders = self.0.lock();
+        let found = orders
+            .pending
+            .iter()
+            .enumerate()
+            .find_map(|(index, pending)| {
+                let steering = pending.order.steering(call, path, codes)?;
+                Some((index, steering))
+            });
+        let Some((index, steering)) = found else {
             return Steering::default();
         };
-        let is_meant = wanted
-            .path
-            .as_deref()
-            .is_none_or(|wanted| wanted == path || wanted == name);
-        if !is_meant || wanted.code.is_some_and(|code| !codes.contains(&code)) {
-            return Steering::default();
-        }
-        let steering = wanted.steering();
-        wanted.times -= 1;
-        if wanted.times == 0 {
-            *pending = None;
+        orders.used += 1;
+        let pending = &mut orders.pending[index];
+        pending.used += 1;
+        if pending.used == pending.order.times {
+            orders.pending.remove(index);
         }
         steering
     }
+}
+
+/// The orders of a list, if nothing is wrong with any.
+fn all(read: impl Iterator<Item = Result<Order, Error>>) -> Result<Vec<Order>, Error> {
+    let (mut orders, mut faults) = (Vec::new(), Vec::new());
+    for order in read {
+        match order {
+            Ok(order) => {
+                orders.push(order);
+                faults.push(Faults::default());
+            }
+            Err(Error::Fields(fault)) => faults.push(fault),
+            Err(error) => return Err(error),
+        }
+    }
+    if faults.is_empty() {
+        let mut fault = Faults::default();
+        fault.add("non_field_errors", "This list may not be empty.");
+        return Err(Error::Fields(fault));
+    }
+    if orders.len() < faults.len() {
+        return Err(Error::Items(faults));
+    }
+    Ok(orders)
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::endpoint;
 use crate::http::{self, Reply};
 
-/// Why the stub does not do as it is told.
+/// Why the stub refuses a request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// As an endpoint would.
@@ -30,10 +31,13 @@ pub(super) enum Error {
     /// Keys of a body have values that they cannot have, or are none.
     #[error("wrong input")]
     Fields(Faults),
+    /// The same of a list, with an entry for each of its items, right ones too.
+    #[error("wrong input")]
+    Items(Vec<Faults>),
 }
 
 /// What is wrong with each key.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Faults(Map<String, Value>);
 
 impl Faults {
@@ -73,7 +77,8 @@ impl From<Error> for Reply {
             Error::Header { name, expected } => {
                 Reply::detail(400, &format!("{name}: expected {expected}."))
             }
-            Error::Fields(Faults(faults)) => Reply::json(400, &faults),
+            Error::Fields(faults) => Reply::json(400, &faults),
+            Error::Items(faults) => Reply::json(400, &faults),
         }
     }
 }

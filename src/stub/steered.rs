@@ -49,7 +49,7 @@ impl Steered {
         let codes = self.documented.codes(call.name);
         match headers {
             Some(headers) => headers.steering(&codes),
-            None => Ok(self.next.take(call.name, request.path(), &codes)),
+            None => Ok(self.next.take(call, request.path(), &codes)),
         }
     }
 }

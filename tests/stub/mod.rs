@@ -54,7 +54,7 @@ pub fn requests(server: &Server) -> Vec<Value> {
 
 /// Every path of the stub's own with the methods it has.
 pub const OWN: &[(&str, &[&str])] = &[
-    ("/__stub/next/", &["PUT", "DELETE"]),
+    ("/__stub/next/", &["GET", "HEAD", "PUT", "DELETE"]),
     ("/__stub/requests/", &["GET", "HEAD", "DELETE"]),
     ("/__stub/clock/", &["GET", "HEAD", "POST"]),
     ("/__stub/accounts/", &["GET", "HEAD"]),

@@ -1,6 +1,6 @@
 //! `/__stub/next/`: what becomes of the next API requests.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{get, login_with, put_next, steer};
 use crate::harness::accounts::{JWEIR, PASSWORD};
@@ -40,6 +40,53 @@ fn every_key_is_optional_and_a_later_put_replaces_an_earlier_one() {
     );
     assert_eq!(login_status(&server), 401);
     assert_eq!(login_status(&server), 200);
+}
+
+#[test]
+fn a_list_is_used_in_its_order_and_shows_how_much_of_it() {
+    let server = Server::demo();
+    let pending = || get(&server, NEXT).json();
+    assert_eq!(pending(), json!({"pending": [], "used": 0}));
+    let orders = r#"[{"code":503,"times":2},{"code":429},{},{"code":401,"delay_ms":1}]"#;
+    let mut put = put_next(&server, orders);
+    let order = |times: u32, code: Value, delay_ms: u32| json!({"times": times, "code": code, "delay_ms": delay_ms, "fault": null, "path": null});
+    let expected = json!([
+        order(2, 503.into(), 0),
+        order(1, 429.into(), 0),
+        order(1, Value::Null, 0),
+        order(1, 401.into(), 1),
+    ]);
+    assert_eq!(put, expected);
+    assert_eq!(login_status(&server), 503);
+    let put = put.as_array_mut().unwrap();
+    for (order, used) in put.iter_mut().zip([1, 0, 0, 0]) {
+        order["used"] = used.into();
+    }
+    assert_eq!(pending(), json!({"pending": put, "used": 1}));
+    assert_eq!(
+        [(); 4].map(|()| login_status(&server)),
+        [503, 429, 200, 401]
+    );
+    assert_eq!(pending(), json!({"pending": [], "used": 5}));
+    assert_eq!(login_status(&server), 200);
+    put_next(&server, "{}");
+    assert_eq!(pending()["used"], 0);
+    assert_eq!(server.send(request("DELETE", NEXT, &[], "")).status, 204);
+    assert_eq!(pending(), json!({"pending": [], "used": 0}));
+}
+
+#[test]
+fn of_a_list_the_first_that_is_meant_is_used() {
+    let server = Server::demo();
+    let orders = json!([
+        {"code": 500, "path": "/api/organizations/"},
+        {"code": 429},
+        {"code": 503},
+    ]);
+    put_next(&server, &orders.to_string());
+    assert_eq!(login_status(&server), 429);
+    let organization = || get(&server, "/api/organizations/").status;
+    assert_eq!([(); 3].map(|()| organization()), [500, 503, 401]);
 }
 
 #[test]
@@ -111,7 +158,7 @@ fn a_code_leaves_calls_alone_that_do_not_have_it() {
 }
 
 #[test]
-fn wrong_input_is_told_and_changes_nothing() {
+fn wrong_input_is_reported_and_changes_nothing() {
     let server = Server::demo();
     put_next(&server, r#"{"code":503}"#);
     for (body, key) in [
@@ -142,6 +189,10 @@ fn wrong_input_is_told_and_changes_nothing() {
     }
     let both = steer(&server, "PUT", NEXT, r#"{"times":0,"fault":"x","y":1}"#).json();
     assert_eq!(both.as_object().unwrap().len(), 3, "{both}");
+    let list = r#"[{"code":401},{"times":0,"y":1},{"fault":"x"}]"#;
+    let of_each = steer(&server, "PUT", NEXT, list).json();
+    let keys: Vec<Vec<_>> = of_each.as_array().unwrap().iter().map(keys).collect();
+    assert_eq!(keys, [vec![], vec!["times", "y"], vec!["fault"]]);
     for (label, bytes, status) in [
         ("no media type", request("PUT", NEXT, &[], "{}"), 415),
         (
@@ -150,9 +201,16 @@ fn wrong_input_is_told_and_changes_nothing() {
             413,
         ),
         ("not JSON", request("PUT", NEXT, &[JSON], "{"), 400),
-        ("a list", request("PUT", NEXT, &[JSON], "[]"), 400),
+        ("an empty list", request("PUT", NEXT, &[JSON], "[]"), 400),
+        ("no orders", request("PUT", NEXT, &[JSON], "[1]"), 400),
+        ("a list in it", request("PUT", NEXT, &[JSON], "[[{}]]"), 400),
     ] {
         assert_eq!(server.send(bytes).status, status, "{label}");
     }
     assert_eq!(login_status(&server), 503);
+}
+
+fn keys(object: &Value) -> Vec<&str> {
+    let object = object.as_object().unwrap();
+    object.keys().map(String::as_str).collect()
 }
