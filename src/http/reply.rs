@@ -1,6 +1,7 @@
 //! An answer, before it is put on the wire.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -22,7 +23,7 @@ pub const JSON: &str = "application/json";
 pub struct Reply {
     status: u16,
     content_type: Option<&'static str>,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(Cow<'static, str>, String)>,
     body: Pieces,
     /// Of a body that is not here, since the request was a HEAD.
     announced_bytes: Option<usize>,
@@ -69,9 +70,14 @@ impl Reply {
 
     /// Done, and there is nothing to say (204).
     pub fn no_content() -> Self {
+        Self::empty(204)
+    }
+
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
         Self {
             content_type: None,
-            ..Self::text(204, JSON, Vec::new())
+            ..Self::text(status, JSON, Vec::new())
         }
     }
 
@@ -86,9 +92,17 @@ impl Reply {
 
     /// Adds a header.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// Adds a header in place of those that it has of this name.
+    #[must_use]
+    pub fn replacing(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers
+            .retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        self.with(name.to_owned(), value)
     }
 
     /// Has the client wait for it, at the gate.
@@ -137,6 +151,11 @@ impl Reply {
         self.status
     }
 
+    fn has(&self, name: &str) -> bool {
+        let mut names = self.headers.iter().map(|(name, _)| name);
+        names.any(|other| other.eq_ignore_ascii_case(name))
+    }
+
     /// The library's form of it. Never chunked, whatever its length: the gate passes on none that is.
     pub fn into_response(self) -> Response<Pieces> {
         let content_type = self
@@ -145,11 +164,11 @@ impl Reply {
         let common = COMMON_HEADERS
             .iter()
             .copied()
-            .filter(|(name, _)| *name != "Content-Type");
+            .filter(|(name, _)| *name != "Content-Type" && !self.has(name));
         let own = self
             .headers
             .iter()
-            .map(|(name, value)| (*name, value.as_str()));
+            .map(|(name, value)| (&**name, value.as_str()));
         let headers = content_type
             .into_iter()
             .chain(common)

@@ -1,4 +1,4 @@
-//! The documented answers: what `openapi.json` gives as the first example of each.
+//! The documented answers: what `openapi.json` gives as examples of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,49 +72,88 @@ impl Documented {
 
     /// The codes that a call has.
     pub(super) fn codes(&self, path: &str) -> BTreeSet<u16> {
-        let operations = self.paths.get(path).into_iter();
-        let operations = operations.flat_map(|of_path| [&of_path.get, &of_path.post]);
-        let answers = operations
-            .flatten()
-            .flat_map(|operation| &operation.responses);
-        answers.map(|(code, _)| *code).collect()
+        self.answers(path).map(|(code, _)| *code).collect()
     }
 
     /// The codes that any call of the API has.
     pub(super) fn all_codes(&self) -> BTreeSet<u16> {
-        let paths = self
-            .paths
-            .keys()
-            .filter(|path| path.starts_with(super::API));
-        paths.flat_map(|path| self.codes(path)).collect()
+        self.api_paths().flat_map(|path| self.codes(path)).collect()
     }
 
-    /// The documented answer of a call; HEAD has that of GET.
-    pub(super) fn answer(&self, path: &str, method: &str, code: u16, allow: &str) -> Option<Reply> {
+    /// The examples that a call has, with their codes; only those of one code, if that is given.
+    pub(super) fn examples(
+        &self,
+        path: &str,
+        code: Option<u16>,
+    ) -> impl Iterator<Item = (u16, &str)> {
+        let answers = self.answers(path);
+        let answers = answers.filter(move |(of, _)| code.is_none_or(|code| **of == code));
+        answers.flat_map(|(code, answer)| answer.examples().map(|(name, _)| (*code, name.as_str())))
+    }
+
+    /// The code, this one if it is given, that a call has an example of this name for; the lowest of several.
+    pub(super) fn code_with(&self, path: &str, code: Option<u16>, example: &str) -> Option<u16> {
+        let mut examples = self.examples(path, code);
+        let (code, _) = examples.find(|(_, name)| *name == example)?;
+        Some(code)
+    }
+
+    /// The examples that any call of the API has.
+    pub(super) fn all_examples(&self, code: Option<u16>) -> impl Iterator<Item = (u16, &str)> {
+        self.api_paths()
+            .flat_map(move |path| self.examples(path, code))
+    }
+
+    fn api_paths(&self) -> impl Iterator<Item = &str> {
+        let paths = self.paths.keys().map(String::as_str);
+        paths.filter(|path| path.starts_with(super::API))
+    }
+
+    fn answers(&self, path: &str) -> impl Iterator<Item = (&u16, &Answer)> {
+        let operations = self.paths.get(path).into_iter();
+        let operations = operations.flat_map(|of_path| [&of_path.get, &of_path.post]);
+        operations
+            .flatten()
+            .flat_map(|operation| &operation.responses)
+    }
+
+    /// The documented answer of a call, the first example unless one is named; HEAD has that of GET.
+    pub(super) fn answer(
+        &self,
+        path: &str,
+        method: &str,
+        code: u16,
+        example: Option<&str>,
+        allow: &str,
+    ) -> Option<Reply> {
         let operations = self.paths.get(path)?;
         let operation = match method {
             "GET" | "HEAD" => &operations.get,
             _ => &operations.post,
         };
         let answer = operation.as_ref()?.responses.get(&code)?;
-        let body = answer.body();
+        let body = answer.body(example);
         let reply = match body {
             Some(body) => Reply::json(code, body),
             None => Reply::no_content(),
         };
         let headers = answer.headers.keys();
-        let reply = headers
-            .filter_map(|name| header(name, allow, body))
-            .fold(reply, |reply, (name, value)| reply.with(name, value));
-        Some(reply.with("Preference-Applied", format!("code={code}")))
+        let headers = headers.filter_map(|name| header(name, allow, body));
+        Some(headers.fold(reply, |reply, (name, value)| reply.with(name, value)))
     }
 }
 
 impl Answer {
-    /// The first example, if there is a body.
-    fn body(&self) -> Option<&Body> {
-        let (_, media) = self.content.first()?;
-        let (_, example) = media.examples.first()?;
+    fn examples(&self) -> impl Iterator<Item = (&String, &Example)> {
+        let media = self.content.values().next();
+        media.into_iter().flat_map(|media| &media.examples)
+    }
+
+    /// The first example, unless one is named, if there is a body.
+    fn body(&self, example: Option<&str>) -> Option<&Body> {
+        let mut examples = self.examples();
+        let is_wanted = |name: &str| example.is_none_or(|wanted| wanted == name);
+        let (_, example) = examples.find(|(name, _)| is_wanted(name))?;
         Some(&example.value)
     }
 }
@@ -147,7 +186,7 @@ mod tests {
         let login = documented.paths[user_login::PATH].post.as_ref().unwrap();
         let expected =
             r#"{"username":["This field is required."],"password":["This field is required."]}"#;
-        let body = login.responses[&400].body().unwrap();
+        let body = login.responses[&400].body(None).unwrap();
         assert_eq!(serde_json::to_string(body).unwrap(), expected);
         assert_eq!(
             documented.codes(user_login::PATH),
@@ -156,9 +195,9 @@ mod tests {
         for (path, operations) in &documented.paths {
             let operations = [&operations.get, &operations.post].into_iter().flatten();
             for (code, answer) in operations.flat_map(|operation| &operation.responses) {
-                assert_eq!(answer.body().is_none(), *code == 204, "{path} {code}");
+                assert_eq!(answer.body(None).is_none(), *code == 204, "{path} {code}");
                 for name in answer.headers.keys() {
-                    let header = header(name, "GET", answer.body());
+                    let header = header(name, "GET", answer.body(None));
                     assert!(header.is_some(), "{path} {code} {name}");
                 }
             }

@@ -1,22 +1,29 @@
 //! `Prefer`, `X-Stub-Delay` and `X-Stub-Fault`: what a request asks for itself.
 
-use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use super::outcome::Error;
+use super::documented::Documented;
+use super::outcome::{Error, list, list_examples};
+use super::own_answer::OwnAnswer;
 use crate::gate::Fault;
 use crate::http::{EveryField, Request};
 
 /// The longest delay in milliseconds.
 pub(super) const MAX_DELAY_MS: u64 = 60_000;
 
-/// The name of the preference that forces an answer.
+/// The preference that forces an answer.
 const CODE: &str = "code";
+/// The preference that chooses among the examples of an answer.
+const EXAMPLE: &str = "example";
 
 /// What is to become of one answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub(super) struct Steering {
+    /// Forces an answer: the tester's own if that has a body, else the documented one, else one without a body.
     pub(super) code: Option<u16>,
+    /// Which of the documented ones; the first where there is no name.
+    pub(super) example: Option<String>,
+    pub(super) own: OwnAnswer,
     pub(super) delay_ms: u64,
     pub(super) fault: Option<Fault>,
 }
@@ -24,6 +31,7 @@ pub(super) struct Steering {
 /// The headers of one request, as far as they steer.
 pub(super) struct Headers {
     code: Option<String>,
+    example: Option<String>,
     delay: Option<String>,
     fault: Option<String>,
 }
@@ -35,32 +43,62 @@ impl Headers {
             let value = request.joined_any(fields, name)?;
             Some(String::from_utf8_lossy(&value).into_owned())
         };
+        let prefer = text("Prefer").unwrap_or_default();
         let headers = Self {
-            code: text("Prefer").and_then(|prefer| preference(&prefer, CODE)),
+            code: preference(&prefer, CODE),
+            example: preference(&prefer, EXAMPLE),
             delay: text("X-Stub-Delay"),
             fault: text("X-Stub-Fault"),
         };
-        let steers = headers.code.is_some() || headers.delay.is_some() || headers.fault.is_some();
+        let Self {
+            code,
+            example,
+            delay,
+            fault,
+        } = &headers;
+        let steers = [code, example, delay, fault].iter().any(|it| it.is_some());
         steers.then_some(headers)
     }
 
-    /// What they ask for, with a code that is one of these.
-    pub(super) fn steering(&self, codes: &BTreeSet<u16>) -> Result<Steering, Error> {
-        let code = self.code.as_deref().map(|text| {
-            number(text)
-                .filter(|code| codes.contains(code))
-                .ok_or_else(|| Error::Header {
-                    name: "Prefer",
-                    expected: format!("a code that this call has: {}", super::outcome::list(codes)),
-                })
-        });
+    /// What they ask for, with a code and an example that the call has.
+    pub(super) fn steering(&self, call: &str, documented: &Documented) -> Result<Steering, Error> {
+        let refuse = |expected| Error::Header {
+            name: "Prefer",
+            expected,
+        };
+        let code = match self.code.as_deref() {
+            None => None,
+            Some(text) => {
+                let codes = documented.codes(call);
+                let code = number(text).filter(|code| codes.contains(code));
+                let expected = || {
+                    let codes = list(&codes);
+                    refuse(format!(
+                        "a code that this call has: {codes} (/__stub/next/ takes others too)"
+                    ))
+                };
+                Some(code.ok_or_else(expected)?)
+            }
+        };
+        let code = match &self.example {
+            None => code,
+            Some(name) => {
+                let expected = || {
+                    let examples = list_examples(documented.examples(call, code));
+                    refuse(format!("an example that this call has: {examples}"))
+                };
+                let found = documented.code_with(call, code, name);
+                Some(found.ok_or_else(expected)?)
+            }
+        };
         Ok(Steering {
-            code: code.transpose()?,
+            code,
+            example: self.example.clone(),
             ..self.order()?
         })
     }
 
-    /// The same without a code, for a request that no call answers.
+    /// The same without a forced answer, for a request that no call answers.
     pub(super) fn order(&self) -> Result<Steering, Error> {
         let delay = self.delay.as_deref().map(|text| {
             number(text)
@@ -77,9 +115,9 @@ impl Headers {
             })
         });
         Ok(Steering {
-            code: None,
             delay_ms: delay.transpose()?.unwrap_or_default(),
             fault: fault.transpose()?,
+            ..Steering::default()
         })
     }
 }

@@ -43,6 +43,15 @@ impl<'b> Input<'b> {
         number
     }
 
+    /// True or false; `None` for a key that is null or not there.
+    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
+        let boolean = self.raw(key)?.parse().ok();
+        if boolean.is_none() {
+            self.fault(key, "Must be a valid boolean.");
+        }
+        boolean
+    }
+
     /// A text; `None` for a key that is null or not there.
     pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, Error> {
         let field = self.object.field(key).map_err(endpoint::Error::from)?;
@@ -54,6 +63,18 @@ impl<'b> Input<'b> {
                 None
             }
         })
+    }
+
+    /// An object; `None` for a key that is null or not there.
+    pub(super) fn object(&mut self, key: &str) -> Option<Object<'b>> {
+        self.raw(key)?;
+        let object = self.object.object(key);
+        match object {
+            Ok(Some(object)) => return Some(object),
+            Ok(None) => self.fault(key, "Not a valid object."),
+            Err(_) => self.fault(key, "A key is given twice."),
+        }
+        None
     }
 
     pub(super) fn finish(self) -> Result<(), Error> {

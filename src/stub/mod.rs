@@ -18,6 +18,7 @@ mod journal;
 mod next;
 mod order;
 mod outcome;
+mod own_answer;
 mod page;
 mod redact;
 mod steered;

@@ -1,6 +1,6 @@
 //! `/__stub/next/`: what becomes of the next API requests, for clients that cannot set headers.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -70,14 +70,14 @@ impl Next {
     }
 
     /// Uses the first order that is meant for this request, if there is one.
-    pub(super) fn take(&self, call: &Call, path: &str, codes: &BTreeSet<u16>) -> Steering {
+    pub(super) fn take(&self, call: &Call, path: &str, documented: &Documented) -> Steering {
         let mut orders = self.0.lock();
         let found = orders
             .pending
             .iter()
             .enumerate()
             .find_map(|(index, pending)| {
-                let steering = pending.order.steering(call, path, codes)?;
+                let steering = pending.order.steering(call, path, documented)?;
                 Some((index, steering))
             });
         let Some((index, steering)) = found else {

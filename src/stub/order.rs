@@ -1,19 +1,23 @@
 //! One order of `/__stub/next/`: what becomes of how many requests.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::documented::Documented;
 use super::headers::{MAX_DELAY_MS, Steering};
 use super::input::Input;
-use super::outcome::{Error, list};
+use super::outcome::{Error, list, list_examples};
+use super::own_answer::OwnAnswer;
 use crate::endpoint::users;
 use crate::gate::Fault;
 use crate::http::Object;
 use crate::server::Call;
 
-const KEYS: &[&str] = &["times", "code", "delay_ms", "fault", "path"];
+const KEYS: &[&str] = &[
+    "times", "code", "delay_ms", "fault", "path", "example", "body", "headers",
+];
+
+/// The code of an answer of the tester's own that names none.
+const OK: u16 = 200;
 
 /// What was asked for, as it is answered too.
 #[derive(Serialize)]
@@ -23,6 +27,10 @@ pub(super) struct Order {
     delay_ms: u64,
     fault: Option<&'static str>,
     path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<String>,
+    #[serde(flatten)]
+    own: OwnAnswer,
 }
 
 impl Order {
@@ -35,53 +43,91 @@ impl Order {
         let mut input = Input::of_object(object, KEYS);
         let times = input.number("times", 1, u64::from(u32::MAX));
         let delay_ms = input.number("delay_ms", 0, MAX_DELAY_MS);
-        let code = input.number("code", 0, u64::from(u16::MAX));
-        let fault = read_fault(&mut input)?;
-        let path = input.text("path")?;
-        let path = path.filter(|path| {
-            let known = has_call(path);
-            if !known {
-                input.fault("path", "Expected the path of an API call.");
-            }
-            known
-        });
-        let codes = match &path {
-            Some(path) => documented.codes(template(path)),
-            None => documented.all_codes(),
-        };
+        let code = input.number("code", 200, 599);
         // In range of the type, since the number was.
         let code = code.and_then(|code| u16::try_from(code).ok());
-        if code.is_some_and(|code| !codes.contains(&code)) {
-            input.fault("code", format!("Expected null or one of {}.", list(&codes)));
-        }
-        input.finish()?;
-        Ok(Self {
+        let order = Self {
             times: times.map_or(1, |times| u32::try_from(times).unwrap_or(u32::MAX)),
             code,
             delay_ms: delay_ms.unwrap_or_default(),
-            fault: fault.map(Fault::name),
-            path,
-        })
+            fault: read_fault(&mut input)?.map(Fault::name),
+            path: input.text("path")?,
+            example: input.text("example")?,
+            own: OwnAnswer::read(&mut input, code)?,
+        };
+        match order.path.as_deref() {
+            Some(path) if !has_call(path) => {
+                input.fault("path", "Expected the path of an API call.");
+            }
+            path => order.check_answer(&mut input, documented, path.map(template)),
+        }
+        input.finish()?;
+        Ok(order)
     }
 
-    /// What becomes of a request for this path; `None` when it is not meant, or the call does not have the code.
+    /// Checks that the call that is meant, or any, has the answer.
+    fn check_answer(&self, input: &mut Input<'_>, documented: &Documented, call: Option<&str>) {
+        let all_codes = documented.all_codes();
+        let codes = call.map_or_else(|| all_codes.clone(), |call| documented.codes(call));
+        if let Some(code) = self.code
+            && self.own.is_empty()
+            && all_codes.contains(&code)
+            && !codes.contains(&code)
+        {
+            let codes = list(&codes);
+            let message = format!(
+                "Expected null or one of {codes}, or a code that no call has, or a body or headers."
+            );
+            input.fault("code", message);
+        }
+        let Some(example) = &self.example else {
+            return;
+        };
+        if self.own.has_body() {
+            input.fault("example", "Give an example or a body, not both.");
+        }
+        let examples: Vec<(u16, &str)> = match call {
+            Some(call) => documented.examples(call, self.code).collect(),
+            None => documented.all_examples(self.code).collect(),
+        };
+        if !examples.iter().any(|(_, name)| name == example) {
+            let examples = list_examples(examples.into_iter());
+            input.fault("example", format!("Expected null or one of {examples}."));
+        }
+    }
+
+    /// What becomes of a request for this path; `None` when it is not meant, or the call does not have the answer.
     pub(super) fn steering(
         &self,
         call: &Call,
         path: &str,
-        codes: &BTreeSet<u16>,
+        documented: &Documented,
     ) -> Option<Steering> {
-        let is_meant = self
-            .path
-            .as_deref()
-            .is_none_or(|meant| meant == path || meant == call.name);
-        let has_code = self.code.is_none_or(|code| codes.contains(&code));
-        (is_meant && has_code).then(|| Steering {
-            code: self.code,
+        let mut meant = self.path.iter();
+        if !meant.all(|meant| meant == path || meant == call.name) {
+            return None;
+        }
+        let code = match (self.code, &self.example) {
+            (code, _) if self.own.has_body() => Some(code.unwrap_or(OK)),
+            (code, Some(example)) => Some(documented.code_with(call.name, code, example)?),
+            (Some(code), None) if self.own.is_empty() && !has_code(documented, call, code) => {
+                return None;
+            }
+            (code, None) => code,
+        };
+        Some(Steering {
+            code,
+            example: self.example.clone(),
+            own: self.own.clone(),
             delay_ms: self.delay_ms,
             fault: self.fault.and_then(Fault::named),
         })
     }
+}
+
+/// Whether a call answers with a code, which it does with those that no call has.
+fn has_code(documented: &Documented, call: &Call, code: u16) -> bool {
+    documented.codes(call.name).contains(&code) || !documented.all_codes().contains(&code)
 }
 
 fn read_fault(input: &mut Input<'_>) -> Result<Option<Fault>, Error> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -42,7 +43,10 @@ pub(super) struct Faults(Map<String, Value>);
 
 impl Faults {
     pub(super) fn add(&mut self, key: &str, message: impl Into<String>) {
-        self.0.insert(key.to_owned(), json!([message.into()]));
+        let messages = self.0.entry(key).or_insert_with(|| json!([]));
+        if let Value::Array(messages) = messages {
+            messages.push(message.into().into());
+        }
     }
 
     pub(super) fn into_result(self) -> Result<(), Error> {
@@ -87,4 +91,13 @@ impl From<Error> for Reply {
 pub(super) fn list(codes: &BTreeSet<u16>) -> String {
     let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
     codes.join(", ")
+}
+
+/// `required (400), blank (400)`, each once.
+pub(super) fn list_examples<'e>(examples: impl Iterator<Item = (u16, &'e str)>) -> String {
+    let examples: IndexSet<String> = examples
+        .map(|(code, name)| format!("{name} ({code})"))
+        .collect();
+    let examples: Vec<String> = examples.into_iter().collect();
+    examples.join(", ")
 }

@@ -1,4 +1,4 @@
-//! The endpoints, whose answers can be forced, delayed and spoiled.
+//! The endpoints, whose answers can be forced, delayed and corrupted.
 
 use std::sync::Arc;
 
@@ -27,13 +27,11 @@ impl Answerer for Steered {
             Ok(steering) => steering,
             Err(error) => return error.into(),
         };
-        let method = request.method().as_str();
-        let forced = steering.code.and_then(|code| {
-            let allow = call.allow.unwrap_or_default();
-            self.documented.answer(call.name, method, code, allow)
-        });
-        let reply = forced.unwrap_or_else(|| self.inner.answer(call, request));
-        order(reply, steering)
+        let reply = match steering.code {
+            Some(code) => self.forced(call, request.method().as_str(), code, &steering),
+            None => self.inner.answer(call, request),
+        };
+        order(steering.own.with_headers(reply), &steering)
     }
 }
 
@@ -46,16 +44,29 @@ impl Steered {
             let order = headers.and_then(|headers| headers.order().ok());
             return Ok(order.unwrap_or_default());
         }
-        let codes = self.documented.codes(call.name);
         match headers {
-            Some(headers) => headers.steering(&codes),
-            None => Ok(self.next.take(call, request.path(), &codes)),
+            Some(headers) => headers.steering(call.name, &self.documented),
+            None => Ok(self.next.take(call, request.path(), &self.documented)),
         }
+    }
+
+    fn forced(&self, call: &Call, method: &str, code: u16, steering: &Steering) -> Reply {
+        let example = steering.example.as_deref();
+        let documented = || {
+            let allow = call.allow.unwrap_or_default();
+            self.documented
+                .answer(call.name, method, code, example, allow)
+        };
+        let own = steering.own.reply(code).or_else(documented);
+        let reply = own.unwrap_or_else(|| Reply::empty(code));
+        let example = example.map(|name| format!(", example={name}"));
+        let applied = format!("code={code}{}", example.unwrap_or_default());
+        reply.with("Preference-Applied", applied)
     }
 }
 
-/// Waiting and spoiling is the gate's part.
-fn order(reply: Reply, steering: Steering) -> Reply {
+/// The gate waits and injects the fault.
+fn order(reply: Reply, steering: &Steering) -> Reply {
     let reply = match steering.delay_ms {
         0 => reply,
         delay => reply.with(DELAY, delay.to_string()),

@@ -118,7 +118,7 @@ fn a_code_is_found_among_other_preferences_and_nothing_else_is_looked_at() {
         assert_eq!(answer.status, 503, "{prefer}");
         assert_eq!(answer.header("preference-applied"), Some("code=503"));
     }
-    let answer = login_with(&server, &[("Prefer", "example=x, dynamic=true")]);
+    let answer = login_with(&server, &[("Prefer", "dynamic=true, return=minimal")]);
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("preference-applied"), None);
 }
@@ -144,6 +144,79 @@ fn a_code_that_the_call_does_not_have_is_refused_with_those_it_has() {
         "",
     ));
     assert_eq!(answer.status, 400, "{answer:?}");
+}
+
+#[test]
+fn every_documented_example_can_be_chosen() {
+    let server = Server::demo();
+    let description = get(&server, "/openapi.json").json();
+    let responses = &description["paths"][LOGIN]["post"]["responses"];
+    for (code, response) in responses.as_object().unwrap() {
+        let examples = &response["content"]["application/json"]["examples"];
+        for (name, example) in examples.as_object().unwrap() {
+            let prefer = format!("code={code}, example={name}");
+            let answer = login_with(&server, &[("Prefer", &prefer)]);
+            assert_eq!(answer.status.to_string(), *code, "{prefer}");
+            assert_eq!(answer.json(), example["value"], "{prefer}");
+            assert_eq!(answer.header("preference-applied"), Some(&*prefer));
+        }
+    }
+    for (prefer, applied, body) in [
+        (
+            "example=\"null\"",
+            "code=400, example=null",
+            r#"{"username":["This field may not be null."],"password":["This field may not be null."]}"#,
+        ),
+        (
+            "respond-async; x=y, Example=not_a_dictionary",
+            "code=400, example=not_a_dictionary",
+            r#"{"non_field_errors":["Invalid data. Expected a dictionary, but got str."]}"#,
+        ),
+        (
+            "example=default",
+            "code=401, example=default",
+            r#"{"detail":"Unable to log in with provided credentials."}"#,
+        ),
+    ] {
+        let answer = login_with(&server, &[("Prefer", prefer)]);
+        assert_eq!(answer.header("preference-applied"), Some(applied));
+        assert_eq!(answer.text(), body);
+    }
+    let fields = [("Prefer", "code=401, example=missing")];
+    let answer = server.send(request("GET", "/api/organizations/", &fields, ""));
+    assert_eq!(
+        (answer.status, answer.header("www-authenticate")),
+        (401, Some("Token"))
+    );
+}
+
+#[test]
+fn an_example_that_the_call_does_not_have_is_refused_with_those_it_has() {
+    let server = Server::demo();
+    for (prefer, listed, not_listed) in [
+        (
+            "example=x",
+            "published (200), required (400), blank (400)",
+            "missing",
+        ),
+        ("example=", "default (401)", "missing"),
+        (
+            "code=400, example=published",
+            "required (400)",
+            "published (200)",
+        ),
+        ("code=401, example=blank", "has: default (401).", "400"),
+    ] {
+        let answer = login_with(&server, &[("Prefer", prefer)]);
+        assert_eq!(answer.status, 400, "{prefer}: {answer:?}");
+        assert_eq!(answer.header("preference-applied"), None);
+        let detail = answer.field("detail");
+        assert!(detail.starts_with("Prefer: "), "{detail}");
+        assert!(detail.contains(listed), "{listed} in {detail}");
+        assert!(!detail.contains(not_listed), "{not_listed} in {detail}");
+    }
+    let answer = login_with(&server, &[("Prefer", "code=418, example=blank")]);
+    assert!(answer.field("detail").contains("a code that this call has"));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{get, login_with, put_next, steer};
+use super::{get, login_request, login_with, put_next, steer};
 use crate::harness::accounts::{JWEIR, PASSWORD};
-use crate::harness::{JSON, LOGIN, Server, request};
+use crate::harness::{Answer, JSON, LOGIN, Server, request};
 
 const NEXT: &str = "/__stub/next/";
 
@@ -157,6 +157,157 @@ fn a_code_leaves_calls_alone_that_do_not_have_it() {
     assert!(connection.answer_or_end().is_none());
 }
 
+/// The answer to a request that need not be one that the API describes.
+fn undescribed(server: &Server, bytes: Vec<u8>) -> Answer {
+    let mut connection = server.connect().unchecked();
+    connection.send(bytes);
+    connection.answer()
+}
+
+#[test]
+fn any_code_can_be_answered() {
+    let server = Server::demo();
+    for code in [201, 206, 302, 304, 418, 451, 502, 504, 599] {
+        put_next(&server, &json!({"code": code, "times": 2}).to_string());
+        for path in ["/api/organizations/", LOGIN] {
+            let method = if path == LOGIN { "POST" } else { "GET" };
+            let answer = undescribed(&server, request(method, path, &[], ""));
+            assert_eq!((answer.status, answer.text()), (code, ""), "{path}");
+            let length = (code != 304).then_some("0");
+            assert_eq!(answer.header("content-length"), length, "{code}");
+            assert_eq!(answer.header("content-type"), None);
+        }
+    }
+    assert_eq!(login_status(&server), 200);
+}
+
+#[test]
+fn an_answer_of_ones_own_has_its_code_body_and_headers() {
+    let server = Server::demo();
+    let html = json!({
+        "code": 502,
+        "body": "<html>Bad Gateway</html>",
+        "headers": {"Content-Type": "text/html", "cache-control": "max-age=1", "X-Request-Id": "a b"},
+    });
+    let mut expected = html.clone();
+    for (key, value) in [("times", json!(1)), ("delay_ms", json!(0))] {
+        expected[key] = value;
+    }
+    for key in ["fault", "path"] {
+        expected[key] = Value::Null;
+    }
+    assert_eq!(put_next(&server, &html.to_string()), expected);
+    let answer = undescribed(&server, login_request(&[]));
+    assert_eq!(
+        (answer.status, answer.text()),
+        (502, "<html>Bad Gateway</html>")
+    );
+    for (name, value) in [
+        ("content-type", "text/html"),
+        ("cache-control", "max-age=1"),
+        ("x-request-id", "a b"),
+        ("x-content-type-options", "nosniff"),
+        ("content-length", "24"),
+    ] {
+        let values = answer
+            .headers
+            .iter()
+            .filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let values: Vec<_> = values.map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, [value], "{name}");
+    }
+    for (body, content_type) in [
+        (
+            r#"{"z": 1.0, "a": [null, 12345678901234567890123]}"#,
+            "application/json",
+        ),
+        ("[1]", "application/json"),
+        ("false", "application/json"),
+        (r#""""#, "text/plain; charset=utf-8"),
+    ] {
+        put_next(&server, &format!(r#"{{"body":{body}}}"#));
+        let answer = undescribed(&server, login_request(&[]));
+        assert_eq!(answer.status, 200, "{body}");
+        assert_eq!(answer.text(), body.trim_matches('"'));
+        assert_eq!(answer.header("content-type"), Some(content_type));
+        assert!(!answer.text().contains("auth_token"));
+    }
+    // A body of one's own goes with every code, documented or not, of this call or of another.
+    for code in [204, 401, 404] {
+        let body = if code == 204 {
+            Value::Null
+        } else {
+            json!([code])
+        };
+        put_next(
+            &server,
+            &json!({"code": code, "body": body, "headers": {"X-Y": "z"}}).to_string(),
+        );
+        let answer = undescribed(&server, login_request(&[]));
+        assert_eq!((answer.status, answer.header("x-y")), (code, Some("z")));
+        assert_eq!(
+            answer.text(),
+            if code == 204 {
+                String::new()
+            } else {
+                format!("[{code}]")
+            }
+        );
+    }
+}
+
+#[test]
+fn headers_alone_are_added_to_the_true_answer() {
+    let server = Server::demo();
+    put_next(&server, r#"{"headers":{"X-Request-Id":"1"}}"#);
+    let answer = undescribed(&server, login_request(&[]));
+    assert_eq!(answer.header("x-request-id"), Some("1"));
+    assert_eq!(answer.header("preference-applied"), None);
+    assert_eq!(
+        answer.text(),
+        undescribed(&server, login_request(&[])).text()
+    );
+    put_next(&server, r#"{"code":503,"headers":{"retry-after":"30"}}"#);
+    let answer = undescribed(&server, login_request(&[]));
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("30"))
+    );
+    assert!(answer.field("detail").starts_with("Service temporarily"));
+    let headers: serde_json::Map<_, _> = (0..24).map(|n| (format!("X-{n}"), "v".into())).collect();
+    put_next(&server, &json!({"headers": headers}).to_string());
+    assert_eq!(
+        undescribed(&server, login_request(&[])).header("x-23"),
+        Some("v")
+    );
+    let more: serde_json::Map<_, _> = (0..25).map(|n| (format!("X-{n}"), "v".into())).collect();
+    let answer = steer(&server, "PUT", NEXT, &json!({"headers": more}).to_string());
+    assert_eq!(answer.status, 400, "{answer:?}");
+}
+
+#[test]
+fn an_example_can_be_pending_for_the_calls_that_have_it() {
+    let server = Server::demo();
+    assert_eq!(
+        put_next(&server, r#"{"example":"blank"}"#)["example"],
+        "blank"
+    );
+    assert_eq!(get(&server, "/api/organizations/").status, 401);
+    let answer = server.login(JWEIR, PASSWORD);
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer
+            .text()
+            .starts_with(r#"{"username":["This field may not be blank."]"#)
+    );
+    put_next(
+        &server,
+        r#"{"code":401,"example":"spaces","path":"/api/organizations/"}"#,
+    );
+    let answer = get(&server, "/api/organizations/");
+    assert!(answer.field("detail").contains("should not contain spaces"));
+}
+
 #[test]
 fn wrong_input_is_reported_and_changes_nothing() {
     let server = Server::demo();
@@ -166,7 +317,25 @@ fn wrong_input_is_reported_and_changes_nothing() {
         (r#"{"times":-1}"#, "times"),
         (r#"{"times":1.5}"#, "times"),
         (r#"{"times":"1"}"#, "times"),
-        (r#"{"code":418}"#, "code"),
+        (r#"{"code":199}"#, "code"),
+        (r#"{"code":600}"#, "code"),
+        (r#"{"code":204,"body":"x"}"#, "body"),
+        (r#"{"code":304,"body":{}}"#, "body"),
+        (r#"{"headers":[]}"#, "headers"),
+        (r#"{"headers":{"X-Y":1}}"#, "headers"),
+        (r#"{"headers":{"X-Y":"a","x-y":"b"}}"#, "headers"),
+        (r#"{"headers":{"X-Y":"a","X-Y":"b"}}"#, "headers"),
+        (r#"{"headers":{"X-Gate-Delay":"1"}}"#, "headers"),
+        (r#"{"headers":{"Content-Length":"1"}}"#, "headers"),
+        (r#"{"headers":{"X-Y":"a\r\nX-Z: b"}}"#, "headers"),
+        (r#"{"example":"nothing"}"#, "example"),
+        (r#"{"example":"blank","code":401}"#, "example"),
+        (
+            r#"{"example":"blank","path":"/api/organizations/"}"#,
+            "example",
+        ),
+        (r#"{"example":"blank","body":"x"}"#, "example"),
+        (r#"{"example":1}"#, "example"),
         (r#"{"code":"503"}"#, "code"),
         (
             r#"{"code":204,"path":"/api/organizations/user-login/"}"#,

@@ -20,7 +20,7 @@ pub const MAX_WHOLE_BYTES: usize = 64 * 1024;
 /// Far above any head of a server that is in order.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// More than any answer has.
-const MAX_FIELDS: usize = 24;
+const MAX_FIELDS: usize = 48;
 
 const END_OF_HEAD: &[u8] = b"\r\n";
 
@@ -190,8 +190,9 @@ fn for_client(code: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Wiped
     let mut head = Wiped::with_capacity(512);
     head.extend_from_slice(format!("HTTP/1.1 {code} {reason}\r\n").as_bytes());
     for field in fields {
-        // RFC 9110, 8.6: a 204 has no length; tiny_http gives it one.
-        let of_no_content = code == 204 && field.name.eq_ignore_ascii_case("Content-Length");
+        // RFC 9110, 8.6: a 204 has no length, and a 304 not that of the body it lacks; tiny_http gives both one.
+        let of_no_content =
+            matches!(code, 204 | 304) && field.name.eq_ignore_ascii_case("Content-Length");
         let dropped = DROPPED
             .iter()
             .any(|name| name.eq_ignore_ascii_case(field.name));
@@ -248,9 +249,11 @@ mod tests {
 
     #[test]
     fn answers_without_a_body_end_with_their_head() {
-        let no_content = "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n";
-        let expected = "HTTP/1.1 204 No Content\r\n\r\n";
-        assert_eq!(relay(no_content, false, Ending::Open).unwrap(), expected);
+        for line in ["HTTP/1.1 204 No Content", "HTTP/1.1 304 Not Modified"] {
+            let no_content = format!("{line}\r\nContent-Length: 0\r\n\r\n");
+            let expected = format!("{line}\r\n\r\n");
+            assert_eq!(relay(&no_content, false, Ending::Open).unwrap(), expected);
+        }
         let to_head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
         assert_eq!(relay(to_head, true, Ending::Open).unwrap(), to_head);
     }
