@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Says what time it is; a stub can move it forward.
+/// Says what time it is; a stub can move it.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 
 /// One moment, by both clocks.
@@ -31,15 +31,6 @@ impl Now {
             date: Timestamp::now(),
             // The kernel lets it start at zero at the earliest.
             uptime: clock_gettime(UPTIME).try_into().unwrap_or_default(),
-        }
-    }
-
-    /// The same moment on a clock that is ahead of this one.
-    #[must_use]
-    pub fn advanced_by(self, by: Duration) -> Self {
-        Self {
-            date: self.date.checked_add(by).unwrap_or(self.date),
-            uptime: self.uptime.saturating_add(by),
         }
     }
 }

@@ -222,7 +222,7 @@ impl Stub {
             ("/__stub/requests/", _) => self.journal.reply(),
             ("/__stub/clock/", "POST") => {
                 let body = request.json_body().map_err(endpoint::Error::from)?;
-                self.clock.advance(clock::read_advance(body)?)?;
+                self.clock.change(&clock::Setting::read(body)?)?;
                 self.clock.reply()
             }
             ("/__stub/clock/", _) => self.clock.reply(),

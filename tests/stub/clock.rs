@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{get, requests, steer};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{Answer, JSON, Place, Server, request};
+use crate::harness::{Answer, JSON, Place, Server, eventually, request};
 
 const CLOCK: &str = "/__stub/clock/";
 
@@ -55,7 +55,7 @@ fn a_throttle_is_lifted() {
 }
 
 #[test]
-fn it_tells_the_time_and_how_far_it_was_moved() {
+fn it_shows_the_time_and_how_far_it_was_moved() {
     let server = Server::demo();
     let clock = get(&server, CLOCK).json();
     assert_eq!(clock["advanced_seconds"], 0);
@@ -63,24 +63,109 @@ fn it_tells_the_time_and_how_far_it_was_moved() {
     assert_eq!(advance(&server, "15m")["advanced_seconds"], 8100);
     assert_eq!(advance(&server, "0")["advanced_seconds"], 8100);
     assert_eq!(advance(&server, "250ms")["advanced_seconds"], 8100.25);
-    let now: jiff::Timestamp = get(&server, CLOCK).json()["now"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    assert_eq!(clock["frozen"], false);
+    let now = date(&get(&server, CLOCK).json()["now"]);
     let ahead = now.duration_since(jiff::Timestamp::now()).as_secs();
     assert!((8000..=8100).contains(&ahead), "{ahead}");
     server.login(JWEIR, PASSWORD);
-    let time: jiff::Timestamp = requests(&server)[0]["time"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!(time >= now);
+    assert!(date(&requests(&server)[0]["time"]) >= now);
+    let days = advance(&server, "2d");
+    assert_eq!(days["advanced_seconds"], 8100.25 + 172_800.0);
+}
+
+#[track_caller]
+fn change(server: &Server, body: &str) -> Value {
+    let answer = steer(server, "POST", CLOCK, body);
+    assert_eq!(answer.status, 200, "{body}: {answer:?}");
+    answer.json()
+}
+
+fn date(text: &Value) -> jiff::Timestamp {
+    text.as_str().unwrap().parse().unwrap()
+}
+
+fn supplier_token(server: &Server) -> String {
+    server
+        .login("supplier@projectthanos.com", "thanossupplies")
+        .token()
 }
 
 #[test]
-fn wrong_input_is_told_and_moves_nothing() {
+fn it_can_be_set_and_frozen_and_stands_still_then() {
+    let server = Server::demo();
+    let expected = "2026-12-31T23:59:00.000000Z";
+    for set in ["2026-12-31T23:59:00Z", "2027-01-01T01:59:00+02:00"] {
+        let clock = change(&server, &format!(r#"{{"set":"{set}","frozen":true}}"#));
+        assert_eq!(
+            (&clock["now"], &clock["frozen"]),
+            (&expected.into(), &true.into())
+        );
+    }
+    assert_eq!(get(&server, CLOCK).json()["now"], expected);
+    server.login(JWEIR, PASSWORD);
+    assert_eq!(requests(&server)[0]["time"], expected);
+    let clock = change(&server, r#"{"advance":"1m"}"#);
+    assert_eq!(clock["now"], "2027-01-01T00:00:00.000000Z");
+    let all = r#"{"set":"2027-03-01T00:00:00Z","advance":"1w","frozen":true}"#;
+    assert_eq!(change(&server, all)["now"], "2027-03-08T00:00:00.000000Z");
+    let clock = change(&server, r#"{"frozen":false}"#);
+    assert_eq!(clock["frozen"], false);
+    let start = date(&clock["now"]);
+    eventually("the clock goes on", || {
+        date(&get(&server, CLOCK).json()["now"]) > start
+    });
+    change(&server, r#"{"frozen":true}"#);
+    let answer = server.send(request("POST", "/__stub/reset/", &[], ""));
+    assert_eq!(answer.status, 204);
+    let clock = get(&server, CLOCK).json();
+    assert_eq!(
+        (&clock["advanced_seconds"], &clock["frozen"]),
+        (&0.into(), &false.into())
+    );
+}
+
+#[test]
+fn tokens_issued_at_a_date_that_lies_ahead_count_until_they_expire() {
+    let server = Server::demo();
+    change(&server, r#"{"set":"2026-06-01T12:00:00Z","frozen":true}"#);
+    let token = supplier_token(&server);
+    let pinned = server.login(JWEIR, PASSWORD).token();
+    change(&server, r#"{"set":"1969-12-31T23:00:00Z"}"#);
+    for token in [&token, &pinned, &supplier_token(&server)] {
+        assert_eq!(organization(&server, token).status, 200);
+    }
+    let earlier = supplier_token(&server);
+    for (set, expected) in [
+        ("1970-01-01T00:59:59Z", [200, 200, 200]),
+        ("1970-01-01T01:00:00Z", [401, 200, 200]),
+        ("2026-06-01T13:59:59Z", [401, 200, 200]),
+        ("2026-06-01T14:00:00Z", [401, 401, 200]),
+    ] {
+        change(&server, &format!(r#"{{"set":"{set}"}}"#));
+        let statuses = [&earlier, &token, &pinned].map(|it| organization(&server, it).status);
+        assert_eq!(statuses, expected, "{set}");
+    }
+}
+
+#[test]
+fn a_throttle_has_as_much_time_left_after_the_date_was_set_back() {
+    let fixture = accounts::retailer([accounts::user(JWEIR)]);
+    let server = Place::new().serve_demo(&fixture, &["--failed-logins-per-user", "1"]);
+    change(&server, r#"{"frozen":true}"#);
+    assert_eq!(server.login(JWEIR, "wrong").status, 401);
+    let retry_after = || {
+        let answer = server.login(JWEIR, PASSWORD);
+        answer.header("retry-after").map(str::to_owned)
+    };
+    change(&server, r#"{"advance":"5m"}"#);
+    change(&server, r#"{"set":"2001-01-01T00:00:00Z"}"#);
+    assert_eq!(retry_after().as_deref(), Some("600"));
+    change(&server, r#"{"set":"2001-01-01T00:10:00Z"}"#);
+    assert_eq!(retry_after(), None);
+}
+
+#[test]
+fn wrong_input_is_reported_and_moves_nothing() {
     let server = Server::demo();
     for body in [
         "{}",
@@ -92,6 +177,16 @@ fn wrong_input_is_told_and_moves_nothing() {
         r#"{"advance":"9999999h"}"#,
         r#"{"advance":"99999999999999999999h"}"#,
         r#"{"advance":"2h","by":1}"#,
+        r#"{"set":"2026-12-31"}"#,
+        r#"{"set":"tomorrow"}"#,
+        r#"{"set":1798761540}"#,
+        r#"{"set":"1800-01-01T00:00:00Z"}"#,
+        r#"{"set":"9999-12-31T23:59:59Z"}"#,
+        r#"{"frozen":"true"}"#,
+        r#"{"frozen":1}"#,
+        r#"{"frozen":null,"set":null}"#,
+        r#"{"frozen":true,"advance":"2y"}"#,
+        r#"{"frozen":true,"set":"2026-12-31T23:59:00Z","advance":"9999999h"}"#,
     ] {
         let answer = steer(&server, "POST", CLOCK, body);
         assert_eq!(answer.status, 400, "{body}: {answer:?}");
@@ -104,6 +199,10 @@ fn wrong_input_is_told_and_moves_nothing() {
     assert_eq!(server.send(request("POST", CLOCK, &[], "{}")).status, 415);
     let long = request("POST", CLOCK, &[JSON], " ".repeat(20_000));
     assert_eq!(server.send(long).status, 413);
-    assert_eq!(get(&server, CLOCK).json()["advanced_seconds"], 0);
+    let clock = get(&server, CLOCK).json();
+    assert_eq!(
+        (&clock["advanced_seconds"], &clock["frozen"]),
+        (&0.into(), &false.into())
+    );
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
 }
