@@ -71,6 +71,11 @@ impl Findings {
         self.findings.len()
     }
 
+    /// Each of them, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter()
+    }
+
     /// How many records have some.
     pub fn records(&self) -> usize {
         let places = self.findings.chunk_by(|one, next| one.place == next.place);

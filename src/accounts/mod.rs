@@ -30,7 +30,7 @@ pub const DEMO: &str = include_str!("../../fixtures/demo.json");
 const WIDE: &str = "UTF-16 or UTF-32: save the file as UTF-8";
 
 /// What a file says.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Accounts {
     /// Those of a fixture, in the order of the file.
     pub organizations: Vec<(Place, Organization)>,
@@ -39,6 +39,7 @@ pub struct Accounts {
 }
 
 /// A user of a file.
+#[derive(Clone)]
 pub struct Entry {
     /// Where it is.
     pub place: Place,
@@ -70,6 +71,13 @@ impl Read {
             Format::JsonLines => json::lines(bytes),
             Format::Fixture => json::fixture(bytes),
         };
+        validate::validate(&mut read);
+        read
+    }
+
+    /// Checks records that come from no file.
+    pub fn of_records(accounts: Accounts) -> Self {
+        let mut read = Self::from(accounts);
         validate::validate(&mut read);
         read
     }

@@ -19,7 +19,7 @@ use crate::hashing::{Password, PasswordHash};
 const NAMESPACE: Uuid = Uuid::from_u128(0x3f0e_8a54_6d0b_4c55_9c0a_7a1b_5d9e_2c41);
 
 /// An organization.
-#[derive(Serialize, serde::Deserialize)]
+#[derive(Clone, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Organization {
     /// The name people know it by.
@@ -53,7 +53,7 @@ pub struct Organization {
 }
 
 /// A user.
-#[derive(Serialize, serde::Deserialize)]
+#[derive(Clone, Default, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
     /// The name or UUID of the organization, where the user is not inside one.

@@ -134,6 +134,11 @@ impl Auth {
         turn.wait(self.engine.time_left(permit))
     }
 
+    /// The cost of new hashes.
+    pub fn bcrypt_cost(&self) -> Cost {
+        self.policy.bcrypt_cost
+    }
+
     /// Ends the wait for tries in flight, now and later, and that for hashing.
     pub fn stop_waiting(&self) {
         self.throttle.stop();

@@ -8,6 +8,7 @@
 //! OwnHosts (421) --> Stub (its own calls, the page, the journal) --> Cors --> Steered (forced answers, delays, faults) --> the endpoints
 //! ```
 
+mod account_change;
 mod accounts;
 mod clock;
 mod documented;
@@ -152,17 +153,20 @@ const CALLS: &[(&str, &[&str], &str, Pace)] = &[
         Pace::Quick,
     ),
     (
-        "/__stub/accounts/",
+        accounts::ALL,
         &["GET", "HEAD"],
         "GET, HEAD",
-        Pace::Quick,
+        // It may wait for a change of one.
+        Pace::Slow,
     ),
+    (accounts::ONE, &["PUT", "DELETE"], "PUT, DELETE", Pace::Slow),
     ("/__stub/reset/", &["POST"], "POST", Pace::Slow),
 ];
 
 impl Answerer for Stub {
     fn call(&self, method: &str, target: &str) -> Call {
         let path = path_of(target);
+        let path = accounts::username_in(path).map_or(path, |_| accounts::ONE);
         match CALLS.iter().find(|(name, ..)| *name == path) {
             Some((name, methods, allow, pace)) => {
                 Call::new(name, *pace, methods.contains(&method), allow)
@@ -226,7 +230,16 @@ impl Stub {
                 self.clock.reply()
             }
             ("/__stub/clock/", _) => self.clock.reply(),
-            ("/__stub/accounts/", _) => self.accounts.reply(),
+            (accounts::ALL, _) => self.accounts.reply(),
+            (accounts::ONE, "DELETE") => {
+                let username = accounts::read_username(request.path())?;
+                self.accounts.remove(&username, &self.services)?
+            }
+            (accounts::ONE, _) => {
+                let username = accounts::read_username(request.path());
+                let body = request.json_body().map_err(endpoint::Error::from)?;
+                self.accounts.put(&username?, body, &self.services)?
+            }
             _ => self.reset()?,
         })
     }
@@ -249,6 +262,7 @@ impl Stub {
     fn reset(&self) -> Result<Reply, Error> {
         self.next.clear();
         self.clock.reset();
+        self.accounts.reset(&self.services)?;
         self.services
             .auth
             .forget_logins()

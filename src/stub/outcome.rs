@@ -6,6 +6,8 @@ use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::accounts::{self, Finding, Findings, Place};
+use crate::auth;
 use crate::endpoint;
 use crate::http::{self, Reply};
 
@@ -49,6 +51,25 @@ impl Faults {
         }
     }
 
+    /// Those of one account with its organization.
+    fn of(findings: &Findings) -> Self {
+        let mut faults = Self::default();
+        for Finding {
+            place,
+            key,
+            message,
+        } in findings.iter()
+        {
+            let key = match (place, key.as_str()) {
+                (Place::Organization(_), _) => "org",
+                (_, "") => "non_field_errors",
+                (_, key) => key,
+            };
+            faults.add(key, message.as_str());
+        }
+        faults
+    }
+
     pub(super) fn into_result(self) -> Result<(), Error> {
         if self.0.is_empty() {
             Ok(())
@@ -61,6 +82,18 @@ impl Faults {
 impl From<http::Error> for Error {
     fn from(error: http::Error) -> Self {
         Self::Endpoint(error.into())
+    }
+}
+
+impl From<accounts::Error> for Error {
+    fn from(error: accounts::Error) -> Self {
+        let error = match error {
+            accounts::Error::Findings(findings) => return Self::Fields(Faults::of(&findings)),
+            accounts::Error::Store(error) => auth::Error::from(error).into(),
+            accounts::Error::Hashing(error) => error.into(),
+            accounts::Error::DryRun(_) => endpoint::Error::Defect,
+        };
+        Self::Endpoint(error)
     }
 }
 

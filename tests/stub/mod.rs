@@ -58,5 +58,6 @@ pub const OWN: &[(&str, &[&str])] = &[
     ("/__stub/requests/", &["GET", "HEAD", "DELETE"]),
     ("/__stub/clock/", &["GET", "HEAD", "POST"]),
     ("/__stub/accounts/", &["GET", "HEAD"]),
+    ("/__stub/accounts/somebody/", &["PUT", "DELETE"]),
     ("/__stub/reset/", &["POST"]),
 ];
