@@ -77,7 +77,10 @@ impl Read {
 
     /// Checks records that come from no file.
     pub fn of_records(accounts: Accounts) -> Self {
-        let mut read = Self::from(accounts);
+        let mut read = Self {
+            accounts,
+            ..Self::default()
+        };
         validate::validate(&mut read);
         read
     }

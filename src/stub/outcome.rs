@@ -91,7 +91,6 @@ impl From<accounts::Error> for Error {
             accounts::Error::Findings(findings) => return Self::Fields(Faults::of(&findings)),
             accounts::Error::Store(error) => auth::Error::from(error).into(),
             accounts::Error::Hashing(error) => error.into(),
-            accounts::Error::DryRun(_) => endpoint::Error::Defect,
         };
         Self::Endpoint(error)
     }
