@@ -27,7 +27,7 @@ use crate::http::{EveryField, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::periodic::Periodic;
 use crate::scratch::Scratch;
-use crate::server::{Cors, Endpoints, Origin, Origins};
+use crate::server::{Cors, Endpoints, Origin, Origins, Pages};
 use crate::store::{Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
 use crate::stub::{Beginning, Hosts};
 
@@ -220,8 +220,7 @@ fn answering(
     stub: Option<(Beginning, Hosts)>,
     services: &Arc<Services>,
 ) -> Answering {
-    let loopback = false;
-    let origins = Origins { listed, loopback };
+    let origins = Origins { listed, own: None };
     if let Some((stub, hosts)) = stub {
         let fields = EveryField::of_a_demo();
         let services = Arc::clone(services);
@@ -232,7 +231,8 @@ fn answering(
     if origins.listed.is_empty() {
         return (Arc::new(endpoints), forward);
     }
-    (Arc::new(Cors::new(Arc::new(endpoints), origins)), forward)
+    let cors = Cors::new(Arc::new(endpoints), Pages::new(origins));
+    (Arc::new(cors), forward)
 }
 
 /// A login may wait twice for as long as this: for others of its account, and for its hash. The rest of a request takes far

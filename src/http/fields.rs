@@ -58,6 +58,8 @@ read_fields! {
     Origin = "Origin",
     /// What a browser asks for before a page makes the call.
     AccessControlRequestMethod = "Access-Control-Request-Method",
+    /// And with which header fields.
+    AccessControlRequestHeaders = "Access-Control-Request-Headers",
 }
 
 /// Permission to read any field, for the stub: the gate of a demo hands on all of them, that of a real server does not.

@@ -73,7 +73,8 @@ fn quoted_string(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     None
 }
 
-fn is_token_byte(byte: u8) -> bool {
+/// Whether a token may have it (RFC 9110, 5.6.2).
+pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -20,3 +20,5 @@ pub use json::{Field, Object};
 pub use pieces::Pieces;
 pub use reply::{COMMON_HEADERS, JSON, Reply};
 pub use request::{Arrival, Request, path_of};
+
+pub(crate) use media_type::is_token_byte;

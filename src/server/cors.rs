@@ -1,142 +1,44 @@
-//! Pages of other origins: which may call the API from a browser (CORS, as the Fetch standard has it).
+//! Pages of other origins: which may call from a browser (CORS, as the Fetch standard has it).
 //!
-//! Stands around the endpoints, and only where it is asked for. It never allows credentials of the browser's own: a client
-//! sends its token itself.
+//! Wraps the endpoints only where it is asked for. Nothing here reads a cookie: credentials are allowed since clients that
+//! always send them could not read an answer otherwise.
 
-use std::net::Ipv6Addr;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use super::answerer::{Answerer, Call};
+use super::origin::Origins;
 use crate::gate::Refused;
-use crate::http::{ReadField, Reply, Request};
-
-/// What the calls begin with that pages may make.
-const API: &str = "/api/";
+use crate::http::{ReadField, Reply, Request, is_token_byte};
 
 /// How long a browser may keep the answer to a preflight, in seconds.
 const MAX_AGE: &str = "600";
 
-/// An origin as a browser sends it, such as `https://shop.example`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(String);
-
-/// What is no origin.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "an origin is http:// or https:// with a host, and a port if it is not the usual one, all lower case and nothing after it, such as https://shop.example"
-)]
-pub struct NotAnOrigin;
-
-impl FromStr for Origin {
-    type Err = NotAnOrigin;
-
-    /// Only what a browser would send is taken: anything else would never match, and nobody would notice.
-    fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
-        if let Some((authority, default_port)) = scheme_removed(text)
-            && let Some((host, port)) = host_and_port(authority)
-            && is_host(host)
-            && port != Some(default_port)
-        {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(NotAnOrigin)
-    }
-}
-
-/// What follows `http://` or `https://`, and the scheme's own port.
-fn scheme_removed(origin: &str) -> Option<(&str, u16)> {
-    match origin.split_once("://")? {
-        ("http", authority) => Some((authority, 80)),
-        ("https", authority) => Some((authority, 443)),
-        _ => None,
-    }
-}
-
-/// The parts of `HOST` or `HOST:PORT`, if the port is one, in digits without a zero in front.
-fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    match authority.rsplit_once(':') {
-        Some((host, text)) if !text.ends_with(']') => {
-            let port = text.parse().ok().filter(|port: &u16| *port > 0)?;
-            (port.to_string() == text).then_some((host, Some(port)))
-        }
-        _ => Some((authority, None)),
-    }
-}
-
-fn is_host(host: &str) -> bool {
-    let ip = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    match ip {
-        Some(text) => text
-            .parse()
-            .is_ok_and(|ip: Ipv6Addr| ip.to_string() == text),
-        None => is_name(host),
-    }
-}
-
-/// Labels in lower case; the dot of the root may follow.
-fn is_name(name: &str) -> bool {
-    let is_plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_plain);
-    without_root(name).split('.').all(is_label)
-}
-
-fn without_root(name: &str) -> &str {
-    name.strip_suffix('.').unwrap_or(name)
-}
-
-/// Whose pages may call.
-#[derive(Clone, Debug, Default)]
-pub struct Origins {
-    /// Compared byte for byte.
-    pub listed: Vec<Origin>,
-    /// And every page that this machine serves.
-    pub loopback: bool,
-}
-
-impl Origins {
-    fn include(&self, origin: &str) -> bool {
-        self.listed.iter().any(|listed| listed.0 == origin)
-            || (self.loopback && is_loopback_origin(origin))
-    }
-}
-
-/// Whether an origin is `http://` or `https://` and a host of this machine, with any port.
-fn is_loopback_origin(origin: &str) -> bool {
-    scheme_removed(origin).is_some_and(|(authority, _)| is_loopback_authority(authority.as_bytes()))
-}
-
-/// Whether a host, with or without a port, names this machine: `127.0.0.1`, `[::1]`, `localhost` and all names below it
-/// (RFC 6761, 6.3).
-pub(crate) fn is_loopback_authority(authority: &[u8]) -> bool {
-    let authority = String::from_utf8_lossy(authority).to_ascii_lowercase();
-    host_and_port(&authority).is_some_and(|(host, _)| {
-        let is_localhost = || without_root(host).rsplit('.').next() == Some("localhost");
-        matches!(host, "127.0.0.1" | "[::1]") || (is_name(host) && is_localhost())
-    })
-}
-
-/// The endpoints, called by pages of other origins.
-pub struct Cors {
-    inner: Arc<dyn Answerer>,
+/// What pages of other origins may call, and what they may send and read.
+pub struct Pages {
     origins: Origins,
-    /// The request headers that scripts may set.
+    /// What the paths begin with that pages may call.
+    paths: &'static [&'static str],
+    /// The request headers that every preflight allows, besides those that it asks for.
     allowed: &'static str,
     /// The answer's headers that scripts may read.
     exposed: &'static str,
 }
 
-impl Cors {
-    /// Lets pages call the API and no more.
-    pub fn new(inner: Arc<dyn Answerer>, origins: Origins) -> Self {
+impl Pages {
+    /// Lets pages of these origins call the API and no more.
+    pub fn new(origins: Origins) -> Self {
         Self {
-            inner,
             origins,
+            paths: &["/api/"],
             allowed: "Authorization, Content-Type",
             exposed: "Retry-After, WWW-Authenticate",
         }
+    }
+
+    /// Lets pages call what is at these paths instead.
+    #[must_use]
+    pub fn with_paths(self, paths: &'static [&'static str]) -> Self {
+        Self { paths, ..self }
     }
 
     /// Lets scripts set and read these headers instead.
@@ -149,30 +51,94 @@ impl Cors {
         }
     }
 
+    /// What `inner` answers, readable for the pages that may call; their preflights are answered here.
+    pub fn answer<'r>(
+        &self,
+        call: &Call,
+        request: &mut Request<'r>,
+        inner: impl FnOnce(&mut Request<'r>) -> Reply,
+    ) -> Reply {
+        if !self.include(call, request.path()) {
+            return inner(request);
+        }
+        let Some(origin) = self.allowed_origin(request.joined(ReadField::Origin)) else {
+            return inner(request);
+        };
+        let method = request.joined(ReadField::AccessControlRequestMethod);
+        let reply = match method {
+            Some(method) if request.method().as_str() == "OPTIONS" => {
+                let headers = request.joined(ReadField::AccessControlRequestHeaders);
+                self.preflight(call, &method, &headers.unwrap_or_default())
+            }
+            _ => inner(request),
+        };
+        let headers = self.headers(origin).into_iter();
+        headers.fold(reply, |reply, (name, value)| reply.with(name, value))
+    }
+
+    /// What lets a page read the answer to a request that the gate refused, whatever its path.
+    pub fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+        let origin = self.allowed_origin(request.joined(ReadField::Origin.name()));
+        origin.map_or_else(Vec::new, |origin| self.headers(origin))
+    }
+
+    /// A page sees the 404 of a path that nothing has.
+    fn include(&self, call: &Call, path: &str) -> bool {
+        call.allow.is_none() || self.paths.iter().any(|start| path.starts_with(start))
+    }
+
     /// The origin of a request, if its pages may call.
     fn allowed_origin(&self, origin: Option<Vec<u8>>) -> Option<String> {
         let origin = String::from_utf8(origin?).ok()?;
         self.origins.include(&origin).then_some(origin)
     }
 
-    /// What lets the pages of an origin read an answer. No cache keeps the answers without an origin either, so those need
-    /// not say what they would vary by.
-    fn headers(&self, origin: Option<String>) -> Vec<(&'static str, String)> {
-        let Some(origin) = origin else {
-            return Vec::new();
-        };
+    /// No cache keeps the answers without an origin either, so those need not say what they would vary by.
+    fn headers(&self, origin: String) -> Vec<(&'static str, String)> {
         vec![
             ("Vary", "Origin".to_owned()),
             ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Allow-Credentials", "true".to_owned()),
             ("Access-Control-Expose-Headers", self.exposed.to_owned()),
         ]
     }
 
-    fn preflight(&self, allow: &str) -> Reply {
+    /// Allows whatever method is asked for: where there is none, the page sees the 404 or 405.
+    fn preflight(&self, call: &Call, method: &[u8], headers: &[u8]) -> Reply {
+        let methods = with_asked(call.allow.unwrap_or_default(), method);
         Reply::no_content()
-            .with("Access-Control-Allow-Methods", allow)
-            .with("Access-Control-Allow-Headers", self.allowed)
+            .with("Access-Control-Allow-Methods", methods)
+            .with(
+                "Access-Control-Allow-Headers",
+                with_asked(self.allowed, headers),
+            )
             .with("Access-Control-Max-Age", MAX_AGE)
+    }
+}
+
+/// A list of names, followed by those of another list that it does not have.
+fn with_asked(names: &str, asked: &[u8]) -> String {
+    let asked = String::from_utf8_lossy(asked);
+    let mut all: Vec<&str> = names.split(", ").filter(|name| !name.is_empty()).collect();
+    for name in asked.split(',').map(str::trim) {
+        let is_name = !name.is_empty() && name.bytes().all(is_token_byte);
+        if is_name && !all.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            all.push(name);
+        }
+    }
+    all.join(", ")
+}
+
+/// The endpoints, called by pages of other origins.
+pub struct Cors {
+    inner: Arc<dyn Answerer>,
+    pages: Pages,
+}
+
+impl Cors {
+    /// Lets these pages call.
+    pub fn new(inner: Arc<dyn Answerer>, pages: Pages) -> Self {
+        Self { inner, pages }
     }
 }
 
@@ -182,26 +148,13 @@ impl Answerer for Cors {
     }
 
     fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
-        if !request.path().starts_with(API) {
-            return self.inner.answer(call, request);
-        }
-        let origin = self.allowed_origin(request.joined(ReadField::Origin));
-        let is_preflight = request.method().as_str() == "OPTIONS"
-            && request
-                .joined(ReadField::AccessControlRequestMethod)
-                .is_some();
-        let reply = match call.allow {
-            Some(allow) if is_preflight && origin.is_some() => self.preflight(allow),
-            _ => self.inner.answer(call, request),
-        };
-        let headers = self.headers(origin).into_iter();
-        headers.fold(reply, |reply, (name, value)| reply.with(name, value))
+        self.pages
+            .answer(call, request, |request| self.inner.answer(call, request))
     }
 
     /// A page must be able to read what was wrong with its request, too.
     fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
-        let origin = request.joined(ReadField::Origin.name());
-        self.headers(self.allowed_origin(origin))
+        self.pages.refused(request)
     }
 }
 
@@ -210,122 +163,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_written_as_browsers_write_it() {
-        for origin in [
-            "https://shop.example",
-            "http://shop.example:8080",
-            "http://localhost:3000",
-            "http://[::1]:3000",
-            "https://[2001:db8::1]",
-            "http://127.0.0.1",
-            "https://xn--bcher-kva.example",
+    fn what_is_asked_for_is_allowed_once_if_it_is_a_name() {
+        for (asked, expected) in [
+            ("", "Accept, Range"),
+            ("range,ACCEPT", "Accept, Range"),
+            (
+                "traceparent, X-CSRF-Token",
+                "Accept, Range, traceparent, X-CSRF-Token",
+            ),
+            ("x, X, ,a b,\"q\",c\u{e9},y", "Accept, Range, x, y"),
         ] {
-            assert!(origin.parse::<Origin>().is_ok(), "{origin}");
+            assert_eq!(with_asked("Accept, Range", asked.as_bytes()), expected);
         }
-        for text in [
-            "",
-            "*",
-            "null",
-            "shop.example",
-            "ftp://shop.example",
-            "https://",
-            "https://shop.example/",
-            "https://shop.example/path",
-            "https://shop.example?query",
-            "https://shop.example#part",
-            "https://user@shop.example",
-            "https://shop.example:443",
-            "http://shop.example:80",
-            "http://shop.example:",
-            "http://shop.example:0",
-            "http://shop.example:+1",
-            "http://shop.example:65536",
-            "http://shop.example:08080",
-            "HTTPS://shop.example",
-            "https://Shop.example",
-            "https://*.example",
-            "https://a..b",
-            "https://[::01]",
-            "https://[::1",
-            "https://a b",
-        ] {
-            assert!(text.parse::<Origin>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_loopback_origin_is_a_host_of_this_machine_with_a_port_that_exists() {
-        for origin in [
-            "http://localhost",
-            "https://localhost:1",
-            "http://127.0.0.1:3000",
-            "http://[::1]:65535",
-            "http://app.localhost:3000",
-            "https://a-b.c_1.localhost",
-            "http://localhost.:3000",
-            "http://app.localhost.",
-            "http://[::1]:80",
-        ] {
-            assert!(is_loopback_origin(origin), "{origin}");
-        }
-        for origin in [
-            "",
-            "null",
-            "localhost",
-            "http://localhost.example",
-            "http://localhost:",
-            "http://localhost:0",
-            "http://localhost:080",
-            "http://localhost:03000",
-            "http://localhost:65536",
-            "http://localhost:99999999999999999999",
-            "http://localhost:+1",
-            "http://localhost:1/",
-            "HTTP://localhost:3000",
-            "http://localhost@evil.example",
-            "http://evil@localhost",
-            "http://evillocalhost",
-            "http://.localhost",
-            "http://a..localhost",
-            "http://localhost..",
-            "http://*.localhost",
-            "http://app.localhost.evil.example",
-            "http://127.0.0.1.evil.example",
-            "http://127.0.0.1.",
-            "http://127.0.0.2",
-            "http://[::2]",
-            "http://[::1",
-            "ftp://localhost",
-            "http://localhost, http://localhost",
-        ] {
-            assert!(!is_loopback_origin(origin), "{origin}");
-        }
-    }
-
-    #[test]
-    fn a_loopback_host_may_have_any_letter_case_and_the_usual_port() {
-        for host in [
-            "localhost",
-            "LocalHost:80",
-            "App.Localhost:443",
-            "127.0.0.1:8080",
-            "[::1]",
-        ] {
-            assert!(is_loopback_authority(host.as_bytes()), "{host}");
-        }
-        for host in [
-            "",
-            ":80",
-            "localhost:",
-            "localhost:65536",
-            "localhost:080",
-            "localhost.example",
-            "::1",
-            "[::1]:",
-            "localhost:80:80",
-        ] {
-            assert!(!is_loopback_authority(host.as_bytes()), "{host}");
-        }
-        assert!(!is_loopback_authority(b"\xFF.localhost"));
+        assert_eq!(with_asked("", b"PATCH"), "PATCH");
     }
 }

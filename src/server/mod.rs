@@ -9,6 +9,7 @@ mod arrival;
 mod cors;
 mod dispatcher;
 mod http_loop;
+mod origin;
 mod routes;
 mod supervisor;
 
@@ -29,11 +30,12 @@ use dispatcher::Dispatcher;
 use supervisor::Supervisor;
 
 pub use answerer::{Answerer, Call, Pace};
-pub use cors::{Cors, NotAnOrigin, Origin, Origins};
+pub use cors::{Cors, Pages};
+pub use origin::{IsOwn, NotAnOrigin, Origin, Origins};
 pub use routes::{Endpoints, Exposure};
 
-pub(crate) use cors::is_loopback_authority;
 pub(crate) use dispatcher::on_refusal;
+pub(crate) use origin::{is_loopback_authority, is_loopback_origin};
 
 /// How long a stop waits for what is being answered. The gate has given it its grace by then, and every client that waited
 /// longer has been closed.

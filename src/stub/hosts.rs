@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::outcome::Error;
 use crate::gate::Refused;
 use crate::http::{EveryField, Reply, Request};
-use crate::server::{Answerer, Call, is_loopback_authority};
+use crate::server::{Answerer, Call, Origin, is_loopback_authority, is_loopback_origin};
 
 /// A host that clients may call a demo by, such as `host.docker.internal`, `*.dev.example` or `10.0.2.2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,15 @@ impl Hosts {
             .strip_prefix(b"http://")
             .or_else(|| origin.strip_prefix(b"https://"));
         self.every || authority.is_some_and(|authority| self.include(authority))
+    }
+
+    /// Whether a page with this origin may call, and read the answers: never every page of the web.
+    pub(super) fn include_page(&self, origin: &str) -> bool {
+        let authority = || Some(origin.split_once("://")?.1);
+        let host = || without_port(authority()?);
+        let is_allowed = |host| self.allowed.iter().any(|allowed| allowed.is(host));
+        is_loopback_origin(origin)
+            || (origin.parse::<Origin>().is_ok() && host().is_some_and(is_allowed))
     }
 
     fn include(&self, authority: &[u8]) -> bool {
@@ -241,8 +250,11 @@ mod tests {
             assert!(!allowed.include(host.as_bytes()), "{host}");
         }
         assert!(allowed.include_origin(b"http://10.0.2.2:8080"));
+        assert!(allowed.include_page("http://10.0.2.2:8080"));
+        assert!(allowed.include_page("https://[fd00::2]"));
         for origin in ["null", "10.0.2.2", "ftp://10.0.2.2", "http://evil.example"] {
             assert!(!allowed.include_origin(origin.as_bytes()), "{origin}");
+            assert!(!allowed.include_page(origin), "{origin}");
         }
     }
 

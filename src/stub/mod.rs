@@ -5,7 +5,7 @@
 //! together, one line decides.
 //!
 //! ```text
-//! OwnHosts (421) --> Stub (its own calls, the page, the journal) --> Cors --> Steered (forced answers, delays, faults) --> the endpoints
+//! OwnHosts (421) --> Stub (its own calls, the page, the journal) --> Pages (CORS) --> Steered (forced answers, delays, faults) --> the endpoints
 //! ```
 
 mod account_change;
@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::endpoint::{self, Services};
 use crate::gate::Refused;
 use crate::http::{EveryField, ReadField, Reply, Request, path_of};
-use crate::server::{Answerer, Call, Cors, Endpoints, Origins, Pace};
+use crate::server::{Answerer, Call, Endpoints, Origins, Pace, Pages};
 use accounts::Accounts;
 use clock::MovableClock;
 use documented::Documented;
@@ -96,13 +96,16 @@ impl Beginning {
             next: Arc::clone(&next),
             fields,
         };
+        let pages = hosts.clone();
         let origins = Origins {
-            loopback: true,
+            own: Some(Arc::new(move |origin| pages.include_page(origin))),
             ..origins
         };
         Stub {
-            api: Cors::new(Arc::new(steered), origins)
+            pages: Pages::new(origins)
+                .with_paths(&[API, OWN])
                 .with_headers(ALLOWED_HEADERS, EXPOSED_HEADERS),
+            steered,
             endpoints,
             documented,
             next,
@@ -118,7 +121,8 @@ impl Beginning {
 
 /// The endpoints with everything that steers them.
 pub struct Stub {
-    api: Cors,
+    pages: Pages,
+    steered: Steered,
     endpoints: Arc<dyn Answerer>,
     documented: Arc<Documented>,
     next: Arc<Next>,
@@ -171,18 +175,34 @@ impl Answerer for Stub {
             Some((name, methods, allow, pace)) => {
                 Call::new(name, *pace, methods.contains(&method), allow)
             }
-            None => self.api.call(method, target),
+            None => self.steered.call(method, target),
         }
     }
 
     fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
         if request.path().starts_with(API) {
             let (time, started) = (self.clock.now().date, Instant::now());
-            let reply = self.api.answer(call, request);
+            let reply = self
+                .pages
+                .answer(call, request, |request| self.steered.answer(call, request));
             self.journal
                 .record(request, reply.status(), time, started.elapsed());
             return reply;
         }
+        self.pages
+            .answer(call, request, |request| self.answer_other(call, request))
+    }
+
+    /// Kept whatever the path: that one was not looked at.
+    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+        self.journal.record_refused(request, self.clock.now().date);
+        self.pages.refused(request)
+    }
+}
+
+impl Stub {
+    /// What is no call of the API.
+    fn answer_other(&self, call: &Call, request: &mut Request<'_>) -> Reply {
         if !CALLS.iter().any(|(name, ..)| *name == call.name) {
             return self.endpoints.answer(call, request);
         }
@@ -193,14 +213,6 @@ impl Answerer for Stub {
         })
     }
 
-    /// Kept whatever the path: that one was not looked at.
-    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
-        self.journal.record_refused(request, self.clock.now().date);
-        self.api.refused(request)
-    }
-}
-
-impl Stub {
     fn answer_own(&self, call: &Call, request: &mut Request<'_>) -> Result<Reply, Error> {
         call.check(request)?;
         let method = request.method().as_str().to_owned();

@@ -28,22 +28,30 @@ async function main() {
       assert.deepStrictEqual([throttled.status, throttled.retryAfter, throttled.applied], [429, "1", "code=429"]);
       const refused = await page.evaluate(call, [url, { Prefer: "code=401" }]);
       assert.deepStrictEqual([refused.status, refused.challenge], [401, "Token"]);
+      const traced = await page.evaluate(call, [url, { traceparent: "00-1-1-00", "X-Requested-With": "x", "X-CSRF-Token": "x" }, "include"]);
+      assert.strictEqual(traced.status, 200, JSON.stringify(traced));
+      assert.strictEqual(await page.evaluate(status, [url, "/api/organizations/user-login", "POST"]), 404);
+      assert.strictEqual(await page.evaluate(status, [url, "/nothing", "PUT"]), 404);
+      assert.strictEqual(await page.evaluate(status, [url, "/api/organizations/", "PATCH"]), 405);
+      assert.strictEqual(await page.evaluate(status, [url, "/__stub/next/", "PUT"]), 200);
+      assert.strictEqual(await page.evaluate(status, [url, "/__stub/next/", "DELETE"]), 204);
     }
     const page = await browser.newPage();
     await page.goto(`http://evil.example:${port}/`);
     const evil = await page.evaluate(call, [url, {}]);
     assert.match(evil.error ?? "", /Failed to fetch/, JSON.stringify(evil));
-    const reset = await page.evaluate((url) => fetch(new URL("/__stub/next/", url), { method: "DELETE" }).then((response) => response.status, String), url);
-    assert.match(String(reset), /Failed to fetch/);
+    for (const path of ["/__stub/next/", "/nothing"]) {
+      assert.match(await page.evaluate(status, [url, path, "DELETE"]), /Failed to fetch/);
+    }
   } finally {
     await browser.close();
     pages.close();
   }
 }
 
-function call([url, headers]) {
+function call([url, headers, credentials]) {
   const body = JSON.stringify({ username: "jweir@projectthanos.com", password: "thanosrocks" });
-  return fetch(new URL("/api/organizations/user-login/", url), { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body }).then(
+  return fetch(new URL("/api/organizations/user-login/", url), { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body, credentials }).then(
     async (response) => ({
       status: response.status,
       retryAfter: response.headers.get("Retry-After"),
@@ -53,6 +61,11 @@ function call([url, headers]) {
     }),
     (error) => ({ error: String(error) }),
   );
+}
+
+function status([url, path, method]) {
+  const headers = { "Content-Type": "application/json" };
+  return fetch(new URL(path, url), { method, headers, body: "{}" }).then((response) => response.status, String);
 }
 
 main().catch((error) => {

@@ -1,16 +1,20 @@
 //! Pages of other origins, in a demo and in a real server.
 
-use super::{login_request, login_with};
+use super::{OWN, login_request, login_with};
 use crate::harness::accounts::{self, JWEIR};
-use crate::harness::{Answer, LOGIN, Place, Server, request};
+use crate::harness::{Answer, JSON, LOGIN, Place, Server, request};
 
 const PAGE: &str = "http://localhost:3000";
 
 fn preflight(server: &Server, path: &str, origin: &str) -> Answer {
+    preflight_for(server, path, origin, "POST", "content-type")
+}
+
+fn preflight_for(server: &Server, path: &str, origin: &str, method: &str, headers: &str) -> Answer {
     let fields = [
         ("Origin", origin),
-        ("Access-Control-Request-Method", "POST"),
-        ("Access-Control-Request-Headers", "content-type"),
+        ("Access-Control-Request-Method", method),
+        ("Access-Control-Request-Headers", headers),
     ];
     server.send(request("OPTIONS", path, &fields, ""))
 }
@@ -25,7 +29,7 @@ fn assert_allowed(answer: &Answer, origin: &str) {
     assert_eq!(answer.header("vary"), Some("Origin"), "{answer:?}");
     assert_eq!(
         answer.header("access-control-allow-credentials"),
-        None,
+        Some("true"),
         "{answer:?}"
     );
     let exposed = answer.header("access-control-expose-headers").unwrap();
@@ -119,14 +123,133 @@ fn pages_of_elsewhere_may_not_and_neither_is_what_is_no_api_call_for_them() {
         assert_eq!(answer.status, 200, "{origin}");
         assert_not_allowed(&answer);
     }
-    for path in ["/__stub/clock/", "/healthz", "/openapi.json", "/"] {
+    for path in ["/healthz", "/openapi.json", "/"] {
         assert_not_allowed(&preflight(&server, path, PAGE));
         assert_not_allowed(&server.send(request("GET", path, &[("Origin", PAGE)], "")));
     }
     // OPTIONS that asks for nothing is no preflight.
     let answer = server.send(request("OPTIONS", LOGIN, &[("Origin", PAGE)], ""));
     assert_eq!(answer.status, 405);
-    assert_eq!(preflight(&server, "/api/nothing/", PAGE).status, 404);
+    for path in [&LOGIN[..LOGIN.len() - 1], "/nothing-here", "/__stub/clock/"] {
+        for method in ["OPTIONS", "GET"] {
+            let fields = [
+                ("Origin", "https://evil.example"),
+                ("Access-Control-Request-Method", "POST"),
+            ];
+            assert_not_allowed(&server.send(request(method, path, &fields, "")));
+        }
+    }
+}
+
+#[test]
+fn a_page_may_send_whatever_headers_it_asks_for() {
+    let place = Place::seeded(&accounts::retailer([]));
+    let real = place.serve(&["--cors-origin", PAGE]);
+    let asked = "traceparent,x-requested-with, X-CSRF-Token,content-type";
+    for (server, known) in [
+        (
+            Server::demo(),
+            "Authorization, Content-Type, Prefer, X-Stub-Delay, X-Stub-Fault",
+        ),
+        (real, "Authorization, Content-Type"),
+    ] {
+        let answer = preflight_for(&server, LOGIN, PAGE, "POST", asked);
+        assert_allowed(&answer, PAGE);
+        let expected = format!("{known}, traceparent, x-requested-with, X-CSRF-Token");
+        assert_eq!(
+            answer.header("access-control-allow-headers"),
+            Some(&*expected)
+        );
+    }
+}
+
+#[test]
+fn a_page_sees_that_a_path_or_a_method_is_not_there() {
+    let place = Place::seeded(&accounts::retailer([]));
+    let real = place.serve(&["--cors-origin", PAGE]);
+    let without_slash = &LOGIN[..LOGIN.len() - 1];
+    for server in [Server::demo(), real] {
+        for (method, path, status, methods) in [
+            ("POST", without_slash, 404, "POST"),
+            ("PUT", "/api/nothing/", 404, "PUT"),
+            ("POST", "/nothing-here", 404, "POST"),
+            ("POST", "/__stub/nothing/", 404, "POST"),
+            ("PATCH", LOGIN, 405, "POST, PATCH"),
+        ] {
+            let answer = preflight_for(&server, path, PAGE, method, "content-type");
+            assert_eq!(answer.status, 204, "{path}");
+            assert_allowed(&answer, PAGE);
+            let allowed = answer.header("access-control-allow-methods");
+            assert_eq!(allowed, Some(methods), "{path}");
+            let answer = server.send(request(method, path, &[("Origin", PAGE), JSON], "{}"));
+            assert_eq!(answer.status, status, "{path}");
+            assert_allowed(&answer, PAGE);
+        }
+    }
+}
+
+#[test]
+fn a_page_of_this_machine_or_of_an_allowed_host_may_steer() {
+    let server = Server::demo_with(&["--allow-host", "host.docker.internal"]);
+    for origin in [
+        PAGE,
+        "http://app.localhost",
+        "http://host.docker.internal:3000",
+    ] {
+        for (path, methods) in OWN {
+            for method in *methods {
+                let answer = preflight_for(&server, path, origin, method, "content-type");
+                assert_eq!(answer.status, 204, "{method} {path}");
+                assert_allowed(&answer, origin);
+                let allowed = answer.header("access-control-allow-methods");
+                assert_eq!(allowed, Some(&*methods.join(", ")), "{path}");
+            }
+        }
+        let fields = [("Origin", origin), JSON];
+        let clock = request("POST", "/__stub/clock/", &fields, r#"{"advance":"1m"}"#);
+        let answer = server.send(clock);
+        assert_eq!(answer.status, 200, "{origin}");
+        assert_allowed(&answer, origin);
+        let answer = server.send(request("POST", "/__stub/clock/", &fields, "{}"));
+        assert_eq!(answer.status, 400, "{origin}");
+        assert_allowed(&answer, origin);
+        assert_allowed(&login_with(&server, &[("Origin", origin)]), origin);
+    }
+}
+
+#[test]
+fn an_origin_that_is_only_listed_may_call_and_reads_why_it_may_not_steer() {
+    let shop = "https://shop.example";
+    let server = Server::demo_with(&["--cors-origin", shop]);
+    assert_allowed(&login_with(&server, &[("Origin", shop)]), shop);
+    let clock = request("POST", "/__stub/clock/", &[("Origin", shop), JSON], "{}");
+    let answer = server.send(clock);
+    assert_eq!(answer.status, 403);
+    assert_allowed(&answer, shop);
+    let advanced = &super::get(&server, "/__stub/clock/").json()["advanced_seconds"];
+    assert_eq!(*advanced, 0);
+}
+
+#[test]
+fn the_origins_of_apps_and_sandboxes_may_be_listed_for_a_demo_alone() {
+    let origins = [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "tauri://localhost",
+        "null",
+    ];
+    let server = Server::demo_with(&["--cors-origin", &origins.join(",")]);
+    let place = Place::new();
+    for origin in origins {
+        assert_eq!(preflight(&server, LOGIN, origin).status, 204, "{origin}");
+        assert_allowed(&login_with(&server, &[("Origin", origin)]), origin);
+        let steering = request("GET", "/__stub/clock/", &[("Origin", origin)], "");
+        assert_eq!(server.send(steering).status, 403, "{origin}");
+        let run = place.run(&["serve", "--cors-origin", origin]);
+        run.was_wrong_usage(origin);
+        assert!(run.stderr.contains("goes with --demo"), "{run:?}");
+        assert_not_allowed(&login_with(&Server::demo(), &[("Origin", origin)]));
+    }
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub(in crate::cli) struct Args {
         value_parser = parse::network
     )]
     trusted_proxy: Vec<IpNet>,
-    /// An origin whose pages may make the calls from a browser, such as https://shop.example; repeatable
+    /// An origin whose pages may make the calls from a browser, such as https://shop.example, with --demo also capacitor://localhost, ionic://localhost, tauri://localhost or null; repeatable
     #[arg(
         long,
         value_name = "ORIGIN",
@@ -77,7 +77,7 @@ pub(in crate::cli) struct Args {
         value_delimiter = ',',
         value_parser = parse::listed::<Origin>
     )]
-    cors_origin: Vec<Origin>,
+    pub(super) cors_origin: Vec<Origin>,
     #[command(flatten)]
     tokens: TokenArgs,
     #[command(flatten)]

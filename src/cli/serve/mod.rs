@@ -93,6 +93,13 @@ fn check_usage(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
                 .to_owned()
         ));
     }
+    if let Some(origin) = args.cors_origin.iter().find(|origin| origin.is_shared())
+        && !args.demo
+    {
+        bail!(WrongUsage(format!(
+            "--cors-origin {origin} goes with --demo: pages and apps of many have that origin"
+        )));
+    }
     if let Some(address) = args.listen.iter().find(|address| is_remote(address))
         && args.demo
         && !args.allow_remote_demo
