@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 
 /// What a running server is asked to do.
 pub(super) enum Request {
-    /// SIGTERM or SIGINT.
+    /// SIGTERM or SIGINT, or [`Signals::handle`] was used to close them.
     Stop,
     /// SIGHUP.
     Reload,

@@ -7,6 +7,7 @@ mod cors;
 mod delays_and_faults;
 mod forced;
 mod hosts;
+mod lifetime;
 mod next;
 mod requests;
 

@@ -60,6 +60,9 @@ pub(in crate::cli) struct Args {
         value_hint = ValueHint::Hostname
     )]
     allow_host: Vec<Host>,
+    /// End, as on SIGTERM, once the process that started it ends or closes its standard input, if that is a pipe
+    #[arg(long, env = "THANOS_LOGIN_EXIT_WITH_PARENT", value_parser = BoolishValueParser::new())]
+    pub(super) exit_with_parent: bool,
     /// A network of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable
     #[arg(
         long,

@@ -1,6 +1,7 @@
 //! `serve`: answers logins until it is told to stop.
 
 mod args;
+mod parent;
 mod warnings;
 
 use anyhow::{Context, bail};
@@ -17,10 +18,21 @@ use crate::Server;
 use crate::gate::Address;
 
 pub(super) use args::Args;
+use parent::Parent;
 
 pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> anyhow::Result<()> {
     let mut signals = signals::catch().context("cannot catch signals")?;
     check_usage(&args, matches)?;
+    if args.exit_with_parent {
+        let stop = signals.handle();
+        let stop = move || {
+            tracing::info!("the process that started this one ended, or closed standard input");
+            stop.close();
+        };
+        Parent::find()?
+            .on_end(stop)
+            .context("cannot start a thread")?;
+    }
     let mut logging = logging::start(&args.logging, matches)?;
     let (server, warnings) =
         start(args).map_err(|error| logging.report_failure(error, variables))?;
