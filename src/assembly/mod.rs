@@ -104,7 +104,7 @@ impl Server {
         let (hosts, answer_timeout) = (config.hosts(), answer_timeout(config.hashing.max_wait));
         let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
         let stub = match &config.database {
-            Database::Demo(accounts) => Some((Beginning::of(accounts), hosts)),
+            Database::Demo(accounts) => Some((Beginning::of(accounts, tls.is_some()), hosts)),
             Database::File(_) => None,
         };
         let engine = Arc::new(Engine::start(config.hashing)?);

@@ -52,7 +52,7 @@ struct Example {
 /// JSON whose keys keep their order.
 #[derive(Deserialize, Serialize)]
 #[serde(untagged)]
-enum Body {
+pub(super) enum Body {
     Object(IndexMap<String, Body>),
     Array(Vec<Body>),
     Other(Value),

@@ -16,6 +16,9 @@ const CODE: &str = "code";
 /// The preference that chooses among the examples of an answer.
 const EXAMPLE: &str = "example";
 
+/// What generated clients send as fault if nobody asks for one, with a delay of 0, as both are described: it orders nothing.
+pub(super) const NO_FAULT: &str = "none";
+
 /// What is to become of one answer.
 #[derive(Clone, Default)]
 pub(super) struct Steering {
@@ -44,11 +47,13 @@ impl Headers {
             Some(String::from_utf8_lossy(&value).into_owned())
         };
         let prefer = text("Prefer").unwrap_or_default();
+        let (delay, fault) = (text("X-Stub-Delay"), text("X-Stub-Fault"));
+        let is_none = fault.as_deref() == Some(NO_FAULT);
         let headers = Self {
             code: preference(&prefer, CODE),
             example: preference(&prefer, EXAMPLE),
-            delay: text("X-Stub-Delay"),
-            fault: text("X-Stub-Fault"),
+            delay: delay.filter(|delay| !(is_none && delay == "0")),
+            fault: fault.filter(|_| !is_none),
         };
         let Self {
             code,

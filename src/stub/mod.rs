@@ -11,6 +11,7 @@
 mod account_change;
 mod accounts;
 mod clock;
+mod description;
 mod documented;
 mod headers;
 mod hosts;
@@ -28,12 +29,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::clock::Clock;
-use crate::endpoint::{self, Services};
+use crate::endpoint::{self, Services, openapi};
 use crate::gate::Refused;
 use crate::http::{EveryField, ReadField, Reply, Request, path_of};
 use crate::server::{Answerer, Call, Endpoints, Origins, Pace, Pages};
 use accounts::Accounts;
 use clock::MovableClock;
+use description::Description;
 use documented::Documented;
 use journal::Journal;
 use next::Next;
@@ -55,6 +57,7 @@ const EXPOSED_HEADERS: &str = "Retry-After, WWW-Authenticate, Preference-Applied
 
 /// A stub before there are endpoints to stand around.
 pub struct Beginning {
+    description: Description,
     clock: MovableClock,
     accounts: Accounts,
     secrets: Secrets,
@@ -63,8 +66,9 @@ pub struct Beginning {
 
 impl Beginning {
     /// Remembers what only the fixture has: passwords in clear.
-    pub fn of(demo: &crate::accounts::Accounts) -> Self {
+    pub fn of(demo: &crate::accounts::Accounts, has_tls: bool) -> Self {
         Self {
+            description: Description::new(if has_tls { "https" } else { "http" }),
             clock: MovableClock::default(),
             accounts: Accounts::of(demo),
             secrets: Secrets::of(demo),
@@ -115,6 +119,8 @@ impl Beginning {
             page: Page::new(&self.pinned, services.auth.token_ttl()),
             services,
             hosts,
+            fields,
+            description: self.description,
         }
     }
 }
@@ -132,11 +138,14 @@ pub struct Stub {
     page: Page,
     services: Arc<Services>,
     hosts: Hosts,
+    fields: EveryField,
+    description: Description,
 }
 
 /// The stub's own calls.
 const CALLS: &[(&str, &[&str], &str, Pace)] = &[
     ("/", &["GET", "HEAD"], "GET, HEAD", Pace::Quick),
+    (openapi::PATH, &["GET", "HEAD"], "GET, HEAD", Pace::Quick),
     (
         "/__stub/next/",
         &["GET", "HEAD", "PUT", "DELETE"],
@@ -221,6 +230,10 @@ impl Stub {
         }
         Ok(match (call.name, method.as_str()) {
             ("/", _) => self.page.reply(),
+            (openapi::PATH, _) => {
+                let host = request.joined_any(self.fields, "Host");
+                self.description.reply(host.as_deref())
+            }
             ("/__stub/next/", "PUT") => {
                 let body = request.json_body().map_err(endpoint::Error::from)?;
                 let has_call = |path: &str| self.has_call(path);

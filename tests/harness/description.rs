@@ -48,7 +48,7 @@ struct DescribedHeader {
 static ANSWERS: OnceLock<BTreeMap<Key, Described>> = OnceLock::new();
 
 fn answers() -> &'static BTreeMap<Key, Described> {
-    ANSWERS.get_or_init(read)
+    ANSWERS.get_or_init(|| read(&serde_json::from_str(DESCRIPTION).unwrap()))
 }
 
 /// Every answer that is described.
@@ -60,7 +60,10 @@ pub fn keys() -> BTreeSet<Key> {
 /// message itself.
 #[track_caller]
 pub fn key(asked: &Asked, answer: &Answer) -> Option<Key> {
-    let method = asked.method.to_ascii_lowercase();
+    let method = match asked.method.as_str() {
+        "HEAD" => "get".to_owned(),
+        method => method.to_ascii_lowercase(),
+    };
     let of = |(path, method): (&str, &str)| (path.to_owned(), method.to_owned(), answer.status);
     let exact = answers()
         .keys()
@@ -165,8 +168,7 @@ fn is_like(described: &str, path: &str) -> bool {
             .all(|(part, given)| part == given || (part.starts_with('{') && !given.is_empty()))
 }
 
-fn read() -> BTreeMap<Key, Described> {
-    let document: Value = serde_json::from_str(DESCRIPTION).unwrap();
+fn read(document: &Value) -> BTreeMap<Key, Described> {
     let schema = |schema: &Value| {
         let whole = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -183,6 +185,10 @@ fn read() -> BTreeMap<Key, Described> {
         let operations = operations.as_object().unwrap().iter();
         for (method, operation) in operations.filter(|(method, _)| *method != "parameters") {
             for (status, answer) in operation["responses"].as_object().unwrap() {
+                let answer = match answer["$ref"].as_str() {
+                    Some(part) => document.pointer(&part[1..]).unwrap(),
+                    None => answer,
+                };
                 let key = (path.clone(), method.clone(), status.parse().unwrap());
                 let content = answer["content"].as_object();
                 let content = content.map(|content| content.iter().next().unwrap());
@@ -215,8 +221,8 @@ fn read() -> BTreeMap<Key, Described> {
 
 /// Fails when an answer that has a body has no example, or one that is not as the schema says.
 #[track_caller]
-pub fn check_examples() {
-    for (key, described) in answers() {
+pub fn check_examples(document: &Value) {
+    for (key, described) in &read(document) {
         if let Some((_, schema)) = &described.content {
             assert!(!described.examples.is_empty(), "{key:?} has no example");
             for example in &described.examples {

@@ -5,6 +5,7 @@ mod browser;
 mod clock;
 mod cors;
 mod delays_and_faults;
+mod described;
 mod forced;
 mod hosts;
 mod lifetime;
