@@ -256,6 +256,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
         answer_timeout: Duration::from_secs(120),
         forward: Forward::Only(&[]),
         on_refusal: gate::OnRefusal::new(|_| Vec::new()),
+        on_delivery: Arc::new(|_, _| {}),
         answer_fields: &[],
         reserved_descriptors: 256,
     })

@@ -23,12 +23,14 @@ const DESCRIPTORS: usize = 32;
 /// A gate and the server behind it. Dropped, both stop, the gate first.
 pub(super) struct Front {
     pub(super) gate: Arc<Gate>,
+    answerer: Arc<dyn Answerer>,
     _server: server::Server,
 }
 
 impl Front {
     /// Does nothing when it has stopped already.
     pub(super) fn stop(&self, grace: Duration) {
+        self.answerer.stop();
         if !self.gate.stop(grace) {
             tracing::warn!("requests in flight were cut off");
         }
@@ -107,8 +109,10 @@ impl Fronts {
             is_reachable,
         };
         let on_refusal = on_refusal(Arc::clone(&answerer), Arc::clone(&self.services));
-        let server = server::Server::start(socket, answerer, Arc::clone(&self.services))
-            .map_err(StartError::PrivateSocket)?;
+        let delivering = Arc::clone(&answerer);
+        let server =
+            server::Server::start(socket, Arc::clone(&answerer), Arc::clone(&self.services))
+                .map_err(StartError::PrivateSocket)?;
         let gate = Gate::start(gate::Config {
             listen,
             socket_mode: self.socket_mode,
@@ -119,11 +123,13 @@ impl Fronts {
             answer_timeout: self.answer_timeout,
             forward,
             on_refusal,
+            on_delivery: Arc::new(move |number, is_whole| delivering.delivered(number, is_whole)),
             answer_fields: COMMON_HEADERS,
             reserved_descriptors: DESCRIPTORS,
         })?;
         Ok(Front {
             gate: Arc::new(gate),
+            answerer,
             _server: server,
         })
     }

@@ -60,7 +60,7 @@ pub use http::refused::{OnRefusal, Refused};
 pub use limits::Limits;
 pub use upstream::answer::MAX_WHOLE_BYTES;
 pub use upstream::backend::{Backend, Link};
-pub use upstream::order::{DELAY, FAULT, Fault};
+pub use upstream::order::{DELAY, FAULT, Fault, NUMBER, OnDelivery};
 
 /// Listeners, the stop signal, standard streams, and files a moment open.
 const OWN_DESCRIPTORS: usize = 20;
@@ -86,6 +86,8 @@ pub struct Config {
     pub forward: Forward,
     /// Called with every request that the gate answers itself.
     pub on_refusal: OnRefusal,
+    /// Called with every answer that the server numbered, once it has gone out or cannot.
+    pub on_delivery: OnDelivery,
     /// The header lines that every answer has, besides `Date` and those about the body.
     pub answer_fields: &'static [(&'static str, &'static str)],
     /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
@@ -153,6 +155,7 @@ impl Gate {
             forward: config.forward,
             answer_fields: config.answer_fields,
             on_refusal: config.on_refusal,
+            on_delivery: config.on_delivery,
             pool: Pool::new(config.backend, capacity.upstream, config.answer_timeout),
             stop,
         });

@@ -19,6 +19,13 @@ pub trait Answerer: Send + Sync {
     fn refused(&self, _request: &Refused<'_>) -> Vec<(&'static str, String)> {
         Vec::new()
     }
+
+    /// Takes note of whether the client was sent the whole of an answer that has a number
+    /// ([`NUMBER`](crate::gate::NUMBER)).
+    fn delivered(&self, _number: u64, _is_whole: bool) {}
+
+    /// Ends what waits: the server stops.
+    fn stop(&self) {}
 }
 
 /// The function of one endpoint.

@@ -142,6 +142,7 @@ fn a_panic_is_one_500_and_the_connection_lives_on() {
         answer_timeout: Duration::from_secs(120),
         forward: Forward::Only(ReadField::NAMES),
         on_refusal: OnRefusal::new(|_| Vec::new()),
+        on_delivery: Arc::new(|_, _| {}),
         answer_fields: COMMON_HEADERS,
         reserved_descriptors: 0,
     })

@@ -22,11 +22,13 @@ use crate::gate::http::refused::{OnRefusal, Seen};
 use crate::gate::http::request_line::Version;
 use crate::gate::limits::Limits;
 use crate::gate::upstream::answer::Answer;
-use crate::gate::upstream::order::{Fault, GARBAGE};
+use crate::gate::upstream::order::{Fault, GARBAGE, NUMBER, OnDelivery, Order};
 use crate::gate::upstream::pool::{self, Exchange, Pool};
 
 /// For a client to receive what was written and close its end.
 const LINGER: Duration = Duration::from_secs(5);
+/// For the reset with which a client answers that closed its connection during a delay.
+const RESET_WAIT: Duration = Duration::from_millis(50);
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -34,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) forward: Forward,
     pub(crate) answer_fields: &'static [(&'static str, &'static str)],
     pub(crate) on_refusal: OnRefusal,
+    pub(crate) on_delivery: OnDelivery,
     pub(crate) pool: Pool,
     pub(crate) stop: Arc<StopSignal>,
 }
@@ -160,15 +163,38 @@ impl Connection {
         }
     }
 
-    /// An error once a part of the answer was sent leaves nothing but to close: its length was sent too.
     fn relay(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
         let order = exchange.answer.order();
+        let next = self.carry_out(order, exchange, request);
+        if let Some(number) = order.number {
+            let is_whole = matches!(next, Ok((_, true)));
+            (self.shared.on_delivery)(number, is_whole);
+        }
+        next.map(|(next, _)| next)
+    }
+
+    /// What follows, and whether the client was sent the whole answer.
+    fn carry_out(
+        &mut self,
+        order: Order,
+        exchange: Exchange<'_>,
+        request: &Request,
+    ) -> io::Result<(Next, bool)> {
         if !order.delay.is_zero() {
             self.shared.stop.sleep(order.delay)?;
         }
         if let Some(fault) = order.fault {
-            return self.inject(fault, exchange.answer);
+            return Ok((self.inject(fault, exchange.answer)?, false));
         }
+        // Its end of input, or another request.
+        let may_have_closed = !order.delay.is_zero() && self.client.has_input();
+        let next = self.send(exchange, request)?;
+        let is_gone = may_have_closed && self.slot.socket.is_reset_within(RESET_WAIT);
+        Ok((next, !is_gone))
+    }
+
+    /// An error once a part of the answer was sent leaves nothing but to close: its length was sent too.
+    fn send(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
         let ending = if !request.keep_alive || self.is_last() {
             Ending::Close
         } else if request.version == Version::Http10 {
@@ -216,13 +242,17 @@ impl Connection {
     #[inline(never)]
     fn refuse(&mut self, refusal: Refusal, seen: &Seen, started: Instant) -> io::Result<Next> {
         let refused = seen.refused(&self.peer, refusal, started.elapsed());
-        let own = self.shared.on_refusal.call(&refused);
+        let mut own = self.shared.on_refusal.call(&refused);
+        let number = own.extract_if(.., |(name, _)| *name == NUMBER).next();
         let without_body = refused.method == Some("HEAD");
         let mut bytes = Vec::new();
         let common = self.shared.answer_fields;
         refusal.write(&date::now(), common, &own, without_body, &mut bytes);
-        self.client.write_all(&bytes)?;
-        Ok(Next::Close)
+        let written = self.client.write_all(&bytes);
+        if let Some(number) = number.and_then(|(_, number)| number.parse().ok()) {
+            (self.shared.on_delivery)(number, written.is_ok());
+        }
+        written.map(|()| Next::Close)
     }
 }
 

@@ -48,6 +48,16 @@ impl Socket {
         Ok(poll::is_ready(&polled[0]))
     }
 
+    /// Waits for the peer to answer with a reset what was sent: it is no longer there. Sending to a socket file that nobody
+    /// has open any more is an error already.
+    pub(crate) fn is_reset_within(&self, timeout: Duration) -> bool {
+        let is_tcp = matches!(self, Self::Tcp(_));
+        is_tcp
+            && self
+                .poll(PollFlags::empty(), timeout)
+                .is_ok_and(|ready| ready)
+    }
+
     /// Has the peer see a reset instead of an end once the connection is closed. A socket file's peer sees one only where it
     /// had sent more than was read.
     pub(crate) fn reset_when_closed(&self) -> io::Result<()> {

@@ -116,3 +116,24 @@ fn without_a_server_the_answer_is_503_and_reported() {
     let expected = "127.0.0.1 POST /a?b 503 Some(\"http://a\")";
     assert_eq!(reported.recv().unwrap(), expected);
 }
+
+#[test]
+fn numbered_answers_are_reported_with_whether_they_were_sent() {
+    let (sender, reported) = std::sync::mpsc::channel();
+    let server = Server::start_with(Limits::default(), |config| Config {
+        on_refusal: OnRefusal::new(|_| vec![(NUMBER, "9".to_owned())]),
+        on_delivery: Arc::new(move |number, is_whole| sender.send((number, is_whole)).unwrap()),
+        ..config
+    });
+    for (path, expected) in [
+        ("/numbered", (7, true)),
+        ("/lost", (8, false)),
+        ("/b c", (9, true)),
+    ] {
+        let answer = server.talk(format!("GET {path} HTTP/1.1\r\n{CLOSE}\r\n"));
+        assert!(!answer.to_ascii_lowercase().contains("x-gate"), "{answer}");
+        assert_eq!(reported.recv().unwrap(), expected, "{path}");
+    }
+    server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
+    assert!(reported.try_recv().is_err(), "it has no number");
+}

@@ -52,6 +52,7 @@ impl Server {
             answer_timeout: Duration::from_secs(60),
             forward: Forward::Only(&["Content-Type", "Host"]),
             on_refusal: OnRefusal::new(|_| Vec::new()),
+            on_delivery: Arc::new(|_, _| {}),
             answer_fields: FIELDS,
             reserved_descriptors: 0,
         };
@@ -111,6 +112,18 @@ fn answer(request: tiny_http::Request) {
     let status = match request.url() {
         _ if is_warm_up => 204,
         "/none" => 204,
+        "/numbered" | "/lost" => {
+            let orders: &[&str] = match request.url() {
+                "/numbered" => &["X-Gate-Number: 7"],
+                _ => &["X-Gate-Number: 8", "X-Gate-Fault: empty"],
+            };
+            let mut response = tiny_http::Response::empty(200);
+            for order in orders {
+                response.add_header(order.parse::<tiny_http::Header>().unwrap());
+            }
+            let _ = request.respond(response);
+            return;
+        }
         "/long" => {
             // Longer than what any buffer on the way holds.
             let body = long_body();

@@ -1,14 +1,21 @@
-//! What the server asks of the gate about one answer: to wait before it, or to inject a fault.
+//! What the server asks of the gate about one answer: to wait before it, to inject a fault, or to report its delivery.
 //!
 //! Orders are in response fields whose names no client can set and none gets to see. A stub gives them, so that its
 //! clients' tests meet a network that is slow or broken; waiting is done here, where it holds no thread of the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Milliseconds to wait before the answer. The gate's stop ends the wait.
 pub const DELAY: &str = "X-Gate-Delay";
 /// The fault to inject: one of [`Fault::NAMES`].
 pub const FAULT: &str = "X-Gate-Fault";
+/// A number under which the gate reports whether the answer was delivered.
+pub const NUMBER: &str = "X-Gate-Number";
+
+/// Called once with the [`NUMBER`] of every answer that has one: whether all of it was written to a client that was still
+/// there, and no fault was injected. The connection is closed or reset afterwards, if at all.
+pub type OnDelivery = Arc<dyn Fn(u64, bool) + Send + Sync>;
 
 /// What goes to the client instead of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +64,7 @@ impl Fault {
 pub(crate) struct Order {
     pub(crate) delay: Duration,
     pub(crate) fault: Option<Fault>,
+    pub(crate) number: Option<u64>,
 }
 
 impl Order {
@@ -72,6 +80,7 @@ impl Order {
         Self {
             delay: delay.map_or(Duration::ZERO, Duration::from_millis),
             fault: value(FAULT).and_then(Fault::named),
+            number: value(NUMBER).and_then(|number| number.parse().ok()),
         }
     }
 }
@@ -85,15 +94,17 @@ mod tests {
         let field = |name, value| httparse::Header { name, value };
         let none = [field("X-Stub-Delay", b"5"), field("Fault", b"cut")];
         assert_eq!(Order::from_fields(&none), Order::default());
-        let both = [
+        let all = [
             field("x-gate-delay", b"1500"),
             field("X-Gate-Fault", b"cut"),
+            field("X-Gate-Number", b"7"),
         ];
         let expected = Order {
             delay: Duration::from_millis(1500),
             fault: Some(Fault::Cut),
+            number: Some(7),
         };
-        assert_eq!(Order::from_fields(&both), expected);
+        assert_eq!(Order::from_fields(&all), expected);
         for name in Fault::NAMES {
             assert_eq!(Fault::named(name).map(Fault::name), Some(*name));
         }
