@@ -57,8 +57,7 @@
 //! - A login that waits for its hash or the disk, a list, and a client that does not read hold up no quick request.
 //! - Passwords and tokens have no `Debug`, and are wiped when dropped. So is every buffer of the gate, `server`, `http` and
 //!   `endpoint` that had a request's body, a token or an answer with one in it. Not wiped are the copies that libraries
-//!   make (tiny_http of bodies and fields, rustls of what comes and goes under TLS, serde_json of strings with escapes), and
-//!   what a demo keeps in its journal.
+//!   make (tiny_http of bodies and fields, rustls of what comes and goes under TLS, serde_json of strings with escapes).
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -54,7 +54,11 @@ pub(super) fn authorize_account_call(
     Ok(authorized)
 }
 
-fn parse(header: &[u8]) -> Result<Token, HeaderFault> {
+/// The token in a header's value; an empty one is none.
+///
+/// # Errors
+/// See [`HeaderFault`].
+pub fn parse(header: &[u8]) -> Result<Token, HeaderFault> {
     let mut words = header
         .split(|byte| byte.is_ascii_whitespace() || *byte == 0x0b)
         .filter(|word| !word.is_empty());

@@ -3,7 +3,7 @@
 //! A handler reads like the published page, in the order of its checks, and returns a `Result`; `outcome` is the one place
 //! that knows the statuses and texts of everything that is not a success.
 
-mod authorization;
+pub mod authorization;
 pub mod health;
 mod lists;
 mod long_answers;

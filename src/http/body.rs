@@ -18,6 +18,11 @@ impl Body {
         Ok(Self(bytes))
     }
 
+    /// One that is here already.
+    pub fn from_bytes(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes as they were sent.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -26,6 +26,17 @@ impl Pieces {
         self.bytes
     }
 
+    /// A copy of what was not read yet.
+    pub fn copy(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.bytes));
+        let mut skipped = self.read;
+        for piece in &self.pieces {
+            bytes.extend_from_slice(&piece[skipped..]);
+            skipped = 0;
+        }
+        bytes
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.bytes == 0

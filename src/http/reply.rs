@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tiny_http::{Header, Response};
 
-use super::Pieces;
+use super::{Body, Pieces};
 
 /// What every answer carries besides Date and Content-Length: account data belongs in no cache, and is what it says it is.
 pub const COMMON_HEADERS: &[(&str, &str)] = &[
@@ -129,6 +129,21 @@ impl Reply {
         std::mem::take(&mut self.held)
     }
 
+    /// A copy of the body as far as it is here.
+    pub fn copy_body(&self) -> Body {
+        Body::from_bytes(self.body.copy())
+    }
+
+    /// The headers by now, but for what the gate adds.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let content_type = self.content_type.map(|value| ("Content-Type", value));
+        let common = COMMON_HEADERS.iter().copied();
+        let common = common.filter(|(name, _)| *name != "Content-Type" && !self.has(name));
+        let own = self.headers.iter();
+        let own = own.map(|(name, value)| (&**name, value.as_str()));
+        content_type.into_iter().chain(common).chain(own)
+    }
+
     /// The length of the body as far as it is here.
     pub fn body_bytes(&self) -> usize {
         self.body.len()
@@ -158,21 +173,8 @@ impl Reply {
 
     /// The library's form of it. Never chunked, whatever its length: the gate passes on none that is.
     pub fn into_response(self) -> Response<Pieces> {
-        let content_type = self
-            .content_type
-            .map(|content_type| ("Content-Type", content_type));
-        let common = COMMON_HEADERS
-            .iter()
-            .copied()
-            .filter(|(name, _)| *name != "Content-Type" && !self.has(name));
-        let own = self
-            .headers
-            .iter()
-            .map(|(name, value)| (&**name, value.as_str()));
-        let headers = content_type
-            .into_iter()
-            .chain(common)
-            .chain(own)
+        let headers = self
+            .headers()
             // A value with a byte that no header may have is left out rather than ending the answer.
             .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
             .collect();

@@ -171,6 +171,14 @@ impl Answerer for OwnHosts {
     fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
         self.inner.refused(request)
     }
+
+    fn delivered(&self, number: u64, is_whole: bool) {
+        self.inner.delivered(number, is_whole);
+    }
+
+    fn stop(&self) {
+        self.inner.stop();
+    }
 }
 
 #[cfg(test)]

@@ -1,162 +1,213 @@
-//! `/__stub/requests/`: the last API requests, and those that the gate refused, as they came but for passwords and tokens.
+//! The last API requests, and those that the gate refused, with what became of their answers. Clients can wait for them.
 //!
-//! Secrets are taken out when somebody looks, not when a request is answered: logins are many, looks are few. Until then
-//! they are kept like all secrets here, to be wiped.
+//! Nothing in here is secret: entries are made of what may be shown (`shown`).
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 
-use super::redact::Secrets;
-use crate::gate::{RESERVED_PREFIX, Refused};
-use crate::http::{EveryField, Reply, Request};
+use super::entry::{Entry, MAX_ENTRIES};
+use super::filter::Filter;
+use crate::http::Reply;
 
-/// How many requests are kept.
-const MAX_REQUESTS: usize = 100;
-/// What is kept of a target, of all headers together and of a body. Longer ones are possible, where limits were raised.
-const MAX_PART_BYTES: usize = 16 * 1024;
+/// What they may be long as JSON, all together.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// How long a look waits for the report on an answer that is on its way: its client may have it already.
+const REPORT_WAIT: Duration = Duration::from_secs(1);
 
-/// The last requests, newest last.
+#[derive(Default)]
 pub(super) struct Journal {
-    secrets: Secrets,
-    every_field: EveryField,
-    requests: Mutex<VecDeque<Recorded>>,
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
-struct Recorded {
-    time: Timestamp,
-    method: String,
-    target: Vec<u8>,
-    fields: Vec<(String, Vec<u8>)>,
-    body: Vec<u8>,
-    status: u16,
-    duration: Duration,
-}
-
-#[derive(Serialize)]
-struct Answer {
-    requests: Vec<Shown>,
+#[derive(Default)]
+struct State {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    /// The last number given.
+    last: u64,
+    /// Goes up with each reset.
+    resets: u64,
+    is_stopping: bool,
 }
 
 #[derive(Serialize)]
-struct Shown {
-    time: String,
-    method: String,
-    path: String,
-    headers: BTreeMap<String, String>,
-    body: String,
-    status: u16,
-    duration_ms: f64,
+struct Requests<'e> {
+    requests: Vec<&'e Entry>,
+    last: u64,
 }
 
 impl Journal {
-    pub(super) fn new(secrets: Secrets, every_field: EveryField) -> Self {
-        Self {
-            secrets,
-            every_field,
-            requests: Mutex::default(),
+    /// Gives the entry its number.
+    pub(super) fn add(&self, mut entry: Entry) -> u64 {
+        let json = serde_json::to_vec(&entry);
+        entry.progress.bytes = json.map_or(MAX_BYTES, |json| json.len());
+        let delay = Duration::from_millis(entry.delay_ms);
+        entry.progress.due = Instant::now().checked_add(delay);
+        let mut state = self.state.lock();
+        state.last += 1;
+        entry.number = state.last;
+        state.push(entry);
+        self.changed.notify_all();
+        state.last
+    }
+
+    /// Notes whether the client was sent the whole answer.
+    pub(super) fn delivered(&self, number: u64, is_whole: bool) {
+        let mut state = self.state.lock();
+        let mut entries = state.entries.iter_mut().rev();
+        if let Some(entry) = entries.find(|entry| entry.number == number) {
+            entry.delivered = Some(is_whole);
+            entry.progress.ended = Some(Instant::now());
         }
+        self.changed.notify_all();
     }
 
-    /// Keeps a request that was answered.
-    pub(super) fn record(
-        &self,
-        request: &mut Request<'_>,
-        status: u16,
-        time: Timestamp,
-        duration: Duration,
-    ) {
-        // A body that cannot be read is one that broke off, which was answered.
-        let body = request.body().map(|body| cut(body.as_bytes()));
-        let recorded = Recorded {
-            time,
-            method: request.method().to_string(),
-            target: cut(request.target().as_bytes()),
-            fields: fields(request.fields(self.every_field)),
-            body: body.unwrap_or_default(),
-            status,
-            duration,
-        };
-        self.keep(recorded);
+    /// The fault that a moment ago was injected into the answer to the same request, and the status of that answer. Counts
+    /// the repetition.
+    pub(super) fn repeat(&self, fingerprint: u64) -> Option<(u16, &'static str)> {
+        let mut state = self.state.lock();
+        let mut entries = state.entries.iter_mut().rev();
+        let entry = entries.find(|entry| entry.is_repeated(fingerprint))?;
+        entry.repeats += 1;
+        Some((entry.status, entry.fault?))
     }
 
-    /// Keeps what could be read of a request that the gate answered; nothing of its body.
-    pub(super) fn record_refused(&self, request: &Refused<'_>, time: Timestamp) {
-        let given = request.fields.iter();
-        let given = given.map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(&**value)));
-        self.keep(Recorded {
-            time,
-            method: request.method.unwrap_or_default().to_owned(),
-            target: cut(request.target.as_deref().unwrap_or_default().as_bytes()),
-            fields: fields(given),
-            body: Vec::new(),
-            status: request.status,
-            duration: request.duration,
-        });
-    }
-
-    fn keep(&self, recorded: Recorded) {
-        let mut requests = self.requests.lock();
-        if requests.len() >= MAX_REQUESTS {
-            requests.pop_front();
-        }
-        requests.push_back(recorded);
+    /// Repeats no fault any more of an answer that has an entry by now.
+    pub(super) fn end_repeats(&self) {
+        let mut state = self.state.lock();
+        let entries = state.entries.iter_mut();
+        entries.for_each(|entry| entry.fingerprint = None);
     }
 
     pub(super) fn clear(&self) {
-        self.requests.lock().clear();
+        let mut state = self.state.lock();
+        state.entries.clear();
+        state.bytes = 0;
     }
 
-    pub(super) fn reply(&self) -> Reply {
-        let requests = self.requests.lock();
-        let requests = requests.iter().map(|request| self.show(request)).collect();
-        Reply::json(200, &Answer { requests })
+    /// The same, and ends all waits. Numbers go on.
+    pub(super) fn reset(&self) {
+        self.clear();
+        self.state.lock().resets += 1;
+        self.changed.notify_all();
     }
 
-    fn show(&self, request: &Recorded) -> Shown {
-        let mut headers = BTreeMap::<String, String>::new();
-        for (name, value) in &request.fields {
-            let value = self.secrets.header(name, &String::from_utf8_lossy(value));
-            headers
-                .entry(name.clone())
-                .and_modify(|values| *values = format!("{values}, {value}"))
-                .or_insert(value);
+    /// Ends all waits, now and later.
+    pub(super) fn stop(&self) {
+        self.state.lock().is_stopping = true;
+        self.changed.notify_all();
+    }
+
+    /// What is asked for, once there is enough of it or the wait is over.
+    pub(super) fn reply(&self, filter: &Filter) -> Reply {
+        let mut state = self.state.lock();
+        let (end, resets) = (Instant::now() + filter.wait, state.resets);
+        let is_over = |state: &State| state.is_stopping || state.resets != resets;
+        while !is_over(&state) && state.find(filter).count() < filter.count {
+            if self.changed.wait_until(&mut state, end).timed_out() {
+                break;
+            }
         }
-        Shown {
-            time: format!("{:.6}", request.time),
-            method: request.method.clone(),
-            path: self
-                .secrets
-                .target(&String::from_utf8_lossy(&request.target)),
-            headers,
-            body: self.secrets.body(&String::from_utf8_lossy(&request.body)),
-            status: request.status,
-            duration_ms: request.duration.as_micros() as f64 / 1000.0,
+        let last = state.last;
+        while !is_over(&state)
+            && let Some(end) = state.report_due(filter, last)
+        {
+            self.changed.wait_until(&mut state, end);
         }
+        let requests = state.find(filter).collect();
+        let last = state.last;
+        Reply::json(200, &Requests { requests, last })
     }
 }
 
-/// The client's own, as far as there is room.
-fn fields<'f>(
-    given: impl Iterator<Item = (Cow<'f, str>, Cow<'f, [u8]>)>,
-) -> Vec<(String, Vec<u8>)> {
-    let mut room = MAX_PART_BYTES;
-    given
-        .filter(|(name, _)| {
-            let prefix = name.get(..RESERVED_PREFIX.len());
-            !prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(RESERVED_PREFIX))
-        })
-        .map_while(|(name, value)| {
-            room = room.checked_sub(name.len() + value.len())?;
-            Some((name.into_owned(), value.into_owned()))
-        })
-        .collect()
+impl State {
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.progress.bytes;
+        self.entries.push_back(entry);
+        while self.entries.len() > MAX_ENTRIES || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.entries.pop_front() else {
+                return;
+            };
+            self.bytes -= oldest.progress.bytes;
+        }
+    }
+
+    fn find(&self, filter: &Filter) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| filter.takes(entry))
+    }
+
+    /// Until when to wait for reports on answers that were due a moment ago.
+    fn report_due(&self, filter: &Filter, last: u64) -> Option<Instant> {
+        let now = Instant::now();
+        let on_their_way = self
+            .find(filter)
+            .filter(|entry| entry.number <= last && entry.delivered.is_none());
+        on_their_way
+            .filter_map(|entry| entry.progress.due)
+            .filter(|due| *due <= now && *due + REPORT_WAIT > now)
+            .max()
+            .map(|due| due + REPORT_WAIT)
+    }
 }
 
-fn cut(bytes: &[u8]) -> Vec<u8> {
-    bytes[..bytes.len().min(MAX_PART_BYTES)].to_vec()
+#[cfg(test)]
+mod tests {
+    use super::super::entry::{Answer, Headers, Progress};
+    use super::super::presented::TokenState;
+    use super::*;
+
+    fn entry(body: usize) -> Entry {
+        Entry {
+            number: 0,
+            time: String::new(),
+            method: String::new(),
+            path: String::new(),
+            headers: Headers::new(),
+            body: "x".repeat(body),
+            status: 200,
+            duration_ms: 0.0,
+            username: None,
+            token: TokenState::None,
+            token_user: None,
+            password: None,
+            code: None,
+            delay_ms: 0,
+            fault: None,
+            delivered: None,
+            repeats: 0,
+            answer: Answer {
+                headers: Headers::new(),
+                body: String::new(),
+            },
+            call: "",
+            fingerprint: None,
+            progress: Progress::default(),
+        }
+    }
+
+    fn kept(journal: &Journal) -> (usize, usize) {
+        let state = journal.state.lock();
+        assert!(state.bytes <= MAX_BYTES);
+        (state.entries.len(), state.bytes)
+    }
+
+    #[test]
+    fn the_oldest_leave_when_there_are_too_many_entries_or_bytes() {
+        let journal = Journal::default();
+        for _ in 0..MAX_ENTRIES + 1 {
+            journal.add(entry(0));
+        }
+        assert_eq!(kept(&journal).0, MAX_ENTRIES);
+        journal.add(entry(MAX_BYTES / 2));
+        assert_eq!(kept(&journal).0, MAX_ENTRIES);
+        journal.add(entry(MAX_BYTES / 2));
+        assert_eq!(kept(&journal).0, 1);
+        journal.add(entry(MAX_BYTES));
+        assert_eq!(kept(&journal), (0, 0));
+        assert_eq!(journal.add(entry(0)), MAX_ENTRIES as u64 + 5);
+    }
 }

@@ -11,8 +11,11 @@
 mod account_change;
 mod accounts;
 mod clock;
+mod content;
 mod description;
 mod documented;
+mod entry;
+mod filter;
 mod headers;
 mod hosts;
 mod input;
@@ -22,26 +25,31 @@ mod order;
 mod outcome;
 mod own_answer;
 mod page;
-mod redact;
+mod presented;
+mod recorder;
+mod shown;
 mod steered;
 
+use std::hash::RandomState;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::clock::Clock;
 use crate::endpoint::{self, Services, openapi};
-use crate::gate::Refused;
+use crate::gate::{FAULT, NUMBER, Refused};
 use crate::http::{EveryField, ReadField, Reply, Request, path_of};
 use crate::server::{Answerer, Call, Endpoints, Origins, Pace, Pages};
 use accounts::Accounts;
 use clock::MovableClock;
 use description::Description;
 use documented::Documented;
+use filter::Filter;
 use journal::Journal;
 use next::Next;
 use outcome::Error;
 use page::Page;
-use redact::Secrets;
+use presented::{Issued, Presented};
+use recorder::Recorder;
+use shown::Shown;
 use steered::Steered;
 
 pub use hosts::{Host, Hosts, NotAHost, OwnHosts};
@@ -60,7 +68,8 @@ pub struct Beginning {
     description: Description,
     clock: MovableClock,
     accounts: Accounts,
-    secrets: Secrets,
+    shown: Shown,
+    issued: Issued,
     pinned: Vec<String>,
 }
 
@@ -71,7 +80,8 @@ impl Beginning {
             description: Description::new(if has_tls { "https" } else { "http" }),
             clock: MovableClock::default(),
             accounts: Accounts::of(demo),
-            secrets: Secrets::of(demo),
+            shown: Shown::of(demo),
+            issued: Issued::of(demo),
             pinned: accounts::pinned(demo),
         }
     }
@@ -113,7 +123,16 @@ impl Beginning {
             endpoints,
             documented,
             next,
-            journal: Journal::new(self.secrets, fields),
+            journal: Journal::default(),
+            recorder: Recorder {
+                shown: self.shown,
+                presented: Presented {
+                    issued: self.issued,
+                    services: Arc::clone(&services),
+                },
+                fields,
+                fingerprints: RandomState::new(),
+            },
             clock: self.clock,
             accounts: self.accounts,
             page: Page::new(&self.pinned, services.auth.token_ttl()),
@@ -133,6 +152,7 @@ pub struct Stub {
     documented: Arc<Documented>,
     next: Arc<Next>,
     journal: Journal,
+    recorder: Recorder,
     clock: MovableClock,
     accounts: Accounts,
     page: Page,
@@ -156,7 +176,7 @@ const CALLS: &[(&str, &[&str], &str, Pace)] = &[
         "/__stub/requests/",
         &["GET", "HEAD", "DELETE"],
         "GET, HEAD, DELETE",
-        // A hundred requests to look through for secrets.
+        // It may wait for requests.
         Pace::Slow,
     ),
     (
@@ -190,13 +210,7 @@ impl Answerer for Stub {
 
     fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
         if request.path().starts_with(API) {
-            let (time, started) = (self.clock.now().date, Instant::now());
-            let reply = self
-                .pages
-                .answer(call, request, |request| self.steered.answer(call, request));
-            self.journal
-                .record(request, reply.status(), time, started.elapsed());
-            return reply;
+            return self.answer_api(call, request);
         }
         self.pages
             .answer(call, request, |request| self.answer_other(call, request))
@@ -204,8 +218,20 @@ impl Answerer for Stub {
 
     /// Kept whatever the path: that one was not looked at.
     fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
-        self.journal.record_refused(request, self.clock.now().date);
-        self.pages.refused(request)
+        let mut headers = self.pages.refused(request);
+        let entry = self
+            .recorder
+            .refused(request, &headers, self.clock.now().date);
+        headers.push((NUMBER, self.journal.add(entry).to_string()));
+        headers
+    }
+
+    fn delivered(&self, number: u64, is_whole: bool) {
+        self.journal.delivered(number, is_whole);
+    }
+
+    fn stop(&self) {
+        self.journal.stop();
     }
 }
 
@@ -220,6 +246,19 @@ impl Stub {
             Err(Error::Endpoint(error)) => Err(error),
             Err(error) => Ok(error.into()),
         })
+    }
+
+    /// A client that retries silently would otherwise swallow a fault: it gets the same one again.
+    fn answer_api(&self, call: &Call, request: &mut Request<'_>) -> Reply {
+        let arrival = self.recorder.arrival(request, self.clock.now().date);
+        if let Some((status, fault)) = self.journal.repeat(arrival.fingerprint) {
+            return Reply::detail(status, "An injected fault, repeated.").with(FAULT, fault);
+        }
+        let reply = self
+            .pages
+            .answer(call, request, |request| self.steered.answer(call, request));
+        let entry = self.recorder.answered(arrival, call, request, &reply);
+        reply.with(NUMBER, self.journal.add(entry).to_string())
     }
 
     fn answer_own(&self, call: &Call, request: &mut Request<'_>) -> Result<Reply, Error> {
@@ -237,10 +276,13 @@ impl Stub {
             ("/__stub/next/", "PUT") => {
                 let body = request.json_body().map_err(endpoint::Error::from)?;
                 let has_call = |path: &str| self.has_call(path);
-                self.next.put(body, &self.documented, has_call)?
+                let reply = self.next.put(body, &self.documented, has_call)?;
+                self.journal.end_repeats();
+                reply
             }
             ("/__stub/next/", "DELETE") => {
                 self.next.clear();
+                self.journal.end_repeats();
                 Reply::no_content()
             }
             ("/__stub/next/", _) => self.next.reply(),
@@ -248,7 +290,7 @@ impl Stub {
                 self.journal.clear();
                 Reply::no_content()
             }
-            ("/__stub/requests/", _) => self.journal.reply(),
+            ("/__stub/requests/", _) => self.journal.reply(&Filter::read(request.target())?),
             ("/__stub/clock/", "POST") => {
                 let body = request.json_body().map_err(endpoint::Error::from)?;
                 self.clock.change(&clock::Setting::read(body)?)?;
@@ -292,7 +334,7 @@ impl Stub {
             .auth
             .forget_logins()
             .map_err(endpoint::Error::from)?;
-        self.journal.clear();
+        self.journal.reset();
         Ok(Reply::no_content())
     }
 }

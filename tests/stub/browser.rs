@@ -44,6 +44,12 @@ fn a_browser_lets_pages_of_this_machine_call_and_no_others() {
 }
 
 #[test]
+#[ignore = "needs chromium"]
+fn a_browser_that_retries_silently_sees_a_fault() {
+    run("fault.cjs", &Server::demo());
+}
+
+#[test]
 fn the_page_may_load_and_run_nothing_but_itself() {
     let answer = get(&Server::demo(), "/");
     assert_eq!(answer.status, 200);

@@ -2,9 +2,11 @@
 
 use rustix::process::Signal;
 
-use super::{get, login_request, login_with, requests};
+use serde_json::{Value, json};
+
+use super::{get, login_request, login_with, put_next, requests, steer};
 use crate::harness::accounts::{JWEIR, PASSWORD};
-use crate::harness::{LOGIN, Server, eventually, request};
+use crate::harness::{Connection, LOGIN, Server, eventually, request};
 
 #[test]
 fn a_delay_comes_before_the_answer() {
@@ -31,7 +33,7 @@ fn five_hundred_delays_hold_up_nobody() {
     }
     eventually("all of them are delayed", || {
         server.login(JWEIR, PASSWORD).token();
-        requests(&server).len() == 100
+        requests(&server).len() > 500
     });
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
     assert!(
@@ -88,6 +90,74 @@ fn faults_spoil_the_answer_and_the_call_is_carried_out() {
         .map(|kept| kept["status"].as_u64())
         .collect();
     assert_eq!(statuses, [Some(200); 5]);
+}
+
+#[test]
+fn a_silent_retry_meets_the_fault_again_and_is_recorded_as_one() {
+    let server = Server::demo();
+    let login = login_request(&[]);
+    let is_silent = |source: [u8; 4], bytes: &[u8]| {
+        let mut connection = Connection::from(source, server.address(), 1 << 16);
+        connection.send(bytes);
+        connection.answer_or_end().is_none()
+    };
+    const HOME: [u8; 4] = [127, 0, 0, 1];
+    for fault in ["reset", "empty"] {
+        put_next(&server, &format!(r#"{{"fault":"{fault}"}}"#));
+        // On a connection that was used before, as of a client that then retries.
+        let mut kept = server.connect();
+        kept.send(request("GET", "/healthz", &[], ""));
+        assert_eq!(kept.answer().status, 200);
+        kept.send(&login);
+        assert!(kept.answer_or_end().is_none(), "{fault}");
+        assert!(is_silent(HOME, &login), "{fault}: the same request");
+        let other = login_request(&[("X-Other", "1")]);
+        assert!(!is_silent(HOME, &other), "{fault}: other bytes");
+        assert!(
+            !is_silent([127, 0, 0, 2], &login),
+            "{fault}: another client"
+        );
+
+        let kept = requests(&server);
+        let [faulty, others @ ..] = &kept[kept.len() - 3..] else {
+            panic!("{kept:?}");
+        };
+        assert_eq!(faulty["fault"], fault);
+        assert_eq!(faulty["repeats"], 1, "{faulty}");
+        assert_eq!(faulty["delivered"], false);
+        for other in others {
+            assert_eq!(
+                (&other["fault"], &other["repeats"]),
+                (&Value::Null, &json!(0))
+            );
+        }
+        eventually("the fault is over", || !is_silent(HOME, &login));
+    }
+}
+
+#[test]
+fn no_fault_is_repeated_beyond_a_new_order_or_a_reset_and_none_that_is_seen() {
+    let server = Server::demo();
+    let lost = |fault: &str| {
+        put_next(&server, &format!(r#"{{"fault":"{fault}"}}"#));
+        let mut connection = server.connect();
+        connection.send(login_request(&[]));
+        connection.rest_or_reset()
+    };
+    for (method, path, body) in [
+        ("PUT", "/__stub/next/", "{}"),
+        ("DELETE", "/__stub/next/", ""),
+        ("DELETE", "/__stub/requests/", ""),
+        ("POST", "/__stub/reset/", ""),
+    ] {
+        assert_eq!(lost("reset"), None);
+        steer(&server, method, path, body);
+        assert_eq!(login_with(&server, &[]).status, 200, "{method} {path}");
+    }
+    for fault in ["cut", "garbage"] {
+        assert!(!lost(fault).unwrap().is_empty());
+        assert_eq!(login_with(&server, &[]).status, 200, "{fault}");
+    }
 }
 
 #[test]

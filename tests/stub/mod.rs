@@ -10,7 +10,9 @@ mod forced;
 mod hosts;
 mod lifetime;
 mod next;
+mod presented;
 mod requests;
+mod waiting;
 
 use serde_json::Value;
 
