@@ -25,11 +25,12 @@
 //! Below all of them are `limits` and `deadline`. No file imports one that imports it.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rustix::process::{Resource, getrlimit};
 
 mod client;
@@ -204,12 +205,7 @@ impl Gate {
     /// Stops accepting, closes idle connections and answers every request whose first byte has arrived. What is not done
     /// shortly before `grace` is over is cut off; then the result is false. A gate that has stopped already does nothing.
     pub fn stop(&self, grace: Duration) -> bool {
-        let accepting = self
-            .accepting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(thread) = accepting else {
+        let Some(thread) = self.accepting.lock().take() else {
             return true;
         };
         self.slots.stop();

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::progress::Client;
 use super::slot_table::{LEAVE_TIME, SlotTable, Vacancy};
@@ -43,13 +45,13 @@ impl ConnectionSlots {
 
     /// Whether a client network has as many connections as it may have.
     pub(crate) fn is_network_full(&self, network: Option<IpAddr>) -> bool {
-        lock(&self.slots).is_network_full(network)
+        self.slots.lock().is_network_full(network)
     }
 
     /// Looks for room for a client of `network`, and evicts another where there is none. It waits a moment at most for
     /// one that was evicted to leave.
     pub(crate) fn make_room(&self, network: Option<IpAddr>) -> Vacancy {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         let vacancy = slots.make_room(network, Instant::now());
         if matches!(vacancy, Vacancy::Leaving | Vacancy::AllWaiting) {
             self.wait_for_leaving(slots);
@@ -60,7 +62,7 @@ impl ConnectionSlots {
     /// Evicts one without a new client, and waits a moment for it: file descriptors or threads have run out. Spares those
     /// that came, or were answered, only just: their requests may be on the way.
     pub(crate) fn shrink(&self) {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         slots.evict_any_older_than(SPARED, Instant::now());
         self.wait_for_leaving(slots);
     }
@@ -68,7 +70,7 @@ impl ConnectionSlots {
     /// Gives a client a slot, for which there is room.
     pub(crate) fn enter(self: &Arc<Self>, socket: Socket, network: Option<IpAddr>) -> Slot {
         let client = Arc::new(Client::new(socket));
-        let number = lock(&self.slots).add(Arc::clone(&client), network);
+        let number = self.slots.lock().add(Arc::clone(&client), network);
         Slot {
             client,
             slots: Arc::clone(self),
@@ -78,14 +80,14 @@ impl ConnectionSlots {
 
     /// How many slots are taken.
     pub(crate) fn taken(&self) -> usize {
-        lock(&self.slots).taken()
+        self.slots.lock().taken()
     }
 
     /// Ends accepting, and every connection as soon as it may end.
     pub(crate) fn stop(&self) {
         self.stop.set();
         // Under the lock: a thread that has just found the signal not set must be waiting by now.
-        let slots = lock(&self.slots);
+        let slots = self.slots.lock();
         self.changed.notify_all();
         drop(slots);
     }
@@ -95,38 +97,28 @@ impl ConnectionSlots {
     pub(crate) fn drain(&self, grace: Duration) -> bool {
         let end = Deadline::after(grace);
         let cut = Deadline::after(grace - grace / CUT_SHARE);
-        let slots = self.wait_until_empty(lock(&self.slots), cut);
+        let mut slots = self.slots.lock();
+        self.wait_until_empty(&mut slots, cut);
         let all_left = slots.taken() == 0;
         for client in slots.connections() {
             client.cut();
         }
-        drop(self.wait_until_empty(slots, end));
+        self.wait_until_empty(&mut slots, end);
         all_left
     }
 
-    fn wait_until_empty<'a>(
-        &self,
-        mut slots: MutexGuard<'a, Slots>,
-        deadline: Deadline,
-    ) -> MutexGuard<'a, Slots> {
-        while slots.taken() > 0 {
-            match deadline.remaining() {
-                Ok(left) => slots = self.wait(slots, left),
-                Err(_) => break,
-            }
+    fn wait_until_empty(&self, slots: &mut MutexGuard<'_, Slots>, deadline: Deadline) {
+        while slots.taken() > 0
+            && let Ok(left) = deadline.remaining()
+        {
+            self.changed.wait_for(slots, left);
         }
-        slots
     }
 
-    fn wait_for_leaving(&self, slots: MutexGuard<'_, Slots>) {
+    fn wait_for_leaving(&self, mut slots: MutexGuard<'_, Slots>) {
         if !self.stop.is_set() {
-            drop(self.wait(slots, LEAVE_TIME));
+            self.changed.wait_for(&mut slots, LEAVE_TIME);
         }
-    }
-
-    fn wait<'a>(&self, slots: MutexGuard<'a, Slots>, time: Duration) -> MutexGuard<'a, Slots> {
-        let result = self.changed.wait_timeout(slots, time);
-        result.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
@@ -148,13 +140,9 @@ impl Deref for Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        lock(&self.slots.slots).remove(self.number);
+        self.slots.slots.lock().remove(self.number);
         self.slots.changed.notify_all();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

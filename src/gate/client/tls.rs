@@ -5,11 +5,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, RwLock};
 use rustls::pki_types::CertificateDer;
 use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
 
@@ -63,7 +64,7 @@ impl TlsAcceptor {
 
     fn reload_at(&self, now: Timestamp) -> Result<(), TlsError> {
         let shown = load(&self.source, now)?;
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
+        *self.shown.write() = shown;
         Ok(())
     }
 
@@ -77,16 +78,16 @@ impl TlsAcceptor {
                 tracing::warn!(%error, "no thread to renew the certificate");
             }
         }
-        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = self.shown.read();
         ServerConnection::new(Arc::clone(&shown.config))
     }
 
     fn needs_attention(&self, now: Timestamp) -> bool {
-        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = self.shown.read();
         if shown.validity.includes(now) {
             return false;
         }
-        let mut attended = self.attended.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut attended = self.attended.lock();
         if attended.is_some_and(|attended| attended.elapsed() < ATTENTION_PAUSE) {
             return false;
         }
@@ -126,13 +127,13 @@ impl TlsAcceptor {
             Tls::Files { certificate, .. } => certificate,
             Tls::SelfSigned { ca_certificate, .. } => ca_certificate,
         };
-        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = self.shown.read();
         let problems = validity::problems(&shown.chain, now);
         drop(shown);
         for problem in problems {
             tracing::warn!(path = %path.display(), "clients will refuse TLS: {problem}");
         }
-        *self.attended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.attended.lock() = Some(Instant::now());
     }
 }
 
@@ -191,7 +192,7 @@ mod tests {
             names: vec!["localhost".to_owned()],
         };
         let acceptor = TlsAcceptor::at(source, start).unwrap();
-        let chain = || acceptor.shown.read().unwrap().chain.clone();
+        let chain = || acceptor.shown.read().chain.clone();
         let days = |days: i64| SignedDuration::from_hours(24 * days);
         assert!(!acceptor.needs_attention(start));
         assert!(!acceptor.needs_attention(start + days(190)));

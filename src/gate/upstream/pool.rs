@@ -6,8 +6,10 @@
 //! is used and the next is opened.
 
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use super::answer::{self, Answer};
 use super::backend::{Backend, Link};
@@ -138,11 +140,10 @@ impl Pool {
 
     /// Waits until one more connection may be in use. It may be one that is kept.
     fn turn(&self, deadline: Deadline) -> Result<(Option<Link>, Turn<'_>), Error> {
-        let mut stock = lock(&self.stock);
+        let mut stock = self.stock.lock();
         while stock.kept.is_empty() && stock.in_use >= self.limit {
             let left = deadline.remaining().map_err(|_| Error::NoneFree)?;
-            let waited = self.returned.wait_timeout(stock, left);
-            stock = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.returned.wait_for(&mut stock, left);
         }
         stock.in_use += 1;
         let kept = stock.take();
@@ -152,9 +153,9 @@ impl Pool {
 
     #[cold]
     fn grow<'a>(&'a self, turn: Turn<'a>) -> io::Result<Connection<'a>> {
-        let _growth = lock(&self.growth);
+        let _growth = self.growth.lock();
         // While this one waited for its turn to grow, another may have come back.
-        let kept = lock(&self.stock).take();
+        let kept = self.stock.lock().take();
         if let Some(link) = kept {
             return Ok(Connection::kept(link, turn));
         }
@@ -169,7 +170,7 @@ impl Pool {
     #[cold]
     fn awaits_another(&self, deadline: Deadline) -> bool {
         let pause = Deadline::after(RETRY_PAUSE);
-        let mut stock = lock(&self.stock);
+        let mut stock = self.stock.lock();
         while stock.kept.is_empty() {
             if stock.in_use == 0 || deadline.remaining().is_err() {
                 return false;
@@ -177,8 +178,7 @@ impl Pool {
             let Ok(left) = pause.remaining() else {
                 return true;
             };
-            let waited = self.returned.wait_timeout(stock, left);
-            stock = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.returned.wait_for(&mut stock, left);
         }
         true
     }
@@ -228,7 +228,7 @@ struct Turn<'a>(&'a Pool);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        lock(&self.0.stock).in_use -= 1;
+        self.0.stock.lock().in_use -= 1;
         self.0.returned.notify_one();
     }
 }
@@ -257,17 +257,13 @@ impl<'a> Connection<'a> {
             return;
         }
         let since = Instant::now();
-        let mut stock = lock(&turn.0.stock);
+        let mut stock = turn.0.stock.lock();
         stock.kept.push(Kept { link, since });
         let unused = since.duration_since(stock.kept[0].since) > KEPT;
         let unused = unused.then(|| stock.kept.remove(0));
         drop(stock);
         drop((unused, turn));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -318,11 +314,11 @@ mod tests {
         for _ in 0..3 {
             pool.exchange(REQUEST, false).unwrap();
             // Until the other end has closed too.
-            let kept = lock(&pool.stock).kept.pop().unwrap();
+            let kept = pool.stock.lock().kept.pop().unwrap();
             assert_eq!((&kept.link.stream).read(&mut [0]).unwrap(), 0);
-            lock(&pool.stock).kept.push(kept);
+            pool.stock.lock().kept.push(kept);
         }
-        assert_eq!(lock(&pool.stock).in_use, 0);
+        assert_eq!(pool.stock.lock().in_use, 0);
     }
 
     #[test]
@@ -331,7 +327,7 @@ mod tests {
         let error = pool.exchange(REQUEST, false).err().unwrap();
         // The server may close before or after the request is written.
         assert!(!matches!(error, Error::NoneFree), "{error}");
-        let stock = lock(&pool.stock);
+        let stock = pool.stock.lock();
         assert_eq!((stock.in_use, stock.kept.len()), (0, 0));
     }
 
@@ -341,16 +337,16 @@ mod tests {
         for _ in 0..50 {
             pool.exchange(REQUEST, false).unwrap();
         }
-        assert_eq!(lock(&pool.stock).kept.len(), 1);
+        assert_eq!(pool.stock.lock().kept.len(), 1);
     }
 
     #[test]
     fn a_kept_connection_of_a_retired_server_is_not_used_again() {
         let (pool, _directory) = server(100);
         pool.exchange(REQUEST, false).unwrap();
-        lock(&pool.stock).kept[0].link.retire();
+        pool.stock.lock().kept[0].link.retire();
         pool.exchange(REQUEST, false).unwrap();
-        let stock = lock(&pool.stock);
+        let stock = pool.stock.lock();
         assert_eq!(stock.kept.len(), 1);
         assert!(!stock.kept[0].link.is_retired());
     }
