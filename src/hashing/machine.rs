@@ -14,14 +14,14 @@ use super::lanes::{Lanes, Order};
 const USEFUL_LANES: RangeInclusive<usize> = 6..=8;
 
 /// Each takes less than a tenth of a millisecond, and the shortest counts: one that nothing has interrupted.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 4;
 
 /// One thread for each core this process may use: hashing never waits for anything.
 pub fn default_threads() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// The number of lanes that hashes most in the same time, measured in about two milliseconds.
+/// The number of lanes that hashes most in the same time, measured in about a millisecond.
 pub fn fastest_lanes() -> usize {
     let mut lanes = Box::new(Lanes::new());
     let endless = Order::new(b"", &[0; 16], Cost::MAX, Cost::MAX);
