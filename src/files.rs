@@ -282,5 +282,4 @@ fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "files_tests.rs"]
 mod tests;

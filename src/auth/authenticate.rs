@@ -273,5 +273,4 @@ impl Auth {
 }
 
 #[cfg(test)]
-#[path = "authenticate_tests.rs"]
 mod tests;

@@ -1,0 +1,163 @@
+use jiff::Timestamp;
+
+use super::*;
+use crate::account::Username;
+use crate::store::{Account, Durability, NewToken, Renaming, WhenMissing};
+
+const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";
+
+/// Users 1, 2 and so on, each with a token and the same permission.
+fn store_with(users: u32) -> (Store, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("test.db");
+    let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+    store
+            .write(|connection| {
+                connection.execute_batch(
+                    "INSERT INTO people (id, uuid) VALUES (1000, '00000000-0000-4000-8000-000000000003');
+                     INSERT INTO organizations
+                         (id, uuid, name, org_type, retailer_uuid, status, created_date, account_manager_id)
+                     VALUES (1, '00000000-0000-4000-8000-000000000001', 'one', 'RETAILER',
+                             '00000000-0000-4000-8000-000000000002', 'ACTIVE', 0, 1000);",
+                )
+            })
+            .unwrap();
+    for id in 1..=users {
+        add(&store, id);
+    }
+    (store, directory)
+}
+
+fn add(store: &Store, id: u32) {
+    let rows = format!(
+            "INSERT INTO people (uuid) VALUES ('10000000-0000-4000-8000-0000000000{id:02}');
+             INSERT INTO users (uuid, org_id, person_id, username, password_hash, status)
+             SELECT '20000000-0000-4000-8000-0000000000{id:02}', 1, max(id), '{id}', '$2b$10$' || printf('%053d', 0),
+                    'ACTIVE' FROM people WHERE uuid LIKE '10000000%';
+             INSERT OR IGNORE INTO permissions (id, uuid, name)
+             VALUES (1, '00000000-0000-4000-8000-000000000004', 'sell');
+             INSERT INTO permission_assignments (user_id, position, permission_id, assigned)
+             SELECT id, 0, 1, 1 FROM users WHERE username = '{id}';
+             INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), id, 0 FROM users WHERE username = '{id}';"
+        );
+    let rows = move |connection: &Connection| connection.execute_batch(&rows);
+    store.write(rows).unwrap();
+}
+
+fn remove(store: &Store, id: u32) -> bool {
+    store
+        .remove_user(format!("20000000-0000-4000-8000-0000000000{id:02}"))
+        .unwrap()
+}
+
+fn counts(store: &Store) -> Vec<i64> {
+    let tables = [
+        "users",
+        "people",
+        "tokens",
+        "permission_assignments",
+        "permissions",
+        "organizations",
+    ];
+    let count = |connection: &Connection, table| {
+        connection.query_one(&format!("SELECT count(*) FROM {table}"), [], |row| {
+            row.get(0)
+        })
+    };
+    let counts = |connection: &Connection| {
+        tables
+            .iter()
+            .map(|table| count(connection, table))
+            .collect()
+    };
+    store.read(counts).unwrap()
+}
+
+fn account(store: &Store, id: u32) -> Account {
+    let username = Username::parse(&id.to_string()).unwrap();
+    store.look_up(&username).unwrap().account.unwrap()
+}
+
+#[test]
+fn a_user_goes_with_all_that_nobody_else_has() {
+    let (store, _directory) = store_with(2);
+    assert_eq!(counts(&store), [2, 3, 2, 2, 1, 1]);
+    assert!(remove(&store, 1));
+    assert_eq!(counts(&store), [1, 2, 1, 1, 1, 1]);
+    assert!(!remove(&store, 1));
+    assert!(remove(&store, 2));
+    assert_eq!(counts(&store), [0, 1, 0, 0, 0, 1]);
+}
+
+#[test]
+fn an_organization_with_many_users_is_switched_off_first() {
+    let (store, _directory) = store_with(5);
+    let remove = |with_users| {
+        let uuid = ORGANIZATION.to_owned();
+        store.remove_organization(uuid, with_users, 2).unwrap()
+    };
+    assert_eq!(remove(false), Removal::HasUsers(5));
+    assert_eq!(counts(&store)[0], 5);
+    for left in [3, 1] {
+        assert_eq!(remove(true), Removal::Started(2));
+        assert_eq!(counts(&store)[0], left);
+        let row = store.organization_row(ORGANIZATION).unwrap().unwrap();
+        assert_eq!(row.status, OrganizationStatus::Deactivated);
+        assert_eq!(
+            store
+                .look_up(&Username::parse("5").unwrap())
+                .unwrap()
+                .highest_cost,
+            None
+        );
+    }
+    assert_eq!(remove(true), Removal::Done(1));
+    assert_eq!(counts(&store), [0; 6]);
+    assert_eq!(remove(true), Removal::Gone);
+}
+
+#[test]
+fn a_login_in_work_is_not_completed_for_the_next_user_of_the_row() {
+    let (store, _directory) = store_with(1);
+    let old = account(&store, 1);
+    remove(&store, 1);
+    add(&store, 1);
+    let new = account(&store, 1);
+    assert_eq!(new.user_id, old.user_id, "what the test is about");
+    assert_ne!(
+        new.unlocks, old.unlocks,
+        "failures of the other one do not count"
+    );
+    let complete = |account: &Account| {
+        let token = NewToken {
+            digest: [1; 32],
+            expires_at: None,
+            max_per_user: 1,
+        };
+        store
+            .complete_login(
+                account.user_id,
+                account.revision,
+                Some(token),
+                Timestamp::UNIX_EPOCH,
+            )
+            .unwrap()
+    };
+    assert!(!complete(&old));
+    store
+        .rehash(old.user_id, old.revision, format!("$2b$04${:053}", 1))
+        .unwrap();
+    assert_eq!(account(&store, 1).password_hash, new.password_hash);
+    assert!(complete(&new));
+}
+
+#[test]
+fn a_login_in_work_is_not_completed_once_its_user_is_renamed() {
+    let (store, _directory) = store_with(1);
+    let old = account(&store, 1);
+    let new = Username::parse("another").unwrap();
+    let renamed = store.rename_user(old.user_uuid, new);
+    assert_eq!(renamed.unwrap(), Renaming::Done);
+    let completed = store.complete_login(old.user_id, old.revision, None, Timestamp::UNIX_EPOCH);
+    assert!(!completed.unwrap());
+}
