@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use slab::Slab;
+
 /// An evicted connection is expected to be gone within this time; after it, another one is evicted.
 pub(crate) const LEAVE_TIME: Duration = Duration::from_secs(1);
 
@@ -76,9 +78,7 @@ pub(crate) enum Vacancy {
 /// The slots for connections, of which one client network may take only so many.
 #[derive(Debug)]
 pub(crate) struct SlotTable<C> {
-    /// Free slots are `None`, and listed in `free`.
-    slots: Vec<Option<Entry<C>>>,
-    free: Vec<usize>,
+    slots: Slab<Entry<C>>,
     /// The connections of each network that were not evicted.
     networks: HashMap<IpAddr, usize>,
     limit: usize,
@@ -96,8 +96,7 @@ struct Entry<C> {
 impl<C: Evictable> SlotTable<C> {
     pub(crate) fn new(limit: usize, limit_per_network: Option<usize>) -> Self {
         Self {
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Slab::new(),
             networks: HashMap::new(),
             limit,
             limit_per_network,
@@ -105,11 +104,11 @@ impl<C: Evictable> SlotTable<C> {
     }
 
     pub(crate) fn taken(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len()
     }
 
     pub(crate) fn connections(&self) -> impl Iterator<Item = &C> {
-        self.slots.iter().flatten().map(|slot| &slot.connection)
+        self.slots.iter().map(|(_, slot)| &slot.connection)
     }
 
     /// Whether a network has as many connections as it may have.
@@ -146,7 +145,7 @@ impl<C: Evictable> SlotTable<C> {
     }
 
     fn is_any_leaving(&self, now: Instant) -> bool {
-        let evicted = self.slots.iter().flatten().filter_map(|slot| slot.evicted);
+        let evicted = self.slots.iter().filter_map(|(_, slot)| slot.evicted);
         evicted
             .into_iter()
             .any(|evicted| now.saturating_duration_since(evicted) < LEAVE_TIME)
@@ -154,7 +153,7 @@ impl<C: Evictable> SlotTable<C> {
 
     fn evict(&mut self, now: Instant, is_candidate: impl Fn(&Entry<C>) -> bool) -> bool {
         loop {
-            let slots = self.slots.iter_mut().flatten();
+            let slots = self.slots.iter_mut().map(|(_, slot)| slot);
             let candidates = slots.filter(|slot| is_candidate(slot)).filter_map(|slot| {
                 let order = slot.connection.progress().order()?;
                 Some((order, slot))
@@ -176,30 +175,18 @@ impl<C: Evictable> SlotTable<C> {
         if let Some(network) = network {
             *self.networks.entry(network).or_default() += 1;
         }
-        let slot = Some(Entry {
+        self.slots.insert(Entry {
             connection,
             network,
             evicted: None,
-        });
-        match self.free.pop() {
-            Some(number) => {
-                self.slots[number] = slot;
-                number
-            }
-            None => {
-                self.slots.push(slot);
-                self.slots.len() - 1
-            }
-        }
+        })
     }
 
     /// Frees a slot.
     pub(crate) fn remove(&mut self, number: usize) {
-        if let Some(slot) = self.slots[number].take() {
-            self.free.push(number);
-            if slot.evicted.is_none() {
-                self.uncount(slot.network);
-            }
+        let slot = self.slots.try_remove(number);
+        if let Some(slot) = slot.filter(|slot| slot.evicted.is_none()) {
+            self.uncount(slot.network);
         }
     }
 
