@@ -16,7 +16,7 @@ const REPEATED_FOR: Duration = Duration::from_secs(1);
 pub(super) type Headers = BTreeMap<String, String>;
 
 /// One request and its answer.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Entry {
     /// Set when it is added.
     pub(super) number: u64,
@@ -48,7 +48,7 @@ pub(super) struct Entry {
     pub(super) progress: Progress,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Answer {
     pub(super) headers: Headers,
     pub(super) body: String,

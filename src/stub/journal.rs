@@ -156,36 +156,12 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::{Answer, Headers, Progress};
-    use super::super::presented::TokenState;
     use super::*;
 
     fn entry(body: usize) -> Entry {
         Entry {
-            number: 0,
-            time: String::new(),
-            method: String::new(),
-            path: String::new(),
-            headers: Headers::new(),
             body: "x".repeat(body),
-            status: 200,
-            duration_ms: 0.0,
-            username: None,
-            token: TokenState::None,
-            token_user: None,
-            password: None,
-            code: None,
-            delay_ms: 0,
-            fault: None,
-            delivered: None,
-            repeats: 0,
-            answer: Answer {
-                headers: Headers::new(),
-                body: String::new(),
-            },
-            call: "",
-            fingerprint: None,
-            progress: Progress::default(),
+            ..Entry::default()
         }
     }
 

@@ -23,13 +23,14 @@ use crate::http::{Body, Field};
 const MAX_ISSUED: usize = 10_000;
 
 /// What a token is worth when its request arrives.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum TokenState {
     Valid,
     /// This server issued it, and it has ended since.
     Expired,
     Unknown,
+    #[default]
     None,
 }
 

@@ -161,7 +161,6 @@ impl Recorder {
         let lines = COMMON_HEADERS.iter().copied().chain(own);
         let lines = lines.map(|(name, value)| (name, value.as_bytes()));
         Entry {
-            number: 0,
             time: format!("{time:.6}"),
             method: Shown::method(request.method.unwrap_or_default()).to_owned(),
             path: self
@@ -170,25 +169,15 @@ impl Recorder {
             headers: self
                 .shown
                 .fields(fields.filter(|(name, _)| !is_reserved(name))),
-            body: String::new(),
             status: request.status,
             duration_ms: milliseconds(request.duration),
-            username: None,
             token,
             token_user,
-            password: None,
-            code: None,
-            delay_ms: 0,
-            fault: None,
-            delivered: None,
-            repeats: 0,
             answer: Answer {
                 headers: self.shown.fields(lines),
                 body: serde_json::json!({ "detail": request.detail }).to_string(),
             },
-            call: "",
-            fingerprint: None,
-            progress: Progress::default(),
+            ..Entry::default()
         }
     }
 }
