@@ -41,7 +41,7 @@ fn it_ends_with_the_process_that_started_it() {
     let mut server = place.program(&COMMAND).under(&words).start();
     server.answers_something_else();
     server.signal(Signal::KILL);
-    // Whoever holds standard output has ended, too.
+    // Every process that holds standard output has ended, too.
     let finished = server.wait();
     assert_eq!(finished.signal, Some(9));
     assert_eq!(finished.stdout, "");

@@ -134,10 +134,10 @@ fn what_waited_too_long_is_answered_and_skipped() {
 fn only_what_still_waits_is_withdrawn() {
     let queue = Queue::new(1);
     let mut seat = queue.seat();
-    let (begun, _) = add(&queue, 4, Precedence::Normal);
+    let (started, _) = add(&queue, 4, Precedence::Normal);
     assert_eq!(works(&mut seat), [4]);
     let (waiting, _) = add(&queue, 5, Precedence::Low);
-    assert!(!queue.withdraw(begun));
+    assert!(!queue.withdraw(started));
     assert!(queue.withdraw(waiting));
     assert!(works(&mut seat).is_empty());
 }
