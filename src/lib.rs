@@ -11,8 +11,8 @@
 //! client <------------ gate <----------------------- http::Reply, as endpoint::outcome says
 //! ```
 //!
-//! tiny_http believes every length it is told and waits for ever, so it only meets requests that the gate has read whole,
-//! checked and written anew. Its accepting thread ends for good when the system gives it no thread or descriptor, and its
+//! tiny_http believes every stated length and waits for ever, so it only meets requests that the gate has read whole,
+//! checked and written again. Its accepting thread ends for good when the system gives it no thread or descriptor, and its
 //! socket's name may be swept: `server` then replaces it.
 //!
 //! # The rooms

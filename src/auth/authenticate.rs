@@ -34,7 +34,7 @@ pub struct Login {
     pub org_type: OrgType,
     /// The organization's `retailer_uuid` or `supplier_uuid`, by its type.
     pub party_uuid: String,
-    /// To be begun once the login is answered, where the password's hash has another cost than it should.
+    /// To be started once the login is answered, where the password's hash has another cost than it should.
     pub rehash: Option<Rehash>,
 }
 
@@ -261,7 +261,7 @@ impl Auth {
         let token = Token::random().map_err(Error::Random)?;
         let kept = NewToken {
             digest: token.digest().0,
-            // A time so far away that it cannot be told is for ever.
+            // A time too far away to be written is for ever.
             expires_at: self
                 .policy
                 .token_ttl

@@ -1,4 +1,4 @@
-//! Hashing a password anew at the cost that the operator wants, after a login was answered.
+//! Hashing a password again at the cost that the operator wants, after a login was answered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

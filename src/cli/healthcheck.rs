@@ -32,7 +32,7 @@ pub(super) fn run(args: &serve::Args) -> anyhow::Result<()> {
     let (address, is_tls) = args.first_address().context("no address to ask at")?;
     let (answered, answer) = mpsc::channel();
     let asked = address.clone();
-    // One deadline for connecting, the handshake and the answer: whoever asks is left behind when it is past.
+    // One deadline for connecting, the handshake and the answer: no caller waits longer.
     thread::Builder::new()
         .spawn(move || answered.send(ask(&asked, is_tls)))
         .context("cannot start a thread")?;

@@ -54,7 +54,7 @@ pub(super) struct Stream {
     queue: Mutex<Queue>,
     /// Wakes the thread that writes.
     queued: Condvar,
-    /// Wakes whoever waits for space, or for the end.
+    /// Wakes the threads that wait for space, or for the end.
     written: Condvar,
 }
 

@@ -51,7 +51,7 @@ pub fn handle_all(services: &Services, request: &mut Request<'_>) -> Result<Repl
     if services.long_answers.include(&reply) {
         return Ok(reply.holding(permit));
     }
-    // The client may have a short answer, and ask again, before whoever sends it has seen it leave.
+    // The client may have a short answer, and ask again, before the thread that sends it has seen it leave.
     drop(permit);
     Ok(reply)
 }

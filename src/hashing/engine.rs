@@ -42,7 +42,7 @@ impl EngineConfig {
     }
 }
 
-/// The hashing threads and their queue. Dropping it ends the threads after the work they have begun.
+/// The hashing threads and their queue. Dropping it ends the threads after the work they have started.
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -384,12 +384,12 @@ mod tests {
     fn many_at_once_are_answered_each_with_its_own() {
         let engine = engine();
         let texts: Vec<String> = (0..40).map(|number| format!("password {number}")).collect();
-        let begun: Vec<_> = texts
+        let pending: Vec<_> = texts
             .iter()
             .zip((4..=7).cycle())
             .map(|(text, work)| engine.begin_hash(&password(text), cost(work), Precedence::Normal))
             .collect();
-        for (text, pending) in texts.iter().zip(begun) {
+        for (text, pending) in texts.iter().zip(pending) {
             let hash = pending.unwrap().wait().unwrap();
             assert!(bcrypt::verify(text, hash.as_str()).unwrap(), "{text}");
         }

@@ -8,7 +8,7 @@ pub enum Error {
     /// As many logins as are allowed are in work or waiting.
     #[error("the hashing queue is full")]
     QueueFull,
-    /// The work waited longer than its caller allows, and was not begun.
+    /// The work waited longer than its caller allows, and was not started.
     #[error("the wait for hashing took too long")]
     WaitTooLong,
     /// The engine was stopped, or one of its threads died.

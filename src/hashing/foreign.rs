@@ -1,4 +1,4 @@
-//! What a text that is no bcrypt hash holds instead, so that whoever has to mend the file learns what to cut. Never repeats
+//! What a text that is no bcrypt hash holds instead, so that the person who mends the file learns what to cut. Never repeats
 //! any of a hash, nor of a text that could be part of one.
 
 use super::Error;

@@ -20,7 +20,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// Takes the first 72 bytes of the password: whoever compares must refuse longer ones. The lane stays taken for the
+    /// Takes the first 72 bytes of the password: the caller must refuse longer ones. The lane stays taken for the
     /// rounds of `work`, where that is more than `cost`.
     pub fn new(password: &[u8], salt: &[u8; 16], cost: Cost, work: Cost) -> Self {
         let mut key = Zeroizing::new([0; MAX_PASSWORD_BYTES]);

@@ -12,7 +12,7 @@ use super::queue::{Number, Queue};
 /// Makes of a digest what its caller asked for.
 pub(super) type Finish<T> = Box<dyn FnOnce(Digest) -> T + Send>;
 
-/// Work that is begun or waits to be. Dropping it does not take it back.
+/// Work that is started or waits to be. Dropping it does not take it back.
 #[must_use = "the answer is what the work was for"]
 pub struct Pending<'a, T> {
     queue: &'a Queue,
@@ -42,7 +42,7 @@ impl<'a, T> Pending<'a, T> {
     /// Blocks until the answer is there.
     ///
     /// # Errors
-    /// [`Error::WaitTooLong`] when the work was not begun in its time, [`Error::Stopped`] when the engine ends.
+    /// [`Error::WaitTooLong`] when the work was not started in its time, [`Error::Stopped`] when the engine ends.
     pub fn wait(self) -> Result<T, Error> {
         let digest = self.digest()?;
         Ok((self.finish)(digest))

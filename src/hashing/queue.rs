@@ -79,7 +79,7 @@ impl Queue {
         Number(number)
     }
 
-    /// Takes a job back; false when it is begun already.
+    /// Takes a job back; false when it is started already.
     pub(super) fn withdraw(&self, number: Number) -> bool {
         let mut inner = self.inner.lock();
         let mut found = inner.normal.withdraw(number.0);
@@ -90,7 +90,7 @@ impl Queue {
         found
     }
 
-    /// Ends the threads, once they have done what they have begun. Whoever waits is told by a closed channel.
+    /// Ends the threads, once they have done what they have started. A closed channel informs those that wait.
     pub(super) fn stop(&self) {
         let mut inner = self.inner.lock();
         inner.stop();

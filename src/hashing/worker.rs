@@ -18,7 +18,7 @@ struct Ticket {
     done: SyncSender<Result<Digest, Error>>,
 }
 
-/// Works until the queue is stopped and what was begun is done.
+/// Works until the queue is stopped and what was started is done.
 pub(super) fn work(mut seat: Seat<'_>, shared_lanes: usize, rounds_done: &AtomicU64) {
     let mut lanes = Box::new(Lanes::new());
     loop {

@@ -8,7 +8,7 @@ use tiny_http::Method;
 use super::media_type::{is_identity, is_json, trim_blanks};
 use super::{Body, Error, EveryField, ReadField, TrustedProxies};
 
-/// What whoever took the request in knows about it, besides what stands in it.
+/// What the server that took the request in knows about it, besides what stands in it.
 pub struct Arrival {
     /// The address of the other end; `None` on a Unix socket.
     pub peer: Option<IpAddr>,

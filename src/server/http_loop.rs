@@ -1,7 +1,7 @@
 //! One tiny_http server on a private socket of its own, and the threads that receive from it.
 //!
 //! tiny_http stops accepting for good at the first connection for which it gets no descriptor or no thread; the connections
-//! that it has go on. Whoever opens a connection notices by its refusal or its end.
+//! that it has go on. A client that opens a connection notices by its refusal or its end.
 
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};

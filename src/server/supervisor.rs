@@ -243,7 +243,7 @@ mod tests {
     /// Says to the process that the test starts where it shall listen.
     const ANOTHERS: &str = "TEST_SOCKET_OF_ANOTHER_PROCESS";
 
-    /// Whoever makes the directory again must get no request.
+    /// A process that makes the directory again must get no request.
     #[test]
     fn a_socket_of_another_process_is_not_connected_to() {
         if let Some(path) = std::env::var_os(ANOTHERS) {

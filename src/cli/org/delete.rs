@@ -67,7 +67,7 @@ fn remove(store: &Store, organization: &OrganizationRow, with_users: bool) -> an
             Removal::Gone => bail!(name::DELETED_MEANWHILE),
         }
         progress.tell(removed, organization.users.max(removed));
-        // SQLite gives the lock to whoever asks next: a server asks again after a while.
+        // SQLite gives the lock to the process that asks next: a server asks again after a while.
         thread::sleep(start.elapsed());
     }
 }

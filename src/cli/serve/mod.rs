@@ -1,4 +1,4 @@
-//! `serve`: answers logins until it is told to stop.
+//! `serve`: answers logins until it is stopped.
 
 mod args;
 mod parent;
