@@ -76,7 +76,11 @@ CREATE TABLE users (
     -- which came first, once the clock has been set.
     unlocks       INTEGER NOT NULL DEFAULT 0,
     -- The import of many rows that added it, if one did.
-    import_id     INTEGER
+    import_id     INTEGER,
+    -- bcrypt hash of the password that a file gave in clear when it was last loaded. The password may have been changed
+    -- since, and the same file must not bring the old one back.
+    loaded_password_hash TEXT
+                  CHECK (length(loaded_password_hash) = 60 AND loaded_password_hash GLOB '$2[aby]$[01][0-9]$*')
 ) STRICT;
 
 CREATE INDEX users_by_org ON users (org_id, username, import_id);
@@ -172,3 +176,64 @@ CREATE TABLE tokens (
 CREATE INDEX tokens_by_user ON tokens (user_id, number, issued_at);
 CREATE INDEX tokens_by_expiry ON tokens (expires_at) WHERE expires_at IS NOT NULL;
 CREATE UNIQUE INDEX pinned_token_of_user ON tokens (user_id) WHERE pinned IS NOT NULL;
+
+-- What happened: logins of users that exist, and every change by an administrator. Rows are added and, when they are too
+-- old or too many, removed; never changed. They stay when the user or organization is deleted.
+CREATE TABLE events (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    time      INTEGER NOT NULL,
+    -- `login`, or the command that made the change, such as `user set-status`.
+    action    TEXT NOT NULL CHECK (action <> ''),
+    -- Of a login.
+    outcome   TEXT CHECK (outcome IN ('succeeded', 'failed', 'throttled', 'inactive')),
+    -- How many logins with this outcome one row stands for.
+    times     INTEGER NOT NULL DEFAULT 1 CHECK (times > 0),
+    -- The system user who ran the command.
+    actor     TEXT,
+    -- The client's address of a login.
+    address   TEXT,
+    user_uuid TEXT,
+    org_uuid  TEXT,
+    -- The username, the organization's name or the file, as it was then.
+    object    TEXT,
+    -- Of statuses, names and other values that are no secret.
+    before    TEXT,
+    after     TEXT,
+    -- Counts the logins of a user, so that the oldest beyond a number can be removed.
+    number    INTEGER,
+    -- The import of many rows that it belongs to, if one does.
+    import_id INTEGER,
+    CHECK ((action = 'login') = (outcome IS NOT NULL))
+) STRICT;
+
+CREATE INDEX events_by_user ON events (user_uuid, number) WHERE user_uuid IS NOT NULL;
+
+CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN
+    SELECT raise(ABORT, 'an event is never changed');
+END;
+
+-- The server's counters of failed logins, written after each answer: other processes read them, and the next start goes on
+-- from them.
+CREATE TABLE failed_logins (
+    -- A digest with the secret below. The name itself is not kept: it may be nobody's.
+    key           BLOB PRIMARY KEY CHECK (length(key) = 16),
+    -- What is counted: a username from one address, an address, or a username from everywhere.
+    kind          TEXT NOT NULL CHECK (kind IN ('user', 'address', 'account')),
+    -- NULL where nobody has the username.
+    user_uuid     TEXT,
+    address       TEXT,
+    failures      INTEGER NOT NULL,
+    first_failure INTEGER NOT NULL,
+    -- `users.unlocks` when they were counted: with another number there, they do not count.
+    unlocks       INTEGER NOT NULL,
+    -- NULL while the limit is not reached.
+    locked_until  INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX failed_logins_by_user ON failed_logins (user_uuid) WHERE user_uuid IS NOT NULL;
+CREATE INDEX failed_logins_by_time ON failed_logins (first_failure);
+
+-- At most one row. Keeps others from choosing usernames whose digests are the same.
+CREATE TABLE throttle_secret (
+    secret BLOB NOT NULL CHECK (length(secret) = 16)
+) STRICT;

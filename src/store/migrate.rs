@@ -12,6 +12,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/2.sql")),
     M::up(include_str!("migrations/3.sql")),
     M::up(include_str!("migrations/4.sql")),
+    M::up(include_str!("migrations/5.sql")),
 ];
 
 pub(super) fn newest_version() -> i32 {
@@ -98,6 +99,7 @@ mod tests {
         M::up(include_str!("migrations/2.sql")),
         M::up(include_str!("migrations/3.sql")),
         M::up(include_str!("migrations/4.sql")),
+        M::up(include_str!("migrations/5.sql")),
         M::up(
             "ALTER TABLE tokens ADD COLUMN note TEXT;
              UPDATE tokens SET note = hex(randomblob(200));",

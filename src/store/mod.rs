@@ -9,6 +9,7 @@ mod backup;
 mod connect;
 mod database_file;
 mod error;
+mod events;
 mod export;
 mod figures;
 mod import;
@@ -44,6 +45,7 @@ pub use audit::{AuditFinding, audit_database, audit_sqlite};
 pub use backup::{BackupError, back_up};
 pub use database_file::{DatabaseFile, WhenMissing};
 pub use error::{Error, OpenError};
+pub use events::{Actor, Event, LOGIN, LoginOutcome};
 pub use figures::Figures;
 pub use import::{Checked, Import, Imported, Outcome, Pins, Summary};
 pub use issued::{DigestRange, TokenRow};
@@ -72,6 +74,8 @@ pub struct Store {
     was_unclean: bool,
     /// What an import of many rows locks; `None` for a database that is thrown away.
     import_lock: Option<PathBuf>,
+    /// Who makes the changes, if an administrator does.
+    actor: Option<Actor>,
 }
 
 impl Store {
@@ -121,6 +125,7 @@ impl Store {
             watch,
             was_unclean: opened.was_unclean,
             import_lock: (durability == Durability::Full).then(|| file.import_lock()),
+            actor: None,
         };
         // A server does this while it answers.
         if by == OpenedBy::Command
@@ -129,6 +134,12 @@ impl Store {
             tracing::warn!(%error, "cannot remove what an import has left behind; it does not count");
         }
         Ok((store, opened.migrated))
+    }
+
+    /// From here on each change is noted in `events` as this one's.
+    pub fn by(mut self, actor: Actor) -> Self {
+        self.actor = Some(actor);
+        self
     }
 
     /// Whether a killed process had left its log behind; all of the file was looked at then.
