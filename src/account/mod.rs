@@ -36,11 +36,12 @@ macro_rules! spelled {
         impl std::str::FromStr for $name {
             type Err = $crate::account::UnknownName;
 
+            /// In any spelling that [`is_spelling_of`](crate::account::is_spelling_of) takes.
             fn from_str(text: &str) -> Result<Self, $crate::account::UnknownName> {
-                match text {
-                    $($text => Ok(Self::$variant),)+
-                    _ => Err($crate::account::UnknownName { expected: Self::NAMES }),
-                }
+                [$(Self::$variant),+]
+                    .into_iter()
+                    .find(|known| $crate::account::is_spelling_of(text, known.as_str()))
+                    .ok_or($crate::account::UnknownName { expected: Self::NAMES })
             }
         }
 
@@ -110,6 +111,16 @@ spelled! {
         /// Switched off.
         Deactivated = "DEACTIVATED",
     }
+}
+
+/// Whether a text is a name of this program as somebody may type it: in any case, `-` and `_` for a space, and white space
+/// around it.
+pub(crate) fn is_spelling_of(text: &str, name: &str) -> bool {
+    let plain = |byte: u8| match byte {
+        b'-' | b'_' => b' ',
+        byte => byte.to_ascii_lowercase(),
+    };
+    trimmed(text).bytes().map(plain).eq(name.bytes().map(plain))
 }
 
 /// A word that is none of an enum's names.
@@ -349,7 +360,33 @@ mod tests {
         for name in UserStatus::NAMES {
             assert_eq!(name.parse::<UserStatus>().unwrap().as_str(), *name);
         }
-        let error = "active".parse::<OrganizationStatus>().unwrap_err();
+        let error = "on".parse::<OrganizationStatus>().unwrap_err();
         assert_eq!(error.to_string(), "expected PENDING, ACTIVE, DEACTIVATED");
+    }
+
+    #[test]
+    fn names_are_taken_whatever_their_case() {
+        for text in [
+            "CONFIRMATION WAITING",
+            "confirmation waiting",
+            "Confirmation-Waiting",
+            "confirmation_waiting",
+            " Confirmation Waiting\t",
+        ] {
+            assert_eq!(
+                text.parse::<UserStatus>().unwrap(),
+                UserStatus::ConfirmationWaiting,
+                "{text:?}"
+            );
+        }
+        for text in [
+            "",
+            "CONFIRMATION",
+            "CONFIRMATIONWAITING",
+            "ACTIVE.",
+            "ÄCTIVE",
+        ] {
+            assert!(text.parse::<UserStatus>().is_err(), "{text:?}");
+        }
     }
 }

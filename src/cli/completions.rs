@@ -9,6 +9,7 @@ use super::{Cli, output};
 #[group(skip)]
 pub(super) struct Args {
     /// The shell that shall complete
+    #[arg(ignore_case = true)]
     shell: Shell,
 }
 

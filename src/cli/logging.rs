@@ -24,7 +24,7 @@ use super::{WrongUsage, failure_lines};
 #[group(skip)]
 pub(super) struct Args {
     /// How events are written to standard error
-    #[arg(long, value_name = "FORMAT", env = "THANOS_LOGIN_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_name = "FORMAT", env = "THANOS_LOGIN_LOG_FORMAT", value_enum, ignore_case = true, default_value_t = Format::Text)]
     log_format: Format,
     /// The least serious events that are written: error, warn, info, debug, trace or off; RUST_LOG says it by module
     #[arg(

@@ -2,13 +2,16 @@
 //!
 //! A result waits for its reader, and one that cannot be written is a failure. A message about what was done is neither.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
+use std::marker::PhantomData;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::str::FromStr;
 
 use anyhow::{Context, bail};
-use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, Args, Command};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use rustix::fs::{OFlags, fcntl_getfl};
@@ -62,12 +65,40 @@ pub(super) trait Row: Serialize {
     const COLUMNS: &'static [(&'static str, &'static str)];
 }
 
-/// Takes one of the names of an enum, and shows them in the help.
-pub(super) fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
-where
-    T: std::str::FromStr<Err = UnknownName> + Clone + Send + Sync + 'static,
-{
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+/// Takes one of the names of an enum, in any case, and shows them in the help.
+pub(super) fn named<T: Named>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T> {
+    NameParser(names, PhantomData)
+}
+
+/// An enum that has names.
+pub(super) trait Named: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static {}
+
+impl<T: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static> Named for T {}
+
+/// The names, and what they become.
+#[derive(Clone)]
+struct NameParser<T>(&'static [&'static str], PhantomData<T>);
+
+impl<T: Named> TypedValueParser for NameParser<T> {
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<T, clap::Error> {
+        if let Some(Ok(known)) = value.to_str().map(str::parse) {
+            return Ok(known);
+        }
+        // Only for its message: clap knows names in their one spelling.
+        let exact = PossibleValuesParser::new(self.0).try_map(|name| name.parse::<T>());
+        exact.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
+    }
 }
 
 /// Writes a result to standard output. A reader that stops early, such as `head`, has what it wanted.
