@@ -145,6 +145,8 @@ CREATE TABLE permissions (
     description  TEXT
 ) STRICT;
 
+CREATE INDEX permissions_by_name ON permissions (name);
+
 CREATE TABLE permission_assignments (
     user_id       INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     -- The order in which a user's permissions were given.

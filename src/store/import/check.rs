@@ -6,7 +6,9 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::columns::FoundRow;
-use super::find::{HAS_TOKEN, HAS_USERNAME, HAS_UUID, another_has_token, has_uuid};
+use super::find::{
+    HAS_DERIVED_UUID, HAS_TOKEN, HAS_USERNAME, HAS_UUID, another_has_token, has_uuid,
+};
 use super::importer::Importer;
 use super::organizations::new_party_uuid;
 use super::{people, users};
@@ -23,15 +25,17 @@ impl Importer {
         row: Option<&FoundRow>,
     ) -> rusqlite::Result<()> {
         let new = row.is_none().then(|| organization.identity());
-        self.check_uuid(connection, place, "uuid", new)?;
+        self.check_uuid(connection, place, "uuid", new, organization.uuid.as_ref())?;
         let party_key = organization.org_type.party_key();
         let party_uuid = new_party_uuid(row, organization);
-        self.check_uuid(connection, place, party_key, party_uuid)?;
+        let given = organization.given_party_uuid();
+        self.check_uuid(connection, place, party_key, party_uuid, given)?;
         let manager = organization.account_manager.as_ref();
         let of_new = manager.map(|manager| organization.manager_uuid(manager));
         let id = row.and_then(|row| row.number("account_manager_id"));
         let uuid = new_person_uuid(connection, id, manager, of_new)?;
-        self.check_uuid(connection, place, "account_manager.uuid", uuid)
+        let given = manager.and_then(|manager| manager.uuid.as_ref());
+        self.check_uuid(connection, place, "account_manager.uuid", uuid, given)
     }
 
     pub(super) fn check_user(
@@ -78,15 +82,18 @@ impl Importer {
             Some(uuid(user, username))
         };
         let new = derived(User::new_uuid);
-        self.check_uuid(connection, place, "uuid", new.clone())?;
+        let given = user.uuid.as_ref();
+        self.check_uuid(connection, place, "uuid", new.clone(), given)?;
         let (id, of_new) = (
             row.and_then(|row| row.number("person_id")),
             derived(User::new_person_uuid),
         );
         let uuid = new_person_uuid(connection, id, user.person.as_ref(), of_new)?;
-        self.check_uuid(connection, place, "person.uuid", uuid)?;
-        for key in self.permissions.taken(entry) {
-            self.refuse(place, &key, HAS_UUID);
+        let given = user.person.as_ref();
+        let given = given.and_then(|person| person.uuid.as_ref());
+        self.check_uuid(connection, place, "person.uuid", uuid, given)?;
+        for (key, message) in self.permissions.refused(entry) {
+            self.refuse(place, &key, &message);
         }
         if let (Some(row), Some(_)) = (row, &user.password) {
             let hash = row.text("password_hash").to_owned();
@@ -98,18 +105,23 @@ impl Importer {
         Ok(())
     }
 
-    /// Refuses a UUID that is to be written and that a row has.
+    /// Refuses a UUID that is to be written and that a row has. Without a given one it is derived.
     fn check_uuid(
         &mut self,
         connection: &Connection,
         place: Place,
         key: &str,
         uuid: Option<String>,
+        given: Option<&String>,
     ) -> rusqlite::Result<()> {
         if let Some(uuid) = uuid
             && has_uuid(connection, &uuid)?
         {
-            self.refuse(place, key, HAS_UUID);
+            let message = match given {
+                Some(_) => HAS_UUID,
+                None => HAS_DERIVED_UUID,
+            };
+            self.refuse(place, key, message);
         }
         Ok(())
     }

@@ -1,17 +1,21 @@
 //! Which rows a record of a file means, and which values other rows have.
 
-use rusqlite::{Connection, named_params};
+use std::collections::HashSet;
 
-use super::columns::{FoundRow, ORGANIZATIONS, USERS, find};
-use crate::accounts::{Organization, User};
+use rusqlite::{Connection, Params, named_params};
+
+use super::columns::{FoundRow, ORGANIZATIONS, PERMISSIONS, USERS, find};
+use crate::accounts::{Organization, Permission, User};
 
 pub(super) const HAS_USERNAME: &str = "another row of the database has this username";
 pub(super) const HAS_UUID: &str = "another row of the database has this UUID";
+pub(super) const HAS_DERIVED_UUID: &str =
+    "missing: another row of the database has the UUID that is derived from the name";
 pub(super) const HAS_TOKEN: &str = "another row of the database has this token";
 const UNDER_WAY: &str = "an import that is under way adds it; try again after its end";
 
 /// The row that a record means, if there is one; or the key that keeps it from having one, and why.
-pub(super) type Found = rusqlite::Result<Result<Option<FoundRow>, (&'static str, &'static str)>>;
+pub(super) type Found = rusqlite::Result<Result<Option<FoundRow>, (&'static str, String)>>;
 
 /// The row with the UUID that is given; else the one with the username, else the one with the UUID derived from that.
 pub(super) fn user(connection: &Connection, user: &User) -> Found {
@@ -19,7 +23,7 @@ pub(super) fn user(connection: &Connection, user: &User) -> Found {
     let (key, row) = match (&user.uuid, &user.username) {
         (Some(uuid), username) => match (with("uuid", uuid)?, username) {
             (None, Some(name)) if with("username", name.as_str())?.is_some() => {
-                return Ok(Err(("username", HAS_USERNAME)));
+                return Ok(Err(("username", HAS_USERNAME.to_owned())));
             }
             (row, _) => ("uuid", row),
         },
@@ -32,9 +36,83 @@ pub(super) fn user(connection: &Connection, user: &User) -> Found {
     unless_under_way(connection, key, row)
 }
 
-pub(super) fn organization(connection: &Connection, organization: &Organization) -> Found {
-    let row = find(connection, ORGANIZATIONS, "uuid", organization.identity())?;
+/// The row with the UUID that is given; else the one of this name and type, else the one with the UUID derived from the name.
+/// A name never means a row whose UUID another record gives.
+pub(super) fn organization(
+    connection: &Connection,
+    organization: &Organization,
+    given: &HashSet<String>,
+) -> Found {
+    let derived = organization.identity();
+    let named = match organization.uuid {
+        Some(_) => Vec::new(),
+        None => uuids(
+            connection,
+            "SELECT uuid FROM visible_organizations WHERE name = :name AND org_type = :org_type",
+            named_params! { ":name": organization.name, ":org_type": organization.org_type.as_str() },
+        )?,
+    };
+    let uuid = match only(named, given, derived) {
+        Ok(uuid) => uuid,
+        Err(uuids) => {
+            return Ok(Err((
+                "uuid",
+                several("organizations", &organization.name, &uuids),
+            )));
+        }
+    };
+    let row = find(connection, ORGANIZATIONS, "uuid", uuid)?;
     unless_under_way(connection, "uuid", row)
+}
+
+/// The same for a permission, which has no type; an error says why it has no row.
+pub(super) fn permission(
+    connection: &Connection,
+    permission: &Permission,
+    given: &HashSet<String>,
+) -> rusqlite::Result<Result<Option<FoundRow>, String>> {
+    let named = match permission.uuid {
+        Some(_) => Vec::new(),
+        None => uuids(
+            connection,
+            "SELECT uuid FROM permissions WHERE name = :name",
+            named_params! { ":name": permission.name },
+        )?,
+    };
+    match only(named, given, permission.identity()) {
+        Ok(uuid) => find(connection, PERMISSIONS, "uuid", uuid).map(Ok),
+        Err(uuids) => Ok(Err(several("permissions", &permission.name, &uuids))),
+    }
+}
+
+fn uuids(
+    connection: &Connection,
+    query: &str,
+    params: impl Params,
+) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(query)?;
+    statement.query_map(params, |row| row.get(0))?.collect()
+}
+
+/// The UUID of the only row of a name. Among several it is the derived one, as it is where there is none.
+fn only(
+    mut named: Vec<String>,
+    given: &HashSet<String>,
+    derived: String,
+) -> Result<String, Vec<String>> {
+    named.retain(|uuid| !given.contains(uuid));
+    if named.len() < 2 {
+        return Ok(named.pop().unwrap_or(derived));
+    }
+    match named.contains(&derived) {
+        true => Ok(derived),
+        false => Err(named),
+    }
+}
+
+fn several(what: &str, name: &str, uuids: &[String]) -> String {
+    let (count, uuids) = (uuids.len(), uuids.join(", "));
+    format!("{count} {what} are called {name:?}: give the UUID of one ({uuids})")
 }
 
 fn unless_under_way(connection: &Connection, key: &'static str, row: Option<FoundRow>) -> Found {
@@ -46,7 +124,7 @@ fn unless_under_way(connection: &Connection, key: &'static str, row: Option<Foun
         None => false,
     };
     Ok(match is_under_way {
-        true => Err((key, UNDER_WAY)),
+        true => Err((key, UNDER_WAY.to_owned())),
         false => Ok(row),
     })
 }

@@ -1,14 +1,14 @@
 //! One record of a file: looked up and compared and, unless it is only checked, written in the same transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, ffi};
 use uuid::Uuid;
 
 use super::changes::Changes;
-use super::columns::{PERMISSIONS, find as find_row};
-use super::find::{self, HAS_TOKEN};
+use super::columns::PERMISSIONS;
+use super::find::{self, HAS_TOKEN, HAS_UUID};
 use super::organizations;
 use super::outcome::{Checked, Fate, Outcome};
 use super::permissions::{self, PermissionRows};
@@ -20,6 +20,8 @@ use crate::store::organizations::organization_called;
 pub(super) const CHANGED: &str =
     "another process has changed these accounts in the meantime; import again";
 const REMOVED: &str = "another process has removed its organization or a permission; import again";
+
+const MEANT_TWICE: &str = "another permission of the file means the same row of the database";
 
 /// Where a row would be that a check does not write.
 const NOT_WRITTEN: i64 = 0;
@@ -41,6 +43,10 @@ pub(super) struct Importer {
     changes: Changes,
     /// Users whose pinned token is set or ended last, and the token.
     pinned: Vec<(i64, Place, Option<String>)>,
+    /// The UUIDs that records of organizations and permissions give.
+    given_uuids: HashSet<String>,
+    /// The rows that records of organizations mean.
+    organizations: HashMap<i64, Place>,
     /// By the index of the organization.
     org_ids: HashMap<usize, i64>,
     /// The organizations that names and UUIDs mean, each looked for once.
@@ -52,13 +58,20 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    pub(super) fn new(pins: Pins, terms: Option<Terms>, compares: bool) -> Self {
+    pub(super) fn new(
+        pins: Pins,
+        terms: Option<Terms>,
+        compares: bool,
+        given_uuids: HashSet<String>,
+    ) -> Self {
         Self {
             pins,
             terms,
             compares,
             changes: Changes::new(terms.is_some()),
             pinned: Vec::new(),
+            given_uuids,
+            organizations: HashMap::new(),
             org_ids: HashMap::new(),
             called: HashMap::new(),
             permissions: PermissionRows::default(),
@@ -126,21 +139,28 @@ impl Importer {
     ) -> rusqlite::Result<()> {
         let uuid = permission.identity();
         let columns = permissions::columns(permission);
-        let row = find_row(connection, PERMISSIONS, "uuid", &uuid)?;
-        let (id, is_changed) = match (row, self.terms) {
-            (Some(row), _) => {
+        let found = find::permission(connection, permission, &self.given_uuids)?;
+        let row = match (found, self.terms) {
+            (Err(message), _) => Err(message),
+            (Ok(Some(row)), _) if self.permissions.is_meant_twice(&uuid, row.id()) => {
+                Err(MEANT_TWICE.to_owned())
+            }
+            (Ok(Some(row)), _) => {
                 let columns = columns.differing_from(&row);
-                (row.id(), self.changes.row(connection, &row, columns)?)
+                Ok((row.id(), self.changes.row(connection, &row, columns)?))
             }
-            (None, Some(_)) => {
+            (Ok(None), Some(_)) => {
                 let columns = columns.with("uuid", Some(uuid.clone()));
-                (columns.insert(connection, PERMISSIONS)?, false)
+                Ok((columns.insert(connection, PERMISSIONS)?, false))
             }
-            // Each user that has it says so.
-            (None, None) if find::has_uuid(connection, &uuid)? => return Ok(()),
-            (None, None) => (NOT_WRITTEN, false),
+            (Ok(None), None) if find::has_uuid(connection, &uuid)? => Err(HAS_UUID.to_owned()),
+            (Ok(None), None) => Ok((NOT_WRITTEN, false)),
         };
-        self.permissions.0.insert(uuid, (id, is_changed));
+        // Where records are checked first, each user that has it says so.
+        if self.terms.is_some() && row.is_err() {
+            self.refuse(Place::File, "", CHANGED);
+        }
+        self.permissions.add(uuid, row);
         Ok(())
     }
 
@@ -150,13 +170,20 @@ impl Importer {
         place: Place,
         organization: &Organization,
     ) -> rusqlite::Result<()> {
-        let row = match find::organization(connection, organization)? {
+        let row = match find::organization(connection, organization, &self.given_uuids)? {
             Ok(row) => row,
             Err((key, message)) => {
-                self.refuse(place, key, message);
+                self.refuse(place, key, &message);
                 return Ok(());
             }
         };
+        if let Some(row) = &row {
+            let first = *self.organizations.entry(row.id()).or_insert(place);
+            if first != place {
+                self.refuse(place, "", &format!("the same organization as at {first}"));
+                return Ok(());
+            }
+        }
         if self.terms.is_none() {
             self.check_organization(connection, place, organization, row.as_ref())?;
             if !self.compares {
@@ -186,7 +213,7 @@ impl Importer {
         let row = match find::user(connection, &entry.user)? {
             Ok(row) => row,
             Err((key, message)) => {
-                self.refuse(entry.place, key, message);
+                self.refuse(entry.place, key, &message);
                 return Ok(());
             }
         };

@@ -1,6 +1,7 @@
 //! A pass over all records of a file. Imports of many records take several transactions for it.
 
 use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -27,7 +28,8 @@ pub(super) fn check(
     pins: Pins,
     compares: bool,
 ) -> rusqlite::Result<Checked> {
-    let mut pass = Pass::start(accounts, Importer::new(pins, None, compares));
+    let given = given_uuids(accounts);
+    let mut pass = Pass::start(accounts, Importer::new(pins, None, compares, given));
     while !pass.go_on(connection, Duration::MAX)? {}
     let Importer {
         mut checked,
@@ -41,7 +43,8 @@ pub(super) fn check(
 
 impl Pass<Accounts> {
     pub(super) fn new(accounts: Accounts, pins: Pins, terms: Terms) -> Self {
-        Self::start(accounts, Importer::new(pins, Some(terms), true))
+        let given = given_uuids(&accounts);
+        Self::start(accounts, Importer::new(pins, Some(terms), true, given))
     }
 }
 
@@ -80,6 +83,19 @@ impl<A: Borrow<Accounts>> Pass<A> {
     pub(super) fn finish(self, connection: &Connection) -> rusqlite::Result<Outcome> {
         self.importer.finish(connection)
     }
+}
+
+/// Those of organizations and permissions: of users, the username comes first.
+fn given_uuids(accounts: &Accounts) -> HashSet<String> {
+    let organizations = accounts.organizations.iter().map(|(_, it)| &it.uuid);
+    let users = accounts.users.iter().map(|entry| &entry.user);
+    let permissions = users.flat_map(|user| user.permissions.iter().flatten());
+    let permissions = permissions.map(|permission| &permission.uuid);
+    organizations
+        .chain(permissions)
+        .flatten()
+        .cloned()
+        .collect()
 }
 
 /// Permissions come first, then organizations, then users, since these name the others.

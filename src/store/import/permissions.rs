@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexMap;
 use rusqlite::{Connection, named_params};
 
 use super::columns::Columns;
@@ -13,9 +14,9 @@ pub(super) type Assignment = (i64, Option<bool>);
 /// A permission's row, and whether the user has it.
 pub(super) type HasPermission = (i64, bool);
 
-/// Every permission of the users once; what one of them leaves out of it, another one may say.
+/// Every permission of the users once, in the order of the file; what one of them leaves out of it, another one may say.
 pub(super) fn distinct(users: &[Entry]) -> Vec<Permission> {
-    let mut distinct: HashMap<String, Permission> = HashMap::new();
+    let mut distinct: IndexMap<String, Permission> = IndexMap::new();
     for permission in users
         .iter()
         .flat_map(|entry| entry.user.permissions.iter().flatten())
@@ -35,26 +36,41 @@ pub(super) fn distinct(users: &[Entry]) -> Vec<Permission> {
     distinct.into_values().collect()
 }
 
-/// By UUID, the rows of the permissions of a file, and whether each is to change. One whose UUID something else has is not
-/// among them.
+/// The rows of the permissions of a file.
 #[derive(Default)]
-pub(super) struct PermissionRows(pub(super) HashMap<String, (i64, bool)>);
+pub(super) struct PermissionRows {
+    /// By UUID, the row and whether it is to change; or why there is none.
+    rows: HashMap<String, Result<(i64, bool), String>>,
+    /// By row, the UUID of the permission that means it.
+    uuids: HashMap<i64, String>,
+}
 
 impl PermissionRows {
-    /// The keys of UUIDs in a record that something else has.
-    pub(super) fn taken(&self, entry: &Entry) -> Vec<String> {
+    pub(super) fn add(&mut self, uuid: String, row: Result<(i64, bool), String>) {
+        self.rows.insert(uuid, row);
+    }
+
+    /// Whether another permission of the file means this row.
+    pub(super) fn is_meant_twice(&mut self, uuid: &str, id: i64) -> bool {
+        let first = self.uuids.entry(id).or_insert_with(|| uuid.to_owned());
+        first != uuid
+    }
+
+    /// The keys of permissions in a record that have no row, and why.
+    pub(super) fn refused(&self, entry: &Entry) -> Vec<(String, String)> {
         let given = (0..).zip(entry.user.permissions.iter().flatten());
-        given
-            .filter(|(_, permission)| !self.0.contains_key(&permission.identity()))
-            .map(|(index, _): (usize, _)| format!("permissions[{index}].uuid"))
-            .collect()
+        let refused = |(index, permission): (usize, &Permission)| {
+            let message = self.rows.get(&permission.identity())?.as_ref().err()?;
+            Some((format!("permissions[{index}].uuid"), message.clone()))
+        };
+        given.filter_map(refused).collect()
     }
 
     /// The permissions that a record says, and whether one of them is to change.
     pub(super) fn assignments(&self, entry: &Entry) -> (Option<Vec<Assignment>>, bool) {
         let mut are_changed = false;
         let mut assignment = |permission: &Permission| {
-            let (id, is_changed) = self.0.get(&permission.identity())?;
+            let (id, is_changed) = self.rows.get(&permission.identity())?.as_ref().ok()?;
             are_changed |= is_changed;
             Some((*id, permission.assigned))
         };

@@ -1,6 +1,8 @@
 ALTER TABLE users ADD COLUMN loaded_password_hash TEXT
     CHECK (length(loaded_password_hash) = 60 AND loaded_password_hash GLOB '$2[aby]$[01][0-9]$*');
 
+CREATE INDEX permissions_by_name ON permissions (name);
+
 CREATE TABLE events (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     time      INTEGER NOT NULL,

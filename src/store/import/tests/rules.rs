@@ -1,5 +1,6 @@
 //! What is written, what stays, and what is refused.
 
+use rusqlite::named_params;
 use serde_json::{Value, json};
 
 use super::*;
@@ -253,5 +254,163 @@ fn what_other_rows_have_and_what_is_missing_is_refused() {
         several[0]
             .starts_with("line 1 org: 2 organizations are called \"same\": give the UUID of one ("),
         "{several:?}"
+    );
+}
+
+/// The UUIDs of the organization with a user, its party and its account manager, and of that user, person and permissions.
+fn identities(database: &Database, username: &str) -> Vec<Option<String>> {
+    database
+        .sql()
+        .query_one(
+            "SELECT organizations.uuid, coalesce(retailer_uuid, supplier_uuid), managers.uuid, users.uuid, people.uuid,
+                    (SELECT group_concat(permissions.uuid) FROM permission_assignments
+                     JOIN permissions ON permissions.id = permission_id WHERE user_id = users.id)
+             FROM users
+             JOIN organizations ON organizations.id = users.org_id
+             JOIN people ON people.id = users.person_id
+             LEFT JOIN people AS managers ON managers.id = account_manager_id
+             WHERE username = :username",
+            named_params! { ":username": username },
+            |row| (0..6).map(|column| row.get(column)).collect(),
+        )
+        .unwrap()
+}
+
+#[test]
+fn no_identity_follows_a_new_name() {
+    let one = || {
+        json!({"name": "one", "org_type": "RETAILER", "account_manager": {"first_name": "Mia"}, "users": [
+        with(user("a"), "permissions", json!([{"name": "sell"}]))]})
+    };
+    let uuid = |query: &str| json!(query);
+    for file in few_and_many(|| fixture(json!([one()]))) {
+        let database = Database::with(file);
+        let before = identities(&database, "a");
+        let (org, of_user, permission) = (
+            uuid(before[0].as_ref().unwrap()),
+            uuid(before[3].as_ref().unwrap()),
+            uuid(before[5].as_ref().unwrap()),
+        );
+        // By UUID.
+        let mut renamed = with(with(one(), "name", "two"), "uuid", org);
+        renamed["users"] = json!([{"username": "b", "uuid": of_user, "permissions": [{"name": "vend", "uuid": permission}]}]);
+        database.import(fixture(json!([renamed])));
+        assert_eq!(identities(&database, "b"), before);
+        // By the names that they have now.
+        let mut again = with(one(), "name", "two");
+        again["users"] = json!([{"username": "b", "permissions": [{"name": "vend"}]}]);
+        for again in few_and_many(|| fixture(json!([again]))) {
+            let imported = database.import(again);
+            let (organizations, users) = (imported.organizations, imported.users);
+            assert_eq!((organizations.changed, users.changed), (0, 0));
+            assert_eq!(identities(&database, "b"), before);
+        }
+        assert_eq!(database.number("SELECT count(*) FROM permissions"), 1);
+        let named = "SELECT count(*) FROM organizations WHERE name IN ('one', 'two')";
+        assert_eq!(database.number(named), 1);
+    }
+}
+
+#[test]
+fn a_name_means_no_row_of_another_type_or_that_another_record_means() {
+    let uuid_of = |database: &Database| identities(database, "a")[0].clone().unwrap();
+    let supplier = || with(retailer("one", []), "org_type", "SUPPLIER");
+    let other = || {
+        let other = with(retailer("one", []), "uuid", OTHER_UUID);
+        with(other, "retailer_uuid", SPARE_UUID)
+    };
+    // What is written first does not count for what comes after it.
+    let both = [other(), retailer("one", [user("a")])];
+    let database = Database::with(fixture(json!(both)));
+    let derived = uuid_of(&database);
+    assert_ne!(derived, OTHER_UUID);
+    let imported = database.import(fixture(json!(both)));
+    assert_eq!(imported.organizations, summary(0, 0, 2));
+
+    let database = Database::with(fixture(json!([with(other(), "users", json!([user("a")]))])));
+    let imported = database.import(fixture(json!([retailer("one", [])])));
+    assert_eq!(imported.organizations, summary(0, 0, 1));
+    assert_eq!(
+        database.import(fixture(json!([supplier()]))).organizations,
+        summary(1, 0, 0)
+    );
+    // Another name for it leaves its name to a new one.
+    let renamed = with(other(), "name", "two");
+    let imported = database.import(fixture(json!([retailer("one", []), renamed])));
+    assert_eq!(
+        imported.organizations,
+        summary(0, 2, 0),
+        "{}",
+        uuid_of(&database)
+    );
+}
+
+#[test]
+fn a_name_of_several_rows_is_refused_with_their_uuids() {
+    let second = with(retailer("one", []), "uuid", SPARE_UUID);
+    let second = with(
+        second,
+        "retailer_uuid",
+        "5b0c1d5e-5f0e-4a55-8a0c-1a5d1be6d1a3",
+    );
+    let permissions =
+        json!([{"name": "sell", "uuid": UUID}, {"name": "sell", "uuid": PERSON_UUID}]);
+    let mut first = with(retailer("one", [user("a")]), "uuid", OTHER_UUID);
+    first["users"][0]["permissions"] = permissions;
+    let database = Database::with(fixture(json!([first, second])));
+    let several = |what: &str, one: &str, uuids: [&str; 2]| {
+        format!(
+            "2 {what} are called {one:?}: give the UUID of one ({}, {})",
+            uuids[0], uuids[1]
+        )
+    };
+    assert_eq!(
+        refused_at(&database, fixture(json!([retailer("one", [])]))),
+        [format!(
+            "organizations[0] uuid: {}",
+            several("organizations", "one", [OTHER_UUID, SPARE_UUID])
+        )]
+    );
+    assert_eq!(
+        refused_at(
+            &database,
+            lines([json!({"username": "a", "permissions": [{"name": "sell"}]})])
+        ),
+        [format!(
+            "line 1 permissions[0].uuid: {}",
+            several("permissions", "sell", [UUID, PERSON_UUID])
+        )]
+    );
+}
+
+#[test]
+fn two_records_that_mean_one_row_are_refused() {
+    let permissions = json!([{"name": "sell"}]);
+    let database = Database::with(fixture(json!([retailer(
+        "one",
+        [with(user("a"), "permissions", permissions)]
+    )])));
+    database
+        .sql()
+        .execute_batch(
+            "UPDATE organizations SET name = 'two'; UPDATE permissions SET name = 'vend'",
+        )
+        .unwrap();
+    let refused = refused_at(
+        &database,
+        fixture(json!([retailer("one", []), retailer("two", [])])),
+    );
+    assert_eq!(
+        refused,
+        ["organizations[1] : the same organization as at organizations[0]"]
+    );
+    let both = json!([{"name": "sell"}, {"name": "vend"}]);
+    let refused = refused_at(
+        &database,
+        lines([json!({"username": "a", "permissions": both})]),
+    );
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(
+        refused[0].ends_with("another permission of the file means the same row of the database")
     );
 }
