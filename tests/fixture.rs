@@ -101,7 +101,7 @@ fn a_wrong_value_is_refused_at_its_place() {
         ),
         (
             "an unknown org_type",
-            of_org("org_type", json!("retailer")),
+            of_org("org_type", json!("shop")),
             format!("{org}.org_type"),
         ),
         (
