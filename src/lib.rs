@@ -81,6 +81,7 @@ pub mod stub;
 
 mod assembly;
 mod config;
+mod fields;
 mod files;
 mod housekeeping;
 mod low_priority;

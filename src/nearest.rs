@@ -27,6 +27,11 @@ impl<'n> Nearest<'n> {
         }
     }
 
+    /// The most alike, if one is alike at all.
+    pub(crate) fn best(self) -> Option<String> {
+        self.best.map(|(_, best)| best)
+    }
+
     /// Says that there is no such organization or user, whose command is `noun`.
     pub(crate) fn missing(&self, what: &str, noun: &str) -> String {
         let wanted = self.wanted;

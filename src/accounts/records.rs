@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use uuid::Uuid;
 
 use super::object::{optional, optional_list};
-use crate::account::{OrgType, OrganizationStatus, Person, UserStatus, Username};
+use crate::account::{Assignment, OrgType, OrganizationStatus, Person, UserStatus, Username};
 use crate::hashing::{Password, PasswordHash};
 
 /// The namespace of UUIDs derived from names (version 5): the same file has the same ones everywhere.
@@ -85,7 +85,7 @@ pub struct User {
 }
 
 /// A permission of one user.
-#[derive(Clone, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
     /// Identity; derived from the name where it is left out.
@@ -145,6 +145,22 @@ impl Permission {
     /// The UUID that identifies it: its own, or the one derived from its name.
     pub fn identity(&self) -> String {
         given_or_derived(self.uuid.as_ref(), "permission", &self.name)
+    }
+}
+
+impl From<Assignment> for Permission {
+    fn from(assignment: Assignment) -> Self {
+        let Assignment {
+            assigned,
+            permission,
+        } = assignment;
+        Self {
+            uuid: Some(permission.uuid),
+            name: permission.name,
+            display_name: permission.display_name,
+            description: permission.description,
+            assigned: Some(assigned),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod new_password;
 mod org;
 mod output;
 mod parse;
+mod person;
 mod progress;
 mod restore;
 mod seed;

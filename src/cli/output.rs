@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, Command};
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -24,7 +25,9 @@ use super::escape::{printable, visible_json};
 use super::stream::{STDERR, STDOUT};
 use crate::account::UnknownName;
 use crate::accounts::Finding;
-use crate::store::Listing;
+use crate::fields;
+use crate::nearest::Nearest;
+use crate::store::{Edited, Listing};
 
 /// How a command prints.
 #[derive(Args)]
@@ -93,7 +96,15 @@ impl<T: Named> TypedValueParser for NameParser<T> {
         }
         // Only for its message: clap knows names in their one spelling.
         let exact = PossibleValuesParser::new(self.0).try_map(|name| name.parse::<T>());
-        exact.parse_ref(command, arg, value)
+        exact.parse_ref(command, arg, value).map_err(|mut error| {
+            let typed = value.to_string_lossy();
+            let mut nearest = Nearest::to(&typed);
+            self.0.iter().for_each(|name| nearest.offer(name));
+            if let Some(name) = nearest.best() {
+                error.insert(ContextKind::SuggestedValue, ContextValue::String(name));
+            }
+            error
+        })
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
@@ -154,6 +165,26 @@ pub(super) fn report(
         STDOUT.message(printable(&text.to_string()));
     }
     Ok(())
+}
+
+/// The same of a change of fields, with those that changed.
+pub(super) fn report_edit<R: Serialize>(
+    json: &JsonArgs,
+    edited: &Edited<R>,
+    name: &str,
+    end: &str,
+) -> anyhow::Result<()> {
+    let changed = edited.changed.iter();
+    let changed = changed.map(|it| format!("{}={} (was {})", it.name, it.after, it.before));
+    let changed: Vec<String> = changed.collect();
+    match changed.is_empty() {
+        true => report(json, &edited.row, format_args!("{name}: nothing to change")),
+        false => report(
+            json,
+            &edited.row,
+            format_args!("changed {name}: {}{end}", changed.join(", ")),
+        ),
+    }
 }
 
 /// Prints a whole listing.
@@ -229,18 +260,10 @@ fn cell(name: &str, value: &Value) -> String {
     let is_moment = ["_at", "_date", "_login"]
         .iter()
         .any(|end| name.ends_with(end));
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::Bool(true) => "yes".to_owned(),
-        Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => {
-            let moment = is_moment.then(|| text.parse::<Timestamp>().ok()).flatten();
-            moment.map_or_else(
-                || printable(text),
-                |moment| moment.strftime("%FT%TZ").to_string(),
-            )
-        }
-        other => other.to_string(),
+    let moment = value.as_str().filter(|_| is_moment);
+    match moment.and_then(|text| text.parse::<Timestamp>().ok()) {
+        Some(moment) => moment.strftime("%FT%TZ").to_string(),
+        None => printable(&fields::text(value)),
     }
 }
 

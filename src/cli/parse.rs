@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use crate::account::Username;
 pub(super) use crate::duration::parse as duration;
@@ -57,6 +58,26 @@ pub(super) fn new_username(text: &str) -> Result<Username, String> {
     username.oddity().map_or(Ok(username), Err)
 }
 
+/// A moment, or a day, which is its start in UTC.
+pub(super) fn date(text: &str) -> Result<Timestamp, String> {
+    let text = text.trim();
+    text.parse()
+        .or_else(|_| format!("{text}T00:00:00Z").parse())
+        .map_err(|_| "a date is 2017-10-23, or 2017-10-23T18:20:43Z with an offset".to_owned())
+}
+
+/// A date, or none.
+#[derive(Clone, Copy)]
+pub(super) struct MaybeDate(pub(super) Option<Timestamp>);
+
+/// A date; an empty value is none.
+pub(super) fn maybe_date(text: &str) -> Result<MaybeDate, String> {
+    match text {
+        "" => Ok(MaybeDate(None)),
+        text => date(text).map(|date| MaybeDate(Some(date))),
+    }
+}
+
 /// The path of a database to copy, which a stream cannot be.
 pub(super) fn copy_path() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
@@ -80,5 +101,31 @@ pub(super) fn lanes(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(lanes) if (1..=MAX_LANES).contains(&lanes) => Ok(lanes),
         _ => Err(format!("must be a whole number from 1 to {MAX_LANES}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_a_day_or_a_moment_with_an_offset() {
+        for (text, moment) in [
+            ("2017-10-23", "2017-10-23T00:00:00Z"),
+            (" 2017-10-23T18:20:43.5Z", "2017-10-23T18:20:43.5Z"),
+            ("2017-10-23T18:20:43+02:00", "2017-10-23T16:20:43Z"),
+        ] {
+            assert_eq!(date(text).unwrap().to_string(), moment, "{text}");
+        }
+        for text in [
+            "",
+            "2017",
+            "2017-13-01",
+            "23.10.2017",
+            "2017-10-23T18:20:43",
+        ] {
+            assert!(date(text).is_err(), "{text}");
+        }
+        assert_eq!(maybe_date("").unwrap().0, None);
     }
 }

@@ -5,7 +5,6 @@ use rusqlite::{Connection, Row, named_params};
 use super::members::permissions;
 use super::rows::{moment, optional_moment, optional_person, person, spelled};
 use super::{Error, Store};
-use crate::account::Assignment;
 use crate::accounts::{Organization, Permission, User};
 
 const USERS: &str =
@@ -79,22 +78,8 @@ fn user(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<User> {
         uuid: row.get(5)?,
         auth_token: None,
         person: Some(person(row, 6)?),
-        permissions: Some(permissions.into_iter().map(permission).collect()),
+        permissions: Some(permissions.into_iter().map(Permission::from).collect()),
     })
-}
-
-fn permission(assignment: Assignment) -> Permission {
-    let Assignment {
-        assigned,
-        permission,
-    } = assignment;
-    Permission {
-        uuid: Some(permission.uuid),
-        name: permission.name,
-        display_name: permission.display_name,
-        description: permission.description,
-        assigned: Some(assigned),
-    }
 }
 
 fn organization(row: &Row<'_>) -> rusqlite::Result<(i64, Organization)> {

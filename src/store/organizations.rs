@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::import::{Outcome, add_new};
 use super::listing::{Listing, OrganizationOrder};
-use super::rows::{moment, optional_moment, spelled, unsigned};
+use super::rows::{moment, optional_moment, optional_person, spelled, unsigned};
 use super::{Error, Store};
-use crate::account::{OrgType, OrganizationStatus, trimmed, written_uuid};
+use crate::account::{OrgType, OrganizationStatus, Person, trimmed, written_uuid};
 use crate::accounts::{self, Accounts, Finding, Place};
 use crate::nearest::Nearest;
 
@@ -34,22 +34,36 @@ pub struct OrganizationRow {
     pub created_date: Timestamp,
     /// When it became active, if that is known.
     pub active_date: Option<Timestamp>,
+    /// Who looks after it, if anybody does.
+    pub account_manager: Option<Person>,
     /// How many users it has.
     pub users: u64,
 }
 
+/// Which organizations are listed; a part that is `None` leaves none out.
+#[derive(Clone, Copy, Default)]
+pub struct OrganizationFilter<'f> {
+    /// Of this status.
+    pub status: Option<OrganizationStatus>,
+    /// With this text in the name, whatever the case of ASCII letters.
+    pub search: Option<&'f str>,
+}
+
 const SELECT: &str =
-    "SELECT id, uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date, active_date,
-            (SELECT count(*) FROM visible_users WHERE visible_users.org_id = organizations.id) AS users
-     FROM visible_organizations AS organizations";
+    "SELECT organizations.id, organizations.uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date,
+            active_date, (SELECT count(*) FROM visible_users WHERE visible_users.org_id = organizations.id) AS users,
+            people.uuid, first_name, last_name, email, phone
+     FROM visible_organizations AS organizations
+     LEFT JOIN people ON people.id = organizations.account_manager_id";
 
 impl Store {
-    /// Every organization.
+    /// The organizations that pass the filter.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn organizations(
         &self,
+        filter: OrganizationFilter<'_>,
         listing: Listing<OrganizationOrder>,
     ) -> Result<Vec<OrganizationRow>, Error> {
         let columns = match listing.order {
@@ -60,8 +74,20 @@ impl Store {
         };
         self.read(|connection| {
             connection
-                .prepare(&format!("{SELECT} {}", listing.clause(columns)))?
-                .query_map([], organization_row)?
+                .prepare(&format!(
+                    "{SELECT}
+                     WHERE (:status IS NULL OR status = :status)
+                           AND (:search IS NULL OR instr(lower(name), lower(:search)))
+                     {}",
+                    listing.clause(columns)
+                ))?
+                .query_map(
+                    named_params! {
+                        ":status": filter.status.map(OrganizationStatus::as_str),
+                        ":search": filter.search,
+                    },
+                    organization_row,
+                )?
                 .collect()
         })
     }
@@ -167,13 +193,15 @@ pub(super) fn organization_called(
     Ok(Err(nearest.missing("organization", "org")))
 }
 
-fn find_organizations(
+pub(super) fn find_organizations(
     connection: &Connection,
     column: &'static str,
     value: &str,
 ) -> rusqlite::Result<Vec<OrganizationRow>> {
     connection
-        .prepare_cached(&format!("{SELECT} WHERE {column} = :value ORDER BY uuid"))?
+        .prepare_cached(&format!(
+            "{SELECT} WHERE organizations.{column} = :value ORDER BY organizations.uuid"
+        ))?
         .query_map(named_params! { ":value": value }, organization_row)?
         .collect()
 }
@@ -196,5 +224,6 @@ fn organization_row(row: &Row<'_>) -> rusqlite::Result<OrganizationRow> {
         created_date: moment(row, 7)?,
         active_date: optional_moment(row, 8)?,
         users: unsigned(row, 9)?,
+        account_manager: optional_person(row, 10)?,
     })
 }

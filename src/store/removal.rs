@@ -142,7 +142,7 @@ fn remove_user(connection: &Connection, id: i64, person_id: i64) -> rusqlite::Re
 }
 
 /// Removes a person that nobody is any more.
-fn remove_unused_person(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+pub(super) fn remove_unused_person(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "DELETE FROM people

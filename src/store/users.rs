@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use super::import::{Outcome, add_new};
 use super::listing::{Listing, UserOrder};
+use super::members::permissions;
 use super::rows::{optional_moment, spelled, unsigned};
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, trimmed, written_uuid};
-use crate::accounts::{Accounts, Entry, Place, User};
+use crate::accounts::{Accounts, Entry, Permission, Place, User};
 
 /// A user as a listing shows it; the names and the order of the fields are those of `--json`.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +41,8 @@ pub struct UserRow {
     pub email: Option<String>,
     /// In any notation.
     pub phone: Option<String>,
+    /// In the order they were given.
+    pub permissions: Vec<Permission>,
     /// bcrypt's cost of the password's hash.
     pub bcrypt_cost: u8,
     /// The last login that succeeded.
@@ -48,6 +51,17 @@ pub struct UserRow {
     pub unlocked_at: Option<Timestamp>,
     /// How many tokens count now.
     pub tokens_live: u64,
+}
+
+/// Which users are listed; a part that is `None` leaves none out.
+#[derive(Clone, Copy, Default)]
+pub struct UserFilter<'f> {
+    /// Of this organization.
+    pub org_id: Option<i64>,
+    /// Of this status.
+    pub status: Option<UserStatus>,
+    /// With this text in the username, the first and last name or the email address, whatever the case of ASCII letters.
+    pub search: Option<&'f str>,
 }
 
 const SELECT: &str =
@@ -61,13 +75,13 @@ const SELECT: &str =
      JOIN people ON people.id = users.person_id";
 
 impl Store {
-    /// The users of one organization, or all.
+    /// The users that pass the filter.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn users(
         &self,
-        org_id: Option<i64>,
+        filter: UserFilter<'_>,
         listing: Listing<UserOrder>,
         now: Timestamp,
     ) -> Result<Vec<UserRow>, Error> {
@@ -82,11 +96,23 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare(&format!(
-                    "{SELECT} WHERE :org_id IS NULL OR users.org_id = :org_id {clause}"
+                    "{SELECT}
+                     WHERE (:org_id IS NULL OR users.org_id = :org_id)
+                           AND (:status IS NULL OR users.status = :status)
+                           AND (:search IS NULL
+                                OR instr(lower(users.username), lower(:search))
+                                OR instr(lower(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), lower(:search))
+                                OR instr(lower(coalesce(email, '')), lower(:search)))
+                     {clause}"
                 ))?
                 .query_map(
-                    named_params! { ":org_id": org_id, ":now": now.as_microsecond() },
-                    user_row,
+                    named_params! {
+                        ":org_id": filter.org_id,
+                        ":status": filter.status.map(UserStatus::as_str),
+                        ":search": filter.search,
+                        ":now": now.as_microsecond(),
+                    },
+                    |row| user_row(connection, row),
                 )?
                 .collect()
         })
@@ -219,7 +245,7 @@ pub(super) fn another_has_username(
         .exists(named_params! { ":username": username, ":user_id": user_id })
 }
 
-fn find_user(
+pub(super) fn find_user(
     connection: &Connection,
     column: &'static str,
     value: &str,
@@ -229,12 +255,13 @@ fn find_user(
         .prepare_cached(&format!("{SELECT} WHERE users.{column} = :value"))?
         .query_one(
             named_params! { ":value": value, ":now": now.as_microsecond() },
-            user_row,
+            |row| user_row(connection, row),
         )
         .optional()
 }
 
-fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
+fn user_row(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<UserRow> {
+    let permissions = permissions(connection, row.get(0)?)?;
     Ok(UserRow {
         id: row.get(0)?,
         uuid: row.get(1)?,
@@ -248,6 +275,7 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         last_name: row.get(9)?,
         email: row.get(10)?,
         phone: row.get(11)?,
+        permissions: permissions.into_iter().map(Permission::from).collect(),
         bcrypt_cost: row.get(12)?,
         last_login: optional_moment(row, 13)?,
         unlocked_at: optional_moment(row, 14)?,

@@ -4,6 +4,7 @@ mod accounts;
 mod backups;
 mod checks;
 mod csv;
+mod editing;
 mod exports;
 mod hashes;
 mod imports;

@@ -6,14 +6,21 @@ use uuid::Uuid;
 
 use super::checked_name;
 use crate::account::{OrgType, OrganizationStatus};
-use crate::accounts::Organization;
+use crate::accounts::{Organization, Person};
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
 use crate::cli::output::{JsonArgs, named, refused, report};
+use crate::cli::parse;
+use crate::cli::person::ManagerArgs;
 use crate::random;
 
 #[derive(clap::Args)]
 #[group(skip)]
+#[command(after_help = format!(
+    "Fields of --json: {}\n\n\
+     Example: thanos-login org add \"Night Market\" --type supplier --account-manager-first-name Mia",
+    super::FIELDS
+))]
 pub(in crate::cli) struct Args {
     /// The name people know it by
     name: String,
@@ -30,6 +37,14 @@ pub(in crate::cli) struct Args {
     #[arg(long, default_value = "ACTIVE", value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]
     status: OrganizationStatus,
     #[command(flatten)]
+    manager: ManagerArgs,
+    /// When it joined: 2017-10-23 (midnight in UTC) or 2017-10-23T18:20:43Z [default: now]
+    #[arg(long, value_name = "DATE", value_parser = parse::date)]
+    created_date: Option<Timestamp>,
+    /// When it became active, in the same form [default: now, if it is ACTIVE]
+    #[arg(long, value_name = "DATE", value_parser = parse::date)]
+    active_date: Option<Timestamp>,
+    #[command(flatten)]
     output: JsonArgs,
     #[command(flatten)]
     database: DatabaseArgs,
@@ -41,6 +56,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open()?;
     let uuid = args.uuid.map_or_else(random::uuid, Ok)?.to_string();
     let party_uuid = args.party_uuid.map_or_else(random::uuid, Ok)?.to_string();
+    let manager = args.manager.edit();
+    let manager_uuid = random::uuid()?.to_string();
+    let is_active = args.status == OrganizationStatus::Active;
     let (retailer_uuid, supplier_uuid) = args.org_type.split(Some(party_uuid));
     let organization = Organization {
         name: org_name.to_owned(),
@@ -49,9 +67,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         uuid: Some(uuid.clone()),
         retailer_uuid,
         supplier_uuid,
-        created_date: Some(now),
-        active_date: (args.status == OrganizationStatus::Active).then_some(now),
-        account_manager: None,
+        created_date: args.created_date.or(Some(now)),
+        active_date: args.active_date.or(is_active.then_some(now)),
+        account_manager: manager.gives().then_some(Person {
+            uuid: Some(manager_uuid),
+            ..manager.given
+        }),
         users: Vec::new(),
     };
     if let Err(findings) = store.add_organization(organization, args.uuid.is_some(), now)? {

@@ -1,12 +1,26 @@
-//! `org list`: every organization.
+//! `org list`: all organizations, or those of a status or with a text.
 
+use crate::account::OrganizationStatus;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::output::{ListingArgs, Row, list, named};
-use crate::store::{OrganizationOrder, OrganizationRow};
+use crate::store::{OrganizationFilter, OrganizationOrder, OrganizationRow};
 
 #[derive(clap::Args)]
 #[group(skip)]
+#[command(after_help = format!(
+    "Columns, with their fields of --json: NAME (name), TYPE (org_type), STATUS (status), USERS (users), \
+     CREATED (created_date), UUID (uuid)\n\n\
+     Fields of --json: {}\n\n\
+     Example: thanos-login org list --status pending --search market --sort created_date",
+    super::FIELDS
+))]
 pub(in crate::cli) struct Args {
+    /// Only organizations of this status
+    #[arg(long, value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]
+    status: Option<OrganizationStatus>,
+    /// Only organizations with this text in the name, whatever its case
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
     /// What they are listed by
     #[arg(long, value_name = "FIELD", default_value = "name", value_parser = named::<OrganizationOrder>(OrganizationOrder::NAMES))]
     sort: OrganizationOrder,
@@ -18,7 +32,11 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open()?;
-    let rows = store.organizations(args.listing.by(args.sort))?;
+    let filter = OrganizationFilter {
+        status: args.status,
+        search: args.search.as_deref(),
+    };
+    let rows = store.organizations(filter, args.listing.by(args.sort))?;
     list(&args.listing.output, &rows)
 }
 

@@ -4,8 +4,13 @@ mod add;
 mod delete;
 mod list;
 mod rename;
+mod set;
 mod set_status;
 mod show;
+
+/// The fields of an organization's JSON.
+const FIELDS: &str = "uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date, active_date, \
+     account_manager, users";
 
 /// What is done with organizations
 #[derive(clap::Subcommand)]
@@ -18,6 +23,8 @@ pub(super) enum Command {
     Show(show::Args),
     /// Change where an organization stands; users of one that is not ACTIVE are refused at once
     SetStatus(set_status::Args),
+    /// Change who looks after an organization, and its dates
+    Set(set::Args),
     /// Give an organization another name
     Rename(rename::Args),
     /// Delete an organization, with its users only if that is said
@@ -30,6 +37,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::List(args) => list::run(args),
         Command::Show(args) => show::run(args),
         Command::SetStatus(args) => set_status::run(args),
+        Command::Set(args) => set::run(args),
         Command::Rename(args) => rename::run(args),
         Command::Delete(args) => delete::run(args),
     }

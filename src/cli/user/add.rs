@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::passwd::{hash, report_password};
+use super::permission::PermissionArgs;
 use crate::account::{UserStatus, Username};
 use crate::accounts::{Person, User};
 use crate::cli::database::{CostArgs, DatabaseArgs};
@@ -11,10 +12,16 @@ use crate::cli::name;
 use crate::cli::new_password::PasswordArgs;
 use crate::cli::output::{JsonArgs, named, refused};
 use crate::cli::parse;
+use crate::cli::person::PersonArgs;
 use crate::random;
 
 #[derive(clap::Args)]
 #[group(skip)]
+#[command(after_help = format!(
+    "Fields of --json: {}; with --generate also password\n\n\
+     Example: thanos-login user add ann@corner.example --org \"Night Market\" --generate --first-name Ann --permission sell",
+    super::FIELDS
+))]
 pub(in crate::cli) struct Args {
     /// What the user logs in with
     #[arg(value_parser = parse::new_username)]
@@ -24,6 +31,10 @@ pub(in crate::cli) struct Args {
     org: String,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    person: PersonArgs,
+    #[command(flatten)]
+    permissions: PermissionArgs,
     /// Where the user stands
     #[arg(long, default_value = "ACTIVE", value_parser = named::<UserStatus>(UserStatus::NAMES))]
     status: UserStatus,
@@ -49,6 +60,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         )
     };
     let now = Timestamp::now();
+    let given = args.permissions.find(&store)?;
     // Before anybody is asked for a password; decided when the user is added.
     let called = store.user_called(username, now)?;
     if called.is_some_and(|user| user.username.eq_ignore_ascii_case(username)) {
@@ -67,9 +79,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         auth_token: None,
         person: Some(Person {
             uuid: Some(random::uuid()?.to_string()),
-            ..Person::default()
+            ..args.person.edit().given
         }),
-        permissions: None,
+        permissions: given.permissions.clone(),
     };
     if let Err(findings) = store.add_user(user, now)? {
         if findings.iter().any(|finding| finding.key == "username") {
@@ -78,6 +90,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(refused(&findings));
     }
     let user = name::user_again(&store, &uuid, now)?;
-    let done = format!("added the user {username} ({uuid})");
+    let done = format!("added the user {username} ({uuid}){}", given.new_ones());
     report_password(&args.output, &user, &done, &new)
 }

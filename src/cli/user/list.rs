@@ -1,18 +1,32 @@
-//! `user list`: users of one organization, or all.
+//! `user list`: all users, or those of one organization, of a status, or with a text.
 
 use jiff::Timestamp;
 
+use crate::account::UserStatus;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
 use crate::cli::output::{ListingArgs, Row, list, named};
-use crate::store::{UserOrder, UserRow};
+use crate::store::{UserFilter, UserOrder, UserRow};
 
 #[derive(clap::Args)]
 #[group(skip)]
+#[command(after_help = format!(
+    "Columns, with their fields of --json: USERNAME (username), STATUS (status), ORG (org), LAST LOGIN (last_login), \
+     TOKENS (tokens_live), UUID (uuid)\n\n\
+     Fields of --json: {}\n\n\
+     Example: thanos-login user list --org \"Night Market\" --status deactivated --search ann",
+    super::FIELDS
+))]
 pub(in crate::cli) struct Args {
     /// Only users of this organization, by its name or UUID
     #[arg(long)]
     org: Option<String>,
+    /// Only users of this status
+    #[arg(long, value_parser = named::<UserStatus>(UserStatus::NAMES))]
+    status: Option<UserStatus>,
+    /// Only users with this text in the username, the first and last name or the email address, whatever its case
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
     /// What they are listed by
     #[arg(long, value_name = "FIELD", default_value = "username", value_parser = named::<UserOrder>(UserOrder::NAMES))]
     sort: UserOrder,
@@ -29,9 +43,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         .as_deref()
         .map(|org| name::organization(&store, org))
         .transpose()?;
-    let org_id = organization.map(|organization| organization.id);
+    let filter = UserFilter {
+        org_id: organization.map(|organization| organization.id),
+        status: args.status,
+        search: args.search.as_deref(),
+    };
     let listing = args.listing.by(args.sort);
-    let rows = store.users(org_id, listing, Timestamp::now())?;
+    let rows = store.users(filter, listing, Timestamp::now())?;
     list(&args.listing.output, &rows)
 }
 

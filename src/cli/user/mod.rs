@@ -5,11 +5,18 @@ mod delete;
 mod export;
 mod import;
 mod list;
+mod r#move;
 mod passwd;
+mod permission;
 mod rename;
+mod set;
 mod set_status;
 mod show;
 mod unlock;
+
+/// The fields of a user's JSON.
+const FIELDS: &str = "uuid, username, status, org, org_uuid, org_type, org_status, first_name, last_name, email, phone, \
+     permissions, bcrypt_cost, last_login, unlocked_at, tokens_live";
 
 /// What is done with users
 #[derive(clap::Subcommand)]
@@ -24,6 +31,10 @@ pub(super) enum Command {
     Passwd(passwd::Args),
     /// Change where a user stands, and end its tokens
     SetStatus(set_status::Args),
+    /// Change a user's name, email address, phone number and permissions
+    Set(set::Args),
+    /// Put a user into another organization
+    Move(r#move::Args),
     /// Give a user another username, and end its tokens
     Rename(rename::Args),
     /// Delete a user with its tokens, at once
@@ -43,6 +54,8 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Show(args) => show::run(args),
         Command::Passwd(args) => passwd::run(args),
         Command::SetStatus(args) => set_status::run(args),
+        Command::Set(args) => set::run(args),
+        Command::Move(args) => r#move::run(args),
         Command::Rename(args) => rename::run(args),
         Command::Delete(args) => delete::run(args),
         Command::Unlock(args) => unlock::run(args),

@@ -110,7 +110,7 @@ fn only(
     }
 }
 
-fn several(what: &str, name: &str, uuids: &[String]) -> String {
+pub(in crate::store) fn several(what: &str, name: &str, uuids: &[String]) -> String {
     let (count, uuids) = (uuids.len(), uuids.join(", "));
     format!("{count} {what} are called {name:?}: give the UUID of one ({uuids})")
 }

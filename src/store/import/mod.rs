@@ -37,6 +37,8 @@ use crate::accounts::{Accounts, Finding, Place};
 pub use outcome::{Checked, Imported, Outcome, Summary};
 pub use terms::Pins;
 
+pub(super) use find::several;
+
 use find::HAS_UUID;
 use lock::{ImportLock, Taking};
 use pass::{Pass, check};
@@ -162,7 +164,7 @@ pub(super) fn add_new(
 }
 
 /// Writes the accounts in the present transaction. What is written with findings is to be undone.
-fn at_once(
+pub(super) fn at_once(
     connection: &Connection,
     accounts: Accounts,
     pins: Pins,

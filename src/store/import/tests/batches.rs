@@ -15,7 +15,10 @@ use super::super::terms::Terms;
 use super::super::unfinished;
 use super::*;
 use crate::hashing::Cost;
-use crate::store::{DatabaseFile, Listing, OrganizationOrder, UserOrder, audit_database};
+use crate::store::{
+    DatabaseFile, Listing, OrganizationFilter, OrganizationOrder, UserFilter, UserOrder,
+    audit_database,
+};
 
 /// Accounts of every kind: new ones, some that are there and differ, permissions, people, a pinned token.
 fn file() -> Accounts {
@@ -83,13 +86,18 @@ fn seen(database: &Database) -> Vec<usize> {
         reverse: false,
         limit: None,
     };
-    let users = store.users(None, by_username, now()).unwrap().len();
+    let users = store
+        .users(UserFilter::default(), by_username, now())
+        .unwrap()
+        .len();
     let by_name = Listing {
         order: OrganizationOrder::Name,
         reverse: false,
         limit: None,
     };
-    let organizations = store.organizations(by_name).unwrap();
+    let organizations = store
+        .organizations(OrganizationFilter::default(), by_name)
+        .unwrap();
     let mut usernames = 0;
     store.for_each_username(|_| usernames += 1).unwrap();
     let whole = store.written_organizations(None).unwrap();

@@ -1,0 +1,55 @@
+//! `user move`: puts a user into another organization.
+
+use anyhow::bail;
+use jiff::Timestamp;
+
+use crate::accounts::User;
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{JsonArgs, refused, report};
+
+#[derive(clap::Args)]
+#[group(skip)]
+#[command(after_help = format!(
+    "Its tokens stay: from the next request on they answer with the new organization, and count only while that is ACTIVE.\n\n\
+     Fields of --json: {}\n\n\
+     Example: thanos-login user move ann@corner.example --org \"Night Market\"",
+    super::FIELDS
+))]
+pub(in crate::cli) struct Args {
+    /// Its username or UUID
+    user: String,
+    /// The organization it belongs to from now on, by its name or UUID
+    #[arg(long)]
+    org: String,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let store = args.database.open()?;
+    let now = Timestamp::now();
+    let before = name::user(&store, &args.user, now)?;
+    let org = name::organization(&store, &args.org)?;
+    let user = User {
+        uuid: Some(before.uuid),
+        org: Some(org.uuid),
+        ..User::default()
+    };
+    let edited = match store.edit_user(user, Vec::new(), now)? {
+        Err(findings) => return Err(refused(&findings)),
+        Ok(None) => bail!(name::DELETED_MEANWHILE),
+        Ok(Some(edited)) => edited,
+    };
+    let (username, new) = (&edited.row.username, &edited.row.org);
+    let done = match edited.changed.is_empty() {
+        true => format!("{username} belongs to {new} already"),
+        false => format!(
+            "moved {username} from {} to {new}; its tokens stay",
+            before.org
+        ),
+    };
+    report(&args.output, &edited.row, format_args!("{done}"))
+}

@@ -1,0 +1,66 @@
+//! `user set`: changes who a user is and what it may do.
+
+use anyhow::bail;
+use jiff::Timestamp;
+
+use super::permission::PermissionArgs;
+use crate::accounts::User;
+use crate::cli::database::DatabaseArgs;
+use crate::cli::output::{JsonArgs, refused, report_edit};
+use crate::cli::person::{PersonArgs, PersonEdit};
+use crate::cli::{WrongUsage, name};
+
+#[derive(clap::Args)]
+#[group(skip)]
+#[command(after_help = format!(
+    "An empty value clears a field. Its tokens stay. `user rename`, `move`, `set-status` and `passwd` change the rest.\n\n\
+     Fields of --json: {}\n\n\
+     Example: thanos-login user set ann@corner.example --first-name Ann --phone '' --permission sell --permission buy",
+    super::FIELDS
+))]
+pub(in crate::cli) struct Args {
+    /// Its username or UUID
+    user: String,
+    #[command(flatten)]
+    person: PersonArgs,
+    #[command(flatten)]
+    permissions: PermissionArgs,
+    #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let person = args.person.edit();
+    if person.is_empty() && args.permissions.is_empty() {
+        bail!(WrongUsage(
+            "nothing to set: give --first-name, --last-name, --email, --phone or --permission"
+                .to_owned()
+        ));
+    }
+    let store = args.database.open()?;
+    let now = Timestamp::now();
+    let before = name::user(&store, &args.user, now)?;
+    let given = args.permissions.find(&store)?;
+    let PersonEdit {
+        given: fields,
+        cleared,
+    } = person;
+    let user = User {
+        uuid: Some(before.uuid),
+        person: Some(fields),
+        permissions: given.permissions.clone(),
+        ..User::default()
+    };
+    match store.edit_user(user, cleared, now)? {
+        Err(findings) => Err(refused(&findings)),
+        Ok(None) => bail!(name::DELETED_MEANWHILE),
+        Ok(Some(edited)) => report_edit(
+            &args.output,
+            &edited,
+            &edited.row.username,
+            &given.new_ones(),
+        ),
+    }
+}

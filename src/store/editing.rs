@@ -1,0 +1,347 @@
+//! Changes of single fields of users and organizations, through the path of an import, so that the same rules hold.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, named_params};
+use serde::Serialize;
+
+use super::events::{self, Actor, Event};
+use super::import::{Pins, at_once, several};
+use super::organizations::{OrganizationRow, find_organizations};
+use super::removal::remove_unused_person;
+use super::users::{UserRow, find_user};
+use super::{Error, Store};
+use crate::account::{trimmed, written_uuid};
+use crate::accounts::{Accounts, Entry, Finding, Organization, Permission, Place, User};
+use crate::fields::{Difference, differences};
+
+/// A row after a change of its fields.
+pub struct Edited<R> {
+    /// As it is now.
+    pub row: R,
+    /// The fields that are not what they were; none for what was so already.
+    pub changed: Vec<Difference>,
+}
+
+/// What became of a change: `None` for a row that is not there any more, or what is said against it.
+pub type Editing<R> = Result<Option<Edited<R>>, Vec<Finding>>;
+
+impl Store {
+    /// Gives the user with the record's UUID what the record says, and nothing in the cleared columns of its person. Its
+    /// tokens stay.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn edit_user(
+        &self,
+        user: User,
+        cleared: Vec<&'static str>,
+        now: Timestamp,
+    ) -> Result<Editing<UserRow>, Error> {
+        let actor = self.actor.clone();
+        self.write_unless_refused(move |connection| {
+            let uuid = user.uuid.clone().unwrap_or_default();
+            let find = || find_user(connection, "uuid", &uuid, now);
+            let Some(before) = find()? else {
+                return Ok(Ok(None));
+            };
+            let mut accounts = Accounts::default();
+            accounts.users.push(Entry {
+                place: Place::File,
+                user,
+                is_hashed_here: true,
+            });
+            if let Err(findings) = at_once(connection, accounts, Pins::Keep, now)? {
+                return Ok(Err(findings));
+            }
+            let person = "SELECT person_id FROM users WHERE uuid = :uuid";
+            clear(connection, "people", &cleared, person, &uuid)?;
+            let Some(row) = find()? else {
+                return Ok(Ok(None));
+            };
+            let edited = edited(&before, row)?;
+            let event = |actor: &Actor| Event {
+                user_uuid: Some(uuid.clone()),
+                object: Some(before.username.clone()),
+                ..actor.event(now)
+            };
+            note(connection, actor.as_ref().map(event), &edited.changed)?;
+            Ok(Ok(Some(edited)))
+        })
+    }
+
+    /// The same for the organization with the record's UUID; its name and type stay. The columns are those of its account
+    /// manager and `active_date`; with `account_manager_id` among them it has none from then on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn edit_organization(
+        &self,
+        organization: Organization,
+        cleared: Vec<&'static str>,
+        now: Timestamp,
+    ) -> Result<Editing<OrganizationRow>, Error> {
+        let actor = self.actor.clone();
+        self.write_unless_refused(move |connection| {
+            let uuid = organization.identity();
+            let find =
+                || find_organizations(connection, "uuid", &uuid).map(|mut found| found.pop());
+            let Some(before) = find()? else {
+                return Ok(Ok(None));
+            };
+            let organization = Organization {
+                name: before.name.clone(),
+                org_type: before.org_type,
+                ..organization
+            };
+            let mut accounts = Accounts::default();
+            accounts.organizations.push((Place::File, organization));
+            if let Err(findings) = at_once(connection, accounts, Pins::Keep, now)? {
+                return Ok(Err(findings));
+            }
+            clear_organization(connection, &cleared, &uuid)?;
+            let Some(row) = find()? else {
+                return Ok(Ok(None));
+            };
+            let edited = edited(&before, row)?;
+            let event = |actor: &Actor| Event {
+                org_uuid: Some(uuid.clone()),
+                object: Some(before.name.clone()),
+                ..actor.event(now)
+            };
+            note(connection, actor.as_ref().map(event), &edited.changed)?;
+            Ok(Ok(Some(edited)))
+        })
+    }
+
+    /// The permission that a name or a UUID means, or why none can be said; a name that none has means a new one, which is
+    /// without a UUID.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn permission_called(&self, text: &str) -> Result<Result<Permission, String>, Error> {
+        let text = trimmed(text);
+        self.read(|connection| {
+            let uuid = written_uuid(text);
+            let found = permissions(connection, "name", text)?;
+            let found = match (&found[..], &uuid) {
+                ([], Some(uuid)) => permissions(connection, "uuid", uuid)?,
+                _ => found,
+            };
+            Ok(match &found[..] {
+                [] if uuid.is_some() => Err(format!("no such permission {text:?}")),
+                [] => Ok(assigned(None, text)),
+                [(uuid, name)] => Ok(assigned(Some(uuid.clone()), name)),
+                found => {
+                    let uuids: Vec<String> = found.iter().map(|(uuid, _)| uuid.clone()).collect();
+                    Err(several("permissions", text, &uuids))
+                }
+            })
+        })
+    }
+}
+
+fn assigned(uuid: Option<String>, name: &str) -> Permission {
+    Permission {
+        uuid,
+        name: name.to_owned(),
+        display_name: None,
+        description: None,
+        assigned: Some(true),
+    }
+}
+
+fn permissions(
+    connection: &Connection,
+    column: &'static str,
+    value: &str,
+) -> rusqlite::Result<Vec<(String, String)>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT uuid, name FROM permissions WHERE {column} = :value ORDER BY uuid"
+        ))?
+        .query_map(named_params! { ":value": value }, |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect()
+}
+
+fn clear_organization(
+    connection: &Connection,
+    cleared: &[&'static str],
+    uuid: &str,
+) -> rusqlite::Result<()> {
+    let (own, of_manager): (Vec<_>, Vec<_>) = cleared
+        .iter()
+        .partition(|column| ["active_date", "account_manager_id"].contains(column));
+    let manager = "SELECT account_manager_id FROM organizations WHERE uuid = :uuid";
+    clear(connection, "people", &of_manager, manager, uuid)?;
+    let manager_id: Option<i64> = connection
+        .prepare_cached(manager)?
+        .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))?;
+    let itself = "SELECT id FROM organizations WHERE uuid = :uuid";
+    clear(connection, "organizations", &own, itself, uuid)?;
+    match manager_id {
+        Some(id) => remove_unused_person(connection, id),
+        None => Ok(()),
+    }
+}
+
+/// Empties columns of the row whose number a query gives for a UUID. All of these are text of this program.
+fn clear(
+    connection: &Connection,
+    table: &str,
+    columns: &[&str],
+    id: &str,
+    uuid: &str,
+) -> rusqlite::Result<()> {
+    for column in columns {
+        connection
+            .prepare_cached(&format!(
+                "UPDATE {table} SET {column} = NULL WHERE id = ({id})"
+            ))?
+            .execute(named_params! { ":uuid": uuid })?;
+    }
+    Ok(())
+}
+
+fn edited<R: Serialize>(before: &R, row: R) -> rusqlite::Result<Edited<R>> {
+    let changed = differences(before, &row)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    Ok(Edited { row, changed })
+}
+
+/// Adds the event, if there is one to add, with the fields that changed.
+fn note(
+    connection: &Connection,
+    event: Option<Event>,
+    changed: &[Difference],
+) -> rusqlite::Result<()> {
+    let Some(event) = event.filter(|_| !changed.is_empty()) else {
+        return Ok(());
+    };
+    let listed = |text: fn(&Difference) -> &str| {
+        let fields = changed.iter().map(|it| format!("{}={}", it.name, text(it)));
+        Some(fields.collect::<Vec<_>>().join(", "))
+    };
+    let event = Event {
+        before: listed(|it| &it.before),
+        after: listed(|it| &it.after),
+        ..event
+    };
+    events::insert(connection, &event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::Person;
+    use crate::store::{Durability, WhenMissing};
+
+    const USER: &str = "00000000-0000-4000-8000-000000000002";
+    const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";
+
+    fn events(store: &Store) -> Vec<[Option<String>; 5]> {
+        let query = "SELECT actor, coalesce(user_uuid, org_uuid), object, before, after FROM events ORDER BY id";
+        let read = |connection: &Connection| {
+            let mut statement = connection.prepare(query)?;
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok([
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                ])
+            };
+            statement.query_map([], row)?.collect()
+        };
+        store.read(read).unwrap()
+    }
+
+    #[test]
+    fn a_change_is_one_event_with_its_fields_and_no_change_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("one.db");
+        let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+        let store = store.by(Actor {
+            system_user: "alice".into(),
+            command: "user set",
+        });
+        store
+            .write(|connection| {
+                connection.execute_batch(
+                    "INSERT INTO people (id, uuid, phone) VALUES (1, '00000000-0000-4000-8000-000000000003', '1');
+                     INSERT INTO organizations (id, uuid, name, org_type, retailer_uuid, status, created_date)
+                         VALUES (1, '00000000-0000-4000-8000-000000000001', 'one', 'RETAILER',
+                                 '00000000-0000-4000-8000-000000000004', 'ACTIVE', 0);
+                     INSERT INTO users (id, uuid, org_id, person_id, username, password_hash, status)
+                         VALUES (1, '00000000-0000-4000-8000-000000000002', 1, 1, 'zoe',
+                                 '$2b$10$' || printf('%053d', 0), 'ACTIVE')",
+                )
+            })
+            .unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        for _ in 0..2 {
+            let user = User {
+                uuid: Some(USER.to_owned()),
+                person: Some(Person {
+                    first_name: Some("Zoe".to_owned()),
+                    ..Person::default()
+                }),
+                ..User::default()
+            };
+            let edited = store.edit_user(user, vec!["phone"], now).unwrap();
+            assert_eq!(edited.unwrap().unwrap().row.phone, None);
+        }
+        let organization = store.organization_row(ORGANIZATION).unwrap().unwrap();
+        let organization = Organization {
+            name: "two".to_owned(),
+            org_type: organization.org_type,
+            status: None,
+            uuid: Some(organization.uuid),
+            retailer_uuid: None,
+            supplier_uuid: None,
+            created_date: Some(Timestamp::from_second(1).unwrap()),
+            active_date: None,
+            account_manager: None,
+            users: Vec::new(),
+        };
+        let edited = store
+            .edit_organization(organization, Vec::new(), now)
+            .unwrap();
+        assert_eq!(edited.unwrap().unwrap().row.name, "one");
+        let expected = [
+            [
+                "alice",
+                USER,
+                "zoe",
+                "first_name=-, phone=1",
+                "first_name=Zoe, phone=-",
+            ],
+            [
+                "alice",
+                ORGANIZATION,
+                "one",
+                "created_date=1970-01-01T00:00:00Z",
+                "created_date=1970-01-01T00:00:01Z",
+            ],
+        ];
+        assert_eq!(
+            events(&store),
+            expected.map(|event| event.map(|text| Some(text.to_owned())))
+        );
+    }
+
+    #[test]
+    fn what_is_gone_is_not_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("one.db");
+        let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+        let user = User {
+            uuid: Some(USER.to_owned()),
+            ..User::default()
+        };
+        let edited = store.edit_user(user, vec!["phone"], Timestamp::UNIX_EPOCH);
+        assert!(edited.unwrap().unwrap().is_none());
+    }
+}

@@ -1,0 +1,578 @@
+//! `user set` and `move`, `org set`, what `add` takes beside, filters of listings, and words in any case.
+
+use serde_json::{Value, json};
+
+use super::{fails_with, json as object, json_lines, run};
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::{Answer, Place, Server, request};
+
+const ORG: &str = "projectthanos";
+
+/// [`JWEIR`] in [`ORG`], and an organization without users, `Night Market`.
+fn place() -> Place {
+    let mut user = accounts::user(JWEIR);
+    user["person"] = json!({"first_name": "Jane", "phone": "1"});
+    user["permissions"] = json!([{"name": "sell", "description": "s"}]);
+    Place::seeded(&json!({"organizations": [
+        accounts::organization(ORG, [user]),
+        {"name": "Night Market", "org_type": "SUPPLIER", "status": "PENDING", "users": []},
+    ]}))
+}
+
+fn call(server: &Server, path: &str, token: &str) -> Answer {
+    let authorization = format!("Token {token}");
+    let fields = [("Authorization", authorization.as_str())];
+    server.send(request("GET", path, &fields, ""))
+}
+
+fn show(place: &Place, noun: &str, name: &str) -> Value {
+    object(&run(place, &[noun, "show", name, "--json"]))
+}
+
+#[track_caller]
+fn says(place: &Place, args: &[&str], line: &str) {
+    assert_eq!(run(place, args).stdout, format!("{line}\n"));
+}
+
+fn names(permissions: &Value) -> Vec<&str> {
+    let names = permissions.as_array().unwrap().iter();
+    names.map(|it| it["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn what_is_set_of_a_user_counts_at_the_next_request_and_its_tokens_stay() {
+    let place = place();
+    let server = place.serve(&[]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    let before = show(&place, "user", JWEIR);
+    let set = ["user", "set", JWEIR];
+    says(
+        &place,
+        &[
+            &set[..],
+            &[
+                "--first-name",
+                "Ann",
+                "--last-name",
+                "O'Hara",
+                "--phone",
+                "",
+            ],
+        ]
+        .concat(),
+        &format!(
+            "changed {JWEIR}: first_name=Ann (was Jane), last_name=O'Hara (was -), phone=- (was 1)"
+        ),
+    );
+    let list = call(&server, "/api/organizations/users/all/", &token).json();
+    let person = &list[0]["person"];
+    assert_eq!(person["first_name"], "Ann", "{list}");
+    assert_eq!(person["last_name"], "O'Hara");
+    assert_eq!(person["phone"], Value::Null);
+    assert_eq!(person["email"], JWEIR, "nothing was said of it");
+
+    let uuid = before["permissions"][0]["uuid"].as_str().unwrap();
+    says(
+        &place,
+        &[
+            &set[..],
+            &[
+                "--permission",
+                "buy",
+                "--permission",
+                &uuid.to_uppercase(),
+                "--permission",
+                "sell",
+            ],
+        ]
+        .concat(),
+        &format!("changed {JWEIR}: permissions=buy, sell (was sell); the permission buy is new"),
+    );
+    let list = call(&server, "/api/organizations/users/all/", &token).json();
+    let shown = list[0]["permission_assignments"]["permissions"]
+        .as_array()
+        .unwrap();
+    assert_eq!(shown.len(), 2, "{list}");
+    assert_eq!(shown[1]["permission"]["description"], "s", "as it was");
+    let row = object(&run(
+        &place,
+        &[&set[..], &["--email", "ann@corner.example", "--json"]].concat(),
+    ));
+    assert_eq!(row["email"], "ann@corner.example");
+    assert_eq!(names(&row["permissions"]), ["buy", "sell"]);
+    assert_eq!(row["uuid"], before["uuid"]);
+    let same = [
+        &set[..],
+        &[
+            "--first-name",
+            "Ann",
+            "--phone",
+            "",
+            "--permission",
+            "buy",
+            "--permission",
+            "sell",
+        ],
+    ];
+    says(
+        &place,
+        &same.concat(),
+        &format!("{JWEIR}: nothing to change"),
+    );
+    says(
+        &place,
+        &[&set[..], &["--permission", ""]].concat(),
+        &format!("changed {JWEIR}: permissions=- (was buy, sell)"),
+    );
+    assert_eq!(show(&place, "user", JWEIR)["permissions"], json!([]));
+    assert_eq!(place.tokens_of(JWEIR), 1);
+}
+
+#[test]
+fn a_wrong_change_changes_nothing_and_says_what_to_do() {
+    let place = place();
+    let before = place.dump();
+    let nobody = "00000000-0000-4000-8000-000000000009";
+    for (args, line) in [
+        (&["user", "set", "jane", "--phone", "1"][..], "no such user"),
+        (
+            &["user", "set", JWEIR, "--phone", "2", "--permission", nobody],
+            "no such permission",
+        ),
+        (
+            &["user", "move", JWEIR, "--org", "Night Markt"],
+            "did you mean \"Night Market\"",
+        ),
+        (
+            &["org", "set", "Night Markt", "--active-date", ""],
+            "did you mean \"Night Market\"",
+        ),
+    ] {
+        fails_with(&place, args, line);
+    }
+    for (args, part) in [
+        (&["user", "set", JWEIR][..], "--first-name"),
+        (&["org", "set", ORG], "--account-manager-first-name"),
+        (&["org", "set", ORG, "--created-date", ""], "2017-10-23"),
+        (
+            &["org", "set", ORG, "--active-date", "2017-10-23T10:00"],
+            "2017-10-23",
+        ),
+        (
+            &[
+                "org",
+                "set",
+                ORG,
+                "--no-account-manager",
+                "--account-manager-phone",
+                "1",
+            ],
+            "--no-account-manager",
+        ),
+    ] {
+        let refused = place.run(args);
+        refused.was_wrong_usage(&args.join(" "));
+        assert!(refused.stderr.contains(part), "{refused:#?}");
+    }
+    assert_eq!(place.dump(), before);
+    let sql = "INSERT INTO permissions (uuid, name) VALUES ('00000000-0000-4000-8000-000000000009', 'sell')";
+    place.sql().execute_batch(sql).unwrap();
+    fails_with(
+        &place,
+        &["user", "set", JWEIR, "--permission", "sell"],
+        "2 permissions are called \"sell\": give the UUID of one (00000000",
+    );
+}
+
+#[test]
+fn a_moved_user_keeps_its_tokens_which_answer_with_the_other_organization() {
+    let place = place();
+    run(&place, &["org", "set-status", "Night Market", "active"]);
+    let server = place.serve(&[]);
+    let login = server.login(JWEIR, PASSWORD);
+    let token = login.token();
+    let night = show(&place, "org", "Night Market");
+    says(
+        &place,
+        &["user", "move", JWEIR, "--org", "Night Market"],
+        &format!("moved {JWEIR} from {ORG} to Night Market; its tokens stay"),
+    );
+    let organization = call(&server, "/api/organizations/", &token);
+    assert_eq!(organization.status, 200);
+    assert_eq!(organization.json()["name"], "Night Market");
+    let again = server.login(JWEIR, PASSWORD);
+    assert_eq!(again.field("org_uuid"), night["uuid"].as_str().unwrap());
+    assert_eq!(
+        again.field("supplier_uuid"),
+        night["supplier_uuid"].as_str().unwrap()
+    );
+    assert_eq!(again.field("user_uuid"), login.field("user_uuid"));
+    let uuid = night["uuid"].as_str().unwrap();
+    says(
+        &place,
+        &["user", "move", JWEIR, "--org", uuid],
+        &format!("{JWEIR} belongs to Night Market already"),
+    );
+    run(&place, &["org", "set-status", "Night Market", "pending"]);
+    assert_eq!(call(&server, "/api/organizations/", &token).status, 401);
+    let row = object(&run(
+        &place,
+        &["user", "move", JWEIR, "--org", ORG, "--json"],
+    ));
+    assert_eq!(row["org"], ORG);
+    assert_eq!(call(&server, "/api/organizations/", &token).status, 200);
+}
+
+#[test]
+fn an_organizations_account_manager_and_dates_are_set_and_cleared() {
+    let place = place();
+    let server = place.serve(&[]);
+    let token = server.login(JWEIR, PASSWORD).token();
+    let set = ["org", "set", ORG, "--json"];
+    let before = show(&place, "org", ORG);
+    let row = object(&run(
+        &place,
+        &[
+            &set[..],
+            &[
+                "--account-manager-first-name",
+                "Mia",
+                "--account-manager-phone",
+                "7",
+            ],
+            &[
+                "--created-date",
+                "2017-10-23",
+                "--active-date",
+                "2018-01-02T03:04:05.5+01:00",
+            ],
+        ]
+        .concat(),
+    ));
+    let uuid = row["account_manager"]["uuid"].clone();
+    let answered = call(&server, "/api/organizations/", &token).json();
+    assert_eq!(
+        answered["account_manager"]["first_name"], "Mia",
+        "{answered}"
+    );
+    assert_eq!(answered["account_manager"]["uuid"], uuid);
+    assert_eq!(row["created_date"], "2017-10-23T00:00:00Z");
+    assert_eq!(row["active_date"], "2018-01-02T02:04:05.5Z");
+    for field in [
+        "uuid",
+        "name",
+        "retailer_uuid",
+        "supplier_uuid",
+        "status",
+        "org_type",
+    ] {
+        assert_eq!(row[field], before[field], "{field}");
+    }
+    let shown = run(&place, &["org", "show", ORG]).stdout;
+    assert!(shown.contains("first_name=Mia, phone=7"), "{shown}");
+
+    let other = [
+        "--account-manager-last-name",
+        "Nager",
+        "--account-manager-phone",
+        "",
+        "--active-date",
+        "",
+    ];
+    says(
+        &place,
+        &[&["org", "set", ORG][..], &other].concat(),
+        &format!(
+            "changed {ORG}: account_manager.last_name=Nager (was -), account_manager.phone=- (was 7), active_date=- (was 2018-01-02T02:04:05.5Z)"
+        ),
+    );
+    let row = show(&place, "org", ORG);
+    assert_eq!(row["account_manager"]["uuid"], uuid, "the same person");
+    assert_eq!(row["active_date"], Value::Null);
+    let people = "SELECT count(*) FROM people";
+    assert_eq!(place.number(people), 2);
+    run(&place, &["org", "set", ORG, "--no-account-manager"]);
+    assert_eq!(place.number(people), 1);
+    let answered = call(&server, "/api/organizations/", &token).json();
+    assert_eq!(answered["account_manager"], Value::Null);
+    for same in [
+        &["--no-account-manager"][..],
+        &["--account-manager-phone", ""],
+    ] {
+        let args = [&["org", "set", ORG][..], same].concat();
+        says(&place, &args, &format!("{ORG}: nothing to change"));
+    }
+}
+
+#[test]
+fn what_is_added_has_what_its_flags_say() {
+    let place = place();
+    let org = object(&run(
+        &place,
+        &[
+            "org",
+            "add",
+            "Acme",
+            "--type",
+            "retailer",
+            "--status",
+            "Pending",
+            "--created-date",
+            "2017-10-23",
+            "--account-manager-email",
+            "mia@acme.example",
+            "--json",
+        ],
+    ));
+    assert_eq!(org["org_type"], "RETAILER");
+    assert_eq!(org["status"], "PENDING");
+    assert_eq!(org["created_date"], "2017-10-23T00:00:00Z");
+    assert_eq!(org["active_date"], Value::Null);
+    assert_eq!(org["account_manager"]["email"], "mia@acme.example");
+    let user = object(&run(
+        &place,
+        &[
+            "user",
+            "add",
+            "eve@acme.example",
+            "--org",
+            "Acme",
+            "--generate",
+            "--bcrypt-cost",
+            "10",
+            "--json",
+            "--status",
+            "confirmation-waiting",
+            "--first-name",
+            "Eve",
+            "--phone",
+            "+44 1",
+            "--permission",
+            "sell",
+            "--permission",
+            "buy",
+        ],
+    ));
+    assert_eq!(user["status"], "CONFIRMATION WAITING");
+    assert_eq!(user["first_name"], "Eve");
+    assert_eq!(user["phone"], "+44 1");
+    assert_eq!(user["email"], "eve@acme.example");
+    assert_eq!(names(&user["permissions"]), ["sell", "buy"]);
+    let of_jweir = show(&place, "user", JWEIR)["permissions"][0]["uuid"].clone();
+    assert_eq!(
+        user["permissions"][0]["uuid"], of_jweir,
+        "the same permission"
+    );
+}
+
+#[test]
+fn a_new_name_leaves_every_identity_as_it_is() {
+    let file = |org: &str, username: &str| {
+        let mut user = accounts::user(username);
+        user["permissions"] = json!([{"name": "sell"}]);
+        let mut organization = accounts::organization(org, [user]);
+        organization["account_manager"] = json!({"first_name": "Mia"});
+        json!({"organizations": [organization]})
+    };
+    let place = Place::seeded(&file(ORG, JWEIR));
+    let identities = || {
+        let [user] = &json_lines(&run(&place, &["user", "list", "--json"]))[..] else {
+            panic!("one user");
+        };
+        let [org] = &json_lines(&run(&place, &["org", "list", "--json"]))[..] else {
+            panic!("one organization");
+        };
+        [
+            &org["uuid"],
+            &org["retailer_uuid"],
+            &org["account_manager"]["uuid"],
+            &user["uuid"],
+            &user["permissions"][0]["uuid"],
+        ]
+        .map(Clone::clone)
+    };
+    let person = "SELECT count(*) FROM people";
+    let before = identities();
+    run(&place, &["org", "rename", ORG, "Night Market"]);
+    run(&place, &["user", "rename", JWEIR, "ann@night.example"]);
+    assert_eq!(identities(), before);
+    place
+        .seed(&file("Night Market", "ann@night.example"))
+        .succeeded();
+    assert_eq!(identities(), before);
+    let mut by_uuid = file("Day Market", "ann@night.example");
+    by_uuid["organizations"][0]["uuid"] = before[0].clone();
+    place.seed(&by_uuid).succeeded();
+    assert_eq!(identities(), before);
+    place.write(
+        "more.json",
+        file("Day Market", "ann@night.example").to_string(),
+    );
+    run(&place, &["user", "import", "more.json"]);
+    run(
+        &place,
+        &["org", "set", "Day Market", "--account-manager-phone", "1"],
+    );
+    assert_eq!(identities(), before);
+    assert_eq!(place.number(person), 2);
+}
+
+#[test]
+fn listings_have_what_passes_every_filter() {
+    let place = place();
+    for (username, org, first, status) in [
+        ("ann_b@corner.example", ORG, "Ann", "ACTIVE"),
+        ("ann%b@corner.example", "Night Market", "Joe", "deactivated"),
+        ("joe@corner.example", "Night Market", "Hannah", "ACTIVE"),
+    ] {
+        run(
+            &place,
+            &[
+                "user",
+                "add",
+                username,
+                "--org",
+                org,
+                "--generate",
+                "--bcrypt-cost",
+                "10",
+                "--first-name",
+                first,
+                "--last-name",
+                "O'Hara",
+                "--email",
+                "x@y.example",
+                "--status",
+                status,
+            ],
+        );
+    }
+    let users = |flags: &[&str]| {
+        let found = json_lines(&run(&place, &[&["user", "list", "--json"], flags].concat()));
+        let names = found
+            .iter()
+            .map(|it| it["username"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    for (flags, expected) in [
+        (
+            &["--search", "ANN"][..],
+            "ann%b@corner.example ann_b@corner.example joe@corner.example",
+        ),
+        (&["--search", "n_b"], "ann_b@corner.example"),
+        (&["--search", "%"], "ann%b@corner.example"),
+        (&["--search", "hannah o'h"], "joe@corner.example"),
+        (
+            &["--search", "x@Y", "--limit", "1", "--reverse"],
+            "joe@corner.example",
+        ),
+        (
+            &["--search", "ann", "--status", "Deactivated"],
+            "ann%b@corner.example",
+        ),
+        (
+            &[
+                "--search",
+                "ann",
+                "--org",
+                "Night Market",
+                "--status",
+                "active",
+            ],
+            "joe@corner.example",
+        ),
+        (&["--status", "CONFIRMATION_WAITING"], ""),
+        (
+            &["--search", "", "--org", ORG, "--sort", "USERNAME"],
+            "ann_b@corner.example jweir@projectthanos.com",
+        ),
+    ] {
+        assert_eq!(users(flags), expected, "{flags:?}");
+    }
+    let orgs = |flags: &[&str]| {
+        let found = json_lines(&run(&place, &[&["org", "list", "--json"], flags].concat()));
+        let names = found
+            .iter()
+            .map(|it| it["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    for (flags, expected) in [
+        (&["--search", "MARKET"][..], "Night Market"),
+        (&["--status", "active", "--sort", "Created-Date"], ORG),
+        (&["--search", "market", "--status", "active"], ""),
+    ] {
+        assert_eq!(orgs(flags), expected, "{flags:?}");
+    }
+}
+
+#[test]
+fn words_are_taken_in_any_case_and_kept_in_one() {
+    let place = Place::new();
+    let mut fixture = accounts::retailer([accounts::user(JWEIR)]);
+    fixture["organizations"][0]["org_type"] = json!("Retailer");
+    fixture["organizations"][0]["status"] = json!("active");
+    fixture["organizations"][0]["users"][0]["status"] = json!("Confirmation Waiting");
+    place.seed(&fixture).succeeded();
+    assert_eq!(
+        show(&place, "user", JWEIR)["status"],
+        "CONFIRMATION WAITING"
+    );
+    assert_eq!(show(&place, "org", ORG)["org_type"], "RETAILER");
+    let said = run(
+        &place,
+        &["user", "set-status", JWEIR, "confirmation waiting"],
+    );
+    assert_eq!(
+        said.stdout,
+        format!("{JWEIR} is CONFIRMATION WAITING already\n")
+    );
+
+    place.write(
+        "users.csv",
+        format!("Username,STATUS\n{JWEIR}, deactivated\n"),
+    );
+    run(&place, &["user", "import", "users.csv"]);
+    assert_eq!(show(&place, "user", JWEIR)["status"], "DEACTIVATED");
+    place.write(
+        "users",
+        format!("{{\"username\": \"{JWEIR}\", \"status\": \"Active\"}}\n"),
+    );
+    run(&place, &["user", "import", "users", "--format", "JSONL"]);
+    assert_eq!(show(&place, "user", JWEIR)["status"], "ACTIVE");
+    run(&place, &["user", "export", "--format", "Csv"]);
+    run(&place, &["token", "list", "--sort", "Issued_At"]);
+    run(&place, &["completions", "BASH"]);
+    let server = place.serve(&["--log-format", "JSON", "--log-level", "Debug"]);
+    assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
+
+    let refused = place.run(&["user", "list", "--status", "activ"]);
+    refused.was_wrong_usage("an unknown word");
+    assert!(refused.stderr.contains("'ACTIVE'"), "{refused:#?}");
+}
+
+#[test]
+fn the_help_of_each_command_names_its_fields_and_has_an_example() {
+    let place = place();
+    let (user, org) = (show(&place, "user", JWEIR), show(&place, "org", ORG));
+    for (noun, verb, row) in [
+        ("user", "add", &user),
+        ("user", "list", &user),
+        ("user", "set", &user),
+        ("user", "move", &user),
+        ("org", "add", &org),
+        ("org", "list", &org),
+        ("org", "set", &org),
+    ] {
+        let help = run(&place, &[noun, verb, "--help"]).stdout;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (_, fields) = help.split_once("Fields of --json: ").unwrap();
+        for field in row.as_object().unwrap().keys() {
+            let words: Vec<&str> = fields.split([' ', ',', ';']).collect();
+            assert!(words.contains(&field.as_str()), "{noun} {verb}: {field}");
+        }
+        assert!(
+            help.contains(&format!("Example: thanos-login {noun} {verb} ")),
+            "{help}"
+        );
+    }
+}
