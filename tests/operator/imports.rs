@@ -100,7 +100,7 @@ fn every_bad_line_is_reported_and_nothing_is_imported() {
          both@acme.com,{secret},{QUICK_HASH},,Acme\r\n\
          none@acme.com,,,,Acme\r\n\
          hash@acme.com,,$2b$04$short,,Acme\r\n\
-         status@acme.com,{secret},,active,Acme\r\n\
+         status@acme.com,{secret},,PENDING,Acme\r\n\
          org@acme.com,{secret},,,Acne\r\n\
          noorg@acme.com,{secret},,,\r\n\
          cells@acme.com,{secret}\r\n"

@@ -6,6 +6,7 @@ mod checks;
 mod csv;
 mod editing;
 mod exports;
+mod flags;
 mod hashes;
 mod imports;
 mod imports_beside_a_server;
