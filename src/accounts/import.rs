@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 
 use super::finding::{Finding, Findings, Place};
-use super::{Accounts, Entry, Read};
+use super::{Accounts, Entry, Loaded, Read};
 use crate::auth::check_new_password;
-use crate::hashing::{self, Cost, Engine, PasswordHash, Pending, Precedence, default_threads};
-use crate::store::{self, Import, Imported, Pins, Store};
+use crate::hashing::{
+    self, Cost, Engine, Password, PasswordHash, Pending, Precedence, default_threads,
+};
+use crate::store::{self, Import, Imported, KnownHashes, Pins, Store};
 use crate::threads;
 
 /// Of no known password, for a dry run.
@@ -57,7 +59,7 @@ pub enum Error {
 pub struct Checked {
     import: Import,
     /// Of users who exist and have a password in clear.
-    present_hashes: HashMap<Place, String>,
+    known_hashes: HashMap<Place, KnownHashes>,
     /// What is said against the records that are left out.
     pub skipped: Findings,
     file: Box<Path>,
@@ -100,7 +102,7 @@ pub fn check(store: &Store, file: &Path, read: Read, options: &Options) -> Resul
         .retain(|entry| !bad.contains(&entry.place));
     Ok(Checked {
         import,
-        present_hashes: checked.present_hashes,
+        known_hashes: checked.known_hashes,
         skipped,
         file: file.into(),
     })
@@ -171,7 +173,7 @@ impl Checked {
         outcome.map_err(|findings| Findings::of(&self.file, findings).into())
     }
 
-    /// Replaces passwords in clear by their hashes, where they are not the present ones: those are left out. Much work is
+    /// Replaces passwords in clear by their hashes, where the file has changed them: the others are left out. Much work is
     /// started before any is waited for, so that all lanes have some.
     fn replace_passwords(
         &mut self,
@@ -179,35 +181,89 @@ impl Checked {
         cost: Option<Cost>,
         progress: Progress<'_>,
     ) -> Result<(), Error> {
+        let passwords = self.take_passwords()?;
         let users = &mut self.import.accounts.users;
-        let mut started = Vec::new();
-        for (index, entry) in users.iter_mut().enumerate() {
-            if let Some(password) = entry.user.password.take() {
-                let present = self.present_hashes.get(&entry.place);
-                let present: Option<PasswordHash> = present.map(|hash| hash.parse()).transpose()?;
-                let verify =
-                    |hash: &PasswordHash| engine.begin_verify(&password, Some(hash), hash.cost());
-                let verifying = present.as_ref().map(verify);
-                started.push((index, password, verifying));
-            }
+        // As long as the file has not changed, this is all.
+        let (_, others) = verify(engine, passwords, |clear| clear.loaded.as_ref())?;
+        let (present, changed) = verify(engine, others, Clear::present_if_other)?;
+        for Clear { index, present, .. } in present {
+            users[index].loaded = present.map_or(Loaded::Nothing, Loaded::Password);
         }
-        let mut changed = Vec::with_capacity(started.len());
-        for (index, password, verifying) in started {
-            if !verifying.map_or(Ok(false), Pending::wait)? {
-                let hash = |cost| engine.begin_hash(&password, cost, Precedence::Normal);
-                changed.push((index, cost.map(hash).transpose()?));
-            }
-        }
-        let total = changed.len() as u64;
-        for (number, (index, hashing)) in (1..).zip(changed) {
+        let hash = |clear: &Clear| {
+            let begin = |cost| engine.begin_hash(&clear.password, cost, Precedence::Normal);
+            Ok((clear.index, cost.map(begin).transpose()?))
+        };
+        let hashing: Vec<_> = changed.iter().map(hash).collect::<Result<_, Error>>()?;
+        let total = hashing.len() as u64;
+        for (number, (index, hashing)) in (1..).zip(hashing) {
             let hash = match hashing {
                 Some(hashing) => hashing.wait()?,
                 None => ASSUMED_HASH.parse()?,
             };
-            users[index].user.password_hash = Some(hash);
-            users[index].is_hashed_here = true;
+            users[index].user.password_hash = Some(hash.clone());
+            users[index].loaded = Loaded::Password(hash);
             progress(number, total);
         }
         Ok(())
     }
+
+    fn take_passwords(&mut self) -> Result<Vec<Clear>, Error> {
+        let mut passwords = Vec::new();
+        for (index, entry) in self.import.accounts.users.iter_mut().enumerate() {
+            let Some(password) = entry.user.password.take() else {
+                continue;
+            };
+            let known = self.known_hashes.get(&entry.place);
+            let parse = |hash: &String| hash.parse::<PasswordHash>();
+            let loaded = known.and_then(|known| known.loaded.as_ref());
+            passwords.push(Clear {
+                index,
+                password,
+                loaded: loaded.map(parse).transpose()?,
+                present: known.map(|known| parse(&known.present)).transpose()?,
+            });
+        }
+        Ok(passwords)
+    }
+}
+
+/// A password that the file gives in clear.
+struct Clear {
+    /// Of its user.
+    index: usize,
+    password: Password,
+    /// Of the one that was last loaded, if that is known.
+    loaded: Option<PasswordHash>,
+    /// Of the one that the user has, if it exists.
+    present: Option<PasswordHash>,
+}
+
+impl Clear {
+    fn present_if_other(&self) -> Option<&PasswordHash> {
+        let loaded = self.loaded.as_ref().map(PasswordHash::as_str);
+        let present = self.present.as_ref();
+        present.filter(|hash| loaded != Some(hash.as_str()))
+    }
+}
+
+/// Passwords that are those of a hash, and the others.
+fn verify(
+    engine: &Engine,
+    passwords: Vec<Clear>,
+    hash: fn(&Clear) -> Option<&PasswordHash>,
+) -> Result<(Vec<Clear>, Vec<Clear>), Error> {
+    let begin = |clear: Clear| {
+        let verify = |hash| engine.begin_verify(&clear.password, Some(hash), hash.cost());
+        let verifying = hash(&clear).map(verify);
+        (clear, verifying)
+    };
+    let started: Vec<_> = passwords.into_iter().map(begin).collect();
+    let (mut same, mut others) = (Vec::new(), Vec::new());
+    for (clear, verifying) in started {
+        match verifying.map_or(Ok(false), Pending::wait)? {
+            true => same.push(clear),
+            false => others.push(clear),
+        }
+    }
+    Ok((same, others))
 }

@@ -22,6 +22,7 @@ pub use format::Format;
 pub use import::{Checked, Error, Options, check, load};
 pub use records::{Organization, Permission, User};
 
+use crate::hashing::PasswordHash;
 use crate::text::{is_wide, without_mark};
 
 /// The accounts of the published example, and one for each other answer of a login.
@@ -45,8 +46,20 @@ pub struct Entry {
     pub place: Place,
     /// What the file says of it.
     pub user: User,
-    /// Whether the hash was made of a password in clear, and not given by the file.
-    pub is_hashed_here: bool,
+    /// What is kept of its password.
+    pub loaded: Loaded,
+}
+
+/// What is kept of a password from a file, to see the next time whether the file has changed it. The user may have got
+/// another one meanwhile, which the same file must not undo.
+#[derive(Clone)]
+pub enum Loaded {
+    /// The digest of the hash that the file gives, if it gives one.
+    GivenHash,
+    /// A hash of the password that the file gives in clear.
+    Password(PasswordHash),
+    /// Nothing, since the password is from no file.
+    Nothing,
 }
 
 /// What could be read of a file, and what could not.
@@ -102,7 +115,7 @@ impl Read {
             Ok(user) => self.accounts.users.push(Entry {
                 place,
                 user,
-                is_hashed_here: false,
+                loaded: Loaded::GivenHash,
             }),
             Err(finding) => self.findings.push(finding),
         }
@@ -116,6 +129,16 @@ impl Accounts {
     /// All findings.
     pub fn parse(fixture: &str) -> Result<Self, Findings> {
         Read::of(Format::Fixture, fixture.as_bytes()).without_findings(Path::new("fixture"))
+    }
+
+    /// The UUIDs of organizations and users, as far as the accounts alone say them.
+    pub fn identities(&self) -> Vec<String> {
+        let organizations = self.organizations.iter();
+        let user = |Entry { user, .. }: &Entry| Some(user.new_uuid(user.username.as_ref()?));
+        organizations
+            .map(|(_, organization)| organization.identity())
+            .chain(self.users.iter().filter_map(user))
+            .collect()
     }
 
     /// Those of the published example.

@@ -4,14 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::escape::printable;
 use super::expensive;
+use super::output::{JsonArgs, print, report, write_json};
 use super::progress::Progress;
 use super::stream::STDERR;
 use crate::accounts::{self, Findings, Options, Read};
 use crate::hashing::{Cost, Engine, EngineConfig};
-use crate::store::{Imported, Store};
+use crate::store::{Imported, Store, Summary};
 
 /// How new passwords are hashed and whether anything is written.
 #[derive(Clone, Copy)]
@@ -41,6 +43,35 @@ impl Import {
         let imported = checked.import(store, &engine, cost, now, progress)?;
         Ok((imported, skipped))
     }
+}
+
+/// Reports what became of the records: lines of text, or one JSON object. For a dry run this is the result.
+pub(super) fn say(
+    output: &JsonArgs,
+    dry_run: bool,
+    outcome: &impl Serialize,
+    lines: &[String],
+) -> anyhow::Result<()> {
+    if dry_run {
+        return print(|out| match output.json {
+            true => write_json(out, outcome),
+            false => lines.iter().try_for_each(|line| writeln!(out, "{line}")),
+        });
+    }
+    let once = if output.json { &lines[..1] } else { lines };
+    once.iter()
+        .try_for_each(|line| report(output, outcome, format_args!("{line}")))
+}
+
+/// One line of [`say`].
+pub(super) fn counts(what: &str, summary: Summary, dry_run: bool) -> String {
+    let Summary {
+        added,
+        changed,
+        unchanged,
+    } = summary;
+    let would_be = if dry_run { "would be " } else { "" };
+    format!("{what}: {added} {would_be}added, {changed} {would_be}changed, {unchanged} unchanged")
 }
 
 /// Writes a line each to standard error.

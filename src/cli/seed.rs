@@ -3,45 +3,97 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use serde::Serialize;
 
-use super::accounts::Import;
+use super::accounts::{Import, counts, say};
 use super::database::{CostArgs, DatabaseArgs};
-use super::stream::STDOUT;
+use super::output::JsonArgs;
 use crate::accounts::{DEMO, Findings, Format, Options, Read};
-use crate::store::{Imported, Summary};
+use crate::scratch::Scratch;
+use crate::store::{Durability, Imported, OpenError, Store, Summary, WhenMissing};
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+What the file leaves out of accounts that are there stays, and so does a password that the file has not changed
+since it was last loaded.
+
+Example: thanos-login seed accounts.json --dry-run
+Prints how many organizations and users are added, changed and unchanged; --json has {\"organizations\":
+{\"added\", \"changed\", \"unchanged\"}, \"users\": {the same}, \"dry_run\"}.")]
 pub(super) struct Args {
     /// The fixture [default: the demo accounts]
     #[arg(value_name = "FILE")]
     fixture: Option<PathBuf>,
+    /// Load the demo accounts, whose passwords are public, beside other accounts
+    #[arg(long, conflicts_with = "fixture")]
+    demo_accounts: bool,
+    /// Report what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    output: JsonArgs,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
     cost: CostArgs,
 }
 
+/// What became of the accounts; the names and the order of the fields are those of `--json`.
+#[derive(Serialize)]
+struct Outcome {
+    organizations: Summary,
+    users: Summary,
+    dry_run: bool,
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cost = args.cost.real()?;
     let (file, read) = read(args.fixture.as_deref())?;
-    let store = match args.database.open() {
-        // A wrong file makes no database.
-        Err(_) if !read.findings.is_empty() => return Err(Findings::of(file, read.findings).into()),
-        _ => args.database.open_or_create()?,
-    };
-    let import = Import {
-        cost,
-        dry_run: false,
-    };
+    let (_scratch, store) = open(args, file, &read)?;
+    if args.fixture.is_none()
+        && !args.demo_accounts
+        && store.has_others(&read.accounts.identities())?
+    {
+        bail!(
+            "{}: has other accounts than the demo's, whose passwords are public; give a FILE, or --demo-accounts to load them all the same",
+            args.database.path.display()
+        );
+    }
+    let dry_run = args.dry_run;
+    let import = Import { cost, dry_run };
     let (imported, _) = import.run(&store, file, read, &Options::SEED)?;
     let Imported {
         organizations,
         users,
     } = imported;
-    STDOUT.message(summary_line("organizations", organizations));
-    STDOUT.message(summary_line("users", users));
-    Ok(())
+    let lines = [
+        counts("organizations", organizations, dry_run),
+        counts("users", users, dry_run),
+    ];
+    let outcome = Outcome {
+        organizations,
+        users,
+        dry_run,
+    };
+    say(&args.output, dry_run, &outcome, &lines)
+}
+
+/// A wrong file and a dry run make no database: a dry run without one is tried on one that is thrown away.
+fn open(args: &Args, file: &Path, read: &Read) -> anyhow::Result<(Option<Scratch>, Store)> {
+    match args.database.open() {
+        Err(_) if !read.findings.is_empty() => {
+            Err(Findings::of(file, read.findings.clone()).into())
+        }
+        Err(OpenError::Missing(_)) if args.dry_run => {
+            let scratch = Scratch::create().context("cannot make a temporary directory")?;
+            let path = scratch.path().join("dry-run.db");
+            let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
+            Ok((Some(scratch), store))
+        }
+        Err(OpenError::Missing(_)) => Ok((None, args.database.open_or_create()?)),
+        opened => Ok((None, opened?)),
+    }
 }
 
 /// Reads a fixture file, or the embedded one.
@@ -55,13 +107,4 @@ pub(super) fn read(path: Option<&Path>) -> anyhow::Result<(&Path, Read)> {
     let bytes =
         fs::read(path).with_context(|| format!("{}: cannot read the fixture", path.display()))?;
     Ok((path, Read::of(Format::Fixture, &bytes)))
-}
-
-fn summary_line(what: &str, summary: Summary) -> String {
-    let Summary {
-        added,
-        changed,
-        unchanged,
-    } = summary;
-    format!("{what}: {added} added, {changed} changed, {unchanged} unchanged")
 }

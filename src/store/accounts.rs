@@ -86,7 +86,7 @@ impl Store {
         })
     }
 
-    /// Replaces a hash by one of the same password. Does nothing when the password or status changed since `revision`.
+    /// Replaces a hash by one of the same password, wherever it is kept. Does nothing when the password or status changed since `revision`.
     ///
     /// # Errors
     /// See [`Error`].
@@ -94,7 +94,11 @@ impl Store {
         self.write(move |connection| {
             connection
                 .prepare_cached(
-                    "UPDATE users SET password_hash = :password_hash WHERE id = :user_id AND revision = :revision",
+                    "UPDATE users SET
+                         loaded_password_hash =
+                             iif(loaded_password_hash = password_hash, :password_hash, loaded_password_hash),
+                         password_hash = :password_hash
+                     WHERE id = :user_id AND revision = :revision",
                 )?
                 .execute(named_params! {
                     ":password_hash": password_hash,

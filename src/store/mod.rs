@@ -49,7 +49,7 @@ pub use editing::{Edited, Editing};
 pub use error::{Error, OpenError};
 pub use events::{Actor, Event, LOGIN, LoginOutcome};
 pub use figures::Figures;
-pub use import::{Checked, Import, Imported, Outcome, Pins, Summary};
+pub use import::{Checked, Import, Imported, KnownHashes, Outcome, Pins, Summary};
 pub use issued::{DigestRange, TokenRow};
 pub use listing::{Listing, OrganizationOrder, TokenOrder, UserOrder};
 pub use look::{OpenedBy, Progress};

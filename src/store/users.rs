@@ -11,7 +11,7 @@ use super::rows::{optional_moment, spelled, unsigned};
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, trimmed, written_uuid};
-use crate::accounts::{Accounts, Entry, Permission, Place, User};
+use crate::accounts::{Accounts, Entry, Loaded, Permission, Place, User};
 
 /// A user as a listing shows it; the names and the order of the fields are those of `--json`.
 #[derive(Clone, Debug, Serialize)]
@@ -164,7 +164,7 @@ impl Store {
         let entry = Entry {
             place: Place::File,
             user,
-            is_hashed_here: true,
+            loaded: Loaded::Nothing,
         };
         let accounts = Accounts {
             organizations: Vec::new(),
@@ -182,7 +182,7 @@ impl Store {
             let changed: Option<i64> = connection
                 .prepare_cached(
                     "UPDATE users SET
-                         password_hash = :password_hash, loaded_hash_digest = NULL, revision = revision + 1
+                         password_hash = :password_hash, revision = revision + 1
                      WHERE uuid = :uuid
                      RETURNING id",
                 )?

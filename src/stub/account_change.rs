@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::input::Input;
 use super::outcome::{Error, Faults};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username, trimmed, written_uuid};
-use crate::accounts::{Accounts, Entry, Organization, Place, User};
+use crate::accounts::{Accounts, Entry, Loaded, Organization, Place, User};
 use crate::auth::{self, random_password};
 use crate::endpoint;
 use crate::hashing::Password;
@@ -105,7 +105,7 @@ impl Change {
         let entry = |user| Entry {
             place: user_place,
             user,
-            is_hashed_here: false,
+            loaded: Loaded::GivenHash,
         };
         Ok(Self {
             organization: index,

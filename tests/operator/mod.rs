@@ -15,6 +15,7 @@ mod package;
 mod passwords;
 mod prompts;
 mod removal;
+mod seeding;
 mod shells;
 mod unlock;
 

@@ -9,9 +9,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::accounts::{self, Format, Options, Read};
-use crate::cli::accounts::{Import, show};
+use crate::cli::accounts::{Import, counts, say, show};
 use crate::cli::database::{CostArgs, DatabaseArgs};
-use crate::cli::output::{JsonArgs, named, print, report, write_json};
+use crate::cli::output::{JsonArgs, named};
 use crate::cli::{WrongUsage, name};
 use crate::store::{Pins, Summary};
 
@@ -46,9 +46,8 @@ pub(in crate::cli) struct Args {
 /// What became of the users; the names and the order of the fields are those of `--json`.
 #[derive(Serialize)]
 struct Outcome {
-    added: usize,
-    changed: usize,
-    unchanged: usize,
+    #[serde(flatten)]
+    users: Summary,
     /// Lines that were bad.
     skipped: usize,
     dry_run: bool,
@@ -87,7 +86,7 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
         dry_run: args.dry_run,
     };
     match import.run(&store, &args.file, read, &options) {
-        Ok((imported, skipped)) => say(args, imported.users, skipped),
+        Ok((imported, skipped)) => say_what_was_done(args, imported.users, skipped),
         Err(error) => Err(refused(error)),
     }
 }
@@ -115,29 +114,13 @@ fn bytes(args: &Args) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-fn say(args: &Args, users: Summary, skipped: usize) -> anyhow::Result<()> {
-    let Summary {
-        added,
-        changed,
-        unchanged,
-    } = users;
-    let would_be = if args.dry_run { "would be " } else { "" };
+fn say_what_was_done(args: &Args, users: Summary, skipped: usize) -> anyhow::Result<()> {
     let outcome = Outcome {
-        added,
-        changed,
-        unchanged,
+        users,
         skipped,
         dry_run: args.dry_run,
     };
-    let text = format!(
-        "users: {added} {would_be}added, {changed} {would_be}changed, {unchanged} unchanged, {skipped} skipped"
-    );
-    if !args.dry_run {
-        return report(&args.output, &outcome, format_args!("{text}"));
-    }
-    // Here it is the result.
-    print(|out| match args.output.json {
-        true => write_json(out, &outcome),
-        false => writeln!(out, "{text}"),
-    })
+    let counts = counts("users", users, args.dry_run);
+    let lines = [format!("{counts}, {skipped} skipped")];
+    say(&args.output, args.dry_run, &outcome, &lines)
 }

@@ -11,6 +11,7 @@ use super::find::{
 };
 use super::importer::Importer;
 use super::organizations::new_party_uuid;
+use super::outcome::KnownHashes;
 use super::{people, users};
 use crate::account::Username;
 use crate::accounts::{Entry, Finding, Organization, Person, Place, User};
@@ -96,8 +97,12 @@ impl Importer {
             self.refuse(place, &key, &message);
         }
         if let (Some(row), Some(_)) = (row, &user.password) {
-            let hash = row.text("password_hash").to_owned();
-            self.checked.present_hashes.insert(place, hash);
+            let loaded = row.text("loaded_password_hash");
+            let hashes = KnownHashes {
+                loaded: (!loaded.is_empty()).then(|| loaded.to_owned()),
+                present: row.text("password_hash").to_owned(),
+            };
+            self.checked.known_hashes.insert(place, hashes);
         }
         let identity = row.map(|row| row.text("uuid").to_owned()).or(new);
         let identity = identity.and_then(|uuid| Uuid::try_parse(&uuid).ok());

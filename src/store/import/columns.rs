@@ -22,7 +22,7 @@ pub(super) struct FoundRow {
 
 pub(super) const USERS: &Table = &Table {
     name: "users",
-    columns: "id, uuid, org_id, person_id, username, password_hash, loaded_hash_digest, status, import_id",
+    columns: "id, uuid, org_id, person_id, username, password_hash, loaded_hash_digest, loaded_password_hash, status, import_id",
 };
 
 pub(super) const ORGANIZATIONS: &Table = &Table {
@@ -55,6 +55,11 @@ impl Columns {
 
     pub(super) fn has(&self, column: &str) -> bool {
         self.0.iter().any(|(name, _)| *name == column)
+    }
+
+    pub(super) fn without(mut self, column: &str) -> Self {
+        self.0.retain(|(name, _)| *name != column);
+        self
     }
 
     /// Only the columns of which the row has another value.

@@ -29,12 +29,12 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, named_params};
 
 use super::{Error, Store};
 use crate::accounts::{Accounts, Finding, Place};
 
-pub use outcome::{Checked, Imported, Outcome, Summary};
+pub use outcome::{Checked, Imported, KnownHashes, Outcome, Summary};
 pub use terms::Pins;
 
 pub(super) use find::several;
@@ -56,7 +56,7 @@ const CHECKPOINT_PAGES: i32 = 8 * 1024;
 
 /// What shall be written.
 pub struct Import {
-    /// Passwords in clear are hashed, or left out where they are the present ones.
+    /// Passwords in clear are hashed, or left out where the file has not changed them.
     pub accounts: Accounts,
     /// What becomes of pinned tokens.
     pub pins: Pins,
@@ -77,6 +77,24 @@ impl Store {
     /// See [`Error`].
     pub fn dry_run(&self, import: &Import) -> Result<Outcome, Error> {
         Ok(self.check_records(import, true)?.outcome())
+    }
+
+    /// Whether there are organizations or users that have none of these UUIDs.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn has_others(&self, uuids: &[String]) -> Result<bool, Error> {
+        let uuids = serde_json::Value::from(uuids).to_string();
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM visible_organizations
+                                    WHERE uuid NOT IN (SELECT value FROM json_each(:uuids)))
+                         OR EXISTS (SELECT 1 FROM visible_users
+                                    WHERE uuid NOT IN (SELECT value FROM json_each(:uuids)))",
+                )?
+                .query_one(named_params! { ":uuids": uuids }, |row| row.get(0))
+        })
     }
 
     fn check_records(&self, import: &Import, compares: bool) -> Result<Checked, Error> {

@@ -85,6 +85,10 @@ pub(super) fn change(
     changes: &mut Changes,
 ) -> rusqlite::Result<bool> {
     let mut columns = columns(organization).differing_from(row);
+    // It was found by the UUID that is derived from its name, and an operator has given it another one since.
+    if organization.uuid.is_none() {
+        columns = columns.without("name");
+    }
     let new_party_uuid = new_party_uuid(Some(row), organization);
     if columns.has("org_type") || new_party_uuid.is_some() {
         let uuid = new_party_uuid.unwrap_or_else(|| party_uuid(row).to_owned());

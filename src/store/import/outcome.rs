@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use crate::accounts::{Finding, Place};
 
-/// How many rows were touched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How many rows were touched; the names and the order of the fields are those of `--json`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// New rows.
     pub added: usize,
@@ -33,8 +35,16 @@ pub struct Checked {
     /// In the order of the records.
     pub findings: Vec<Finding>,
     pub(super) imported: Imported,
-    /// The hash that the user of a record with a password in clear has now.
-    pub present_hashes: HashMap<Place, String>,
+    /// Of users who exist and have a password in clear.
+    pub known_hashes: HashMap<Place, KnownHashes>,
+}
+
+/// What the password that a file gives in clear is compared with.
+pub struct KnownHashes {
+    /// Of the password that a file gave in clear when it was last loaded.
+    pub loaded: Option<String>,
+    /// Of the password that the user has.
+    pub present: String,
 }
 
 impl Checked {

@@ -12,7 +12,7 @@ use super::people;
 use super::permissions::{self, Assignment, HasPermission};
 use super::terms::{Pins, Terms};
 use crate::account::{UserStatus, Username};
-use crate::accounts::{Entry, User};
+use crate::accounts::{Entry, Loaded, User};
 use crate::hashing::PasswordHash;
 
 /// The rows that a record of a user names, as far as it does.
@@ -45,15 +45,14 @@ pub(super) fn add(
     };
     let (uuid, email) = (user.new_person_uuid(username), Some(username.as_str()));
     let person_id = people::add(connection, user.person.as_ref(), uuid, email)?;
-    let digest = loaded_hash_digest(entry, password_hash).map(Vec::from);
-    let id = columns(user, Some(org_id))
+    let mut columns = columns(user, Some(org_id))
         .or("status", UserStatus::Active.as_str().to_owned())
         .with("uuid", Some(user.new_uuid(username)))
         .with("person_id", Some(person_id))
         .with("password_hash", Some(password_hash.as_str().to_owned()))
-        .with("loaded_hash_digest", digest)
-        .with("import_id", terms.import_id)
-        .insert(connection, USERS)?;
+        .with("import_id", terms.import_id);
+    columns.0.extend(loaded(entry).0);
+    let id = columns.insert(connection, USERS)?;
     if let Some(assignments) = &named.assignments
         && !assignments.is_empty()
     {
@@ -62,9 +61,21 @@ pub(super) fn add(
     Ok(Some(id))
 }
 
-/// SHA-256 of a hash that the file gave: a login may replace it by another one of the same password.
-fn loaded_hash_digest(entry: &Entry, hash: &PasswordHash) -> Option<[u8; 32]> {
-    (!entry.is_hashed_here).then(|| Sha256::digest(hash.as_str()).into())
+/// What is kept of the password that the file gives, instead of what was kept of the one before.
+fn loaded(entry: &Entry) -> Columns {
+    let (digest, hash) = match (&entry.loaded, &entry.user.password_hash) {
+        (Loaded::GivenHash, Some(given)) => (Some(hash_digest(given)), None),
+        (Loaded::Password(hash), _) => (None, Some(hash.as_str().to_owned())),
+        (Loaded::GivenHash, None) | (Loaded::Nothing, _) => return Columns::default(),
+    };
+    Columns::default()
+        .with("loaded_hash_digest", Some(digest))
+        .with("loaded_password_hash", Some(hash))
+}
+
+/// A login may replace a hash that the file gave by another one of the same password.
+fn hash_digest(hash: &PasswordHash) -> Vec<u8> {
+    Sha256::digest(hash.as_str()).to_vec()
 }
 
 /// What is not said stays, or is yes.
@@ -79,7 +90,8 @@ fn with_defaults(assignments: &[Assignment], present: &[HasPermission]) -> Vec<H
         .collect()
 }
 
-/// Says whether a user differs from what the file says. A token to be pinned is no part of the changes.
+/// Says whether a user differs from what the file says. A token to be pinned is no part of the changes, and to note which
+/// password was loaded changes no user.
 pub(super) fn change(
     connection: &Connection,
     row: &FoundRow,
@@ -90,16 +102,19 @@ pub(super) fn change(
 ) -> rusqlite::Result<bool> {
     let user = &entry.user;
     let mut columns = columns(user, named.org_id).differing_from(row);
+    // The UUID that is derived from the name shows who it is, also under the name that an operator has given it since.
+    if user.uuid.is_none() && !is_called(row, user) {
+        columns = columns.without("username");
+    }
     let new_hash = new_hash(row, entry);
     if columns.has("status") || new_hash.is_some() {
         columns = columns.with(REVISION, Some(Value::Null));
     }
     if let Some(hash) = new_hash {
-        let digest = loaded_hash_digest(entry, hash).map(Vec::from);
-        columns = columns
-            .with("password_hash", Some(hash.as_str().to_owned()))
-            .with("loaded_hash_digest", Some(digest));
+        columns = columns.with("password_hash", Some(hash.as_str().to_owned()));
     }
+    let differs = !columns.0.is_empty();
+    columns.0.extend(loaded(entry).differing_from(row).0);
     let is_other_pin = match (&user.auth_token, pins) {
         (None, Pins::Keep) => false,
         (token, _) => pinned(connection, row.id())? != *token,
@@ -112,17 +127,21 @@ pub(super) fn change(
         Some(assignments) => change_assignments(connection, row, assignments, changes)?,
         None => false,
     };
-    let differs = changes.row(connection, row, columns)?;
+    changes.row(connection, row, columns)?;
     Ok(differs || is_other_pin || is_other_person || are_others)
 }
 
-/// The hash that the file gives, unless it is there or was loaded last and a login has replaced it.
+fn is_called(row: &FoundRow, user: &User) -> bool {
+    let username = user.username.as_ref().map_or("", Username::as_str);
+    row.text("username").eq_ignore_ascii_case(username)
+}
+
+/// The hash that the file gives, unless it is there or was the one when it was last loaded.
 fn new_hash<'e>(row: &FoundRow, entry: &'e Entry) -> Option<&'e PasswordHash> {
     let hash = entry.user.password_hash.as_ref()?;
-    let digest = loaded_hash_digest(entry, hash).map(Vec::from);
-    let is_there = row.text("password_hash") == hash.as_str()
-        || (digest.is_some() && *row.value("loaded_hash_digest") == Value::from(digest));
-    (!is_there).then_some(hash)
+    let was_loaded = matches!(entry.loaded, Loaded::GivenHash)
+        && *row.value("loaded_hash_digest") == Value::Blob(hash_digest(hash));
+    (row.text("password_hash") != hash.as_str() && !was_loaded).then_some(hash)
 }
 
 fn change_assignments(

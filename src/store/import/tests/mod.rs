@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{FEW, Import, Imported, Outcome, Pins, Summary};
 use crate::account::Username;
-use crate::accounts::{Accounts, Entry, Finding, Place, User};
+use crate::accounts::{Accounts, Entry, Finding, Loaded, Place, User};
 use crate::store::visible::define_views;
 use crate::store::{Durability, Store, WhenMissing};
 
@@ -97,7 +97,8 @@ fn dump(connection: &Connection) -> Vec<Vec<SqlValue>> {
         "SELECT organizations.uuid, name, org_type, retailer_uuid, supplier_uuid, status, created_date, active_date,
                 people.uuid, first_name, last_name, email, phone
          FROM visible_organizations AS organizations LEFT JOIN people ON people.id = account_manager_id ORDER BY 1",
-        "SELECT users.uuid, organizations.uuid, username, password_hash, loaded_hash_digest, users.status, revision,
+        "SELECT users.uuid, organizations.uuid, username, password_hash, loaded_hash_digest, loaded_password_hash,
+                users.status, revision,
                 people.uuid, first_name, last_name, email, phone
          FROM visible_users AS users
          JOIN organizations ON organizations.id = users.org_id JOIN people ON people.id = person_id ORDER BY 1",
@@ -146,11 +147,11 @@ fn lines(users: impl IntoIterator<Item = Value>) -> Accounts {
 
 fn entry(place: Place, user: Value) -> Entry {
     let user: User = serde_json::from_value(user).unwrap();
-    let is_hashed_here = false;
+    let loaded = Loaded::GivenHash;
     Entry {
         place,
         user,
-        is_hashed_here,
+        loaded,
     }
 }
 

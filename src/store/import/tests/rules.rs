@@ -153,6 +153,44 @@ fn what_a_file_leaves_out_stays_as_others_have_set_it_in_the_meantime() {
     }
 }
 
+#[test]
+fn to_note_which_password_was_loaded_changes_no_user() {
+    let file = || {
+        fixture(json!([retailer(
+            "one",
+            [with(user("a"), "auth_token", TOKEN)]
+        )]))
+    };
+    for accounts in few_and_many(file) {
+        let database = Database::with(file());
+        let known = "SELECT count(*) FROM users WHERE username = 'a' AND revision = 0 AND loaded_hash_digest NOT NULL";
+        let forget = "UPDATE users SET loaded_hash_digest = NULL";
+        database.sql().execute(forget, []).unwrap();
+        assert_eq!(database.number(known), 0);
+        assert_eq!(database.import(accounts).users.changed, 0);
+        assert_eq!(database.number(known), 1);
+        assert_eq!(database.number("SELECT count(*) FROM tokens"), 1);
+    }
+}
+
+/// It is the cheaper one, of the same password, and somebody may steal the file.
+#[test]
+fn a_rehash_leaves_the_old_hash_nowhere() {
+    for (present, kept) in [(HASH, 2), (OTHER_HASH, 1)] {
+        let mut accounts = fixture(json!([retailer("one", [user("a")])]));
+        accounts.users[0].loaded = Loaded::Password(HASH.parse().unwrap());
+        let database = Database::with(accounts);
+        let passwd = "UPDATE users SET password_hash = ?1";
+        database.sql().execute(passwd, [present]).unwrap();
+        let new = HASH.replace("$04$", "$10$");
+        database.store.rehash(1, 0, new.clone()).unwrap();
+        let count = format!(
+            "SELECT (password_hash = '{new}') + (loaded_password_hash = '{new}') FROM users"
+        );
+        assert_eq!(database.number(&count), kept, "{present}");
+    }
+}
+
 /// The keys of the findings, and whether all of them were found before anything was hashed.
 #[track_caller]
 fn refused_at(database: &Database, accounts: Accounts) -> Vec<String> {
