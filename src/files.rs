@@ -100,6 +100,45 @@ impl Partial {
 
     /// Gives it its name.
     pub(crate) fn publish(self, existing: Existing) -> io::Result<()> {
+        self.sync()?;
+        match existing {
+            Existing::Keep => rename_without_replacing(&self.path, &self.destination)?,
+            Existing::Replace => {
+                check_replaceable(&self.destination)?;
+                fs::rename(&self.path, &self.destination)?;
+            }
+        }
+        self.sync_directory()
+    }
+
+    /// Gives it its name, until what is returned is dropped, or for good. What had the name before is replaced.
+    pub(crate) fn publish_revocably(self) -> io::Result<Revocable> {
+        self.sync()?;
+        check_replaceable(&self.destination)?;
+        let mut revocable = Revocable {
+            partial: self,
+            undo: None,
+        };
+        let Revocable { partial, undo } = &mut revocable;
+        let rename = |how| renameat_with(CWD, &partial.path, CWD, &partial.destination, how);
+        *undo = match rename(RenameFlags::EXCHANGE) {
+            Ok(()) => Some(RenameFlags::EXCHANGE),
+            Err(Errno::NOENT) => {
+                rename_without_replacing(&partial.path, &partial.destination)?;
+                Some(RenameFlags::NOREPLACE)
+            }
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                fs::rename(&partial.path, &partial.destination)?;
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        partial.sync_directory()?;
+        Ok(revocable)
+    }
+
+    /// Makes sure that the name leads to this file, and that all of it is on disk.
+    fn sync(&self) -> io::Result<()> {
         self.file.sync_all()?;
         let there = fs::symlink_metadata(&self.path)?;
         let ours = self.file.metadata()?;
@@ -108,17 +147,40 @@ impl Partial {
                 "another process replaced the file while it was written",
             ));
         }
-        match existing {
-            Existing::Keep => rename_without_replacing(&self.path, &self.destination)?,
-            Existing::Replace => {
-                check_replaceable(&self.destination)?;
-                fs::rename(&self.path, &self.destination)?;
-            }
-        }
+        Ok(())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
         match self.directory.sync_all() {
             // Some file systems cannot sync a directory.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
             result => result,
+        }
+    }
+}
+
+/// A file that has its name for now. Dropped before it is kept, it is removed, and what had the name before has it again.
+pub(crate) struct Revocable {
+    /// Its own name is that of the file that was replaced.
+    partial: Partial,
+    /// `None` where nothing is undone, or can be.
+    undo: Option<RenameFlags>,
+}
+
+impl Revocable {
+    pub(crate) fn keep(mut self) {
+        self.undo = None;
+    }
+}
+
+impl Drop for Revocable {
+    fn drop(&mut self) {
+        if let Some(how) = self.undo {
+            let Partial {
+                path, destination, ..
+            } = &self.partial;
+            // When it fails, the new file stays.
+            let _ = renameat_with(CWD, destination, CWD, path, how);
         }
     }
 }

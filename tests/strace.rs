@@ -87,7 +87,7 @@ fn a_kill_at_any_system_call_of_a_first_start_or_a_restore_leaves_a_database_tha
                 let args = if kind == "init" {
                     &["init"][..]
                 } else {
-                    &["restore", "copy.db"]
+                    &["restore", "copy.db", "--force"]
                 };
                 let injected = format!("{call}:signal=KILL:when={number}");
                 let output = inject(&place, &companions, &injected, args);
@@ -106,7 +106,7 @@ fn a_kill_at_any_system_call_of_a_first_start_or_a_restore_leaves_a_database_tha
                 };
                 assert!(whole.contains(&users), "{label}: {users} users");
                 assert_eq!(place.integrity(), "ok", "{label}");
-                place.run(&["restore", "copy.db"]).succeeded();
+                place.run(&["restore", "copy.db", "--force"]).succeeded();
                 assert_eq!(place.number("SELECT count(*) FROM users"), 1, "{label}");
             }
         }

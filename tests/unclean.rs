@@ -10,6 +10,7 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD, crowd};
 use crate::harness::{Place, request};
 
 const LOG: &str = "thanos-login.db-wal";
+const KEPT: &str = "thanos-login.db.before-restore";
 const JOURNAL: &str = "thanos-login.db-journal";
 
 fn one_user() -> Place {
@@ -74,7 +75,7 @@ fn another_database_under_the_log_of_a_killed_server_is_refused_until_a_backup_i
     is_refused_untouched(&place, LOG);
     assert_eq!(place.run(&["check"]).code, Some(1));
     fs::copy(other.path("copy.db"), place.path("copy.db")).unwrap();
-    place.run(&["restore", "copy.db"]).succeeded();
+    place.run(&["restore", "copy.db", "--force"]).succeeded();
     let server = place.serve(&[]);
     assert_eq!(server.login(&crowd()[0], PASSWORD).status, 200);
     assert_eq!(server.login(JWEIR, PASSWORD).status, 401);
@@ -102,7 +103,12 @@ fn a_damaged_database_is_replaced_by_a_restore() {
             place
                 .run(&["serve"])
                 .failed_naming(name, "thanos-login restore");
-            place.run(&["restore", "copy.db"]).succeeded();
+            place
+                .run(&["restore", "copy.db"])
+                .failed_naming(name, "--force");
+            place.run(&["restore", "copy.db", "--force"]).succeeded();
+            // As far as SQLite could read it.
+            assert!(!bytes(&place, KEPT).is_empty());
             let server = place.serve(&[]);
             assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
         }
@@ -216,7 +222,7 @@ fn a_rollback_journal_of_ours_is_played_back() {
         &["init"][..],
         &["check"],
         &["user", "list"],
-        &["restore", "copy.db"],
+        &["restore", "copy.db", "--force"],
         &["backup", "x.db"],
     ] {
         let place = Place::new();
@@ -346,7 +352,7 @@ fn a_restore_that_is_killed_leaves_the_old_content_or_the_new() {
             let place = Place::new();
             fs::copy(origin.path("big.db"), place.path("big.db")).unwrap();
             prepare(&place, &old);
-            let mut restore = place.program(&["restore", "big.db"]).spawn();
+            let mut restore = place.program(&["restore", "big.db", "--force"]).spawn();
             let grown = || {
                 [Place::DATABASE, LOG, JOURNAL].iter().any(|name| {
                     fs::metadata(place.path(name)).is_ok_and(|file| {
@@ -373,7 +379,7 @@ fn a_restore_that_is_killed_leaves_the_old_content_or_the_new() {
                 !checked.stderr.contains("integrity"),
                 "{label}: {checked:?}"
             );
-            place.run(&["restore", "big.db"]).succeeded();
+            place.run(&["restore", "big.db", "--force"]).succeeded();
             assert!(place.dump() == new, "{label}");
             assert!(
                 !place.files("").iter().any(|name| name.starts_with('.')),

@@ -29,6 +29,17 @@ struct Whole<'o> {
 }
 
 impl Export {
+    /// How many users there are in it.
+    pub fn users(&self) -> u64 {
+        let count = match self {
+            Self::Csv(users) | Self::JsonLines(users) => users.len(),
+            Self::Fixture(organizations) => {
+                organizations.iter().map(|(_, users)| users.len()).sum()
+            }
+        };
+        count as u64
+    }
+
     /// Writes all of it, piece by piece: passwords in clear and tokens are never a part.
     ///
     /// # Errors

@@ -1,14 +1,20 @@
 //! `backup`: copies the database while servers use it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::database::DatabaseArgs;
+use super::output::{JsonArgs, report};
 use super::parse;
 use super::progress::Progress;
 use crate::store::back_up;
 
 #[derive(clap::Args)]
 #[group(skip)]
+#[command(after_help = "\
+Example: thanos-login backup /var/backups/thanos-login.db --force
+Prints how many users were copied; --json has {\"path\", \"users\"}.")]
 pub(super) struct Args {
     /// Where the copy is made; a path
     #[arg(value_name = "DEST", value_parser = parse::copy_path())]
@@ -17,16 +23,42 @@ pub(super) struct Args {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    output: JsonArgs,
+    #[command(flatten)]
     database: DatabaseArgs,
+}
+
+/// The names and the order of the fields are those of `--json`.
+#[derive(Serialize)]
+struct Copied<'p> {
+    path: &'p Path,
+    users: u64,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let progress = Progress::new("pages");
-    back_up(
+    let content = back_up(
         &args.database.path,
         &args.destination,
         args.force,
         &mut |done, total| progress.tell(done, total),
     )?;
-    Ok(())
+    drop(progress);
+    let copied = Copied {
+        path: &args.destination,
+        users: content.users,
+    };
+    let (users, path) = (users(content.users), args.destination.display());
+    report(
+        &args.output,
+        &copied,
+        format_args!("copied {users} to {path}"),
+    )
+}
+
+pub(super) fn users(number: u64) -> String {
+    match number {
+        1 => "1 user".to_owned(),
+        _ => format!("{number} users"),
+    }
 }

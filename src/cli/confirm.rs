@@ -1,4 +1,4 @@
-//! The question before something is deleted for good.
+//! The question before something is lost.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
@@ -23,15 +23,21 @@ impl ConfirmArgs {
         if self.yes {
             return Ok(());
         }
-        if !io::stdin().is_terminal() {
-            bail!("there is no terminal to ask at: give --yes to delete without a question");
-        }
-        let answer = ask(question).context("cannot ask at the terminal")?;
-        if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
-            bail!("nothing was deleted");
-        }
-        Ok(())
+        let unasked = "there is no terminal to ask at: give --yes to delete without a question";
+        confirm(question, unasked, "nothing was deleted")
     }
+}
+
+/// Goes on if the answer at the terminal is yes. The other texts are of the failures without a terminal, and for a no.
+pub(super) fn confirm(question: &str, unasked: &str, declined: &str) -> anyhow::Result<()> {
+    if !io::stdin().is_terminal() {
+        bail!("{unasked}");
+    }
+    let answer = ask(question).context("cannot ask at the terminal")?;
+    if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+        bail!("{declined}");
+    }
+    Ok(())
 }
 
 /// At the terminal that controls the process, wherever the standard streams go.

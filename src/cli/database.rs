@@ -8,7 +8,7 @@ use super::WrongUsage;
 use super::progress::Progress;
 use crate::Config;
 use crate::hashing::Cost;
-use crate::store::{Durability, OpenError, OpenedBy, Store, WhenMissing};
+use crate::store::{Durability, Migrated, OpenError, OpenedBy, Store, WhenMissing};
 
 #[derive(Args)]
 pub(super) struct DatabaseArgs {
@@ -25,19 +25,26 @@ pub(super) struct DatabaseArgs {
 impl DatabaseArgs {
     /// Opens the file, which must exist. Works while a server runs on it, which acts on every change at its next request.
     pub(super) fn open(&self) -> Result<Store, OpenError> {
-        self.open_or(WhenMissing::Refuse)
+        let (store, _) = self.open_or(WhenMissing::Refuse)?;
+        Ok(store)
     }
 
     /// Opens the file, and makes a missing one.
     pub(super) fn open_or_create(&self) -> Result<Store, OpenError> {
-        self.open_or(WhenMissing::Create)
+        let (store, _) = self.open_or(WhenMissing::Create)?;
+        Ok(store)
     }
 
-    fn open_or(&self, missing: WhenMissing) -> Result<Store, OpenError> {
+    /// Makes a missing file, and brings an older one up to date.
+    pub(super) fn make(&self) -> Result<Option<Migrated>, OpenError> {
+        let (_, migrated) = self.open_or(WhenMissing::Create)?;
+        Ok(migrated)
+    }
+
+    fn open_or(&self, missing: WhenMissing) -> Result<(Store, Option<Migrated>), OpenError> {
         let progress = Progress::new("pages").reporter();
         let (by, durability) = (OpenedBy::Command, Durability::Full);
-        let (store, _) = Store::open_by(by, &self.path, missing, durability, progress)?;
-        Ok(store)
+        Store::open_by(by, &self.path, missing, durability, progress)
     }
 }
 

@@ -21,22 +21,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(directory) = &args.out {
         let mut command = Cli::command().disable_help_subcommand(true);
         command.build();
-        return write_pages(command, directory);
+        let pages = write_pages(command, directory)?;
+        let directory = directory.display();
+        let done = format_args!("wrote {pages} manual pages to {directory}");
+        return output::report(&output::JsonArgs::TEXT, &(), done);
     }
     let page = render(&Man::new(Cli::command()))?;
     output::print(|out| out.write_all(&page))
 }
 
-/// A page for the command, and for each below it.
-fn write_pages(command: clap::Command, directory: &Path) -> anyhow::Result<()> {
+/// A page for the command, and for each below it; returns how many.
+fn write_pages(command: clap::Command, directory: &Path) -> anyhow::Result<usize> {
+    let mut pages = 1;
     let commands = command.get_subcommands();
     for command in commands.filter(|command| !command.is_hide_set()) {
-        write_pages(command.clone(), directory)?;
+        pages += write_pages(command.clone(), directory)?;
     }
     let page = Man::new(command);
     let path = directory.join(page.get_filename());
     files::write(&path, &render(&page)?, 0o644, Existing::Replace)
-        .with_context(|| format!("{}: cannot write the manual page", path.display()))
+        .with_context(|| format!("{}: cannot write the manual page", path.display()))?;
+    Ok(pages)
 }
 
 fn render(page: &Man) -> anyhow::Result<Vec<u8>> {

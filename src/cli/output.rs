@@ -38,6 +38,11 @@ pub(super) struct JsonArgs {
     pub(super) json: bool,
 }
 
+impl JsonArgs {
+    /// Of a command without the flag.
+    pub(super) const TEXT: Self = Self { json: false };
+}
+
 /// Which part of a listing is printed.
 #[derive(Args)]
 #[group(skip)]

@@ -1,26 +1,102 @@
 //! `restore`: makes the database what a backup holds; no server may run on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::backup::users;
+use super::confirm::confirm;
 use super::database::DatabaseArgs;
+use super::output::{JsonArgs, report};
 use super::parse;
 use super::progress::Progress;
-use crate::store::restore;
+use crate::store::{Content, Loss, Restoration};
 
 #[derive(clap::Args)]
 #[group(skip)]
+#[command(after_help = "\
+Asks before it replaces anything, and keeps that beside the database, as NAME.before-restore, until the next restore.
+
+Example: thanos-login restore /var/backups/thanos-login.db --force
+Prints how many users there are now, their newest login, and where the old content is; --json has {\"path\", \"users\",
+\"newest_login\", \"kept\"}.")]
 pub(super) struct Args {
     /// The backup; it is only read
     #[arg(value_name = "SRC", value_parser = parse::copy_path())]
     source: PathBuf,
+    /// Replace what the database has without a question
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    output: JsonArgs,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
+/// The names and the order of the fields are those of `--json`.
+#[derive(Serialize)]
+struct Done<'p> {
+    path: &'p Path,
+    users: u64,
+    newest_login: Option<Timestamp>,
+    /// `None` where nothing was replaced.
+    kept: Option<&'p Path>,
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let path = &args.database.path;
+    let restoration = Restoration::prepare(&args.source, path)?;
+    if !args.force
+        && let Some(loss) = restoration.loss()?
+    {
+        ask(args, &loss)?;
+    }
     let progress = Progress::new("pages");
-    restore(&args.source, &args.database.path, &mut |done, total| {
-        progress.tell(done, total);
-    })?;
-    Ok(())
+    let restored = restoration.run(&mut |done, total| progress.tell(done, total))?;
+    drop(progress);
+    let Content {
+        users,
+        newest_login,
+    } = restored.content;
+    let done = Done {
+        path,
+        users,
+        newest_login,
+        kept: restored.kept.as_deref(),
+    };
+    let kept = match done.kept {
+        Some(kept) => format!("; what it had before is kept as {}", kept.display()),
+        None => String::new(),
+    };
+    let (path, source) = (path.display(), args.source.display());
+    let has = described(restored.content);
+    report(
+        &args.output,
+        &done,
+        format_args!("restored {path} from {source}: {has}{kept}"),
+    )
+}
+
+fn ask(args: &Args, loss: &Loss) -> anyhow::Result<()> {
+    let (path, source) = (args.database.path.display(), args.source.display());
+    let present = match loss.present {
+        Some(content) => format!("has {}", described(content)),
+        None => "cannot be read".to_owned(),
+    };
+    let (backup, kept) = (described(loss.backup), loss.kept.display());
+    confirm(
+        &format!("{path} {present}; {source} has {backup}. Replace it? It is kept as {kept}."),
+        &format!("{path}: {present}; give --force to replace it by {source}, which has {backup}"),
+        "nothing was restored",
+    )
+}
+
+fn described(content: Content) -> String {
+    let login = content.newest_login;
+    let login = login.map_or_else(
+        || "never".to_owned(),
+        |login| login.strftime("%FT%TZ").to_string(),
+    );
+    format!("{}, newest login {login}", users(content.users))
 }

@@ -8,6 +8,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 
 use super::connect::{Mode, connect, damage, set, touch};
+use super::content::Content;
 use super::database_file::{DatabaseFile, FileId, WhenMissing};
 use super::error::{OpenError, reason};
 use super::inspect::inspect;
@@ -77,7 +78,7 @@ impl BackupError {
 /// Copies the database at `source`, as it is at one moment, to `destination`, which gets its name only once it is whole,
 /// checked and on disk. Servers go on writing meanwhile. An older schema stays as it is.
 ///
-/// `progress` hears how many pages are done, of how many.
+/// `progress` hears how many pages are done, of how many. Returns what the copy has.
 ///
 /// # Errors
 /// See [`BackupError`]; nothing is left behind then.
@@ -86,7 +87,7 @@ pub fn back_up(
     destination: &Path,
     replace: bool,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<(), BackupError> {
+) -> Result<Content, BackupError> {
     let source = resolve_source(source)?;
     let destination = DatabaseFile::resolve(destination)?;
     check_destination(&source, &destination, replace)?;
@@ -98,7 +99,7 @@ pub fn back_up(
     let from = connect_source(&source)?;
     write_copy(&from, partial.path(), destination.given(), progress)?;
     drop(from);
-    check_copy(&partial, &destination)?;
+    let content = check_copy(&partial, &destination)?;
     // Copying takes a while.
     refuse_left_overs(&destination)?;
     let existing = if replace {
@@ -106,7 +107,8 @@ pub fn back_up(
     } else {
         Existing::Keep
     };
-    partial.publish(existing).map_err(write_failed)
+    partial.publish(existing).map_err(write_failed)?;
+    Ok(content)
 }
 
 /// The file that is copied.
@@ -140,7 +142,7 @@ fn check_destination(
 }
 
 /// SQLite takes what lies beside a file for a part of it.
-fn refuse_left_overs(destination: &DatabaseFile) -> Result<(), BackupError> {
+pub(super) fn refuse_left_overs(destination: &DatabaseFile) -> Result<(), BackupError> {
     let left = destination
         .companions()
         .into_iter()
@@ -166,7 +168,7 @@ fn connect_source(source: &DatabaseFile) -> Result<Connection, BackupError> {
     connect().map_err(|error| BackupError::new(source.given(), &error))
 }
 
-fn write_copy(
+pub(super) fn write_copy(
     from: &Connection,
     path: &Path,
     shown: &Path,
@@ -177,7 +179,11 @@ fn write_copy(
     set(&to, shown, "synchronous", "OFF", "0")?;
     copy(from, &mut to, progress).map_err(failed)?;
     // In one file, which can be moved alone and read from anywhere.
-    set(&to, shown, "journal_mode", "DELETE", "delete")?;
+    match set(&to, shown, "journal_mode", "DELETE", "delete") {
+        // Whether the copy may be damaged is for the caller to say.
+        Ok(()) | Err(OpenError::Malformed { .. } | OpenError::NotADatabase(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
     to.close().map_err(|(_, error)| failed(error))
 }
 
@@ -216,11 +222,12 @@ pub(super) fn check(connection: &Connection, shown: &Path) -> Result<(), BackupE
 }
 
 /// Reads the finished file as those who open it will: through a new connection, alone and in one piece.
-fn check_copy(partial: &Partial, destination: &DatabaseFile) -> Result<(), BackupError> {
+fn check_copy(partial: &Partial, destination: &DatabaseFile) -> Result<Content, BackupError> {
     let file = DatabaseFile::resolve(partial.path())?;
     refuse_left_overs(&file)?;
     inspect(&file)?;
-    let connection = connect(file.path(), Mode::Inspect)
-        .map_err(|error| BackupError::new(destination.given(), &error))?;
-    check(&connection, destination.given())
+    let failed = |error| BackupError::new(destination.given(), &error);
+    let connection = connect(file.path(), Mode::Inspect).map_err(failed)?;
+    check(&connection, destination.given())?;
+    Content::of(&connection).map_err(failed)
 }

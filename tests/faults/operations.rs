@@ -142,10 +142,12 @@ pub const BACK_UP_AGAIN: Operation = Operation {
 };
 
 pub const RESTORE: Operation = Operation {
-    args: &["restore", "copy.db"],
+    args: &["restore", "copy.db", "--force"],
     prepare: |place| {
         one_account(place);
         place.run(&["backup", "copy.db"]).succeeded();
+        let kept = format!("{}.before-restore", Place::DATABASE);
+        place.run(&["backup", &kept]).succeeded();
         place.seed(&accounts::crowded()).succeeded();
     },
     is_done: |place| keeps_the_account(place) && users(place, Place::DATABASE, "user%") == 0,

@@ -7,12 +7,14 @@ use std::thread;
 use rusqlite::Connection;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{fails_with, run};
+use super::{at_a_terminal, fails_with, json as object, run};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{JSON, LOGIN, Place, eventually, login_body, request};
 
+const KEPT: &str = "thanos-login.db.before-restore";
 const OTHER: &str = "other@projectthanos.com";
 
 fn holds(place: &Place, file: &str, token: &str) -> bool {
@@ -93,7 +95,7 @@ fn what_a_backup_holds_is_restored_and_logs_in() {
             accounts::user(OTHER),
         ]))
         .succeeded();
-    run(&place, &["restore", "copy.db"]);
+    run(&place, &["restore", "copy.db", "--force"]);
     let server = place.serve(&[]);
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
     assert_eq!(server.login(OTHER, PASSWORD).status, 401);
@@ -101,7 +103,7 @@ fn what_a_backup_holds_is_restored_and_logs_in() {
     assert_eq!(place.integrity(), "ok");
     assert_eq!(
         place.files(""),
-        ["accounts.json", "copy.db", Place::DATABASE, "tmp"]
+        ["accounts.json", "copy.db", Place::DATABASE, KEPT, "tmp"]
     );
     // Into nothing, too.
     run(&place, &["restore", "copy.db", "--db", "new.db"]);
@@ -125,7 +127,7 @@ fn a_database_that_a_server_holds_is_not_restored_over() {
     fails_with(&place, &["restore", "copy.db"], "stop the server first");
     assert!(place.holds_token(&token));
     server.stop();
-    run(&place, &["restore", "copy.db"]);
+    run(&place, &["restore", "copy.db", "--force"]);
     assert!(!place.holds_token(&token));
 }
 
@@ -335,7 +337,11 @@ fn a_restore_through_a_link_reads_the_log_of_the_file_and_writes_beside_it() {
     // And the other way.
     run(&place, &["backup", "old.db"]);
     run(&place, &["token", "revoke", "--user", JWEIR]);
-    run(&place, &["restore", "old.db", "--db", "links/link.db"]);
+    run(
+        &place,
+        &["restore", "old.db", "--force", "--db", "links/link.db"],
+    );
+    assert_eq!(users(&place, KEPT), 1);
     assert!(place.holds_token(&token));
     run(
         &place,
@@ -355,4 +361,205 @@ fn several_names_of_a_backup_are_refused() {
     fails_with(&place, &["restore", "copy.db", "--db", "new.db"], line);
     fails_with(&place, &["backup", "--force", "copy.db"], line);
     assert!(!place.path("new.db").exists());
+}
+
+/// One user in `copy.db`, and that one and another in the database.
+fn with_backup() -> Place {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    run(&place, &["backup", "copy.db"]);
+    place
+        .seed(&accounts::retailer([
+            accounts::user(JWEIR),
+            accounts::user(OTHER),
+        ]))
+        .succeeded();
+    place
+}
+
+#[test]
+fn a_restore_without_a_terminal_needs_force_and_says_what_would_be_lost() {
+    let place = with_backup();
+    place
+        .sql()
+        .execute_batch("UPDATE users SET last_login = 1000000000000000 WHERE id = 1")
+        .unwrap();
+    let before = (place.dump(), place.files(""));
+    let refused = place.run(&["restore", "copy.db"]);
+    assert_eq!(
+        (refused.code, &*refused.stdout, &*refused.stderr),
+        (
+            Some(1),
+            "",
+            "thanos-login: thanos-login.db: has 2 users, newest login 2001-09-09T01:46:40Z; \
+             give --force to replace it by copy.db, which has 1 user, newest login never\n"
+        )
+    );
+    assert!((place.dump(), place.files("")) == before);
+    let done = run(&place, &["restore", "copy.db", "--force"]).stdout;
+    assert_eq!(
+        done,
+        "restored thanos-login.db from copy.db: 1 user, newest login never; \
+         what it had before is kept as thanos-login.db.before-restore\n"
+    );
+    assert_eq!(
+        (users(&place, Place::DATABASE), users(&place, KEPT)),
+        (1, 2)
+    );
+    // It is the way back.
+    let back = object(&run(&place, &["restore", KEPT, "--force", "--json"]));
+    let expected = json!({"path": Place::DATABASE, "users": 2, "newest_login": "2001-09-09T01:46:40Z", "kept": KEPT});
+    assert_eq!(back, expected);
+    assert!(place.dump() == before.0);
+    assert_eq!(users(&place, KEPT), 1);
+    let mode = fs::metadata(place.path(KEPT)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    assert!(!place.files("").iter().any(|name| name.starts_with('.')));
+}
+
+#[test]
+fn a_restore_at_a_terminal_asks_and_takes_anything_but_yes_for_a_no() {
+    let place = with_backup();
+    for (answer, ends_with, left) in [
+        ("", "nothing was restored", 2),
+        ("n", "nothing was restored", 2),
+        ("y", "is kept as thanos-login.db.before-restore", 1),
+    ] {
+        let mut terminal = at_a_terminal(&place, &["restore", "copy.db"]);
+        terminal
+            .exp_string("thanos-login.db has 2 users, newest login never; copy.db has 1 user")
+            .unwrap();
+        terminal.exp_string("[y/N] ").unwrap();
+        terminal.send_line(answer).unwrap();
+        terminal.exp_string(ends_with).unwrap();
+        terminal.exp_eof().unwrap();
+        assert_eq!(users(&place, Place::DATABASE), left, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_restore_where_nothing_would_be_lost_asks_nothing_and_leaves_what_is_kept() {
+    let prepare: [fn(&Place); 3] = [
+        |_| {},
+        |place| place.write(Place::DATABASE, ""),
+        |place| {
+            run(place, &["init"]);
+        },
+    ];
+    for prepare in prepare {
+        let place = with_backup();
+        fs::rename(place.path(Place::DATABASE), place.path(KEPT)).unwrap();
+        prepare(&place);
+        let done = run(&place, &["restore", "copy.db"]).stdout;
+        let expected = "restored thanos-login.db from copy.db: 1 user, newest login never\n";
+        assert_eq!(done, expected);
+        assert_eq!(
+            (users(&place, Place::DATABASE), users(&place, KEPT)),
+            (1, 2)
+        );
+    }
+}
+
+/// What a message says of something, and what makes it.
+type Obstacle = (&'static str, fn(&Place));
+
+#[test]
+fn nothing_is_replaced_where_the_old_content_cannot_be_kept() {
+    let obstacles: [Obstacle; 5] = [
+        ("not a regular file", |place| {
+            fs::create_dir(place.path(KEPT)).unwrap();
+        }),
+        ("several names", |place| {
+            place.write("other", "of another program");
+            fs::hard_link(place.path("other"), place.path(KEPT)).unwrap();
+        }),
+        ("symbolic link", |place| {
+            symlink("nowhere", place.path(KEPT)).unwrap();
+        }),
+        ("-wal", |place| place.write(&format!("{KEPT}-wal"), "")),
+        ("-journal", |place| {
+            place.write(&format!("{KEPT}-journal"), "left over");
+        }),
+    ];
+    for (line, prepare) in obstacles {
+        let place = with_backup();
+        prepare(&place);
+        let before = (place.dump(), place.files(""));
+        fails_with(&place, &["restore", "copy.db", "--force"], line);
+        assert!((place.dump(), place.files("")) == before, "{line}");
+    }
+    // A link that leads to a file is that file, as for a backup.
+    let place = with_backup();
+    fs::create_dir(place.path("old")).unwrap();
+    place.write("old/kept.db", "");
+    symlink("old/kept.db", place.path(KEPT)).unwrap();
+    run(&place, &["restore", "copy.db", "--force"]);
+    assert!(place.path(KEPT).is_symlink());
+    assert_eq!(users(&place, "old/kept.db"), 2);
+}
+
+/// A limit of file sizes stops it as a full disk does: while the old content is kept, or after that.
+#[test]
+fn a_restore_without_space_replaces_neither_the_database_nor_what_is_kept() {
+    let place = with_backup();
+    place.write(KEPT, "what an earlier one has kept");
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+                INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), 1, 0 FROM n";
+    let big = place.copy();
+    big.sql().execute(many, []).unwrap();
+    run(&big, &["backup", "big.db"]);
+    fs::copy(big.path("big.db"), place.path("big.db")).unwrap();
+    let (small, large) = (
+        fs::metadata(place.path(Place::DATABASE)).unwrap().len(),
+        fs::metadata(place.path("big.db")).unwrap().len(),
+    );
+    let before = (place.files(""), place.dump());
+    for limit in [small / 2, small + 8192, large / 2] {
+        let limit = format!("--fsize={limit}");
+        let restore = place.program(&["restore", "big.db", "--force"]);
+        let refused = restore.under(&["prlimit", &limit]).finish();
+        refused.failed_naming(&limit, Place::DATABASE);
+        assert!((place.files(""), place.dump()) == before, "{limit}");
+        let kept = fs::read_to_string(place.path(KEPT)).unwrap();
+        assert_eq!(kept, "what an earlier one has kept", "{limit}");
+    }
+    run(&place, &["restore", "big.db", "--force"]);
+    assert_eq!(users(&place, KEPT), 2);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_root_restores_leaves_the_kept_file_to_the_owner_of_the_database() {
+    let place = with_backup();
+    place.give_to(65_534);
+    run(&place, &["restore", "copy.db", "--force"]);
+    let owner = |name| fs::metadata(place.path(name)).unwrap().uid();
+    assert_eq!((owner(KEPT), owner(Place::DATABASE)), (65_534, 65_534));
+}
+
+#[test]
+fn commands_that_change_something_print_one_line_of_what_they_did() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    fs::create_dir(place.path("pages")).unwrap();
+    for (args, line) in [
+        (&["init"][..], "thanos-login.db is there already"),
+        (&["init", "--db", "new.db"], "made new.db"),
+        (&["backup", "copy.db"], "copied 1 user to copy.db"),
+        (
+            &["user", "export", "users.csv"],
+            "wrote 1 user to users.csv",
+        ),
+        (&["man", "--out", "pages"], "wrote "),
+        (&["token", "purge"], "removed 0 expired tokens"),
+    ] {
+        let said = run(&place, args).stdout;
+        assert!(said.starts_with(line), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let done = object(&run(&place, &["init", "--db", "other.db", "--json"]));
+    assert_eq!(
+        done,
+        json!({"path": "other.db", "made": true, "migrated_from": null})
+    );
+    let done = object(&run(&place, &["backup", "two.db", "--json"]));
+    assert_eq!(done, json!({"path": "two.db", "users": 1}));
 }

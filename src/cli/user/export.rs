@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::accounts::{Export, Format};
+use crate::cli::backup::users;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{deliver, named};
+use crate::cli::output::{JsonArgs, deliver, named, report};
 use crate::files::{self, Existing};
 
 #[derive(clap::Args)]
@@ -47,7 +48,15 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     };
     match path {
         None => deliver(|out| export.write(out)),
-        Some(path) => write_file(path, &export, args.force),
+        Some(path) => {
+            write_file(path, &export, args.force)?;
+            let (users, path) = (users(export.users()), path.display());
+            report(
+                &JsonArgs::TEXT,
+                &(),
+                format_args!("wrote {users} to {path}"),
+            )
+        }
     }
 }
 
