@@ -19,7 +19,7 @@ const LOADS: [&[&str]; 2] = [
     &["user", "import", "accounts.json", "--format", "fixture"],
 ];
 
-/// Loads an organization with these users, which adds whoever is missing.
+/// Loads an organization with these users, which adds those that are missing.
 #[track_caller]
 fn load(place: &Place, command: &[&str], users: &[Value]) -> Finished {
     place.write("accounts.json", retailer(users.to_vec()).to_string());
@@ -214,6 +214,24 @@ fn a_user_of_no_file_or_of_an_older_program_is_compared_with_its_present_passwor
     // It comes from no file, so this is not one that was loaded.
     load(&place, LOADS[0], &[clear(FIRST)]);
     assert!(has_password(&place, CLEAR, FIRST));
+}
+
+#[test]
+fn an_export_that_is_imported_again_leaves_what_a_seed_is_compared_with() {
+    for user in [
+        clear(FIRST),
+        json!({"username": CLEAR, "password_hash": QUICK_HASH}),
+    ] {
+        let users = std::slice::from_ref(&user);
+        let place = loaded(LOADS[0], users);
+        passwd(&place, CLEAR, SECOND);
+        for _ in 0..2 {
+            run(&place, &["user", "export", "users.csv", "--force"]);
+            run(&place, &["user", "import", "users.csv"]);
+        }
+        load(&place, LOADS[0], users);
+        assert!(has_password(&place, CLEAR, SECOND), "{user}");
+    }
 }
 
 #[test]

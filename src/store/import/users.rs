@@ -51,7 +51,7 @@ pub(super) fn add(
         .with("person_id", Some(person_id))
         .with("password_hash", Some(password_hash.as_str().to_owned()))
         .with("import_id", terms.import_id);
-    columns.0.extend(loaded(entry).0);
+    columns.0.extend(loaded(entry, true).0);
     let id = columns.insert(connection, USERS)?;
     if let Some(assignments) = &named.assignments
         && !assignments.is_empty()
@@ -61,16 +61,19 @@ pub(super) fn add(
     Ok(Some(id))
 }
 
-/// What is kept of the password that the file gives, instead of what was kept of the one before.
-fn loaded(entry: &Entry) -> Columns {
-    let (digest, hash) = match (&entry.loaded, &entry.user.password_hash) {
-        (Loaded::GivenHash, Some(given)) => (Some(hash_digest(given)), None),
-        (Loaded::Password(hash), _) => (None, Some(hash.as_str().to_owned())),
+/// What is kept of the password that the file gives. One that is written replaces what was kept of others; one that the user
+/// has already leaves it, since another file may be compared with it.
+fn loaded(entry: &Entry, is_written: bool) -> Columns {
+    const DIGEST: &str = "loaded_hash_digest";
+    const HASH: &str = "loaded_password_hash";
+    let (column, other, value) = match (&entry.loaded, &entry.user.password_hash) {
+        (Loaded::GivenHash, Some(given)) => (DIGEST, HASH, Value::Blob(hash_digest(given))),
+        (Loaded::Password(hash), _) => (HASH, DIGEST, Value::Text(hash.as_str().to_owned())),
         (Loaded::GivenHash, None) | (Loaded::Nothing, _) => return Columns::default(),
     };
     Columns::default()
-        .with("loaded_hash_digest", Some(digest))
-        .with("loaded_password_hash", Some(hash))
+        .with(column, Some(value))
+        .with(other, is_written.then_some(Value::Null))
 }
 
 /// A login may replace a hash that the file gave by another one of the same password.
@@ -114,7 +117,10 @@ pub(super) fn change(
         columns = columns.with("password_hash", Some(hash.as_str().to_owned()));
     }
     let differs = !columns.0.is_empty();
-    columns.0.extend(loaded(entry).differing_from(row).0);
+    if !was_loaded(row, entry) {
+        let loaded = loaded(entry, new_hash.is_some());
+        columns.0.extend(loaded.differing_from(row).0);
+    }
     let is_other_pin = match (&user.auth_token, pins) {
         (None, Pins::Keep) => false,
         (token, _) => pinned(connection, row.id())? != *token,
@@ -139,9 +145,18 @@ fn is_called(row: &FoundRow, user: &User) -> bool {
 /// The hash that the file gives, unless it is there or was the one when it was last loaded.
 fn new_hash<'e>(row: &FoundRow, entry: &'e Entry) -> Option<&'e PasswordHash> {
     let hash = entry.user.password_hash.as_ref()?;
-    let was_loaded = matches!(entry.loaded, Loaded::GivenHash)
-        && *row.value("loaded_hash_digest") == Value::Blob(hash_digest(hash));
-    (row.text("password_hash") != hash.as_str() && !was_loaded).then_some(hash)
+    let is_there = row.text("password_hash") == hash.as_str();
+    (!is_there && !was_loaded(row, entry)).then_some(hash)
+}
+
+/// Whether the hash that the file gives is of the password that was last loaded; an export gives those of passwords in clear,
+/// too.
+fn was_loaded(row: &FoundRow, entry: &Entry) -> bool {
+    let (Loaded::GivenHash, Some(hash)) = (&entry.loaded, &entry.user.password_hash) else {
+        return false;
+    };
+    *row.value("loaded_hash_digest") == Value::Blob(hash_digest(hash))
+        || row.text("loaded_password_hash") == hash.as_str()
 }
 
 fn change_assignments(
