@@ -14,7 +14,7 @@ use super::backup::{
 };
 use super::connect::{Mode, connect, run, set};
 use super::content::{Content, is_without_content};
-use super::database_file::{DatabaseFile, WhenMissing, beside};
+use super::database_file::{DatabaseFile, WhenMissing, beside, file_bytes};
 use super::error::OpenError;
 use super::inspect::inspect;
 use super::recover::recover;
@@ -109,11 +109,11 @@ impl Restoration {
             destination,
             kept,
         } = &self;
-        let is_sound =
-            destination.make_if_missing(WhenMissing::Create)? || check_destination(destination)?;
+        if !destination.make_if_missing(WhenMissing::Create)? {
+            check_destination(destination)?;
+        }
         let failed = |error| BackupError::new(destination.given(), &error);
         let mut to = lock(destination)?;
-        fold_log_at_end(&to, is_sound).map_err(failed)?;
         let old = match is_without_content(&to) {
             true => None,
             false => Some(keep(&to, destination, kept)?),
@@ -133,13 +133,11 @@ impl Restoration {
     }
 }
 
-/// All content is about to be replaced, so it may be damaged as long as SQLite can write into the file. Says whether it looks
-/// sound.
-fn check_destination(destination: &DatabaseFile) -> Result<bool, BackupError> {
+/// All content is about to be replaced, so it may be damaged as long as SQLite can write into the file.
+fn check_destination(destination: &DatabaseFile) -> Result<(), BackupError> {
     match recover(destination).and_then(|()| inspect(destination)) {
-        Ok(_) | Err(OpenError::Newer { .. }) => Ok(true),
-        Err(OpenError::Malformed { .. }) => Ok(false),
-        Err(OpenError::MalformedWith { beside, .. }) if beside == destination.log() => Ok(false),
+        Ok(_) | Err(OpenError::Newer { .. } | OpenError::Malformed { .. }) => Ok(()),
+        Err(OpenError::MalformedWith { beside, .. }) if beside == destination.log() => Ok(()),
         Err(OpenError::MalformedWith { path, .. } | OpenError::NotADatabase(path)) => {
             Err(BackupError::Damaged(path))
         }
@@ -163,9 +161,10 @@ fn explained(error: OpenError) -> BackupError {
 
 fn try_lock(file: &DatabaseFile) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::new(file.given(), &error);
+    let has_log = file_bytes(&file.log()) > 0;
     let connection = connect(file.path(), Mode::Write).map_err(failed)?;
     connection.busy_timeout(Duration::ZERO).map_err(failed)?;
-    fold_log_at_end(&connection, false).map_err(failed)?;
+    fold_log_at_end(&connection, !has_log).map_err(failed)?;
     // With this a schema that cannot be read is no error; a sound one takes its place.
     run(&connection, "PRAGMA writable_schema = ON").map_err(failed)?;
     set(
@@ -182,7 +181,7 @@ fn try_lock(file: &DatabaseFile) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// A log that makes a database malformed may belong to another one, and stays as it is unless all was replaced.
+/// A log that was there before may belong to another database: it is left there unless all was replaced.
 fn fold_log_at_end(connection: &Connection, folds: bool) -> rusqlite::Result<()> {
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !folds)
