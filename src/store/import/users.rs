@@ -62,7 +62,7 @@ pub(super) fn add(
 }
 
 /// What is kept of the password that the file gives. One that is written replaces what was kept of others; one that the user
-/// has already leaves it, since another file may be compared with it.
+/// has already leaves what was kept of a password of the other kind, which is from another file.
 fn loaded(entry: &Entry, is_written: bool) -> Columns {
     const DIGEST: &str = "loaded_hash_digest";
     const HASH: &str = "loaded_password_hash";
