@@ -11,7 +11,7 @@ use super::removal::remove_unused_person;
 use super::users::{UserRow, find_user};
 use super::{Error, Store};
 use crate::account::{trimmed, written_uuid};
-use crate::accounts::{Accounts, Entry, Finding, Organization, Permission, Place, User};
+use crate::accounts::{Accounts, Entry, Finding, Loaded, Organization, Permission, Place, User};
 use crate::fields::{Difference, differences};
 
 /// A row after a change of its fields.
@@ -48,7 +48,7 @@ impl Store {
             accounts.users.push(Entry {
                 place: Place::File,
                 user,
-                is_hashed_here: true,
+                loaded: Loaded::Nothing,
             });
             if let Err(findings) = at_once(connection, accounts, Pins::Keep, now)? {
                 return Ok(Err(findings));
