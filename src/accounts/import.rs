@@ -85,9 +85,11 @@ pub fn check(store: &Store, file: &Path, read: Read, options: &Options) -> Resul
     if options.policy {
         findings.extend(easily_guessed(&accounts.users));
     }
+    let name = file.file_name().unwrap_or(file.as_os_str());
     let mut import = Import {
         accounts,
         pins: options.pins,
+        file: name.to_string_lossy().into_owned(),
     };
     let checked = store.check_import(&import)?;
     findings.extend(checked.findings);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::WrongUsage;
+use super::actor::actor;
 use super::progress::Progress;
 use crate::Config;
 use crate::hashing::Cost;
@@ -29,6 +30,11 @@ impl DatabaseArgs {
         Ok(store)
     }
 
+    /// The same for a command, as it is typed, that changes what is in it: each change is noted as that of the system user.
+    pub(super) fn open_for(&self, command: &'static str) -> Result<Store, OpenError> {
+        Ok(self.open()?.by(actor(command)))
+    }
+
     /// Opens the file, and makes a missing one.
     pub(super) fn open_or_create(&self) -> Result<Store, OpenError> {
         let (store, _) = self.open_or(WhenMissing::Create)?;
@@ -39,6 +45,11 @@ impl DatabaseArgs {
     pub(super) fn make(&self) -> Result<Option<Migrated>, OpenError> {
         let (_, migrated) = self.open_or(WhenMissing::Create)?;
         Ok(migrated)
+    }
+
+    /// Makes a missing file, for a command that changes what is in it.
+    pub(super) fn open_or_create_for(&self, command: &'static str) -> Result<Store, OpenError> {
+        Ok(self.open_or_create()?.by(actor(command)))
     }
 
     fn open_or(&self, missing: WhenMissing) -> Result<(Store, Option<Migrated>), OpenError> {

@@ -2,6 +2,7 @@
 //! an exit code: 0 ok, 1 failed (one line on standard error, or one a finding), 2 wrong usage.
 
 mod accounts;
+mod actor;
 mod backup;
 mod calibrate;
 mod check;

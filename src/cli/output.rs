@@ -262,9 +262,10 @@ fn aligned(cells: &[String], widths: &[usize]) -> String {
 
 /// A field as people read it: moments to the second, and `-` for none.
 fn cell(name: &str, value: &Value) -> String {
-    let is_moment = ["_at", "_date", "_login"]
-        .iter()
-        .any(|end| name.ends_with(end));
+    let is_moment = name == "time"
+        || ["_at", "_date", "_login", "_until"]
+            .iter()
+            .any(|end| name.ends_with(end));
     let moment = value.as_str().filter(|_| is_moment);
     match moment.and_then(|text| text.parse::<Timestamp>().ok()) {
         Some(moment) => moment.strftime("%FT%TZ").to_string(),

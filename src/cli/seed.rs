@@ -13,6 +13,8 @@ use crate::accounts::{DEMO, Findings, Format, Options, Read};
 use crate::scratch::Scratch;
 use crate::store::{Durability, Imported, OpenError, Store, Summary, WhenMissing};
 
+const COMMAND: &str = "seed";
+
 #[derive(clap::Args)]
 #[command(after_help = "\
 What the file leaves out of accounts that are there stays, and so does a password that the file has not changed
@@ -81,7 +83,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// A wrong file and a dry run make no database: a dry run without one is tried on one that is thrown away.
 fn open(args: &Args, file: &Path, read: &Read) -> anyhow::Result<(Option<Scratch>, Store)> {
-    match args.database.open() {
+    match args.database.open_for(COMMAND) {
         Err(_) if !read.findings.is_empty() => {
             Err(Findings::of(file, read.findings.clone()).into())
         }
@@ -91,7 +93,7 @@ fn open(args: &Args, file: &Path, read: &Read) -> anyhow::Result<(Option<Scratch
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             Ok((Some(scratch), store))
         }
-        Err(OpenError::Missing(_)) => Ok((None, args.database.open_or_create()?)),
+        Err(OpenError::Missing(_)) => Ok((None, args.database.open_or_create_for(COMMAND)?)),
         opened => Ok((None, opened?)),
     }
 }

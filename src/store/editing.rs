@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 use serde::Serialize;
 
-use super::events::{self, Actor, Event};
 use super::import::{Pins, at_once, several};
+use super::notes::Notes;
 use super::organizations::{OrganizationRow, find_organizations};
 use super::removal::remove_unused_person;
 use super::users::{UserRow, find_user};
@@ -37,7 +37,7 @@ impl Store {
         cleared: Vec<&'static str>,
         now: Timestamp,
     ) -> Result<Editing<UserRow>, Error> {
-        let actor = self.actor.clone();
+        let notes = self.notes(now);
         self.write_unless_refused(move |connection| {
             let uuid = user.uuid.clone().unwrap_or_default();
             let find = || find_user(connection, "uuid", &uuid, now);
@@ -50,7 +50,7 @@ impl Store {
                 user,
                 loaded: Loaded::Nothing,
             });
-            if let Err(findings) = at_once(connection, accounts, Pins::Keep, now)? {
+            if let Err(findings) = at_once(connection, accounts, Pins::Keep, &Notes::none(now))? {
                 return Ok(Err(findings));
             }
             let person = "SELECT person_id FROM users WHERE uuid = :uuid";
@@ -59,12 +59,9 @@ impl Store {
                 return Ok(Ok(None));
             };
             let edited = edited(&before, row)?;
-            let event = |actor: &Actor| Event {
-                user_uuid: Some(uuid.clone()),
-                object: Some(before.username.clone()),
-                ..actor.event(now)
-            };
-            note(connection, actor.as_ref().map(event), &edited.changed)?;
+            if let Some((old, new)) = listed(&edited.changed) {
+                notes.user(connection, before.id, Some(&old), Some(&new))?;
+            }
             Ok(Ok(Some(edited)))
         })
     }
@@ -80,7 +77,7 @@ impl Store {
         cleared: Vec<&'static str>,
         now: Timestamp,
     ) -> Result<Editing<OrganizationRow>, Error> {
-        let actor = self.actor.clone();
+        let notes = self.notes(now);
         self.write_unless_refused(move |connection| {
             let uuid = organization.identity();
             let find =
@@ -95,7 +92,7 @@ impl Store {
             };
             let mut accounts = Accounts::default();
             accounts.organizations.push((Place::File, organization));
-            if let Err(findings) = at_once(connection, accounts, Pins::Keep, now)? {
+            if let Err(findings) = at_once(connection, accounts, Pins::Keep, &Notes::none(now))? {
                 return Ok(Err(findings));
             }
             clear_organization(connection, &cleared, &uuid)?;
@@ -103,12 +100,9 @@ impl Store {
                 return Ok(Ok(None));
             };
             let edited = edited(&before, row)?;
-            let event = |actor: &Actor| Event {
-                org_uuid: Some(uuid.clone()),
-                object: Some(before.name.clone()),
-                ..actor.event(now)
-            };
-            note(connection, actor.as_ref().map(event), &edited.changed)?;
+            if let Some((old, new)) = listed(&edited.changed) {
+                notes.organization(connection, before.id, Some(&old), Some(&new))?;
+            }
             Ok(Ok(Some(edited)))
         })
     }
@@ -210,32 +204,20 @@ fn edited<R: Serialize>(before: &R, row: R) -> rusqlite::Result<Edited<R>> {
     Ok(Edited { row, changed })
 }
 
-/// Adds the event, if there is one to add, with the fields that changed.
-fn note(
-    connection: &Connection,
-    event: Option<Event>,
-    changed: &[Difference],
-) -> rusqlite::Result<()> {
-    let Some(event) = event.filter(|_| !changed.is_empty()) else {
-        return Ok(());
-    };
+/// The fields that changed, as they were and as they are; `None` where there are none.
+fn listed(changed: &[Difference]) -> Option<(String, String)> {
     let listed = |text: fn(&Difference) -> &str| {
         let fields = changed.iter().map(|it| format!("{}={}", it.name, text(it)));
-        Some(fields.collect::<Vec<_>>().join(", "))
+        fields.collect::<Vec<_>>().join(", ")
     };
-    let event = Event {
-        before: listed(|it| &it.before),
-        after: listed(|it| &it.after),
-        ..event
-    };
-    events::insert(connection, &event)
+    (!changed.is_empty()).then(|| (listed(|it| &it.before), listed(|it| &it.after)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::accounts::Person;
-    use crate::store::{Durability, WhenMissing};
+    use crate::store::{Actor, Durability, WhenMissing};
 
     const USER: &str = "00000000-0000-4000-8000-000000000002";
     const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";

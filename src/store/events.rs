@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
+use serde::Serialize;
 
 use crate::account::spelled;
 
@@ -24,8 +25,8 @@ spelled! {
 /// The action of every login.
 pub const LOGIN: &str = "login";
 
-/// Something that happened. Holds no secrets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Something that happened; the names and the order of the fields are those of `--json`. Holds no secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// When.
     pub time: Timestamp,
@@ -33,6 +34,8 @@ pub struct Event {
     pub action: String,
     /// Of a login.
     pub outcome: Option<LoginOutcome>,
+    /// How many logins with this outcome it stands for.
+    pub times: u32,
     /// The system user who ran the command.
     pub actor: Option<String>,
     /// The client's address of a login.
@@ -47,8 +50,6 @@ pub struct Event {
     pub before: Option<String>,
     /// What was changed, as it is after.
     pub after: Option<String>,
-    /// How many logins with this outcome it stands for.
-    pub times: u32,
 }
 
 /// Who changes a database by which command.
@@ -75,10 +76,30 @@ impl Actor {
 
 /// Adds an event.
 pub(super) fn insert(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
+    insert_row(connection, event, None)
+}
+
+/// Adds an event that counts with an import of many rows, and goes with it.
+pub(super) fn insert_of_import(
+    connection: &Connection,
+    event: &Event,
+    import_id: i64,
+) -> rusqlite::Result<()> {
+    insert_row(connection, event, Some(import_id))
+}
+
+fn insert_row(
+    connection: &Connection,
+    event: &Event,
+    import_id: Option<i64>,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO events (time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after)
-             VALUES (:time, :action, :outcome, :times, :actor, :address, :user_uuid, :org_uuid, :object, :before, :after)",
+            "INSERT INTO events
+                 (time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after, import_id)
+             VALUES
+                 (:time, :action, :outcome, :times, :actor, :address, :user_uuid, :org_uuid, :object, :before, :after,
+                  :import_id)",
         )?
         .execute(named_params! {
             ":time": event.time.as_microsecond(),
@@ -92,6 +113,7 @@ pub(super) fn insert(connection: &Connection, event: &Event) -> rusqlite::Result
             ":object": event.object,
             ":before": event.before,
             ":after": event.after,
+            ":import_id": import_id,
         })?;
     Ok(())
 }

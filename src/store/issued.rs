@@ -1,10 +1,13 @@
 //! Tokens as an operator lists and revokes them: by the beginning of their digest, since nothing else of them is kept.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Row, named_params};
 use serde::Serialize;
 
 use super::listing::{Listing, TokenOrder};
+use super::notes::counted;
 use super::rows::{moment, optional_moment};
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
@@ -120,18 +123,28 @@ impl Store {
         &self,
         ranges: Vec<DigestRange>,
         user_id: Option<i64>,
+        now: Timestamp,
     ) -> Result<usize, Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
-            let mut revoked = 0;
+            let mut revoked: BTreeMap<i64, usize> = BTreeMap::new();
             for range in ranges {
-                revoked += connection
-                    .prepare_cached("DELETE FROM tokens WHERE digest BETWEEN :first AND :last")?
-                    .execute(named_params! { ":first": range.first, ":last": range.last })?;
+                let mut statement = connection.prepare_cached(
+                    "DELETE FROM tokens WHERE digest BETWEEN :first AND :last RETURNING user_id",
+                )?;
+                let bounds = named_params! { ":first": range.first, ":last": range.last };
+                for holder in statement.query_map(bounds, |row| row.get(0))? {
+                    *revoked.entry(holder?).or_default() += 1;
+                }
             }
             if let Some(user_id) = user_id {
-                revoked += end_all_tokens(connection, user_id)?;
+                *revoked.entry(user_id).or_default() += end_all_tokens(connection, user_id)?;
             }
-            Ok(revoked)
+            for (user_id, count) in revoked.iter().filter(|(_, count)| **count > 0) {
+                let ended = counted(*count, "token");
+                notes.user(connection, *user_id, None, Some(&format!("{ended} ended")))?;
+            }
+            Ok(revoked.values().sum())
         })
     }
 }

@@ -14,13 +14,16 @@ mod error;
 mod events;
 mod export;
 mod figures;
+mod history;
 mod import;
 mod inspect;
 mod issued;
 mod listing;
+mod lock;
 mod look;
 mod members;
 mod migrate;
+mod notes;
 mod open;
 mod organizations;
 mod readers;
@@ -38,6 +41,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::low_priority::with_low_priority;
@@ -51,9 +55,11 @@ pub use editing::{Edited, Editing};
 pub use error::{Error, OpenError};
 pub use events::{Actor, Event, LOGIN, LoginOutcome};
 pub use figures::Figures;
+pub use history::EventFilter;
 pub use import::{Checked, Import, Imported, KnownHashes, Outcome, Pins, Summary};
 pub use issued::{DigestRange, TokenRow};
 pub use listing::{Listing, OrganizationOrder, TokenOrder, UserOrder};
+pub use lock::UserLock;
 pub use look::{OpenedBy, Progress};
 pub use members::{Member, Organization};
 pub use open::{Durability, Migrated};
@@ -64,6 +70,7 @@ pub use restore::{Loss, Restoration, Restored};
 pub use tokens::{Holder, NewToken};
 pub use users::{UserFilter, UserRow};
 
+use notes::Notes;
 use readers::{LONG_QUERIES, LOOK_UPS, Readers};
 use watch::Watch;
 use writer::Writer;
@@ -144,6 +151,15 @@ impl Store {
     pub fn by(mut self, actor: Actor) -> Self {
         self.actor = Some(actor);
         self
+    }
+
+    /// For a change, which takes it into its transaction.
+    fn notes(&self, now: Timestamp) -> Notes {
+        Notes {
+            actor: self.actor.clone(),
+            now,
+            import_id: None,
+        }
     }
 
     /// Whether a killed process had left its log behind; all of the file was looked at then.

@@ -1,7 +1,7 @@
 //! Organizations as an operator lists, adds and changes them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
 use super::import::{Outcome, add_new};
@@ -123,16 +123,27 @@ impl Store {
         same_name: bool,
         now: Timestamp,
     ) -> Result<Outcome, Error> {
+        let notes = self.notes(now);
         self.write_unless_refused(move |connection| {
             if !same_name && has_name(connection, &organization.name)? {
                 let message = "another organization has this name";
                 return Ok(Err(vec![Finding::new(Place::File, "name", message)]));
             }
+            let uuid = organization.identity();
             let accounts = Accounts {
                 organizations: vec![(Place::File, organization)],
                 users: Vec::new(),
             };
-            add_new(connection, accounts, now)
+            let outcome = add_new(connection, accounts, now)?;
+            if outcome.is_ok() {
+                let (id, status): (i64, String) = connection
+                    .prepare_cached("SELECT id, status FROM organizations WHERE uuid = :uuid")?
+                    .query_one(named_params! { ":uuid": uuid }, |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })?;
+                notes.organization(connection, id, None, Some(&status))?;
+            }
+            Ok(outcome)
         })
     }
 
@@ -147,20 +158,26 @@ impl Store {
         status: OrganizationStatus,
         now: Timestamp,
     ) -> Result<bool, Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
-            let changed = connection
+            let new = status.as_str();
+            let old: Option<String> = connection
+                .prepare_cached("SELECT status FROM organizations WHERE id = :id AND status <> :new")?
+                .query_one(named_params! { ":id": id, ":new": new }, |row| row.get(0))
+                .optional()?;
+            let Some(old) = old else {
+                return Ok(false);
+            };
+            connection
                 .prepare_cached(
                     "UPDATE organizations SET
-                         status = :status,
-                         active_date = iif(:status = 'ACTIVE', coalesce(active_date, :now), active_date)
-                     WHERE id = :id AND status <> :status",
+                         status = :new,
+                         active_date = iif(:new = 'ACTIVE', coalesce(active_date, :now), active_date)
+                     WHERE id = :id",
                 )?
-                .execute(named_params! {
-                    ":id": id,
-                    ":status": status.as_str(),
-                    ":now": now.as_microsecond(),
-                })?;
-            Ok(changed == 1)
+                .execute(named_params! { ":id": id, ":new": new, ":now": now.as_microsecond() })?;
+            notes.organization(connection, id, Some(&old), Some(new))?;
+            Ok(true)
         })
     }
 }

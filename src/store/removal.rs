@@ -1,7 +1,9 @@
 //! Removing users and organizations, with what nobody else has of them: tokens, people, permissions.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::notes::Notes;
 use super::{Error, Store};
 use crate::account::OrganizationStatus;
 
@@ -18,23 +20,34 @@ pub enum Removal {
     Gone,
 }
 
+struct User {
+    id: i64,
+    person_id: i64,
+    status: String,
+}
+
+struct Organization {
+    id: i64,
+    manager_id: Option<i64>,
+    status: String,
+}
+
 impl Store {
     /// Removes the user with a UUID. `false` when there is none.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn remove_user(&self, uuid: String) -> Result<bool, Error> {
+    pub fn remove_user(&self, uuid: String, now: Timestamp) -> Result<bool, Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
             let found = connection
-                .prepare_cached("SELECT id, person_id FROM users WHERE uuid = :uuid")?
-                .query_one(named_params! { ":uuid": uuid }, |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
+                .prepare_cached("SELECT id, person_id, status FROM users WHERE uuid = :uuid")?
+                .query_one(named_params! { ":uuid": uuid }, User::of)
                 .optional()?;
-            let Some((id, person_id)) = found else {
+            let Some(user) = found else {
                 return Ok(false);
             };
-            remove_user(connection, id, person_id)?;
+            remove_user(connection, &user, &notes)?;
             Ok(true)
         })
     }
@@ -49,25 +62,45 @@ impl Store {
         uuid: String,
         with_users: bool,
         limit: u32,
+        now: Timestamp,
     ) -> Result<Removal, Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
             let found = connection
                 .prepare_cached(
-                    "SELECT id, account_manager_id FROM organizations WHERE uuid = :uuid",
+                    "SELECT id, account_manager_id, status FROM organizations WHERE uuid = :uuid",
                 )?
-                .query_one(named_params! { ":uuid": uuid }, |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
+                .query_one(named_params! { ":uuid": uuid }, Organization::of)
                 .optional()?;
-            let Some((id, manager_id)) = found else {
+            let Some(organization) = found else {
                 return Ok(Removal::Gone);
             };
-            let users = count_users(connection, id)?;
+            let users = count_users(connection, organization.id)?;
             if users == 0 || with_users {
-                remove_organization(connection, id, manager_id, users, limit)
+                remove_organization(connection, &organization, users, limit, &notes)
             } else {
                 Ok(Removal::HasUsers(users))
             }
+        })
+    }
+}
+
+impl User {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            person_id: row.get(1)?,
+            status: row.get(2)?,
+        })
+    }
+}
+
+impl Organization {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            manager_id: row.get(1)?,
+            status: row.get(2)?,
         })
     }
 }
@@ -82,34 +115,35 @@ fn count_users(connection: &Connection, org_id: i64) -> rusqlite::Result<u64> {
 
 fn remove_organization(
     connection: &Connection,
-    id: i64,
-    manager_id: Option<i64>,
+    organization: &Organization,
     users: u64,
     limit: u32,
+    notes: &Notes,
 ) -> rusqlite::Result<Removal> {
+    let Organization {
+        id,
+        manager_id,
+        ref status,
+    } = *organization;
     let are_more = users > u64::from(limit);
-    if are_more {
+    let deactivated = OrganizationStatus::Deactivated.as_str();
+    if are_more && status != deactivated {
         connection
-            .prepare_cached(
-                "UPDATE organizations SET status = :status WHERE id = :id AND status <> :status",
-            )?
-            .execute(named_params! {
-                ":status": OrganizationStatus::Deactivated.as_str(),
-                ":id": id,
-            })?;
+            .prepare_cached("UPDATE organizations SET status = :status WHERE id = :id")?
+            .execute(named_params! { ":status": deactivated, ":id": id })?;
+        notes.organization(connection, id, Some(status), Some(deactivated))?;
     }
-    let users: Vec<(i64, i64)> = connection
-        .prepare_cached("SELECT id, person_id FROM users WHERE org_id = :id LIMIT :limit")?
-        .query_map(named_params! { ":id": id, ":limit": limit }, |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
+    let users: Vec<User> = connection
+        .prepare_cached("SELECT id, person_id, status FROM users WHERE org_id = :id LIMIT :limit")?
+        .query_map(named_params! { ":id": id, ":limit": limit }, User::of)?
         .collect::<Result<_, _>>()?;
-    for (user_id, person_id) in &users {
-        remove_user(connection, *user_id, *person_id)?;
+    for user in &users {
+        remove_user(connection, user, notes)?;
     }
     if are_more {
         return Ok(Removal::Started(users.len()));
     }
+    notes.organization(connection, id, Some(status), None)?;
     connection
         .prepare_cached("DELETE FROM organizations WHERE id = :id")?
         .execute(named_params! { ":id": id })?;
@@ -120,7 +154,13 @@ fn remove_organization(
 }
 
 /// Tokens and assignments go with the row.
-fn remove_user(connection: &Connection, id: i64, person_id: i64) -> rusqlite::Result<()> {
+fn remove_user(connection: &Connection, user: &User, notes: &Notes) -> rusqlite::Result<()> {
+    let User {
+        id,
+        person_id,
+        ref status,
+    } = *user;
+    notes.user(connection, id, Some(status), None)?;
     let permissions: Vec<i64> = connection
         .prepare_cached("SELECT permission_id FROM permission_assignments WHERE user_id = :id")?
         .query_map(named_params! { ":id": id }, |row| row.get(0))?

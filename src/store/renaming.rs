@@ -1,5 +1,6 @@
 //! Other names for users and organizations that are there.
 
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, named_params};
 
 use super::tokens::end_all_tokens;
@@ -25,7 +26,13 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn rename_user(&self, uuid: String, username: Username) -> Result<Renaming, Error> {
+    pub fn rename_user(
+        &self,
+        uuid: String,
+        username: Username,
+        now: Timestamp,
+    ) -> Result<Renaming, Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
             let found: Option<(i64, i64, String)> = connection
                 .prepare_cached("SELECT id, person_id, username FROM users WHERE uuid = :uuid")?
@@ -43,6 +50,7 @@ impl Store {
             if another_has_username(connection, new, id)? {
                 return Ok(Renaming::Taken);
             }
+            notes.user(connection, id, Some(&old), Some(new))?;
             connection
                 .prepare_cached(
                     "UPDATE users SET username = :new, revision = revision + 1 WHERE id = :id",
@@ -66,25 +74,31 @@ impl Store {
         uuid: String,
         name: String,
         same_name: bool,
+        now: Timestamp,
     ) -> Result<Renaming, Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
-            let old: Option<String> = connection
-                .prepare_cached("SELECT name FROM organizations WHERE uuid = :uuid")?
-                .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))
+            let found: Option<(i64, String)> = connection
+                .prepare_cached("SELECT id, name FROM organizations WHERE uuid = :uuid")?
+                .query_one(named_params! { ":uuid": uuid }, |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
                 .optional()?;
+            let Some((id, old)) = found else {
+                return Ok(Renaming::Gone);
+            };
+            if old == name {
+                return Ok(Renaming::Same);
+            }
             let mut with_name =
                 connection.prepare_cached("SELECT 1 FROM organizations WHERE name = :name")?;
-            match old {
-                None => return Ok(Renaming::Gone),
-                Some(old) if old == name => return Ok(Renaming::Same),
-                Some(_) if !same_name && with_name.exists(named_params! { ":name": name })? => {
-                    return Ok(Renaming::Taken);
-                }
-                Some(_) => {}
+            if !same_name && with_name.exists(named_params! { ":name": name })? {
+                return Ok(Renaming::Taken);
             }
+            notes.organization(connection, id, Some(&old), Some(&name))?;
             connection
-                .prepare_cached("UPDATE organizations SET name = :name WHERE uuid = :uuid")?
-                .execute(named_params! { ":name": name, ":uuid": uuid })?;
+                .prepare_cached("UPDATE organizations SET name = :name WHERE id = :id")?
+                .execute(named_params! { ":name": name, ":id": id })?;
             Ok(Renaming::Done)
         })
     }

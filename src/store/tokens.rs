@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::accounts::record_login;
+use super::notes::counted;
 use super::rows::{optional_moment, spelled};
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus};
@@ -149,13 +150,19 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn purge_expired(&self, now: Timestamp, limit: u32) -> Result<usize, Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
-            connection
+            let removed = connection
                 .prepare_cached(
                     "DELETE FROM tokens WHERE digest IN (
                          SELECT digest FROM tokens WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)",
                 )?
-                .execute(named_params! { ":now": now.as_microsecond(), ":limit": limit })
+                .execute(named_params! { ":now": now.as_microsecond(), ":limit": limit })?;
+            if removed > 0 {
+                let tokens = counted(removed, "expired token");
+                notes.whole(connection, None, format!("{tokens} removed"))?;
+            }
+            Ok(removed)
         })
     }
 }

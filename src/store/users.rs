@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::import::{Outcome, add_new};
 use super::listing::{Listing, UserOrder};
+use super::lock::{self, UserLock};
 use super::members::permissions;
 use super::rows::{optional_moment, spelled, unsigned};
 use super::tokens::end_all_tokens;
@@ -51,6 +52,9 @@ pub struct UserRow {
     pub unlocked_at: Option<Timestamp>,
     /// How many tokens count now.
     pub tokens_live: u64,
+    /// Whether failed logins keep it out.
+    #[serde(flatten)]
+    pub lock: UserLock,
 }
 
 /// Which users are listed; a part that is `None` leaves none out.
@@ -62,15 +66,18 @@ pub struct UserFilter<'f> {
     pub status: Option<UserStatus>,
     /// With this text in the username, the first and last name or the email address, whatever the case of ASCII letters.
     pub search: Option<&'f str>,
+    /// Whose next login is refused, from some address at least.
+    pub only_locked: bool,
 }
 
-const SELECT: &str =
-    "SELECT users.id, users.uuid, users.username, users.status, organizations.name AS org, organizations.uuid,
-            organizations.org_type, organizations.status, first_name, last_name, email, phone, users.cost,
-            users.last_login, users.unlocked_at,
-            (SELECT count(*) FROM tokens
-             WHERE tokens.user_id = users.id AND (expires_at IS NULL OR expires_at > :now)) AS tokens_live
-     FROM visible_users AS users
+const COLUMNS: &str =
+    "users.id, users.uuid, users.username, users.status, organizations.name AS org, organizations.uuid,
+     organizations.org_type, organizations.status, first_name, last_name, email, phone, users.cost,
+     users.last_login, users.unlocked_at,
+     (SELECT count(*) FROM tokens
+      WHERE tokens.user_id = users.id AND (expires_at IS NULL OR expires_at > :now)) AS tokens_live";
+
+const TABLES: &str = "visible_users AS users
      JOIN organizations ON organizations.id = users.org_id
      JOIN people ON people.id = users.person_id";
 
@@ -96,19 +103,22 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare(&format!(
-                    "{SELECT}
+                    "SELECT {COLUMNS}, {} FROM {TABLES}
                      WHERE (:org_id IS NULL OR users.org_id = :org_id)
                            AND (:status IS NULL OR users.status = :status)
+                           AND (NOT :only_locked OR locked_until IS NOT NULL)
                            AND (:search IS NULL
                                 OR instr(lower(users.username), lower(:search))
                                 OR instr(lower(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), lower(:search))
                                 OR instr(lower(coalesce(email, '')), lower(:search)))
-                     {clause}"
+                     {clause}",
+                    lock::COLUMNS
                 ))?
                 .query_map(
                     named_params! {
                         ":org_id": filter.org_id,
                         ":status": filter.status.map(UserStatus::as_str),
+                        ":only_locked": filter.only_locked,
                         ":search": filter.search,
                         ":now": now.as_microsecond(),
                     },
@@ -161,6 +171,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn add_user(&self, user: User, now: Timestamp) -> Result<Outcome, Error> {
+        let username = user.username.clone();
         let entry = Entry {
             place: Place::File,
             user,
@@ -170,14 +181,33 @@ impl Store {
             organizations: Vec::new(),
             users: vec![entry],
         };
-        self.write_unless_refused(move |connection| add_new(connection, accounts, now))
+        let notes = self.notes(now);
+        self.write_unless_refused(move |connection| {
+            let outcome = add_new(connection, accounts, now)?;
+            if let (Ok(_), Some(username)) = (&outcome, username) {
+                let id = connection
+                    .prepare_cached("SELECT id FROM users WHERE username = :username")?
+                    .query_one(named_params! { ":username": username.as_str() }, |row| {
+                        row.get(0)
+                    })?;
+                let status = status_of(connection, id)?;
+                notes.user(connection, id, None, status.as_deref())?;
+            }
+            Ok(outcome)
+        })
     }
 
     /// Gives the user with a UUID another password, and ends all tokens issued for the old one. One who is gone gets none.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn set_password(&self, uuid: String, password_hash: String) -> Result<(), Error> {
+    pub fn set_password(
+        &self,
+        uuid: String,
+        password_hash: String,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
             let changed: Option<i64> = connection
                 .prepare_cached(
@@ -193,6 +223,7 @@ impl Store {
                 .optional()?;
             if let Some(user_id) = changed {
                 end_all_tokens(connection, user_id)?;
+                notes.user(connection, user_id, None, None)?;
             }
             Ok(())
         })
@@ -202,36 +233,56 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn set_user_status(&self, user_id: i64, status: UserStatus) -> Result<bool, Error> {
+    pub fn set_user_status(
+        &self,
+        user_id: i64,
+        status: UserStatus,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
-            let changed = connection
+            let new = status.as_str();
+            let Some(old) = status_of(connection, user_id)?.filter(|old| old != new) else {
+                return Ok(false);
+            };
+            connection
                 .prepare_cached(
-                    "UPDATE users SET status = :status, revision = revision + 1
-                     WHERE id = :user_id AND status <> :status",
+                    "UPDATE users SET status = :status, revision = revision + 1 WHERE id = :user_id",
                 )?
-                .execute(named_params! { ":user_id": user_id, ":status": status.as_str() })?;
-            if changed == 1 {
-                end_all_tokens(connection, user_id)?;
-            }
-            Ok(changed == 1)
+                .execute(named_params! { ":user_id": user_id, ":status": new })?;
+            end_all_tokens(connection, user_id)?;
+            notes.user(connection, user_id, Some(&old), Some(new))?;
+            Ok(true)
         })
     }
 
-    /// Notes that an operator unlocked a user; a server sees it when it would refuse the next login. What it compares is
-    /// the number of times: the date is that of another process, and may be the same twice.
+    /// Notes that an operator unlocked a user, who is returned as it was before; a server sees it when it would refuse the
+    /// next login. What it compares is the number of times: the date is that of another process, and may be the same twice.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn unlock(&self, user_id: i64, now: Timestamp) -> Result<(), Error> {
+    pub fn unlock(&self, uuid: String, now: Timestamp) -> Result<Option<UserRow>, Error> {
+        let notes = self.notes(now);
         self.write(move |connection| {
+            let Some(before) = find_user(connection, "uuid", &uuid, now)? else {
+                return Ok(None);
+            };
             connection
                 .prepare_cached(
                     "UPDATE users SET unlocked_at = :now, unlocks = unlocks + 1 WHERE id = :user_id",
                 )?
-                .execute(named_params! { ":user_id": user_id, ":now": now.as_microsecond() })?;
-            Ok(())
+                .execute(named_params! { ":user_id": before.id, ":now": now.as_microsecond() })?;
+            notes.user(connection, before.id, before.lock.described().as_deref(), None)?;
+            Ok(Some(before))
         })
     }
+}
+
+fn status_of(connection: &Connection, user_id: i64) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT status FROM users WHERE id = :user_id")?
+        .query_one(named_params! { ":user_id": user_id }, |row| row.get(0))
+        .optional()
 }
 
 /// Whether another user than this one has the username.
@@ -252,7 +303,10 @@ pub(super) fn find_user(
     now: Timestamp,
 ) -> rusqlite::Result<Option<UserRow>> {
     connection
-        .prepare_cached(&format!("{SELECT} WHERE users.{column} = :value"))?
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS}, {} FROM {TABLES} WHERE users.{column} = :value",
+            lock::COLUMNS
+        ))?
         .query_one(
             named_params! { ":value": value, ":now": now.as_microsecond() },
             |row| user_row(connection, row),
@@ -280,5 +334,6 @@ fn user_row(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<UserRow>
         last_login: optional_moment(row, 13)?,
         unlocked_at: optional_moment(row, 14)?,
         tokens_live: unsigned(row, 15)?,
+        lock: UserLock::of(row, 16)?,
     })
 }

@@ -180,7 +180,7 @@ impl Accounts {
             let uuid = organization.identity();
             services
                 .store
-                .remove_organization(uuid, true, u32::MAX)
+                .remove_organization(uuid, true, u32::MAX, (services.clock)().date)
                 .map_err(from_store)?;
         }
         Ok(())
@@ -238,7 +238,10 @@ fn remove_user(username: &Username, services: &Services) -> Result<(), Error> {
     if let Some(row) = row.map_err(from_store)?
         && row.username.eq_ignore_ascii_case(username.as_str())
     {
-        services.store.remove_user(row.uuid).map_err(from_store)?;
+        services
+            .store
+            .remove_user(row.uuid, now)
+            .map_err(from_store)?;
     }
     Ok(())
 }

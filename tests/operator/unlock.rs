@@ -21,10 +21,7 @@ fn throttled(flags: &[&str]) -> (Place, Server) {
 #[test]
 fn an_unlocked_user_logs_in_at_once_and_nobody_else_does() {
     let (place, server) = throttled(&["--failed-logins-per-user", "2"]);
-    assert_eq!(
-        run(&place, &["user", "unlock", JWEIR]).stdout,
-        format!("unlocked {JWEIR}\n")
-    );
+    run(&place, &["user", "unlock", JWEIR]);
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
     assert_eq!(server.login(OTHER, PASSWORD).status, 429);
 }

@@ -53,7 +53,7 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let org_name = checked_name(&args.name)?;
     let now = Timestamp::now();
-    let store = args.database.open()?;
+    let store = args.database.open_for("org add")?;
     let uuid = args.uuid.map_or_else(random::uuid, Ok)?.to_string();
     let party_uuid = args.party_uuid.map_or_else(random::uuid, Ok)?.to_string();
     let manager = args.manager.edit();

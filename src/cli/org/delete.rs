@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::bail;
+use jiff::Timestamp;
 
 use crate::cli::confirm::ConfirmArgs;
 use crate::cli::database::DatabaseArgs;
@@ -36,7 +37,7 @@ pub(in crate::cli) struct Args {
 
 /// Shows the organization as it was.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let store = args.database.open()?;
+    let store = args.database.open_for("org delete")?;
     let organization = name::organization(&store, &args.org)?;
     let (name, uuid) = (&organization.name, &organization.uuid);
     if organization.users > 0 && !args.with_users {
@@ -60,7 +61,8 @@ fn remove(store: &Store, organization: &OrganizationRow, with_users: bool) -> an
     let mut removed = 0;
     loop {
         let start = Instant::now();
-        match store.remove_organization(organization.uuid.clone(), with_users, BATCH)? {
+        let uuid = organization.uuid.clone();
+        match store.remove_organization(uuid, with_users, BATCH, Timestamp::now())? {
             Removal::Done(users) => return Ok(removed + users as u64),
             Removal::Started(users) => removed += users as u64,
             Removal::HasUsers(users) => bail!(has_users(&organization.name, users)),

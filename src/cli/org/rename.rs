@@ -1,6 +1,7 @@
 //! `org rename`: gives an organization another name.
 
 use anyhow::bail;
+use jiff::Timestamp;
 
 use super::checked_name;
 use crate::cli::database::DatabaseArgs;
@@ -27,18 +28,18 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let new = checked_name(&args.name)?;
-    let store = args.database.open()?;
+    let store = args.database.open_for("org rename")?;
     let before = name::organization(&store, &args.org)?;
     let old = &before.name;
-    let done =
-        match store.rename_organization(before.uuid.clone(), new.to_owned(), args.same_name)? {
-            Renaming::Done => format!("renamed {old} to {new}"),
-            Renaming::Same => format!("{new} is its name already"),
-            Renaming::Taken => bail!(
-                "there is an organization {new:?} already; --same-name takes the name all the same"
-            ),
-            Renaming::Gone => bail!(name::DELETED_MEANWHILE),
-        };
+    let (uuid, name, now) = (before.uuid.clone(), new.to_owned(), Timestamp::now());
+    let done = match store.rename_organization(uuid, name, args.same_name, now)? {
+        Renaming::Done => format!("renamed {old} to {new}"),
+        Renaming::Same => format!("{new} is its name already"),
+        Renaming::Taken => bail!(
+            "there is an organization {new:?} already; --same-name takes the name all the same"
+        ),
+        Renaming::Gone => bail!(name::DELETED_MEANWHILE),
+    };
     let after = name::organization_again(&store, &before.uuid)?;
     report(&args.output, &after, format_args!("{done}"))
 }

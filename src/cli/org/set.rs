@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
                 .to_owned()
         ));
     }
-    let store = args.database.open()?;
+    let store = args.database.open_for("org set")?;
     let before = name::organization(&store, &args.org)?;
     let (organization, cleared) = wanted(args, manager, before)?;
     match store.edit_organization(organization, cleared, Timestamp::now())? {

@@ -22,7 +22,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let store = args.database.open()?;
+    let store = args.database.open_for("org set-status")?;
     let before = name::organization(&store, &args.org)?;
     let changed = store.set_organization_status(before.id, args.status, Timestamp::now())?;
     let after = name::organization_again(&store, &before.uuid)?;

@@ -24,7 +24,7 @@ struct Purged {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let store = args.database.open()?;
+    let store = args.database.open_for("token purge")?;
     let now = Timestamp::now();
     let mut purged = 0;
     while store.has_expired(now)? {

@@ -31,7 +31,8 @@ struct Revoked {
 
 /// All of them or, when one does not exist, none.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let store = args.database.open()?;
+    let now = Timestamp::now();
+    let store = args.database.open_for("token revoke")?;
     let mut ranges = Vec::with_capacity(args.ids.len());
     for id in &args.ids {
         let Some(range) = DigestRange::parse(id) else {
@@ -46,9 +47,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let user = args
         .user
         .as_deref()
-        .map(|user| name::user(&store, user, Timestamp::now()))
+        .map(|user| name::user(&store, user, now))
         .transpose()?;
-    let revoked = store.revoke_tokens(ranges, user.map(|user| user.id))?;
+    let revoked = store.revoke_tokens(ranges, user.map(|user| user.id), now)?;
     let tokens = if revoked == 1 { "token" } else { "tokens" };
     report(
         &args.output,

@@ -51,7 +51,7 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cost = args.cost.real()?;
-    let store = args.database.open()?;
+    let store = args.database.open_for("user add")?;
     let organization = name::organization(&store, &args.org)?;
     let username = args.username.as_str();
     let taken = || {
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         }),
         permissions: given.permissions.clone(),
     };
-    if let Err(findings) = store.add_user(user, now)? {
+    if let Err(findings) = store.add_user(user, Timestamp::now())? {
         if findings.iter().any(|finding| finding.key == "username") {
             return Err(taken());
         }

@@ -23,12 +23,12 @@ pub(in crate::cli) struct Args {
 
 /// Shows the user as it was.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let store = args.database.open()?;
+    let store = args.database.open_for("user delete")?;
     let user = name::user(&store, &args.user, Timestamp::now())?;
     let (name, org, uuid) = (&user.username, &user.org, &user.uuid);
     args.confirm
         .confirm(&format!("Delete the user {name} of {org} ({uuid})?"))?;
-    if !store.remove_user(user.uuid.clone())? {
+    if !store.remove_user(user.uuid.clone(), Timestamp::now())? {
         bail!(name::DELETED_MEANWHILE);
     }
     report(

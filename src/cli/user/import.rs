@@ -68,7 +68,7 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let cost = args.cost.real()?;
     let read = Read::of(format, &bytes(args)?);
-    let store = args.database.open()?;
+    let store = args.database.open_for("user import")?;
     let organization = args
         .org
         .as_deref()

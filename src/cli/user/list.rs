@@ -1,7 +1,9 @@
 //! `user list`: all users, or those of one organization, of a status, or with a text.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
+use super::FIELDS;
 use crate::account::UserStatus;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
@@ -12,10 +14,9 @@ use crate::store::{UserFilter, UserOrder, UserRow};
 #[group(skip)]
 #[command(after_help = format!(
     "Columns, with their fields of --json: USERNAME (username), STATUS (status), ORG (org), LAST LOGIN (last_login), \
-     TOKENS (tokens_live), UUID (uuid)\n\n\
-     Fields of --json: {}\n\n\
+     TOKENS (tokens_live), UUID (uuid); with --locked also LOCKED UNTIL (locked_until)\n\n\
+     Fields of --json: {FIELDS}\n\n\
      Example: thanos-login user list --org \"Night Market\" --status deactivated --search ann",
-    super::FIELDS
 ))]
 pub(in crate::cli) struct Args {
     /// Only users of this organization, by its name or UUID
@@ -27,6 +28,9 @@ pub(in crate::cli) struct Args {
     /// Only users with this text in the username, the first and last name or the email address, whatever its case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
+    /// Only users whose next login is refused, from some address at least, since too many have failed
+    #[arg(long)]
+    locked: bool,
     /// What they are listed by
     #[arg(long, value_name = "FIELD", default_value = "username", value_parser = named::<UserOrder>(UserOrder::NAMES))]
     sort: UserOrder,
@@ -47,11 +51,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         org_id: organization.map(|organization| organization.id),
         status: args.status,
         search: args.search.as_deref(),
+        only_locked: args.locked,
     };
     let listing = args.listing.by(args.sort);
     let rows = store.users(filter, listing, Timestamp::now())?;
+    if !args.locked {
+        return list(&args.listing.output, &rows);
+    }
+    let rows: Vec<LockedUser> = rows.into_iter().map(LockedUser).collect();
     list(&args.listing.output, &rows)
 }
+
+/// A user in a listing of those who are locked.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct LockedUser(UserRow);
 
 impl Row for UserRow {
     const COLUMNS: &'static [(&'static str, &'static str)] = &[
@@ -60,6 +74,19 @@ impl Row for UserRow {
         ("ORG", "org"),
         ("LAST LOGIN", "last_login"),
         ("TOKENS", "tokens_live"),
+        ("UUID", "uuid"),
+    ];
+}
+
+impl Row for LockedUser {
+    const COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("USERNAME", "username"),
+        ("STATUS", "status"),
+        ("ORG", "org"),
+        ("FAILED", "failed_logins"),
+        ("LOCKED UNTIL", "locked_until"),
+        ("ADDRESSES", "locked_addresses"),
+        ("ACCOUNT LOCKED UNTIL", "account_locked_until"),
         ("UUID", "uuid"),
     ];
 }

@@ -16,7 +16,10 @@ mod unlock;
 
 /// The fields of a user's JSON.
 const FIELDS: &str = "uuid, username, status, org, org_uuid, org_type, org_status, first_name, last_name, email, phone, \
-     permissions, bcrypt_cost, last_login, unlocked_at, tokens_live";
+     permissions, bcrypt_cost, last_login, unlocked_at, tokens_live, failed_logins, locked_until, locked_addresses, \
+     account_locked_until. The last four are what the server on this database has written, right after its answers: the \
+     failed logins that count now, until when the next login is refused and for which addresses, and until when it is \
+     refused for every address that has not logged in as this user";
 
 /// What is done with users
 #[derive(clap::Subcommand)]
@@ -25,7 +28,7 @@ pub(super) enum Command {
     Add(add::Args),
     /// List users
     List(list::Args),
-    /// Show one user, with its last login and how many tokens it has
+    /// Show one user, with its last login, how many tokens it has, and whether it is locked
     Show(show::Args),
     /// Change a user's password, and end its tokens
     Passwd(passwd::Args),

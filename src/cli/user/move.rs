@@ -29,7 +29,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let store = args.database.open()?;
+    let store = args.database.open_for("user move")?;
     let now = Timestamp::now();
     let before = name::user(&store, &args.user, now)?;
     let org = name::organization(&store, &args.org)?;

@@ -40,7 +40,7 @@ struct WithPassword<'a> {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cost = args.cost.real()?;
-    let store = args.database.open()?;
+    let store = args.database.open_for("user passwd")?;
     let now = Timestamp::now();
     let user = name::user(&store, &args.user, now)?;
     let Ok(username) = Username::parse(&user.username) else {
@@ -48,7 +48,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let new = args.password.get(&username)?;
     // While it was asked for, and hashed, another command may have deleted the user.
-    store.set_password(user.uuid.clone(), hash(&new.password, cost)?)?;
+    let hash = hash(&new.password, cost)?;
+    store.set_password(user.uuid.clone(), hash, Timestamp::now())?;
     let after = name::user_again(&store, &user.uuid, now)?;
     let name = &user.username;
     let done = format!("changed the password of {name}, and ended its tokens");

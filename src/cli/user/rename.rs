@@ -25,11 +25,11 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let store = args.database.open()?;
+    let store = args.database.open_for("user rename")?;
     let now = Timestamp::now();
     let before = name::user(&store, &args.user, now)?;
     let (old, new) = (&before.username, args.username.as_str());
-    let done = match store.rename_user(before.uuid.clone(), args.username.clone())? {
+    let done = match store.rename_user(before.uuid.clone(), args.username.clone(), now)? {
         Renaming::Done => format!("renamed {old} to {new}; its tokens are ended"),
         Renaming::Same => format!("{new} is its username already"),
         Renaming::Taken => bail!("there is a user {new:?} already"),

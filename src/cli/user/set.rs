@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
                 .to_owned()
         ));
     }
-    let store = args.database.open()?;
+    let store = args.database.open_for("user set")?;
     let now = Timestamp::now();
     let before = name::user(&store, &args.user, now)?;
     let given = args.permissions.find(&store)?;

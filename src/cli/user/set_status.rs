@@ -22,10 +22,10 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let store = args.database.open()?;
+    let store = args.database.open_for("user set-status")?;
     let now = Timestamp::now();
     let before = name::user(&store, &args.user, now)?;
-    let changed = store.set_user_status(before.id, args.status)?;
+    let changed = store.set_user_status(before.id, args.status, now)?;
     let after = name::user_again(&store, &before.uuid, now)?;
     let (name, status) = (&before.username, args.status);
     if changed {

@@ -5,9 +5,11 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, named_params, params_from_iter};
 
 use super::columns::{Columns, FoundRow};
+use super::noted::note_row;
 use super::people;
 use super::permissions::HasPermission;
 use crate::accounts::Person;
+use crate::store::notes::Notes;
 
 /// The most columns of one row that change together.
 const MOST_COLUMNS: usize = 8;
@@ -25,8 +27,8 @@ pub(super) const REVISION: &str = "revision";
 
 /// All changes of an import.
 pub(super) struct Changes {
-    /// Whether they are to be written, and not only noticed.
-    are_kept: bool,
+    /// `None` where they are only noticed, and not to be written.
+    notes: Option<Notes>,
     is_prepared: bool,
     /// The table of each kind of change, and the columns that change in it.
     kinds: Vec<(&'static str, Vec<&'static str>)>,
@@ -36,9 +38,9 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(are_kept: bool) -> Self {
+    pub(super) fn new(notes: Option<Notes>) -> Self {
         Self {
-            are_kept,
+            notes,
             is_prepared: false,
             kinds: Vec::new(),
             rows: 0,
@@ -46,16 +48,18 @@ impl Changes {
         }
     }
 
-    /// Takes the changes of a row; says whether there are any. Its UUID shows later that its number is not another row's.
+    /// Takes the changes of a row, and notes them now, since the transaction that writes all of them is to be short; says
+    /// whether there are any. Its UUID shows later that its number is not another row's.
     pub(super) fn row(
         &mut self,
         connection: &Connection,
         row: &FoundRow,
         columns: Columns,
     ) -> rusqlite::Result<bool> {
-        if columns.0.is_empty() || !self.are_kept {
+        let Some(notes) = self.notes.as_ref().filter(|_| !columns.0.is_empty()) else {
             return Ok(!columns.0.is_empty());
-        }
+        };
+        note_row(connection, notes, row, &columns)?;
         self.prepare(connection)?;
         let (names, values): (Vec<_>, Vec<_>) = columns.0.into_iter().unzip();
         let kind = (row.table.name, names);
@@ -88,7 +92,7 @@ impl Changes {
         user: &FoundRow,
         assignments: &[HasPermission],
     ) -> rusqlite::Result<()> {
-        if !self.are_kept {
+        if self.notes.is_none() {
             return Ok(());
         }
         self.prepare(connection)?;

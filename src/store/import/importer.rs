@@ -15,6 +15,7 @@ use super::permissions::{self, PermissionRows};
 use super::terms::{Pins, Terms};
 use super::users::{self, Named};
 use crate::accounts::{Entry, Finding, Organization, Permission, Place};
+use crate::store::notes::Notes;
 use crate::store::organizations::organization_called;
 
 pub(super) const CHANGED: &str =
@@ -58,17 +59,18 @@ pub(super) struct Importer {
 }
 
 impl Importer {
+    /// Without notes nothing is written.
     pub(super) fn new(
         pins: Pins,
-        terms: Option<Terms>,
+        notes: Option<Notes>,
         compares: bool,
         given_uuids: HashSet<String>,
     ) -> Self {
         Self {
             pins,
-            terms,
+            terms: notes.as_ref().map(Terms::of),
             compares,
-            changes: Changes::new(terms.is_some()),
+            changes: Changes::new(notes),
             pinned: Vec::new(),
             given_uuids,
             organizations: HashMap::new(),

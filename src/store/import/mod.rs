@@ -14,6 +14,7 @@ mod columns;
 mod find;
 mod importer;
 mod lock;
+mod noted;
 mod organizations;
 mod outcome;
 mod pass;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 
+use super::notes::Notes;
 use super::{Error, Store};
 use crate::accounts::{Accounts, Finding, Place};
 
@@ -41,8 +43,8 @@ pub(super) use find::several;
 
 use find::HAS_UUID;
 use lock::{ImportLock, Taking};
+use noted::note_run;
 use pass::{Pass, check};
-use terms::Terms;
 use unfinished::{BATCH, PAUSE, end, start};
 
 /// So many organizations and users are written in some tens of milliseconds.
@@ -60,6 +62,8 @@ pub struct Import {
     pub accounts: Accounts,
     /// What becomes of pinned tokens.
     pub pins: Pins,
+    /// What the file is called, for the event.
+    pub file: String,
 }
 
 impl Store {
@@ -113,31 +117,46 @@ impl Store {
     /// # Errors
     /// See [`Error`]; nothing counts then.
     pub fn import(&self, import: Import, now: Timestamp) -> Result<Outcome, Error> {
-        let Import { accounts, pins } = import;
+        let Import {
+            accounts,
+            pins,
+            file,
+        } = import;
+        let notes = self.notes(now);
         let taking = match &self.import_lock {
             Some(path) if !is_few(&accounts) => ImportLock::take(path),
             _ => Taking::Impossible,
         };
         match taking {
             Taking::Held => Err(Error::ImportUnderWay),
-            Taking::Taken(_lock) => self.in_batches(accounts, pins, now),
-            Taking::Impossible => self
-                .write_unless_refused(move |connection| at_once(connection, accounts, pins, now)),
+            Taking::Taken(_lock) => self.in_batches(accounts, pins, notes, &file),
+            Taking::Impossible => self.write_unless_refused(move |connection| {
+                let outcome = at_once(connection, accounts, pins, &notes)?;
+                note_run(connection, &notes, &file, &outcome)?;
+                Ok(outcome)
+            }),
         }
     }
 
-    fn in_batches(&self, accounts: Accounts, pins: Pins, now: Timestamp) -> Result<Outcome, Error> {
+    fn in_batches(
+        &self,
+        accounts: Accounts,
+        pins: Pins,
+        notes: Notes,
+        file: &str,
+    ) -> Result<Outcome, Error> {
         self.remove_all_unfinished(&|| false)?;
         let import_id = self.write(|connection| {
             prepare_for_many(connection)?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
             start(connection)
         })?;
-        let terms = Terms {
-            now,
+        let notes = Notes {
             import_id: Some(import_id),
+            ..notes
         };
-        let outcome = self.batches(Pass::new(accounts, pins, terms), import_id);
+        let pass = Pass::new(accounts, pins, notes.clone());
+        let outcome = self.batches(pass, import_id, notes, file.to_owned());
         if !matches!(outcome, Ok(Ok(_)))
             && let Err(error) = self.remove_all_unfinished(&|| false)
         {
@@ -146,7 +165,13 @@ impl Store {
         outcome
     }
 
-    fn batches(&self, mut pass: Pass<Accounts>, import_id: i64) -> Result<Outcome, Error> {
+    fn batches(
+        &self,
+        mut pass: Pass<Accounts>,
+        import_id: i64,
+        notes: Notes,
+        file: String,
+    ) -> Result<Outcome, Error> {
         let mut is_done = false;
         while !is_done {
             (pass, is_done) = self.write(move |connection| {
@@ -160,19 +185,21 @@ impl Store {
         }
         self.write_unless_refused(move |connection| {
             let outcome = pass.finish(connection)?;
+            note_run(connection, &notes, &file, &outcome)?;
             end(connection, import_id)?;
             Ok(outcome)
         })
     }
 }
 
-/// Adds an organization or a user, which may not be there. What is written with findings is to be undone.
+/// Adds an organization or a user, which may not be there; the caller notes it. What is written with findings is to be
+/// undone.
 pub(super) fn add_new(
     connection: &Connection,
     accounts: Accounts,
     now: Timestamp,
 ) -> rusqlite::Result<Outcome> {
-    let outcome = at_once(connection, accounts, Pins::Keep, now)?;
+    let outcome = at_once(connection, accounts, Pins::Keep, &Notes::none(now))?;
     Ok(outcome.and_then(
         |imported| match imported.organizations.added + imported.users.added {
             0 => Err(vec![Finding::new(Place::File, "uuid", HAS_UUID)]),
@@ -186,7 +213,7 @@ pub(super) fn at_once(
     connection: &Connection,
     accounts: Accounts,
     pins: Pins,
-    now: Timestamp,
+    notes: &Notes,
 ) -> rusqlite::Result<Outcome> {
     if is_few(&accounts) {
         let findings = check(connection, &accounts, pins, false)?.findings;
@@ -196,11 +223,7 @@ pub(super) fn at_once(
     } else {
         prepare_for_many(connection)?;
     }
-    let terms = Terms {
-        now,
-        import_id: None,
-    };
-    let mut pass = Pass::new(accounts, pins, terms);
+    let mut pass = Pass::new(accounts, pins, notes.clone());
     while !pass.go_on(connection, Duration::MAX)? {}
     pass.finish(connection)
 }

@@ -10,8 +10,9 @@ use super::check::same_users;
 use super::importer::{Importer, Record};
 use super::outcome::{Checked, Outcome};
 use super::permissions;
-use super::terms::{Pins, Terms};
+use super::terms::Pins;
 use crate::accounts::{Accounts, Permission};
+use crate::store::notes::Notes;
 
 pub(super) struct Pass<A> {
     importer: Importer,
@@ -42,9 +43,9 @@ pub(super) fn check(
 }
 
 impl Pass<Accounts> {
-    pub(super) fn new(accounts: Accounts, pins: Pins, terms: Terms) -> Self {
+    pub(super) fn new(accounts: Accounts, pins: Pins, notes: Notes) -> Self {
         let given = given_uuids(&accounts);
-        Self::start(accounts, Importer::new(pins, Some(terms), true, given))
+        Self::start(accounts, Importer::new(pins, Some(notes), true, given))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::store::notes::Notes;
+
 /// What becomes of a pinned token that the file says nothing of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pins {
@@ -17,4 +19,14 @@ pub(super) struct Terms {
     pub(super) now: Timestamp,
     /// What is added does not count while this import is under way.
     pub(super) import_id: Option<i64>,
+}
+
+impl Terms {
+    /// Those of what is noted.
+    pub(super) fn of(notes: &Notes) -> Self {
+        Self {
+            now: notes.now,
+            import_id: notes.import_id,
+        }
+    }
 }

@@ -86,6 +86,7 @@ impl Store {
         for (table, person) in [
             ("users", "person_id"),
             ("organizations", "account_manager_id"),
+            ("events", "NULL"),
         ] {
             loop {
                 let rows = self.read(|connection| some_unfinished(connection, table, person))?;

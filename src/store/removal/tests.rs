@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::account::Username;
-use crate::store::{Account, Durability, NewToken, Renaming, WhenMissing};
+use crate::store::{Account, Actor, Durability, EventFilter, NewToken, Renaming, WhenMissing};
 
 const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";
 
@@ -46,7 +46,10 @@ fn add(store: &Store, id: u32) {
 
 fn remove(store: &Store, id: u32) -> bool {
     store
-        .remove_user(format!("20000000-0000-4000-8000-0000000000{id:02}"))
+        .remove_user(
+            format!("20000000-0000-4000-8000-0000000000{id:02}"),
+            Timestamp::UNIX_EPOCH,
+        )
         .unwrap()
 }
 
@@ -92,9 +95,14 @@ fn a_user_goes_with_all_that_nobody_else_has() {
 #[test]
 fn an_organization_with_many_users_is_switched_off_first() {
     let (store, _directory) = store_with(5);
+    let store = store.by(Actor {
+        system_user: "operator".into(),
+        command: "org delete",
+    });
     let remove = |with_users| {
         let uuid = ORGANIZATION.to_owned();
-        store.remove_organization(uuid, with_users, 2).unwrap()
+        let now = Timestamp::UNIX_EPOCH;
+        store.remove_organization(uuid, with_users, 2, now).unwrap()
     };
     assert_eq!(remove(false), Removal::HasUsers(5));
     assert_eq!(counts(&store)[0], 5);
@@ -114,6 +122,27 @@ fn an_organization_with_many_users_is_switched_off_first() {
     assert_eq!(remove(true), Removal::Done(1));
     assert_eq!(counts(&store), [0; 6]);
     assert_eq!(remove(true), Removal::Gone);
+    let events = store.events(&EventFilter::default(), None, 9).unwrap();
+    let noted: Vec<_> = events
+        .iter()
+        .map(|(_, event)| {
+            assert_eq!(event.org_uuid.as_deref(), Some(ORGANIZATION));
+            [&event.object, &event.before, &event.after].map(|text| text.as_deref().unwrap_or("-"))
+        })
+        .collect();
+    let gone = |name| [name, "ACTIVE", "-"];
+    assert_eq!(
+        noted,
+        [
+            ["one", "ACTIVE", "DEACTIVATED"],
+            gone("1"),
+            gone("2"),
+            gone("3"),
+            gone("4"),
+            gone("5"),
+            ["one", "DEACTIVATED", "-"],
+        ]
+    );
 }
 
 #[test]
@@ -156,7 +185,7 @@ fn a_login_in_work_is_not_completed_once_its_user_is_renamed() {
     let (store, _directory) = store_with(1);
     let old = account(&store, 1);
     let new = Username::parse("another").unwrap();
-    let renamed = store.rename_user(old.user_uuid, new);
+    let renamed = store.rename_user(old.user_uuid, new, Timestamp::UNIX_EPOCH);
     assert_eq!(renamed.unwrap(), Renaming::Done);
     let completed = store.complete_login(old.user_id, old.revision, None, Timestamp::UNIX_EPOCH);
     assert!(!completed.unwrap());

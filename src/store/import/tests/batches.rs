@@ -10,14 +10,15 @@ use serde_json::json;
 use super::super::find::HAS_TOKEN;
 use super::super::importer::CHANGED;
 use super::super::lock::{ImportLock, Taking};
+use super::super::noted::note_run;
 use super::super::pass::Pass;
-use super::super::terms::Terms;
 use super::super::unfinished;
 use super::*;
 use crate::hashing::Cost;
+use crate::store::notes::Notes;
 use crate::store::{
-    DatabaseFile, Listing, OrganizationFilter, OrganizationOrder, UserFilter, UserOrder,
-    audit_database,
+    DatabaseFile, Event, EventFilter, Listing, OrganizationFilter, OrganizationOrder, UserFilter,
+    UserOrder, audit_database,
 };
 
 /// Accounts of every kind: new ones, some that are there and differ, permissions, people, a pinned token.
@@ -46,32 +47,34 @@ fn there() -> Database {
 /// An import that goes as far as to its last transaction, and that.
 struct UnderWay {
     pass: Pass<Accounts>,
-    import_id: i64,
+    notes: Notes,
 }
 
 impl UnderWay {
     fn start(store: &Store, accounts: Accounts) -> Self {
         let import_id = store.write(unfinished::start).unwrap();
-        let terms = Terms {
+        let notes = Notes {
+            actor: Some(actor()),
             now: now(),
             import_id: Some(import_id),
         };
-        let mut pass = Pass::new(accounts, Pins::Keep, terms);
+        let mut pass = Pass::new(accounts, Pins::Keep, notes.clone());
         let pass = store
             .write(move |connection| {
                 while !pass.go_on(connection, Duration::ZERO)? {}
                 Ok(pass)
             })
             .unwrap();
-        Self { pass, import_id }
+        Self { pass, notes }
     }
 
     fn finish(self, store: &Store) -> Outcome {
-        let Self { pass, import_id } = self;
+        let Self { pass, notes } = self;
         store
             .write_unless_refused(move |connection| {
                 let outcome = pass.finish(connection)?;
-                unfinished::end(connection, import_id)?;
+                note_run(connection, &notes, "users.csv", &outcome)?;
+                unfinished::end(connection, notes.import_id.unwrap())?;
                 Ok(outcome)
             })
             .unwrap()
@@ -164,12 +167,78 @@ fn what_an_import_adds_counts_at_its_end_and_nobody_sees_it_before() {
     at_once
         .store
         .write_unless_refused(move |connection| {
-            super::super::at_once(connection, file(), Pins::Keep, now())
+            let notes = Notes {
+                actor: Some(actor()),
+                now: now(),
+                import_id: None,
+            };
+            let outcome = super::super::at_once(connection, file(), Pins::Keep, &notes)?;
+            note_run(connection, &notes, "users.csv", &outcome)?;
+            Ok(outcome)
         })
         .unwrap()
         .unwrap();
     assert_eq!(at_once.dump(), database.dump());
     assert_eq!(database.import(file()).users, summary(0, 0, users));
+}
+
+#[test]
+fn what_an_import_changes_is_noted_while_it_runs_and_counts_with_it() {
+    let managed = retailer("managed", []);
+    let rows = || {
+        let users = (0..FEW * 2)
+            .map(|number| json!({"username": format!("many{number}"), "status": "DEACTIVATED"}));
+        let moved = json!({"username": "there", "org": "managed", "password_hash": OTHER_HASH});
+        lines(users.chain([moved]))
+    };
+    let database = there();
+    database.import(fixture(json!([managed, retailer("many", many())])));
+    let before = database.dump();
+    let counting = "SELECT count(*) FROM visible_events";
+    let written = "SELECT count(*) FROM events";
+    let (at_first, all) = (
+        database.number(counting),
+        i64::try_from(FEW * 2 + 2).unwrap(),
+    );
+    assert_eq!(at_first, 2, "one of each import, and none of what it adds");
+
+    let under_way = UnderWay::start(&database.store, rows());
+    assert_eq!(database.number(counting), at_first);
+    assert_eq!(database.number(written), at_first + all);
+    drop(under_way);
+    database.store.remove_all_unfinished(&|| false).unwrap();
+    assert_eq!(database.dump(), before);
+
+    let under_way = UnderWay::start(&database.store, rows());
+    under_way.finish(&database.store).unwrap();
+    assert_eq!(database.number(counting), at_first + all + 1);
+    let events = database
+        .store
+        .events(&EventFilter::default(), None, u32::MAX);
+    let events: Vec<Event> = events
+        .unwrap()
+        .into_iter()
+        .map(|(_, event)| event)
+        .collect();
+    let noted = |event: &Event| {
+        assert_eq!(
+            (event.time, event.actor.as_deref()),
+            (now(), Some("operator"))
+        );
+        [&event.object, &event.before, &event.after].map(|text| text.clone().unwrap_or_default())
+    };
+    let noted: Vec<[String; 3]> = events.iter().rev().take(4).map(noted).collect();
+    let last = format!("many{}", FEW * 2 - 1);
+    let changed = format!("{} users changed", FEW * 2 + 1);
+    assert_eq!(
+        noted,
+        [
+            ["users.csv", "", &changed],
+            ["there", "", "another password"],
+            ["there", "org one", "org managed"],
+            [&last, "ACTIVE", "DEACTIVATED"],
+        ]
+    );
 }
 
 #[test]
@@ -286,7 +355,7 @@ fn one_import_of_many_records_is_under_way_at_a_time() {
     };
     let import = |accounts| {
         let pins = Pins::Keep;
-        database.store.import(Import { accounts, pins }, now())
+        database.store.import(import_of(accounts, pins), now())
     };
     let refused = import(file()).unwrap_err();
     assert_eq!(
@@ -347,7 +416,7 @@ fn a_dry_run_reports_what_the_run_would_and_writes_nothing() {
         let database = there();
         let before = database.dump();
         let pins = Pins::Keep;
-        let import = |accounts| Import { accounts, pins };
+        let import = |accounts| import_of(accounts, pins);
         let dry = database.store.dry_run(&import(accounts())).unwrap();
         assert_eq!(database.dump(), before);
         assert_eq!(
@@ -363,15 +432,17 @@ const TO_IMPORT_INTO: &str = "TEST_DATABASE_TO_IMPORT_INTO";
 #[test]
 fn a_kill_at_any_point_leaves_what_was_there() {
     let crowd = || {
+        // What is noted of it goes with the rest.
+        let changed = json!({"username": "there", "status": "DEACTIVATED"});
         let users = (0..20_000).map(|number| user(&format!("crowd{number}")));
-        fixture(json!([retailer("crowd", users)]))
+        fixture(json!([
+            retailer("one", [changed]),
+            retailer("crowd", users)
+        ]))
     };
     if let Some(path) = std::env::var_os(TO_IMPORT_INTO) {
         let pins = Pins::Keep;
-        let import = Import {
-            accounts: crowd(),
-            pins,
-        };
+        let import = import_of(crowd(), pins);
         open(Path::new(&path))
             .import(import, now())
             .unwrap()

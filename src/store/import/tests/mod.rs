@@ -15,7 +15,7 @@ use super::{FEW, Import, Imported, Outcome, Pins, Summary};
 use crate::account::Username;
 use crate::accounts::{Accounts, Entry, Finding, Loaded, Place, User};
 use crate::store::visible::define_views;
-use crate::store::{Durability, Store, WhenMissing};
+use crate::store::{Actor, Durability, Store, WhenMissing};
 
 const HASH: &str = "$2b$04$KG/joNZtprVqnb03qEXKYe2vwMk5Oqq7gD6vLU8yhLRR9aeZH0UCK";
 const OTHER_HASH: &str = "$2b$12$OTinFQvZf86.x6X.BWihze9hmRHAs/xy87L31YuBPvcw1.cpWCiOm";
@@ -59,7 +59,7 @@ impl Database {
     }
 
     fn try_import(&self, accounts: Accounts, pins: Pins) -> Outcome {
-        let import = Import { accounts, pins };
+        let import = import_of(accounts, pins);
         self.store.import(import, now()).unwrap()
     }
 
@@ -82,7 +82,22 @@ impl Database {
 
 fn open(path: &Path) -> Store {
     let (store, _) = Store::open(path, WhenMissing::Create, Durability::Full).unwrap();
-    store
+    store.by(actor())
+}
+
+fn actor() -> Actor {
+    Actor {
+        system_user: "operator".into(),
+        command: "user import",
+    }
+}
+
+fn import_of(accounts: Accounts, pins: Pins) -> Import {
+    Import {
+        accounts,
+        pins,
+        file: "users.csv".to_owned(),
+    }
 }
 
 fn now() -> Timestamp {
@@ -107,6 +122,8 @@ fn dump(connection: &Connection) -> Vec<Vec<SqlValue>> {
          JOIN users ON users.id = user_id JOIN permissions ON permissions.id = permission_id ORDER BY 1, 2",
         "SELECT digest, users.uuid, pinned FROM tokens JOIN users ON users.id = user_id ORDER BY 1",
         "SELECT count(*) FROM people",
+        "SELECT time, action, actor, user_uuid, org_uuid, object, before, after FROM visible_events ORDER BY id",
+        "SELECT count(*) FROM events",
     ] {
         let mut statement = connection.prepare(query).unwrap();
         let columns = statement.column_count();

@@ -131,7 +131,7 @@ fn what_a_file_leaves_out_stays_as_others_have_set_it_in_the_meantime() {
             [with(user("a"), "uuid", UUID)]
         )])));
         let pins = Pins::Keep;
-        let import = Import { accounts, pins };
+        let import = import_of(accounts, pins);
         assert_eq!(database.store.check_import(&import).unwrap().findings, []);
         database
             .sql()
@@ -196,7 +196,7 @@ fn a_rehash_leaves_the_old_hash_nowhere() {
 fn refused_at(database: &Database, accounts: Accounts) -> Vec<String> {
     let before = database.dump();
     let pins = Pins::Keep;
-    let import = Import { accounts, pins };
+    let import = import_of(accounts, pins);
     let checked = database.store.check_import(&import).unwrap().findings;
     let refused = database.store.import(import, now()).unwrap().unwrap_err();
     assert_eq!(checked, refused);

@@ -1,0 +1,100 @@
+//! Reading events, in the order in which they were written: dates may have been set.
+
+use jiff::Timestamp;
+use rusqlite::{Row, named_params};
+
+use super::events::Event;
+use super::rows::{moment, spelled};
+use super::{Error, Store};
+use crate::account::{trimmed, written_uuid};
+
+/// Which events are listed.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Only those about this user.
+    pub user_uuid: Option<String>,
+    /// Only those from then on.
+    pub since: Option<Timestamp>,
+    /// The newest first.
+    pub reverse: bool,
+}
+
+impl Store {
+    /// A page of events, each with its number; `after` is the last number of the page before.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn events(
+        &self,
+        filter: &EventFilter,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, Event)>, Error> {
+        let (sign, direction, start) = match filter.reverse {
+            false => (">", "ASC", i64::MIN),
+            true => ("<", "DESC", i64::MAX),
+        };
+        // `+` keeps SQLite from reading all events for those of one user, which an index gives.
+        let (user, id) = match filter.user_uuid {
+            Some(_) => ("user_uuid = :user_uuid", "+id"),
+            None => (":user_uuid IS NULL", "id"),
+        };
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT id, time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after
+                     FROM visible_events
+                     WHERE {user} AND time >= :since AND {id} {sign} :after
+                     ORDER BY {id} {direction} LIMIT :limit"
+                ))?
+                .query_map(
+                    named_params! {
+                        ":user_uuid": filter.user_uuid,
+                        ":since": filter.since.map_or(i64::MIN, Timestamp::as_microsecond),
+                        ":after": after.unwrap_or(start),
+                        ":limit": limit,
+                    },
+                    |row| Ok((row.get(0)?, event(row)?)),
+                )?
+                .collect()
+        })
+    }
+
+    /// The UUIDs of the users that events know by a name or UUID, deleted ones too. Reads all events.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn users_of_events(&self, text: &str) -> Result<Vec<String>, Error> {
+        let text = trimmed(text);
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT DISTINCT user_uuid FROM visible_events
+                     WHERE user_uuid IS NOT NULL AND (object = :name COLLATE NOCASE OR user_uuid = :uuid)
+                     ORDER BY user_uuid",
+                )?
+                .query_map(
+                    named_params! { ":name": text, ":uuid": written_uuid(text) },
+                    |row| row.get(0),
+                )?
+                .collect()
+        })
+    }
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let outcome: Option<String> = row.get(3)?;
+    Ok(Event {
+        time: moment(row, 1)?,
+        action: row.get(2)?,
+        outcome: outcome.map(|_| spelled(row, 3)).transpose()?,
+        times: row.get(4)?,
+        actor: row.get(5)?,
+        address: row.get(6)?,
+        user_uuid: row.get(7)?,
+        org_uuid: row.get(8)?,
+        object: row.get(9)?,
+        before: row.get(10)?,
+        after: row.get(11)?,
+    })
+}

@@ -1,0 +1,74 @@
+//! Whether failed logins keep a user out, from the counters that the server writes.
+
+use jiff::Timestamp;
+use rusqlite::Row;
+use serde::Serialize;
+
+use super::notes::counted;
+use super::rows::{optional_moment, unsigned};
+
+/// How many addresses are named where all would be too many.
+const NAMED_ADDRESSES: usize = 3;
+
+/// What failed logins have led to; the names and the order of the fields are those of `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserLock {
+    /// The failed logins that count now, as the server on this database has written them.
+    pub failed_logins: u64,
+    /// The last moment at which a login is refused, from whichever address.
+    pub locked_until: Option<Timestamp>,
+    /// The addresses whose next login is refused.
+    pub locked_addresses: Vec<String>,
+    /// Until when the next login is refused for every address that has not logged in as this user.
+    pub account_locked_until: Option<Timestamp>,
+}
+
+/// The columns of `users` that [`UserLock::of`] reads, at `:now`. What was counted before the last unlocking does not count.
+pub(super) const COLUMNS: &str =
+    "(SELECT max(coalesce(sum(failures) FILTER (WHERE kind = 'user'), 0),
+                 coalesce(sum(failures) FILTER (WHERE kind = 'account'), 0))
+      FROM failed_logins AS failed
+      WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
+            AND (failed.locked_until IS NULL OR failed.locked_until > :now)),
+     (SELECT max(failed.locked_until) FROM failed_logins AS failed
+      WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
+            AND failed.locked_until > :now) AS locked_until,
+     (SELECT group_concat(address, ' ' ORDER BY address) FROM failed_logins AS failed
+      WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
+            AND failed.locked_until > :now AND kind = 'user'),
+     (SELECT max(failed.locked_until) FROM failed_logins AS failed
+      WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
+            AND failed.locked_until > :now AND kind = 'account')";
+
+impl UserLock {
+    /// Reads [`COLUMNS`], starting with `first`.
+    pub(super) fn of(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        let addresses: Option<String> = row.get(first + 2)?;
+        let addresses = addresses.unwrap_or_default();
+        Ok(Self {
+            failed_logins: unsigned(row, first)?,
+            locked_until: optional_moment(row, first + 1)?,
+            locked_addresses: addresses.split_whitespace().map(str::to_owned).collect(),
+            account_locked_until: optional_moment(row, first + 3)?,
+        })
+    }
+
+    /// Who is kept out until when, or how many failed logins count; `None` when there are none.
+    pub fn described(&self) -> Option<String> {
+        let Some(until) = self.locked_until else {
+            let failed = usize::try_from(self.failed_logins).unwrap_or(usize::MAX);
+            return (failed > 0).then(|| counted(failed, "failed login"));
+        };
+        let mut kept_out: Vec<&str> = self.locked_addresses.iter().map(String::as_str).collect();
+        let others = counted(kept_out.len().saturating_sub(NAMED_ADDRESSES), "other");
+        if kept_out.len() > NAMED_ADDRESSES {
+            kept_out.truncate(NAMED_ADDRESSES);
+            kept_out.push(&others);
+        }
+        if self.account_locked_until.is_some() {
+            kept_out.push("every address that has not logged in");
+        }
+        let until = until.strftime("%FT%TZ");
+        Some(format!("locked until {until} for {}", kept_out.join(", ")))
+    }
+}
