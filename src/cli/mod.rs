@@ -11,6 +11,7 @@ mod confirm;
 mod database;
 mod environment;
 mod escape;
+mod events;
 mod expensive;
 mod healthcheck;
 mod init;
@@ -78,6 +79,9 @@ enum Command {
     /// Tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// What happened: logins, and changes by commands
+    #[command(subcommand)]
+    Events(events::Command),
     /// Look for what an operator should look into; exit code 1 if there is anything
     Check(check::Args),
     /// Copy the database while servers use it; the copy is checked, and gets its name only when it is whole
@@ -135,6 +139,7 @@ fn dispatch(
         Command::Org(command) => org::run(&command),
         Command::User(command) => user::run(&command),
         Command::Token(command) => token::run(&command),
+        Command::Events(command) => events::run(&command),
         Command::Check(args) => return check::run(&args, variables),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),

@@ -25,6 +25,23 @@ pub(super) fn user(store: &Store, name: &str, now: Timestamp) -> anyhow::Result<
     Err(anyhow!(nearest.missing("user", "user")))
 }
 
+/// Finds the UUID of a user by its username or UUID; for one who is deleted or was renamed, as events know it.
+pub(super) fn user_ever(store: &Store, name: &str, now: Timestamp) -> anyhow::Result<String> {
+    if let Some(user) = store.user_called(name, now)? {
+        return Ok(user.uuid);
+    }
+    let mut known = store.users_of_events(name)?;
+    match (known.pop(), known.len()) {
+        (Some(uuid), 0) => Ok(uuid),
+        (Some(last), others) => Err(anyhow!(
+            "{} users had the name {name:?}: give the UUID of one ({}, {last})",
+            others + 1,
+            known.join(", ")
+        )),
+        (None, _) => user(store, name, now).map(|user| user.uuid),
+    }
+}
+
 /// An organization that was there a moment ago.
 pub(super) fn organization_again(store: &Store, uuid: &str) -> anyhow::Result<OrganizationRow> {
     let found = store.organization_row(uuid)?;

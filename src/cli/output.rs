@@ -29,6 +29,8 @@ use crate::fields;
 use crate::nearest::Nearest;
 use crate::store::{Edited, Listing};
 
+const CANNOT_WRITE: &str = "cannot write to standard output";
+
 /// How a command prints.
 #[derive(Args)]
 #[group(skip)]
@@ -121,7 +123,7 @@ impl<T: Named> TypedValueParser for NameParser<T> {
 pub(super) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     match write_out(write) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write to standard output"),
+        result => result.context(CANNOT_WRITE),
     }
 }
 
@@ -130,7 +132,7 @@ pub(super) fn deliver(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> a
     if is_standard_output_closed() {
         bail!("standard output is closed");
     }
-    write_out(write).context("cannot write to standard output")
+    write_out(write).context(CANNOT_WRITE)
 }
 
 /// After what standard error has before it, which may be the same terminal.
@@ -198,9 +200,32 @@ pub(super) fn list<R: Row>(json: &JsonArgs, rows: &[R]) -> anyhow::Result<()> {
         if json.json {
             rows.iter().try_for_each(|row| write_json(out, row))
         } else {
-            write_table(out, rows)
+            Table::default().write(out, rows)
         }
     })
+}
+
+/// Prints a listing that comes in pages, and need not fit into memory; an empty page is its end. A table is as wide as its
+/// pages so far.
+pub(super) fn list_pages<R: Row>(
+    json: &JsonArgs,
+    mut next: impl FnMut() -> anyhow::Result<Vec<R>>,
+) -> anyhow::Result<()> {
+    let mut table = Table::default();
+    loop {
+        let rows = next()?;
+        let written = write_out(|out| match json.json {
+            true => rows.iter().try_for_each(|row| write_json(out, row)),
+            false => table.write(out, &rows),
+        });
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            result => result.context(CANNOT_WRITE)?,
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 /// Prints one thing: a field of its JSON a line.
@@ -222,29 +247,40 @@ pub(super) fn write_json(out: &mut dyn Write, object: &impl Serialize) -> io::Re
     writeln!(out, "{}", visible_json(&serde_json::to_string(object)?))
 }
 
-fn write_table<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
-    let headings = R::COLUMNS.iter().map(|(heading, _)| (*heading).to_owned());
-    let mut lines: Vec<Vec<String>> = vec![headings.collect()];
-    for row in rows {
-        let fields = serde_json::to_value(row)?;
-        let cells = R::COLUMNS.iter().map(|(_, name)| cell(name, &fields[name]));
-        lines.push(cells.collect());
-    }
-    let mut widths = vec![0; R::COLUMNS.len()];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.width().max(*width);
+/// The widths of the columns so far; none before the headings.
+#[derive(Default)]
+struct Table(Option<Vec<usize>>);
+
+impl Table {
+    /// Writes rows, the first time under their headings.
+    fn write<R: Row>(&mut self, out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
+        let mut lines: Vec<Vec<String>> = Vec::new();
+        let has_headings = self.0.is_none();
+        if has_headings {
+            let headings = R::COLUMNS.iter().map(|(heading, _)| (*heading).to_owned());
+            lines.push(headings.collect());
         }
-    }
-    for (number, line) in lines.iter().enumerate() {
-        let line = aligned(line, &widths);
-        if number == 0 && STDOUT.wants_colour() {
-            writeln!(out, "\x1b[1m{line}\x1b[0m")?;
-        } else {
-            writeln!(out, "{line}")?;
+        for row in rows {
+            let fields = serde_json::to_value(row)?;
+            let cells = R::COLUMNS.iter().map(|(_, name)| cell(name, &fields[name]));
+            lines.push(cells.collect());
         }
+        let widths = self.0.get_or_insert_with(|| vec![0; R::COLUMNS.len()]);
+        for line in &lines {
+            for (width, cell) in widths.iter_mut().zip(line) {
+                *width = cell.width().max(*width);
+            }
+        }
+        for (number, line) in lines.iter().enumerate() {
+            let line = aligned(line, widths);
+            if has_headings && number == 0 && STDOUT.wants_colour() {
+                writeln!(out, "\x1b[1m{line}\x1b[0m")?;
+            } else {
+                writeln!(out, "{line}")?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn aligned(cells: &[String], widths: &[usize]) -> String {

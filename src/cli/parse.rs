@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ipnet::IpNet;
-use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::account::Username;
 pub(super) use crate::duration::parse as duration;
@@ -22,6 +24,31 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
         } else {
             Ok(duration)
         }
+    })
+}
+
+/// A moment, in UTC where no offset is given, or a duration before now.
+pub(super) fn since(text: &str) -> Result<Timestamp, String> {
+    // With `[` comes a time zone, which a date and time without an offset would lose.
+    let utc = || {
+        let moment = text
+            .parse::<DateTime>()
+            .ok()
+            .filter(|_| !text.contains('['))?;
+        TimeZone::UTC.to_timestamp(moment).ok()
+    };
+    let before_now = || {
+        let duration = SignedDuration::try_from(duration(text).ok()?).ok()?;
+        Some(
+            Timestamp::now()
+                .saturating_sub(duration)
+                .unwrap_or(Timestamp::MIN),
+        )
+    };
+    let moment = text.parse().ok().or_else(utc).or_else(before_now);
+    moment.ok_or_else(|| {
+        "it is a time such as 2026-11-26T04:00:00Z, a day such as 2026-11-26, or a duration before now such as 2h or 1d"
+            .to_owned()
     })
 }
 

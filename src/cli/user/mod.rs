@@ -3,6 +3,7 @@
 mod add;
 mod delete;
 mod export;
+mod history;
 mod import;
 mod list;
 mod r#move;
@@ -30,6 +31,8 @@ pub(super) enum Command {
     List(list::Args),
     /// Show one user, with its last login, how many tokens it has, and whether it is locked
     Show(show::Args),
+    /// What happened to a user: its logins, and changes by commands, the oldest first; a deleted user has a history too
+    History(history::Args),
     /// Change a user's password, and end its tokens
     Passwd(passwd::Args),
     /// Change where a user stands, and end its tokens
@@ -55,6 +58,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Add(args) => add::run(args),
         Command::List(args) => list::run(args),
         Command::Show(args) => show::run(args),
+        Command::History(args) => history::run(args),
         Command::Passwd(args) => passwd::run(args),
         Command::SetStatus(args) => set_status::run(args),
         Command::Set(args) => set::run(args),

@@ -1,0 +1,95 @@
+//! `events list`: events, page by page.
+
+use jiff::Timestamp;
+
+use crate::cli::database::DatabaseArgs;
+use crate::cli::name;
+use crate::cli::output::{JsonArgs, Row, list_pages};
+use crate::cli::parse;
+use crate::store::{Event, EventFilter, Store};
+
+/// How many events are in memory at once.
+const PAGE: u32 = 1000;
+
+/// For the help: the columns of an event.
+pub(in crate::cli) const COLUMNS: &str = "\
+Columns, which are the keys of --json: time, action (login, or the command that made a change), outcome (of a login:
+succeeded, failed, throttled, inactive), times (how many logins one line stands for), actor (the system user who ran
+the command), address (of a login), user_uuid, org_uuid, object (the username, the organization's name or the file, as
+it was then), before, after. A table leaves out the UUIDs.
+
+The server writes logins right after its answers, a command its changes with them. No event holds a secret.";
+
+#[derive(clap::Args)]
+#[group(skip)]
+#[command(after_help = format!("{COLUMNS}\n\nExample: thanos-login events list --since 1d --user eve@night.example"))]
+pub(in crate::cli) struct Args {
+    /// Only events about this user, by its username or UUID; also one who is deleted
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Which events are printed, and how.
+#[derive(clap::Args)]
+#[group(skip)]
+pub(in crate::cli) struct PageArgs {
+    /// Only events from then on: a time (2026-11-26T04:00:00Z), a day, or a duration before now (1d)
+    #[arg(long, value_name = "TIME", value_parser = parse::since)]
+    since: Option<Timestamp>,
+    /// The newest first
+    #[arg(long)]
+    reverse: bool,
+    /// Print at most this many
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<u32>,
+    #[command(flatten)]
+    output: JsonArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let store = args.database.open()?;
+    let user = args.user.as_deref();
+    let user = user.map(|user| name::user_ever(&store, user, Timestamp::now()));
+    args.page.print(&store, user.transpose()?)
+}
+
+impl PageArgs {
+    /// Prints the events about a user, or all.
+    pub(in crate::cli) fn print(
+        &self,
+        store: &Store,
+        user_uuid: Option<String>,
+    ) -> anyhow::Result<()> {
+        let filter = EventFilter {
+            user_uuid,
+            since: self.since,
+            reverse: self.reverse,
+        };
+        let mut left = self.limit.unwrap_or(u32::MAX);
+        let mut last = None;
+        list_pages(&self.output, || {
+            let page = store.events(&filter, last, left.min(PAGE))?;
+            left -= u32::try_from(page.len()).unwrap_or(left);
+            last = page.last().map(|(number, _)| *number);
+            Ok(page.into_iter().map(|(_, event)| event).collect())
+        })
+    }
+}
+
+impl Row for Event {
+    const COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("TIME", "time"),
+        ("ACTION", "action"),
+        ("OUTCOME", "outcome"),
+        ("TIMES", "times"),
+        ("USER/OBJECT", "object"),
+        ("ADDRESS", "address"),
+        ("ACTOR", "actor"),
+        ("BEFORE", "before"),
+        ("AFTER", "after"),
+    ];
+}
