@@ -99,7 +99,7 @@ fn a_user_is_shown_with_its_failed_logins_and_who_is_kept_out_until_when() {
     run(&place, &["user", "rename", JWEIR, &JWEIR.to_uppercase()]);
     assert_eq!(locked(&place).len(), 1, "it is the same name");
 
-    // What was counted before an unlocking does not count, whoever reads it.
+    // What was counted before an unlocking does not count.
     run(&place, &["user", "unlock", JWEIR]);
     assert_eq!(lock(&place), free);
     assert!(locked(&place).is_empty());
