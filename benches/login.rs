@@ -247,11 +247,14 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
     let upstream = directory.join("bare.sock");
     bare_loop(tiny_http::Server::http_unix(&upstream).unwrap());
     Gate::start(gate::Config {
-        listen: vec![Address::Tcp((Ipv4Addr::LOCALHOST, 0).into())],
-        socket_mode: gate::SocketMode::default(),
+        listening: gate::Listening::on(
+            &[Address::Tcp((Ipv4Addr::LOCALHOST, 0).into())],
+            gate::SocketMode::default(),
+            None,
+        )
+        .unwrap(),
         limits: gate::Limits::default(),
         client_network: gate::ClientNetwork::default(),
-        tls: None,
         backend: Arc::new(upstream),
         answer_timeout: Duration::from_secs(120),
         forward: Forward::Only(&[]),

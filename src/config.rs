@@ -9,8 +9,8 @@ use crate::auth::Policy;
 use crate::gate::{self, Address, SocketMode, Tls};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
-use crate::scratch::Scratch;
 use crate::server::{Exposure, Origin};
+use crate::store::WhenMissing;
 use crate::stub::{Host, Hosts};
 
 /// Everything that can be chosen about a server.
@@ -25,6 +25,8 @@ pub struct Config {
     pub limits: gate::Limits,
     /// Where the accounts are.
     pub database: Database,
+    /// Whether a database file that is missing is made.
+    pub when_missing: WhenMissing,
     /// Tokens, cost of new hashes, failed logins.
     pub policy: Policy,
     /// Whose word about a client's address counts.
@@ -69,7 +71,7 @@ pub enum Certificate {
 
 /// Where the accounts are.
 pub enum Database {
-    /// A file that stays; made if it is missing.
+    /// A file that stays.
     File(PathBuf),
     /// A throw-away database that holds these accounts.
     Demo(Accounts),
@@ -84,6 +86,7 @@ impl Default for Config {
             tls: None,
             limits: gate::Limits::default(),
             database: Database::File(PathBuf::from(Self::DATABASE)),
+            when_missing: WhenMissing::Create,
             policy: Policy::DEFAULT,
             trusted_proxies: TrustedProxies::default(),
             hash_queue: Self::HASH_QUEUE,
@@ -128,7 +131,8 @@ impl MetricsAccess {
 }
 
 impl Certificate {
-    pub(crate) fn beside(self, database: &Database, scratch: &Scratch) -> Tls {
+    /// `scratch` is the directory of what a demo makes.
+    pub(crate) fn beside(self, database: &Database, scratch: &Path) -> Tls {
         match self {
             Self::Files { certificate, key } => Tls::Files { certificate, key },
             Self::SelfSigned(names) => {
@@ -148,8 +152,8 @@ impl Certificate {
 }
 
 /// Where a demo keeps its accounts. Not in the locked directory itself: the authority is made under a lock on its own.
-pub(crate) fn demo_database(scratch: &Scratch) -> PathBuf {
-    scratch.path().join("demo/demo.db")
+pub(crate) fn demo_database(scratch: &Path) -> PathBuf {
+    scratch.join("demo/demo.db")
 }
 
 /// The certificate of the authority that serves a database with [`Certificate::SelfSigned`].

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::accounts::{JWEIR, PASSWORD};
+use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{JSON, LOGIN, Place, Server, login_body, request};
 
 /// The log of a demo after these requests, one line each in JSON.
@@ -46,6 +46,80 @@ fn every_request_is_one_line_with_who_what_and_how_it_ended() {
         assert_eq!(lines[0].contains(user_uuid), user.is_some(), "{}", lines[0]);
     }
     assert!(!log.contains("next=") && !log.contains('?'), "{log}");
+}
+
+/// The events of a start that name a database.
+fn opened(log: &str) -> Vec<Value> {
+    let lines = json_lines(log).into_iter();
+    lines.filter(|line| line.get("created").is_some()).collect()
+}
+
+#[test]
+fn a_start_logs_which_database_it_serves_and_what_is_in_it() {
+    let place = Place::new();
+    let json = ["serve", "--log-format", "json", "--bcrypt-cost", "10"];
+    let start = |flags: &[&str]| {
+        let log = place
+            .program(&[&json, flags].concat())
+            .start()
+            .stop()
+            .stderr;
+        let events = opened(&log);
+        assert_eq!(events.len(), 1, "{log}");
+        events[0].clone()
+    };
+    let path = place.path(Place::DATABASE).canonicalize().err();
+    assert!(path.is_some(), "it is not there yet");
+    let first = start(&[]);
+    let path = place.path(Place::DATABASE).canonicalize().unwrap();
+    let path = path.to_str().unwrap();
+    assert_eq!(first["level"], "INFO");
+    assert_eq!(first["database"], path);
+    assert_eq!(first["created"], true);
+    assert_eq!(
+        (&first["organizations"], &first["users"]),
+        (&0.into(), &0.into())
+    );
+    assert!(first["message"].as_str().unwrap().contains(path), "{first}");
+
+    place.seed(&accounts::crowded()).succeeded();
+    std::os::unix::fs::symlink(path, place.path("link.db")).unwrap();
+    let second = start(&["--db", "./link.db"]);
+    assert_eq!(second["database"], path);
+    assert_eq!(second["created"], false);
+    assert_eq!(
+        (&second["organizations"], &second["users"]),
+        (&1.into(), &64.into())
+    );
+    assert!(
+        second.get("from").is_none() && second.get("to").is_none(),
+        "{second}"
+    );
+
+    let old = include_str!("../src/store/migrations/1.sql");
+    let file = rusqlite::Connection::open(place.path("old.db")).unwrap();
+    file.execute_batch(old).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    drop(file);
+    let third = start(&["--db", "old.db"]);
+    assert_eq!(
+        (&third["created"], &third["from"]),
+        (&false.into(), &1.into())
+    );
+    assert!(third["to"].as_i64() > Some(1), "{third}");
+
+    let demo = start(&["--demo"]);
+    assert_eq!(
+        (&demo["created"], &demo["users"]),
+        (&true.into(), &5.into())
+    );
+    assert!(demo.get("database").is_none(), "{demo}");
+
+    let text = place.serve(&[]).stop().stderr;
+    let line = text
+        .lines()
+        .find(|line| line.contains("serving the database"));
+    assert!(line.unwrap().contains(path), "{text}");
 }
 
 #[test]

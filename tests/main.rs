@@ -13,6 +13,7 @@ mod clock_steps;
 mod database_files;
 mod durability;
 mod environment;
+mod failed_start;
 mod fairness;
 mod faults;
 mod fixture;

@@ -1,14 +1,14 @@
 //! The gates of a server, each with the loop behind it: one for its calls, and one for its metrics if they have an address of
 //! their own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::error::StartError;
-use crate::config::MetricsAccess;
 use crate::endpoint::Services;
-use crate::gate::{self, Address, ClientNetwork, Forward, Gate, SocketMode, Tls};
+use crate::gate::{self, ClientNetwork, Forward, Gate, Listening};
 use crate::http::{COMMON_HEADERS, EveryField, ReadField};
 use crate::scratch::Scratch;
 use crate::server::{self, Answerer, Endpoints, Exposure, PrivateSocket, on_refusal};
@@ -47,7 +47,6 @@ impl Drop for Front {
 pub(super) struct Fronts {
     pub(super) scratch: Arc<Scratch>,
     pub(super) services: Arc<Services>,
-    pub(super) socket_mode: SocketMode,
     pub(super) limits: gate::Limits,
     pub(super) answer_timeout: Duration,
     pub(super) client_network: ClientNetwork,
@@ -61,12 +60,10 @@ impl Fronts {
     /// there.
     pub(super) fn start_figures(
         &self,
-        access: MetricsAccess,
+        address: SocketAddr,
+        listening: Listening,
         hosts: Option<Hosts>,
-    ) -> Result<Option<Front>, StartError> {
-        let MetricsAccess::At(address) = access else {
-            return Ok(None);
-        };
+    ) -> Result<Front, StartError> {
         let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
         let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
         let answering = match hosts {
@@ -75,19 +72,16 @@ impl Fronts {
             }
             _ => (endpoints, Forward::Only(ReadField::NAMES)),
         };
-        let listen = vec![Address::Tcp(address)];
-        let front = self.start("figures", Arc::default(), answering, listen, None)?;
-        Ok(Some(front))
+        self.start("figures", Arc::default(), answering, listening)
     }
 
     pub(super) fn start_calls(
         &self,
         answering: Answering,
-        listen: Vec<Address>,
-        tls: Option<Tls>,
+        listening: Listening,
     ) -> Result<Front, StartError> {
         let is_reachable = Arc::clone(&self.services.is_reachable);
-        let front = self.start("calls", is_reachable, answering, listen, tls)?;
+        let front = self.start("calls", is_reachable, answering, listening)?;
         let gate = Arc::downgrade(&front.gate);
         self.services
             .metrics
@@ -100,8 +94,7 @@ impl Fronts {
         name: &'static str,
         is_reachable: Arc<AtomicBool>,
         (answerer, forward): Answering,
-        listen: Vec<Address>,
-        tls: Option<Tls>,
+        listening: Listening,
     ) -> Result<Front, StartError> {
         let socket = PrivateSocket {
             scratch: Arc::clone(&self.scratch),
@@ -114,11 +107,9 @@ impl Fronts {
             server::Server::start(socket, Arc::clone(&answerer), Arc::clone(&self.services))
                 .map_err(StartError::PrivateSocket)?;
         let gate = Gate::start(gate::Config {
-            listen,
-            socket_mode: self.socket_mode,
+            listening,
             limits: self.limits.clone(),
             client_network: self.client_network.clone(),
-            tls,
             backend: server.backend(),
             answer_timeout: self.answer_timeout,
             forward,

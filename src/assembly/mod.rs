@@ -5,6 +5,7 @@ mod fronts;
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,10 +18,12 @@ use fronts::{Answering, Front, Fronts, GRACE, own_hosts};
 use crate::accounts::{self, Accounts};
 use crate::auth::{self, Auth, Limits};
 use crate::clock::Now;
-use crate::config::{Config, Database, demo_database, loopback};
+use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
 use crate::endpoint::{Lists, LongAnswers, Services, SharedProbe, health};
 use crate::files::directory_of;
-use crate::gate::{self, Bound, ClientNetwork, Forward, Tls, TlsError};
+use crate::gate::{
+    self, Address, Bound, ClientNetwork, Forward, Listening, SocketMode, Tls, TlsError,
+};
 use crate::hashing::{Cost, Engine, Permits};
 use crate::housekeeping;
 use crate::http::{EveryField, ReadField, TrustedProxies};
@@ -28,8 +31,13 @@ use crate::metrics::Metrics;
 use crate::periodic::Periodic;
 use crate::scratch::Scratch;
 use crate::server::{Cors, Endpoints, Origin, Origins, Pages};
-use crate::store::{Durability, Migrated, OpenedBy, Progress, Store, WhenMissing};
+use crate::store::{
+    self, AccountCounts, DatabaseFile, Durability, Migrated, OpenedBy, Progress, Store, WhenMissing,
+};
 use crate::stub::{Beginning, Hosts};
+
+/// What the rest of a start takes: three for the database, and two private sockets with what belongs to them.
+const REST_OF_START: usize = 15;
 
 /// What the first login takes: one for the client, three for the way to the server, three for a reading connection, and one
 /// to spare.
@@ -64,9 +72,11 @@ pub struct Server {
     /// Figures at an address of their own.
     figures: Option<Front>,
     authority: Option<PathBuf>,
+    /// `None` for one that is thrown away.
+    database: Option<PathBuf>,
     migrated: Option<Migrated>,
-    was_unclean: bool,
     _housekeeping: Periodic,
+    store: Arc<Store>,
     /// Last, so that the directory outlives the sockets and the database in it.
     _scratch: Arc<Scratch>,
 }
@@ -102,14 +112,22 @@ impl Server {
     pub fn start_reporting(config: Config, progress: Progress) -> Result<Self, StartError> {
         let scratch = Arc::new(Scratch::create().map_err(StartError::Scratch)?);
         let (hosts, answer_timeout) = (config.hosts(), answer_timeout(config.hashing.max_wait));
-        let tls = config.tls.map(|tls| tls.beside(&config.database, &scratch));
+        let tls = config
+            .tls
+            .map(|tls| tls.beside(&config.database, scratch.path()));
+        let authority = tls.as_ref().and_then(authority);
         let stub = match &config.database {
             Database::Demo(accounts) => Some((Beginning::of(accounts, tls.is_some()), hosts)),
             Database::File(_) => None,
         };
         let engine = Arc::new(Engine::start(config.hashing)?);
-        let cost = config.policy.bcrypt_cost;
-        let (store, migrated) = open(config.database, &scratch, &engine, cost, progress)?;
+        // Whatever can be refused is, before files are made that stay: the database, then the certificate of an authority.
+        let calls = Listening::on(&config.listen, config.socket_mode, tls)?;
+        let figures = listen_for_metrics(config.metrics)?;
+        check_descriptors().map_err(StartError::Descriptors)?;
+        let database = file_of(&config.database)?;
+        let (missing, cost) = (config.when_missing, config.policy.bcrypt_cost);
+        let (store, migrated) = open(config.database, missing, &scratch, &engine, cost, progress)?;
         let clock = match &stub {
             Some((stub, _)) => stub.clock(),
             None => Arc::new(Now::read),
@@ -118,7 +136,7 @@ impl Server {
             .map_err(StartError::Thread)?;
         let services = Arc::new(Services {
             auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), config.policy)?,
-            store,
+            store: Arc::clone(&store),
             engine,
             permits: Permits::new(config.hash_queue),
             lists: Lists::default(),
@@ -133,26 +151,26 @@ impl Server {
         let fronts = Fronts {
             scratch: Arc::clone(&scratch),
             services: Arc::clone(&services),
-            socket_mode: config.socket_mode,
             limits: config.limits,
             answer_timeout,
             client_network: client_network(config.trusted_proxies),
         };
         let hosts = stub.as_ref().map(|(_, hosts)| hosts.clone());
-        let figures = fronts.start_figures(config.metrics, hosts)?;
+        let figures = figures
+            .map(|(address, listening)| fronts.start_figures(address, listening, hosts))
+            .transpose()?;
         let endpoints = Endpoints::new(config.metrics.beside_calls(), Arc::clone(&services));
         let answering = answering(endpoints, config.cors_origins, stub, &services);
-        let server = Self {
-            authority: tls.as_ref().and_then(authority),
-            calls: fronts.start_calls(answering, config.listen, tls)?,
+        Ok(Self {
+            calls: fronts.start_calls(answering, calls)?,
             figures,
+            authority,
+            database,
             migrated,
-            was_unclean: services.store.was_unclean(),
             _housekeeping: housekeeping,
+            store,
             _scratch: scratch,
-        };
-        check_descriptors().map_err(StartError::Descriptors)?;
-        Ok(server)
+        })
     }
 
     /// The addresses it listens on, with their real ports, in the order they were asked for.
@@ -173,6 +191,24 @@ impl Server {
         self.authority.as_deref()
     }
 
+    /// The database file, with links resolved; a demo has none that stays.
+    pub fn database(&self) -> Option<&Path> {
+        self.database.as_deref()
+    }
+
+    /// Whether the database was made at the start.
+    pub fn is_new(&self) -> bool {
+        self.store.is_new()
+    }
+
+    /// Counts organizations and users.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn count_accounts(&self) -> Result<AccountCounts, store::Error> {
+        self.store.count_accounts()
+    }
+
     /// The migration that opening the database took.
     pub fn migrated(&self) -> Option<Migrated> {
         self.migrated
@@ -180,7 +216,7 @@ impl Server {
 
     /// Whether a killed process had left the database behind; all of it was looked at then, and is sound.
     pub fn was_unclean(&self) -> bool {
-        self.was_unclean
+        self.store.was_unclean()
     }
 
     /// Reads the certificate again; `false` when there is none to read.
@@ -209,7 +245,9 @@ impl Drop for Server {
 }
 
 fn check_descriptors() -> io::Result<()> {
-    let spare: io::Result<Vec<File>> = (0..FIRST_LOGIN).map(|_| File::open("/")).collect();
+    let spare: io::Result<Vec<File>> = (0..REST_OF_START + FIRST_LOGIN)
+        .map(|_| File::open("/"))
+        .collect();
     spare.map(drop)
 }
 
@@ -257,8 +295,27 @@ fn authority(tls: &Tls) -> Option<PathBuf> {
     }
 }
 
+/// Metrics at an address of their own speak no TLS.
+fn listen_for_metrics(
+    metrics: MetricsAccess,
+) -> Result<Option<(SocketAddr, Listening)>, StartError> {
+    let MetricsAccess::At(address) = metrics else {
+        return Ok(None);
+    };
+    let listening = Listening::on(&[Address::Tcp(address)], SocketMode::default(), None)?;
+    Ok(Some((address, listening)))
+}
+
+fn file_of(database: &Database) -> Result<Option<PathBuf>, StartError> {
+    match database {
+        Database::File(path) => Ok(Some(DatabaseFile::resolve(path)?.path().to_owned())),
+        Database::Demo(_) => Ok(None),
+    }
+}
+
 fn open(
     database: Database,
+    missing: WhenMissing,
     scratch: &Scratch,
     engine: &Engine,
     cost: Cost,
@@ -266,12 +323,12 @@ fn open(
 ) -> Result<(Arc<Store>, Option<Migrated>), StartError> {
     match database {
         Database::File(path) => {
-            let (by, missing) = (OpenedBy::Server, WhenMissing::Create);
-            let (store, migrated) = Store::open_by(by, &path, missing, Durability::Full, progress)?;
+            let (by, durability) = (OpenedBy::Server, Durability::Full);
+            let (store, migrated) = Store::open_by(by, &path, missing, durability, progress)?;
             Ok((Arc::new(store), migrated))
         }
         Database::Demo(accounts) => {
-            let path = demo_database(scratch);
+            let path = demo_database(scratch.path());
             std::fs::create_dir(directory_of(&path)).map_err(StartError::Scratch)?;
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             accounts::load(&store, engine, accounts, cost, Timestamp::now())?;
@@ -312,12 +369,11 @@ mod tests {
         }
         assert_eq!(threads(), before);
         let directory = fs::read_dir(database.parent().unwrap()).unwrap();
-        let names: Vec<_> = directory.map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, [database.file_name().unwrap()]);
+        assert_eq!(directory.count(), 0);
     }
 
     #[test]
-    fn a_start_that_fails_leaves_no_thread_and_a_closed_database() {
+    fn a_start_that_fails_leaves_no_thread_and_no_file() {
         if let Some(database) = std::env::var_os(DATABASE) {
             let database = PathBuf::from(database);
             let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -339,7 +395,7 @@ mod tests {
             return;
         }
         let directory = tempfile::tempdir().unwrap();
-        let this = "assembly::tests::a_start_that_fails_leaves_no_thread_and_a_closed_database";
+        let this = "assembly::tests::a_start_that_fails_leaves_no_thread_and_no_file";
         // In a process of its own, since other tests start threads meanwhile.
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", this])

@@ -46,13 +46,14 @@ use client::connection::Shared;
 use client::listener::{self, Listener};
 use client::slots::ConnectionSlots;
 use client::stop::StopSignal;
-use client::tls::TlsAcceptor;
+use client::tls::{self, TlsAcceptor};
 use limits::Capacity;
 use upstream::pool::Pool;
 
 pub use client::accepting::ClientNetwork;
 pub use client::address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
 pub use client::certificate::{Tls, TlsError, certificate_problems};
+pub use client::tls::Warning as TlsWarning;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use http::in_memory;
@@ -68,16 +69,12 @@ const OWN_DESCRIPTORS: usize = 20;
 
 /// What a gate needs at its start.
 pub struct Config {
-    /// Where to listen; all of them, or the start fails.
-    pub listen: Vec<Address>,
-    /// The mode of socket files.
-    pub socket_mode: SocketMode,
+    /// Where to accept connections.
+    pub listening: Listening,
     /// What clients may make the gate hold or wait for.
     pub limits: Limits,
     /// Which network a client's connections count for.
     pub client_network: ClientNetwork,
-    /// TLS on every TCP address; socket files never have it.
-    pub tls: Option<Tls>,
     /// The server behind it.
     pub backend: Arc<dyn Backend>,
     /// For the server's answer to a request: longer than the server itself may take, since a request that it lost must not
@@ -94,6 +91,13 @@ pub struct Config {
     /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
     /// which the gate reads and never sets.
     pub reserved_descriptors: usize,
+}
+
+/// Addresses that are listened on; whoever connects waits until a gate starts. Dropped, they leave no socket file.
+#[derive(Debug)]
+pub struct Listening {
+    listeners: Vec<Listener>,
+    tls: Option<Tls>,
 }
 
 /// Why a gate does not start.
@@ -122,6 +126,32 @@ pub enum Error {
     Start(#[source] io::Error),
 }
 
+impl Listening {
+    /// Checks the certificate, and makes none yet; then binds every address, with TLS on those of TCP if there is a
+    /// certificate, and gives socket files this mode.
+    ///
+    /// # Errors
+    /// When no certificate can be shown, or an address cannot be bound.
+    pub fn on(addresses: &[Address], mode: SocketMode, tls: Option<Tls>) -> Result<Self, Error> {
+        if let Some(tls) = &tls {
+            check_tls(tls)?;
+        }
+        let bind = |address| bind(address, addresses, tls.is_some(), mode);
+        Ok(Self {
+            listeners: addresses.iter().map(bind).collect::<Result<_, _>>()?,
+            tls,
+        })
+    }
+}
+
+/// Finds out what a start would say of a certificate; writes none.
+///
+/// # Errors
+/// When it cannot be shown.
+pub fn check_tls(tls: &Tls) -> Result<Vec<TlsWarning>, TlsError> {
+    tls::check(tls, Timestamp::now())
+}
+
 /// A running gate. Dropped, it stops without grace.
 #[derive(Debug)]
 pub struct Gate {
@@ -132,17 +162,13 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Reads the certificate and binds every address, then accepts.
+    /// Reads the certificate, or makes it, then accepts.
     ///
     /// # Errors
-    /// When there is no certificate to show, an address cannot be bound, or the thread cannot be started.
+    /// When there is no certificate to show, or the thread cannot be started.
     pub fn start(config: Config) -> Result<Self, Error> {
-        let tls = config.tls.map(TlsAcceptor::new).transpose()?.map(Arc::new);
-        let listeners = config
-            .listen
-            .iter()
-            .map(|address| bind(address, &config.listen, tls.is_some(), config.socket_mode))
-            .collect::<Result<Vec<_>, _>>()?;
+        let Listening { listeners, tls } = config.listening;
+        let tls = tls.map(TlsAcceptor::new).transpose()?.map(Arc::new);
         let addresses = listeners
             .iter()
             .map(|listener| listener.bound.clone())
@@ -228,14 +254,16 @@ fn bind(
     tls: bool,
     mode: SocketMode,
 ) -> Result<Listener, Error> {
-    Listener::bind(address, all, tls, mode).map_err(|error| match error {
-        listener::Error::Io(source) => Error::Listen {
-            address: address.clone(),
-            source,
-        },
-        listener::Error::InUse => Error::InUse(address.clone()),
-        listener::Error::NotASocket => Error::NotASocket(address.clone()),
-    })
+    Listener::bind(address, all, tls, mode).map_err(|error| explain(address, error))
+}
+
+fn explain(address: &Address, error: listener::Error) -> Error {
+    let address = address.clone();
+    match error {
+        listener::Error::Io(source) => Error::Listen { address, source },
+        listener::Error::InUse => Error::InUse(address),
+        listener::Error::NotASocket => Error::NotASocket(address),
+    }
 }
 
 fn fit(wanted: usize, reserved: usize) -> Capacity {

@@ -133,11 +133,14 @@ fn a_panic_is_one_500_and_the_connection_lives_on() {
     };
     let server = Server::start(socket, Arc::new(layer), services).unwrap();
     let gate = Gate::start(gate::Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        socket_mode: gate::SocketMode::default(),
+        listening: gate::Listening::on(
+            &["127.0.0.1:0".parse().unwrap()],
+            gate::SocketMode::default(),
+            None,
+        )
+        .unwrap(),
         limits: gate::Limits::default(),
         client_network: gate::ClientNetwork::default(),
-        tls: None,
         backend: server.backend(),
         answer_timeout: Duration::from_secs(120),
         forward: Forward::Only(ReadField::NAMES),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 
+use super::rows::unsigned;
 use super::{Error, Store};
 
 /// Sizes of a database.
@@ -14,7 +15,35 @@ pub struct Figures {
     pub database_bytes: u64,
 }
 
+/// How many accounts there are, whatever their status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountCounts {
+    /// Retailers and suppliers.
+    pub organizations: u64,
+    /// Users of all of them.
+    pub users: u64,
+}
+
 impl Store {
+    /// Counts the accounts; takes some milliseconds for a million of them.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn count_accounts(&self) -> Result<AccountCounts, Error> {
+        self.read_long(|connection| {
+            connection.query_one(
+                "SELECT (SELECT count(*) FROM visible_organizations), (SELECT count(*) FROM visible_users)",
+                [],
+                |row| {
+                    Ok(AccountCounts {
+                        organizations: unsigned(row, 0)?,
+                        users: unsigned(row, 1)?,
+                    })
+                },
+            )
+        })
+    }
+
     /// Counts; takes some tens of milliseconds for a million tokens.
     ///
     /// # Errors

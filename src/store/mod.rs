@@ -54,7 +54,7 @@ pub use database_file::{DatabaseFile, WhenMissing};
 pub use editing::{Edited, Editing};
 pub use error::{Error, OpenError};
 pub use events::{Actor, Event, LOGIN, LoginOutcome};
-pub use figures::Figures;
+pub use figures::{AccountCounts, Figures};
 pub use history::EventFilter;
 pub use import::{Checked, Import, Imported, KnownHashes, Outcome, Pins, Summary};
 pub use issued::{DigestRange, TokenRow};
@@ -82,6 +82,7 @@ pub struct Store {
     writer: Writer,
     /// `None` for a database that is thrown away: nobody else knows its name.
     watch: Option<Arc<Watch>>,
+    is_new: bool,
     was_unclean: bool,
     /// What an import of many rows locks; `None` for a database that is thrown away.
     import_lock: Option<PathBuf>,
@@ -134,6 +135,7 @@ impl Store {
             long_readers,
             writer,
             watch,
+            is_new: opened.is_new,
             was_unclean: opened.was_unclean,
             import_lock: (durability == Durability::Full).then(|| file.import_lock()),
             actor: None,
@@ -160,6 +162,11 @@ impl Store {
             now,
             import_id: None,
         }
+    }
+
+    /// Whether there was no such file when it was opened, or one without anything in it.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Whether a killed process had left its log behind; all of the file was looked at then.

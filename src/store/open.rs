@@ -45,6 +45,8 @@ pub struct Migrated {
 /// A file that is open for writing, with the present schema.
 pub(super) struct Opened {
     pub(super) connection: Connection,
+    /// There was nothing in it before.
+    pub(super) is_new: bool,
     pub(super) migrated: Option<Migrated>,
     /// A killed process had left its log behind.
     pub(super) was_unclean: bool,
@@ -87,6 +89,7 @@ pub(super) fn writing_connection(
     let changed = version != 0 && migrated.from != migrated.to;
     Ok(Opened {
         connection,
+        is_new: version == 0,
         migrated: changed.then_some(migrated),
         was_unclean,
     })

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueHint;
 use clap::builder::BoolishValueParser;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, ValueHint};
 use ipnet::IpNet;
 
 use crate::auth::{Limits, Policy};
@@ -16,6 +17,7 @@ use crate::gate::{self, Address, SocketMode};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
 use crate::server::Origin;
+use crate::store::WhenMissing;
 use crate::stub::Host;
 use crate::{Certificate, Config, Database, MetricsAccess};
 
@@ -41,6 +43,9 @@ pub(in crate::cli) struct Args {
     socket_mode: SocketMode,
     #[command(flatten)]
     pub(super) database: DatabaseArgs,
+    /// Make the database if it is missing, as without --db
+    #[arg(long, env = "THANOS_LOGIN_CREATE", value_parser = BoolishValueParser::new())]
+    pub(super) create: bool,
     /// Serve the demo accounts from a throw-away database
     #[arg(long, env = "THANOS_LOGIN_DEMO", value_parser = BoolishValueParser::new())]
     pub(super) demo: bool,
@@ -241,7 +246,15 @@ fn limit(counted: &str, of: impl Fn(Limits) -> u32) -> String {
 }
 
 impl Args {
-    pub(super) fn into_config(self) -> anyhow::Result<Config> {
+    pub(super) fn into_config(self, matches: &ArgMatches) -> anyhow::Result<Config> {
+        let is_default = !matches!(
+            matches.value_source("path"),
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+        );
+        let when_missing = match self.create || is_default {
+            true => WhenMissing::Create,
+            false => WhenMissing::Refuse,
+        };
         let cost = &self.hashing.cost;
         let bcrypt_cost = if self.demo { cost.demo() } else { cost.real()? };
         let database = if self.demo {
@@ -257,6 +270,7 @@ impl Args {
             tls: self.tls.certificate(),
             limits: self.limits.limits(),
             database,
+            when_missing,
             policy: Policy {
                 token_ttl: (!ttl.is_zero()).then_some(ttl),
                 max_tokens_per_user: self.tokens.max_tokens_per_user,
@@ -357,7 +371,7 @@ impl FailedLoginArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, FromArgMatches, Parser};
 
     use super::*;
 
@@ -367,9 +381,27 @@ mod tests {
         args: Args,
     }
 
+    fn config(words: &[&str]) -> Config {
+        let matches = Command::command().get_matches_from(words);
+        let command = Command::from_arg_matches(&matches).unwrap();
+        command.args.into_config(&matches).unwrap()
+    }
+
+    #[test]
+    fn a_database_is_made_where_it_was_asked_for_or_nothing_else_was() {
+        for (words, expected) in [
+            (&["serve", "--db", "x.db"][..], WhenMissing::Refuse),
+            (&["serve", "--db", Config::DATABASE], WhenMissing::Refuse),
+            (&["serve", "--db", "x.db", "--create"], WhenMissing::Create),
+            (&["serve"], WhenMissing::Create),
+        ] {
+            assert_eq!(config(words).when_missing, expected, "{words:?}");
+        }
+    }
+
     #[test]
     fn without_flags_a_server_is_the_default_one() {
-        let config = Command::parse_from(["serve"]).args.into_config().unwrap();
+        let config = config(&["serve"]);
         let default = Config::default();
         assert_eq!(config.listen, default.listen);
         assert_eq!(config.socket_mode, default.socket_mode);
@@ -380,6 +412,7 @@ mod tests {
             Database::Demo(_) => panic!("a demo"),
         });
         assert_eq!(path, default_path);
+        assert_eq!(config.when_missing, default.when_missing);
         assert_eq!(config.policy, default.policy);
         assert_eq!(config.hash_queue, default.hash_queue);
         assert_eq!(config.hashing, default.hashing);

@@ -4,24 +4,27 @@ mod args;
 mod parent;
 mod warnings;
 
-use anyhow::{Context, bail};
+use std::path::{self, Path};
+
+use anyhow::{Context, anyhow, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::environment::Variables;
 use super::progress::Progress;
 use super::stream::{STDERR, STDOUT};
 use super::{WrongUsage, logging, signals};
-use crate::Server;
 use crate::gate::Address;
+use crate::store::{Migrated, OpenError};
+use crate::{Server, StartError};
 
 pub(super) use args::Args;
 use parent::Parent;
 
 pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> anyhow::Result<()> {
     let mut signals = signals::catch().context("cannot catch signals")?;
+    let mut logging = logging::start(&args.logging, matches)?;
     check_usage(&args, matches)?;
     if args.exit_with_parent {
         let stop = signals.handle();
@@ -33,9 +36,8 @@ pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> an
             .on_end(stop)
             .context("cannot start a thread")?;
     }
-    let mut logging = logging::start(&args.logging, matches)?;
     let (server, warnings) =
-        start(args).map_err(|error| logging.report_failure(error, variables))?;
+        start(args, matches).map_err(|error| logging.report_failure(error, variables))?;
     // Before anybody knows that there is a server: the first request is logged like all others.
     logging.begin();
     for warning in warnings {
@@ -53,15 +55,32 @@ pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> an
 }
 
 /// Everything up to the ready lines, and what the operator should know about the flags.
-fn start(args: Args) -> anyhow::Result<(Server, Vec<String>)> {
-    let config = args.into_config()?;
+fn start(args: Args, matches: &ArgMatches) -> anyhow::Result<(Server, Vec<String>)> {
+    let config = args.into_config(matches)?;
     let warnings = warnings::of(&config);
     for stream in [&STDOUT, &STDERR] {
         stream.start().context("cannot start a thread")?;
     }
     raise_descriptor_limit();
     let progress = Progress::new("pages").reporter();
-    Ok((Server::start_reporting(config, progress)?, warnings))
+    let server = Server::start_reporting(config, progress).map_err(with_next_step)?;
+    Ok((server, warnings))
+}
+
+/// A missing database is mostly a typing error: the whole path shows which.
+fn with_next_step(error: StartError) -> anyhow::Error {
+    match error {
+        StartError::Database(OpenError::Missing(path)) => missing_database(&path),
+        error => error.into(),
+    }
+}
+
+fn missing_database(given: &Path) -> anyhow::Error {
+    let path = path::absolute(given).unwrap_or_else(|_| given.to_owned());
+    let (path, given) = (path.display(), given.display());
+    anyhow!(
+        "{path}: no such database; `thanos-login init --db {given}` makes one, or `serve` with --create"
+    )
 }
 
 /// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
@@ -97,6 +116,11 @@ fn check_usage(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
     if args.demo && is_flag("path") {
         bail!(WrongUsage(
             "--demo serves a throw-away database: it does not go with --db".to_owned()
+        ));
+    }
+    if args.demo && is_flag("create") {
+        bail!(WrongUsage(
+            "--demo serves a throw-away database: it does not go with --create".to_owned()
         ));
     }
     if args.fixture.is_some() && !args.demo {
@@ -153,14 +177,36 @@ fn log_start(server: &Server) {
             "the database was not closed properly; all of it was looked at, and it is sound"
         );
     }
-    if let Some(migrated) = server.migrated() {
-        tracing::info!(
-            from = migrated.from,
-            to = migrated.to,
-            "migrated the database"
-        );
-    }
+    log_database(server);
     for address in server.addresses() {
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     }
+}
+
+/// What shows that it is the wrong one: where it is, whether it was made just now, and how many accounts are in it.
+fn log_database(server: &Server) {
+    let counts = server.count_accounts();
+    let counts = counts.inspect_err(|error| tracing::warn!(%error, "cannot count the accounts"));
+    let counts = counts.ok();
+    let (path, migrated) = (server.database(), server.migrated());
+    let opened = match (path, migrated) {
+        (None, _) => "serving a throw-away database".to_owned(),
+        (Some(path), Some(Migrated { from, to })) => {
+            let path = path.display();
+            format!("serving the database {path}, migrated from schema {from} to {to}")
+        }
+        (Some(path), None) if server.is_new() => {
+            format!("serving the database {}, created just now", path.display())
+        }
+        (Some(path), None) => format!("serving the database {}", path.display()),
+    };
+    tracing::info!(
+        database = path.map(|path| tracing::field::display(path.display())),
+        created = server.is_new(),
+        from = migrated.map(|migrated| migrated.from),
+        to = migrated.map(|migrated| migrated.to),
+        organizations = counts.map(|counts| counts.organizations),
+        users = counts.map(|counts| counts.users),
+        "{opened}"
+    );
 }

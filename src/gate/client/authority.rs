@@ -45,22 +45,25 @@ pub(crate) fn issue(
     now: Timestamp,
 ) -> Result<Identity, TlsError> {
     let files = Files { certificate, key };
-    let authority = Authority::open(files, now)?;
-    let server_key = KeyPair::generate()?;
-    let server = server_params(names, now)?.signed_by(&server_key, &authority.issuer)?;
-    authority.check(server.der(), names, files, now)?;
-    let server_key = PrivateKeyDer::try_from(server_key.serialize_der());
-    let renewed_before = Validity {
-        from: days_after(now, -1),
-        until: days_after(now, RENEWAL_DAYS),
+    Authority::open(files, now)?.issue(names, files, now)
+}
+
+/// Does what [`issue`] would do, and writes nothing: an authority that would have to be made exists in memory only.
+pub(crate) fn rehearse(
+    certificate: &Path,
+    key: &Path,
+    names: &[String],
+    now: Timestamp,
+) -> Result<Identity, TlsError> {
+    let files = Files { certificate, key };
+    let authority = match Authority::read(files, now)? {
+        Some(authority) => authority,
+        None => {
+            let pair = read_key(files)?.map_or_else(KeyPair::generate, Ok)?;
+            Authority::signed_by_itself(pair, files, now)?.0
+        }
     };
-    Ok(Identity {
-        validity: Validity::of_all(std::slice::from_ref(&authority.certificate))
-            .and(renewed_before),
-        chain: vec![server.der().clone(), authority.certificate],
-        key: server_key.map_err(|_| TlsError::NoKey(key.to_owned()))?,
-        files: (certificate.to_owned(), key.to_owned()),
-    })
+    authority.issue(names, files, now)
 }
 
 #[derive(Clone, Copy)]
@@ -123,19 +126,52 @@ impl Authority {
                 pair
             }
         };
+        let (authority, pem) = Self::signed_by_itself(pair, files, now)?;
+        write(files.certificate, pem.as_bytes(), 0o644)?;
+        if let Some(problem) = old.and_then(|old| validity::problem(&old, now)) {
+            let path = files.certificate.display();
+            tracing::warn!(%path, "the authority {problem}: made a new certificate for it, which clients must trust");
+        }
+        Ok(authority)
+    }
+
+    /// With its certificate in PEM form.
+    fn signed_by_itself(
+        pair: KeyPair,
+        files: Files<'_>,
+        now: Timestamp,
+    ) -> Result<(Self, String), TlsError> {
         let mut params = authority_params(files.certificate, now);
         // Browsers refuse two certificates of one issuer with the same number, which would follow from the key otherwise.
         let number = random::uuid().map_err(TlsError::Random)?;
         params.serial_number = Some(SerialNumber::from_slice(number.as_bytes()));
         let made = params.self_signed(&pair)?;
-        write(files.certificate, made.pem().as_bytes(), 0o644)?;
-        if let Some(problem) = old.and_then(|old| validity::problem(&old, now)) {
-            let path = files.certificate.display();
-            tracing::warn!(%path, "the authority {problem}: made a new certificate for it, which clients must trust");
-        }
-        Ok(Self {
+        let authority = Self {
             certificate: made.der().clone(),
             issuer: Issuer::new(params, pair),
+        };
+        Ok((authority, made.pem()))
+    }
+
+    fn issue(
+        self,
+        names: &[String],
+        files: Files<'_>,
+        now: Timestamp,
+    ) -> Result<Identity, TlsError> {
+        let server_key = KeyPair::generate()?;
+        let server = server_params(names, now)?.signed_by(&server_key, &self.issuer)?;
+        self.check(server.der(), names, files, now)?;
+        let server_key = PrivateKeyDer::try_from(server_key.serialize_der());
+        let renewed_before = Validity {
+            from: days_after(now, -1),
+            until: days_after(now, RENEWAL_DAYS),
+        };
+        Ok(Identity {
+            validity: Validity::of_all(std::slice::from_ref(&self.certificate)).and(renewed_before),
+            chain: vec![server.der().clone(), self.certificate],
+            key: server_key.map_err(|_| TlsError::NoKey(files.key.to_owned()))?,
+            files: (files.certificate.to_owned(), files.key.to_owned()),
         })
     }
 

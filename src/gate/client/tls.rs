@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
 
 use super::authority;
-use super::certificate::{Tls, TlsError, provider, read_files};
+use super::certificate::{Identity, Tls, TlsError, provider, read_files};
 use super::validity::{self, Validity};
 
 /// Between two attempts to renew a certificate, or two warnings that it has expired.
@@ -111,41 +111,83 @@ impl TlsAcceptor {
 
     /// Logs what is wrong with the files, which can be used all the same.
     pub(crate) fn warn(&self, now: Timestamp) {
-        let key = match &self.source {
-            Tls::Files { key, .. } => key,
-            Tls::SelfSigned { ca_key, .. } => ca_key,
-        };
-        if fs::metadata(key).is_ok_and(|key| key.permissions().mode() & EVERYBODY != 0) {
-            tracing::warn!(path = %key.display(), "every user of this machine can read or replace the TLS key: `chmod o-rw` keeps them out");
+        if let Some(Warning { path, text }) = warning_of_mode(&self.source) {
+            tracing::warn!(path = %path.display(), "{text}");
         }
         self.warn_of_dates(now);
     }
 
     /// Logs what clients will refuse; the next attention is due after a pause.
     fn warn_of_dates(&self, now: Timestamp) {
-        let path = match &self.source {
-            Tls::Files { certificate, .. } => certificate,
-            Tls::SelfSigned { ca_certificate, .. } => ca_certificate,
-        };
-        let shown = self.shown.read();
-        let problems = validity::problems(&shown.chain, now);
-        drop(shown);
-        for problem in problems {
-            tracing::warn!(path = %path.display(), "clients will refuse TLS: {problem}");
+        let warnings = warnings_of_dates(&self.source, &self.shown.read().chain, now);
+        for Warning { path, text } in warnings {
+            tracing::warn!(path = %path.display(), "{text}");
         }
         *self.attended.lock() = Some(Instant::now());
     }
 }
 
+/// What is wrong with a certificate or its key, which can be used all the same.
+#[derive(Debug)]
+pub struct Warning {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub text: String,
+}
+
+/// Finds out whether a start could show a certificate; writes none.
+pub(crate) fn check(source: &Tls, now: Timestamp) -> Result<Vec<Warning>, TlsError> {
+    let shown = shown(identity(source, authority::rehearse, now)?)?;
+    let mut warnings: Vec<Warning> = warning_of_mode(source).into_iter().collect();
+    warnings.extend(warnings_of_dates(source, &shown.chain, now));
+    Ok(warnings)
+}
+
+fn warning_of_mode(source: &Tls) -> Option<Warning> {
+    let (Tls::Files { key, .. } | Tls::SelfSigned { ca_key: key, .. }) = source;
+    let mode = fs::metadata(key).ok()?.permissions().mode();
+    (mode & EVERYBODY != 0).then(|| Warning {
+        path: key.clone(),
+        text: "every user of this machine can read or replace the TLS key: `chmod o-rw` keeps them out".to_owned(),
+    })
+}
+
+/// What clients will refuse.
+fn warnings_of_dates(source: &Tls, chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<Warning> {
+    let (Tls::Files { certificate, .. }
+    | Tls::SelfSigned {
+        ca_certificate: certificate,
+        ..
+    }) = source;
+    let problems = validity::problems(chain, now).into_iter();
+    problems
+        .map(|problem| Warning {
+            path: certificate.clone(),
+            text: format!("clients will refuse TLS: {problem}"),
+        })
+        .collect()
+}
+
+/// How a certificate of our own is made.
+type Issue = fn(&Path, &Path, &[String], Timestamp) -> Result<Identity, TlsError>;
+
 fn load(source: &Tls, now: Timestamp) -> Result<Shown, TlsError> {
-    let identity = match source {
-        Tls::Files { certificate, key } => read_files(certificate, key)?,
+    shown(identity(source, authority::issue, now)?)
+}
+
+fn identity(source: &Tls, issue: Issue, now: Timestamp) -> Result<Identity, TlsError> {
+    match source {
+        Tls::Files { certificate, key } => read_files(certificate, key),
         Tls::SelfSigned {
             ca_certificate,
             ca_key,
             names,
-        } => authority::issue(ca_certificate, ca_key, names, now)?,
-    };
+        } => issue(ca_certificate, ca_key, names, now),
+    }
+}
+
+fn shown(identity: Identity) -> Result<Shown, TlsError> {
     let chain = identity.chain.clone();
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()

@@ -43,11 +43,14 @@ impl Server {
         });
         let receivers = receivers.collect();
         let config = Config {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            socket_mode: SocketMode::default(),
+            listening: Listening::on(
+                &["127.0.0.1:0".parse().unwrap()],
+                SocketMode::default(),
+                None,
+            )
+            .unwrap(),
             limits,
             client_network: ClientNetwork::default(),
-            tls: None,
             backend: Arc::new(upstream),
             answer_timeout: Duration::from_secs(60),
             forward: Forward::Only(&["Content-Type", "Host"]),
