@@ -12,7 +12,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
+use rustix::fs::{
+    Access, AtFlags, CWD, FlockOperation, OFlags, RenameFlags, accessat, flock, renameat_with,
+};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use uuid::Uuid;
@@ -238,6 +240,19 @@ pub(crate) fn read_own(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
     file.read_to_end(&mut content)?;
     Ok(content)
+}
+
+/// Whether files could be made in a directory.
+pub(crate) fn check_directory(path: &Path) -> io::Result<()> {
+    if !fs::metadata(path)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(accessat(
+        CWD,
+        path,
+        Access::WRITE_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    )?)
 }
 
 pub(crate) fn directory_of(path: &Path) -> &Path {

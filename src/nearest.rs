@@ -28,15 +28,15 @@ impl<'n> Nearest<'n> {
     }
 
     /// The most alike, if one is alike at all.
-    pub(crate) fn best(self) -> Option<String> {
-        self.best.map(|(_, best)| best)
+    pub(crate) fn best(&self) -> Option<&str> {
+        self.best.as_ref().map(|(_, name)| name.as_str())
     }
 
     /// Says that there is no such organization or user, whose command is `noun`.
     pub(crate) fn missing(&self, what: &str, noun: &str) -> String {
         let wanted = self.wanted;
-        match &self.best {
-            Some((_, best)) => format!("no such {what} {wanted:?}: did you mean \"{best}\"?"),
+        match self.best() {
+            Some(best) => format!("no such {what} {wanted:?}: did you mean \"{best}\"?"),
             None => format!("no such {what} {wanted:?} (`thanos-login {noun} list` shows all)"),
         }
     }

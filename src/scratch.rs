@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
-use crate::random;
+use crate::{files, random};
 
 const PREFIX: &str = "thanos-login-";
 
@@ -89,6 +89,11 @@ impl Drop for Scratch {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the temporary directory");
         }
     }
+}
+
+/// Whether a directory could be made below [`parent`].
+pub(crate) fn check() -> io::Result<()> {
+    files::check_directory(&parent())
 }
 
 /// `TMPDIR`, unless it is unset, empty or too long for the path of a socket.

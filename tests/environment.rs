@@ -169,6 +169,62 @@ fn a_failure_about_a_value_names_its_variable() {
     }
 }
 
+#[test]
+fn a_variable_that_no_command_takes_is_reported_by_every_command_with_the_nearest_name() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let with_unknown = |args: &[&str]| {
+        let program = place.program(args).env("THANOS_LOGIN_BCRYPT_COST", "10");
+        let program = program.env("THANOS_LOGIN_LISTNE", "secret");
+        program.env("THANOS_LOGIN_TLS_CERTIFICATE", "")
+    };
+    let reported = |label: &[&str], stderr: &str| {
+        for (unknown, nearest) in [
+            ("THANOS_LOGIN_LISTNE", "THANOS_LOGIN_LISTEN?"),
+            ("THANOS_LOGIN_TLS_CERTIFICATE", "THANOS_LOGIN_TLS_CERT?"),
+        ] {
+            let lines: Vec<&str> = stderr
+                .lines()
+                .filter(|line| line.contains(unknown))
+                .collect();
+            assert_eq!(lines.len(), 1, "{label:?}: {stderr}");
+            assert!(lines[0].contains(nearest), "{label:?}: {stderr}");
+        }
+        assert!(!stderr.contains("secret"), "{label:?}: {stderr}");
+    };
+    for (args, code) in [
+        (&["init"][..], 0),
+        (&["user", "list", "--json"], 0),
+        (&["check"], 1),
+        (&["completions", "bash"], 0),
+        (&["user", "show", "nobody"], 1),
+        (&["healthcheck", "--listen", "unix:nowhere.sock"], 1),
+        (&["user", "lsit"], 2),
+        (&["serve", "--listen", "nowhere"], 2),
+        (&["serve", "--tls-cert", "cert.pem"], 2),
+        (&["serve", "--db", "nowhere.db"], 1),
+    ] {
+        let finished = with_unknown(args).finish();
+        assert_eq!(finished.code, Some(code), "{args:?}: {finished:?}");
+        reported(args, &finished.stderr);
+    }
+    for format in ["text", "json"] {
+        let args = ["serve", "--log-format", format];
+        let server = with_unknown(&args).start();
+        let log = server.stop().stderr;
+        reported(&args, &log);
+        if format == "json" {
+            for line in log.lines() {
+                serde_json::from_str::<serde_json::Value>(line).unwrap();
+            }
+        }
+    }
+    // Whatever another command takes is known.
+    let known = place
+        .program(&["serve"])
+        .env("THANOS_LOGIN_HASH_LANES", "6");
+    assert!(!known.start().stop().stderr.contains("WARN"));
+}
+
 /// The harness takes text only.
 fn run_with(place: &Place, name: &str, value: &[u8], args: &[&str]) -> Output {
     Command::new(PROGRAM)

@@ -7,6 +7,7 @@ mod account;
 mod background;
 mod body;
 mod calibrate;
+mod check_config;
 mod cli;
 mod client_address;
 mod clock_steps;

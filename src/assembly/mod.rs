@@ -1,5 +1,6 @@
 //! A whole server, put together from its parts.
 
+mod check;
 mod error;
 mod fronts;
 
@@ -103,6 +104,12 @@ impl Server {
     /// See [`StartError`].
     pub fn start(config: Config) -> Result<Self, StartError> {
         Self::start_reporting(config, Box::new(|_, _| {}))
+    }
+
+    /// Finds out, without starting anything or writing a file, what a start would warn of, a sentence each, and what would
+    /// make it fail. Whether TCP addresses are free shows at the start only.
+    pub fn check(config: Config) -> (Vec<String>, Vec<StartError>) {
+        check::check(config)
     }
 
     /// Starts a server; `progress` hears how many pages of the database are looked at, of how many, after an unclean end.

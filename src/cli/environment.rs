@@ -8,6 +8,7 @@ use clap::builder::{OsStr as Name, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command, ValueHint};
 
+use super::unknown;
 use crate::gate::Address;
 
 /// Parses arguments and variables, as if the empty ones were not set.
@@ -30,9 +31,14 @@ fn without_empty(command: Command) -> Command {
     command.mut_args(without).mut_subcommands(without_empty)
 }
 
-/// The variables that give flags their values: those that are set, and whose flag is not among the arguments.
+/// The variables that are set.
 #[derive(Default)]
-pub(super) struct Variables(Vec<Variable>);
+pub(super) struct Variables {
+    /// Those that give flags their values: their flag is not among the arguments.
+    used: Vec<Variable>,
+    /// What there is to say of those that no command takes.
+    unknown: Vec<String>,
+}
 
 struct Variable {
     name: String,
@@ -49,16 +55,19 @@ struct Variable {
 impl Variables {
     pub(super) fn of(mut command: Command, args: &[OsString]) -> Self {
         command.build();
-        let mut variables = Self::default();
+        let mut variables = Self {
+            used: Vec::new(),
+            unknown: unknown::warnings(&command),
+        };
         variables.add(&command, args);
         variables
     }
 
     fn add(&mut self, command: &Command, args: &[OsString]) {
         for variable in command.get_arguments().filter_map(Variable::of) {
-            let is_known = self.0.iter().any(|known| known.name == variable.name);
+            let is_known = self.used.iter().any(|known| known.name == variable.name);
             if !is_known && !args.iter().any(|arg| variable.is_overruled_by(arg)) {
-                self.0.push(variable);
+                self.used.push(variable);
             }
         }
         for command in command.get_subcommands() {
@@ -66,9 +75,14 @@ impl Variables {
         }
     }
 
+    /// A sentence for each variable that no command takes.
+    pub(super) fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
     /// Puts the variables before the flags that take their values from them.
     pub(super) fn name_flags(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, variable| {
+        self.used.iter().fold(text.to_owned(), |text, variable| {
             let Variable {
                 name,
                 flag,
@@ -90,7 +104,7 @@ impl Variables {
 
     /// Adds the variables that gave what a failure is about.
     pub(super) fn name_values(&self, mut line: String) -> String {
-        for variable in &self.0 {
+        for variable in &self.used {
             let is_in_line = |place: &String| find_word(&line, place).is_some();
             if variable.places.iter().any(is_in_line) {
                 line.push_str(&format!(" (from {})", variable.name));
@@ -120,7 +134,7 @@ impl Variables {
     /// clap does not say which value it was.
     fn blame_invalid_utf8(&self, command: &mut Command) -> Option<clap::Error> {
         let blamed = |variable: &&Variable| !variable.is_path && variable.value.to_str().is_none();
-        let Variable { name, value, .. } = self.0.iter().find(blamed)?;
+        let Variable { name, value, .. } = self.used.iter().find(blamed)?;
         Some(command.error(
             ErrorKind::InvalidUtf8,
             format!("{name}={value:?} is not UTF-8"),

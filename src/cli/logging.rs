@@ -4,6 +4,7 @@
 //! mislead its reader is escaped.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic;
 
@@ -19,6 +20,12 @@ use super::environment::Variables;
 use super::escape::{visible_json, visible_line};
 use super::stream::{STDERR, were_dropped};
 use super::{WrongUsage, failure_lines};
+
+/// Says by module what [`LEVEL`] says of all.
+pub(super) const RUST_LOG: &str = "RUST_LOG";
+
+/// What clap calls the flag of the level.
+pub(super) const LEVEL: &str = "log_level";
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -51,20 +58,24 @@ pub(super) struct Logging {
     wanted: EnvFilter,
 }
 
-/// Takes the flag before `RUST_LOG`, and that before the flag's variable and default.
-pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongUsage> {
-    let is_flag = matches.value_source("log_level") == Some(ValueSource::CommandLine);
-    let by_module = std::env::var_os("RUST_LOG").filter(|value| !value.is_empty() && !is_flag);
-    let wanted = match by_module {
-        Some(directives) => {
-            let wrong = |reason: &dyn std::fmt::Display| {
-                WrongUsage(format!("RUST_LOG={directives:?}: {reason}"))
-            };
-            let text = directives.to_str().ok_or_else(|| wrong(&"not UTF-8"))?;
-            EnvFilter::try_new(text).map_err(|error| wrong(&error))?
-        }
-        None => at(args.log_level),
+/// What RUST_LOG says, where it counts: it comes after the flag of the level, and before that one's variable and default.
+pub(super) fn by_module(matches: &ArgMatches) -> Option<OsString> {
+    let is_flag = matches.value_source(LEVEL) == Some(ValueSource::CommandLine);
+    std::env::var_os(RUST_LOG).filter(|value| !value.is_empty() && !is_flag)
+}
+
+pub(super) fn filter(args: &Args, matches: &ArgMatches) -> Result<EnvFilter, WrongUsage> {
+    let Some(directives) = by_module(matches) else {
+        return Ok(at(args.log_level));
     };
+    let wrong =
+        |reason: &dyn std::fmt::Display| WrongUsage(format!("{RUST_LOG}={directives:?}: {reason}"));
+    let text = directives.to_str().ok_or_else(|| wrong(&"not UTF-8"))?;
+    EnvFilter::try_new(text).map_err(|error| wrong(&error))
+}
+
+pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongUsage> {
+    let wanted = filter(args, matches)?;
     let quiet = at(LevelFilter::WARN);
     let (quiet, filter) = reload::Layer::new(quiet);
     let format = args.log_format;

@@ -31,6 +31,7 @@ mod signals;
 mod stream;
 mod terminal;
 mod token;
+mod unknown;
 mod user;
 
 use std::ffi::OsString;
@@ -122,15 +123,24 @@ fn dispatch(
     args: &[OsString],
     variables: &Variables,
 ) -> anyhow::Result<ExitCode> {
-    let matches = environment::parse(command, args)?;
-    let command = Cli::from_arg_matches(&matches)?.command;
-    if !matches!(command, Command::Serve(_)) {
+    let matches = environment::parse(command.clone(), args).inspect_err(|error| {
+        if error.use_stderr() {
+            warn(variables.unknown());
+        }
+    })?;
+    let parsed = Cli::from_arg_matches(&matches)?.command;
+    // A server logs them.
+    if !matches!(parsed, Command::Serve(_)) {
         signals::let_through();
+        warn(variables.unknown());
     }
-    match command {
+    match parsed {
         Command::Serve(args) => {
-            let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
-            serve::run(*args, matches, variables)
+            let (matches, command) = (
+                matches.subcommand_matches("serve").unwrap_or(&matches),
+                command.find_subcommand("serve").unwrap_or(&command),
+            );
+            serve::run(*args, command, matches, variables)
         }
         Command::Healthcheck(args) => healthcheck::run(&args),
         Command::Init(args) => init::run(&args),
@@ -147,6 +157,12 @@ fn dispatch(
         Command::Man(args) => man::run(&args),
     }
     .map(|()| ExitCode::SUCCESS)
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        STDERR.message(printable(&format!("thanos-login: warning: {warning}")));
+    }
 }
 
 /// Flags that do not go together, as clap does not know it.

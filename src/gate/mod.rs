@@ -152,6 +152,17 @@ pub fn check_tls(tls: &Tls) -> Result<Vec<TlsWarning>, TlsError> {
     tls::check(tls, Timestamp::now())
 }
 
+/// Finds out whether a socket file could be made; TCP addresses are not tried.
+///
+/// # Errors
+/// What its start would say.
+pub fn check_address(address: &Address) -> Result<(), Error> {
+    match address {
+        Address::Unix(path) => listener::check_file(path).map_err(|error| explain(address, error)),
+        Address::Tcp(_) => Ok(()),
+    }
+}
+
 /// A running gate. Dropped, it stops without grace.
 #[derive(Debug)]
 pub struct Gate {

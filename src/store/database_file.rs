@@ -5,8 +5,10 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, AtFlags, CWD};
+
 use super::error::OpenError;
-use crate::files::directory_of;
+use crate::files::{check_directory, directory_of};
 
 /// Whether a missing file is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +110,20 @@ impl DatabaseFile {
 
     pub(super) fn exists(&self) -> bool {
         self.path.exists()
+    }
+
+    /// Whether the file could be opened for writing, or made if that is wanted.
+    pub(super) fn check(&self, missing: WhenMissing) -> Result<(), OpenError> {
+        if self.exists() {
+            let access = Access::READ_OK | Access::WRITE_OK;
+            return rustix::fs::accessat(CWD, &self.path, access, AtFlags::EACCESS)
+                .map_err(|_| OpenError::NotWritable(self.given.clone()));
+        }
+        match missing {
+            WhenMissing::Refuse => Err(OpenError::Missing(self.given.clone())),
+            WhenMissing::Create => check_directory(self.directory())
+                .map_err(|error| OpenError::Create(self.given.clone(), error)),
+        }
     }
 
     /// Says whether the file was made just now.

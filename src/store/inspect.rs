@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::connect::{Mode, connect, damage};
-use super::database_file::{DatabaseFile, beside, file_bytes};
+use super::database_file::{DatabaseFile, WhenMissing, beside, file_bytes};
 use super::error::OpenError;
 use super::migrate::newest_version;
 
@@ -30,6 +30,19 @@ pub(super) fn inspect(file: &DatabaseFile) -> Result<i32, OpenError> {
         .map_err(|error| OpenError::new(file.given(), &error))
         .and_then(|connection| version(&connection, file.path(), file.given()))
         .map_err(|error| with_log(error, file))
+}
+
+/// Finds out whether a server could use the file at `path`, or make it; changes nothing.
+///
+/// # Errors
+/// What opening it would say.
+pub fn check_file(path: &Path, missing: WhenMissing) -> Result<(), OpenError> {
+    let file = DatabaseFile::resolve(path)?;
+    file.check(missing)?;
+    match file.exists() {
+        true => inspect(&file).map(drop),
+        false => Ok(()),
+    }
 }
 
 /// What [`inspect`] finds through a connection to the file at `path`, which errors call `shown`.

@@ -57,6 +57,7 @@ pub use events::{Actor, Event, LOGIN, LoginOutcome};
 pub use figures::{AccountCounts, Figures};
 pub use history::EventFilter;
 pub use import::{Checked, Import, Imported, KnownHashes, Outcome, Pins, Summary};
+pub use inspect::check_file;
 pub use issued::{DigestRange, TokenRow};
 pub use listing::{Listing, OrganizationOrder, TokenOrder, UserOrder};
 pub use lock::UserLock;

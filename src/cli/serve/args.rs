@@ -104,6 +104,9 @@ pub(in crate::cli) struct Args {
     metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) logging: logging::Args,
+    /// Print every setting with its value and where it came from (flag, variable or default), say what a start would warn of or fail on, and end
+    #[arg(long, env = "THANOS_LOGIN_CHECK_CONFIG", value_parser = BoolishValueParser::new())]
+    pub(super) check_config: bool,
 }
 
 #[derive(clap::Args)]

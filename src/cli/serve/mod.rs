@@ -1,14 +1,15 @@
 //! `serve`: answers logins until it is stopped.
 
 mod args;
+mod check_config;
 mod parent;
 mod warnings;
 
 use std::path::{self, Path};
 
 use anyhow::{Context, anyhow, bail};
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::environment::Variables;
@@ -22,9 +23,22 @@ use crate::{Server, StartError};
 pub(super) use args::Args;
 use parent::Parent;
 
-pub(super) fn run(args: Args, matches: &ArgMatches, variables: &Variables) -> anyhow::Result<()> {
+/// `command` describes the flags that `args` and `matches` are of.
+pub(super) fn run(
+    args: Args,
+    command: &Command,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    if args.check_config {
+        signals::let_through();
+        return check_config::run(args, command, matches, variables);
+    }
     let mut signals = signals::catch().context("cannot catch signals")?;
     let mut logging = logging::start(&args.logging, matches)?;
+    for warning in variables.unknown() {
+        tracing::warn!("{warning}");
+    }
     check_usage(&args, matches)?;
     if args.exit_with_parent {
         let stop = signals.handle();

@@ -20,6 +20,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
 
 use super::address::{Address, Bound, SocketMode};
 use super::socket::Socket;
+use crate::files::{check_directory, directory_of};
 use crate::gate::deadline::Deadline;
 
 /// Clients that may wait to be accepted. The system lowers it to its own limit.
@@ -185,6 +186,15 @@ fn lock_directory(path: &Path) -> io::Result<Option<File>> {
             }
             Err(_) => return Ok(None),
         }
+    }
+}
+
+/// Whether a socket file could be made, be it in the place of one that a server answers on now.
+pub(crate) fn check_file(path: &Path) -> Result<(), Error> {
+    SocketAddrUnix::new(path).map_err(io::Error::from)?;
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => return Err(Error::NotASocket),
+        _ => Ok(check_directory(directory_of(path))?),
     }
 }
 

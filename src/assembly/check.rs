@@ -1,0 +1,35 @@
+//! What shows before a start that it would fail. Binds nothing, starts nothing and writes no file.
+
+use super::error::StartError;
+use crate::config::{Config, Database};
+use crate::gate::{self, Tls, check_tls};
+use crate::scratch;
+use crate::store;
+
+/// What a start with this configuration would warn of, a sentence each, and what would make it fail.
+pub(super) fn check(config: Config) -> (Vec<String>, Vec<StartError>) {
+    let mut problems = Vec::new();
+    let mut note = |result: Result<(), StartError>| problems.extend(result.err());
+    note(scratch::check().map_err(StartError::Scratch));
+    for address in &config.listen {
+        note(gate::check_address(address).map_err(StartError::Gate));
+    }
+    if let Database::File(path) = &config.database {
+        note(store::check_file(path, config.when_missing).map_err(StartError::Database));
+    }
+    // A demo has no certificate yet.
+    let nowhere = scratch::parent().join("none");
+    let tls = config.tls.map(|tls| tls.beside(&config.database, &nowhere));
+    let warnings = tls.as_ref().map_or(Ok(Vec::new()), tls_warnings);
+    let warnings = warnings.unwrap_or_else(|error| {
+        problems.push(error);
+        Vec::new()
+    });
+    (warnings, problems)
+}
+
+fn tls_warnings(tls: &Tls) -> Result<Vec<String>, StartError> {
+    let warnings = check_tls(tls).map_err(gate::Error::Tls)?.into_iter();
+    let line = |warning: gate::TlsWarning| format!("{}: {}", warning.path.display(), warning.text);
+    Ok(warnings.map(line).collect())
+}

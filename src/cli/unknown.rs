@@ -1,0 +1,42 @@
+//! Variables that look as if they were for this program, and that no command takes: mostly typing errors.
+
+use std::collections::BTreeSet;
+use std::env;
+
+use clap::Command;
+
+use crate::nearest::Nearest;
+
+/// What every variable of this program starts with.
+const PREFIX: &str = "THANOS_LOGIN_";
+
+/// One sentence for each; their values, which may be secret, are in none.
+pub(super) fn warnings(command: &Command) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    add_variables(command, &mut known);
+    let names: BTreeSet<String> = env::vars_os()
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(PREFIX) && !known.contains(name))
+        .collect();
+    names.iter().map(|name| warning(name, &known)).collect()
+}
+
+fn add_variables(command: &Command, names: &mut BTreeSet<String>) {
+    let own = command.get_arguments().filter_map(|arg| arg.get_env());
+    names.extend(own.map(|name| name.to_string_lossy().into_owned()));
+    for command in command.get_subcommands() {
+        add_variables(command, names);
+    }
+}
+
+fn warning(name: &str, known: &BTreeSet<String>) -> String {
+    let mut nearest = Nearest::to(name);
+    for known in known {
+        nearest.offer(known);
+    }
+    let advice = match nearest.best() {
+        Some(best) => format!("did you mean {best}?"),
+        None => "`thanos-login serve --help` names those there are".to_owned(),
+    };
+    format!("no command takes the variable {name}: {advice}")
+}
