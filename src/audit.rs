@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::accounts::Accounts;
 use crate::config::own_authority;
+use crate::files::free_bytes;
 use crate::gate::certificate_problems;
 use crate::hashing::Cost;
 use crate::store::{AuditFinding, DatabaseFile, OpenError, Progress, audit_database, audit_sqlite};
@@ -81,9 +82,8 @@ fn one_line(error: &dyn Error) -> String {
 fn disk(directory: &Path, database_bytes: u64) -> Option<AuditFinding> {
     let needed = database_bytes.saturating_add(LITTLE_DISK_BYTES);
     let shown = directory.display();
-    match rustix::fs::statvfs(directory) {
-        Ok(disk) => {
-            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    match free_bytes(directory) {
+        Ok(free) => {
             let (mebibytes, wanted) = (free >> 20, needed >> 20);
             let message = format!("{shown}: {mebibytes} MiB are free, and should be {wanted}");
             (free < needed).then(|| AuditFinding::new("disk", message))

@@ -242,6 +242,12 @@ pub(crate) fn read_own(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// The free space on the disk of a directory.
+pub(crate) fn free_bytes(directory: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(directory)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Whether files could be made in a directory.
 pub(crate) fn check_directory(path: &Path) -> io::Result<()> {
     if !fs::metadata(path)?.is_dir() {

@@ -2,9 +2,11 @@
 //!
 //! Labels are routes, statuses and outcomes, never anything that a client chose.
 
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{
@@ -18,18 +20,42 @@ const BUCKETS: &[f64] = &[
     0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
 ];
 
+/// What becomes of a login, by the statuses of its answer; the first that has one counts.
+const OUTCOMES: &[(RangeInclusive<u16>, &str)] = &[
+    (200..=200, "success"),
+    (401..=401, "bad_credentials"),
+    (403..=403, "not_active"),
+    (429..=429, "throttled"),
+    (503..=503, "unavailable"),
+    (500..=u16::MAX, "defect"),
+    (0..=u16::MAX, "bad_request"),
+];
+
 /// What is counted while requests are answered.
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     durations: HistogramVec,
     logins: IntCounterVec,
-    connections: OnceLock<Box<dyn Fn() -> usize + Send + Sync>>,
+    gate: OnceLock<Box<dyn Fn() -> GateReading + Send + Sync>>,
+}
+
+/// What the gate knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GateReading {
+    /// Open client connections.
+    pub connections: usize,
+    /// When the first of its certificates expires; `None` without TLS.
+    pub certificate_expires: Option<Timestamp>,
 }
 
 /// What is looked up when somebody asks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Snapshot {
+    /// Whether connections get through, the database can be read and hashing runs.
+    pub is_ready: bool,
+    /// How many logins may be in work.
+    pub hash_queue: usize,
     /// Logins admitted and not answered.
     pub logins_in_work: usize,
     /// Hashes asked for and not begun.
@@ -49,6 +75,16 @@ type Reading = fn(&Snapshot) -> Option<u64>;
 type Gauge = (&'static str, &'static str, Reading);
 
 const GAUGES: &[Gauge] = &[
+    (
+        "thanos_login_ready",
+        "1 when connections get through, the database can be read and hashing runs, otherwise 0.",
+        |snapshot| Some(snapshot.is_ready.into()),
+    ),
+    (
+        "thanos_login_hash_queue",
+        "Logins that may be in work; more are answered 503.",
+        |snapshot| Some(snapshot.hash_queue as u64),
+    ),
     (
         "thanos_login_logins_in_work",
         "Logins admitted and not answered.",
@@ -73,6 +109,21 @@ const GAUGES: &[Gauge] = &[
         "thanos_login_tokens_live",
         "Tokens that count now.",
         |snapshot| Some(snapshot.database?.tokens_live),
+    ),
+    (
+        "thanos_login_tokens_expired",
+        "Tokens that have expired and are not removed yet.",
+        |snapshot| Some(snapshot.database?.tokens_expired),
+    ),
+    (
+        "thanos_login_schema_ahead",
+        "Versions by which the schema of the database is newer than that of the program.",
+        |snapshot| Some(snapshot.database?.schema_ahead),
+    ),
+    (
+        "thanos_login_disk_free_bytes",
+        "Free space on the disk of the database.",
+        |snapshot| snapshot.database?.disk_free_bytes,
     ),
     (
         "thanos_login_database_bytes",
@@ -106,6 +157,10 @@ impl Metrics {
             ),
             &["outcome"],
         )?;
+        // From the start, so that the first of its kind shows as an increase.
+        for (_, outcome) in OUTCOMES {
+            logins.with_label_values(&[*outcome]);
+        }
         let registry = Registry::new();
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
@@ -115,14 +170,14 @@ impl Metrics {
             requests,
             durations,
             logins,
-            connections: OnceLock::new(),
+            gate: OnceLock::new(),
         })
     }
 
-    /// Tells how to count the open connections, which belong to a room that starts later.
-    pub fn count_connections_by(&self, count: impl Fn() -> usize + Send + Sync + 'static) {
-        // A second one would count the same.
-        let _ = self.connections.set(Box::new(count));
+    /// Sets how to read the gate, which starts later.
+    pub fn read_gate_by(&self, read: impl Fn() -> GateReading + Send + Sync + 'static) {
+        // A second one would read the same.
+        let _ = self.gate.set(Box::new(read));
     }
 
     /// Counts an answer.
@@ -137,16 +192,12 @@ impl Metrics {
 
     /// Counts a login by its answer.
     pub fn observe_login(&self, status: u16) {
-        let outcome = match status {
-            200 => "success",
-            401 => "bad_credentials",
-            403 => "not_active",
-            429 => "throttled",
-            503 => "unavailable",
-            500.. => "defect",
-            _ => "bad_request",
-        };
-        self.logins.with_label_values(&[outcome]).inc();
+        let named = OUTCOMES
+            .iter()
+            .find(|(statuses, _)| statuses.contains(&status));
+        if let Some((_, outcome)) = named {
+            self.logins.with_label_values(&[*outcome]).inc();
+        }
     }
 
     /// All figures as text.
@@ -160,9 +211,19 @@ impl Metrics {
                 families.extend(gauge(name, help, value)?);
             }
         }
-        if let Some(count) = self.connections.get() {
+        if let Some(read) = self.gate.get() {
+            let reading = read();
             let (name, help) = ("thanos_login_connections", "Open client connections.");
-            families.extend(gauge(name, help, count() as u64)?);
+            families.extend(gauge(name, help, reading.connections as u64)?);
+            if let Some(expires) = reading.certificate_expires {
+                let name = "thanos_login_certificate_expiry_timestamp_seconds";
+                let help = "When the first certificate that TLS shows expires.";
+                families.extend(gauge(
+                    name,
+                    help,
+                    expires.as_second().max(0).unsigned_abs(),
+                )?);
+            }
         }
         TextEncoder::new().encode_to_string(&families)
     }

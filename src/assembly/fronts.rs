@@ -10,6 +10,7 @@ use super::error::StartError;
 use crate::endpoint::Services;
 use crate::gate::{self, ClientNetwork, Forward, Gate, Listening};
 use crate::http::{COMMON_HEADERS, EveryField, ReadField};
+use crate::metrics::GateReading;
 use crate::scratch::Scratch;
 use crate::server::{self, Answerer, Endpoints, Exposure, PrivateSocket, on_refusal};
 use crate::stub::{Hosts, OwnHosts};
@@ -85,7 +86,7 @@ impl Fronts {
         let gate = Arc::downgrade(&front.gate);
         self.services
             .metrics
-            .count_connections_by(move || gate.upgrade().map_or(0, |gate| gate.connections()));
+            .read_gate_by(move || gate.upgrade().map_or_else(GateReading::default, reading));
         Ok(front)
     }
 
@@ -123,6 +124,13 @@ impl Fronts {
             answerer,
             _server: server,
         })
+    }
+}
+
+fn reading(gate: Arc<Gate>) -> GateReading {
+    GateReading {
+        connections: gate.connections(),
+        certificate_expires: gate.certificate_expires(),
     }
 }
 

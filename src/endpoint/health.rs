@@ -29,20 +29,29 @@ pub fn handle_health(_: &Services, _: &mut Request<'_>) -> Result<Reply, Error> 
 }
 
 /// # Errors
-/// [`Error::Unreachable`] when new connections do not get here, [`Error::NotReady`] when the database cannot be read and
-/// written, [`Error::Auth`] when hashing has ended.
+/// Those of [`check_parts`], and [`Error::NotReady`] when the database cannot be read and written.
 pub fn handle_ready(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {
+    check_parts(services)?;
+    services
+        .is_writable
+        .get(|| services.store.check_writable())
+        .map_err(Error::NotReady)?;
+    Ok(Reply::json(200, &Status { status: "ready" }))
+}
+
+/// Finds out what shows without waiting for the database.
+///
+/// # Errors
+/// [`Error::Unreachable`] when new connections do not get here, [`Error::NotReady`] when the path of the database leads to
+/// another file, [`Error::Auth`] when hashing has ended.
+pub fn check_parts(services: &Services) -> Result<(), Error> {
     if !services.is_reachable.load(Ordering::Relaxed) {
         return Err(Error::Unreachable);
     }
     // Cheap, and not to be kept: a file that was replaced is noticed at once.
     services.store.check_path().map_err(Error::NotReady)?;
-    services
-        .is_writable
-        .get(|| services.store.check_writable())
-        .map_err(Error::NotReady)?;
     if !services.engine.is_alive() {
         return Err(hashing::Error::Stopped.into());
     }
-    Ok(Reply::json(200, &Status { status: "ready" }))
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `GET /metrics`: figures for Prometheus.
 
+use super::health::check_parts;
 use super::{Error, Services};
 use crate::http::{Reply, Request};
 use crate::metrics::Snapshot;
@@ -19,6 +20,9 @@ pub fn handle(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> 
         .inspect_err(|error| tracing::warn!(%error, "no figures of the database"))
         .ok();
     let snapshot = Snapshot {
+        // Without writing: a scrape is not to wait for another process that writes.
+        is_ready: check_parts(services).is_ok() && database.is_some(),
+        hash_queue: services.permits.limit(),
         logins_in_work: services.permits.taken(),
         hashes_waiting: load.waiting,
         lanes_in_use: load.in_work,

@@ -230,6 +230,11 @@ impl Gate {
         self.slots.taken()
     }
 
+    /// When the first certificate of the chain that is shown expires; `None` without TLS.
+    pub fn certificate_expires(&self) -> Option<Timestamp> {
+        self.tls.as_ref().map(|tls| tls.expires())
+    }
+
     /// Reads the certificate again, for connections from now on. After an error the old one stays; without TLS there is
     /// nothing to do.
     ///

@@ -54,6 +54,11 @@ impl Permits {
         self.taken.lock().all
     }
 
+    /// How many there are; a group that holds none gets one even beyond them.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Takes one at once, or none: a login past the limit does not wait.
     ///
     /// # Errors

@@ -3,14 +3,22 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 
+use super::migrate::newest_version;
 use super::rows::unsigned;
 use super::{Error, Store};
+use crate::files::free_bytes;
 
 /// Sizes of a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
     /// Tokens that count now.
     pub tokens_live: u64,
+    /// Tokens that have expired and are not removed yet.
+    pub tokens_expired: u64,
+    /// By how many versions the schema is newer than that of this program.
+    pub schema_ahead: u64,
+    /// Of the file's disk; `None` if the system does not say it.
+    pub disk_free_bytes: Option<u64>,
     /// The file without its log.
     pub database_bytes: u64,
 }
@@ -50,17 +58,22 @@ impl Store {
     /// See [`Error`].
     pub fn figures(&self, now: Timestamp) -> Result<Figures, Error> {
         self.read_long(|connection| {
-            let tokens_live = connection
+            let (tokens_live, tokens_expired) = connection
                 .prepare_cached(
-                    "SELECT count(*) FROM tokens WHERE expires_at IS NULL OR expires_at > :now",
+                    "SELECT (SELECT count(*) FROM tokens WHERE expires_at IS NULL OR expires_at > :now),
+                            (SELECT count(*) FROM tokens WHERE expires_at <= :now)",
                 )?
                 .query_one(named_params! { ":now": now.as_microsecond() }, |row| {
-                    row.get::<_, i64>(0)
+                    Ok((unsigned(row, 0)?, unsigned(row, 1)?))
                 })?;
+            let ahead = pragma(connection, "user_version")? - i64::from(newest_version());
             let pages = pragma(connection, "page_count")?;
             let page_bytes = pragma(connection, "page_size")?;
             Ok(Figures {
-                tokens_live: tokens_live.unsigned_abs(),
+                tokens_live,
+                tokens_expired,
+                schema_ahead: ahead.max(0).unsigned_abs(),
+                disk_free_bytes: free_bytes(&self.directory).ok(),
                 database_bytes: (pages * page_bytes).unsigned_abs(),
             })
         })

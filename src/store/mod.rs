@@ -87,6 +87,8 @@ pub struct Store {
     was_unclean: bool,
     /// What an import of many rows locks; `None` for a database that is thrown away.
     import_lock: Option<PathBuf>,
+    /// Of the file.
+    directory: PathBuf,
     /// Who makes the changes, if an administrator does.
     actor: Option<Actor>,
 }
@@ -139,6 +141,7 @@ impl Store {
             is_new: opened.is_new,
             was_unclean: opened.was_unclean,
             import_lock: (durability == Durability::Full).then(|| file.import_lock()),
+            directory: file.directory().to_owned(),
             actor: None,
         };
         // A server does this while it answers.

@@ -71,7 +71,11 @@ fn figures_count_requests_logins_lanes_connections_tokens_and_bytes() {
     let detail = "/api/organizations/users/detail/{user_uuid}/";
     assert_eq!(requests(detail, 200), Some(1.0));
     assert_eq!(requests("other", 404), Some(1.0));
+    assert_eq!(of("certificate_expiry_timestamp_seconds"), None, "no TLS");
     for (outcome, count) in [
+        ("throttled", 0.0),
+        ("unavailable", 0.0),
+        ("defect", 0.0),
         ("success", 2.0),
         ("bad_credentials", 1.0),
         ("not_active", 1.0),
@@ -95,6 +99,11 @@ fn figures_count_requests_logins_lanes_connections_tokens_and_bytes() {
         ("hashes_waiting", 0.0),
         ("hash_lanes_in_use", 0.0),
         ("hash_lanes", 1.0),
+        ("hash_queue", 256.0),
+        ("ready", 1.0),
+        ("tokens_expired", 0.0),
+        ("schema_ahead", 0.0),
+        ("disk_free_bytes", 1.0),
         ("connections", 3.0),
         ("tokens_live", 2.0),
         ("database_bytes", 4096.0),
@@ -168,6 +177,7 @@ fn figures_of_the_server_are_told_when_the_database_cannot_be_read() {
     assert!(figures(&server.send(metrics())).contains_key("thanos_login_tokens_live"));
     ruin(&place);
     let figures = figures(&server.send(metrics()));
+    assert_eq!(figures["thanos_login_ready"], 0.0);
     assert!(figures.contains_key("thanos_login_connections"));
     assert!(
         !figures.contains_key("thanos_login_tokens_live"),

@@ -68,6 +68,11 @@ impl TlsAcceptor {
         Ok(())
     }
 
+    /// When the first certificate of the chain expires.
+    pub(crate) fn expires(&self) -> Timestamp {
+        Validity::of_all(&self.shown.read().chain).until
+    }
+
     pub(crate) fn start_session(self: &Arc<Self>) -> Result<ServerConnection, rustls::Error> {
         let now = Timestamp::now();
         if self.needs_attention(now) {
