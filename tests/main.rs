@@ -25,6 +25,7 @@ mod login;
 mod logs;
 mod media_type;
 mod operator;
+mod prometheus;
 mod readme;
 mod recovery;
 mod replaced;
