@@ -132,6 +132,26 @@ fn what_a_start_would_warn_of_is_a_warning_here_too() {
 }
 
 #[test]
+fn what_a_start_would_warn_of_by_itself_is_a_warning_here_too() {
+    let place = Place::new();
+    write_certificate(&place, "thanos-login-ca");
+    let flags = ["serve", "--check-config", "--tls-self-signed", "localhost"];
+    let checked = place.program(&flags).after("ulimit -n 100").finish();
+    let stderr = checked.succeeded().stderr;
+    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+    assert!(stderr.contains("file descriptors"), "{stderr}");
+    assert!(
+        stderr.contains("thanos-login-ca.pem: certificate 1 of 1 expired"),
+        "{stderr}"
+    );
+    let before = place.files("");
+    assert_eq!(
+        before,
+        ["thanos-login-ca.key", "thanos-login-ca.pem", "tmp"]
+    );
+}
+
+#[test]
 fn what_would_make_a_start_fail_is_said_all_at_once_and_nothing_is_made() {
     let place = Place::new();
     write_certificate(&place, "a");

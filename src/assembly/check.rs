@@ -1,6 +1,7 @@
 //! What shows before a start that it would fail. Binds nothing, starts nothing and writes no file.
 
 use super::error::StartError;
+use super::fronts::DESCRIPTORS;
 use crate::config::{Config, Database};
 use crate::gate::{self, Tls, check_tls};
 use crate::scratch;
@@ -20,11 +21,13 @@ pub(super) fn check(config: Config) -> (Vec<String>, Vec<StartError>) {
     // A demo has no certificate yet.
     let nowhere = scratch::parent().join("none");
     let tls = config.tls.map(|tls| tls.beside(&config.database, &nowhere));
-    let warnings = tls.as_ref().map_or(Ok(Vec::new()), tls_warnings);
-    let warnings = warnings.unwrap_or_else(|error| {
-        problems.push(error);
-        Vec::new()
-    });
+    let descriptors = gate::check_descriptors(config.limits.max_connections, DESCRIPTORS);
+    let mut warnings: Vec<String> = descriptors.into_iter().collect();
+    match tls.as_ref().map(tls_warnings) {
+        Some(Ok(found)) => warnings.extend(found),
+        Some(Err(error)) => problems.push(error),
+        None => {}
+    }
     (warnings, problems)
 }
 

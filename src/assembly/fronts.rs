@@ -19,7 +19,7 @@ use crate::stub::{Hosts, OwnHosts};
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// File descriptors of everything but the gate: the database's connections have three each.
-const DESCRIPTORS: usize = 32;
+pub(super) const DESCRIPTORS: usize = 32;
 
 /// A gate and the server behind it. Dropped, both stop, the gate first.
 pub(super) struct Front {

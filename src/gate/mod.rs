@@ -93,7 +93,7 @@ pub struct Config {
     pub reserved_descriptors: usize,
 }
 
-/// Addresses that are listened on; whoever connects waits until a gate starts. Dropped, they leave no socket file.
+/// Addresses that are listened on; clients that connect wait until a gate starts. Dropped, they leave no socket file.
 #[derive(Debug)]
 pub struct Listening {
     listeners: Vec<Listener>,
@@ -282,19 +282,38 @@ fn explain(address: &Address, error: listener::Error) -> Error {
     }
 }
 
+/// What a gate for so many connections would warn of, beside what the rest of the process needs.
+pub fn check_descriptors(max_connections: usize, reserved: usize) -> Option<String> {
+    let capacity = capacity(max_connections, reserved);
+    (capacity.upstream < max_connections).then(|| too_few_descriptors(max_connections))
+}
+
+fn too_few_descriptors(wanted: usize) -> String {
+    format!("the limit of file descriptors is too low for {wanted} connections")
+}
+
 fn fit(wanted: usize, reserved: usize) -> Capacity {
-    let limit = getrlimit(Resource::Nofile).current;
-    let limit = limit
-        .and_then(|limit| usize::try_from(limit).ok())
-        .unwrap_or(usize::MAX);
-    let capacity = Capacity::fit(wanted, limit.saturating_sub(reserved + OWN_DESCRIPTORS));
+    let capacity = capacity(wanted, reserved);
     if capacity.upstream < wanted {
         tracing::warn!(
-            descriptors = limit,
+            descriptors = descriptor_limit(),
             connections = capacity.connections,
             requests = capacity.upstream,
-            "the limit of file descriptors is too low for {wanted} connections"
+            "{}",
+            too_few_descriptors(wanted)
         );
     }
     capacity
+}
+
+fn capacity(wanted: usize, reserved: usize) -> Capacity {
+    let own = reserved + OWN_DESCRIPTORS;
+    Capacity::fit(wanted, descriptor_limit().saturating_sub(own))
+}
+
+fn descriptor_limit() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX)
 }

@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 
-use super::{Args, check_usage, warnings, with_next_step};
+use super::{Args, check_usage, raise_descriptor_limit, warnings, with_next_step};
 use crate::Server;
 use crate::cli::environment::Variables;
 use crate::cli::escape::printable;
@@ -42,6 +42,8 @@ pub(super) fn run(
     check_usage(&args, matches)?;
     logging::filter(&args.logging, matches)?;
     let config = args.into_config(matches)?;
+    // As a start does it.
+    raise_descriptor_limit();
     let of_flags = warnings::of(&config);
     let of_flags = of_flags.iter().map(|text| variables.name_flags(text));
     let (of_files, problems) = Server::check(config);

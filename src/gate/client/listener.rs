@@ -193,7 +193,7 @@ fn lock_directory(path: &Path) -> io::Result<Option<File>> {
 pub(crate) fn check_file(path: &Path) -> Result<(), Error> {
     SocketAddrUnix::new(path).map_err(io::Error::from)?;
     match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.file_type().is_socket() => return Err(Error::NotASocket),
+        Ok(metadata) if !metadata.file_type().is_socket() => Err(Error::NotASocket),
         _ => Ok(check_directory(directory_of(path))?),
     }
 }

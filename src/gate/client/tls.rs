@@ -15,7 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
 
 use super::authority;
-use super::certificate::{Identity, Tls, TlsError, provider, read_files};
+use super::certificate::{Identity, Tls, TlsError, certificate_problems, provider, read_files};
 use super::validity::{self, Validity};
 
 /// Between two attempts to renew a certificate, or two warnings that it has expired.
@@ -146,7 +146,20 @@ pub(crate) fn check(source: &Tls, now: Timestamp) -> Result<Vec<Warning>, TlsErr
     let shown = shown(identity(source, authority::rehearse, now)?)?;
     let mut warnings: Vec<Warning> = warning_of_mode(source).into_iter().collect();
     warnings.extend(warnings_of_dates(source, &shown.chain, now));
+    warnings.extend(warning_of_renewal(source, now));
     Ok(warnings)
+}
+
+/// A start makes a certificate again for an authority whose own is not valid.
+fn warning_of_renewal(source: &Tls, now: Timestamp) -> Option<Warning> {
+    let Tls::SelfSigned { ca_certificate, .. } = source else {
+        return None;
+    };
+    let problem = certificate_problems(ca_certificate, now).ok()?.pop()?;
+    Some(Warning {
+        path: ca_certificate.clone(),
+        text: format!("{problem}: a start makes a new one, which clients must trust"),
+    })
 }
 
 fn warning_of_mode(source: &Tls) -> Option<Warning> {
