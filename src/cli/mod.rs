@@ -128,7 +128,7 @@ fn run() -> ExitCode {
 }
 
 fn dispatch(
-    command: clap::Command,
+    mut command: clap::Command,
     args: &[OsString],
     variables: &Variables,
 ) -> anyhow::Result<ExitCode> {
@@ -145,10 +145,10 @@ fn dispatch(
     }
     match parsed {
         Command::Serve(args) => {
-            let (matches, command) = (
-                matches.subcommand_matches("serve").unwrap_or(&matches),
-                command.find_subcommand("serve").unwrap_or(&command),
-            );
+            let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
+            // With the flags that all commands have.
+            command.build();
+            let command = command.find_subcommand("serve").unwrap_or(&command);
             serve::run(*args, command, matches, variables)
         }
         Command::Healthcheck(args) => healthcheck::run(&args),
