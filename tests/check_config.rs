@@ -135,15 +135,19 @@ fn what_a_start_would_warn_of_is_a_warning_here_too() {
 fn what_a_start_would_warn_of_by_itself_is_a_warning_here_too() {
     let place = Place::new();
     write_certificate(&place, "thanos-login-ca");
+    let open_to_all = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(place.path("thanos-login-ca.key"), open_to_all).unwrap();
     let flags = ["serve", "--check-config", "--tls-self-signed", "localhost"];
     let checked = place.program(&flags).after("ulimit -n 100").finish();
     let stderr = checked.succeeded().stderr;
-    assert_eq!(stderr.lines().count(), 2, "{stderr}");
-    assert!(stderr.contains("file descriptors"), "{stderr}");
-    assert!(
-        stderr.contains("thanos-login-ca.pem: certificate 1 of 1 expired"),
-        "{stderr}"
-    );
+    for named in [
+        "file descriptors",
+        "thanos-login-ca.key: every user",
+        "thanos-login-ca.pem: certificate 1 of 1 expired",
+    ] {
+        assert!(stderr.contains(named), "{named}: {stderr}");
+    }
+    assert_eq!(stderr.lines().count(), 3, "{stderr}");
     let before = place.files("");
     assert_eq!(
         before,
