@@ -108,7 +108,7 @@ impl<T: Named> TypedValueParser for NameParser<T> {
             let mut nearest = Nearest::to(&typed);
             self.0.iter().for_each(|name| nearest.offer(name));
             if let Some(name) = nearest.best() {
-                error.insert(ContextKind::SuggestedValue, ContextValue::String(name));
+                error.insert(ContextKind::SuggestedValue, ContextValue::String(name.to_owned()));
             }
             error
         })
