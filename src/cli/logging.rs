@@ -38,9 +38,17 @@ pub(super) struct Args {
         long,
         value_name = "LEVEL",
         env = "THANOS_LOGIN_LOG_LEVEL",
+        value_parser = level,
         default_value = "info"
     )]
     log_level: LevelFilter,
+}
+
+const NO_FILTER: &str = "write a level, or MODULE=LEVEL with commas between them, such as warn,thanos_login::gate=debug; levels are error, warn, info, debug, trace and off";
+
+fn level(text: &str) -> Result<LevelFilter, &'static str> {
+    text.parse()
+        .map_err(|_| "must be error, warn, info, debug, trace or off")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -71,7 +79,7 @@ pub(super) fn filter(args: &Args, matches: &ArgMatches) -> Result<EnvFilter, Wro
     let wrong =
         |reason: &dyn std::fmt::Display| WrongUsage(format!("{RUST_LOG}={directives:?}: {reason}"));
     let text = directives.to_str().ok_or_else(|| wrong(&"not UTF-8"))?;
-    EnvFilter::try_new(text).map_err(|error| wrong(&error))
+    EnvFilter::try_new(text).map_err(|_| wrong(&NO_FILTER))
 }
 
 pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongUsage> {

@@ -1,7 +1,8 @@
 //! Values of flags: durations, networks, sizes.
 
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::{Bound, RangeBounds};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,9 +12,11 @@ use ipnet::IpNet;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use crate::account::Username;
 pub(super) use crate::duration::parse as duration;
+use crate::gate::Address;
 use crate::hashing::MAX_LANES;
 
 /// A duration that is not `0`.
@@ -115,19 +118,74 @@ pub(super) fn copy_path() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
-/// A number of bytes or things, at least one.
-pub(super) fn size(text: &str) -> Result<usize, String> {
+/// An address of TCP, without a name to look up.
+pub(super) fn tcp_address(text: &str) -> Result<SocketAddr, String> {
     match text.parse() {
-        Ok(0) | Err(_) => Err("must be a whole number from 1".to_owned()),
-        Ok(size) => Ok(size),
+        Ok(Address::Tcp(address)) => Ok(address),
+        Ok(Address::Unix(_)) => Err("not IP:PORT or localhost:PORT".to_owned()),
+        Err(error) => {
+            let text = error.to_string();
+            Err(text.replace(", localhost:PORT or unix:PATH", " or localhost:PORT"))
+        }
     }
+}
+
+/// A whole number in a range.
+pub(super) fn number<T>(range: impl RangeBounds<T>, text: &str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        let from = match range.start_bound() {
+            Bound::Included(from) | Bound::Excluded(from) => from.to_string(),
+            Bound::Unbounded => "0".to_owned(),
+        };
+        match range.end_bound() {
+            Bound::Included(to) | Bound::Excluded(to) => {
+                format!("must be a whole number from {from} to {to}")
+            }
+            Bound::Unbounded if text.parse::<u128>().is_ok_and(|number| number > 0) => {
+                "is too large".to_owned()
+            }
+            Bound::Unbounded => format!("must be a whole number from {from}"),
+        }
+    })
+}
+
+/// A number of things, which may be none.
+pub(super) fn count<T>(text: &str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    number(.., text)
+}
+
+/// A number of bytes or things, at least one.
+pub(super) fn size<T>(text: &str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display + From<u8>,
+{
+    number(T::from(1).., text)
 }
 
 /// A number of hashing lanes.
 pub(super) fn lanes(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(lanes) if (1..=MAX_LANES).contains(&lanes) => Ok(lanes),
-        _ => Err(format!("must be a whole number from 1 to {MAX_LANES}")),
+    number(1..=MAX_LANES, text)
+}
+
+/// As a database writes it, or without hyphens.
+pub(super) fn uuid(text: &str) -> Result<Uuid, String> {
+    let wrong = "a UUID has 32 hexadecimal digits, such as 3a7acb28-ab13-437e-8c35-46cf4f0bea49";
+    Uuid::parse_str(text).map_err(|_| wrong.to_owned())
+}
+
+/// What a variable gives to a flag without a value.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
     }
 }
 

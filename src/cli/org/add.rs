@@ -28,10 +28,10 @@ pub(in crate::cli) struct Args {
     #[arg(long = "type", value_name = "TYPE", value_parser = named::<OrgType>(OrgType::NAMES))]
     org_type: OrgType,
     /// Its UUID [default: a random one]; needed for a name that another organization has
-    #[arg(long)]
+    #[arg(long, value_parser = parse::uuid)]
     uuid: Option<Uuid>,
     /// The UUID it has as a retailer or supplier [default: a random one]
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = parse::uuid)]
     party_uuid: Option<Uuid>,
     /// Where it stands
     #[arg(long, default_value = "ACTIVE", value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ValueHint};
 use ipnet::IpNet;
@@ -44,16 +43,16 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     pub(super) database: DatabaseArgs,
     /// Make the database if it is missing, as without --db
-    #[arg(long, env = "THANOS_LOGIN_CREATE", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "THANOS_LOGIN_CREATE", value_parser = parse::switch)]
     pub(super) create: bool,
     /// Serve the demo accounts from a throw-away database
-    #[arg(long, env = "THANOS_LOGIN_DEMO", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "THANOS_LOGIN_DEMO", value_parser = parse::switch)]
     pub(super) demo: bool,
     /// With --demo: serve the accounts of this fixture instead
     #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_FIXTURE")]
     pub(super) fixture: Option<PathBuf>,
     /// With --demo: listen on addresses that other machines reach, and answer to every host
-    #[arg(long, env = "THANOS_LOGIN_ALLOW_REMOTE_DEMO", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "THANOS_LOGIN_ALLOW_REMOTE_DEMO", value_parser = parse::switch)]
     pub(super) allow_remote_demo: bool,
     /// With --demo: a host that clients call it by, besides those of this machine, such as 10.0.2.2; repeatable
     #[arg(
@@ -66,7 +65,7 @@ pub(in crate::cli) struct Args {
     )]
     allow_host: Vec<Host>,
     /// End, as on SIGTERM, once the process that started it ends or closes its standard input, if that is a pipe
-    #[arg(long, env = "THANOS_LOGIN_EXIT_WITH_PARENT", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "THANOS_LOGIN_EXIT_WITH_PARENT", value_parser = parse::switch)]
     pub(super) exit_with_parent: bool,
     /// A network of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable
     #[arg(
@@ -97,15 +96,15 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     limits: LimitArgs,
     /// Answer figures for Prometheus at /metrics
-    #[arg(long, env = "THANOS_LOGIN_METRICS", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "THANOS_LOGIN_METRICS", value_parser = parse::switch)]
     metrics: bool,
     /// Answer figures for Prometheus at this address only
-    #[arg(long, value_name = "IP:PORT", env = "THANOS_LOGIN_METRICS_LISTEN")]
+    #[arg(long, value_name = "IP:PORT", env = "THANOS_LOGIN_METRICS_LISTEN", value_parser = parse::tcp_address)]
     metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) logging: logging::Args,
     /// Print every setting with its value and where it came from (flag, variable or default), say what a start would warn of or fail on, and end
-    #[arg(long, env = "THANOS_LOGIN_CHECK_CONFIG", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "THANOS_LOGIN_CHECK_CONFIG", value_parser = parse::switch)]
     pub(super) check_config: bool,
 }
 
@@ -119,7 +118,7 @@ struct TokenArgs {
         long,
         value_name = "NUMBER",
         env = "THANOS_LOGIN_MAX_TOKENS_PER_USER",
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = parse::size::<u32>,
         default_value_t = Policy::DEFAULT.max_tokens_per_user
     )]
     max_tokens_per_user: u32,
@@ -140,6 +139,7 @@ struct FailedLoginArgs {
         long,
         value_name = "NUMBER",
         env = "THANOS_LOGIN_FAILED_LOGINS_PER_USER",
+        value_parser = parse::count::<u32>,
         help = limit("Failed logins of one username from one client address", |limits| limits.per_user)
     )]
     failed_logins_per_user: Option<u32>,
@@ -147,6 +147,7 @@ struct FailedLoginArgs {
         long,
         value_name = "NUMBER",
         env = "THANOS_LOGIN_FAILED_LOGINS_PER_ADDRESS",
+        value_parser = parse::count::<u32>,
         help = limit("Failed logins from one client address", |limits| limits.per_address)
     )]
     failed_logins_per_address: Option<u32>,
@@ -154,6 +155,7 @@ struct FailedLoginArgs {
         long,
         value_name = "NUMBER",
         env = "THANOS_LOGIN_FAILED_LOGINS_PER_ACCOUNT",
+        value_parser = parse::count::<u32>,
         help = limit("Failed logins of one username from all addresses", |limits| limits.per_account)
     )]
     failed_logins_per_account: Option<u32>,
@@ -169,11 +171,11 @@ struct HashingArgs {
         value_name = "NUMBER",
         env = "THANOS_LOGIN_HASH_QUEUE",
         default_value_t = Config::HASH_QUEUE,
-        value_parser = parse::size
+        value_parser = parse::size::<usize>
     )]
     hash_queue: usize,
     /// Threads that hash [default: one per core]
-    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size)]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size::<usize>)]
     hash_threads: Option<usize>,
     /// Passwords that each of them hashes at once, 1 to 10; one more for a network that has nothing else in work [default: the fastest of 6 to 8, measured at the start]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
@@ -207,13 +209,13 @@ struct TlsArgs {
 #[derive(clap::Args)]
 struct LimitArgs {
     /// The longest head of a request, in bytes
-    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_HEAD", default_value_t = gate::Limits::default().max_head, value_parser = parse::size)]
+    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_HEAD", default_value_t = gate::Limits::default().max_head, value_parser = parse::size::<usize>)]
     max_head: usize,
     /// The most header fields of a request
-    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_HEADER_FIELDS", default_value_t = gate::Limits::default().max_header_fields, value_parser = parse::size)]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_HEADER_FIELDS", default_value_t = gate::Limits::default().max_header_fields, value_parser = parse::size::<usize>)]
     max_header_fields: usize,
     /// The longest body of a request, in bytes
-    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_BODY", default_value_t = gate::Limits::default().max_body, value_parser = parse::size)]
+    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_BODY", default_value_t = gate::Limits::default().max_body, value_parser = parse::size::<usize>)]
     max_body: usize,
     /// The longest time from a request's first byte to its last
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_REQUEST_TIMEOUT", default_value = duration::format(gate::Limits::default().request_timeout), value_parser = parse::positive_duration)]
@@ -225,14 +227,15 @@ struct LimitArgs {
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = duration::format(gate::Limits::default().idle_timeout), value_parser = parse::positive_duration)]
     idle_timeout: Duration,
     /// The most open connections
-    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value_t = gate::Limits::default().max_connections, value_parser = parse::size)]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value_t = gate::Limits::default().max_connections, value_parser = parse::size::<usize>)]
     max_connections: usize,
     /// The most of them from one client, an IPv4 address or an IPv6 /64, but for trusted proxies; 0 is no limit [default: a
     /// quarter of all]
     #[arg(
         long,
         value_name = "NUMBER",
-        env = "THANOS_LOGIN_MAX_CONNECTIONS_PER_CLIENT"
+        env = "THANOS_LOGIN_MAX_CONNECTIONS_PER_CLIENT",
+        value_parser = parse::count::<usize>
     )]
     max_connections_per_client: Option<usize>,
 }

@@ -39,7 +39,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, default_value = "ACTIVE", value_parser = named::<UserStatus>(UserStatus::NAMES))]
     status: UserStatus,
     /// Its UUID [default: a random one]
-    #[arg(long)]
+    #[arg(long, value_parser = parse::uuid)]
     uuid: Option<Uuid>,
     #[command(flatten)]
     output: JsonArgs,

@@ -3,9 +3,12 @@
 //! Names are never looked up: an address is a number, `localhost` or a path.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+
+/// In a correction of an address without one.
+const USUAL_PORT: &str = "8080";
 
 /// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` or `unix:/run/login.sock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +19,10 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// Why a text is no [`Address`].
+/// Why a text is no [`Address`], and what was probably meant.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("not IP:PORT, localhost:PORT or unix:PATH")]
-pub struct NotAnAddress;
+#[error("not IP:PORT, localhost:PORT or unix:PATH{0}")]
+pub struct NotAnAddress(String);
 
 impl FromStr for Address {
     type Err = NotAnAddress;
@@ -27,18 +30,91 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, NotAnAddress> {
         if let Some(path) = text.strip_prefix("unix:") {
             return match path {
-                "" => Err(NotAnAddress),
+                "" => Err(NotAnAddress::from(text)),
                 path => Ok(Self::Unix(PathBuf::from(path))),
             };
         }
         if let Some(port) = text.strip_prefix("localhost:") {
             // `parse` alone would take "+80".
-            let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-            let port = port.parse().ok().filter(|_| digits).ok_or(NotAnAddress)?;
+            let port = port.parse().ok().filter(|_| is_number(port));
+            let port = port.ok_or_else(|| NotAnAddress::from(text))?;
             return Ok(Self::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
         }
-        text.parse().map(Self::Tcp).map_err(|_| NotAnAddress)
+        text.parse()
+            .map(Self::Tcp)
+            .map_err(|_| NotAnAddress::from(text))
     }
+}
+
+impl From<&str> for NotAnAddress {
+    fn from(text: &str) -> Self {
+        let hint = match meant(text) {
+            Some(meant) => format!("; try {meant}"),
+            None => hint(text),
+        };
+        Self(hint)
+    }
+}
+
+/// The address that a text nearly is.
+fn meant(text: &str) -> Option<String> {
+    let is_address = |text: &String| text.parse::<SocketAddr>().is_ok();
+    let bare = text.trim();
+    let bare = ["http://", "https://", "tcp://"]
+        .iter()
+        .find_map(|scheme| bare.strip_prefix(scheme))
+        .unwrap_or(bare)
+        .trim_end_matches('/');
+    if bare.starts_with(['/', '.']) {
+        return Some(format!("unix:{bare}"));
+    }
+    let is_ip = |text: &str| text.parse::<IpAddr>().is_ok();
+    let (host, port) = match bare.rsplit_once(':') {
+        Some((host, port)) if is_ip(host) => (host, port),
+        _ if is_ip(bare) || bare.ends_with(']') => (bare, USUAL_PORT),
+        Some((host, port)) => (host, port),
+        None => host_or_port(bare),
+    };
+    let host = match host {
+        "" | "localhost" => "127.0.0.1",
+        "*" => "0.0.0.0",
+        host => host,
+    };
+    let is_bare_v6 = host.contains(':') && !host.starts_with('[');
+    let whole = match is_bare_v6 {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    };
+    Some(whole).filter(is_address)
+}
+
+fn host_or_port(text: &str) -> (&str, &str) {
+    match is_number(text) {
+        true => ("", text),
+        false => (text, USUAL_PORT),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What is wrong with a text that is like no address.
+fn hint(text: &str) -> String {
+    let (host, port) = text.rsplit_once(':').unwrap_or_else(|| host_or_port(text));
+    let is_number = is_number(port);
+    if is_number && port.parse::<u16>().is_err() {
+        return format!("; a port is a number from 0 to {}", u16::MAX);
+    }
+    if host.contains('%') {
+        return "; behind % is the number of an interface, which `ip link` shows".to_owned();
+    }
+    if !is_number || host.is_empty() || host == "unix" || host.contains([':', '/']) {
+        return String::new();
+    }
+    format!(
+        "; names are not looked up: type an IP address of this machine, or 0.0.0.0:{port} for all of them"
+    )
 }
 
 impl fmt::Display for Address {
@@ -144,7 +220,44 @@ mod tests {
             "localhost:65536",
             "unix:",
         ] {
-            assert_eq!(text.parse::<Address>(), Err(NotAnAddress), "{text}");
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_an_address_is_corrected() {
+        for (text, correction) in [
+            ("8080", "; try 127.0.0.1:8080"),
+            (":8080", "; try 127.0.0.1:8080"),
+            ("*:80", "; try 0.0.0.0:80"),
+            ("127.0.0.1", "; try 127.0.0.1:8080"),
+            ("localhost", "; try 127.0.0.1:8080"),
+            ("::1", "; try [::1]:8080"),
+            ("[::1]", "; try [::1]:8080"),
+            ("::1:80", "; try [::1]:80"),
+            (":::80", "; try [::]:80"),
+            ("http://127.0.0.1:80/", "; try 127.0.0.1:80"),
+            ("/run/login.sock", "; try unix:/run/login.sock"),
+            ("127.0.0.1:99999", "; a port is a number from 0 to 65535"),
+            ("99999", "; a port is a number from 0 to 65535"),
+            (
+                "[fe80::1%eth0]:80",
+                "; behind % is the number of an interface, which `ip link` shows",
+            ),
+            (
+                "host.example:80",
+                "; names are not looked up: type an IP address of this machine, or 0.0.0.0:80 for all of them",
+            ),
+            ("localhost:http", ""),
+            ("unix:", ""),
+            ("", "; try 127.0.0.1:8080"),
+            (
+                "nowhere",
+                "; names are not looked up: type an IP address of this machine, or 0.0.0.0:8080 for all of them",
+            ),
+        ] {
+            let NotAnAddress(hint) = text.parse::<Address>().unwrap_err();
+            assert_eq!(hint, correction, "{text}");
         }
     }
 
