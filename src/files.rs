@@ -21,6 +21,10 @@ use uuid::Uuid;
 
 use crate::random;
 
+mod remedy;
+
+pub(crate) use remedy::{needs_the_right, remedy};
+
 const PREFIX: &str = ".thanos-login-";
 const SUFFIX: &str = ".partial";
 

@@ -86,7 +86,13 @@ pub(super) fn from_text<'t, T: Deserialize<'t>>(place: Place, text: &'t str) -> 
 
 fn not_json(place: Place, error: &serde_json::Error) -> Finding {
     let message = match place {
-        Place::File => format!("not JSON: {error}"),
+        Place::File if error.is_eof() && error.column() == 0 => "the file is empty".to_owned(),
+        Place::File if error.is_eof() => "not JSON: the file ends too early".to_owned(),
+        Place::File => format!(
+            "not JSON: a mistake at line {} column {}",
+            error.line(),
+            error.column()
+        ),
         _ => format!("not JSON: a mistake at column {}", error.column()),
     };
     Finding::new(place, "", message)

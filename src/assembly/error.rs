@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::accounts::{self, Findings};
+use crate::files::remedy;
 use crate::{auth, gate, hashing, scratch, store};
 
 /// Why a server did not start. Every text names the file or address.
@@ -33,7 +34,7 @@ pub enum StartError {
     #[error("cannot count")]
     Metrics(#[source] prometheus::Error),
     /// There is no space for the private socket and the throw-away database.
-    #[error("cannot make a temporary directory below {} (TMPDIR)", scratch::parent().display())]
+    #[error("cannot make a temporary directory below {}, which the variable TMPDIR names{}", scratch::parent().display(), remedy(&scratch::parent().join("x"), .0))]
     Scratch(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]

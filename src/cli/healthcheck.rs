@@ -2,7 +2,7 @@
 //!
 //! It takes the flags of `serve` and opens no database: what counts is what the running server says of itself.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
@@ -40,11 +40,30 @@ pub(super) fn run(args: &serve::Args) -> anyhow::Result<()> {
         .recv_timeout(DEADLINE)
         .map_err(|_| anyhow::anyhow!("no answer within {} s", DEADLINE.as_secs()))
         .and_then(|answer| answer)
-        .with_context(|| format!("{address}: not ready"))?;
+        .map_err(|error| explained(address, is_tls, error))?;
+    if !status_line.starts_with("HTTP/") {
+        bail!(
+            "{address}: not ready: what listens there does not speak plain HTTP; give the flags that the server has, such as --tls-cert and --tls-key"
+        );
+    }
     if status_line.split(' ').nth(1) != Some("200") {
         bail!("{address}: not ready: {}", status_line.trim_end());
     }
     Ok(())
+}
+
+/// Names the address, and what the operator can do.
+fn explained(address: &Address, is_tls: bool, error: anyhow::Error) -> anyhow::Error {
+    let io = error.downcast_ref::<io::Error>();
+    match io.map(io::Error::kind) {
+        Some(ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {
+            error.context(format!("{address}: not ready (no server listens there)"))
+        }
+        Some(ErrorKind::InvalidData | ErrorKind::UnexpectedEof) if is_tls => {
+            anyhow::anyhow!("{address}: not ready: what listens there does not speak TLS")
+        }
+        _ => error.context(format!("{address}: not ready")),
+    }
 }
 
 fn ask(address: &Address, is_tls: bool) -> anyhow::Result<String> {

@@ -13,6 +13,7 @@ mod environment;
 mod escape;
 mod events;
 mod expensive;
+mod file_error;
 mod healthcheck;
 mod init;
 mod logging;

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde::Serialize;
 
 use super::accounts::{Import, counts, say};
 use super::database::{CostArgs, DatabaseArgs};
+use super::file_error::file_error;
 use super::output::JsonArgs;
 use crate::accounts::{DEMO, Findings, Format, Options, Read};
 use crate::scratch::Scratch;
@@ -107,6 +108,6 @@ pub(super) fn read(path: Option<&Path>) -> anyhow::Result<(&Path, Read)> {
         ));
     };
     let bytes =
-        fs::read(path).with_context(|| format!("{}: cannot read the fixture", path.display()))?;
+        fs::read(path).map_err(|error| file_error(path, "cannot read the fixture", error))?;
     Ok((path, Read::of(Format::Fixture, &bytes)))
 }

@@ -42,6 +42,7 @@ mod tests;
 mod upstream;
 
 use client::accepting::{Accepting, Notices};
+use client::bind_error;
 use client::connection::Shared;
 use client::listener::{self, Listener};
 use client::slots::ConnectionSlots;
@@ -104,7 +105,7 @@ pub struct Listening {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An address cannot be bound.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}{}", bind_error::remedy(.address, .source))]
     Listen {
         /// As it was given.
         address: Address,
@@ -113,10 +114,12 @@ pub enum Error {
         source: io::Error,
     },
     /// A socket file on which a server answers.
-    #[error("another server answers on {0}")]
+    #[error("another server answers on {0}; stop it, or take another path")]
     InUse(Address),
     /// A file that is no socket; it is left as it is.
-    #[error("cannot listen on {0}: the file exists and is not a socket")]
+    #[error(
+        "cannot listen on {0}: the file exists and is not a socket; take another path, or move it away"
+    )]
     NotASocket(Address),
     /// There is no certificate to show.
     #[error(transparent)]

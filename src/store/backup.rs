@@ -13,7 +13,7 @@ use super::database_file::{DatabaseFile, FileId, WhenMissing};
 use super::error::{OpenError, reason};
 use super::inspect::inspect;
 use super::recover::recover;
-use crate::files::{Existing, Partial};
+use crate::files::{Existing, Partial, remedy};
 
 /// Some milliseconds of work; progress is reported in between.
 const PAGES_PER_STEP: i32 = 1024;
@@ -54,7 +54,7 @@ pub enum BackupError {
         reason: String,
     },
     /// The operating system refused something.
-    #[error("{}: cannot write the file", .0.display())]
+    #[error("{}: cannot write the file{}", .0.display(), remedy(.0, .1))]
     Io(PathBuf, #[source] io::Error),
     /// SQLite refused something.
     #[error("{}: cannot copy the database: {reason}", .path.display())]

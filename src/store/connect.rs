@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::database_file::beside;
 use super::error::OpenError;
@@ -41,6 +41,11 @@ pub(super) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     } else {
         Connection::open_with_flags(path, flags)?
     };
+    // SQLite falls back on reading when it may not write.
+    if mode == Mode::Write && connection.is_readonly("main")? {
+        let code = ffi::Error::new(ffi::SQLITE_READONLY);
+        return Err(rusqlite::Error::SqliteFailure(code, None));
+    }
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }

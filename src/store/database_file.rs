@@ -33,7 +33,7 @@ impl DatabaseFile {
     /// # Errors
     /// [`OpenError`] for what is no regular file, has several names, or is a link to nothing.
     pub fn resolve(given: &Path) -> Result<Self, OpenError> {
-        let failed = |error| OpenError::Create(given.to_owned(), error);
+        let failed = |error| OpenError::Path(given.to_owned(), error);
         let path = match fs::canonicalize(given) {
             Ok(path) => {
                 let metadata = fs::metadata(&path).map_err(failed)?;

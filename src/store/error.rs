@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
+use rustix::process::geteuid;
+
+use crate::files::{needs_the_right, remedy};
 
 /// Why a query or a change failed. Shared, since one failed commit is the failure of everyone who waited for it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Passes by itself or when the operator makes room: a lock, the disk, memory.
-    #[error("the database is not available")]
-    Unavailable(#[source] Arc<rusqlite::Error>),
+    #[error("the database is not available: {}", reason(.0))]
+    Unavailable(Arc<rusqlite::Error>),
     /// A malformed file or a mistake of this program.
-    #[error("the database failed")]
-    Defect(#[source] Arc<rusqlite::Error>),
+    #[error("the database failed: {}", reason(.0))]
+    Defect(Arc<rusqlite::Error>),
     /// The database was moved, removed or replaced while it is open.
     #[error("the path of the database leads to another file than the open one")]
     FileReplaced,
@@ -79,8 +82,11 @@ pub enum OpenError {
     #[error("{}: no such database (`thanos-login init` makes one)", .0.display())]
     Missing(PathBuf),
     /// The file could not be made.
-    #[error("{}: cannot create the database", .0.display())]
+    #[error("{}: cannot create the database{}", .0.display(), remedy(.0, .1))]
     Create(PathBuf, #[source] std::io::Error),
+    /// The path cannot be followed to its end.
+    #[error("{}: cannot open the database{}", .0.display(), remedy(.0, .1))]
+    Path(PathBuf, #[source] std::io::Error),
     /// A directory, a device or the like.
     #[error("{}: not a regular file", .0.display())]
     NotAFile(PathBuf),
@@ -135,10 +141,10 @@ pub enum OpenError {
     #[error("{}: is here without its database; put that back beside it, or move this file away", .0.display())]
     Orphan(PathBuf),
     /// The file, or its directory, cannot be written.
-    #[error("{}: not writable", .0.display())]
+    #[error("{}: not writable: {}", .0.display(), needs_to_write())]
     NotWritable(PathBuf),
     /// Another process works on it alone.
-    #[error("{}: locked by another process", .0.display())]
+    #[error("{}: locked by another process, which `fuser {}` shows; try again when it has ended", .0.display(), .0.display())]
     InUse(PathBuf),
     /// The file system or the library did not take a setting.
     #[error("{}: cannot set {setting} to {wanted}: it stays {found}", .path.display())]
@@ -203,6 +209,13 @@ impl OpenError {
     }
 }
 
+fn needs_to_write() -> String {
+    let user = geteuid().as_raw();
+    format!(
+        "user {user}, who runs this, needs the right to write the file, those beside it and their directory, on a file system that is not read-only"
+    )
+}
+
 /// What SQLite reports, without numbers and names that are only its own.
 pub(super) fn reason(error: &rusqlite::Error) -> String {
     let text = match error.sqlite_error_code() {
@@ -210,12 +223,19 @@ pub(super) fn reason(error: &rusqlite::Error) -> String {
             "another process has locked it"
         }
         Some(ErrorCode::DiskFull) => "no space is left on the disk",
+        Some(ErrorCode::ReadOnly) => return format!("not writable: {}", needs_to_write()),
         Some(ErrorCode::SystemIoFailure) => "the disk failed (input or output error)",
-        Some(ErrorCode::CannotOpen) => "the file, or one beside it, cannot be opened",
+        Some(ErrorCode::CannotOpen) => {
+            return format!(
+                "the file, or one beside it that begins with its name, cannot be opened; {}",
+                needs_the_right()
+            );
+        }
         Some(ErrorCode::DatabaseCorrupt) => "its pages contradict each other",
         Some(ErrorCode::OutOfMemory) => "out of memory",
         _ => match error {
             rusqlite::Error::SqliteFailure(_, Some(message)) => message,
+            rusqlite::Error::SqliteFailure(code, None) => ffi::code_to_str(code.extended_code),
             _ => return error.to_string(),
         },
     };
@@ -224,8 +244,6 @@ pub(super) fn reason(error: &rusqlite::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
     use super::*;
 
     #[test]

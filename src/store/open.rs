@@ -112,10 +112,6 @@ fn patiently<T>(attempt: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenErr
 fn connect_to_write(file: &DatabaseFile, durability: Durability) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::new(file.given(), &error);
     let connection = connect(file.path(), Mode::Write).map_err(failed)?;
-    // SQLite falls back on reading when it may not write.
-    if connection.is_readonly("main").map_err(failed)? {
-        return Err(OpenError::NotWritable(file.given().to_owned()));
-    }
     connection
         .busy_handler(Some(wait_for_lock))
         .map_err(failed)?;

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
-use super::error::Error;
+use super::error::{Error, reason};
 use super::watch::Watch;
 
 /// Bounds how long the first of a group waits for the last one's change.
@@ -176,7 +176,10 @@ fn end(connection: &Connection, watch: Option<&Watch>) {
         let keeps_names =
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         if let Err(error) = keeps_names {
-            tracing::error!(%error, "cannot close the database without removing its log by name");
+            tracing::error!(
+                error = reason(&error),
+                "cannot close the database without removing its log by name"
+            );
         }
         if !watch.may_checkpoint() {
             return;
@@ -191,7 +194,7 @@ fn checkpoint(connection: &Connection) {
     if let Err(error) = result
         && error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy)
     {
-        tracing::warn!(%error, "cannot checkpoint the database");
+        tracing::warn!(error = reason(&error), "cannot checkpoint the database");
     }
 }
 

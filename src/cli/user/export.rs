@@ -3,11 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::accounts::{Export, Format};
 use crate::cli::backup::users;
 use crate::cli::database::DatabaseArgs;
+use crate::cli::file_error::file_error;
 use crate::cli::name;
 use crate::cli::output::{JsonArgs, deliver, named, report};
 use crate::files::{self, Existing};
@@ -71,6 +72,6 @@ fn write_file(path: &Path, export: &Export, force: bool) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             bail!("{shown}: there is such a file already (--force replaces it)")
         }
-        result => result.with_context(|| format!("{shown}: cannot write the file")),
+        result => result.map_err(|error| file_error(path, "cannot write the file", error)),
     }
 }

@@ -4,13 +4,14 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::accounts::{self, Format, Options, Read};
 use crate::cli::accounts::{Import, counts, say, show};
 use crate::cli::database::{CostArgs, DatabaseArgs};
+use crate::cli::file_error::file_error;
 use crate::cli::output::{JsonArgs, named};
 use crate::cli::{WrongUsage, name};
 use crate::store::{Pins, Summary};
@@ -110,7 +111,7 @@ fn bytes(args: &Args) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     } else {
         fs::File::open(&args.file).and_then(|mut file| file.read_to_end(&mut bytes))
     }
-    .with_context(|| format!("{}: cannot read the file", args.file.display()))?;
+    .map_err(|error| file_error(&args.file, "cannot read the file", error))?;
     Ok(bytes)
 }
 

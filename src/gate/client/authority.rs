@@ -170,7 +170,7 @@ impl Authority {
         Ok(Identity {
             validity: Validity::of_all(std::slice::from_ref(&self.certificate)).and(renewed_before),
             chain: vec![server.der().clone(), self.certificate],
-            key: server_key.map_err(|_| TlsError::NoKey(files.key.to_owned()))?,
+            key: server_key.map_err(|_| TlsError::UnsupportedKey(files.key.to_owned()))?,
             files: (files.certificate.to_owned(), files.key.to_owned()),
         })
     }
@@ -183,10 +183,10 @@ impl Authority {
         files: Files<'_>,
         now: Timestamp,
     ) -> Result<(), TlsError> {
-        let unusable = |source| TlsError::Unusable {
+        let unusable = |error| TlsError::Unusable {
             certificate: files.certificate.to_owned(),
             key: files.key.to_owned(),
-            source,
+            problem: certificate::problem(&error),
         };
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).map_err(unusable)?;
@@ -198,9 +198,9 @@ impl Authority {
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         // A wildcard is a name in a certificate, but not one that a client calls.
-        let called = names.iter().map(|name| name.replacen('*', "www", 1));
-        for name in called {
-            let name = ServerName::try_from(name.clone()).map_err(|_| TlsError::Name(name))?;
+        for given in names {
+            let called = given.replacen('*', "www", 1);
+            let name = ServerName::try_from(called).map_err(|_| TlsError::Name(given.clone()))?;
             let verified = verifier.verify_server_cert(server, &[], &name, &[], now);
             verified.map_err(unusable)?;
         }

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::validity::{self, Validity};
+use crate::files::remedy;
 use crate::text::without_mark;
 
 /// Where the certificate comes from.
@@ -39,7 +40,7 @@ pub enum Tls {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read {path}{}", remedy(.path, .source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -48,7 +49,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// A file cannot be written.
-    #[error("cannot write {path}")]
+    #[error("cannot write {path}{}", remedy(.path, .source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -57,11 +58,21 @@ pub enum TlsError {
         source: io::Error,
     },
     /// The file has no PEM section `CERTIFICATE`, or a broken one.
-    #[error("{0} holds no certificate in PEM form")]
-    NoCertificate(PathBuf),
+    #[error("{path} holds no certificate in PEM form{}", .found.remedy("x509", .path))]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+        /// What it holds instead.
+        found: Found,
+    },
     /// The file has no PEM section with a private key, or a broken one.
-    #[error("{0} holds no private key in PEM form")]
-    NoKey(PathBuf),
+    #[error("{path} holds no private key in PEM form{}", .found.remedy("pkey", .path))]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+        /// What it holds instead.
+        found: Found,
+    },
     /// The private key is protected by a password.
     #[error("the key in {0} is encrypted; `openssl pkey -in {0} -out FILE` writes it decrypted")]
     Encrypted(PathBuf),
@@ -91,18 +102,19 @@ pub enum TlsError {
         problem: &'static str,
     },
     /// The two cannot be used.
-    #[error("cannot use {certificate} with {key}")]
+    #[error("cannot use {certificate} with {key}: {problem}")]
     Unusable {
         /// The certificate's file.
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
         /// Why not.
-        #[source]
-        source: rustls::Error,
+        problem: String,
     },
     /// A name that cannot be in a certificate.
-    #[error("no certificate can be made for {0:?}")]
+    #[error(
+        "no certificate can be made for {0:?}: a name such as login.example, *.example or an IP address can be in one"
+    )]
     Name(String),
     /// The operating system gave no random bytes.
     #[error("no random number for a certificate")]
@@ -110,6 +122,73 @@ pub enum TlsError {
     /// Making a certificate failed.
     #[error("cannot make a certificate")]
     Issue(#[from] rcgen::Error),
+}
+
+/// What is in a file that holds no PEM section of the kind that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// DER, which starts as every ASN.1 sequence does.
+    Der,
+    /// A section of another kind, or a broken one.
+    OtherPem,
+    /// Something else.
+    Other,
+}
+
+impl Found {
+    fn in_bytes(bytes: &[u8]) -> Self {
+        match bytes {
+            [] => Self::Nothing,
+            [0x30, 0x80..=0x84, ..] => Self::Der,
+            bytes if bytes.windows(11).any(|part| part == b"-----BEGIN ") => Self::OtherPem,
+            _ => Self::Other,
+        }
+    }
+
+    /// For the end of a message; `command` is that of OpenSSL for what is wanted.
+    fn remedy(self, command: &str, path: &Path) -> String {
+        let path = path.display();
+        match self {
+            Self::Nothing => ": the file is empty".to_owned(),
+            Self::Der => format!(
+                ": it is in DER form, which `openssl {command} -inform DER -in {path} -out {path}.pem` turns into PEM"
+            ),
+            Self::OtherPem => {
+                ": it holds another thing, or a damaged one; --tls-cert takes the certificate and --tls-key its key"
+                    .to_owned()
+            }
+            Self::Other => ": such a file has a line that begins with -----BEGIN".to_owned(),
+        }
+    }
+}
+
+/// What rustls finds wrong with a certificate, in words of the field.
+pub(crate) fn problem(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Wrong;
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        return "it is not a certificate that TLS can use".to_owned();
+    };
+    match wrong {
+        Wrong::BadEncoding => "a certificate is damaged; copy the file again",
+        Wrong::Expired | Wrong::ExpiredContext { .. } => "a certificate has expired",
+        Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => {
+            "a certificate is not valid yet; look at this machine's clock"
+        }
+        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => {
+            "the certificate is for other names"
+        }
+        Wrong::UnknownIssuer => "the certificate is not one of the authority beside it",
+        Wrong::BadSignature | Wrong::UnsupportedSignatureAlgorithmContext { .. } => {
+            "its signature is wrong, or of a kind that TLS no longer takes"
+        }
+        Wrong::InvalidPurpose | Wrong::InvalidPurposeContext { .. } => {
+            "the certificate is not one for servers"
+        }
+        _ => "the certificate is not one that TLS clients take",
+    }
+    .to_owned()
 }
 
 /// A certificate's chain and key, ready to be shown.
@@ -149,7 +228,10 @@ pub(crate) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
     let certificates = CertificateDer::pem_slice_iter(without_mark(&bytes));
     match certificates.collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(TlsError::NoCertificate(path.to_owned())),
+        _ => Err(TlsError::NoCertificate {
+            path: path.to_owned(),
+            found: Found::in_bytes(&bytes),
+        }),
     }
 }
 
@@ -160,7 +242,10 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
         if is_encrypted(pem) {
             TlsError::Encrypted(path.to_owned())
         } else {
-            TlsError::NoKey(path.to_owned())
+            TlsError::NoKey {
+                path: path.to_owned(),
+                found: Found::in_bytes(&bytes),
+            }
         }
     })
 }

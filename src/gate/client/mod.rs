@@ -29,6 +29,7 @@ pub(crate) mod accepting;
 pub(crate) mod address;
 mod allowance;
 mod authority;
+pub(crate) mod bind_error;
 pub(crate) mod certificate;
 pub(crate) mod connection;
 mod date;

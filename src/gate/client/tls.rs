@@ -15,7 +15,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
 
 use super::authority;
-use super::certificate::{Identity, Tls, TlsError, certificate_problems, provider, read_files};
+use super::certificate::{
+    Identity, Tls, TlsError, certificate_problems, problem, provider, read_files,
+};
 use super::validity::{self, Validity};
 
 /// Between two attempts to renew a certificate, or two warnings that it has expired.
@@ -232,7 +234,7 @@ fn unusable((certificate, key): (PathBuf, PathBuf), error: rustls::Error) -> Tls
         source => TlsError::Unusable {
             certificate,
             key,
-            source,
+            problem: problem(&source),
         },
     }
 }
