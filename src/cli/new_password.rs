@@ -10,14 +10,17 @@ use zeroize::Zeroizing;
 use super::escape::printable;
 use super::terminal::Terminal;
 use crate::account::Username;
-use crate::auth::{check_new_password, random_password};
+use crate::auth::{PasswordFault, check_new_password, random_password};
 use crate::hashing::{MAX_PASSWORD_BYTES, Password};
 use crate::text::without_mark;
+
+/// How often a password is asked for that cannot be taken.
+const PROMPTS: u32 = 3;
 
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct PasswordArgs {
-    /// Read the password from standard input, of which neither a byte-order mark nor one line break at the end is a part
+    /// Read the password from standard input: one line, of which neither a byte-order mark nor the line break is a part
     #[arg(long, conflicts_with = "generate")]
     password_stdin: bool,
     /// Make a password, and print it this once
@@ -45,13 +48,15 @@ impl PasswordArgs {
                 shown: Some(text),
             });
         }
-        let text = if self.password_stdin {
-            from_standard_input()?
+        let check =
+            |password: &Password| check_new_password(password, Some(username), !self.no_policy);
+        let password = if self.password_stdin {
+            let password = Password::new(from_standard_input()?);
+            check(&password)?;
+            password
         } else {
-            from_prompt(username)?
+            from_prompt(username, check)?
         };
-        let password = Password::new(text);
-        check_new_password(&password, Some(username), !self.no_policy)?;
         Ok(NewPassword {
             password,
             shown: None,
@@ -74,22 +79,49 @@ fn from_standard_input() -> anyhow::Result<Zeroizing<String>> {
     let line = text
         .strip_suffix('\n')
         .map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    if line.is_empty() {
+        bail!("standard input is empty: --password-stdin takes the password as its one line");
+    }
+    if line.contains('\n') {
+        bail!(
+            "standard input has more than one line: --password-stdin takes the password as its one line"
+        );
+    }
     Ok(Zeroizing::new(line.to_owned()))
 }
 
-fn from_prompt(username: &Username) -> anyhow::Result<Zeroizing<String>> {
+/// Says at once what is wrong with what was typed, and asks again a few times.
+fn from_prompt(
+    username: &Username,
+    check: impl Fn(&Password) -> Result<(), PasswordFault>,
+) -> anyhow::Result<Password> {
     if !io::stdin().is_terminal() {
         bail!("there is no terminal to ask for the password: give --password-stdin or --generate");
     }
     let name = printable(username.as_str());
-    let (first, second) = Terminal::open()
-        .and_then(|terminal| {
-            let first = terminal.ask(format!("Password for {name}: "))?;
-            Ok((first, terminal.ask("The same again: ".to_owned())?))
-        })
-        .context("cannot read the password from the terminal")?;
-    if first != second {
-        bail!("the two passwords differ");
+    let cannot_ask = "cannot read the password from the terminal";
+    let terminal = Terminal::open().context(cannot_ask)?;
+    let mut left = PROMPTS;
+    loop {
+        let first = terminal
+            .ask(format!("Password for {name}: "))
+            .context(cannot_ask)?;
+        let password = Password::new(first.clone());
+        let problem = match check(&password) {
+            Err(fault) => fault.to_string(),
+            Ok(()) => {
+                let again = terminal.ask("The same again: ".to_owned());
+                if again.context(cannot_ask)? == first {
+                    return Ok(password);
+                }
+                "the two passwords differ".to_owned()
+            }
+        };
+        left -= 1;
+        if left == 0 {
+            bail!(problem);
+        }
+        let said = terminal.say(&format!("{problem}; try again"));
+        said.context(cannot_ask)?;
     }
-    Ok(first)
 }

@@ -69,6 +69,12 @@ impl Terminal {
         shared.show()?;
         line
     }
+
+    /// Writes a line.
+    pub(super) fn say(&self, line: &str) -> io::Result<()> {
+        let Self(shared) = self;
+        (&shared.file).write_all(format!("{line}\n").as_bytes())
+    }
 }
 
 impl Shared {

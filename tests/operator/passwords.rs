@@ -50,15 +50,25 @@ fn weak_passwords_are_refused_and_never_shown() {
 }
 
 #[test]
-fn one_line_break_at_the_end_is_no_part_of_the_password() {
+fn one_line_break_at_the_end_is_no_part_of_the_password_and_more_lines_are_refused() {
     let place = acme();
-    add_with(&place, &["--password-stdin"], &format!("{GOOD}\n\n")).succeeded();
+    for input in [
+        format!("{GOOD}\n\n"),
+        format!("\n{GOOD}\n"),
+        format!("{GOOD}\nanother line\n"),
+        format!("{GOOD}\r\n\r\n"),
+    ] {
+        let refused = add_with(&place, &["--password-stdin", "--no-policy"], &input);
+        refused.failed_naming(&input, "more than one line");
+        assert!(!refused.stderr.contains("violet"), "{refused:?}");
+    }
+    for input in ["", "\n", "\r\n", "\u{feff}"] {
+        let refused = add_with(&place, &["--password-stdin", "--no-policy"], input);
+        refused.failed_naming(input, "takes the password as its one line");
+    }
+    add_with(&place, &["--password-stdin"], &format!("{GOOD}\n")).succeeded();
     let server = place.serve(&[]);
-    assert_eq!(
-        server.login("jane@acme.com", &format!("{GOOD}\n")).status,
-        200
-    );
-    assert_eq!(server.login("jane@acme.com", GOOD).status, 401);
+    assert_eq!(server.login("jane@acme.com", GOOD).status, 200);
 }
 
 #[test]
@@ -130,4 +140,38 @@ fn a_terminal_asks_twice_without_showing_what_is_typed() {
     terminal.exp_string("The same again: ").unwrap();
     terminal.send_line("violet kettle nineteen").unwrap();
     terminal.exp_string("the two passwords differ").unwrap();
+    terminal.exp_string("Password for jane@acme.com: ").unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_a_password_is_said_before_it_is_asked_for_again_and_three_times_at_most() {
+    let place = acme();
+    let mut terminal = at_a_terminal(&place, &ADD);
+    for problem in ["shorter than 8 bytes", "is the username"] {
+        terminal.exp_string("Password for jane@acme.com: ").unwrap();
+        let typed = match problem {
+            "is the username" => "jane@acme.com",
+            _ => "short",
+        };
+        terminal.send_line(typed).unwrap();
+        let seen = terminal.exp_string(problem).unwrap();
+        assert!(!seen.contains("again"), "{seen:?}");
+    }
+    terminal.exp_string("Password for jane@acme.com: ").unwrap();
+    terminal.send_line(GOOD).unwrap();
+    terminal.exp_string("The same again: ").unwrap();
+    terminal.send_line(GOOD).unwrap();
+    terminal.exp_string("added the user").unwrap();
+    terminal.exp_eof().unwrap();
+
+    let mut terminal = at_a_terminal(&place, &["user", "passwd", "jane@acme.com"]);
+    for _ in 0..3 {
+        terminal.exp_string("Password for jane@acme.com: ").unwrap();
+        terminal.send_line("short").unwrap();
+    }
+    terminal
+        .exp_string("thanos-login: the password is shorter")
+        .unwrap();
+    terminal.exp_eof().unwrap();
+    assert_eq!(place.serve(&[]).login("jane@acme.com", GOOD).status, 200);
 }
