@@ -85,6 +85,60 @@ fn plain_http_that_other_machines_reach() {
     }
 }
 
+#[test]
+fn a_proxy_on_this_machine_does_not_make_plain_http_safe() {
+    let place = Place::new();
+    for networks in ["127.0.0.1", "::1", "127.0.0.0/8,::1"] {
+        let flags = ["--listen", "0.0.0.0:0", "--trusted-proxy", networks];
+        warns(&place, &flags, "--listen");
+    }
+    let both = [
+        "--listen",
+        "0.0.0.0:0",
+        "--trusted-proxy",
+        "127.0.0.1,10.0.0.1",
+    ];
+    assert_eq!(warnings(&place, &both), [""; 0]);
+    let everybody = ["--listen", "0.0.0.0:0", "--trusted-proxy", "0.0.0.0/0"];
+    assert_eq!(warnings(&place, &everybody).len(), 2);
+}
+
+#[test]
+fn a_page_without_tls_that_may_make_the_calls() {
+    let place = Place::new();
+    for origin in [
+        "http://shop.example",
+        "http://10.0.0.1:3000",
+        "http://[2001:db8::1]",
+    ] {
+        warns(&place, &["--cors-origin", origin], origin);
+    }
+    for origin in [
+        "https://shop.example",
+        "http://localhost:3000",
+        "http://127.0.0.1",
+        "http://[::1]:5173",
+    ] {
+        assert_eq!(
+            warnings(&place, &["--cors-origin", origin]),
+            [""; 0],
+            "{origin}"
+        );
+    }
+}
+
+#[test]
+fn a_demo_that_other_machines_reach() {
+    let demo = |listen: &str| {
+        let args = ["serve", "--demo", "--allow-remote-demo", "--listen", listen];
+        of(&Place::new().program(&args).start().stop().stderr)
+    };
+    let warnings = demo("0.0.0.0:0");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("--allow-remote-demo"), "{warnings:?}");
+    assert_eq!(demo("127.0.0.1:0"), [""; 0]);
+}
+
 fn set_mode(place: &Place, name: &str, mode: u32) {
     fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
 }

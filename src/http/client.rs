@@ -36,6 +36,12 @@ impl TrustedProxies {
         self.networks.is_empty()
     }
 
+    /// Whether there is a proxy on another machine, and not just everybody.
+    pub fn is_another_machine(&self) -> bool {
+        let is_remote = |network: &IpNet| !network.network().is_loopback();
+        self.larger_than_any().is_none() && self.networks.iter().any(is_remote)
+    }
+
     /// A network that is larger than any of proxies can be, such as the whole Internet, alone or made of several.
     pub fn larger_than_any(&self) -> Option<IpNet> {
         // The largest that is anybody's own: 10.0.0.0/8 and fc00::/7.

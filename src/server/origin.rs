@@ -1,7 +1,7 @@
 //! Where a page comes from, as browsers say it.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -49,6 +49,16 @@ impl Origin {
     /// Whether pages and apps of many have it, so that only a demo may let it in.
     pub(crate) fn is_shared(&self) -> bool {
         SHARED.contains(&self.0.as_str())
+    }
+
+    /// Whether its pages come from another machine without TLS.
+    pub(crate) fn is_plain_and_remote(&self) -> bool {
+        let host = self.0.strip_prefix("http://").and_then(host_and_port);
+        host.is_some_and(|(host, _)| {
+            let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            let is_local = host == "localhost" || host.ends_with(".localhost");
+            !is_local && !ip.is_ok_and(|ip| ip.is_loopback())
+        })
     }
 }
 

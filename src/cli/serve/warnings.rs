@@ -1,7 +1,7 @@
 //! What an operator should know about flags that are right, but let more happen than is wanted mostly.
 
 use super::is_remote;
-use crate::Config;
+use crate::config::{Config, Database};
 use crate::gate::Address;
 
 /// One sentence each.
@@ -12,7 +12,8 @@ pub(super) fn of(config: &Config) -> Vec<String> {
             "--trusted-proxy includes {network}: whoever connects from there can claim any address, and escapes the limits on failed logins"
         ));
     }
-    let proxied = !config.trusted_proxies.is_empty();
+    let proxied = config.trusted_proxies.is_another_machine();
+    let demo = matches!(config.database, Database::Demo(_));
     for address in &config.listen {
         if let Address::Unix(path) = address
             && config.socket_mode.lets_everybody_connect()
@@ -23,9 +24,20 @@ pub(super) fn of(config: &Config) -> Vec<String> {
                 path.display()
             ));
         }
-        if is_remote(address) && config.tls.is_none() && !proxied {
+        if is_remote(address) && demo {
+            warnings.push(format!(
+                "--allow-remote-demo lets other machines log in at {address} with passwords that its page shows, and steer the stub: give --demo made-up accounts only"
+            ));
+        } else if is_remote(address) && config.tls.is_none() && !proxied {
             warnings.push(format!(
                 "--listen {address} is plain HTTP that other machines reach: passwords can be read on the way; --tls-cert speaks TLS, and --trusted-proxy names a proxy that does"
+            ));
+        }
+    }
+    for origin in &config.cors_origins {
+        if origin.is_plain_and_remote() {
+            warnings.push(format!(
+                "--cors-origin {origin} is without TLS: anybody on the way can change its pages and read what is typed there; serve them by https"
             ));
         }
     }
