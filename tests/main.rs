@@ -35,6 +35,7 @@ mod streams;
 mod stub;
 mod throttle;
 mod tokens;
+mod typing;
 mod unavailable;
 mod unclean;
 mod warnings;

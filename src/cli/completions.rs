@@ -1,9 +1,8 @@
 //! `completions`: lets a shell complete commands and flags.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, output};
+use super::{command, output};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -15,6 +14,6 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "thanos-login", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "thanos-login", &mut script);
     output::print(|out| out.write_all(&script))
 }

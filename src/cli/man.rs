@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::CommandFactory;
 use clap_mangen::Man;
 
-use super::{Cli, output};
+use super::file_error::file_error;
+use super::{command, output};
 use crate::files::{self, Existing};
 
 #[derive(clap::Args)]
@@ -19,14 +19,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(directory) = &args.out {
-        let mut command = Cli::command().disable_help_subcommand(true);
+        let mut command = command().disable_help_subcommand(true);
         command.build();
         let pages = write_pages(command, directory)?;
         let directory = directory.display();
         let done = format_args!("wrote {pages} manual pages to {directory}");
         return output::report(&output::JsonArgs::TEXT, &(), done);
     }
-    let page = render(&Man::new(Cli::command()))?;
+    let page = render(&Man::new(command()))?;
     output::print(|out| out.write_all(&page))
 }
 
@@ -40,7 +40,7 @@ fn write_pages(command: clap::Command, directory: &Path) -> anyhow::Result<usize
     let page = Man::new(command);
     let path = directory.join(page.get_filename());
     files::write(&path, &render(&page)?, 0o644, Existing::Replace)
-        .with_context(|| format!("{}: cannot write the manual page", path.display()))?;
+        .map_err(|error| file_error(&path, "cannot write the manual page", error))?;
     Ok(pages)
 }
 

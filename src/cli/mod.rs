@@ -8,6 +8,7 @@ mod calibrate;
 mod check;
 mod completions;
 mod confirm;
+mod corrections;
 mod database;
 mod environment;
 mod escape;
@@ -15,6 +16,7 @@ mod events;
 mod expensive;
 mod file_error;
 mod healthcheck;
+mod help;
 mod init;
 mod logging;
 mod man;
@@ -24,6 +26,7 @@ mod org;
 mod output;
 mod parse;
 mod person;
+mod placement;
 mod progress;
 mod restore;
 mod seed;
@@ -31,6 +34,8 @@ mod serve;
 mod signals;
 mod stream;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod token;
 mod unknown;
 mod user;
@@ -45,6 +50,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use environment::Variables;
 use escape::{printable, visible};
+use placement::Typed;
 use stream::{STDERR, STDOUT};
 
 /// The login call of the Thanos market place: a server on one SQLite file, and a stub of it.
@@ -56,6 +62,15 @@ use stream::{STDERR, STDOUT};
     arg_required_else_help = true
 )]
 struct Cli {
+    /// Print no line about what was done, and no progress; results and errors stay
+    #[arg(
+        short,
+        long,
+        global = true,
+        overrides_with = "quiet",
+        display_order = 998
+    )]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -116,29 +131,42 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
-    let command = Cli::command();
-    let variables = Variables::of(command.clone(), &args);
+    let typed = Typed::of(&command(), std::env::args_os().collect());
+    let variables = Variables::of(command(), &typed.args);
     signals::survive_full_files()
         .context("cannot catch signals")
-        .and_then(|()| dispatch(command, &args, &variables))
+        .and_then(|()| dispatch(&typed.args, &variables))
         .unwrap_or_else(|error| {
             signals::let_through();
-            report(error, &variables)
+            match error.downcast() {
+                Ok(usage) => {
+                    let usage = corrections::correct(usage, &typed, &command());
+                    print_usage(&variables.explain(usage, &mut command()))
+                }
+                Err(error) => report(error, &variables),
+            }
         })
 }
 
-fn dispatch(
-    mut command: clap::Command,
-    args: &[OsString],
-    variables: &Variables,
-) -> anyhow::Result<ExitCode> {
-    let matches = environment::parse(command.clone(), args).inspect_err(|error| {
+/// Everything that can be typed.
+fn command() -> clap::Command {
+    help::complete(Cli::command())
+}
+
+fn dispatch(args: &[OsString], variables: &Variables) -> anyhow::Result<ExitCode> {
+    let matches = environment::parse(command(), args).inspect_err(|error| {
         if error.use_stderr() {
             warn(variables.unknown());
         }
     })?;
-    let parsed = Cli::from_arg_matches(&matches)?.command;
+    let Cli {
+        quiet,
+        command: parsed,
+    } = Cli::from_arg_matches(&matches)?;
+    if quiet {
+        STDOUT.leave_out_notes();
+        STDERR.leave_out_notes();
+    }
     // A server logs them.
     if !matches!(parsed, Command::Serve(_)) {
         signals::let_through();
@@ -148,6 +176,7 @@ fn dispatch(
         Command::Serve(args) => {
             let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
             // With the flags that all commands have.
+            let mut command = command();
             command.build();
             let command = command.find_subcommand("serve").unwrap_or(&command);
             serve::run(*args, command, matches, variables)
@@ -191,17 +220,12 @@ fn report(error: anyhow::Error, variables: &Variables) -> ExitCode {
     }
     if let Some(WrongUsage(text)) = error.downcast_ref() {
         let text = variables.name_flags(text);
-        return print_usage(&Cli::command().error(ErrorKind::ArgumentConflict, text));
+        return print_usage(&command().error(ErrorKind::ArgumentConflict, text));
     }
-    match error.downcast() {
-        Ok(usage) => print_usage(&variables.explain(usage, &mut Cli::command())),
-        Err(error) => {
-            for line in failure_lines(&error, variables) {
-                STDERR.message(printable(&line));
-            }
-            ExitCode::FAILURE
-        }
+    for line in failure_lines(&error, variables) {
+        STDERR.message(printable(&line));
     }
+    ExitCode::FAILURE
 }
 
 /// Help and the version are results; everything else is wrong usage.

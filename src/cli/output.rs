@@ -22,6 +22,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 use super::escape::{printable, visible_json};
+use super::parse;
 use super::stream::{STDERR, STDOUT};
 use crate::account::UnknownName;
 use crate::accounts::Finding;
@@ -53,7 +54,7 @@ pub(super) struct ListingArgs {
     #[arg(long)]
     reverse: bool,
     /// Print at most this many
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse::count::<u32>)]
     limit: Option<u32>,
     #[command(flatten)]
     pub(super) output: JsonArgs,
@@ -108,7 +109,10 @@ impl<T: Named> TypedValueParser for NameParser<T> {
             let mut nearest = Nearest::to(&typed);
             self.0.iter().for_each(|name| nearest.offer(name));
             if let Some(name) = nearest.best() {
-                error.insert(ContextKind::SuggestedValue, ContextValue::String(name.to_owned()));
+                error.insert(
+                    ContextKind::SuggestedValue,
+                    ContextValue::String(name.to_owned()),
+                );
             }
             error
         })
@@ -159,7 +163,7 @@ fn is_standard_output_closed() -> bool {
         && fs::metadata("/dev/null").is_ok_and(is_null)
 }
 
-/// Says what was done, in one line or one JSON object. It is done, whether or not anybody reads that.
+/// Says what was done, in one line, without `--quiet`, or one JSON object. It is done, whether or not anybody reads that.
 pub(super) fn report(
     json: &JsonArgs,
     object: &impl Serialize,
@@ -168,7 +172,7 @@ pub(super) fn report(
     STDERR.drain();
     if json.json {
         STDOUT.message(visible_json(&serde_json::to_string(object)?));
-    } else {
+    } else if STDOUT.has_notes() {
         STDOUT.message(printable(&text.to_string()));
     }
     Ok(())

@@ -29,7 +29,7 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(what: &'static str) -> Self {
         let template = "{bar:40} {pos}/{len} {msg}, {per_sec}, {eta} left";
-        let bar = STDERR.is_terminal().then(|| {
+        let bar = (STDERR.is_terminal() && STDERR.has_notes()).then(|| {
             let style = ProgressStyle::with_template(template);
             let frames = Box::new(Frames::default());
             let target = ProgressDrawTarget::term_like_with_hz(frames, FRAMES_PER_SECOND);
@@ -55,7 +55,7 @@ impl Progress {
                 bar.set_length(total);
                 bar.set_position(done);
             }
-            None if self.last_line.get().elapsed() >= LINE_INTERVAL => {
+            None if STDERR.has_notes() && self.last_line.get().elapsed() >= LINE_INTERVAL => {
                 self.last_line.set(Instant::now());
                 STDERR.push(format!("{done} of {total} {}\n", self.what).as_bytes());
             }

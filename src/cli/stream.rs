@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal, Write};
 use std::iter;
 use std::mem;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,7 @@ pub(super) struct Stream {
     queued: Condvar,
     /// Wakes the threads that wait for space, or for the end.
     written: Condvar,
+    has_notes: AtomicBool,
 }
 
 struct Queue {
@@ -88,7 +90,18 @@ impl Stream {
             }),
             queued: Condvar::new(),
             written: Condvar::new(),
+            has_notes: AtomicBool::new(true),
         }
+    }
+
+    /// From here on there is no line about what was done, and no progress, as `--quiet` says.
+    pub(super) fn leave_out_notes(&self) {
+        self.has_notes.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether what was done, and progress, are shown.
+    pub(super) fn has_notes(&self) -> bool {
+        self.has_notes.load(Ordering::Relaxed)
     }
 
     /// Starts the thread that writes now, for a process that does not end soon: without one, everything waits for the end.
