@@ -16,7 +16,7 @@ use crate::store::back_up;
 Example: thanos-login backup /var/backups/thanos-login.db --force
 Prints how many users were copied; --json has {\"path\", \"users\"}.")]
 pub(super) struct Args {
-    /// Where the copy is made; a path
+    /// Path of the copy
     #[arg(value_name = "DEST", value_parser = parse::copy_path())]
     destination: PathBuf,
     /// Replace DEST if it exists

@@ -7,7 +7,7 @@ use super::{command, output};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// The shell that shall complete
+    /// Shell that the script is for
     #[arg(ignore_case = true)]
     shell: Shell,
 }

@@ -30,10 +30,10 @@ pub(super) const LEVEL: &str = "log_level";
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// How events are written to standard error
+    /// Format of the log on standard error
     #[arg(long, value_name = "FORMAT", env = "THANOS_LOGIN_LOG_FORMAT", value_enum, ignore_case = true, default_value_t = Format::Text)]
     log_format: Format,
-    /// The least serious events that are written: error, warn, info, debug, trace or off; RUST_LOG says it by module
+    /// Least serious events in the log: error, warn, info, debug, trace or off; RUST_LOG sets it by module
     #[arg(
         long,
         value_name = "LEVEL",

@@ -85,34 +85,34 @@ enum Command {
     /// Answer logins
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Box<serve::Args>),
-    /// Ask a server whether it can answer logins; takes the flags and environment that it was started with
+    /// Ask a server whether it can answer logins, with the flags and environment of that server
     #[command(
         after_help = "Example: thanos-login healthcheck --listen unix:/run/thanos-login/http.sock"
     )]
     Healthcheck(Box<serve::Args>),
-    /// Make the database file
+    /// Create the database file
     Init(init::Args),
     /// Load accounts from a fixture, the demo accounts without one
     Seed(seed::Args),
-    /// Measure what this machine hashes, to choose --bcrypt-cost by
+    /// Measure how fast this machine hashes, to choose --bcrypt-cost
     Calibrate(calibrate::Args),
-    /// Organizations
+    /// Manage organizations
     #[command(subcommand)]
     Org(Box<org::Command>),
-    /// Users
+    /// Manage users
     #[command(subcommand)]
     User(Box<user::Command>),
-    /// Tokens
+    /// Manage tokens
     #[command(subcommand)]
     Token(token::Command),
-    /// What happened: logins, and changes by commands
+    /// List what happened: logins, and changes by commands
     #[command(subcommand)]
     Events(events::Command),
-    /// Look for what an operator should look into; exit code 1 if there is anything
+    /// Report problems of the database and the certificate; exit code 1 if there are any
     Check(check::Args),
-    /// Copy the database while servers use it; the copy is checked, and gets its name only when it is whole
+    /// Copy the database while servers use it; the copy is checked, and gets its name only once it is whole
     Backup(backup::Args),
-    /// Make the database what a backup holds; refused while a server runs on it
+    /// Replace the database by a backup; refused while a server runs on it
     Restore(restore::Args),
     /// Print a script that lets a shell complete commands and flags
     Completions(completions::Args),

@@ -23,7 +23,7 @@ pub(super) struct PasswordArgs {
     /// Read the password from standard input: one line, of which neither a byte-order mark nor the line break is a part
     #[arg(long, conflicts_with = "generate")]
     password_stdin: bool,
-    /// Make a password, and print it this once
+    /// Generate a password, and print it once
     #[arg(long)]
     generate: bool,
     /// Take a password that is short, easily guessed or the username; for stubs

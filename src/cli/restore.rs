@@ -22,7 +22,7 @@ Example: thanos-login restore /var/backups/thanos-login.db --force
 Prints how many users there are now, their newest login, and where the old content is; --json has {\"path\", \"users\",
 \"newest_login\", \"kept\"}.")]
 pub(super) struct Args {
-    /// The backup; it is only read
+    /// Path of the backup, which is only read
     #[arg(value_name = "SRC", value_parser = parse::copy_path())]
     source: PathBuf,
     /// Replace what the database has without a question

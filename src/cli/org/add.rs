@@ -22,18 +22,18 @@ use crate::random;
     super::FIELDS
 ))]
 pub(in crate::cli) struct Args {
-    /// The name people know it by
+    /// Name of the organization
     name: String,
-    /// What it does on the market place
+    /// Role on the market place
     #[arg(long = "type", value_name = "TYPE", value_parser = named::<OrgType>(OrgType::NAMES))]
     org_type: OrgType,
-    /// Its UUID [default: a random one]; needed for a name that another organization has
+    /// UUID of the organization [default: a random one]; needed for a name that another organization has
     #[arg(long, value_parser = parse::uuid)]
     uuid: Option<Uuid>,
-    /// The UUID it has as a retailer or supplier [default: a random one]
+    /// UUID as a retailer or supplier [default: a random one]
     #[arg(long, value_name = "UUID", value_parser = parse::uuid)]
     party_uuid: Option<Uuid>,
-    /// Where it stands
+    /// Status of the organization
     #[arg(long, default_value = "ACTIVE", value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]
     status: OrganizationStatus,
     #[command(flatten)]

@@ -22,9 +22,9 @@ const BATCH: u32 = 500;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its name or UUID
+    /// Name or UUID of the organization
     org: String,
-    /// Delete its users too; with more than 500 it is DEACTIVATED first, and goes with the last of them
+    /// Delete the users of the organization, too; one with more than 500 is DEACTIVATED first, and deleted with the last user
     #[arg(long)]
     with_users: bool,
     #[command(flatten)]

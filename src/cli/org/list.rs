@@ -18,10 +18,10 @@ pub(in crate::cli) struct Args {
     /// Only organizations of this status
     #[arg(long, value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]
     status: Option<OrganizationStatus>,
-    /// Only organizations with this text in the name, whatever its case
+    /// Only organizations with this text in the name, in any case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// What they are listed by
+    /// Field to sort by
     #[arg(long, value_name = "FIELD", default_value = "name", value_parser = named::<OrganizationOrder>(OrganizationOrder::NAMES))]
     sort: OrganizationOrder,
     #[command(flatten)]

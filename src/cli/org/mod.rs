@@ -12,7 +12,7 @@ mod show;
 const FIELDS: &str = "uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date, active_date, \
      account_manager, users";
 
-/// What is done with organizations
+/// Manage organizations
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Add an organization
@@ -21,13 +21,13 @@ pub(super) enum Command {
     List(list::Args),
     /// Show one organization
     Show(show::Args),
-    /// Change where an organization stands; users of one that is not ACTIVE are refused at once
+    /// Change the status of an organization; users of one that is not ACTIVE are refused at once
     SetStatus(set_status::Args),
-    /// Change who looks after an organization, and its dates
+    /// Change the account manager and the dates of an organization
     Set(set::Args),
     /// Give an organization another name
     Rename(rename::Args),
-    /// Delete an organization, with its users only if that is said
+    /// Delete an organization, with its users only if --with-users is given
     Delete(delete::Args),
 }
 

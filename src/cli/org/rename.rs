@@ -12,12 +12,12 @@ use crate::store::Renaming;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its name or UUID
+    /// Name or UUID of the organization
     org: String,
-    /// The name people know it by from now on
+    /// New name
     #[arg(value_name = "NEW")]
     name: String,
-    /// Take a name that another organization has; only their UUIDs tell them apart then
+    /// Take a name that another organization has; only the UUIDs of the two differ then
     #[arg(long)]
     same_name: bool,
     #[command(flatten)]

@@ -10,9 +10,9 @@ use crate::cli::output::{JsonArgs, named, report};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its name or UUID
+    /// Name or UUID of the organization
     org: String,
-    /// Where it stands from now on
+    /// New status
     #[arg(value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]
     status: OrganizationStatus,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use crate::cli::output::{JsonArgs, show};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its name or UUID
+    /// Name or UUID of the organization
     org: String,
     #[command(flatten)]
     output: JsonArgs,

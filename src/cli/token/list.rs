@@ -10,10 +10,10 @@ use crate::store::{TokenOrder, TokenRow};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Only tokens of this user, by its username or UUID
+    /// Only tokens of this user, by username or UUID
     #[arg(long)]
     user: Option<String>,
-    /// What they are listed by
+    /// Field to sort by
     #[arg(long, value_name = "FIELD", default_value = "issued_at", value_parser = named::<TokenOrder>(TokenOrder::NAMES))]
     sort: TokenOrder,
     #[command(flatten)]

@@ -4,10 +4,10 @@ mod list;
 mod purge;
 mod revoke;
 
-/// What is done with tokens
+/// Manage tokens
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// List the tokens that count now; the tokens themselves are not kept, only their digests
+    /// List the valid tokens; only digests of tokens are kept
     List(list::Args),
     /// End tokens at once, pinned ones too
     Revoke(revoke::Args),

@@ -15,7 +15,7 @@ pub(in crate::cli) struct Args {
     /// Tokens, by the ID that `token list` shows
     #[arg(value_name = "ID", required_unless_present = "user")]
     ids: Vec<String>,
-    /// All tokens of this user, by its username or UUID
+    /// All tokens of this user, by username or UUID
     #[arg(long)]
     user: Option<String>,
     #[command(flatten)]

@@ -23,10 +23,10 @@ use crate::random;
     super::FIELDS
 ))]
 pub(in crate::cli) struct Args {
-    /// What the user logs in with
+    /// Username, with which the user logs in
     #[arg(value_parser = parse::new_username)]
     username: Username,
-    /// The organization, by its name or UUID
+    /// Organization of the user, by name or UUID
     #[arg(long)]
     org: String,
     #[command(flatten)]
@@ -35,10 +35,10 @@ pub(in crate::cli) struct Args {
     person: PersonArgs,
     #[command(flatten)]
     permissions: PermissionArgs,
-    /// Where the user stands
+    /// Status of the user
     #[arg(long, default_value = "ACTIVE", value_parser = named::<UserStatus>(UserStatus::NAMES))]
     status: UserStatus,
-    /// Its UUID [default: a random one]
+    /// UUID of the user [default: a random one]
     #[arg(long, value_parser = parse::uuid)]
     uuid: Option<Uuid>,
     #[command(flatten)]

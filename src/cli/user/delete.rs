@@ -11,7 +11,7 @@ use crate::cli::output::{JsonArgs, report};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its username or UUID
+    /// Username or UUID of the user
     user: String,
     #[command(flatten)]
     confirm: ConfirmArgs,

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Args {
     /// csv, jsonl or fixture [default: by the file's name, else csv]
     #[arg(long, value_parser = named::<Format>(Format::NAMES))]
     format: Option<Format>,
-    /// Only users of this organization, by its name or UUID
+    /// Only users of this organization, by name or UUID
     #[arg(long)]
     org: Option<String>,
     /// Replace the file if it exists

@@ -24,7 +24,7 @@ pub(in crate::cli) struct Args {
     /// csv, jsonl or fixture [default: by the file's name]
     #[arg(long, value_parser = named::<Format>(Format::NAMES))]
     format: Option<Format>,
-    /// The organization of users for whom the file has none, by its name or UUID
+    /// The organization of users for whom the file has none, by name or UUID
     #[arg(long)]
     org: Option<String>,
     /// Report what would be done, and change nothing

@@ -19,19 +19,19 @@ use crate::store::{UserFilter, UserOrder, UserRow};
      Example: thanos-login user list --org \"Night Market\" --status deactivated --search ann",
 ))]
 pub(in crate::cli) struct Args {
-    /// Only users of this organization, by its name or UUID
+    /// Only users of this organization, by name or UUID
     #[arg(long)]
     org: Option<String>,
     /// Only users of this status
     #[arg(long, value_parser = named::<UserStatus>(UserStatus::NAMES))]
     status: Option<UserStatus>,
-    /// Only users with this text in the username, the first and last name or the email address, whatever its case
+    /// Only users with this text in the username, the first and last name or the email address, in any case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// Only users whose next login is refused, from some address at least, since too many have failed
     #[arg(long)]
     locked: bool,
-    /// What they are listed by
+    /// Field to sort by
     #[arg(long, value_name = "FIELD", default_value = "username", value_parser = named::<UserOrder>(UserOrder::NAMES))]
     sort: UserOrder,
     #[command(flatten)]

@@ -22,34 +22,34 @@ const FIELDS: &str = "uuid, username, status, org, org_uuid, org_type, org_statu
      failed logins that count now, until when the next login is refused and for which addresses, and until when it is \
      refused for every address that has not logged in as this user";
 
-/// What is done with users
+/// Manage users
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Add a user to an organization
     Add(add::Args),
     /// List users
     List(list::Args),
-    /// Show one user, with its last login, how many tokens it has, and whether it is locked
+    /// Show one user, with the last login, the number of tokens, and whether it is locked
     Show(show::Args),
-    /// What happened to a user: its logins, and changes by commands, the oldest first; a deleted user has a history too
+    /// List what happened to a user: logins, and changes by commands, the oldest first; also of a deleted user
     History(history::Args),
-    /// Change a user's password, and end its tokens
+    /// Change the password of a user, and end the user's tokens
     Passwd(passwd::Args),
-    /// Change where a user stands, and end its tokens
+    /// Change the status of a user, and end the user's tokens
     SetStatus(set_status::Args),
-    /// Change a user's name, email address, phone number and permissions
+    /// Change the name, email address, phone number and permissions of a user
     Set(set::Args),
-    /// Put a user into another organization
+    /// Move a user into another organization
     Move(r#move::Args),
-    /// Give a user another username, and end its tokens
+    /// Change the username of a user, and end the user's tokens
     Rename(rename::Args),
-    /// Delete a user with its tokens, at once
+    /// Delete a user and the user's tokens, at once
     Delete(delete::Args),
     /// Let a user log in again who failed too often, at once, in a running server too
     Unlock(unlock::Args),
     /// Add and change users as a file says, all or nothing; what the file leaves out of a user stays as it is
     Import(import::Args),
-    /// Write users to a file, with hashes and never with tokens; importing it changes nothing
+    /// Write users to a file, with hashes and never with tokens; importing the file changes nothing
     Export(export::Args),
 }
 

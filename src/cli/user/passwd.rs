@@ -18,7 +18,7 @@ use crate::store::UserRow;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its username or UUID
+    /// Username or UUID of the user
     user: String,
     #[command(flatten)]
     password: PasswordArgs,

@@ -13,9 +13,9 @@ use crate::store::Renaming;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its username or UUID
+    /// Username or UUID of the user
     user: String,
-    /// What it logs in with from now on; an email address that is the old username follows
+    /// New username; an email address that is the old username follows
     #[arg(value_name = "NEW", value_parser = parse::new_username)]
     username: Username,
     #[command(flatten)]

@@ -10,9 +10,9 @@ use crate::cli::output::{JsonArgs, named, report};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its username or UUID
+    /// Username or UUID of the user
     user: String,
-    /// Where the user stands from now on
+    /// New status
     #[arg(value_parser = named::<UserStatus>(UserStatus::NAMES))]
     status: UserStatus,
     #[command(flatten)]

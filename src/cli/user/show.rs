@@ -11,7 +11,7 @@ use crate::cli::output::{JsonArgs, show};
 #[group(skip)]
 #[command(after_help = format!("Fields: {FIELDS}\n\nExample: thanos-login user show eve@night.example"))]
 pub(in crate::cli) struct Args {
-    /// Its username or UUID
+    /// Username or UUID of the user
     user: String,
     #[command(flatten)]
     output: JsonArgs,

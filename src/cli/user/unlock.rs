@@ -16,7 +16,7 @@ use crate::cli::output::{JsonArgs, report};
 #[group(skip)]
 #[command(after_help = format!("Fields: {FIELDS}\n\nExample: thanos-login user unlock eve@night.example"))]
 pub(in crate::cli) struct Args {
-    /// Its username or UUID
+    /// Username or UUID of the user
     user: String,
     #[command(flatten)]
     output: JsonArgs,
