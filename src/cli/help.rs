@@ -37,7 +37,7 @@ pub(super) const ENDINGS: &[Ending] = &[
     line("seed", "seed accounts.json"),
     fields(
         "calibrate",
-        "cost, login alone (login_ms), hashes a second by lanes (hashes_per_second)",
+        "threads, lanes, target_ms, recommended_cost, costs (cost, login_ms, hashes_per_second)",
         "calibrate --target 250ms",
     ),
     fields("org add", ORGANIZATION, "org add Acme --type RETAILER"),
