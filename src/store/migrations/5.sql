@@ -39,7 +39,7 @@ CREATE TABLE failed_logins (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX failed_logins_by_user ON failed_logins (user_uuid) WHERE user_uuid IS NOT NULL;
-CREATE INDEX failed_logins_by_time ON failed_logins (first_failure);
+CREATE INDEX failed_logins_by_time ON failed_logins (kind, first_failure);
 
 CREATE TRIGGER username_changed AFTER UPDATE OF username ON users WHEN OLD.username <> NEW.username BEGIN
     UPDATE failed_logins SET user_uuid = NULL WHERE user_uuid = NEW.uuid;
@@ -48,3 +48,4 @@ END;
 CREATE TABLE throttle_secret (
     secret BLOB NOT NULL CHECK (length(secret) = 16)
 ) STRICT;
+INSERT INTO throttle_secret (secret) VALUES (randomblob(16));
