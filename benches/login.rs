@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use thanos_login::account::Username;
 use thanos_login::gate::{self, Address, Forward, Gate};
 use thanos_login::hashing::{Cost, Engine, Group, Member, Password, Permits};
-use thanos_login::store::{Account, NewToken, Store};
+use thanos_login::store::{Account, NewToken, Store, VerifiedLogin};
 
 fn main() {
     machine::print();
@@ -234,12 +234,15 @@ impl Logins {
             expires_at: now.checked_add(Duration::from_secs(7200)).ok(),
             max_per_user: 32,
         };
+        let login = VerifiedLogin {
+            user_id: account.user_id,
+            revision: account.revision,
+            token: Some(token),
+            counter: [0; 16],
+            event: None,
+        };
         let _turn = matches!(commits, Commits::Single).then(|| self.turn.lock().unwrap());
-        assert!(
-            self.store
-                .complete_login(account.user_id, account.revision, Some(token), now)
-                .unwrap()
-        );
+        assert!(self.store.complete_login(login, now).unwrap());
     }
 }
 

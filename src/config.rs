@@ -120,6 +120,15 @@ impl Config {
     }
 }
 
+impl Database {
+    pub(crate) fn path(&self, scratch: &Scratch) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Demo(_) => demo_database(scratch),
+        }
+    }
+}
+
 impl MetricsAccess {
     /// What the addresses of the calls answer.
     pub(crate) fn beside_calls(self) -> Exposure {
@@ -136,13 +145,9 @@ impl Certificate {
         match self {
             Self::Files { certificate, key } => Tls::Files { certificate, key },
             Self::SelfSigned(names) => {
-                let demo = demo_database(scratch);
-                let database = match database {
-                    Database::File(path) => path,
-                    Database::Demo(_) => &demo,
-                };
+                let database = database.path(scratch);
                 Tls::SelfSigned {
-                    ca_certificate: own_authority(database),
+                    ca_certificate: own_authority(&database),
                     ca_key: database.with_file_name("thanos-login-ca.key"),
                     names,
                 }

@@ -1,5 +1,6 @@
 //! What the server does by itself every few seconds: it looks whether the database's path still leads to the open file,
-//! removes expired tokens, and removes what an import has left behind that was cut off.
+//! logs what administrators changed by commands, removes expired tokens, old events and counters of failed logins that are
+//! over, and removes what an import has left behind that was cut off.
 
 use std::io;
 use std::sync::Arc;
@@ -7,9 +8,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::auth::{MAX_COUNTERS, Policy};
 use crate::clock::{Clock, Now};
 use crate::periodic::{Periodic, Stop};
-use crate::store::{self, Store};
+use crate::store::{self, LimitKind, Store};
 
 /// So few that a login which waits for the same commit does not notice.
 const BATCH: u32 = 500;
@@ -33,18 +35,25 @@ struct DateWatch {
 }
 
 /// Starts the thread that does it.
-pub(crate) fn start(store: Arc<Store>, clock: Clock) -> io::Result<Periodic> {
+pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Result<Periodic> {
     let mut watch = DateWatch::new(clock());
+    let mut last_event = store.last_event().ok();
     Periodic::start("housekeeping", INTERVAL, move |stop| {
         let now = clock();
         // The look logs what it finds.
         if store.check_path().is_err() {
             return;
         }
-        if watch.trusts(now)
-            && let Err(error) = purge(&store, now.date, stop)
-        {
-            tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
+        last_event = last_event
+            .or_else(|| store.last_event().ok())
+            .map(|last| log_changes(&store, last));
+        if watch.trusts(now) {
+            if let Err(error) = purge(&store, now.date, stop) {
+                tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
+            }
+            if let Err(error) = purge_logins(&store, now.date, &policy, stop) {
+                tracing::warn!(%error, "cannot remove old events and failed logins");
+            }
         }
         if let Err(error) = store.remove_unfinished_imports(&|| stop.is_wanted()) {
             tracing::warn!(%error, "cannot remove what an import has left behind; it does not count");
@@ -69,7 +78,7 @@ impl DateWatch {
         if by_date.saturating_sub(passed).abs() > TOLERANCE {
             tracing::warn!(
                 date = %now.date,
-                "the system's date was set; expired tokens are not removed for an hour"
+                "the system's date was set; expired tokens and old events are not removed for an hour"
             );
             self.distrusted_until = now.uptime.saturating_add(DISTRUST);
         }
@@ -91,6 +100,47 @@ fn purge(store: &Store, now: Timestamp, stop: &Stop) -> Result<(), store::Error>
         tracing::debug!(removed, "removed expired tokens");
     }
     Ok(())
+}
+
+/// Removes old events, and counters of failed logins whose window is over: they are digests of what people typed.
+fn purge_logins(
+    store: &Store,
+    now: Timestamp,
+    policy: &Policy,
+    stop: &Stop,
+) -> Result<(), store::Error> {
+    let window = policy.failed_logins.window;
+    // A start in the future is from before the date was set back.
+    let started = (
+        before(now, window),
+        now.checked_add(window).unwrap_or(Timestamp::MAX),
+    );
+    for kind in LimitKind::ALL {
+        while !stop.is_wanted()
+            && store.purge_failed_logins(kind, started, MAX_COUNTERS, BATCH)? > 0
+        {}
+    }
+    let until = policy
+        .keep_events
+        .map_or(Timestamp::MAX, |age| before(now, age));
+    while store.has_old_events(until)? && !stop.is_wanted() {
+        store.purge_events(until)?;
+    }
+    Ok(())
+}
+
+fn before(now: Timestamp, age: Duration) -> Timestamp {
+    now.checked_sub(age).unwrap_or(Timestamp::MIN)
+}
+
+/// Logs the changes by administrators after the event with a number. Gives the number to go on from.
+fn log_changes(store: &Store, last: i64) -> i64 {
+    let Ok((changes, last)) = store.changes_after(last) else {
+        // The next look reads them.
+        return last;
+    };
+    changes.iter().for_each(store::Event::log);
+    last
 }
 
 #[cfg(test)]

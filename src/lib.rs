@@ -43,14 +43,15 @@
 //!
 //! One for each client connection (gate), two that receive and one that looks whether they can be reached (server), one
 //! worker for each request that waits for hashing, the disk or a client that reads a long answer, up to three of low
-//! priority for each list, one that hashes for each core, one that writes, one that rehashes, one that removes what
-//! expired.
+//! priority for each list, one that hashes for each core, one that writes, one that rehashes, one that records
+//! logins which got no token, one that removes what expired.
 //!
 //! # What always holds
 //!
 //! - Every wait for a client has a deadline, and everything a client can make grow has a bound.
 //! - A token that was answered is on disk: the writer answers after its commit.
-//! - Unknown user and wrong password differ in nothing: same statements, same hashing, same answer.
+//! - Unknown user and wrong password differ in nothing: same statements, same hashing, same answer, and behind it the same
+//!   statements again that record it. A name of nobody is neither kept nor logged.
 //! - Only the SHA-256 of a token is stored, except for one that a fixture pinned.
 //! - Durations are measured by a clock that nobody can set, and order is a number that counts up; dates are only stored,
 //!   compared with stored ones, and shown.

@@ -83,6 +83,31 @@ fn a_lock_lifts_within_its_window() {
 
 #[test]
 #[ignore = "needs libfaketime"]
+fn a_lock_goes_on_over_a_restart_for_no_longer_than_its_window() {
+    for (step, expected) in [("+10m", 4..=300), ("-3h", 600..=900), ("-1d", 600..=900)] {
+        let machine = Machine::new();
+        let flags = ["--failed-logins-per-user", "2"];
+        let server = machine.serve(&flags);
+        fail_until_throttled(&server);
+        server.stop();
+        machine.set_clock(step);
+        let server = machine.serve(&flags);
+        let refused = server.login(JWEIR, PASSWORD);
+        assert_eq!(refused.status, 429, "{step}");
+        let seconds: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!(expected.contains(&seconds), "{step}: {seconds}");
+    }
+    let machine = Machine::new();
+    let server = machine.serve(&["--failed-logins-per-user", "2"]);
+    fail_until_throttled(&server);
+    server.stop();
+    machine.set_clock("+3h");
+    let server = machine.serve(&["--failed-logins-per-user", "2"]);
+    server.login(JWEIR, PASSWORD).token();
+}
+
+#[test]
+#[ignore = "needs libfaketime"]
 fn an_unlock_unlocks() {
     let machine = Machine::new();
     let server = machine.serve(&["--failed-logins-per-user", "2"]);

@@ -22,7 +22,7 @@ fn json_lines(log: &str) -> Vec<Value> {
 fn every_request_is_one_line_with_who_what_and_how_it_ended() {
     let log = log_after(&[], |server| {
         server.login(JWEIR, PASSWORD).token();
-        server.login(JWEIR, "wrong");
+        server.login("nobody", "wrong");
         server.send(request("GET", "/nothing-here/", &[], ""));
         server.send(request("DELETE", &format!("{LOGIN}?next=secret"), &[], ""));
     });

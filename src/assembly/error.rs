@@ -1,10 +1,11 @@
 //! Why a server does not start.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::accounts::{self, Findings};
 use crate::files::remedy;
-use crate::{auth, gate, hashing, scratch, store};
+use crate::{gate, hashing, scratch, store};
 
 /// Why a server did not start. Every text names the file or address.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +28,14 @@ pub enum StartError {
     /// The hashing threads could not be started.
     #[error("cannot start hashing")]
     Hashing(#[from] hashing::Error),
-    /// Logins cannot start.
-    #[error(transparent)]
-    Auth(#[from] auth::StartError),
+    /// What earlier servers counted cannot be read.
+    #[error("cannot read the failed logins in {}", path.display())]
+    FailedLogins {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: store::Error,
+    },
     /// The figures for Prometheus contradict each other.
     #[error("cannot count")]
     Metrics(#[source] prometheus::Error),

@@ -133,16 +133,23 @@ impl Server {
         let figures = listen_for_metrics(config.metrics)?;
         check_descriptors().map_err(StartError::Descriptors)?;
         let database = file_of(&config.database)?;
+        let path = config.database.path(&scratch);
         let (missing, cost) = (config.when_missing, config.policy.bcrypt_cost);
         let (store, migrated) = open(config.database, missing, &scratch, &engine, cost, progress)?;
         let clock = match &stub {
             Some((stub, _)) => stub.clock(),
             None => Arc::new(Now::read),
         };
-        let housekeeping = housekeeping::start(Arc::clone(&store), Arc::clone(&clock))
+        let policy = config.policy;
+        let housekeeping = housekeeping::start(Arc::clone(&store), Arc::clone(&clock), policy)
             .map_err(StartError::Thread)?;
         let services = Arc::new(Services {
-            auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), config.policy)?,
+            auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), policy, clock()).map_err(
+                |error| match error {
+                    auth::StartError::Store(source) => StartError::FailedLogins { path, source },
+                    auth::StartError::Thread(error) => StartError::Thread(error),
+                },
+            )?,
             store: Arc::clone(&store),
             engine,
             permits: Permits::new(config.hash_queue),

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::recording::{Record, Recorder, login_event};
 use super::rehash::Rehasher;
-use super::throttle::Throttle;
+use super::restart;
+use super::throttle::{BEFORE_HASHING, Subject, Throttle};
 use super::{Admission, Attempt, Error, Limits, Rehash, Token, Turn};
 use crate::account::{OrgType, Username};
 use crate::clock::Now;
 use crate::hashing::{Cost, Engine, Member, Password, PasswordHash, Permit};
-use crate::store::{Account, Lookup, NewToken, Store};
+use crate::store::{
+    self, Account, Event, Identity, LimitKind, LoginOutcome, Lookup, NewToken, Store, VerifiedLogin,
+};
 
 /// What a login presents.
 pub struct Credentials {
@@ -49,6 +53,8 @@ pub struct Policy {
     pub bcrypt_cost: Cost,
     /// How many failed logins are too many.
     pub failed_logins: Limits,
+    /// How long events are kept; `None` where none are.
+    pub keep_events: Option<Duration>,
 }
 
 impl Policy {
@@ -58,6 +64,7 @@ impl Policy {
         max_tokens_per_user: 32,
         bcrypt_cost: Cost::DEFAULT,
         failed_logins: Limits::DEFAULT,
+        keep_events: Some(Duration::from_secs(90 * 24 * 60 * 60)),
     };
 }
 
@@ -65,11 +72,11 @@ impl Policy {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The operating system gave no thread.
-    #[error("cannot start the thread that rehashes")]
+    #[error("cannot start a thread that works behind logins")]
     Thread(#[from] std::io::Error),
-    /// The operating system gave no random bytes.
-    #[error("no random bytes")]
-    Random(#[from] getrandom::Error),
+    /// What earlier servers left behind could not be read.
+    #[error("cannot read failed logins and events")]
+    Store(#[from] store::Error),
 }
 
 /// An account whose password was presented, and the cost of that password's hash.
@@ -81,6 +88,7 @@ struct Verified {
 /// Decides logins, by what the store holds and what the engine verifies.
 pub struct Auth {
     rehasher: Rehasher,
+    recorder: Recorder,
     throttle: Arc<Throttle>,
     pub(super) store: Arc<Store>,
     engine: Arc<Engine>,
@@ -88,14 +96,25 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Puts it together.
+    /// Puts it together, and goes on with the failed logins of an earlier run.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn new(store: Arc<Store>, engine: Arc<Engine>, policy: Policy) -> Result<Self, StartError> {
+    pub fn new(
+        store: Arc<Store>,
+        engine: Arc<Engine>,
+        policy: Policy,
+        now: Now,
+    ) -> Result<Self, StartError> {
+        let throttle = Arc::new(restart::throttle(&store, policy.failed_logins, now)?);
         Ok(Self {
             rehasher: Rehasher::start(Arc::clone(&store), Arc::clone(&engine), policy.bcrypt_cost)?,
-            throttle: Arc::new(Throttle::new(policy.failed_logins)?),
+            recorder: Recorder::start(
+                Arc::clone(&store),
+                Arc::clone(&throttle),
+                policy.keep_events.is_some(),
+            )?,
+            throttle,
             store,
             engine,
             policy,
@@ -115,14 +134,16 @@ impl Auth {
     /// # Errors
     /// [`Error::Throttled`], or [`Error::Hashing`] after [`Auth::stop_waiting`].
     pub fn admit(&self, username: &Username, client: IpAddr, now: Now) -> Result<Admission, Error> {
-        let admit = || self.throttle.admit(username, client, now.uptime);
-        admit().or_else(|error| {
-            // Without a database nobody is known to be unlocked.
-            let Ok(unlocks) = self.store.unlocks(username) else {
-                return Err(error);
-            };
-            self.throttle.unlock(username, client, unlocks);
-            admit()
+        let subject = self.throttle.subject(username, client);
+        let admit = || self.throttle.admit(subject, now.uptime);
+        admit().or_else(|_| {
+            // Without a database nobody is known, and nobody to be unlocked.
+            let identity = self.store.identity(username);
+            if let Ok(identity) = &identity {
+                self.throttle.unlock(&subject, unlocks(identity.as_ref()));
+            }
+            let identity = identity.ok().flatten();
+            admit().map_err(|error| self.refuse(error, &BEFORE_HASHING, subject, identity, now))
         })
     }
 
@@ -150,9 +171,9 @@ impl Auth {
     /// # Errors
     /// [`Error::Store`].
     pub fn forget_logins(&self) -> Result<(), Error> {
-        self.store.forget_logins()?;
+        // First, so that logins which wait to be recorded find themselves forgotten.
         self.throttle.clear();
-        Ok(())
+        Ok(self.store.forget_logins()?)
     }
 
     /// Verifies the credentials and issues a token. Only wrong credentials leave the try counted.
@@ -167,45 +188,108 @@ impl Auth {
         now: Now,
     ) -> Result<Login, Error> {
         let lookup = self.store.look_up(&credentials.username)?;
-        let unlocks = lookup.unlocks();
-        let member = attempt.member();
-        let verified = self.verify(lookup, permit, member, &credentials.password)?;
+        let (subject, identity) = (attempt.subject(), lookup.identity().cloned());
+        self.decide(attempt, permit, lookup, &credentials.password, now)
+            .map_err(|error| self.refuse(error, &[LimitKind::Account], subject, identity, now))
+    }
+
+    fn decide(
+        &self,
+        attempt: Attempt,
+        permit: &Permit,
+        lookup: Lookup,
+        password: &Password,
+        now: Now,
+    ) -> Result<Login, Error> {
+        let (subject, unlocks) = (attempt.subject(), unlocks(lookup.identity()));
+        let verified = self.verify(lookup, permit, attempt.member(), password)?;
         let Some(verified) = verified else {
             return Err(attempt.fail(now.uptime, unlocks));
         };
         let attempt = attempt.pass(now.uptime, unlocks)?;
-        let login = self.log_in(verified, &credentials.password, now.date);
-        match &login {
-            Ok(_) => attempt.succeed(),
-            Err(Error::BadCredentials) => return Err(attempt.fail(now.uptime, unlocks)),
-            Err(_) => drop(attempt),
+        let identity = verified.account.identity.clone();
+        match self.log_in(verified, password, &subject, now) {
+            Ok(login) => {
+                // One that failed meanwhile may be written after the login.
+                if attempt.succeed() {
+                    self.record(None, subject, Some(identity), now);
+                }
+                Ok(login)
+            }
+            Err(Error::BadCredentials { .. }) => Err(attempt.fail(now.uptime, unlocks)),
+            Err(error) => Err(error),
         }
-        login
+    }
+
+    /// Logs and records a login that was refused, and says whose it was.
+    fn refuse(
+        &self,
+        error: Error,
+        kinds: &[LimitKind],
+        subject: Subject,
+        identity: Option<Identity>,
+        now: Now,
+    ) -> Error {
+        let error = error.about(identity.as_ref().map(|identity| &*identity.user_uuid));
+        let outcome = error.outcome();
+        if outcome == Some(LoginOutcome::Throttled) {
+            let user = error.user_uuid();
+            self.throttle.log_refusal(kinds, &subject, user, now.uptime);
+        }
+        if outcome.is_some() {
+            self.record(outcome, subject, identity, now);
+        }
+        error
+    }
+
+    fn record(
+        &self,
+        outcome: Option<LoginOutcome>,
+        subject: Subject,
+        identity: Option<Identity>,
+        now: Now,
+    ) {
+        self.recorder.record(Record {
+            subject,
+            identity,
+            outcome,
+            now,
+        });
     }
 
     fn log_in(
         &self,
         verified: Verified,
         password: &Password,
-        now: Timestamp,
+        subject: &Subject,
+        now: Now,
     ) -> Result<Login, Error> {
         let Verified { account, cost } = verified;
-        if !account.is_active() {
+        let is_active = account.is_active();
+        let identity = account.identity;
+        if !is_active {
             return Err(Error::NotActive {
-                user_uuid: account.user_uuid,
+                user_uuid: identity.user_uuid,
             });
         }
         let (token, kept) = match &account.pinned_token {
             Some(pinned) => (Token::from_text(pinned.clone()), None),
-            None => self.new_token(now)?,
+            None => self.new_token(now.date)?,
         };
-        if !self
-            .store
-            .complete_login(account.user_id, account.revision, kept, now)?
-        {
+        let succeeded = || login_event(LoginOutcome::Succeeded, subject, Some(&identity), now, 1);
+        let event = self.policy.keep_events.map(|_| succeeded());
+        let login = VerifiedLogin {
+            user_id: account.user_id,
+            revision: account.revision,
+            token: kept,
+            counter: subject.pair(),
+            event: event.clone(),
+        };
+        if !self.store.complete_login(login, now.date)? {
             // The password or status was changed while this login verified the old one.
-            return Err(Error::BadCredentials);
+            return Err(Error::BadCredentials { user_uuid: None });
         }
+        event.iter().for_each(Event::log);
         let rehash = (cost != self.policy.bcrypt_cost)
             .then(|| {
                 self.rehasher
@@ -214,8 +298,8 @@ impl Auth {
             .flatten();
         Ok(Login {
             token,
-            org_uuid: account.org_uuid,
-            user_uuid: account.user_uuid,
+            org_uuid: identity.org_uuid,
+            user_uuid: identity.user_uuid,
             org_type: account.org_type,
             party_uuid: account.party_uuid,
             rehash,
@@ -270,6 +354,11 @@ impl Auth {
         };
         Ok((token, Some(kept)))
     }
+}
+
+/// How often operators have unlocked somebody; never, when nobody has the name.
+fn unlocks(identity: Option<&Identity>) -> i64 {
+    identity.map_or(0, |identity| identity.unlocks)
 }
 
 #[cfg(test)]

@@ -188,10 +188,11 @@ impl From<http::Error> for Reply {
 impl From<auth::Error> for Reply {
     fn from(error: auth::Error) -> Reply {
         match error {
-            auth::Error::BadCredentials => unauthorized(BAD_CREDENTIALS),
+            auth::Error::BadCredentials { .. } => unauthorized(BAD_CREDENTIALS),
             auth::Error::BadToken => unauthorized("Invalid token."),
             auth::Error::Throttled {
                 retry_after_seconds,
+                ..
             } => throttled(retry_after_seconds),
             auth::Error::NotActive { .. } => Reply::detail(403, NO_PERMISSION),
             auth::Error::Hashing(error) => hashing_failure(&error),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Error, Services};
 use crate::account::{Username, UsernameFaults};
-use crate::auth::{self, Admission, Attempt, ClientNetwork, Credentials, Login};
+use crate::auth::{Admission, Attempt, ClientNetwork, Credentials, Login};
 use crate::hashing::{Password, Permit};
 use crate::http::{Field, Object, Reply, Request};
 
@@ -28,17 +28,22 @@ pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, E
     let body = request.json_body()?;
     let credentials = credentials(&body.object()?)?;
     let client = request.client(&services.trusted_proxies);
-    let (attempt, permit) = admit(services, &credentials.username, client)?;
-    let login = services
-        .auth
-        .authenticate(attempt, &permit, &credentials, (services.clock)())
-        .inspect_err(|error| note_inactive(request, error))?;
+    let login =
+        log_in(services, &credentials, client).inspect_err(|error| note_user(request, error))?;
     request.note_user(&login.user_uuid);
     let reply = Reply::json(200, &Answer::from(&login));
     Ok(match login.rehash {
         Some(rehash) => reply.and_then(|| rehash.begin()),
         None => reply,
     })
+}
+
+fn log_in(services: &Services, credentials: &Credentials, client: IpAddr) -> Result<Login, Error> {
+    let (attempt, permit) = admit(services, &credentials.username, client)?;
+    let now = (services.clock)();
+    Ok(services
+        .auth
+        .authenticate(attempt, &permit, credentials, now)?)
 }
 
 /// A try that the limits refuse needs no permit, one that waits for others has it already.
@@ -62,8 +67,11 @@ fn admit(
     }
 }
 
-fn note_inactive(request: &mut Request<'_>, error: &auth::Error) {
-    if let auth::Error::NotActive { user_uuid } = error {
+/// For the log: whose login failed. Names of nobody are not in it.
+fn note_user(request: &mut Request<'_>, error: &Error) {
+    if let Error::Auth(error) = error
+        && let Some(user_uuid) = error.user_uuid()
+    {
         request.note_user(user_uuid);
     }
 }

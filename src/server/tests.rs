@@ -37,10 +37,11 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
         max_tokens_per_user: 32,
         bcrypt_cost: Cost::MIN,
         failed_logins: Limits::NONE,
+        keep_events: None,
     };
     let defects = Arc::clone(defects);
     Services {
-        auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), policy).unwrap(),
+        auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), policy, Now::read()).unwrap(),
         store,
         engine,
         permits: Permits::new(PERMITS),

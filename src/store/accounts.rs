@@ -8,22 +8,31 @@ use super::rows::spelled;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
 
+/// Whom a username means.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Public identity of the user.
+    pub user_uuid: String,
+    /// Public identity of the organization.
+    pub org_uuid: String,
+    /// As the database spells it.
+    pub username: String,
+    /// How often operators have unlocked the user.
+    pub unlocks: i64,
+}
+
 /// A user with its organization, as a login needs it.
 pub struct Account {
     /// The row, for changes that follow.
     pub user_id: i64,
     /// Changes with the password and the status.
     pub revision: i64,
-    /// How often operators have unlocked the user.
-    pub unlocks: i64,
-    /// Public identity of the user.
-    pub user_uuid: String,
+    /// Who it is.
+    pub identity: Identity,
     /// bcrypt, 60 characters.
     pub password_hash: String,
     /// Where the user stands.
     pub user_status: UserStatus,
-    /// Public identity of the organization.
-    pub org_uuid: String,
     /// Retailer or supplier.
     pub org_type: OrgType,
     /// The `retailer_uuid` of a retailer, the `supplier_uuid` of a supplier.
@@ -50,9 +59,9 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// How often operators have unlocked the user; never, when nobody has the name.
-    pub fn unlocks(&self) -> i64 {
-        self.account.as_ref().map_or(0, |account| account.unlocks)
+    /// Whom the username means.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.account.as_ref().map(|account| &account.identity)
     }
 }
 
@@ -70,19 +79,23 @@ impl Store {
         })
     }
 
-    /// How often operators have unlocked the user; never, when nobody has the name.
+    /// Whom a username means, by one statement whether that is somebody or not.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn unlocks(&self, username: &Username) -> Result<i64, Error> {
+    pub fn identity(&self, username: &Username) -> Result<Option<Identity>, Error> {
         self.read(|connection| {
-            let unlocks = connection
-                .prepare_cached("SELECT unlocks FROM visible_users WHERE username = :username")?
+            connection
+                .prepare_cached(
+                    "SELECT users.uuid, organizations.uuid, users.username, users.unlocks
+                     FROM visible_users AS users
+                     JOIN organizations ON organizations.id = users.org_id
+                     WHERE users.username = :username",
+                )?
                 .query_one(named_params! { ":username": username.as_str() }, |row| {
-                    row.get(0)
+                    identity(row, 0)
                 })
-                .optional()?;
-            Ok(unlocks.unwrap_or(0))
+                .optional()
         })
     }
 
@@ -113,8 +126,8 @@ impl Store {
 fn find_account(connection: &Connection, username: &Username) -> rusqlite::Result<Option<Account>> {
     connection
         .prepare_cached(
-            "SELECT users.id, users.revision, users.unlocks, users.uuid, users.password_hash, users.status,
-                    organizations.uuid, organizations.org_type,
+            "SELECT users.id, users.revision, users.uuid, organizations.uuid, users.username, users.unlocks,
+                    users.password_hash, users.status, organizations.org_type,
                     coalesce(organizations.retailer_uuid, organizations.supplier_uuid), organizations.status,
                     tokens.pinned
              FROM visible_users AS users
@@ -130,15 +143,23 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
     Ok(Account {
         user_id: row.get(0)?,
         revision: row.get(1)?,
-        unlocks: row.get(2)?,
-        user_uuid: row.get(3)?,
-        password_hash: row.get(4)?,
-        user_status: spelled(row, 5)?,
-        org_uuid: row.get(6)?,
-        org_type: spelled(row, 7)?,
-        party_uuid: row.get(8)?,
-        org_status: spelled(row, 9)?,
-        pinned_token: row.get::<_, Option<String>>(10)?.map(Zeroizing::new),
+        identity: identity(row, 2)?,
+        password_hash: row.get(6)?,
+        user_status: spelled(row, 7)?,
+        org_type: spelled(row, 8)?,
+        party_uuid: row.get(9)?,
+        org_status: spelled(row, 10)?,
+        pinned_token: row.get::<_, Option<String>>(11)?.map(Zeroizing::new),
+    })
+}
+
+/// Reads an identity from four columns, starting with `first`.
+fn identity(row: &Row<'_>, first: usize) -> rusqlite::Result<Identity> {
+    Ok(Identity {
+        user_uuid: row.get(first)?,
+        org_uuid: row.get(first + 1)?,
+        username: row.get(first + 2)?,
+        unlocks: row.get(first + 3)?,
     })
 }
 

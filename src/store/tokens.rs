@@ -4,6 +4,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::accounts::record_login;
+use super::events::Event;
+use super::failed_logins::{self, CounterKey};
+use super::login_events::insert_login;
 use super::notes::counted;
 use super::rows::{optional_moment, spelled};
 use super::{Error, Store};
@@ -17,6 +20,20 @@ pub struct NewToken {
     pub expires_at: Option<Timestamp>,
     /// How many tokens of the user, this one included, may live at once.
     pub max_per_user: u32,
+}
+
+/// A login whose password was right.
+pub struct VerifiedLogin {
+    /// The row of the user.
+    pub user_id: i64,
+    /// What it was when the account was read.
+    pub revision: i64,
+    /// The token to be kept; `None` where a pinned one is answered.
+    pub token: Option<NewToken>,
+    /// The counter of failed logins that ends with it.
+    pub counter: CounterKey,
+    /// What is recorded of it; `None` where no events are kept.
+    pub event: Option<Event>,
 }
 
 /// Whose a token is, and whether that still counts.
@@ -89,7 +106,8 @@ impl Store {
         })
     }
 
-    /// Ends all tokens that logins were given, and forgets when users logged in last; pinned tokens go on.
+    /// Ends all tokens that logins were given, and forgets when users logged in last, what failed and all events; pinned
+    /// tokens go on.
     ///
     /// # Errors
     /// See [`Error`].
@@ -101,31 +119,35 @@ impl Store {
             connection
                 .prepare_cached("UPDATE users SET last_login = NULL WHERE last_login IS NOT NULL")?
                 .execute([])?;
+            connection
+                .prepare_cached("DELETE FROM failed_logins")?
+                .execute([])?;
+            connection
+                .prepare_cached("DELETE FROM events")?
+                .execute([])?;
             Ok(())
         })
     }
 
-    /// Completes a login: notes it, keeps the new token, if there is one (a pinned token stands already), and ends the
-    /// user's oldest tokens beyond the cap, all in one transaction.
+    /// Completes a login: notes it, keeps the new token, ends the user's oldest tokens beyond the cap, and ends the counter
+    /// of failed logins, all in one transaction.
     ///
-    /// `false` when the user's password or status changed since `revision` was read: nothing is kept then.
+    /// `false` when the user's password or status changed since the revision was read: nothing is kept then.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn complete_login(
-        &self,
-        user_id: i64,
-        revision: i64,
-        token: Option<NewToken>,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
+    pub fn complete_login(&self, login: VerifiedLogin, now: Timestamp) -> Result<bool, Error> {
         self.write(move |connection| {
-            if !record_login(connection, user_id, revision, now)? {
+            if !record_login(connection, login.user_id, login.revision, now)? {
                 return Ok(false);
             }
-            if let Some(token) = token {
-                insert(connection, user_id, &token, now)?;
-                end_oldest(connection, user_id, &token, now)?;
+            if let Some(token) = &login.token {
+                insert(connection, login.user_id, token, now)?;
+                end_oldest(connection, login.user_id, token, now)?;
+            }
+            failed_logins::remove(connection, &login.counter)?;
+            if let Some(event) = &login.event {
+                insert_login(connection, event)?;
             }
             Ok(true)
         })

@@ -27,7 +27,13 @@ impl Rig {
         let engine = Engine::start(EngineConfig::new(Duration::MAX));
         let (store, engine) = (Arc::new(store), Arc::new(engine.unwrap()));
         let rig = Self {
-            auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), policy(policy_cost)).unwrap(),
+            auth: Auth::new(
+                Arc::clone(&store),
+                Arc::clone(&engine),
+                policy(policy_cost),
+                Now::read(),
+            )
+            .unwrap(),
             engine,
             store,
             directory,
@@ -90,6 +96,7 @@ fn policy(cost: u8) -> Policy {
         max_tokens_per_user: 32,
         bcrypt_cost: Cost::new(cost).unwrap(),
         failed_logins: Limits::NONE,
+        keep_events: None,
     }
 }
 
@@ -197,7 +204,7 @@ fn an_inactive_user_whose_hash_takes_more_than_any_login_is_not_verified() {
     let set = "UPDATE users SET password_hash = ?1 WHERE username = ?2";
     other.execute(set, [&hash, off]).unwrap();
     let refused = rig.log_in(off, "right");
-    assert!(matches!(refused, Err(Error::BadCredentials)));
+    assert!(matches!(refused, Err(Error::BadCredentials { .. })));
     assert_eq!(rig.work(off, "right"), 1 << 6);
     other.execute(set, [&hash, on]).unwrap();
     let refused = rig.log_in(off, "right");
@@ -256,9 +263,14 @@ fn a_password_changed_while_it_was_verified_issues_no_token() {
         .unwrap();
     rig.seed(&FIXTURE.replacen("\"right\"", "\"newer\"", 1), 6);
     let kept = rig.auth.new_token(Timestamp::now()).unwrap().1;
-    let done = rig
-        .store
-        .complete_login(account.user_id, account.revision, kept, Timestamp::now());
+    let login = VerifiedLogin {
+        user_id: account.user_id,
+        revision: account.revision,
+        token: kept,
+        counter: [0; 16],
+        event: None,
+    };
+    let done = rig.store.complete_login(login, Timestamp::now());
     assert!(!done.unwrap());
     let tokens: i64 = rusqlite_connection(&rig)
         .query_one("SELECT count(*) FROM tokens", [], |row| row.get(0))
@@ -275,7 +287,10 @@ fn statuses_count_only_once_the_password_is_right() {
             "{username}"
         );
         assert!(
-            matches!(rig.log_in(username, "wrong"), Err(Error::BadCredentials)),
+            matches!(
+                rig.log_in(username, "wrong"),
+                Err(Error::BadCredentials { .. })
+            ),
             "{username}"
         );
     }

@@ -10,34 +10,33 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::IpAddr;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lru::LruCache;
 
-use super::limits::{Kind, Limits};
+use super::limits::{BEFORE_HASHING, Limits};
+use crate::clock::Now;
+use crate::store::{CounterKey, FailedLogins, LimitKind};
 
 /// Windows of one kind, some 100 bytes each.
-pub(super) const MAX_ENTRIES: usize = 1 << 16;
+pub const MAX_ENTRIES: usize = 1 << 16;
 
-/// A digest: names have up to a thousand bytes, and a counter needs none of them.
-pub(super) type Key = [u8; 16];
-
-/// What one try is counted under, in the order of [`Kind::ALL`].
-pub(super) type Keys = [Key; 3];
+/// What one try is counted under, in the order of [`LimitKind::ALL`].
+pub(super) type Keys = [CounterKey; 3];
 
 pub(super) struct Counters {
     limits: Limits,
-    pub(super) windows: [LruCache<Key, Window>; 3],
-    /// In the order of [`Kind::BEFORE_HASHING`]. No count in it is zero.
-    in_flight: [HashMap<Key, u32>; 2],
+    pub(super) windows: [LruCache<CounterKey, Window>; 3],
+    /// In the order of [`BEFORE_HASHING`]. No count in it is zero.
+    in_flight: [HashMap<CounterKey, u32>; 2],
     /// Username and address of logins that succeeded.
-    known: LruCache<Key, ()>,
+    known: LruCache<CounterKey, ()>,
 }
 
 pub(super) struct Window {
-    /// When its first failure was tried, as uptime.
-    start: Duration,
+    /// When it is over, as uptime.
+    end: Duration,
     failures: u32,
     /// How often operators had unlocked the user by then: when that has changed, these failures no longer count.
     unlocks: i64,
@@ -49,66 +48,55 @@ impl Counters {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            windows: Kind::ALL.map(|_| LruCache::unbounded()),
-            in_flight: Kind::BEFORE_HASHING.map(|_| HashMap::new()),
+            windows: LimitKind::ALL.map(|_| LruCache::unbounded()),
+            in_flight: BEFORE_HASHING.map(|_| HashMap::new()),
             known: LruCache::unbounded(),
         }
     }
 
     /// How long it takes until failures alone reach none of the limits before hashing; `None` when they reach none now.
-    pub(super) fn throttled_for(
-        &mut self,
-        keys: &Keys,
-        client: IpAddr,
-        now: Duration,
-    ) -> Option<Duration> {
-        let waits = Kind::BEFORE_HASHING.map(|kind| self.limit_lasts(kind, keys, client, now));
+    pub(super) fn throttled_for(&mut self, keys: &Keys, now: Duration) -> Option<Duration> {
+        let waits = BEFORE_HASHING.map(|kind| self.limit_lasts(kind, keys, now));
         waits.into_iter().flatten().max()
     }
 
     /// How long an account stays closed to addresses that are not known to it; `None` when it is open.
-    pub(super) fn closed_for(
-        &mut self,
-        keys: &Keys,
-        client: IpAddr,
-        now: Duration,
-    ) -> Option<Duration> {
-        self.limit_lasts(Kind::Account, keys, client, now)
+    pub(super) fn closed_for(&mut self, keys: &Keys, now: Duration) -> Option<Duration> {
+        self.limit_lasts(LimitKind::Account, keys, now)
     }
 
-    fn limit_lasts(
-        &mut self,
-        kind: Kind,
-        keys: &Keys,
-        client: IpAddr,
-        now: Duration,
-    ) -> Option<Duration> {
+    fn limit_lasts(&mut self, kind: LimitKind, keys: &Keys, now: Duration) -> Option<Duration> {
         let limit = self.limits.of(kind)?;
         let (windows, key) = (&mut self.windows[kind as usize], &keys[kind as usize]);
         let window = windows.get_mut(key)?;
-        let Some(remaining) = self.limits.remaining(window.start, now) else {
+        let Some(remaining) = window.remaining(now, self.limits.window) else {
             windows.pop(key);
             return None;
         };
-        if window.failures < limit {
-            return None;
-        }
-        if !window.is_logged {
-            window.is_logged = true;
-            // Not the name: it may be nobody's, and a password typed into the wrong field.
-            tracing::warn!(limit = ?kind, %client, seconds = whole_seconds(remaining), "failed logins are throttled");
-        }
-        Some(remaining)
+        (window.failures >= limit).then_some(remaining)
+    }
+
+    /// The rest of the window whose limit refuses a try, the first time that it is asked for.
+    pub(super) fn first_refusal(
+        &mut self,
+        kind: LimitKind,
+        keys: &Keys,
+        now: Duration,
+    ) -> Option<Duration> {
+        let remaining = self.limit_lasts(kind, keys, now)?;
+        let window = self.windows[kind as usize].peek_mut(&keys[kind as usize])?;
+        let is_first = !std::mem::replace(&mut window.is_logged, true);
+        is_first.then_some(remaining)
     }
 
     /// Whether an address has logged in to an account.
     pub(super) fn is_known(&mut self, keys: &Keys) -> bool {
-        self.known.get(&keys[Kind::User as usize]).is_some()
+        self.known.get(&keys[LimitKind::User as usize]).is_some()
     }
 
     /// Whether failures alone reach a limit, by the windows that there are, even if they are over.
     pub(super) fn has_failed_out(&self, keys: &Keys) -> bool {
-        Kind::BEFORE_HASHING.into_iter().any(|kind| {
+        BEFORE_HASHING.into_iter().any(|kind| {
             self.limits
                 .of(kind)
                 .is_some_and(|limit| self.failures(kind, keys) >= limit)
@@ -117,7 +105,7 @@ impl Counters {
 
     /// Whether one more try, together with those in flight, could get past a limit.
     pub(super) fn is_full(&self, keys: &Keys) -> bool {
-        Kind::BEFORE_HASHING.into_iter().any(|kind| {
+        BEFORE_HASHING.into_iter().any(|kind| {
             self.limits.of(kind).is_some_and(|limit| {
                 let in_flight = self.in_flight[kind as usize].get(&keys[kind as usize]);
                 let in_flight = in_flight.copied().unwrap_or_default();
@@ -126,7 +114,7 @@ impl Counters {
         })
     }
 
-    fn failures(&self, kind: Kind, keys: &Keys) -> u32 {
+    fn failures(&self, kind: LimitKind, keys: &Keys) -> u32 {
         self.windows[kind as usize]
             .peek(&keys[kind as usize])
             .map_or(0, |window| window.failures)
@@ -134,7 +122,7 @@ impl Counters {
 
     /// Counts a try as in flight.
     pub(super) fn start(&mut self, keys: &Keys) {
-        for kind in Kind::BEFORE_HASHING {
+        for kind in BEFORE_HASHING {
             *self.in_flight[kind as usize]
                 .entry(keys[kind as usize])
                 .or_default() += 1;
@@ -143,7 +131,7 @@ impl Counters {
 
     /// A try is in flight no longer.
     pub(super) fn end(&mut self, keys: &Keys) {
-        for kind in Kind::BEFORE_HASHING {
+        for kind in BEFORE_HASHING {
             if let Entry::Occupied(mut in_flight) =
                 self.in_flight[kind as usize].entry(keys[kind as usize])
             {
@@ -161,14 +149,14 @@ impl Counters {
             let (windows, key) = (&mut self.windows[kind as usize], keys[kind as usize]);
             match windows.get_mut(&key) {
                 Some(window)
-                    if self.limits.remaining(window.start, now).is_some()
+                    if window.remaining(now, self.limits.window).is_some()
                         && !window.is_lifted(kind, unlocks) =>
                 {
                     window.failures = window.failures.saturating_add(1);
                 }
                 _ => {
                     let window = Window {
-                        start: now,
+                        end: now.saturating_add(self.limits.window),
                         failures: 1,
                         unlocks,
                         is_logged: false,
@@ -179,16 +167,91 @@ impl Counters {
         }
     }
 
-    /// The address may go on failing a few times, and is known to the account from now on.
-    pub(super) fn succeed(&mut self, keys: &Keys) {
-        let pair = keys[Kind::User as usize];
-        self.windows[Kind::User as usize].pop(&pair);
-        put_bounded(&mut self.known, pair, ());
+    /// The address may go on failing a few times, and is known to the account from now on. Says whether it had failed.
+    pub(super) fn succeed(&mut self, keys: &Keys) -> bool {
+        self.know(keys);
+        let (windows, key) = (LimitKind::User as usize, &keys[LimitKind::User as usize]);
+        self.windows[windows].pop(key).is_some()
+    }
+
+    /// The address is known to the account from now on.
+    pub(super) fn know(&mut self, keys: &Keys) {
+        put_bounded(&mut self.known, keys[LimitKind::User as usize], ());
+    }
+
+    /// A counter as it is now, without what says whose it is; the key where its window is over. `None` without a limit.
+    pub(super) fn snapshot(
+        &self,
+        kind: LimitKind,
+        keys: &Keys,
+        now: Now,
+    ) -> Option<Result<FailedLogins, CounterKey>> {
+        let (limit, key) = (self.limits.of(kind)?, keys[kind as usize]);
+        let window = self.windows[kind as usize].peek(&key);
+        let found = window.and_then(|window| {
+            let remaining = window.remaining(now.uptime, self.limits.window)?;
+            let age = self.limits.window.saturating_sub(remaining);
+            let first_failure = microseconds(now.date.checked_sub(age).unwrap_or(now.date));
+            Some(FailedLogins {
+                key,
+                kind,
+                user_uuid: None,
+                address: None,
+                failures: window.failures,
+                first_failure,
+                unlocks: window.unlocks,
+                locked_until: self.locked_until(window.failures, limit, first_failure),
+            })
+        });
+        Some(found.ok_or(key))
+    }
+
+    /// Goes on with a counter of an earlier run, under the limits of this one. Gives what is to be written where it counts
+    /// otherwise now.
+    pub(super) fn restore(&mut self, counter: FailedLogins, now: Now) -> Option<FailedLogins> {
+        // A date that was set back makes it no older than now.
+        let age = Duration::try_from(now.date.duration_since(counter.first_failure));
+        let remaining = self.limits.window.checked_sub(age.unwrap_or_default());
+        let remaining = remaining.filter(|remaining| !remaining.is_zero());
+        let limit = self.limits.of(counter.kind);
+        let first_failure = counter.first_failure.min(microseconds(now.date));
+        let mut locked_until = None;
+        if let (Some(remaining), Some(limit)) = (remaining, limit) {
+            locked_until = self.locked_until(counter.failures, limit, first_failure);
+            let window = Window {
+                end: now.uptime.saturating_add(remaining),
+                failures: counter.failures,
+                unlocks: counter.unlocks,
+                is_logged: false,
+            };
+            put_bounded(
+                &mut self.windows[counter.kind as usize],
+                counter.key,
+                window,
+            );
+        }
+        let is_changed =
+            counter.first_failure != first_failure || counter.locked_until != locked_until;
+        is_changed.then_some(FailedLogins {
+            first_failure,
+            locked_until,
+            ..counter
+        })
+    }
+
+    fn locked_until(
+        &self,
+        failures: u32,
+        limit: u32,
+        first_failure: Timestamp,
+    ) -> Option<Timestamp> {
+        let end = first_failure.checked_add(self.limits.window);
+        (failures >= limit).then(|| end.unwrap_or(Timestamp::MAX))
     }
 
     /// Forgets the failures from before a user was unlocked for the last time, which was the `unlocks`th.
     pub(super) fn unlock(&mut self, keys: &Keys, unlocks: i64) {
-        for kind in Kind::ALL {
+        for kind in LimitKind::ALL {
             let (windows, key) = (&mut self.windows[kind as usize], &keys[kind as usize]);
             if windows
                 .peek(key)
@@ -211,27 +274,39 @@ impl Counters {
         self.in_flight.iter().all(HashMap::is_empty)
     }
 
-    fn limited(&self) -> impl Iterator<Item = Kind> + use<> {
+    fn limited(&self) -> impl Iterator<Item = LimitKind> + use<> {
         let limits = self.limits;
-        Kind::ALL
+        LimitKind::ALL
             .into_iter()
             .filter(move |kind| limits.of(*kind).is_some())
     }
 }
 
 impl Window {
+    /// The rest of it; `None` when it is over.
+    fn remaining(&self, now: Duration, length: Duration) -> Option<Duration> {
+        // A try that was slow is from before it.
+        let remaining = self.end.checked_sub(now)?.min(length);
+        (!remaining.is_zero()).then_some(remaining)
+    }
+
     /// Compared for equality, since a database that is put back may count from less. What is counted against an address is
     /// not about a user, and stays.
-    fn is_lifted(&self, kind: Kind, unlocks: i64) -> bool {
-        kind != Kind::Address && self.unlocks != unlocks
+    fn is_lifted(&self, kind: LimitKind, unlocks: i64) -> bool {
+        kind != LimitKind::Address && self.unlocks != unlocks
     }
 }
 
-fn put_bounded<V>(map: &mut LruCache<Key, V>, key: Key, value: V) {
+fn put_bounded<V>(map: &mut LruCache<CounterKey, V>, key: CounterKey, value: V) {
     map.put(key, value);
     if map.len() > MAX_ENTRIES {
         map.pop_lru();
     }
+}
+
+/// As exact as the database keeps it.
+fn microseconds(date: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(date.as_microsecond()).unwrap_or(date)
 }
 
 /// Rounded up: after that many seconds a try is let in.

@@ -1,9 +1,11 @@
 //! How many failed logins are too many, and of whom.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::hashing::Group;
+use crate::store::LimitKind;
 
 /// How many failed logins are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,16 +17,8 @@ pub struct Limits {
     /// Failures from one client address; 0 is no limit.
     pub per_address: u32,
     /// Failures of one username from all addresses; 0 is no limit. The right password from an address that has logged in to
-    /// the account since the server started is let through, so that a stranger's failures do not lock its owner out.
+    /// the account is let through, so that a stranger's failures do not lock its owner out.
     pub per_account: u32,
-}
-
-/// What a counter counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    User,
-    Address,
-    Account,
 }
 
 /// A client as the limits see it: an IPv4 address, or the /64 that one IPv6 customer has at least.
@@ -47,29 +41,19 @@ impl Limits {
         ..Limits::DEFAULT
     };
 
-    pub(super) fn of(&self, kind: Kind) -> Option<u32> {
+    pub(in crate::auth) fn of(&self, kind: LimitKind) -> Option<u32> {
         let limit = match kind {
-            Kind::User => self.per_user,
-            Kind::Address => self.per_address,
-            Kind::Account => self.per_account,
+            LimitKind::User => self.per_user,
+            LimitKind::Address => self.per_address,
+            LimitKind::Account => self.per_account,
         };
         (limit > 0).then_some(limit)
     }
-
-    /// The rest of a window that started at `start`; `None` when it is over.
-    pub(super) fn remaining(&self, start: Duration, now: Duration) -> Option<Duration> {
-        self.window
-            .checked_sub(now.saturating_sub(start))
-            .filter(|remaining| !remaining.is_zero())
-    }
 }
 
-impl Kind {
-    pub(super) const ALL: [Kind; 3] = [Kind::User, Kind::Address, Kind::Account];
-    /// The limits that refuse a try before its password is hashed. [`Kind::Account`] does so afterwards: were it sooner, an
-    /// exempt address would be seen by its answer.
-    pub(super) const BEFORE_HASHING: [Kind; 2] = [Kind::User, Kind::Address];
-}
+/// The limits that refuse a try before its password is hashed. [`LimitKind::Account`] does so afterwards: were it sooner, an
+/// exempt address would be seen by its answer.
+pub(in crate::auth) const BEFORE_HASHING: [LimitKind; 2] = [LimitKind::User, LimitKind::Address];
 
 /// For the turns at hashing.
 impl From<ClientNetwork> for Group {
@@ -78,6 +62,16 @@ impl From<ClientNetwork> for Group {
             IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
             IpAddr::V6(address) => address.to_bits(),
         })
+    }
+}
+
+/// As operators read it: with the length of its prefix, unless that is all of it.
+impl fmt::Display for ClientNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => write!(f, "{address}"),
+            IpAddr::V6(address) => write!(f, "{address}/64"),
+        }
     }
 }
 

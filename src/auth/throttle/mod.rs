@@ -9,6 +9,7 @@
 //! known. A try that it refuses counts as failed, since it took a hash.
 
 mod counters;
+mod kept;
 mod limits;
 #[cfg(test)]
 mod tests;
@@ -25,9 +26,11 @@ use sha2::{Digest, Sha256};
 use super::Error;
 use crate::account::Username;
 use crate::hashing::{self, Member};
-use counters::{Counters, Key, Keys, whole_seconds};
-use limits::Kind;
+use crate::store::{CounterKey, LimitKind};
+use counters::{Counters, Keys, whole_seconds};
 
+pub use counters::MAX_ENTRIES;
+pub(super) use limits::BEFORE_HASHING;
 pub use limits::{ClientNetwork, Limits};
 
 /// Decides which tries to log in go on.
@@ -48,10 +51,17 @@ struct State {
 }
 
 struct Waiting {
-    keys: Keys,
-    client: IpAddr,
+    subject: Subject,
     /// Dropped without an attempt, it has the try decided again.
     attempt: SyncSender<Attempt>,
+}
+
+/// What a try counts against: a username and a client.
+#[derive(Clone, Copy)]
+pub struct Subject {
+    keys: Keys,
+    client: IpAddr,
+    generation: u64,
 }
 
 /// What becomes of a try that is not refused.
@@ -73,19 +83,12 @@ pub struct Turn {
 /// One try in flight. Dropped, it counts for nothing.
 pub struct Attempt {
     throttle: Arc<Throttle>,
-    keys: Keys,
-    client: IpAddr,
-    generation: u64,
+    subject: Subject,
 }
 
 impl Throttle {
-    /// Starts with nothing counted.
-    ///
-    /// # Errors
-    /// When the operating system has no random bytes.
-    pub fn new(limits: Limits) -> Result<Self, getrandom::Error> {
-        let mut secret = [0; 16];
-        getrandom::fill(&mut secret)?;
+    /// Starts with nothing counted. The secret is that of all counters that it goes on with.
+    pub fn new(secret: [u8; 16], limits: Limits) -> Self {
         let state = Mutex::new(State {
             counters: Counters::new(limits),
             waiting: BTreeMap::new(),
@@ -93,7 +96,21 @@ impl Throttle {
             generation: 0,
             is_stopped: false,
         });
-        Ok(Self { secret, state })
+        Self { secret, state }
+    }
+
+    /// What a try of this username from this client counts against.
+    pub fn subject(&self, username: &Username, client: IpAddr) -> Subject {
+        let name = self.key("name", &[username.as_str().to_ascii_lowercase().as_bytes()]);
+        let address = ClientNetwork::from(client).0.to_string();
+        // An address has no NUL in it.
+        let pair = self.key("pair", &[address.as_bytes(), b"\0", &name]);
+        let keys = [pair, self.key("address", &[address.as_bytes()]), name];
+        Subject {
+            keys,
+            client,
+            generation: self.state.lock().generation,
+        }
     }
 
     /// Counts a try as in flight or queues it, unless failures alone reach one of the limits. `now` is an uptime.
@@ -101,20 +118,14 @@ impl Throttle {
     /// # Errors
     /// [`Error::Throttled`] with the time until all of the limits are open again; nothing is counted then. Once stopped,
     /// [`hashing::Error::Stopped`] for a try that would be queued.
-    pub fn admit(
-        self: &Arc<Self>,
-        username: &Username,
-        client: IpAddr,
-        now: Duration,
-    ) -> Result<Admission, Error> {
-        let keys = self.keys(username, client.into());
+    pub fn admit(self: &Arc<Self>, subject: Subject, now: Duration) -> Result<Admission, Error> {
+        let keys = &subject.keys;
         let mut state = self.state.lock();
-        if let Some(wait) = state.counters.throttled_for(&keys, client, now) {
+        if let Some(wait) = state.counters.throttled_for(keys, now) {
             return Err(throttled(wait));
         }
-        if !state.counters.is_full(&keys) {
-            let generation = state.generation;
-            let attempt = self.start(&mut state.counters, keys, client, generation);
+        if !state.counters.is_full(keys) {
+            let attempt = self.start(&mut state.counters, subject);
             return Ok(Admission::Granted(attempt));
         }
         if state.is_stopped {
@@ -124,8 +135,7 @@ impl Throttle {
         let number = state.next_number;
         state.next_number += 1;
         let waiting = Waiting {
-            keys,
-            client,
+            subject,
             attempt: sender,
         };
         state.waiting.insert(number, waiting);
@@ -145,9 +155,27 @@ impl Throttle {
 
     /// Forgets what was counted against a user, from this client and over all of them, before it was unlocked for the
     /// `unlocks`th time.
-    pub fn unlock(&self, username: &Username, client: IpAddr, unlocks: i64) {
-        let keys = self.keys(username, client.into());
-        self.state.lock().counters.unlock(&keys, unlocks);
+    pub fn unlock(&self, subject: &Subject, unlocks: i64) {
+        self.state.lock().counters.unlock(&subject.keys, unlocks);
+    }
+
+    /// Logs the limits of these kinds that refuse a try, once in each window. Not the name: it may be nobody's, and a
+    /// password typed into the wrong field.
+    pub fn log_refusal(
+        &self,
+        kinds: &[LimitKind],
+        subject: &Subject,
+        user: Option<&str>,
+        now: Duration,
+    ) {
+        for &kind in kinds {
+            let refusal =
+                |state: &mut State| state.counters.first_refusal(kind, &subject.keys, now);
+            if let Some(remaining) = refusal(&mut self.state.lock()) {
+                let (client, seconds) = (subject.client, whole_seconds(remaining));
+                tracing::warn!(limit = ?kind, %client, seconds, user, "failed logins are throttled");
+            }
+        }
     }
 
     /// Ends the wait of all who wait, now and later.
@@ -157,36 +185,22 @@ impl Throttle {
         state.waiting.clear();
     }
 
-    fn keys(&self, username: &Username, client: ClientNetwork) -> Keys {
-        let name = username.as_str().to_ascii_lowercase();
-        let address = client.0.to_string();
-        // An address has no NUL in it, and a username neither.
-        [format!("{address}\0{name}"), address, name].map(|text| self.key(&text))
-    }
-
-    fn key(&self, text: &str) -> Key {
-        let digest = Sha256::new()
+    fn key(&self, kind: &str, parts: &[&[u8]]) -> CounterKey {
+        let start = Sha256::new()
             .chain_update(self.secret)
-            .chain_update(text)
-            .finalize();
+            .chain_update(kind)
+            .chain_update(b"\0");
+        let digest = parts.iter().fold(start, Sha256::chain_update).finalize();
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
         key
     }
 
-    fn start(
-        self: &Arc<Self>,
-        counters: &mut Counters,
-        keys: Keys,
-        client: IpAddr,
-        generation: u64,
-    ) -> Attempt {
-        counters.start(&keys);
+    fn start(self: &Arc<Self>, counters: &mut Counters, subject: Subject) -> Attempt {
+        counters.start(&subject.keys);
         Attempt {
             throttle: Arc::clone(self),
-            keys,
-            client,
-            generation,
+            subject,
         }
     }
 
@@ -209,23 +223,21 @@ impl Throttle {
         keys: &Keys,
     ) -> Vec<(SyncSender<Attempt>, Attempt)> {
         let State {
-            counters,
-            waiting,
-            generation,
-            ..
+            counters, waiting, ..
         } = state;
         let mut turns = Vec::new();
         waiting.retain(|_, waiting| {
-            if !waiting.keys.iter().any(|key| keys.contains(key)) {
+            let waits_for = &waiting.subject.keys;
+            if !waits_for.iter().any(|key| keys.contains(key)) {
                 return true;
             }
-            if counters.has_failed_out(&waiting.keys) {
+            if counters.has_failed_out(waits_for) {
                 return false;
             }
-            if counters.is_full(&waiting.keys) {
+            if counters.is_full(waits_for) {
                 return true;
             }
-            let attempt = self.start(counters, waiting.keys, waiting.client, *generation);
+            let attempt = self.start(counters, waiting.subject);
             turns.push((waiting.attempt.clone(), attempt));
             false
         });
@@ -253,17 +265,34 @@ impl Drop for Turn {
     }
 }
 
+impl Subject {
+    /// The client's address.
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// Names the username and the client's network.
+    pub fn pair(&self) -> CounterKey {
+        self.keys[LimitKind::User as usize]
+    }
+}
+
 impl Attempt {
     /// Whose turns at hashing it takes: the username, within its network.
     pub fn member(&self) -> Member {
-        Member(u128::from_be_bytes(self.keys[Kind::User as usize]))
+        Member(u128::from_be_bytes(self.subject.pair()))
+    }
+
+    /// What it counts against.
+    pub fn subject(&self) -> Subject {
+        self.subject
     }
 
     /// The credentials of a try made at `now` were wrong, of a user that was unlocked `unlocks` times. Gives the answer to
     /// it, which is another one while the account is closed.
     pub fn fail(self, now: Duration, unlocks: i64) -> Error {
         let closed_for = self.throttle.state.lock().fail(&self, now, unlocks);
-        closed_for.map_or(Error::BadCredentials, throttled)
+        closed_for.map_or(Error::BadCredentials { user_uuid: None }, throttled)
     }
 
     /// The credentials were right. Goes on unless the account is closed to this address, which then counts as a failure.
@@ -275,41 +304,39 @@ impl Attempt {
         closed_for.map_or(Ok(self), |wait| Err(throttled(wait)))
     }
 
-    /// The login succeeded.
-    pub fn succeed(self) {
+    /// The login succeeded. Says whether there were failures before it.
+    pub fn succeed(self) -> bool {
         let mut state = self.throttle.state.lock();
-        if self.generation == state.generation {
-            state.counters.succeed(&self.keys);
-        }
+        self.subject.generation == state.generation && state.counters.succeed(&self.subject.keys)
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.throttle.end(&self.keys);
+        self.throttle.end(&self.subject.keys);
     }
 }
 
 impl State {
     /// Counts a failure, and says how long the account is closed if it was before.
     fn fail(&mut self, attempt: &Attempt, now: Duration, unlocks: i64) -> Option<Duration> {
-        if attempt.generation != self.generation {
+        if attempt.subject.generation != self.generation {
             return None;
         }
-        let Attempt { keys, client, .. } = attempt;
+        let keys = &attempt.subject.keys;
         self.counters.unlock(keys, unlocks);
-        let closed_for = self.counters.closed_for(keys, *client, now);
+        let closed_for = self.counters.closed_for(keys, now);
         self.counters.fail(keys, now, unlocks);
         closed_for
     }
 
     fn pass(&mut self, attempt: &Attempt, now: Duration, unlocks: i64) -> Option<Duration> {
-        let Attempt { keys, client, .. } = attempt;
+        let keys = &attempt.subject.keys;
         if self.counters.is_known(keys) {
             return None;
         }
         self.counters.unlock(keys, unlocks);
-        self.counters.closed_for(keys, *client, now)?;
+        self.counters.closed_for(keys, now)?;
         self.fail(attempt, now, unlocks)
     }
 }
@@ -317,5 +344,6 @@ impl State {
 fn throttled(wait: Duration) -> Error {
     Error::Throttled {
         retry_after_seconds: whole_seconds(wait),
+        user_uuid: None,
     }
 }

@@ -2,6 +2,8 @@ use std::thread;
 
 use super::counters::MAX_ENTRIES;
 use super::*;
+use crate::clock::Now;
+use crate::store::FailedLogins;
 
 const MINUTE: u64 = 60;
 const CLIENT: &str = "192.0.2.1";
@@ -13,11 +15,16 @@ fn throttle(per_user: u32, per_address: u32, per_account: u32) -> Arc<Throttle> 
         per_address,
         per_account,
     };
-    Arc::new(Throttle::new(limits).unwrap())
+    Arc::new(Throttle::new([7; 16], limits))
 }
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+fn subject(throttle: &Throttle, name: &str, client: &str) -> Subject {
+    let username = Username::parse(name).unwrap();
+    throttle.subject(&username, client.parse().unwrap())
 }
 
 fn admission(
@@ -26,8 +33,7 @@ fn admission(
     client: &str,
     now: Duration,
 ) -> Result<Admission, Error> {
-    let username = Username::parse(name).unwrap();
-    throttle.admit(&username, client.parse().unwrap(), now)
+    throttle.admit(subject(throttle, name, client), now)
 }
 
 #[track_caller]
@@ -70,6 +76,7 @@ fn refused(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) ->
         Ok(Admission::Queued(_)) => panic!("queued"),
         Err(Error::Throttled {
             retry_after_seconds,
+            ..
         }) => Some(retry_after_seconds),
         Err(error) => panic!("{error}"),
     }
@@ -82,14 +89,14 @@ fn closed(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) -> 
         Ok(_) => None,
         Err(Error::Throttled {
             retry_after_seconds,
+            ..
         }) => Some(retry_after_seconds),
         Err(error) => panic!("{error}"),
     }
 }
 
 fn unlock(throttle: &Throttle, name: &str, unlocks: i64) {
-    let username = Username::parse(name).unwrap();
-    throttle.unlock(&username, CLIENT.parse().unwrap(), unlocks);
+    throttle.unlock(&subject(throttle, name, CLIENT), unlocks);
 }
 
 #[test]
@@ -336,7 +343,7 @@ fn of_many_wrong_ones_at_once_an_account_takes_as_many_as_its_limit() {
     });
     let wrong = answers
         .iter()
-        .filter(|error| matches!(error, Error::BadCredentials));
+        .filter(|error| matches!(error, Error::BadCredentials { .. }));
     assert_eq!(wrong.count(), 10);
 }
 
@@ -483,4 +490,97 @@ fn a_try_that_was_slow_lengthens_no_window() {
     admit(&throttle, "a", CLIENT, at(60)).fail(at(60), 0);
     slow.fail(at(0), 0);
     assert_eq!(refused(&throttle, "a", CLIENT, at(60)), Some(15 * MINUTE));
+}
+
+const DATE: i64 = 1_700_000_000;
+
+/// A moment by both clocks.
+fn moment(date: i64, uptime: u64) -> Now {
+    Now {
+        date: jiff::Timestamp::from_second(DATE + date).unwrap(),
+        uptime: at(uptime),
+    }
+}
+
+/// What the file has after two failures, the first at the date 0.
+fn written(throttle: &Arc<Throttle>) -> Vec<FailedLogins> {
+    fail(throttle, "a", CLIENT, at(1000), 2);
+    let subject = subject(throttle, "a", CLIENT);
+    throttle.snapshot(&subject, moment(60, 1060)).unwrap().0
+}
+
+#[test]
+fn what_is_written_is_a_date_whatever_the_uptime() {
+    let counters = written(&throttle(2, 5, 0));
+    let found: Vec<_> = counters
+        .iter()
+        .map(|counter| {
+            let seconds = |date: jiff::Timestamp| date.as_second() - DATE;
+            let locked_until = counter.locked_until.map(seconds);
+            (
+                counter.kind,
+                counter.failures,
+                seconds(counter.first_failure),
+                locked_until,
+            )
+        })
+        .collect();
+    let expected = [
+        (LimitKind::User, 2, 0, Some(900)),
+        (LimitKind::Address, 2, 0, None),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_restart_goes_on_with_the_rest_of_a_window_and_never_with_more() {
+    let counters = written(&throttle(2, 0, 0));
+    for (label, now, expected) in [
+        ("a minute later", moment(60, 5000), Some(840)),
+        ("just booted", moment(600, 3), Some(300)),
+        ("the last second", moment(899, 3), Some(1)),
+        ("over", moment(900, 5000), None),
+        ("date set forward", moment(86_400 * 400, 5000), None),
+        ("date set back", moment(-86_400 * 400, 3), Some(900)),
+    ] {
+        let throttle = throttle(2, 0, 0);
+        let changed = throttle.restore(counters.clone().into_iter(), now);
+        assert_eq!(
+            refused(&throttle, "A", CLIENT, now.uptime),
+            expected,
+            "{label}"
+        );
+        let is_rewritten = ["over", "date set forward", "date set back"].contains(&label);
+        assert_eq!(!changed.is_empty(), is_rewritten, "{label}");
+        for counter in changed {
+            assert!(counter.first_failure <= now.date, "{label}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_counts_under_its_own_limits() {
+    let counters = written(&throttle(5, 0, 0));
+    for (per_user, expected) in [(2, Some(840)), (3, None), (0, None)] {
+        let throttle = throttle(per_user, 0, 0);
+        let changed = throttle.restore(counters.clone().into_iter(), moment(60, 1));
+        assert_eq!(refused(&throttle, "a", CLIENT, at(1)), expected);
+        assert_eq!(changed.len(), usize::from(per_user == 2));
+        let subject = subject(&throttle, "a", CLIENT);
+        let (left, ended) = throttle.snapshot(&subject, moment(60, 1)).unwrap();
+        assert_eq!((left.len(), ended.len()), (usize::from(per_user > 0), 0));
+    }
+}
+
+#[test]
+fn what_was_cleared_is_not_written() {
+    let throttle = throttle(2, 0, 0);
+    let before = subject(&throttle, "a", CLIENT);
+    fail(&throttle, "a", CLIENT, at(0), 1);
+    throttle.clear();
+    assert!(throttle.snapshot(&before, moment(0, 0)).is_none());
+    let after = subject(&throttle, "a", CLIENT);
+    let (counters, ended) = throttle.snapshot(&after, moment(0, 0)).unwrap();
+    assert!(counters.is_empty());
+    assert_eq!(ended, [after.pair()]);
 }

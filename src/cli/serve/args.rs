@@ -89,6 +89,9 @@ pub(in crate::cli) struct Args {
     tokens: TokenArgs,
     #[command(flatten)]
     failed_logins: FailedLoginArgs,
+    /// How long logins and changes by administrators stay in the table events; 0 keeps none
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_KEEP_EVENTS", value_parser = parse::duration, default_value = keep_events())]
+    keep_events: Duration,
     #[command(flatten)]
     hashing: HashingArgs,
     #[command(flatten)]
@@ -245,6 +248,11 @@ fn token_ttl() -> String {
     duration::format(Policy::DEFAULT.token_ttl.unwrap_or_default())
 }
 
+/// As a flag writes it.
+fn keep_events() -> String {
+    duration::format(Policy::DEFAULT.keep_events.unwrap_or_default())
+}
+
 /// The help of a limit of failed logins.
 fn limit(counted: &str, of: impl Fn(Limits) -> u32) -> String {
     let [real, demo] = [Limits::DEFAULT, Limits::NONE].map(of);
@@ -282,6 +290,7 @@ impl Args {
                 max_tokens_per_user: self.tokens.max_tokens_per_user,
                 bcrypt_cost,
                 failed_logins: self.failed_logins.limits(self.demo),
+                keep_events: (!self.keep_events.is_zero()).then_some(self.keep_events),
             },
             trusted_proxies: TrustedProxies::new(self.trusted_proxy),
             hash_queue: self.hashing.hash_queue,

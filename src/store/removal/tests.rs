@@ -2,7 +2,9 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::account::Username;
-use crate::store::{Account, Actor, Durability, EventFilter, NewToken, Renaming, WhenMissing};
+use crate::store::{
+    Account, Actor, Durability, EventFilter, NewToken, Renaming, VerifiedLogin, WhenMissing,
+};
 
 const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";
 
@@ -145,6 +147,16 @@ fn an_organization_with_many_users_is_switched_off_first() {
     );
 }
 
+fn verified(account: &Account, token: Option<NewToken>) -> VerifiedLogin {
+    VerifiedLogin {
+        user_id: account.user_id,
+        revision: account.revision,
+        token,
+        counter: [0; 16],
+        event: None,
+    }
+}
+
 #[test]
 fn a_login_in_work_is_not_completed_for_the_next_user_of_the_row() {
     let (store, _directory) = store_with(1);
@@ -154,7 +166,7 @@ fn a_login_in_work_is_not_completed_for_the_next_user_of_the_row() {
     let new = account(&store, 1);
     assert_eq!(new.user_id, old.user_id, "what the test is about");
     assert_ne!(
-        new.unlocks, old.unlocks,
+        new.identity.unlocks, old.identity.unlocks,
         "failures of the other one do not count"
     );
     let complete = |account: &Account| {
@@ -163,14 +175,8 @@ fn a_login_in_work_is_not_completed_for_the_next_user_of_the_row() {
             expires_at: None,
             max_per_user: 1,
         };
-        store
-            .complete_login(
-                account.user_id,
-                account.revision,
-                Some(token),
-                Timestamp::UNIX_EPOCH,
-            )
-            .unwrap()
+        let login = verified(account, Some(token));
+        store.complete_login(login, Timestamp::UNIX_EPOCH).unwrap()
     };
     assert!(!complete(&old));
     store
@@ -185,8 +191,9 @@ fn a_login_in_work_is_not_completed_once_its_user_is_renamed() {
     let (store, _directory) = store_with(1);
     let old = account(&store, 1);
     let new = Username::parse("another").unwrap();
-    let renamed = store.rename_user(old.user_uuid, new, Timestamp::UNIX_EPOCH);
+    let uuid = old.identity.user_uuid.clone();
+    let renamed = store.rename_user(uuid, new, Timestamp::UNIX_EPOCH);
     assert_eq!(renamed.unwrap(), Renaming::Done);
-    let completed = store.complete_login(old.user_id, old.revision, None, Timestamp::UNIX_EPOCH);
+    let completed = store.complete_login(verified(&old, None), Timestamp::UNIX_EPOCH);
     assert!(!completed.unwrap());
 }

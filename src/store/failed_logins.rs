@@ -1,0 +1,180 @@
+//! The server's counters of failed logins, as other processes and the next start read them.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, named_params};
+
+use super::rows::{moment, optional_moment, spelled};
+use super::{Error, Store};
+use crate::account::spelled;
+
+spelled! {
+    /// What a counter counts.
+    LimitKind {
+        /// Failures of one username from one client network.
+        User = "user",
+        /// Failures from one client network.
+        Address = "address",
+        /// Failures of one username from everywhere.
+        Account = "account",
+    }
+}
+
+impl LimitKind {
+    /// All of them, in the order of declaration.
+    pub const ALL: [Self; 3] = [Self::User, Self::Address, Self::Account];
+}
+
+/// Names a counter: a digest of what it counts, with a secret.
+pub type CounterKey = [u8; 16];
+
+/// One counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedLogins {
+    /// Its primary key.
+    pub key: CounterKey,
+    /// What it counts.
+    pub kind: LimitKind,
+    /// `None` where nobody has the username, or any username counts.
+    pub user_uuid: Option<String>,
+    /// The client network; `None` where every one counts.
+    pub address: Option<String>,
+    /// How many there were.
+    pub failures: u32,
+    /// When its window started.
+    pub first_failure: Timestamp,
+    /// How often operators had unlocked the user by then.
+    pub unlocks: i64,
+    /// The end of the window, once the limit is reached.
+    pub locked_until: Option<Timestamp>,
+}
+
+impl Store {
+    /// Mixed into each key, so that nobody can choose usernames whose keys are the same.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn throttle_secret(&self) -> Result<[u8; 16], Error> {
+        self.read(|connection| {
+            connection.query_one("SELECT secret FROM throttle_secret", [], |row| row.get(0))
+        })
+    }
+
+    /// The counters of a kind whose windows started last, the newest first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn failed_logins(&self, kind: LimitKind, max: usize) -> Result<Vec<FailedLogins>, Error> {
+        self.read(|connection| {
+            connection
+                .prepare(
+                    "SELECT key, kind, user_uuid, address, failures, first_failure, unlocks, locked_until
+                     FROM failed_logins WHERE kind = :kind ORDER BY first_failure DESC LIMIT :max",
+                )?
+                .query_map(
+                    named_params! { ":kind": kind.as_str(), ":max": i64::try_from(max).unwrap_or(i64::MAX) },
+                    failed_logins,
+                )?
+                .collect()
+        })
+    }
+
+    /// Adds counters, or replaces those with the same keys.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn put_failed_logins(&self, counters: Vec<FailedLogins>) -> Result<(), Error> {
+        self.write(move |connection| {
+            counters
+                .iter()
+                .try_for_each(|counter| put(connection, counter))
+        })
+    }
+
+    /// Removes at most `limit` counters of a kind: those whose window did not start between `oldest` and `newest`, and the
+    /// oldest of more than `max`. Says how many it removed.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn purge_failed_logins(
+        &self,
+        kind: LimitKind,
+        (oldest, newest): (Timestamp, Timestamp),
+        max: usize,
+        limit: u32,
+    ) -> Result<usize, Error> {
+        let keys = self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key FROM failed_logins WHERE kind = :kind AND first_failure <= :oldest
+                 UNION
+                 SELECT key FROM failed_logins WHERE kind = :kind AND first_failure > :newest
+                 UNION
+                 SELECT key FROM (SELECT key FROM failed_logins WHERE kind = :kind
+                                  ORDER BY first_failure DESC LIMIT -1 OFFSET :max)
+                 LIMIT :limit",
+            )?;
+            let keys = statement.query_map(
+                named_params! {
+                    ":kind": kind.as_str(),
+                    ":oldest": oldest.as_microsecond(),
+                    ":newest": newest.as_microsecond(),
+                    ":max": i64::try_from(max).unwrap_or(i64::MAX),
+                    ":limit": limit,
+                },
+                |row| row.get::<_, CounterKey>(0),
+            )?;
+            keys.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        self.write(move |connection| {
+            keys.iter()
+                .try_for_each(|key| remove(connection, key))
+                .map(|()| keys.len())
+        })
+    }
+}
+
+/// Adds a counter, or replaces the one with the same key.
+pub(super) fn put(connection: &Connection, counter: &FailedLogins) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO failed_logins (key, kind, user_uuid, address, failures, first_failure, unlocks, locked_until)
+             VALUES (:key, :kind, :user_uuid, :address, :failures, :first_failure, :unlocks, :locked_until)
+             ON CONFLICT (key) DO UPDATE SET
+                 user_uuid = excluded.user_uuid, failures = excluded.failures, first_failure = excluded.first_failure,
+                 unlocks = excluded.unlocks, locked_until = excluded.locked_until",
+        )?
+        .execute(named_params! {
+            ":key": counter.key,
+            ":kind": counter.kind.as_str(),
+            ":user_uuid": counter.user_uuid,
+            ":address": counter.address,
+            ":failures": counter.failures,
+            ":first_failure": counter.first_failure.as_microsecond(),
+            ":unlocks": counter.unlocks,
+            ":locked_until": counter.locked_until.map(Timestamp::as_microsecond),
+        })?;
+    Ok(())
+}
+
+/// Removes a counter, if there is one with the key.
+pub(super) fn remove(connection: &Connection, key: &CounterKey) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM failed_logins WHERE key = :key")?
+        .execute(named_params! { ":key": key })?;
+    Ok(())
+}
+
+fn failed_logins(row: &Row<'_>) -> rusqlite::Result<FailedLogins> {
+    Ok(FailedLogins {
+        key: row.get(0)?,
+        kind: spelled(row, 1)?,
+        user_uuid: row.get(2)?,
+        address: row.get(3)?,
+        failures: row.get(4)?,
+        first_failure: moment(row, 5)?,
+        unlocks: row.get(6)?,
+        locked_until: optional_moment(row, 7)?,
+    })
+}

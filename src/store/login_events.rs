@@ -1,0 +1,236 @@
+//! Events of logins: recording them, and keeping them bounded.
+//!
+//! A login of nobody's name takes the same statements as one of a user, and leaves no row.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, named_params};
+
+use super::events::{Event, LOGIN};
+use super::failed_logins::{CounterKey, FailedLogins, put, remove};
+use super::rows::moment;
+use super::{Error, Store};
+
+/// So many logins of a user are kept.
+const MAX_LOGINS: u32 = 1_000;
+
+/// So many of the newest events are looked at for addresses that have logged in.
+const MAX_LOOKED_AT: u32 = 1 << 18;
+
+/// So many of the oldest events are looked at for those that are too old: the date may have been set in between.
+const OLDEST: u32 = 500;
+
+/// What is written of a login that got no token.
+pub struct RecordedLogin {
+    /// The counters that it counts in.
+    pub counters: Vec<FailedLogins>,
+    /// Those that are over.
+    pub ended: Vec<CounterKey>,
+    /// Itself; `None` where no events are kept.
+    pub event: Option<Event>,
+}
+
+impl Store {
+    /// Writes logins that got no token; `logins` says what, once it is their turn.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn record_logins(
+        &self,
+        logins: impl FnOnce() -> Vec<RecordedLogin> + Send + 'static,
+    ) -> Result<(), Error> {
+        self.write(move |connection| {
+            for login in logins() {
+                for counter in &login.counters {
+                    put(connection, counter)?;
+                }
+                for key in &login.ended {
+                    remove(connection, key)?;
+                }
+                if let Some(event) = &login.event {
+                    insert_login(connection, event)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Usernames and the addresses that logged in to them last, each pair once, the newest first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn known_addresses(&self, max: usize) -> Result<Vec<(String, String)>, Error> {
+        self.read(|connection| {
+            let mut logins = connection.prepare(
+                "SELECT user_uuid, address
+                 FROM (SELECT user_uuid, address, outcome FROM events ORDER BY id DESC LIMIT :looked_at)
+                 WHERE outcome = 'succeeded' AND user_uuid IS NOT NULL AND address IS NOT NULL",
+            )?;
+            let mut username =
+                connection.prepare("SELECT username FROM users WHERE uuid = :user_uuid")?;
+            let mut seen = HashSet::new();
+            let mut known = Vec::new();
+            let mut rows = logins.query(named_params! { ":looked_at": MAX_LOOKED_AT })?;
+            while let Some(row) = rows.next()?
+                && known.len() < max
+            {
+                let login: (String, String) = (row.get(0)?, row.get(1)?);
+                if seen.contains(&login) {
+                    continue;
+                }
+                let mut names = username.query(named_params! { ":user_uuid": login.0 })?;
+                if let Some(name) = names.next()? {
+                    known.push((name.get(0)?, login.1.clone()));
+                }
+                seen.insert(login);
+            }
+            Ok(known)
+        })
+    }
+
+    /// The number of the newest event, be it removed by now.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn last_event(&self) -> Result<i64, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'",
+                )?
+                .query_one([], |row| row.get(0))
+        })
+    }
+
+    /// The changes by administrators after the event with a number, and the number to go on from. It ends before the first
+    /// event of an import that is under way, which does not count yet.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn changes_after(&self, number: i64) -> Result<(Vec<Event>, i64), Error> {
+        self.read(|connection| {
+            let last = connection
+                .prepare_cached(
+                    "SELECT coalesce(
+                         (SELECT min(id) - 1 FROM events
+                          WHERE id > :number AND import_id IN (SELECT id FROM imports)),
+                         (SELECT max(id) FROM events WHERE id > :number),
+                         :number)",
+                )?
+                .query_one(named_params! { ":number": number }, |row| row.get(0))?;
+            let changes = connection
+                .prepare_cached(
+                    "SELECT time, action, actor, user_uuid, org_uuid, object, before, after FROM events
+                     WHERE id > :number AND id <= :last AND action <> :login ORDER BY id",
+                )?
+                .query_map(
+                    named_params! { ":number": number, ":last": last, ":login": LOGIN },
+                    change,
+                )?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok((changes, last))
+        })
+    }
+
+    /// Whether one of the oldest events is from `until` or before.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn has_old_events(&self, until: Timestamp) -> Result<bool, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM (SELECT time FROM events ORDER BY id LIMIT :oldest)
+                                    WHERE time <= :until)",
+                )?
+                .query_one(
+                    named_params! { ":oldest": OLDEST, ":until": until.as_microsecond() },
+                    |row| row.get(0),
+                )
+        })
+    }
+
+    /// Removes those of the oldest events that are from `until` or before, and says how many it removed.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn purge_events(&self, until: Timestamp) -> Result<usize, Error> {
+        self.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "DELETE FROM events
+                     WHERE id IN (SELECT id FROM events ORDER BY id LIMIT :oldest) AND time <= :until",
+                )?
+                .execute(named_params! { ":oldest": OLDEST, ":until": until.as_microsecond() })
+        })
+    }
+}
+
+impl Event {
+    /// Logs it, with the names that its columns have.
+    pub fn log(&self) {
+        let Self {
+            action,
+            times,
+            actor,
+            address,
+            user_uuid,
+            org_uuid,
+            object,
+            before,
+            after,
+            ..
+        } = self;
+        let outcome = self.outcome.map(|outcome| outcome.as_str());
+        tracing::info!(
+            action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after,
+            "event"
+        );
+    }
+}
+
+/// Adds a login and removes what is one too many of the user; or what it has added, if it was nobody's.
+pub(super) fn insert_login(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO events (time, action, outcome, times, address, user_uuid, org_uuid, object, number)
+             VALUES (:time, :action, :outcome, :times, :address, :user_uuid, :org_uuid, :object,
+                     (SELECT coalesce(max(number), 0) + 1 FROM events WHERE user_uuid = :user_uuid))",
+        )?
+        .execute(named_params! {
+            ":time": event.time.as_microsecond(),
+            ":action": LOGIN,
+            ":outcome": event.outcome.map(|outcome| outcome.as_str()),
+            ":times": event.times,
+            ":address": event.address,
+            ":user_uuid": event.user_uuid,
+            ":org_uuid": event.org_uuid,
+            ":object": event.object,
+        })?;
+    connection
+        .prepare_cached("DELETE FROM events WHERE id = :id AND user_uuid IS NULL")?
+        .execute(named_params! { ":id": connection.last_insert_rowid() })?;
+    connection
+        .prepare_cached(
+            "DELETE FROM events WHERE user_uuid = :user_uuid
+             AND number <= (SELECT max(number) FROM events WHERE user_uuid = :user_uuid) - :max",
+        )?
+        .execute(named_params! { ":user_uuid": event.user_uuid, ":max": MAX_LOGINS })?;
+    Ok(())
+}
+
+fn change(row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        time: moment(row, 0)?,
+        action: row.get(1)?,
+        actor: row.get(2)?,
+        user_uuid: row.get(3)?,
+        org_uuid: row.get(4)?,
+        object: row.get(5)?,
+        before: row.get(6)?,
+        after: row.get(7)?,
+        times: 1,
+        ..Event::default()
+    })
+}
