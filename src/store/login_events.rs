@@ -41,18 +41,9 @@ impl Store {
         logins: impl FnOnce() -> Vec<RecordedLogin> + Send + 'static,
     ) -> Result<(), Error> {
         self.write(move |connection| {
-            for login in logins() {
-                for counter in &login.counters {
-                    put(connection, counter)?;
-                }
-                for key in &login.ended {
-                    remove(connection, key)?;
-                }
-                if let Some(event) = &login.event {
-                    insert_login(connection, event)?;
-                }
-            }
-            Ok(())
+            logins()
+                .iter()
+                .try_for_each(|login| record(connection, login))
         })
     }
 
@@ -190,6 +181,19 @@ impl Event {
     }
 }
 
+fn record(connection: &Connection, login: &RecordedLogin) -> rusqlite::Result<()> {
+    for counter in &login.counters {
+        put(connection, counter)?;
+    }
+    for key in &login.ended {
+        remove(connection, key)?;
+    }
+    login
+        .event
+        .as_ref()
+        .map_or(Ok(()), |event| insert_login(connection, event))
+}
+
 /// Adds a login and removes what is one too many of the user; or what it has added, if it was nobody's.
 pub(super) fn insert_login(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
     connection
@@ -233,4 +237,78 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Event> {
         times: 1,
         ..Event::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use rusqlite::hooks::{AuthContext, Authorization};
+
+    use super::super::events::LoginOutcome;
+    use super::super::failed_logins::LimitKind;
+    use super::*;
+
+    fn failed(user_uuid: Option<&str>) -> RecordedLogin {
+        let counter = |kind, number| FailedLogins {
+            key: [number; 16],
+            kind,
+            user_uuid: user_uuid.map(str::to_owned),
+            address: None,
+            failures: 1,
+            first_failure: Timestamp::UNIX_EPOCH,
+            unlocks: 0,
+            locked_until: None,
+        };
+        RecordedLogin {
+            counters: LimitKind::ALL
+                .into_iter()
+                .zip(0..)
+                .map(|(kind, number)| counter(kind, number))
+                .collect(),
+            ended: vec![[9; 16]],
+            event: Some(Event {
+                action: LOGIN.to_owned(),
+                outcome: Some(LoginOutcome::Failed),
+                address: Some("192.0.2.1".to_owned()),
+                user_uuid: user_uuid.map(str::to_owned),
+                times: 1,
+                ..Event::default()
+            }),
+        }
+    }
+
+    /// What SQLite prepares for a login on a new database, step by step, and the rows of each table that it leaves.
+    fn prepared(user_uuid: Option<&str>) -> (Vec<String>, [i64; 2]) {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(include_str!("../../schema.sql"))
+            .unwrap();
+        let prepared = Arc::new(Mutex::new(Vec::new()));
+        let actions = Arc::clone(&prepared);
+        let note = move |context: AuthContext<'_>| {
+            actions
+                .lock()
+                .unwrap()
+                .push(format!("{:?}", context.action));
+            Authorization::Allow
+        };
+        connection.authorizer(Some(note)).unwrap();
+        record(&connection, &failed(user_uuid)).unwrap();
+        let prepared = prepared.lock().unwrap().clone();
+        let rows = ["failed_logins", "events"].map(|table| {
+            let query = format!("SELECT count(*) FROM {table}");
+            connection.query_one(&query, [], |row| row.get(0)).unwrap()
+        });
+        (prepared, rows)
+    }
+
+    #[test]
+    fn a_name_of_nobody_takes_the_statements_of_a_user_and_leaves_no_event() {
+        let (of_a_user, of_nobody) = (prepared(Some("a")), prepared(None));
+        assert_eq!(of_a_user.0, of_nobody.0);
+        assert!(of_a_user.0.len() > 10, "{of_a_user:?}");
+        assert_eq!(of_a_user.1, [3, 1]);
+        assert_eq!(of_nobody.1, [3, 0]);
+    }
 }
