@@ -178,3 +178,46 @@ fn failed_logins(row: &Row<'_>) -> rusqlite::Result<FailedLogins> {
         locked_until: optional_moment(row, 7)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Durability, WhenMissing};
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn counters_go_with_their_window_and_the_oldest_of_too_many() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("test.db");
+        let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+        let counter = |kind, seconds: u8| FailedLogins {
+            key: [seconds + kind as u8; 16],
+            kind,
+            user_uuid: None,
+            address: None,
+            failures: 1,
+            first_failure: at(seconds.into()),
+            unlocks: 0,
+            locked_until: None,
+        };
+        let starts = [10, 20, 30, 40, 50, 60, 250];
+        let counters = starts.map(|seconds| counter(LimitKind::User, seconds));
+        store.put_failed_logins(counters.to_vec()).unwrap();
+        let other = counter(LimitKind::Account, 10);
+        store.put_failed_logins(vec![other.clone()]).unwrap();
+        let purge = |max, limit| {
+            let started = (at(20), at(200));
+            store
+                .purge_failed_logins(LimitKind::User, started, max, limit)
+                .unwrap()
+        };
+        assert_eq!((purge(100, 2), purge(100, 2), purge(100, 2)), (2, 1, 0));
+        assert_eq!((purge(3, 500), purge(3, 500)), (1, 0));
+        let left = store.failed_logins(LimitKind::User, 2).unwrap();
+        assert_eq!(left, [counters[5].clone(), counters[4].clone()]);
+        assert_eq!(store.failed_logins(LimitKind::Account, 9).unwrap(), [other]);
+    }
+}

@@ -247,6 +247,7 @@ mod tests {
 
     use super::super::events::LoginOutcome;
     use super::super::failed_logins::LimitKind;
+    use super::super::{Durability, WhenMissing};
     use super::*;
 
     fn failed(user_uuid: Option<&str>) -> RecordedLogin {
@@ -310,5 +311,41 @@ mod tests {
         assert!(of_a_user.0.len() > 10, "{of_a_user:?}");
         assert_eq!(of_a_user.1, [3, 1]);
         assert_eq!(of_nobody.1, [3, 0]);
+    }
+
+    #[test]
+    fn changes_are_given_once_and_those_of_an_import_when_it_has_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("test.db");
+        let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+        let other = Connection::open(&path).unwrap();
+        let add = |action: &str, outcome: &str, import_id: &str| {
+            let values = format!("1, '{action}', {outcome}, {import_id}");
+            let insert = "INSERT INTO events (time, action, outcome, import_id) VALUES";
+            other
+                .execute_batch(&format!("{insert} ({values})"))
+                .unwrap();
+        };
+        let mut last = store.last_event().unwrap();
+        let mut next = || {
+            let (changes, number) = store.changes_after(last).unwrap();
+            last = number;
+            let actions = changes.into_iter().map(|event| event.action);
+            actions.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(next(), "");
+        other
+            .execute_batch("INSERT INTO imports (id, first_permission) VALUES (7, 1)")
+            .unwrap();
+        add("user add", "NULL", "3");
+        add("login", "'failed'", "NULL");
+        add("user import", "NULL", "7");
+        add("org add", "NULL", "NULL");
+        assert_eq!((next(), next()), ("user add".into(), String::new()));
+        other.execute_batch("DELETE FROM imports").unwrap();
+        assert_eq!(next(), "user import, org add");
+        other.execute_batch("DELETE FROM events").unwrap();
+        assert_eq!(next(), "");
+        assert_eq!(store.last_event().unwrap(), last);
     }
 }
