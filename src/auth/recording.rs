@@ -87,11 +87,11 @@ impl Recorder {
 
     /// Hands a login to the thread, and waits for nothing.
     pub(super) fn record(&self, record: Record) {
-        let sent = self
+        let is_sent = self
             .records
             .as_ref()
-            .map(|records| records.try_send(record));
-        if !matches!(sent, Some(Ok(()))) {
+            .is_some_and(|records| records.try_send(record).is_ok());
+        if !is_sent {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
