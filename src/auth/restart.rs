@@ -12,6 +12,12 @@ use crate::store::{self, LimitKind, Store};
 /// # Errors
 /// When the database cannot be read.
 pub(super) fn throttle(store: &Store, limits: Limits, now: Now) -> Result<Throttle, store::Error> {
+    let read = || read(store, limits, now);
+    // The first read looks at the database's path; one look that fails is no reason not to start.
+    read().or_else(|_| store.check_path().and_then(|()| read()))
+}
+
+fn read(store: &Store, limits: Limits, now: Now) -> Result<Throttle, store::Error> {
     let throttle = Throttle::new(store.throttle_secret()?, limits);
     let mut changed = Vec::new();
     for kind in LimitKind::ALL {
