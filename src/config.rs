@@ -121,7 +121,7 @@ impl Config {
 }
 
 impl Database {
-    pub(crate) fn path(&self, scratch: &Scratch) -> PathBuf {
+    pub(crate) fn path(&self, scratch: &Path) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
             Self::Demo(_) => demo_database(scratch),

@@ -133,7 +133,7 @@ impl Server {
         let figures = listen_for_metrics(config.metrics)?;
         check_descriptors().map_err(StartError::Descriptors)?;
         let database = file_of(&config.database)?;
-        let path = config.database.path(&scratch);
+        let path = config.database.path(scratch.path());
         let (missing, cost) = (config.when_missing, config.policy.bcrypt_cost);
         let (store, migrated) = open(config.database, missing, &scratch, &engine, cost, progress)?;
         let clock = match &stub {
