@@ -468,6 +468,7 @@ fn the_help_names_every_field_that_is_shown() {
         ("user show", format!("user show {JWEIR} --json")),
         ("org show", format!("org show {org} --json")),
         ("token purge", "token purge --json".to_owned()),
+        ("events list", "events list --json --limit 1".to_owned()),
     ] {
         let object = run(&place, &words).succeeded().stdout;
         let help = run(&place, &format!("{shows} --help")).succeeded().stdout;

@@ -12,9 +12,6 @@ use crate::store::back_up;
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = "\
-Example: thanos-login backup /var/backups/thanos-login.db --force
-Prints how many users were copied; --json has {\"path\", \"users\"}.")]
 pub(super) struct Args {
     /// Path of the copy
     #[arg(value_name = "DEST", value_parser = parse::copy_path())]

@@ -3,125 +3,102 @@
 use clap::{Arg, Command};
 
 use super::output::Row;
-use crate::store::{OrganizationRow, TokenRow, UserRow};
+use crate::store::{Event, OrganizationRow, TokenRow, UserRow};
 
 /// The end of one command's help.
 pub(super) struct Ending {
     pub(super) command: &'static str,
-    prints: Prints,
+    /// Of a table: its headings, each with the key of `--json`.
+    columns: &'static [(&'static str, &'static str)],
+    /// The keys of `--json`.
+    fields: &'static str,
+    /// What else is to be known about them.
+    note: &'static str,
     /// Of the program's arguments.
     example: &'static str,
 }
 
-/// What a command prints.
-enum Prints {
-    /// Nothing, or a line about what was done.
-    Line,
-    /// A table: its headings, each with the key of `--json`.
-    Columns(&'static [(&'static str, &'static str)]),
-    /// A line each, or an object with these keys.
-    Fields(&'static str),
-}
-
-const USER: &str = "uuid, username, status, org, org_uuid, org_type, org_status, first_name, last_name, email, phone, bcrypt_cost, last_login, unlocked_at, tokens_live";
-const ORGANIZATION: &str =
-    "uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date, active_date, users";
+const USER: &str = "uuid, username, status, org, org_uuid, org_type, org_status, first_name, last_name, email, phone, permissions, bcrypt_cost, last_login, unlocked_at, tokens_live, failed_logins, locked_until, locked_addresses, account_locked_until";
+const LOCKS: &str = "\
+The last four are what the server has written to the database right after its answers: the failed logins that count
+now, until when the next login is refused and for which addresses, and until when it is refused for every address that
+has not logged in as this user.";
+const ORGANIZATION: &str = "uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date, active_date, account_manager, users";
+const EVENT: &str =
+    "time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after";
+const EVENTS: &str = "\
+An action is `login`, or the command that made a change. A login has an outcome (succeeded, failed, throttled or
+inactive), the number of logins that one line stands for, and the address of the client. A change has the system user
+who ran the command, and what was changed before and after. Neither holds a secret.";
 
 pub(super) const ENDINGS: &[Ending] = &[
-    line(
-        "serve",
-        "serve --listen 0.0.0.0:8443 --tls-cert tls.pem --tls-key tls.key",
-    ),
-    line("healthcheck", "healthcheck --listen 127.0.0.1:8080"),
-    line("init", "init --db /var/lib/thanos-login/thanos-login.db"),
-    line("seed", "seed accounts.json"),
-    fields(
-        "calibrate",
-        "threads, lanes, target_ms, recommended_cost, costs (cost, login_ms, hashes_per_second)",
-        "calibrate --target 250ms",
-    ),
-    fields("org add", ORGANIZATION, "org add Acme --type RETAILER"),
-    columns::<OrganizationRow>("org list", "org list --sort created_date --json"),
-    fields("org show", ORGANIZATION, "org show Acme"),
-    fields(
-        "org set-status",
-        ORGANIZATION,
-        "org set-status Acme DEACTIVATED",
-    ),
-    fields("org rename", ORGANIZATION, "org rename Acme Acme-Retail"),
-    fields(
-        "org delete",
-        ORGANIZATION,
-        "org delete Acme --with-users --yes",
-    ),
-    fields(
-        "user add",
-        USER,
-        "user add jane@acme.example --org Acme --generate",
-    ),
-    columns::<UserRow>(
-        "user list",
-        "user list --org Acme --sort last_login --reverse --limit 20",
-    ),
-    fields("user show", USER, "user show jane@acme.example"),
-    fields("user passwd", USER, "user passwd jane@acme.example"),
-    fields(
-        "user set-status",
-        USER,
-        "user set-status jane@acme.example DEACTIVATED",
-    ),
-    fields(
-        "user rename",
-        USER,
-        "user rename jane@acme.example jane.doe@acme.example",
-    ),
-    fields("user delete", USER, "user delete jane@acme.example"),
-    fields("user unlock", USER, "user unlock jane@acme.example"),
-    fields(
-        "user import",
-        "added, changed, unchanged, skipped, dry_run",
-        "user import users.csv --org Acme --dry-run",
-    ),
-    line("user export", "user export users.csv --org Acme"),
-    columns::<TokenRow>("token list", "token list --user jane@acme.example"),
-    fields(
-        "token revoke",
-        "revoked",
-        "token revoke --user jane@acme.example",
-    ),
-    fields("token purge", "purged", "token purge"),
-    fields("check", "check, message", "check --json"),
-    line("backup", "backup /var/backups/thanos-login.db --force"),
-    line("restore", "restore /var/backups/thanos-login.db"),
-    line("completions", "completions bash"),
-    line("man", "man --out /usr/local/share/man/man1"),
+    ending("serve", "serve --listen 0.0.0.0:8443 --tls-cert tls.pem --tls-key tls.key")
+        .with_note("--check-config prints the columns FLAG, VALUE and FROM."),
+    ending("healthcheck", "healthcheck --listen unix:/run/thanos-login/http.sock"),
+    ending("init", "init --db /var/lib/thanos-login/thanos-login.db").with_fields("path, made, migrated_from"),
+    ending("seed", "seed accounts.json --dry-run")
+        .with_fields("organizations (added, changed, unchanged), users (added, changed, unchanged), dry_run")
+        .with_note("What the file leaves out of accounts that are there stays, and so does a password that the file has not changed\nsince it was last loaded."),
+    ending("calibrate", "calibrate --target 250ms")
+        .with_fields("threads, lanes, target_ms, recommended_cost, costs (cost, login_ms, hashes_per_second)"),
+    ending("org add", "org add Acme --type RETAILER").with_fields(ORGANIZATION),
+    ending("org list", "org list --status pending --search market --sort created_date")
+        .with_fields(ORGANIZATION)
+        .with_columns(OrganizationRow::COLUMNS),
+    ending("org show", "org show Acme").with_fields(ORGANIZATION),
+    ending("org set", "org set Acme --account-manager-email ann@thanos.example --active-date 2026-11-26").with_fields(ORGANIZATION),
+    ending("org set-status", "org set-status Acme DEACTIVATED").with_fields(ORGANIZATION),
+    ending("org rename", "org rename Acme Acme-Retail").with_fields(ORGANIZATION),
+    ending("org delete", "org delete Acme --with-users --yes").with_fields(ORGANIZATION),
+    ending("user add", "user add jane@acme.example --org Acme --generate --first-name Jane --permission sell")
+        .with_fields(USER)
+        .with_note("With --generate also password."),
+    ending("user list", "user list --org Acme --status deactivated --search jane")
+        .with_fields(USER)
+        .with_columns(UserRow::COLUMNS)
+        .with_note("With --locked also the column LOCKED UNTIL (locked_until)."),
+    ending("user show", "user show jane@acme.example").with_fields(USER).with_note(LOCKS),
+    ending("user history", "user history jane@acme.example --reverse --limit 20")
+        .with_fields(EVENT)
+        .with_columns(Event::COLUMNS)
+        .with_note(EVENTS),
+    ending("user set", "user set jane@acme.example --first-name Jane --phone +352-27-8611").with_fields(USER),
+    ending("user move", "user move jane@acme.example --org Acme-Retail").with_fields(USER),
+    ending("user passwd", "user passwd jane@acme.example").with_fields(USER),
+    ending("user set-status", "user set-status jane@acme.example DEACTIVATED").with_fields(USER),
+    ending("user rename", "user rename jane@acme.example jane.doe@acme.example").with_fields(USER),
+    ending("user delete", "user delete jane@acme.example").with_fields(USER),
+    ending("user unlock", "user unlock jane@acme.example").with_fields(USER).with_note(LOCKS),
+    ending("user import", "user import users.csv --org Acme --dry-run")
+        .with_fields("added, changed, unchanged, skipped, dry_run"),
+    ending("user export", "user export users.csv --org Acme"),
+    ending("token list", "token list --user jane@acme.example").with_columns(TokenRow::COLUMNS),
+    ending("token revoke", "token revoke --user jane@acme.example").with_fields("revoked"),
+    ending("token purge", "token purge").with_fields("purged"),
+    ending("events list", "events list --since 1d --user jane@acme.example")
+        .with_fields(EVENT)
+        .with_columns(Event::COLUMNS)
+        .with_note(EVENTS),
+    ending("check", "check --json").with_fields("check, message"),
+    ending("backup", "backup /var/backups/thanos-login.db --force").with_fields("path, users"),
+    ending("restore", "restore /var/backups/thanos-login.db --force")
+        .with_fields("path, users, newest_login, kept")
+        .with_note("Asks before anything is replaced, and keeps that beside the database, as NAME.before-restore, until the next restore."),
+    ending("completions", "completions bash"),
+    ending("man", "man --out /usr/local/share/man/man1"),
 ];
 
-const fn line(command: &'static str, example: &'static str) -> Ending {
+const fn ending(command: &'static str, example: &'static str) -> Ending {
     Ending {
         command,
-        prints: Prints::Line,
+        columns: &[],
+        fields: "",
+        note: "",
         example,
     }
 }
 
-const fn fields(command: &'static str, names: &'static str, example: &'static str) -> Ending {
-    Ending {
-        command,
-        prints: Prints::Fields(names),
-        example,
-    }
-}
-
-const fn columns<R: Row>(command: &'static str, example: &'static str) -> Ending {
-    Ending {
-        command,
-        prints: Prints::Columns(R::COLUMNS),
-        example,
-    }
-}
-
-/// Ends the help of every command that does not do so itself.
+/// Ends the help of every command.
 pub(super) fn complete(command: Command) -> Command {
     below("", command)
 }
@@ -140,8 +117,8 @@ fn below(path: &str, command: Command) -> Command {
         .find(|ending| ending.command == path.trim_start());
     let command = with_all.mut_args(takes_negative_numbers);
     match ending {
-        Some(ending) if command.get_after_help().is_none() => command.after_help(ending.text()),
-        _ => command,
+        Some(ending) => command.after_help(ending.text()),
+        None => command,
     }
 }
 
@@ -152,23 +129,40 @@ fn takes_negative_numbers(arg: Arg) -> Arg {
 }
 
 impl Ending {
+    const fn with_columns(mut self, columns: &'static [(&'static str, &'static str)]) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    const fn with_fields(mut self, fields: &'static str) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    const fn with_note(mut self, note: &'static str) -> Self {
+        self.note = note;
+        self
+    }
+
     fn text(&self) -> String {
-        let prints = match self.prints {
-            Prints::Line => String::new(),
-            Prints::Fields(names) => {
-                format!("Fields, which are the keys of --json:\n  {names}\n\n")
-            }
-            Prints::Columns(columns) => {
-                let columns = columns
-                    .iter()
-                    .map(|(heading, key)| format!("{heading} ({key})"));
-                let columns: Vec<String> = columns.collect();
-                format!(
-                    "Columns, with their keys in --json:\n  {}\n\n",
-                    columns.join(", ")
-                )
-            }
-        };
-        format!("{prints}Example:\n  thanos-login {}", self.example)
+        let columns: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(heading, key)| format!("{heading} ({key})"))
+            .collect();
+        let mut parts = Vec::new();
+        if !columns.is_empty() {
+            let columns = columns.join(", ");
+            parts.push(format!("Columns, with their keys in --json:\n  {columns}"));
+        }
+        if !self.fields.is_empty() {
+            let fields = self.fields;
+            parts.push(format!("Fields, which are the keys of --json:\n  {fields}"));
+        }
+        if !self.note.is_empty() {
+            parts.push(self.note.to_owned());
+        }
+        parts.push(format!("Example:\n  thanos-login {}", self.example));
+        parts.join("\n\n")
     }
 }

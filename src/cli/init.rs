@@ -9,9 +9,6 @@ use super::database::DatabaseArgs;
 use super::output::{JsonArgs, report};
 
 #[derive(clap::Args)]
-#[command(after_help = "\
-Example: thanos-login init --db /var/lib/thanos-login/thanos-login.db
-Prints what was done; --json has {\"path\", \"made\", \"migrated_from\"}.")]
 pub(super) struct Args {
     #[command(flatten)]
     output: JsonArgs,

@@ -75,20 +75,11 @@ struct Cli {
     command: Command,
 }
 
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  thanos-login serve --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
-  thanos-login serve --check-config    prints the columns FLAG, VALUE and FROM";
-
 #[derive(Subcommand)]
 enum Command {
     /// Answer logins
-    #[command(after_help = SERVE_EXAMPLES)]
     Serve(Box<serve::Args>),
     /// Ask a server whether it can answer logins, with the flags and environment of that server
-    #[command(
-        after_help = "Example: thanos-login healthcheck --listen unix:/run/thanos-login/http.sock"
-    )]
     Healthcheck(Box<serve::Args>),
     /// Create the database file
     Init(init::Args),

@@ -15,12 +15,6 @@ use crate::store::{Content, Loss, Restoration};
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = "\
-Asks before it replaces anything, and keeps that beside the database, as NAME.before-restore, until the next restore.
-
-Example: thanos-login restore /var/backups/thanos-login.db --force
-Prints how many users there are now, their newest login, and where the old content is; --json has {\"path\", \"users\",
-\"newest_login\", \"kept\"}.")]
 pub(super) struct Args {
     /// Path of the backup, which is only read
     #[arg(value_name = "SRC", value_parser = parse::copy_path())]

@@ -17,13 +17,6 @@ use crate::store::{Durability, Imported, OpenError, Store, Summary, WhenMissing}
 const COMMAND: &str = "seed";
 
 #[derive(clap::Args)]
-#[command(after_help = "\
-What the file leaves out of accounts that are there stays, and so does a password that the file has not changed
-since it was last loaded.
-
-Example: thanos-login seed accounts.json --dry-run
-Prints how many organizations and users are added, changed and unchanged; --json has {\"organizations\":
-{\"added\", \"changed\", \"unchanged\"}, \"users\": {the same}, \"dry_run\"}.")]
 pub(super) struct Args {
     /// The fixture [default: the demo accounts]
     #[arg(value_name = "FILE")]

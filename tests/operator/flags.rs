@@ -1,4 +1,4 @@
-//! What `add` and `list` take beside, words in any case, and what the help of these commands names.
+//! What `add` and `list` take beside, and words in any case.
 
 use serde_json::{Value, json};
 
@@ -199,31 +199,4 @@ fn words_are_taken_in_any_case_and_kept_in_one() {
     let refused = place.run(&["user", "list", "--status", "activ"]);
     refused.was_wrong_usage("an unknown word");
     assert!(refused.stderr.contains("'ACTIVE'"), "{refused:#?}");
-}
-
-#[test]
-fn the_help_of_each_command_names_its_fields_and_has_an_example() {
-    let place = place();
-    let (user, org) = (show(&place, "user", JWEIR), show(&place, "org", ORG));
-    for (noun, verb, row) in [
-        ("user", "add", &user),
-        ("user", "list", &user),
-        ("user", "set", &user),
-        ("user", "move", &user),
-        ("org", "add", &org),
-        ("org", "list", &org),
-        ("org", "set", &org),
-    ] {
-        let help = run(&place, &[noun, verb, "--help"]).stdout;
-        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        let (_, fields) = help.split_once("Fields of --json: ").unwrap();
-        for field in row.as_object().unwrap().keys() {
-            let words: Vec<&str> = fields.split([' ', ',', ';']).collect();
-            assert!(words.contains(&field.as_str()), "{noun} {verb}: {field}");
-        }
-        assert!(
-            help.contains(&format!("Example: thanos-login {noun} {verb} ")),
-            "{help}"
-        );
-    }
 }

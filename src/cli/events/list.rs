@@ -11,18 +11,8 @@ use crate::store::{Event, EventFilter, Store};
 /// How many events are in memory at once.
 const PAGE: u32 = 1000;
 
-/// For the help: the columns of an event.
-pub(in crate::cli) const COLUMNS: &str = "\
-Columns, which are the keys of --json: time, action (login, or the command that made a change), outcome (of a login:
-succeeded, failed, throttled, inactive), times (how many logins one line stands for), actor (the system user who ran
-the command), address (of a login), user_uuid, org_uuid, object (the username, the organization's name or the file, as
-it was then), before, after. A table leaves out the UUIDs.
-
-The server writes logins right after its answers, a command its changes with them. No event holds a secret.";
-
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!("{COLUMNS}\n\nExample: thanos-login events list --since 1d --user eve@night.example"))]
 pub(in crate::cli) struct Args {
     /// Only events about this user, by its username or UUID; also one who is deleted
     #[arg(long, value_name = "NAME")]
@@ -44,7 +34,7 @@ pub(in crate::cli) struct PageArgs {
     #[arg(long)]
     reverse: bool,
     /// Print at most this many
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse::count::<u32>)]
     limit: Option<u32>,
     #[command(flatten)]
     output: JsonArgs,

@@ -16,11 +16,6 @@ use crate::random;
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!(
-    "Fields of --json: {}\n\n\
-     Example: thanos-login org add \"Night Market\" --type supplier --account-manager-first-name Mia",
-    super::FIELDS
-))]
 pub(in crate::cli) struct Args {
     /// Name of the organization
     name: String,

@@ -7,13 +7,6 @@ use crate::store::{OrganizationFilter, OrganizationOrder, OrganizationRow};
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!(
-    "Columns, with their fields of --json: NAME (name), TYPE (org_type), STATUS (status), USERS (users), \
-     CREATED (created_date), UUID (uuid)\n\n\
-     Fields of --json: {}\n\n\
-     Example: thanos-login org list --status pending --search market --sort created_date",
-    super::FIELDS
-))]
 pub(in crate::cli) struct Args {
     /// Only organizations of this status
     #[arg(long, value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]

@@ -8,10 +8,6 @@ mod set;
 mod set_status;
 mod show;
 
-/// The fields of an organization's JSON.
-const FIELDS: &str = "uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date, active_date, \
-     account_manager, users";
-
 /// Manage organizations
 #[derive(clap::Subcommand)]
 pub(super) enum Command {

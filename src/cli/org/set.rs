@@ -14,12 +14,6 @@ use crate::store::OrganizationRow;
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!(
-    "An empty value clears a field. `org rename` and `set-status` change the rest; its UUIDs and its type never change.\n\n\
-     Fields of --json: {}\n\n\
-     Example: thanos-login org set \"Night Market\" --account-manager-first-name Mia --active-date 2017-10-23",
-    super::FIELDS
-))]
 pub(in crate::cli) struct Args {
     /// Its name or UUID
     org: String,

@@ -17,11 +17,6 @@ use crate::random;
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!(
-    "Fields of --json: {}; with --generate also password\n\n\
-     Example: thanos-login user add ann@corner.example --org \"Night Market\" --generate --first-name Ann --permission sell",
-    super::FIELDS
-))]
 pub(in crate::cli) struct Args {
     /// Username, with which the user logs in
     #[arg(value_parser = parse::new_username)]

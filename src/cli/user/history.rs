@@ -3,12 +3,11 @@
 use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
-use crate::cli::events::list::{COLUMNS, PageArgs};
+use crate::cli::events::list::PageArgs;
 use crate::cli::name;
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!("{COLUMNS}\n\nExample: thanos-login user history eve@night.example --reverse --limit 20"))]
 pub(in crate::cli) struct Args {
     /// Its username or UUID; of a deleted user, too
     user: String,

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::FIELDS;
 use crate::account::UserStatus;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
@@ -12,12 +11,6 @@ use crate::store::{UserFilter, UserOrder, UserRow};
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!(
-    "Columns, with their fields of --json: USERNAME (username), STATUS (status), ORG (org), LAST LOGIN (last_login), \
-     TOKENS (tokens_live), UUID (uuid); with --locked also LOCKED UNTIL (locked_until)\n\n\
-     Fields of --json: {FIELDS}\n\n\
-     Example: thanos-login user list --org \"Night Market\" --status deactivated --search ann",
-))]
 pub(in crate::cli) struct Args {
     /// Only users of this organization, by name or UUID
     #[arg(long)]

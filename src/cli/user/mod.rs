@@ -15,13 +15,6 @@ mod set_status;
 mod show;
 mod unlock;
 
-/// The fields of a user's JSON.
-const FIELDS: &str = "uuid, username, status, org, org_uuid, org_type, org_status, first_name, last_name, email, phone, \
-     permissions, bcrypt_cost, last_login, unlocked_at, tokens_live, failed_logins, locked_until, locked_addresses, \
-     account_locked_until. The last four are what the server on this database has written, right after its answers: the \
-     failed logins that count now, until when the next login is refused and for which addresses, and until when it is \
-     refused for every address that has not logged in as this user";
-
 /// Manage users
 #[derive(clap::Subcommand)]
 pub(super) enum Command {

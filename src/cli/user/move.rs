@@ -10,12 +10,6 @@ use crate::cli::output::{JsonArgs, refused, report};
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!(
-    "Its tokens stay: from the next request on they answer with the new organization, and count only while that is ACTIVE.\n\n\
-     Fields of --json: {}\n\n\
-     Example: thanos-login user move ann@corner.example --org \"Night Market\"",
-    super::FIELDS
-))]
 pub(in crate::cli) struct Args {
     /// Its username or UUID
     user: String,

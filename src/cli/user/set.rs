@@ -12,12 +12,6 @@ use crate::cli::{WrongUsage, name};
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!(
-    "An empty value clears a field. Its tokens stay. `user rename`, `move`, `set-status` and `passwd` change the rest.\n\n\
-     Fields of --json: {}\n\n\
-     Example: thanos-login user set ann@corner.example --first-name Ann --phone '' --permission sell --permission buy",
-    super::FIELDS
-))]
 pub(in crate::cli) struct Args {
     /// Its username or UUID
     user: String,

@@ -2,14 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::FIELDS;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
 use crate::cli::output::{JsonArgs, show};
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!("Fields: {FIELDS}\n\nExample: thanos-login user show eve@night.example"))]
 pub(in crate::cli) struct Args {
     /// Username or UUID of the user
     user: String,

@@ -7,14 +7,12 @@
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::FIELDS;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
 use crate::cli::output::{JsonArgs, report};
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(after_help = format!("Fields: {FIELDS}\n\nExample: thanos-login user unlock eve@night.example"))]
 pub(in crate::cli) struct Args {
     /// Username or UUID of the user
     user: String,
