@@ -33,12 +33,12 @@ pub(super) const COLUMNS: &str =
      (SELECT max(failed.locked_until) FROM failed_logins AS failed
       WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
             AND failed.locked_until > :now) AS locked_until,
-     (SELECT group_concat(address, ' ' ORDER BY address) FROM failed_logins AS failed
+     (SELECT group_concat(address, ' ' ORDER BY address) FILTER (WHERE kind = 'user') FROM failed_logins AS failed
       WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
-            AND failed.locked_until > :now AND kind = 'user'),
-     (SELECT max(failed.locked_until) FROM failed_logins AS failed
+            AND failed.locked_until > :now),
+     (SELECT max(failed.locked_until) FILTER (WHERE kind = 'account') FROM failed_logins AS failed
       WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
-            AND failed.locked_until > :now AND kind = 'account')";
+            AND failed.locked_until > :now)";
 
 impl UserLock {
     /// Reads [`COLUMNS`], starting with `first`.
@@ -70,5 +70,29 @@ impl UserLock {
         }
         let until = until.strftime("%FT%TZ");
         Some(format!("locked until {until} for {}", kept_out.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Connection, named_params};
+
+    use super::*;
+
+    #[test]
+    fn only_the_counters_of_the_user_are_read() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(include_str!("../../schema.sql"))
+            .unwrap();
+        let query = format!("EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM users");
+        let mut statement = connection.prepare(&query).unwrap();
+        let plan = statement
+            .query_map(named_params! { ":now": 0 }, |row| row.get(3))
+            .unwrap();
+        let mut plan: Vec<String> = plan.collect::<Result<_, _>>().unwrap();
+        plan.retain(|step| step.contains(" failed "));
+        let by_user = "SEARCH failed USING INDEX failed_logins_by_user (user_uuid=?)";
+        assert_eq!(plan, [by_user; 4]);
     }
 }
