@@ -116,9 +116,7 @@ fn purge_logins(
         now.checked_add(window).unwrap_or(Timestamp::MAX),
     );
     for kind in LimitKind::ALL {
-        while !stop.is_wanted()
-            && store.purge_failed_logins(kind, started, MAX_COUNTERS, BATCH)? > 0
-        {}
+        while !stop.is_wanted() && store.purge_failed_logins(kind, started, MAX_COUNTERS, BATCH)? {}
     }
     let until = policy
         .keep_events
