@@ -51,8 +51,13 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
             if let Err(error) = purge(&store, now.date, stop) {
                 tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
             }
-            if let Err(error) = purge_logins(&store, now.date, &policy, stop) {
-                tracing::warn!(%error, "cannot remove old events and failed logins");
+            if let Err(error) = purge_failed_logins(&store, now.date, &policy, stop) {
+                tracing::warn!(%error, "cannot remove old failed logins");
+            }
+            if let Some(logged) = last_event
+                && let Err(error) = purge_events(&store, now.date, &policy, logged, stop)
+            {
+                tracing::warn!(%error, "cannot remove old events");
             }
         }
         if let Err(error) = store.remove_unfinished_imports(&|| stop.is_wanted()) {
@@ -102,8 +107,8 @@ fn purge(store: &Store, now: Timestamp, stop: &Stop) -> Result<(), store::Error>
     Ok(())
 }
 
-/// Removes old events, and counters of failed logins whose window is over: they are digests of what people typed.
-fn purge_logins(
+/// Removes counters of failed logins whose window is over: they are digests of what people typed.
+fn purge_failed_logins(
     store: &Store,
     now: Timestamp,
     policy: &Policy,
@@ -118,11 +123,22 @@ fn purge_logins(
     for kind in LimitKind::ALL {
         while !stop.is_wanted() && store.purge_failed_logins(kind, started, MAX_COUNTERS, BATCH)? {}
     }
+    Ok(())
+}
+
+/// Removes old events; those after the one with the number `logged` are to be logged first.
+fn purge_events(
+    store: &Store,
+    now: Timestamp,
+    policy: &Policy,
+    logged: i64,
+    stop: &Stop,
+) -> Result<(), store::Error> {
     let until = policy
         .keep_events
         .map_or(Timestamp::MAX, |age| before(now, age));
-    while store.has_old_events(until)? && !stop.is_wanted() {
-        store.purge_events(until)?;
+    while store.has_old_events(until, logged)? && !stop.is_wanted() {
+        store.purge_events(until, logged)?;
     }
     Ok(())
 }

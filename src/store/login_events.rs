@@ -124,36 +124,42 @@ impl Store {
         })
     }
 
-    /// Whether one of the oldest events is from `until` or before.
+    /// Whether one of the oldest events up to the one with the number `logged` is from `until` or before.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn has_old_events(&self, until: Timestamp) -> Result<bool, Error> {
+    pub fn has_old_events(&self, until: Timestamp, logged: i64) -> Result<bool, Error> {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM (SELECT time FROM events ORDER BY id LIMIT :oldest)
-                                    WHERE time <= :until)",
+                    "SELECT EXISTS (SELECT 1 FROM (SELECT id, time FROM events ORDER BY id LIMIT :oldest)
+                                    WHERE time <= :until AND id <= :logged)",
                 )?
                 .query_one(
-                    named_params! { ":oldest": OLDEST, ":until": until.as_microsecond() },
+                    named_params! { ":oldest": OLDEST, ":until": until.as_microsecond(), ":logged": logged },
                     |row| row.get(0),
                 )
         })
     }
 
-    /// Removes those of the oldest events that are from `until` or before, and says how many it removed.
+    /// Removes those of the oldest events up to the one with the number `logged` that are from `until` or before, and says how
+    /// many it removed.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn purge_events(&self, until: Timestamp) -> Result<usize, Error> {
+    pub fn purge_events(&self, until: Timestamp, logged: i64) -> Result<usize, Error> {
         self.write(move |connection| {
             connection
                 .prepare_cached(
                     "DELETE FROM events
-                     WHERE id IN (SELECT id FROM events ORDER BY id LIMIT :oldest) AND time <= :until",
+                     WHERE id IN (SELECT id FROM events ORDER BY id LIMIT :oldest) AND time <= :until
+                           AND id <= :logged",
                 )?
-                .execute(named_params! { ":oldest": OLDEST, ":until": until.as_microsecond() })
+                .execute(named_params! {
+                    ":oldest": OLDEST,
+                    ":until": until.as_microsecond(),
+                    ":logged": logged,
+                })
         })
     }
 }
@@ -347,5 +353,24 @@ mod tests {
         other.execute_batch("DELETE FROM events").unwrap();
         assert_eq!(next(), "");
         assert_eq!(store.last_event().unwrap(), last);
+    }
+
+    #[test]
+    fn an_event_that_is_not_logged_yet_is_not_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("test.db");
+        let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(
+                "INSERT INTO imports (id, first_permission) VALUES (7, 1);
+                 INSERT INTO events (time, action, import_id)
+                     VALUES (1, 'user add', NULL), (1, 'user import', 7), (1, 'org add', NULL)",
+            )
+            .unwrap();
+        let (_, logged) = store.changes_after(0).unwrap();
+        assert_eq!(store.purge_events(Timestamp::MAX, logged).unwrap(), 1);
+        assert!(!store.has_old_events(Timestamp::MAX, logged).unwrap());
+        assert!(store.has_old_events(Timestamp::MAX, logged + 1).unwrap());
     }
 }
