@@ -149,7 +149,10 @@ impl Worker {
                 self.write_at = None;
                 ready.extend(self.collected.drain().map(|(_, collected)| collected));
             }
-            self.write_all(ready);
+            if !ready.is_empty() {
+                self.write_all(ready);
+                self.log_dropped();
+            }
             if is_ended {
                 return;
             }
@@ -170,16 +173,24 @@ impl Worker {
         }
     }
 
+    /// What is left after a failure is dropped: each try may wait for another process, also when the server stops.
     fn write_all(&mut self, mut ready: Vec<(Record, u32)>) {
         while !ready.is_empty() {
             let rest = ready.split_off(ready.len().min(MAX_WRITTEN));
             self.write(std::mem::replace(&mut ready, rest));
+            if self.is_failing {
+                let dropped = ready.drain(..).map(|(_, times)| u64::from(times)).sum();
+                self.dropped.fetch_add(dropped, Ordering::Relaxed);
+            }
         }
+    }
+
+    fn log_dropped(&self) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::warn!(
                 logins = dropped,
-                "logins were not recorded: they came faster than the database takes them"
+                "logins were not recorded: the database did not take them in time"
             );
         }
     }
@@ -302,6 +313,21 @@ mod tests {
         assert_eq!(worker.dropped.load(Ordering::Relaxed), 5);
         let key = throttled(&worker.throttle, "nobody7").subject.pair();
         assert_eq!(worker.collected[&key].1, 4);
+    }
+
+    #[test]
+    fn after_a_write_that_failed_the_rest_is_dropped_and_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut worker = worker(&directory);
+        rusqlite::Connection::open(directory.path().join("test.db"))
+            .unwrap()
+            .execute_batch("DROP TABLE failed_logins")
+            .unwrap();
+        let logins = (0..3 * MAX_WRITTEN).map(|_| (throttled(&worker.throttle, "nobody"), 2));
+        let logins = logins.collect();
+        worker.write_all(logins);
+        let dropped = worker.dropped.load(Ordering::Relaxed);
+        assert_eq!(dropped, 4 * MAX_WRITTEN as u64);
     }
 
     #[test]
