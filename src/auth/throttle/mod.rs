@@ -169,9 +169,10 @@ impl Throttle {
         now: Duration,
     ) {
         for &kind in kinds {
-            let refusal =
-                |state: &mut State| state.counters.first_refusal(kind, &subject.keys, now);
-            if let Some(remaining) = refusal(&mut self.state.lock()) {
+            let mut state = self.state.lock();
+            let refusal = state.counters.first_refusal(kind, &subject.keys, now);
+            drop(state);
+            if let Some(remaining) = refusal {
                 let (client, seconds) = (subject.client, whole_seconds(remaining));
                 tracing::warn!(limit = ?kind, %client, seconds, user, "failed logins are throttled");
             }
