@@ -1,4 +1,4 @@
-//! The command line: one file per command. Parses flags and environment, calls the other rooms, and turns the result into
+//! The command line: one file per command. Parses flags and environment, calls the other modules, and turns the result into
 //! an exit code: 0 ok, 1 failed (one line on standard error, or one a finding), 2 wrong usage.
 
 mod accounts;
@@ -21,6 +21,7 @@ mod init;
 mod logging;
 mod man;
 mod name;
+mod named;
 mod new_password;
 mod org;
 mod output;

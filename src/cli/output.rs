@@ -2,17 +2,12 @@
 //!
 //! A result waits for its reader, and one that cannot be written is a failure. A message about what was done is neither.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
-use std::marker::PhantomData;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::str::FromStr;
 
 use anyhow::{Context, bail};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, Args, Command};
+use clap::Args;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use rustix::fs::{OFlags, fcntl_getfl};
@@ -24,10 +19,8 @@ use unicode_width::UnicodeWidthStr;
 use super::escape::{printable, visible_json};
 use super::parse;
 use super::stream::{STDERR, STDOUT};
-use crate::account::UnknownName;
 use crate::accounts::Finding;
 use crate::fields;
-use crate::nearest::Nearest;
 use crate::store::{Edited, Listing};
 
 const CANNOT_WRITE: &str = "cannot write to standard output";
@@ -74,53 +67,6 @@ impl ListingArgs {
 pub(super) trait Row: Serialize {
     /// The headings, each with the field of the JSON that stands below it.
     const COLUMNS: &'static [(&'static str, &'static str)];
-}
-
-/// Takes one of the names of an enum, in any case, and shows them in the help.
-pub(super) fn named<T: Named>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T> {
-    NameParser(names, PhantomData)
-}
-
-/// An enum that has names.
-pub(super) trait Named: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static {}
-
-impl<T: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static> Named for T {}
-
-/// The names, and what they become.
-#[derive(Clone)]
-struct NameParser<T>(&'static [&'static str], PhantomData<T>);
-
-impl<T: Named> TypedValueParser for NameParser<T> {
-    type Value = T;
-
-    fn parse_ref(
-        &self,
-        command: &Command,
-        arg: Option<&Arg>,
-        value: &OsStr,
-    ) -> Result<T, clap::Error> {
-        if let Some(Ok(known)) = value.to_str().map(str::parse) {
-            return Ok(known);
-        }
-        // Only for its message: clap knows names in their one spelling.
-        let exact = PossibleValuesParser::new(self.0).try_map(|name| name.parse::<T>());
-        exact.parse_ref(command, arg, value).map_err(|mut error| {
-            let typed = value.to_string_lossy();
-            let mut nearest = Nearest::to(&typed);
-            self.0.iter().for_each(|name| nearest.offer(name));
-            if let Some(name) = nearest.best() {
-                error.insert(
-                    ContextKind::SuggestedValue,
-                    ContextValue::String(name.to_owned()),
-                );
-            }
-            error
-        })
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(self.0.iter().map(PossibleValue::new)))
-    }
 }
 
 /// Writes a result to standard output. A reader that stops early, such as `head`, has what it wanted.

@@ -2,7 +2,8 @@
 
 use crate::account::OrganizationStatus;
 use crate::cli::database::DatabaseArgs;
-use crate::cli::output::{ListingArgs, Row, list, named};
+use crate::cli::named::named;
+use crate::cli::output::{ListingArgs, Row, list};
 use crate::store::{OrganizationFilter, OrganizationOrder, OrganizationRow};
 
 #[derive(clap::Args)]

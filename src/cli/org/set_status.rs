@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use crate::account::OrganizationStatus;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{JsonArgs, named, report};
+use crate::cli::named::named;
+use crate::cli::output::{JsonArgs, report};
 
 #[derive(clap::Args)]
 #[group(skip)]

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{ListingArgs, Row, list, named};
+use crate::cli::named::named;
+use crate::cli::output::{ListingArgs, Row, list};
 use crate::store::{TokenOrder, TokenRow};
 
 #[derive(clap::Args)]

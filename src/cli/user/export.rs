@@ -10,7 +10,8 @@ use crate::cli::backup::users;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::file_error::file_error;
 use crate::cli::name;
-use crate::cli::output::{JsonArgs, deliver, named, report};
+use crate::cli::named::named;
+use crate::cli::output::{JsonArgs, deliver, report};
 use crate::files::{self, Existing};
 
 #[derive(clap::Args)]

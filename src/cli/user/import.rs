@@ -12,7 +12,8 @@ use crate::accounts::{self, Format, Options, Read};
 use crate::cli::accounts::{Import, counts, say, show};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::file_error::file_error;
-use crate::cli::output::{JsonArgs, named};
+use crate::cli::named::named;
+use crate::cli::output::JsonArgs;
 use crate::cli::{WrongUsage, name};
 use crate::store::{Pins, Summary};
 

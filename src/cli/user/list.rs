@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::account::UserStatus;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
-use crate::cli::output::{ListingArgs, Row, list, named};
+use crate::cli::named::named;
+use crate::cli::output::{ListingArgs, Row, list};
 use crate::store::{UserFilter, UserOrder, UserRow};
 
 #[derive(clap::Args)]
