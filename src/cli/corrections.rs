@@ -29,6 +29,7 @@ const NOUNS: &[(&str, &[&str])] = &[
         ],
     ),
     ("token", &["tokens", "session", "sessions"]),
+    ("events", &["event", "audit", "log", "logs"]),
 ];
 
 /// What is done with them, and what else that is called.
@@ -51,6 +52,8 @@ const VERBS: &[(&str, &[&str])] = &[
         ],
     ),
     ("unlock", &[]),
+    ("move", &["transfer"]),
+    ("history", &["events", "audit", "log", "logs"]),
     ("import", &["load"]),
     ("export", &["dump"]),
     ("revoke", &["logout", "expire"]),

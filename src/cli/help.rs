@@ -56,7 +56,7 @@ pub(super) const ENDINGS: &[Ending] = &[
     ending("user list", "user list --org Acme --status deactivated --search jane")
         .with_fields(USER)
         .with_columns(UserRow::COLUMNS)
-        .with_note("With --locked also the column LOCKED UNTIL (locked_until)."),
+        .with_note("With --locked, FAILED (failed_logins), LOCKED UNTIL (locked_until), ADDRESSES (locked_addresses) and\nACCOUNT LOCKED UNTIL (account_locked_until) take the place of LAST LOGIN and TOKENS."),
     ending("user show", "user show jane@acme.example").with_fields(USER).with_note(LOCKS),
     ending("user history", "user history jane@acme.example --reverse --limit 20")
         .with_fields(EVENT)

@@ -84,3 +84,20 @@ impl Row for LockedUser {
         ("UUID", "uuid"),
     ];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::command;
+
+    #[test]
+    fn the_help_names_the_columns_of_users_who_are_locked() {
+        let command = command();
+        let user = command.find_subcommand("user").unwrap();
+        let list = user.find_subcommand("list").unwrap();
+        let help = list.get_after_help().unwrap().to_string();
+        for (heading, key) in LockedUser::COLUMNS {
+            assert!(help.contains(&format!("{heading} ({key})")), "{heading}");
+        }
+    }
+}
