@@ -7,7 +7,9 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 
-use super::{Args, check_usage, raise_descriptor_limit, warnings, with_next_step};
+use super::args::Args;
+use super::start::{raise_descriptor_limit, with_next_step};
+use super::{usage, warnings};
 use crate::Server;
 use crate::cli::environment::Variables;
 use crate::cli::escape::printable;
@@ -39,7 +41,7 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     list(&JsonArgs { json: false }, &settings(command, matches))?;
     warn(variables.unknown());
-    check_usage(&args, matches)?;
+    usage::check(&args, matches)?;
     logging::filter(&args.logging, matches)?;
     let config = args.into_config(matches)?;
     // As a start does it.

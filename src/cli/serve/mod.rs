@@ -3,25 +3,22 @@
 mod args;
 mod check_config;
 mod parent;
+mod start;
+mod usage;
 mod warnings;
 
-use std::path::{self, Path};
-
-use anyhow::{Context, anyhow, bail};
-use clap::parser::ValueSource;
+use anyhow::Context;
 use clap::{ArgMatches, Command};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::environment::Variables;
-use super::progress::Progress;
 use super::stream::{STDERR, STDOUT};
-use super::{WrongUsage, logging, signals};
-use crate::gate::Address;
-use crate::store::{Migrated, OpenError};
-use crate::{Server, StartError};
+use super::{logging, signals};
+use crate::Server;
+use crate::store::Migrated;
 
 pub(super) use args::Args;
 use parent::Parent;
+use start::start;
 
 /// `command` describes the flags that `args` and `matches` are of.
 pub(super) fn run(
@@ -39,7 +36,7 @@ pub(super) fn run(
     for warning in variables.unknown() {
         tracing::warn!("{warning}");
     }
-    check_usage(&args, matches)?;
+    usage::check(&args, matches)?;
     if args.exit_with_parent {
         let stop = signals.handle();
         let stop = move || {
@@ -68,47 +65,6 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Everything up to the ready lines, and what the operator should know about the flags.
-fn start(args: Args, matches: &ArgMatches) -> anyhow::Result<(Server, Vec<String>)> {
-    let config = args.into_config(matches)?;
-    let warnings = warnings::of(&config);
-    for stream in [&STDOUT, &STDERR] {
-        stream.start().context("cannot start a thread")?;
-    }
-    raise_descriptor_limit();
-    let progress = Progress::new("pages").reporter();
-    let server = Server::start_reporting(config, progress).map_err(with_next_step)?;
-    Ok((server, warnings))
-}
-
-/// A missing database is mostly a typing error: the whole path shows which.
-fn with_next_step(error: StartError) -> anyhow::Error {
-    match error {
-        StartError::Database(OpenError::Missing(path)) => missing_database(&path),
-        error => error.into(),
-    }
-}
-
-fn missing_database(given: &Path) -> anyhow::Error {
-    let path = path::absolute(given).unwrap_or_else(|_| given.to_owned());
-    let (path, given) = (path.display(), given.display());
-    anyhow!(
-        "{path}: no such database; `thanos-login init --db {given}` makes one, or `serve` with --create"
-    )
-}
-
-/// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "cannot raise the limit of file descriptors");
-    }
-}
-
 fn reload(server: &Server, variables: &Variables) {
     match server.reload_tls() {
         Ok(true) => tracing::info!("read the TLS files again"),
@@ -120,52 +76,6 @@ fn reload(server: &Server, variables: &Variables) {
                 "cannot use the new TLS files; the old ones stay in use"
             );
         }
-    }
-}
-
-/// What no flag can say about itself alone.
-fn check_usage(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
-    args.check_tls()?;
-    let is_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    if args.demo && is_flag("path") {
-        bail!(WrongUsage(
-            "--demo serves a throw-away database: it does not go with --db".to_owned()
-        ));
-    }
-    if args.demo && is_flag("create") {
-        bail!(WrongUsage(
-            "--demo serves a throw-away database: it does not go with --create".to_owned()
-        ));
-    }
-    if args.fixture.is_some() && !args.demo {
-        bail!(WrongUsage(
-            "--fixture goes with --demo; `thanos-login seed FILE` loads accounts into a database"
-                .to_owned()
-        ));
-    }
-    if let Some(origin) = args.cors_origin.iter().find(|origin| origin.is_shared())
-        && !args.demo
-    {
-        bail!(WrongUsage(format!(
-            "--cors-origin {origin} goes with --demo: pages and apps of many have that origin"
-        )));
-    }
-    if let Some(address) = args.listen.iter().find(|address| is_remote(address))
-        && args.demo
-        && !args.allow_remote_demo
-    {
-        bail!(WrongUsage(format!(
-            "--demo listens on loopback addresses only, since its passwords are public: --listen {address} needs --allow-remote-demo"
-        )));
-    }
-    Ok(())
-}
-
-/// Whether other machines reach it.
-fn is_remote(address: &Address) -> bool {
-    match address {
-        Address::Tcp(address) => !address.ip().to_canonical().is_loopback(),
-        Address::Unix(_) => false,
     }
 }
 

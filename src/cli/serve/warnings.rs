@@ -1,6 +1,6 @@
 //! What an operator should know about flags that are right, but let more happen than is wanted mostly.
 
-use super::is_remote;
+use super::usage::is_remote;
 use crate::config::{Config, Database};
 use crate::gate::Address;
 

@@ -1,0 +1,55 @@
+//! Starting the server, and what to do where that fails.
+
+use std::path::{self, Path};
+
+use anyhow::{Context, anyhow};
+use clap::ArgMatches;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::args::Args;
+use super::warnings;
+use crate::cli::progress::Progress;
+use crate::cli::stream::{STDERR, STDOUT};
+use crate::store::OpenError;
+use crate::{Server, StartError};
+
+/// Everything up to the ready lines, and what the operator should know about the flags.
+pub(super) fn start(args: Args, matches: &ArgMatches) -> anyhow::Result<(Server, Vec<String>)> {
+    let config = args.into_config(matches)?;
+    let warnings = warnings::of(&config);
+    for stream in [&STDOUT, &STDERR] {
+        stream.start().context("cannot start a thread")?;
+    }
+    raise_descriptor_limit();
+    let progress = Progress::new("pages").reporter();
+    let server = Server::start_reporting(config, progress).map_err(with_next_step)?;
+    Ok((server, warnings))
+}
+
+/// A missing database is mostly a typing error: the whole path shows which.
+pub(super) fn with_next_step(error: StartError) -> anyhow::Error {
+    match error {
+        StartError::Database(OpenError::Missing(path)) => missing_database(&path),
+        error => error.into(),
+    }
+}
+
+fn missing_database(given: &Path) -> anyhow::Error {
+    let path = path::absolute(given).unwrap_or_else(|_| given.to_owned());
+    let (path, given) = (path.display(), given.display());
+    anyhow!(
+        "{path}: no such database; `thanos-login init --db {given}` makes one, or `serve` with --create"
+    )
+}
+
+/// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
+pub(super) fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of file descriptors");
+    }
+}
