@@ -15,9 +15,9 @@
 //! checked and written again. Its accepting thread ends for good when the system gives it no thread or descriptor, and its
 //! socket's name may be swept: `server` then replaces it.
 //!
-//! # The rooms
+//! # The modules
 //!
-//! | room | what it does | what it never does |
+//! | module | what it does | what it never does |
 //! |---|---|---|
 //! | [`cli`] | one file per command: flags in, exit code out | decide anything about a login |
 //! | [`Server`] | puts the parts together, in a process of its own or inside a test | touch signals, the logger or limits |
@@ -33,18 +33,20 @@
 //! | [`stub`] | around the endpoints of a demo: answers forced, delayed and spoiled, a journal, a clock to move, a page | exist in a real server |
 //! | [`audit`] | what an operator should look into | change anything |
 //! | [`clock`] | the time: a date that may step, and an uptime that never does | decide |
+//! | `housekeeping` | every few seconds: removes what is too old, logs changes by commands | hold up a login |
 //! | `files` | files that get their name only once they are whole and on disk | know what is in them |
 //! | [`account`] | the words that all of these share | decide |
 //!
 //! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store) → files. The gate knows no
-//! other room: what it says about a request goes into headers that no client can set, and `server` reads them.
+//! other module: what it says about a request goes into headers that no client can set, and `server` reads them.
 //!
 //! # Threads
 //!
-//! One for each client connection (gate), two that receive and one that looks whether they can be reached (server), one
-//! worker for each request that waits for hashing, the disk or a client that reads a long answer, up to three of low
-//! priority for each list, one that hashes for each core, one that writes, one that rehashes, one that records
-//! logins which got no token, one that removes what expired.
+//! For each gate one that accepts, one for each client connection, one while a certificate is renewed, and behind it two
+//! that receive and one that looks whether they can be reached (server). One worker for each request that waits for hashing,
+//! the disk or a client that reads a long answer, up to three of low priority for each list, one that hashes for each core,
+//! one that writes, one that rehashes, one that records logins which got no token, one for what `housekeeping` does, one that
+//! writes to each standard stream (cli).
 //!
 //! # What always holds
 //!

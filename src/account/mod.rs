@@ -1,4 +1,4 @@
-//! The words for accounts that every room shares: kinds of organization, statuses, usernames, people.
+//! The words for accounts that every module shares: kinds of organization, statuses, usernames, people.
 //!
 //! Only names, their spelling and their order. What a status allows is decided in `auth`.
 
