@@ -1,4 +1,9 @@
-//! Text from outside: the mark that some programs put before it, and encodings that are not UTF-8.
+//! Text from outside: the mark that some programs put before it, and encodings that are not UTF-8. Text for people: numbers
+//! of things, and moments.
+
+use std::fmt::Display;
+
+use jiff::Timestamp;
 
 /// The byte-order mark in UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -14,6 +19,17 @@ pub(crate) fn is_wide(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xff\xfe")
         || bytes.starts_with(b"\xfe\xff")
         || matches!(bytes, [0, _, ..] | [_, 0, ..])
+}
+
+/// `1 token`, `2 tokens`.
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// In UTC, to the second.
+pub(crate) fn moment(moment: Timestamp) -> String {
+    moment.strftime("%FT%TZ").to_string()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::output::{JsonArgs, report};
 use super::parse;
 use super::progress::Progress;
 use crate::store::back_up;
+use crate::text::counted;
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -45,17 +46,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         path: &args.destination,
         users: content.users,
     };
-    let (users, path) = (users(content.users), args.destination.display());
+    let (users, path) = (counted(content.users, "user"), args.destination.display());
     report(
         &args.output,
         &copied,
         format_args!("copied {users} to {path}"),
     )
-}
-
-pub(super) fn users(number: u64) -> String {
-    match number {
-        1 => "1 user".to_owned(),
-        _ => format!("{number} users"),
-    }
 }

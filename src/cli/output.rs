@@ -20,8 +20,8 @@ use super::escape::{printable, visible_json};
 use super::parse;
 use super::stream::{STDERR, STDOUT};
 use crate::accounts::Finding;
-use crate::fields;
 use crate::store::{Edited, Listing};
+use crate::{fields, text};
 
 const CANNOT_WRITE: &str = "cannot write to standard output";
 
@@ -254,7 +254,7 @@ fn cell(name: &str, value: &Value) -> String {
             .any(|end| name.ends_with(end));
     let moment = value.as_str().filter(|_| is_moment);
     match moment.and_then(|text| text.parse::<Timestamp>().ok()) {
-        Some(moment) => moment.strftime("%FT%TZ").to_string(),
+        Some(moment) => text::moment(moment),
         None => printable(&fields::text(value)),
     }
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::backup::users;
 use super::confirm::confirm;
 use super::database::DatabaseArgs;
 use super::output::{JsonArgs, report};
 use super::parse;
 use super::progress::Progress;
 use crate::store::{Content, Loss, Restoration};
+use crate::text::{counted, moment};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -88,9 +88,7 @@ fn ask(args: &Args, loss: &Loss) -> anyhow::Result<()> {
 
 fn described(content: Content) -> String {
     let login = content.newest_login;
-    let login = login.map_or_else(
-        || "never".to_owned(),
-        |login| login.strftime("%FT%TZ").to_string(),
-    );
-    format!("{}, newest login {login}", users(content.users))
+    let login = login.map_or_else(|| "never".to_owned(), moment);
+    let users = counted(content.users, "user");
+    format!("{users}, newest login {login}")
 }

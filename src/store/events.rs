@@ -74,21 +74,8 @@ impl Actor {
     }
 }
 
-/// Adds an event.
-pub(super) fn insert(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
-    insert_row(connection, event, None)
-}
-
-/// Adds an event that counts with an import of many rows, and goes with it.
-pub(super) fn insert_of_import(
-    connection: &Connection,
-    event: &Event,
-    import_id: i64,
-) -> rusqlite::Result<()> {
-    insert_row(connection, event, Some(import_id))
-}
-
-fn insert_row(
+/// Adds an event, which counts with an import of many rows, and goes with it, if it is of one.
+pub(super) fn insert(
     connection: &Connection,
     event: &Event,
     import_id: Option<i64>,

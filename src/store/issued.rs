@@ -7,10 +7,10 @@ use rusqlite::{Row, named_params};
 use serde::Serialize;
 
 use super::listing::{Listing, TokenOrder};
-use super::notes::counted;
 use super::rows::{moment, optional_moment};
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
+use crate::text::counted;
 
 /// How many characters of the digest name a token in listings: 64 bits are the same in no two of them.
 const ID_CHARS: usize = 16;

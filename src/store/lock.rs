@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::Row;
 use serde::Serialize;
 
-use super::notes::counted;
 use super::rows::{optional_moment, unsigned};
+use crate::text::{counted, moment};
 
 /// How many addresses are named where all would be too many.
 const NAMED_ADDRESSES: usize = 3;
@@ -56,7 +56,7 @@ impl UserLock {
     /// Who is kept out until when, or how many failed logins count; `None` when there are none.
     pub fn described(&self) -> Option<String> {
         let Some(until) = self.locked_until else {
-            let failed = usize::try_from(self.failed_logins).unwrap_or(usize::MAX);
+            let failed = self.failed_logins;
             return (failed > 0).then(|| counted(failed, "failed login"));
         };
         let mut kept_out: Vec<&str> = self.locked_addresses.iter().map(String::as_str).collect();
@@ -68,8 +68,8 @@ impl UserLock {
         if self.account_locked_until.is_some() {
             kept_out.push("every address that has not logged in");
         }
-        let until = until.strftime("%FT%TZ");
-        Some(format!("locked until {until} for {}", kept_out.join(", ")))
+        let (until, kept_out) = (moment(until), kept_out.join(", "));
+        Some(format!("locked until {until} for {kept_out}"))
     }
 }
 

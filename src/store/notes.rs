@@ -95,15 +95,6 @@ impl Notes {
     }
 
     fn insert(&self, connection: &Connection, event: &Event) -> rusqlite::Result<()> {
-        match self.import_id {
-            None => events::insert(connection, event),
-            Some(id) => events::insert_of_import(connection, event, id),
-        }
+        events::insert(connection, event, self.import_id)
     }
-}
-
-/// `1 token`, `2 tokens`.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }

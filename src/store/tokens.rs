@@ -7,10 +7,10 @@ use super::accounts::record_login;
 use super::events::Event;
 use super::failed_logins::{self, CounterKey};
 use super::login_events::insert_login;
-use super::notes::counted;
 use super::rows::{optional_moment, spelled};
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus};
+use crate::text::counted;
 
 /// A token to be kept.
 pub struct NewToken {

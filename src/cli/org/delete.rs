@@ -15,6 +15,7 @@ use crate::cli::name;
 use crate::cli::output::{JsonArgs, report};
 use crate::cli::progress::Progress;
 use crate::store::{OrganizationRow, Removal, Store};
+use crate::text::counted;
 
 /// How many users a transaction deletes: some tens of milliseconds.
 const BATCH: u32 = 500;
@@ -77,20 +78,13 @@ fn remove(store: &Store, organization: &OrganizationRow, with_users: bool) -> an
 fn has_users(name: &str, users: u64) -> String {
     format!(
         "{name} has {}: --with-users deletes them too",
-        counted(users)
+        counted(users, "user")
     )
 }
 
 fn and_users(users: u64) -> String {
     match users {
         0 => String::new(),
-        users => format!(" and {}", counted(users)),
-    }
-}
-
-fn counted(users: u64) -> String {
-    match users {
-        1 => "1 user".to_owned(),
-        users => format!("{users} users"),
+        users => format!(" and {}", counted(users, "user")),
     }
 }

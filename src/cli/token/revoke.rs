@@ -8,6 +8,7 @@ use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
 use crate::cli::output::{JsonArgs, report};
 use crate::store::DigestRange;
+use crate::text::counted;
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -50,10 +51,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         .map(|user| name::user(&store, user, now))
         .transpose()?;
     let revoked = store.revoke_tokens(ranges, user.map(|user| user.id), now)?;
-    let tokens = if revoked == 1 { "token" } else { "tokens" };
+    let tokens = counted(revoked, "token");
     report(
         &args.output,
         &Revoked { revoked },
-        format_args!("revoked {revoked} {tokens}"),
+        format_args!("revoked {tokens}"),
     )
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use crate::accounts::{Export, Format};
-use crate::cli::backup::users;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::file_error::file_error;
 use crate::cli::name;
 use crate::cli::named::named;
 use crate::cli::output::{JsonArgs, deliver, report};
 use crate::files::{self, Existing};
+use crate::text::counted;
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -52,7 +52,7 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
         None => deliver(|out| export.write(out)),
         Some(path) => {
             write_file(path, &export, args.force)?;
-            let (users, path) = (users(export.users()), path.display());
+            let (users, path) = (counted(export.users(), "user"), path.display());
             report(
                 &JsonArgs::TEXT,
                 &(),

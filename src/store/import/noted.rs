@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::columns::{Columns, FoundRow, ORGANIZATIONS, USERS};
 use super::outcome::{Imported, Outcome, Summary};
-use crate::store::notes::{Notes, counted};
+use crate::store::notes::Notes;
+use crate::text::counted;
 
 /// Notes that an import was made, unless it changes nothing.
 pub(super) fn note_run(
