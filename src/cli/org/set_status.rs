@@ -28,18 +28,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let changed = store.set_organization_status(before.id, args.status, Timestamp::now())?;
     let after = name::organization_again(&store, &before.uuid)?;
     let (name, status) = (&before.name, args.status);
-    if changed {
-        let old = before.status;
-        report(
-            &args.output,
-            &after,
-            format_args!("{name} is {status} now, and was {old}"),
-        )
-    } else {
-        report(
-            &args.output,
-            &after,
-            format_args!("{name} is {status} already"),
-        )
-    }
+    let done = match changed {
+        true => format!("{name} is {status} now, and was {}", before.status),
+        false => format!("{name} is {status} already"),
+    };
+    report(&args.output, &after, format_args!("{done}"))
 }

@@ -39,7 +39,7 @@ pub(super) fn run(
     matches: &ArgMatches,
     variables: &Variables,
 ) -> anyhow::Result<()> {
-    list(&JsonArgs { json: false }, &settings(command, matches))?;
+    list(&JsonArgs::TEXT, &settings(command, matches))?;
     warn(variables.unknown());
     usage::check(&args, matches)?;
     logging::filter(&args.logging, matches)?;

@@ -29,18 +29,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let changed = store.set_user_status(before.id, args.status, now)?;
     let after = name::user_again(&store, &before.uuid, now)?;
     let (name, status) = (&before.username, args.status);
-    if changed {
-        let old = before.status;
-        report(
-            &args.output,
-            &after,
-            format_args!("{name} is {status} now, and was {old}; its tokens are ended"),
-        )
-    } else {
-        report(
-            &args.output,
-            &after,
-            format_args!("{name} is {status} already"),
-        )
-    }
+    let done = match changed {
+        true => format!(
+            "{name} is {status} now, and was {}; its tokens are ended",
+            before.status
+        ),
+        false => format!("{name} is {status} already"),
+    };
+    report(&args.output, &after, format_args!("{done}"))
 }
