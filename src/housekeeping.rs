@@ -46,7 +46,7 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
         }
         last_event = last_event
             .or_else(|| store.last_event().ok())
-            .map(|last| log_changes(&store, last));
+            .map(|last| log_changes(&store, last, stop));
         if watch.trusts(now) {
             if let Err(error) = purge(&store, now.date, stop) {
                 tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
@@ -148,12 +148,17 @@ fn before(now: Timestamp, age: Duration) -> Timestamp {
 }
 
 /// Logs the changes by administrators after the event with a number. Gives the number to go on from.
-fn log_changes(store: &Store, last: i64) -> i64 {
-    let Ok((changes, last)) = store.changes_after(last) else {
-        // The next look reads them.
-        return last;
-    };
-    changes.iter().for_each(store::Event::log);
+fn log_changes(store: &Store, mut last: i64, stop: &Stop) -> i64 {
+    // After a failure the next look reads them.
+    while let Ok((changes, next)) = store.changes_after(last)
+        && next != last
+    {
+        changes.iter().for_each(store::Event::log);
+        last = next;
+        if stop.is_wanted() {
+            break;
+        }
+    }
     last
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::actor::actor;
 use super::confirm::confirm;
 use super::database::DatabaseArgs;
 use super::output::{JsonArgs, report};
@@ -47,7 +48,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         ask(args, &loss)?;
     }
     let progress = Progress::new("pages");
-    let restored = restoration.run(&mut |done, total| progress.tell(done, total))?;
+    let restored = restoration.run(&actor("restore"), Timestamp::now(), &mut |done, total| {
+        progress.tell(done, total)
+    })?;
     drop(progress);
     let Content {
         users,

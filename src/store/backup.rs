@@ -33,6 +33,9 @@ pub enum BackupError {
         .0.display()
     )]
     LeftOver(PathBuf),
+    /// There is no such file to restore from.
+    #[error("{}: there is no such backup", .0.display())]
+    NoBackup(PathBuf),
     /// One file under two names.
     #[error("{}: that is the database itself", .0.display())]
     SameFile(PathBuf),

@@ -15,6 +15,9 @@ use super::{Error, Store};
 /// So many logins of a user are kept.
 const MAX_LOGINS: u32 = 1_000;
 
+/// So many events are looked through at once for changes to log.
+const CHANGES_PAGE: i64 = 1_000;
+
 /// So many of the newest events are looked at for addresses that have logged in.
 const MAX_LOOKED_AT: u32 = 1 << 18;
 
@@ -94,7 +97,7 @@ impl Store {
         })
     }
 
-    /// The changes by administrators after the event with a number, and the number to go on from. It ends before the first
+    /// A page of the changes by administrators after the event with a number, and the number to go on from. It ends before the first
     /// event of an import that is under way, which does not count yet.
     ///
     /// # Errors
@@ -103,13 +106,16 @@ impl Store {
         self.read(|connection| {
             let last = connection
                 .prepare_cached(
-                    "SELECT coalesce(
+                    "SELECT min(:number + :page, coalesce(
                          (SELECT min(id) - 1 FROM events
                           WHERE id > :number AND import_id IN (SELECT id FROM imports)),
                          (SELECT max(id) FROM events WHERE id > :number),
-                         :number)",
+                         :number))",
                 )?
-                .query_one(named_params! { ":number": number }, |row| row.get(0))?;
+                .query_one(
+                    named_params! { ":number": number, ":page": CHANGES_PAGE },
+                    |row| row.get(0),
+                )?;
             let changes = connection
                 .prepare_cached(
                     "SELECT time, action, actor, user_uuid, org_uuid, object, before, after FROM events
@@ -352,6 +358,11 @@ mod tests {
         assert_eq!(next(), "user import, org add");
         other.execute_batch("DELETE FROM events").unwrap();
         assert_eq!(next(), "");
+        let many = "WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 1500)
+                    INSERT INTO events (time, action) SELECT 1, 'user add' FROM numbers";
+        other.execute_batch(many).unwrap();
+        let counts = [(); 3].map(|()| next().matches("user add").count());
+        assert_eq!(counts, [1000, 500, 0]);
         assert_eq!(store.last_event().unwrap(), last);
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rustix::process::geteuid;
@@ -15,8 +16,11 @@ use super::backup::{
 use super::connect::{Mode, connect, run, set};
 use super::content::{Content, is_without_content};
 use super::database_file::{DatabaseFile, WhenMissing, beside, file_bytes};
-use super::error::OpenError;
+use super::error::{OpenError, reason};
+use super::events::{self, Actor, Event};
 use super::inspect::inspect;
+use super::migrate::newest_version;
+use super::notes::counted;
 use super::recover::recover;
 use crate::files::{Partial, Revocable};
 
@@ -28,6 +32,7 @@ const KEPT: &str = ".before-restore";
 /// A server, even an idle one, keeps a shared lock on its file; the exclusive one taken here shows that there is none, and
 /// keeps one from starting in the middle.
 pub struct Restoration {
+    source: PathBuf,
     backup: Connection,
     destination: DatabaseFile,
     kept: DatabaseFile,
@@ -58,7 +63,7 @@ impl Restoration {
     /// See [`BackupError`].
     pub fn prepare(source: &Path, destination: &Path) -> Result<Self, BackupError> {
         let destination = DatabaseFile::resolve(destination)?;
-        let source = resolve_source(source)?;
+        let source = resolve_source(source).map_err(missing)?;
         if is_same_file(&source, &destination) {
             return Err(BackupError::SameFile(destination.given().to_owned()));
         }
@@ -71,6 +76,7 @@ impl Restoration {
             false => destination.given(),
         };
         Ok(Self {
+            source: source.given().to_owned(),
             backup,
             kept: DatabaseFile::resolve(&beside(given, KEPT))?,
             destination,
@@ -103,8 +109,14 @@ impl Restoration {
     ///
     /// # Errors
     /// See [`BackupError`]; the database, and what an earlier restore has kept, are as before then.
-    pub fn run(self, progress: &mut dyn FnMut(u64, u64)) -> Result<Restored, BackupError> {
+    pub fn run(
+        self,
+        actor: &Actor,
+        now: Timestamp,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Restored, BackupError> {
         let Self {
+            source,
             backup,
             destination,
             kept,
@@ -118,6 +130,7 @@ impl Restoration {
             true => None,
             false => Some(keep(&to, destination, kept)?),
         };
+        let before = Content::of(&to).ok();
         log_ahead(&to, destination)?;
         copy(backup, &mut to, progress).map_err(failed)?;
         let kept = old.map(|old| {
@@ -127,9 +140,36 @@ impl Restoration {
         run(&to, "PRAGMA writable_schema = RESET").map_err(failed)?;
         check(&to, destination.given())?;
         let content = Content::of(&to).map_err(failed)?;
+        let event = Event {
+            object: Some(source.display().to_string()),
+            before: before.map(described),
+            after: Some(described(content)),
+            ..actor.event(now)
+        };
+        // All is replaced, so it is no failure any more.
+        if let Err(error) = note(&to, &event) {
+            tracing::warn!(
+                error = reason(&error),
+                "the restore is not among the events"
+            );
+        }
         fold_log_at_end(&to, true).map_err(failed)?;
         to.close().map_err(|(_, error)| failed(error))?;
         Ok(Restored { content, kept })
+    }
+}
+
+fn described(content: Content) -> String {
+    counted(usize::try_from(content.users).unwrap_or(usize::MAX), "user")
+}
+
+/// Adds the event to what was restored, if its schema is the present one.
+fn note(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
+    let version: i32 =
+        connection.query_one("PRAGMA user_version", [], |row| row.get("user_version"))?;
+    match version == newest_version() {
+        true => events::insert(connection, event),
+        false => Ok(()),
     }
 }
 
@@ -149,6 +189,14 @@ fn check_destination(destination: &DatabaseFile) -> Result<(), BackupError> {
 /// more is done.
 fn lock(file: &DatabaseFile) -> Result<Connection, BackupError> {
     try_lock(file).map_err(explained)
+}
+
+/// A backup is no database that a command makes.
+fn missing(error: BackupError) -> BackupError {
+    match error {
+        BackupError::Open(OpenError::Missing(path)) => BackupError::NoBackup(path),
+        other => other,
+    }
 }
 
 fn explained(error: OpenError) -> BackupError {

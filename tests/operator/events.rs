@@ -49,8 +49,7 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
         "more.csv",
         "username,org,password\nmore@acme.com,Best,kettle of ninety\n",
     );
-    let fixture =
-        json!({"organizations": [accounts::organization("seeded", [accounts::user("eve")])]});
+    let fixture = json!({"organizations": [accounts::organization("seeded", [accounts::user("eve@acme.com")])]});
     place.write("seeded.json", fixture.to_string());
     let tokens = |expires_at: &str, count: u32| {
         let token = format!(
@@ -136,6 +135,7 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
             &["user", "import", "users.csv", "--no-policy"],
             &[
                 ["jo@acme.com", "DEACTIVATED", "ACTIVE"],
+                ["new@acme.com", "-", "ACTIVE"],
                 ["users.csv", "-", "1 user added, 1 user changed"],
             ],
         ),
@@ -143,7 +143,11 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
         (&["user", "import", "more.csv", "--dry-run"], none),
         (
             &["seed", "seeded.json"],
-            &[["seeded.json", "-", "1 organization and 1 user added"]],
+            &[
+                ["seeded", "-", "ACTIVE"],
+                ["eve@acme.com", "-", "ACTIVE"],
+                ["seeded.json", "-", "1 organization and 1 user added"],
+            ],
         ),
         (&["user", "delete", "nobody"], none),
         (
@@ -159,6 +163,10 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
         (&["user", "export"], none),
         (&["check"], none),
         (&["backup", "copy.db"], none),
+        (
+            &["restore", "copy.db", "--force"],
+            &[["copy.db", "1 user", "1 user"]],
+        ),
     ];
     let actor = format!("alice via {}", own_name());
     let mut before = 0;
@@ -176,7 +184,7 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
             .collect();
         assert_eq!(shown, *expected, "{args:?}: {finished:#?}");
         let command = match args[0] {
-            "seed" => "seed".to_owned(),
+            alone @ ("seed" | "restore") => alone.to_owned(),
             _ => args[..2.min(args.len())].join(" "),
         };
         for event in added {
@@ -188,7 +196,7 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
             assert!(event["time"].is_string() && event["times"] == 1, "{event}");
             let object = event["object"].as_str().unwrap_or("");
             let is_user = object.contains('@');
-            let is_org = is_user || ["Acme", "Best"].contains(&object);
+            let is_org = is_user || ["Acme", "Best", "seeded"].contains(&object);
             assert_eq!(
                 (
                     event["user_uuid"].is_string(),
@@ -212,7 +220,7 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
 }
 
 #[test]
-fn an_import_notes_what_decides_who_logs_in_where_and_no_secret() {
+fn an_import_notes_what_it_changes_and_no_secret() {
     let place = Place::seeded(&json!({"organizations": [
         accounts::organization("projectthanos", [accounts::user(JWEIR)]),
         accounts::organization("other", []),
@@ -224,6 +232,7 @@ fn an_import_notes_what_decides_who_logs_in_where_and_no_secret() {
     let users = json!({
         "uuid": uuid, "username": "james@projectthanos.com", "org": "other", "status": "DEACTIVATED",
         "password": GOOD, "auth_token": TOKEN, "person": {"phone": "1"},
+        "permissions": [{"name": "sell"}],
     });
     place.write("users.jsonl", users.to_string());
     let seeded = events(&place, &["events", "list"]).len();
@@ -233,9 +242,17 @@ fn an_import_notes_what_decides_who_logs_in_where_and_no_secret() {
     );
     let renamed = json!({"organizations": [{
         "name": "new name", "org_type": "RETAILER", "status": "PENDING", "users": [],
+        "active_date": "2026-01-02T00:00:00Z", "account_manager": {"phone": "2"},
         "uuid": run(&place, &["org", "show", "other", "--json"]).stdout.split('"').nth(3).unwrap(),
     }]});
     place.write("renamed.json", renamed.to_string());
+    run(
+        &place,
+        &["user", "import", "renamed.json", "--format", "fixture"],
+    );
+    let mut managed = renamed;
+    managed["organizations"][0]["account_manager"]["phone"] = json!("3");
+    place.write("renamed.json", managed.to_string());
     run(
         &place,
         &["user", "import", "renamed.json", "--format", "fixture"],
@@ -245,6 +262,8 @@ fn an_import_notes_what_decides_who_logs_in_where_and_no_secret() {
         .map(|event| texts(event, &["object", "before", "after"]))
         .collect();
     let expected = [
+        [JWEIR, "phone -", "phone 1"],
+        [JWEIR, "-", "other permissions"],
         [JWEIR, "org projectthanos", "org other"],
         [
             JWEIR,
@@ -254,8 +273,16 @@ fn an_import_notes_what_decides_who_logs_in_where_and_no_secret() {
         [JWEIR, "ACTIVE", "DEACTIVATED"],
         [JWEIR, "-", "another password"],
         ["users.jsonl", "-", "1 user changed"],
+        ["other", "-", "an account manager"],
         ["other", "name other", "name new name"],
         ["other", "ACTIVE", "PENDING"],
+        ["other", "active_date -", "active_date 2026-01-02T00:00:00Z"],
+        ["renamed.json", "-", "1 organization changed"],
+        [
+            "new name",
+            "account_manager.phone 2",
+            "account_manager.phone 3",
+        ],
         ["renamed.json", "-", "1 organization changed"],
     ];
     assert_eq!(noted, expected);
@@ -263,6 +290,25 @@ fn an_import_notes_what_decides_who_logs_in_where_and_no_secret() {
     for secret in [GOOD, TOKEN, "$2b$"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+#[test]
+fn a_user_who_is_seeded_again_after_being_deleted_has_a_history_that_says_so() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    run(&place, &["user", "delete", JWEIR, "--yes"]);
+    place
+        .seed(&accounts::retailer([accounts::user(JWEIR)]))
+        .succeeded();
+    let history: Vec<Vec<String>> = events(&place, &["user", "history", JWEIR])
+        .iter()
+        .map(|event| texts(event, &["action", "before", "after"]))
+        .collect();
+    let expected = [
+        ["seed", "-", "ACTIVE"],
+        ["user delete", "ACTIVE", "-"],
+        ["seed", "-", "ACTIVE"],
+    ];
+    assert_eq!(history, expected);
 }
 
 #[test]

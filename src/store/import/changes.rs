@@ -8,6 +8,7 @@ use super::columns::{Columns, FoundRow};
 use super::noted::note_row;
 use super::people;
 use super::permissions::HasPermission;
+use crate::account::{OrganizationStatus, UserStatus};
 use crate::accounts::Person;
 use crate::store::notes::Notes;
 
@@ -85,6 +86,34 @@ impl Changes {
         Ok(true)
     }
 
+    /// Notes a user that was added, with its status.
+    pub(super) fn added_user(
+        &self,
+        connection: &Connection,
+        id: i64,
+        status: Option<UserStatus>,
+    ) -> rusqlite::Result<()> {
+        let status = status.unwrap_or(UserStatus::Active).as_str();
+        match &self.notes {
+            Some(notes) => notes.user(connection, id, None, Some(status)),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes an organization that was added, with its status.
+    pub(super) fn added_organization(
+        &self,
+        connection: &Connection,
+        id: i64,
+        status: Option<OrganizationStatus>,
+    ) -> rusqlite::Result<()> {
+        let status = status.unwrap_or(OrganizationStatus::Active).as_str();
+        match &self.notes {
+            Some(notes) => notes.organization(connection, id, None, Some(status)),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the permissions that a user has from then on, and no other.
     pub(super) fn assignments(
         &mut self,
@@ -92,9 +121,10 @@ impl Changes {
         user: &FoundRow,
         assignments: &[HasPermission],
     ) -> rusqlite::Result<()> {
-        if self.notes.is_none() {
+        let Some(notes) = &self.notes else {
             return Ok(());
-        }
+        };
+        notes.user(connection, user.id(), None, Some("other permissions"))?;
         self.prepare(connection)?;
         let mut insert = connection.prepare_cached(
             "INSERT INTO temp.changed_assignments VALUES (:id, :uuid, :position, :permission_id, :assigned)",
@@ -116,8 +146,18 @@ impl Changes {
         Ok(())
     }
 
-    pub(super) fn add_manager(&mut self, org_id: i64, uuid: String, manager: &Person) {
+    pub(super) fn add_manager(
+        &mut self,
+        connection: &Connection,
+        org_id: i64,
+        uuid: String,
+        manager: &Person,
+    ) -> rusqlite::Result<()> {
         self.managers.push((org_id, uuid, manager.clone()));
+        match &self.notes {
+            Some(notes) => notes.organization(connection, org_id, None, Some("an account manager")),
+            None => Ok(()),
+        }
     }
 
     /// Writes all changes. `false` when a row is not there any more; then all is to be undone.

@@ -200,6 +200,8 @@ impl Importer {
             }
             (None, Some(terms)) => {
                 let id = organizations::add(connection, organization, terms)?;
+                self.changes
+                    .added_organization(connection, id, organization.status)?;
                 (id, Fate::Added)
             }
             (None, None) => (NOT_WRITTEN, Fate::Added),
@@ -239,7 +241,10 @@ impl Importer {
                 (row.id(), Fate::of(differs || are_changed), sets_pin)
             }
             (None, Some(terms)) => match users::add(connection, entry, &named, terms)? {
-                Some(id) => (id, Fate::Added, token.is_some()),
+                Some(id) => {
+                    self.changes.added_user(connection, id, entry.user.status)?;
+                    (id, Fate::Added, token.is_some())
+                }
                 // It was there when the records were checked.
                 None => return self.check_user(connection, entry, None),
             },

@@ -1,9 +1,10 @@
-//! What is noted of an import: that it was made, and what it changes in rows that are there and decides who logs in where.
+//! What is noted of an import: that it was made, what it adds, and what it changes in rows that are there.
 
+use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::columns::{Columns, FoundRow, ORGANIZATIONS, USERS};
+use super::columns::{Columns, FoundRow, ORGANIZATIONS, PEOPLE, USERS};
 use super::outcome::{Imported, Outcome, Summary};
 use crate::store::notes::Notes;
 use crate::text::counted;
@@ -47,34 +48,73 @@ pub(super) fn note_row(
     row: &FoundRow,
     columns: &Columns,
 ) -> rusqlite::Result<()> {
-    let note = match row.table.name {
-        name if name == USERS.name => Notes::user,
-        name if name == ORGANIZATIONS.name => Notes::organization,
-        _ => return Ok(()),
-    };
     for (column, new) in &columns.0 {
-        let old = row.text(column);
-        let new_text = || match new {
-            Value::Text(text) => text.as_str(),
-            _ => "",
-        };
+        let old = row.value(column);
         let (before, after) = match *column {
-            "status" => (Some(old.to_owned()), new_text().to_owned()),
+            "status" => (Some(shown(old)), shown(new)),
             "password_hash" => (None, "another password".to_owned()),
-            "username" | "name" => (
-                Some(format!("{column} {old}")),
-                format!("{column} {}", new_text()),
-            ),
             "org_id" => {
                 let named = |id: &Value| organization_name(connection, id);
-                let (old, new) = (named(row.value("org_id"))?, named(new)?);
+                let (old, new) = (named(old)?, named(new)?);
                 (Some(format!("org {old}")), format!("org {new}"))
+            }
+            "username" | "name" | "org_type" | "retailer_uuid" | "supplier_uuid"
+            | "created_date" | "active_date" | "first_name" | "last_name" | "email" | "phone" => {
+                let named = |value| format!("{column} {}", shown(value));
+                (Some(named(old)), named(new))
             }
             _ => continue,
         };
-        note(notes, connection, row.id(), before.as_deref(), Some(&after))?;
+        note_about(connection, notes, row, before.as_deref(), &after)?;
     }
     Ok(())
+}
+
+/// Notes a change of the user or organization that a row is, or of those whose person or account manager it is.
+fn note_about(
+    connection: &Connection,
+    notes: &Notes,
+    row: &FoundRow,
+    before: Option<&str>,
+    after: &str,
+) -> rusqlite::Result<()> {
+    match row.table.name {
+        name if name == USERS.name => notes.user(connection, row.id(), before, Some(after)),
+        name if name == ORGANIZATIONS.name => {
+            notes.organization(connection, row.id(), before, Some(after))
+        }
+        name if name == PEOPLE.name => {
+            let of_user = "SELECT id FROM users WHERE person_id = :person_id";
+            for id in ids(connection, of_user, row.id())? {
+                notes.user(connection, id, before, Some(after))?;
+            }
+            let managed = "SELECT id FROM organizations WHERE account_manager_id = :person_id";
+            let before = before.map(|before| format!("account_manager.{before}"));
+            let after = format!("account_manager.{after}");
+            for id in ids(connection, managed, row.id())? {
+                notes.organization(connection, id, before.as_deref(), Some(&after))?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn ids(connection: &Connection, statement: &str, person_id: i64) -> rusqlite::Result<Vec<i64>> {
+    connection
+        .prepare_cached(statement)?
+        .query_map(named_params! { ":person_id": person_id }, |row| row.get(0))?
+        .collect()
+}
+
+/// A text, or the date that a number is.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Text(text) if !text.is_empty() => text.clone(),
+        Value::Integer(date) => Timestamp::from_microsecond(*date)
+            .map_or_else(|_| date.to_string(), |date| date.to_string()),
+        _ => "-".to_owned(),
+    }
 }
 
 fn organization_name(connection: &Connection, id: &Value) -> rusqlite::Result<String> {

@@ -99,7 +99,8 @@ pub(super) fn change(
         (None, _) => false,
         (Some(manager), Some(id)) => people::change(connection, id, manager, changes)?,
         (Some(manager), None) => {
-            changes.add_manager(row.id(), organization.manager_uuid(manager), manager);
+            let uuid = organization.manager_uuid(manager);
+            changes.add_manager(connection, row.id(), uuid, manager)?;
             true
         }
     };
