@@ -159,6 +159,9 @@ fn words_of_other_programs_are_answered_with_those_of_this_one() {
         ("user transfer jane", "thanos-login user move"),
         ("token logout", "thanos-login token revoke"),
         ("version", "thanos-login --version"),
+        ("history", "thanos-login user history"),
+        ("logs", "thanos-login events list"),
+        ("user search jane", "thanos-login user list"),
         ("migrate", "thanos-login init"),
         ("user lst", "list"),
         ("serve --port 8080", "--listen 127.0.0.1:8080"),
@@ -189,6 +192,32 @@ fn words_of_other_programs_are_answered_with_those_of_this_one() {
     }
     let help = run(&Place::new(), "help user add").succeeded().stdout;
     assert!(help.contains("Usage: thanos-login user add"), "{help}");
+}
+
+#[test]
+fn flags_that_do_not_go_together_are_answered_with_the_usage_of_their_command() {
+    for (words, usage) in [
+        ("user set jane", "thanos-login user set [OPTIONS] <USER>"),
+        ("serve --tls-cert x.pem", "thanos-login serve [OPTIONS]"),
+    ] {
+        is_corrected(words, &format!("Usage: {usage}\n"));
+    }
+}
+
+#[test]
+fn a_missing_file_is_answered_with_the_command_that_makes_this_one() {
+    let place = Place::new();
+    for words in [
+        "user list --db typo.db",
+        "backup copy.db --db typo.db",
+        "serve --db typo.db",
+    ] {
+        run(&place, words).failed_naming(words, "`thanos-login init --db typo.db`");
+    }
+    let words = "restore missing.db";
+    let refused = run(&place, words);
+    refused.failed_naming(words, "missing.db: there is no such backup");
+    assert!(!refused.stderr.contains("init"), "{refused:?}");
 }
 
 #[test]
@@ -455,7 +484,11 @@ fn quiet_leaves_out_what_was_done_and_no_result() {
         &place,
         "-q user add jane@acme.example --org Acme-Retail --generate --bcrypt-cost 10",
     );
-    assert!(added.succeeded().stdout.contains("password: "));
+    let added = added.succeeded().stdout;
+    assert!(
+        added.starts_with("password: ") && added.lines().count() == 1,
+        "{added}"
+    );
     let json = run(&place, "-q org set-status Acme-Retail ACTIVE --json").succeeded();
     assert!(json.stdout.contains("\"status\":\"ACTIVE\""), "{json:?}");
     let listed = run(&place, "-q org list").succeeded();
@@ -466,6 +499,14 @@ fn quiet_leaves_out_what_was_done_and_no_result() {
 #[test]
 fn the_help_names_every_field_that_is_shown() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    for words in ["user list", "user list --locked", "org list", "events list"] {
+        let table = run(&place, words).succeeded().stdout;
+        let headings = table.lines().next().unwrap().split("  ");
+        let help = run(&place, &format!("{words} --help")).succeeded().stdout;
+        for heading in headings.filter(|heading| !heading.is_empty()) {
+            assert!(help.contains(&format!("{} (", heading.trim())), "{heading}");
+        }
+    }
     let org = run(&place, "org list --json").succeeded().stdout;
     let org: Value = serde_json::from_str(&org).unwrap();
     let org = org["uuid"].as_str().unwrap().to_owned();

@@ -35,7 +35,7 @@ const NOUNS: &[(&str, &[&str])] = &[
 /// What is done with them, and what else that is called.
 const VERBS: &[(&str, &[&str])] = &[
     ("add", &["create", "new", "insert", "register"]),
-    ("list", &["ls", "all"]),
+    ("list", &["ls", "all", "find", "search"]),
     ("show", &["get", "info", "describe", "view", "inspect"]),
     ("delete", &["remove", "rm", "del", "drop"]),
     ("rename", &["mv"]),
@@ -97,6 +97,9 @@ const COMMANDS: &[(&[&str], &str)] = &[
         &["enable", "activate", "unban"],
         "user set-status USER ACTIVE",
     ),
+    (&["log", "logs", "audit", "event"], "events list"),
+    (&["history"], "user history USER"),
+    (&["locked"], "user list --locked"),
     (&["version"], "--version"),
 ];
 

@@ -3,6 +3,7 @@
 use clap::{Arg, Command};
 
 use super::output::Row;
+use super::user::list::LockedUser;
 use crate::store::{Event, OrganizationRow, TokenRow, UserRow};
 
 /// The end of one command's help.
@@ -10,6 +11,8 @@ pub(super) struct Ending {
     pub(super) command: &'static str,
     /// Of a table: its headings, each with the key of `--json`.
     columns: &'static [(&'static str, &'static str)],
+    /// The columns with a flag.
+    columns_of: Option<(&'static str, &'static [(&'static str, &'static str)])>,
     /// The keys of `--json`.
     fields: &'static str,
     /// What else is to be known about them.
@@ -56,7 +59,7 @@ pub(super) const ENDINGS: &[Ending] = &[
     ending("user list", "user list --org Acme --status deactivated --search jane")
         .with_fields(USER)
         .with_columns(UserRow::COLUMNS)
-        .with_note("With --locked, FAILED (failed_logins), LOCKED UNTIL (locked_until), ADDRESSES (locked_addresses) and\nACCOUNT LOCKED UNTIL (account_locked_until) take the place of LAST LOGIN and TOKENS."),
+        .with_columns_of("--locked", LockedUser::COLUMNS),
     ending("user show", "user show jane@acme.example").with_fields(USER).with_note(LOCKS),
     ending("user history", "user history jane@acme.example --reverse --limit 20")
         .with_fields(EVENT)
@@ -92,6 +95,7 @@ const fn ending(command: &'static str, example: &'static str) -> Ending {
     Ending {
         command,
         columns: &[],
+        columns_of: None,
         fields: "",
         note: "",
         example,
@@ -134,6 +138,15 @@ impl Ending {
         self
     }
 
+    const fn with_columns_of(
+        mut self,
+        flag: &'static str,
+        columns: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        self.columns_of = Some((flag, columns));
+        self
+    }
+
     const fn with_fields(mut self, fields: &'static str) -> Self {
         self.fields = fields;
         self
@@ -145,15 +158,13 @@ impl Ending {
     }
 
     fn text(&self) -> String {
-        let columns: Vec<String> = self
-            .columns
-            .iter()
-            .map(|(heading, key)| format!("{heading} ({key})"))
-            .collect();
         let mut parts = Vec::new();
-        if !columns.is_empty() {
-            let columns = columns.join(", ");
+        if !self.columns.is_empty() {
+            let columns = listed(self.columns);
             parts.push(format!("Columns, with their keys in --json:\n  {columns}"));
+        }
+        if let Some((flag, columns)) = self.columns_of {
+            parts.push(format!("Columns with {flag}:\n  {}", listed(columns)));
         }
         if !self.fields.is_empty() {
             let fields = self.fields;
@@ -165,4 +176,11 @@ impl Ending {
         parts.push(format!("Example:\n  thanos-login {}", self.example));
         parts.join("\n\n")
     }
+}
+
+fn listed(columns: &[(&str, &str)]) -> String {
+    let columns = columns
+        .iter()
+        .map(|(heading, key)| format!("{heading} ({key})"));
+    columns.collect::<Vec<_>>().join(", ")
 }

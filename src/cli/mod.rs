@@ -135,7 +135,7 @@ fn run() -> ExitCode {
                     let usage = corrections::correct(usage, &typed, &command());
                     print_usage(&variables.explain(usage, &mut command()))
                 }
-                Err(error) => report(error, &variables),
+                Err(error) => report(error, &variables, &typed.path),
             }
         })
 }
@@ -206,18 +206,31 @@ struct WrongUsage(String);
 #[error("the log says why")]
 struct Logged;
 
-fn report(error: anyhow::Error, variables: &Variables) -> ExitCode {
+fn report(error: anyhow::Error, variables: &Variables, path: &[String]) -> ExitCode {
     if error.is::<Logged>() {
         return ExitCode::FAILURE;
     }
     if let Some(WrongUsage(text)) = error.downcast_ref() {
         let text = variables.name_flags(text);
-        return print_usage(&command().error(ErrorKind::ArgumentConflict, text));
+        return print_usage(&usage_error(path, &text));
     }
     for line in failure_lines(&error, variables) {
         STDERR.message(printable(&line));
     }
     ExitCode::FAILURE
+}
+
+/// With the usage of the command that was typed.
+fn usage_error(path: &[String], text: &str) -> clap::Error {
+    let mut root = command();
+    root.build();
+    let typed = path
+        .iter()
+        .try_fold(&mut root, |command, word| command.find_subcommand_mut(word));
+    match typed {
+        Some(command) => command.error(ErrorKind::ArgumentConflict, text),
+        None => command().error(ErrorKind::ArgumentConflict, text),
+    }
 }
 
 /// Help and the version are results; everything else is wrong usage.
@@ -235,7 +248,7 @@ fn print_usage(error: &clap::Error) -> ExitCode {
     }
     match output::print(|out| out.write_all(text.as_bytes())) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(error, &Variables::default()),
+        Err(error) => report(error, &Variables::default(), &[]),
     }
 }
 

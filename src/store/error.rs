@@ -79,7 +79,7 @@ fn is_passing(code: ErrorCode) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no such file, and the caller does not want one made.
-    #[error("{}: no such database (`thanos-login init` makes one)", .0.display())]
+    #[error("{}: no such database (`thanos-login init --db {}` makes one)", .0.display(), .0.display())]
     Missing(PathBuf),
     /// The file could not be made.
     #[error("{}: cannot create the database{}", .0.display(), remedy(.0, .1))]

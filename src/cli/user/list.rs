@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 /// A user in a listing of those who are locked.
 #[derive(Serialize)]
 #[serde(transparent)]
-struct LockedUser(UserRow);
+pub(in crate::cli) struct LockedUser(UserRow);
 
 impl Row for UserRow {
     const COLUMNS: &'static [(&'static str, &'static str)] = &[

@@ -5,7 +5,7 @@ mod delete;
 mod export;
 mod history;
 mod import;
-mod list;
+pub(super) mod list;
 mod r#move;
 mod passwd;
 mod permission;

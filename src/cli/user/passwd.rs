@@ -12,6 +12,7 @@ use crate::cli::escape::printable;
 use crate::cli::name;
 use crate::cli::new_password::{NewPassword, PasswordArgs};
 use crate::cli::output::{JsonArgs, deliver, report, write_json};
+use crate::cli::stream::STDOUT;
 use crate::hashing::{Cost, Engine, EngineConfig, Password, Precedence};
 use crate::store::UserRow;
 
@@ -70,7 +71,9 @@ pub(super) fn report_password(
         if output.json {
             return write_json(out, &WithPassword { user, password });
         }
-        writeln!(out, "{}", printable(done))?;
+        if STDOUT.has_notes() {
+            writeln!(out, "{}", printable(done))?;
+        }
         writeln!(out, "password: {}", password.as_str())
     })
     .with_context(|| {
