@@ -20,9 +20,9 @@ use super::error::{OpenError, reason};
 use super::events::{self, Actor, Event};
 use super::inspect::inspect;
 use super::migrate::newest_version;
-use super::notes::counted;
 use super::recover::recover;
 use crate::files::{Partial, Revocable};
+use crate::text::counted;
 
 /// What the name of the database ends with where its old content is kept.
 const KEPT: &str = ".before-restore";
@@ -160,7 +160,7 @@ impl Restoration {
 }
 
 fn described(content: Content) -> String {
-    counted(usize::try_from(content.users).unwrap_or(usize::MAX), "user")
+    counted(content.users, "user")
 }
 
 /// Adds the event to what was restored, if its schema is the present one.
@@ -168,7 +168,7 @@ fn note(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
     let version: i32 =
         connection.query_one("PRAGMA user_version", [], |row| row.get("user_version"))?;
     match version == newest_version() {
-        true => events::insert(connection, event),
+        true => events::insert(connection, event, None),
         false => Ok(()),
     }
 }
