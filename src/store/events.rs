@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, Row, named_params};
 use serde::Serialize;
 
+use super::rows::{self, moment};
 use crate::account::spelled;
 
 spelled! {
@@ -52,6 +53,29 @@ pub struct Event {
     pub after: Option<String>,
 }
 
+impl Event {
+    /// Logs it, with the names that its columns have.
+    pub fn log(&self) {
+        let Self {
+            action,
+            times,
+            actor,
+            address,
+            user_uuid,
+            org_uuid,
+            object,
+            before,
+            after,
+            ..
+        } = self;
+        let outcome = self.outcome.map(|outcome| outcome.as_str());
+        tracing::info!(
+            action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after,
+            "event"
+        );
+    }
+}
+
 /// Who changes a database by which command.
 #[derive(Clone, Debug)]
 pub struct Actor {
@@ -74,7 +98,7 @@ impl Actor {
     }
 }
 
-/// Adds an event, which counts with an import of many rows, and goes with it, if it is of one.
+/// Adds an event, which counts with an import of many rows, and goes with it, if it is of one. Logins are numbered.
 pub(super) fn insert(
     connection: &Connection,
     event: &Event,
@@ -83,10 +107,13 @@ pub(super) fn insert(
     connection
         .prepare_cached(
             "INSERT INTO events
-                 (time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after, import_id)
+                 (time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after, import_id,
+                  number)
              VALUES
                  (:time, :action, :outcome, :times, :actor, :address, :user_uuid, :org_uuid, :object, :before, :after,
-                  :import_id)",
+                  :import_id,
+                  CASE WHEN :outcome IS NOT NULL
+                       THEN (SELECT coalesce(max(number), 0) + 1 FROM events WHERE user_uuid = :user_uuid) END)",
         )?
         .execute(named_params! {
             ":time": event.time.as_microsecond(),
@@ -103,4 +130,26 @@ pub(super) fn insert(
             ":import_id": import_id,
         })?;
     Ok(())
+}
+
+/// What [`read`] reads.
+pub(super) const COLUMNS: &str =
+    "time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after";
+
+/// Reads [`COLUMNS`], starting with `first`.
+pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Event> {
+    let outcome: Option<String> = row.get(first + 2)?;
+    Ok(Event {
+        time: moment(row, first)?,
+        action: row.get(first + 1)?,
+        outcome: outcome.map(|_| rows::spelled(row, first + 2)).transpose()?,
+        times: row.get(first + 3)?,
+        actor: row.get(first + 4)?,
+        address: row.get(first + 5)?,
+        user_uuid: row.get(first + 6)?,
+        org_uuid: row.get(first + 7)?,
+        object: row.get(first + 8)?,
+        before: row.get(first + 9)?,
+        after: row.get(first + 10)?,
+    })
 }

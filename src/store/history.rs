@@ -1,10 +1,9 @@
 //! Reading events, in the order in which they were written: dates may have been set.
 
 use jiff::Timestamp;
-use rusqlite::{Row, named_params};
+use rusqlite::named_params;
 
-use super::events::Event;
-use super::rows::{moment, spelled};
+use super::events::{self, COLUMNS, Event};
 use super::{Error, Store};
 use crate::account::{trimmed, written_uuid};
 
@@ -42,8 +41,7 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!(
-                    "SELECT id, time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after
-                     FROM visible_events
+                    "SELECT id, {COLUMNS} FROM visible_events
                      WHERE {user} AND time >= :since AND {id} {sign} :after
                      ORDER BY {id} {direction} LIMIT :limit"
                 ))?
@@ -54,7 +52,7 @@ impl Store {
                         ":after": after.unwrap_or(start),
                         ":limit": limit,
                     },
-                    |row| Ok((row.get(0)?, event(row)?)),
+                    |row| Ok((row.get(0)?, events::read(row, 1)?)),
                 )?
                 .collect()
         })
@@ -80,21 +78,4 @@ impl Store {
                 .collect()
         })
     }
-}
-
-fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
-    let outcome: Option<String> = row.get(3)?;
-    Ok(Event {
-        time: moment(row, 1)?,
-        action: row.get(2)?,
-        outcome: outcome.map(|_| spelled(row, 3)).transpose()?,
-        times: row.get(4)?,
-        actor: row.get(5)?,
-        address: row.get(6)?,
-        user_uuid: row.get(7)?,
-        org_uuid: row.get(8)?,
-        object: row.get(9)?,
-        before: row.get(10)?,
-        after: row.get(11)?,
-    })
 }

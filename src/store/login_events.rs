@@ -5,11 +5,10 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, named_params};
 
-use super::events::{Event, LOGIN};
+use super::events::{self, COLUMNS, Event, LOGIN};
 use super::failed_logins::{CounterKey, FailedLogins, put, remove};
-use super::rows::moment;
 use super::{Error, Store};
 
 /// So many logins of a user are kept.
@@ -23,6 +22,9 @@ const MAX_LOOKED_AT: u32 = 1 << 18;
 
 /// So many of the oldest events are looked at for those that are too old: the date may have been set in between.
 const OLDEST: u32 = 500;
+
+const ARE_OLD: &str =
+    "id IN (SELECT id FROM events ORDER BY id LIMIT :oldest) AND time <= :until AND id <= :logged";
 
 /// What is written of a login that got no token.
 pub struct RecordedLogin {
@@ -118,15 +120,15 @@ impl Store {
                     |row| row.get(0),
                 )?;
             let changes = connection
-                .prepare_cached(
-                    "SELECT time, action, actor, user_uuid, org_uuid, object, before, after FROM events
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM events
                      WHERE id > :number AND id <= :last AND action <> :login
                            AND (import_id IS NULL OR coalesce(user_uuid, org_uuid) IS NULL)
-                     ORDER BY id",
-                )?
+                     ORDER BY id"
+                ))?
                 .query_map(
                     named_params! { ":number": number, ":last": last, ":login": LOGIN },
-                    change,
+                    |row| events::read(row, 0),
                 )?
                 .collect::<rusqlite::Result<_>>()?;
             Ok((changes, last))
@@ -140,10 +142,7 @@ impl Store {
     pub fn has_old_events(&self, until: Timestamp, logged: i64) -> Result<bool, Error> {
         self.read(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM (SELECT id, time FROM events ORDER BY id LIMIT :oldest)
-                                    WHERE time <= :until AND id <= :logged)",
-                )?
+                .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM events WHERE {ARE_OLD})"))?
                 .query_one(
                     named_params! { ":oldest": OLDEST, ":until": until.as_microsecond(), ":logged": logged },
                     |row| row.get(0),
@@ -159,40 +158,13 @@ impl Store {
     pub fn purge_events(&self, until: Timestamp, logged: i64) -> Result<usize, Error> {
         self.write(move |connection| {
             connection
-                .prepare_cached(
-                    "DELETE FROM events
-                     WHERE id IN (SELECT id FROM events ORDER BY id LIMIT :oldest) AND time <= :until
-                           AND id <= :logged",
-                )?
+                .prepare_cached(&format!("DELETE FROM events WHERE {ARE_OLD}"))?
                 .execute(named_params! {
                     ":oldest": OLDEST,
                     ":until": until.as_microsecond(),
                     ":logged": logged,
                 })
         })
-    }
-}
-
-impl Event {
-    /// Logs it, with the names that its columns have.
-    pub fn log(&self) {
-        let Self {
-            action,
-            times,
-            actor,
-            address,
-            user_uuid,
-            org_uuid,
-            object,
-            before,
-            after,
-            ..
-        } = self;
-        let outcome = self.outcome.map(|outcome| outcome.as_str());
-        tracing::info!(
-            action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after,
-            "event"
-        );
     }
 }
 
@@ -211,22 +183,7 @@ fn record(connection: &Connection, login: &RecordedLogin) -> rusqlite::Result<()
 
 /// Adds a login and removes what is one too many of the user; or what it has added, if it was nobody's.
 pub(super) fn insert_login(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO events (time, action, outcome, times, address, user_uuid, org_uuid, object, number)
-             VALUES (:time, :action, :outcome, :times, :address, :user_uuid, :org_uuid, :object,
-                     (SELECT coalesce(max(number), 0) + 1 FROM events WHERE user_uuid = :user_uuid))",
-        )?
-        .execute(named_params! {
-            ":time": event.time.as_microsecond(),
-            ":action": LOGIN,
-            ":outcome": event.outcome.map(|outcome| outcome.as_str()),
-            ":times": event.times,
-            ":address": event.address,
-            ":user_uuid": event.user_uuid,
-            ":org_uuid": event.org_uuid,
-            ":object": event.object,
-        })?;
+    events::insert(connection, event, None)?;
     connection
         .prepare_cached("DELETE FROM events WHERE id = :id AND user_uuid IS NULL")?
         .execute(named_params! { ":id": connection.last_insert_rowid() })?;
@@ -237,21 +194,6 @@ pub(super) fn insert_login(connection: &Connection, event: &Event) -> rusqlite::
         )?
         .execute(named_params! { ":user_uuid": event.user_uuid, ":max": MAX_LOGINS })?;
     Ok(())
-}
-
-fn change(row: &Row<'_>) -> rusqlite::Result<Event> {
-    Ok(Event {
-        time: moment(row, 0)?,
-        action: row.get(1)?,
-        actor: row.get(2)?,
-        user_uuid: row.get(3)?,
-        org_uuid: row.get(4)?,
-        object: row.get(5)?,
-        before: row.get(6)?,
-        after: row.get(7)?,
-        times: 1,
-        ..Event::default()
-    })
 }
 
 #[cfg(test)]
