@@ -171,7 +171,7 @@ pub struct Assignment {
 }
 
 /// A username as it is looked up: trimmed, not blank, at most 254 code points, without NUL. Compared without regard to
-/// ASCII case by the database.
+/// ASCII case, by their keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username(String);
 
@@ -251,6 +251,11 @@ impl Username {
         Some(format!(
             "is not in the composed form of Unicode (NFC) at U+{code:04X}"
         ))
+    }
+
+    /// What is the same for two names that mean one user: the name with its ASCII letters in lower case.
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
     }
 
     /// The trimmed text, in the case it was given in.

@@ -130,14 +130,14 @@ impl Organization {
 impl User {
     /// The UUID that a new user of this name has.
     pub fn new_uuid(&self, username: &Username) -> String {
-        let username = username.as_str().to_ascii_lowercase();
+        let username = username.key();
         given_or_derived(self.uuid.as_ref(), "user", &username)
     }
 
     /// The UUID that the person behind a new user of this name has.
     pub fn new_person_uuid(&self, username: &Username) -> String {
         let given = self.person.as_ref().and_then(|person| person.uuid.as_ref());
-        given_or_derived(given, "person", &username.as_str().to_ascii_lowercase())
+        given_or_derived(given, "person", &username.key())
     }
 }
 

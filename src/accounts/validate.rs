@@ -36,7 +36,7 @@ struct Checker<'f> {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Claim {
     Uuid(String),
-    /// In lower case.
+    /// Its key.
     Username(String),
     Token(String),
 }
@@ -50,6 +50,7 @@ impl Checker<'_> {
         if organization.name.trim().is_empty() {
             self.report(place, "name", "blank");
         }
+        self.text(place, "name", Some(&organization.name));
         self.well_formed(place, "uuid", &mut organization.uuid);
         let key = organization.uuid.as_ref().map_or("", |_| "uuid");
         self.claim(place, key, Claim::Uuid(organization.identity()));
@@ -66,15 +67,15 @@ impl Checker<'_> {
             let message = format!("does not go with the org_type {}", organization.org_type);
             self.report(place, other_key, message);
         }
-        if let Some(Person { uuid, .. }) = &mut organization.account_manager {
-            self.uuid(place, "account_manager.uuid", uuid);
+        if let Some(manager) = &mut organization.account_manager {
+            self.person(place, "account_manager", manager);
         }
     }
 
     fn user(&mut self, place: Place, user: &mut User) {
         let is_inside = place.organization().is_some();
         if let Some(username) = &user.username {
-            let claim = Claim::Username(username.as_str().to_ascii_lowercase());
+            let claim = Claim::Username(username.key());
             self.claim(place, "username", claim);
         } else if is_inside || user.uuid.is_none() {
             self.report(place, "username", "missing");
@@ -82,11 +83,12 @@ impl Checker<'_> {
         if is_inside && user.org.is_some() {
             self.report(place, "org", "the user is inside an organization already");
         }
+        self.text(place, "org", user.org.as_ref());
         self.uuid(place, "uuid", &mut user.uuid);
         self.password(place, user);
         self.token(place, user);
-        if let Some(Person { uuid, .. }) = &mut user.person {
-            self.uuid(place, "person.uuid", uuid);
+        if let Some(person) = &mut user.person {
+            self.person(place, "person", person);
         }
         let permissions = user.permissions.iter_mut().flatten();
         let mut identities = Vec::new();
@@ -97,6 +99,18 @@ impl Checker<'_> {
                 self.report(place, key, "the user has this permission already");
             }
             identities.push(permission.identity());
+        }
+    }
+
+    fn person(&mut self, place: Place, key: &str, person: &mut Person) {
+        self.uuid(place, &format!("{key}.uuid"), &mut person.uuid);
+        for (name, text) in [
+            ("first_name", &person.first_name),
+            ("last_name", &person.last_name),
+            ("email", &person.email),
+            ("phone", &person.phone),
+        ] {
+            self.text(place, &format!("{key}.{name}"), text.as_ref());
         }
     }
 
@@ -130,6 +144,13 @@ impl Checker<'_> {
         if permission.name.trim().is_empty() {
             self.report(place, format!("{key}.name"), "blank");
         }
+        for (name, text) in [
+            ("name", Some(&permission.name)),
+            ("display_name", permission.display_name.as_ref()),
+            ("description", permission.description.as_ref()),
+        ] {
+            self.text(place, &format!("{key}.{name}"), text);
+        }
         let uuid_key = format!("{key}.uuid");
         self.well_formed(place, &uuid_key, &mut permission.uuid);
         let identity = permission.identity();
@@ -150,6 +171,13 @@ impl Checker<'_> {
                 "differs from the permission with the same UUID at {first_place}.{first_key}"
             );
             self.report(place, key, message);
+        }
+    }
+
+    /// Not every database can keep U+0000.
+    fn text(&mut self, place: Place, key: &str, text: Option<&String>) {
+        if text.is_some_and(|text| text.contains('\0')) {
+            self.report(place, key, "contains a null character");
         }
     }
 
