@@ -10,7 +10,7 @@ use crate::gate::{self, Address, SocketMode, Tls};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
 use crate::server::{Exposure, Origin};
-use crate::store::WhenMissing;
+use crate::store::{Location, WhenMissing};
 use crate::stub::{Host, Hosts};
 
 /// Everything that can be chosen about a server.
@@ -73,8 +73,21 @@ pub enum Certificate {
 pub enum Database {
     /// A file that stays.
     File(PathBuf),
+    /// A database on PostgreSQL servers.
+    #[cfg(feature = "postgres")]
+    Servers(Location),
     /// A throw-away database that holds these accounts.
     Demo(Accounts),
+}
+
+impl From<Location> for Database {
+    fn from(location: Location) -> Self {
+        match location {
+            Location::File(path) => Self::File(path),
+            #[cfg(feature = "postgres")]
+            servers => Self::Servers(servers),
+        }
+    }
 }
 
 impl Default for Config {
@@ -125,6 +138,9 @@ impl Database {
         match self {
             Self::File(path) => path.clone(),
             Self::Demo(_) => demo_database(scratch),
+            // The authority of a certificate is made where the server was started.
+            #[cfg(feature = "postgres")]
+            Self::Servers(_) => PathBuf::from(Config::DATABASE),
         }
     }
 }

@@ -96,7 +96,7 @@ fn a_start_logs_which_database_it_serves_and_what_is_in_it() {
         "{second}"
     );
 
-    let old = include_str!("../src/store/migrations/1.sql");
+    let old = include_str!("../src/store/engine/sqlite/migrations/1.sql");
     let file = rusqlite::Connection::open(place.path("old.db")).unwrap();
     file.execute_batch(old).unwrap();
     file.pragma_update(None, "user_version", 1).unwrap();

@@ -146,7 +146,7 @@ fn tokens_of_an_older_schema_are_the_oldest_in_the_order_of_their_dates() {
     let place = Place::new();
     let older = place.sql();
     older
-        .execute_batch(include_str!("../src/store/migrations/1.sql"))
+        .execute_batch(include_str!("../src/store/engine/sqlite/migrations/1.sql"))
         .unwrap();
     older.pragma_update(None, "user_version", 1).unwrap();
     older

@@ -125,7 +125,7 @@ impl Server {
         let authority = tls.as_ref().and_then(authority);
         let stub = match &config.database {
             Database::Demo(accounts) => Some((Beginning::of(accounts, tls.is_some()), hosts)),
-            Database::File(_) => None,
+            _ => None,
         };
         let engine = Arc::new(Engine::start(config.hashing)?);
         // Whatever can be refused is, before files are made that stay: the database, then the certificate of an authority.
@@ -323,7 +323,7 @@ fn listen_for_metrics(
 fn file_of(database: &Database) -> Result<Option<PathBuf>, StartError> {
     match database {
         Database::File(path) => Ok(Some(DatabaseFile::resolve(path)?.path().to_owned())),
-        Database::Demo(_) => Ok(None),
+        _ => Ok(None),
     }
 }
 
@@ -339,6 +339,11 @@ fn open(
         Database::File(path) => {
             let (by, durability) = (OpenedBy::Server, Durability::Full);
             let (store, migrated) = Store::open_by(by, &path, missing, durability, progress)?;
+            Ok((Arc::new(store), migrated))
+        }
+        #[cfg(feature = "postgres")]
+        Database::Servers(location) => {
+            let (store, migrated) = Store::open_at(OpenedBy::Server, &location, missing, progress)?;
             Ok((Arc::new(store), migrated))
         }
         Database::Demo(accounts) => {

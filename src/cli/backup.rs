@@ -35,8 +35,9 @@ struct Copied<'p> {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let progress = Progress::new("pages");
+    let database = args.database.file("`pg_dump` copies it")?;
     let content = back_up(
-        &args.database.path,
+        &database,
         &args.destination,
         args.force,
         &mut |done, total| progress.tell(done, total),

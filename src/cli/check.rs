@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, variables: &Variables) -> anyhow::Result<ExitCode> {
     let mut findings = audit(
-        &args.database.path,
+        &args.database.file("check is about a file")?,
         args.tls_cert.as_deref(),
         args.cost.real()?,
         Timestamp::now(),

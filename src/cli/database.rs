@@ -1,7 +1,8 @@
 //! The flags that belong to every command with a database, or with hashing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Args;
 
 use super::WrongUsage;
@@ -9,11 +10,11 @@ use super::actor::actor;
 use super::progress::Progress;
 use crate::Config;
 use crate::hashing::Cost;
-use crate::store::{Durability, Migrated, OpenError, OpenedBy, Store, WhenMissing};
+use crate::store::{Location, Migrated, OpenedBy, Store, WhenMissing};
 
 #[derive(Args)]
 pub(super) struct DatabaseArgs {
-    /// The database file
+    /// Database: a file, or the URL of one on PostgreSQL servers
     #[arg(
         long = "db",
         value_name = "FILE",
@@ -21,41 +22,56 @@ pub(super) struct DatabaseArgs {
         default_value = Config::DATABASE
     )]
     pub(super) path: PathBuf,
+    /// With a URL: certificate authority of the servers (PEM) [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_DB_CA")]
+    pub(super) db_ca: Option<PathBuf>,
 }
 
 impl DatabaseArgs {
     /// Opens the file, which must exist. Works while a server runs on it, which acts on every change at its next request.
-    pub(super) fn open(&self) -> Result<Store, OpenError> {
+    pub(super) fn open(&self) -> anyhow::Result<Store> {
         let (store, _) = self.open_or(WhenMissing::Refuse)?;
         Ok(store)
     }
 
     /// The same for a command, as it is typed, that changes what is in it: each change is noted as that of the system user.
-    pub(super) fn open_for(&self, command: &'static str) -> Result<Store, OpenError> {
+    pub(super) fn open_for(&self, command: &'static str) -> anyhow::Result<Store> {
         Ok(self.open()?.by(actor(command)))
     }
 
     /// Opens the file, and makes a missing one.
-    pub(super) fn open_or_create(&self) -> Result<Store, OpenError> {
+    pub(super) fn open_or_create(&self) -> anyhow::Result<Store> {
         let (store, _) = self.open_or(WhenMissing::Create)?;
         Ok(store)
     }
 
     /// Makes a missing file, and brings an older one up to date.
-    pub(super) fn make(&self) -> Result<Option<Migrated>, OpenError> {
-        let (_, migrated) = self.open_or(WhenMissing::Create)?;
-        Ok(migrated)
+    pub(super) fn make(&self) -> anyhow::Result<(Store, Option<Migrated>)> {
+        self.open_or(WhenMissing::Create)
     }
 
     /// Makes a missing file, for a command that changes what is in it.
-    pub(super) fn open_or_create_for(&self, command: &'static str) -> Result<Store, OpenError> {
+    pub(super) fn open_or_create_for(&self, command: &'static str) -> anyhow::Result<Store> {
         Ok(self.open_or_create()?.by(actor(command)))
     }
 
-    fn open_or(&self, missing: WhenMissing) -> Result<(Store, Option<Migrated>), OpenError> {
+    /// Where it is.
+    pub(super) fn location(&self) -> Result<Location, WrongUsage> {
+        let location = Location::new(self.path.clone(), self.db_ca.clone());
+        location.map_err(|error| WrongUsage(format!("--db: {error}")))
+    }
+
+    /// The file of a command that is about one; `instead` is what does the same for servers.
+    pub(super) fn file(&self, instead: &str) -> anyhow::Result<PathBuf> {
+        let location = self.location()?;
+        let file = location.file().map(Path::to_owned);
+        file.with_context(|| format!("{location}: {instead}"))
+    }
+
+    fn open_or(&self, missing: WhenMissing) -> anyhow::Result<(Store, Option<Migrated>)> {
         let progress = Progress::new("pages").reporter();
-        let (by, durability) = (OpenedBy::Command, Durability::Full);
-        Store::open_by(by, &self.path, missing, durability, progress)
+        let (by, location) = (OpenedBy::Command, self.location()?);
+        Ok(Store::open_at(by, &location, missing, progress)?)
     }
 }
 

@@ -1,8 +1,5 @@
 //! `init`: makes the database file; one of ours that is there already is left as it is, or migrated.
 
-use std::fs;
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::database::DatabaseArgs;
@@ -18,18 +15,17 @@ pub(super) struct Args {
 
 /// The names and the order of the fields are those of `--json`.
 #[derive(Serialize)]
-struct Done<'p> {
-    path: &'p Path,
+struct Done {
+    path: String,
     made: bool,
     /// The version of the schema that it had, if that was an older one.
     migrated_from: Option<i32>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let path = &args.database.path;
-    let made = fs::metadata(path).map_or(true, |file| file.len() == 0);
-    let migrated = args.database.make()?;
-    let shown = path.display();
+    let (store, migrated) = args.database.make()?;
+    let made = store.is_new();
+    let shown = args.database.location()?;
     let text = match migrated {
         Some(migrated) => {
             let (from, to) = (migrated.from, migrated.to);
@@ -39,7 +35,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         None => format!("{shown} is there already"),
     };
     let done = Done {
-        path,
+        path: shown.to_string(),
         made,
         migrated_from: migrated.map(|migrated| migrated.from),
     };

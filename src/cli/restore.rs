@@ -40,12 +40,14 @@ struct Done<'p> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let path = &args.database.path;
+    let path = &args
+        .database
+        .file("`pg_restore` puts a copy in its place")?;
     let restoration = Restoration::prepare(&args.source, path)?;
     if !args.force
         && let Some(loss) = restoration.loss()?
     {
-        ask(args, &loss)?;
+        ask(args, path, &loss)?;
     }
     let progress = Progress::new("pages");
     let restored = restoration.run(&actor("restore"), Timestamp::now(), &mut |done, total| {
@@ -75,8 +77,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     )
 }
 
-fn ask(args: &Args, loss: &Loss) -> anyhow::Result<()> {
-    let (path, source) = (args.database.path.display(), args.source.display());
+fn ask(args: &Args, path: &Path, loss: &Loss) -> anyhow::Result<()> {
+    let (path, source) = (path.display(), args.source.display());
     let present = match loss.present {
         Some(content) => format!("has {}", described(content)),
         None => "cannot be read".to_owned(),

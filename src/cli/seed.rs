@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     {
         bail!(
             "{}: has other accounts than the demo's, whose passwords are public; give a FILE, or --demo-accounts to load them all the same",
-            args.database.path.display()
+            args.database.location()?
         );
     }
     let dry_run = args.dry_run;
@@ -77,17 +77,22 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// A wrong file and a dry run make no database: a dry run without one is tried on one that is thrown away.
 fn open(args: &Args, file: &Path, read: &Read) -> anyhow::Result<(Option<Scratch>, Store)> {
-    match args.database.open_for(COMMAND) {
+    let opened = args.database.open_for(COMMAND);
+    let is_missing = |error: &anyhow::Error| {
+        let error = error.downcast_ref::<OpenError>();
+        error.is_some_and(OpenError::is_missing)
+    };
+    match opened {
         Err(_) if !read.findings.is_empty() => {
             Err(Findings::of(file, read.findings.clone()).into())
         }
-        Err(OpenError::Missing(_)) if args.dry_run => {
+        Err(error) if is_missing(&error) && args.dry_run => {
             let scratch = Scratch::create().context("cannot make a temporary directory")?;
             let path = scratch.path().join("dry-run.db");
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             Ok((Some(scratch), store))
         }
-        Err(OpenError::Missing(_)) => Ok((None, args.database.open_or_create_for(COMMAND)?)),
+        Err(error) if is_missing(&error) => Ok((None, args.database.open_or_create_for(COMMAND)?)),
         opened => Ok((None, opened?)),
     }
 }

@@ -1,9 +1,9 @@
 //! Finding the account behind a username, and what a login changes in it.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use zeroize::Zeroizing;
 
+use super::engine::{self, Connection, Row, parameters};
 use super::rows::spelled;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
@@ -85,17 +85,14 @@ impl Store {
     /// See [`Error`].
     pub fn identity(&self, username: &Username) -> Result<Option<Identity>, Error> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT users.uuid, organizations.uuid, users.username, users.unlocks
+            connection.first(
+                "SELECT users.uuid, organizations.uuid, users.username, users.unlocks
                      FROM visible_users AS users
                      JOIN organizations ON organizations.id = users.org_id
-                     WHERE users.username = :username",
-                )?
-                .query_one(named_params! { ":username": username.as_str() }, |row| {
-                    identity(row, 0)
-                })
-                .optional()
+                     WHERE users.username_key = :username",
+                parameters! { ":username": username.key() },
+                |row| identity(row, 0),
+            )
         })
     }
 
@@ -105,41 +102,36 @@ impl Store {
     /// See [`Error`].
     pub fn rehash(&self, user_id: i64, revision: i64, password_hash: String) -> Result<(), Error> {
         self.write(move |connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE users SET
+            connection.execute(
+                "UPDATE users SET
                          loaded_password_hash =
-                             iif(loaded_password_hash = password_hash, :password_hash, loaded_password_hash),
+                             CASE WHEN loaded_password_hash = password_hash THEN :password_hash
+                                  ELSE loaded_password_hash END,
                          password_hash = :password_hash
                      WHERE id = :user_id AND revision = :revision",
-                )?
-                .execute(named_params! {
+                parameters! {
                     ":password_hash": password_hash,
                     ":user_id": user_id,
                     ":revision": revision,
-                })?;
+                },
+            )?;
             Ok(())
         })
     }
 }
 
-fn find_account(connection: &Connection, username: &Username) -> rusqlite::Result<Option<Account>> {
-    connection
-        .prepare_cached(
-            "SELECT users.id, users.revision, users.uuid, organizations.uuid, users.username, users.unlocks,
+fn find_account(connection: &Connection, username: &Username) -> engine::Result<Option<Account>> {
+    connection.first("SELECT users.id, users.revision, users.uuid, organizations.uuid, users.username, users.unlocks,
                     users.password_hash, users.status, organizations.org_type,
                     coalesce(organizations.retailer_uuid, organizations.supplier_uuid), organizations.status,
                     tokens.pinned
              FROM visible_users AS users
              JOIN organizations ON organizations.id = users.org_id
              LEFT JOIN tokens ON tokens.user_id = users.id AND tokens.pinned IS NOT NULL
-             WHERE users.username = :username",
-        )?
-        .query_one(named_params! { ":username": username.as_str() }, account)
-        .optional()
+             WHERE users.username_key = :username", parameters! { ":username": username.key() }, account)
 }
 
-fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+fn account(row: &Row<'_>) -> engine::Result<Account> {
     Ok(Account {
         user_id: row.get(0)?,
         revision: row.get(1)?,
@@ -149,12 +141,12 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
         org_type: spelled(row, 8)?,
         party_uuid: row.get(9)?,
         org_status: spelled(row, 10)?,
-        pinned_token: row.get::<_, Option<String>>(11)?.map(Zeroizing::new),
+        pinned_token: row.get::<Option<String>>(11)?.map(Zeroizing::new),
     })
 }
 
 /// Reads an identity from four columns, starting with `first`.
-fn identity(row: &Row<'_>, first: usize) -> rusqlite::Result<Identity> {
+fn identity(row: &Row<'_>, first: usize) -> engine::Result<Identity> {
     Ok(Identity {
         user_uuid: row.get(first)?,
         org_uuid: row.get(first + 1)?,
@@ -164,10 +156,12 @@ fn identity(row: &Row<'_>, first: usize) -> rusqlite::Result<Identity> {
 }
 
 /// A dozen rows, so asking at each login costs microseconds and sees every change of another process.
-fn highest_cost(connection: &Connection) -> rusqlite::Result<Option<u8>> {
-    connection
-        .prepare_cached("SELECT max(cost) FROM login_costs WHERE users > 0")?
-        .query_one([], |row| row.get(0))
+fn highest_cost(connection: &Connection) -> engine::Result<Option<u8>> {
+    connection.first(
+        "SELECT cost FROM used_costs ORDER BY cost DESC LIMIT 1",
+        &[],
+        |row| row.get(0),
+    )
 }
 
 /// Notes a login. `false` when the password or status changed since `revision`, or the user is gone.
@@ -176,15 +170,14 @@ pub(super) fn record_login(
     user_id: i64,
     revision: i64,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
-    let changed = connection
-        .prepare_cached(
-            "UPDATE users SET last_login = :now WHERE id = :user_id AND revision = :revision",
-        )?
-        .execute(named_params! {
+) -> engine::Result<bool> {
+    let changed = connection.execute(
+        "UPDATE users SET last_login = :now WHERE id = :user_id AND revision = :revision",
+        parameters! {
             ":now": now.as_microsecond(),
             ":user_id": user_id,
             ":revision": revision,
-        })?;
+        },
+    )?;
     Ok(changed == 1)
 }

@@ -2,19 +2,19 @@
 //! `restore` left unfinished is rolled back, as every opening of the file does.
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Params, named_params};
 use serde::Serialize;
 
-use super::connect::{Mode, connect};
-use super::database_file::{DatabaseFile, WhenMissing, file_bytes};
-use super::error::OpenError;
-use super::inspect::inspect;
-use super::look::{Progress, look};
-use super::migrate::newest_version;
-use super::open::OLDEST_SQLITE;
-use super::recover::recover;
+use super::engine::sqlite::OpenError;
+use super::engine::sqlite::connect::{Mode, connect};
+use super::engine::sqlite::database_file::{DatabaseFile, WhenMissing, file_bytes};
+use super::engine::sqlite::inspect::inspect;
+use super::engine::sqlite::look::{Progress, look};
+use super::engine::sqlite::migrate::newest_version;
+use super::engine::sqlite::open::OLDEST_SQLITE;
+use super::engine::sqlite::recover::recover;
+use super::engine::sqlite::visible::define_views;
+use super::engine::{self, Connection, Parameters, parameters};
 use super::rows::unsigned;
-use super::visible::define_views;
 use crate::hashing::Cost;
 
 /// So many lines of damage say enough.
@@ -91,10 +91,11 @@ pub fn audit_database(
     let known = newest_version();
     // The tables of an older schema may be others.
     if version == known {
-        define_views(&connection)
-            .and_then(|()| audit_users(&connection, cost, demo_users, &mut find))
+        define_views(&connection).map_err(failed)?;
+        let connection = Connection::Sqlite(&connection);
+        audit_users(&connection, cost, demo_users, &mut find)
             .and_then(|()| audit_tokens(&connection, now, &mut find))
-            .map_err(failed)?;
+            .map_err(|error| OpenError::of_statement(file.given(), &error))?;
     } else {
         find(
             "schema",
@@ -112,12 +113,13 @@ fn audit_users(
     cost: Cost,
     demo_users: &[String],
     find: &mut impl FnMut(&'static str, String),
-) -> rusqlite::Result<()> {
-    let of_cost = named_params! { ":cost": cost.get() };
+) -> engine::Result<()> {
+    let cost_number = cost.get();
+    let of_cost = parameters! { ":cost": cost_number };
     let off = "SELECT count(*) FROM visible_users WHERE cost <> :cost";
     let off = count(connection, off, of_cost)?;
     if off > 0 {
-        let all = count(connection, "SELECT count(*) FROM visible_users", [])?;
+        let all = count(connection, "SELECT count(*) FROM visible_users", &[])?;
         find(
             "bcrypt_cost",
             format!(
@@ -125,18 +127,17 @@ fn audit_users(
             ),
         );
     }
-    let expensive = "SELECT coalesce(sum(users), 0) FROM login_costs WHERE cost > :cost";
+    let expensive =
+        "SELECT CAST(coalesce(sum(users), 0) AS BIGINT) FROM used_costs WHERE cost > :cost";
     let expensive = count(connection, expensive, of_cost)?;
     if expensive > 0 {
         let named = most_expensive(connection, cost)?;
         find("expensive_hash", expensive_text(expensive, &named, cost));
     }
-    let mut with_uuid =
-        connection.prepare("SELECT username FROM visible_users WHERE uuid = :uuid")?;
+    let with_uuid = "SELECT username FROM visible_users WHERE uuid = :uuid";
     for uuid in demo_users {
-        let username: Option<String> = with_uuid
-            .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))
-            .optional()?;
+        let username: Option<String> =
+            connection.first(with_uuid, parameters! { ":uuid": uuid }, |row| row.get(0))?;
         if let Some(username) = username {
             find(
                 "demo_users",
@@ -150,21 +151,13 @@ fn audit_users(
 }
 
 /// Some users that can log in and have a hash of a higher cost, which every login pays, the most expensive ones first.
-fn most_expensive(connection: &Connection, cost: Cost) -> rusqlite::Result<Vec<(String, u8)>> {
-    connection
-        .prepare(
-            "SELECT users.username, users.cost
+fn most_expensive(connection: &Connection, cost: Cost) -> engine::Result<Vec<(String, u8)>> {
+    connection.rows("SELECT users.username, users.cost
              FROM visible_users AS users
              JOIN organizations ON organizations.id = users.org_id
              WHERE users.cost > :cost AND users.status = 'ACTIVE' AND organizations.status = 'ACTIVE'
-             ORDER BY users.cost DESC, users.username
-             LIMIT :limit",
-        )?
-        .query_map(
-            named_params! { ":cost": cost.get(), ":limit": MAX_NAMED },
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?
-        .collect()
+             ORDER BY users.cost DESC, users.username_key
+             LIMIT :limit", parameters! { ":cost": cost.get(), ":limit": MAX_NAMED }, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 fn expensive_text(count: u64, named: &[(String, u8)], cost: Cost) -> String {
@@ -186,9 +179,9 @@ fn audit_tokens(
     connection: &Connection,
     now: Timestamp,
     find: &mut impl FnMut(&'static str, String),
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let pinned = "SELECT count(*) FROM tokens WHERE pinned IS NOT NULL";
-    let pinned = count(connection, pinned, [])?;
+    let pinned = count(connection, pinned, &[])?;
     if pinned > 0 {
         find(
             "pinned_tokens",
@@ -199,8 +192,8 @@ fn audit_tokens(
     }
     let long_ago = now.checked_sub(EXPIRED_LONG_AGO).unwrap_or(now);
     let expired = "SELECT count(*) FROM tokens WHERE expires_at <= :moment";
-    let moment = named_params! { ":moment": long_ago.as_microsecond() };
-    let expired = count(connection, expired, moment)?;
+    let long_ago = long_ago.as_microsecond();
+    let expired = count(connection, expired, parameters! { ":moment": long_ago })?;
     if expired > MANY_EXPIRED {
         find(
             "expired_tokens",
@@ -224,8 +217,8 @@ fn audit_log(file: &DatabaseFile, bytes: u64) -> Option<AuditFinding> {
     })
 }
 
-fn count(connection: &Connection, query: &str, parameters: impl Params) -> rusqlite::Result<u64> {
-    connection.query_one(query, parameters, |row| unsigned(row, 0))
+fn count(connection: &Connection, query: &str, parameters: Parameters<'_>) -> engine::Result<u64> {
+    connection.one(query, parameters, |row| unsigned(row, 0))
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 
-use super::connect::{Mode, connect, damage, set, touch};
 use super::content::Content;
-use super::database_file::{DatabaseFile, FileId, WhenMissing};
-use super::error::{OpenError, reason};
-use super::inspect::inspect;
-use super::recover::recover;
+use super::engine::StatementError;
+use super::engine::sqlite::OpenError;
+use super::engine::sqlite::connect::{Mode, connect, damage, set, touch};
+use super::engine::sqlite::database_file::{DatabaseFile, FileId, WhenMissing};
+use super::engine::sqlite::inspect::inspect;
+use super::engine::sqlite::reason;
+use super::engine::sqlite::recover::recover;
 use crate::files::{Existing, Partial, remedy};
 
 /// Some milliseconds of work; progress is reported in between.
@@ -74,6 +76,14 @@ impl BackupError {
         Self::Failed {
             path: path.to_owned(),
             reason: reason(error),
+        }
+    }
+
+    /// The same of a statement.
+    pub(super) fn of_statement(path: &Path, error: &StatementError) -> Self {
+        Self::Failed {
+            path: path.to_owned(),
+            reason: error.reason(),
         }
     }
 }
@@ -232,5 +242,5 @@ fn check_copy(partial: &Partial, destination: &DatabaseFile) -> Result<Content, 
     let failed = |error| BackupError::new(destination.given(), &error);
     let connection = connect(file.path(), Mode::Inspect).map_err(failed)?;
     check(&connection, destination.given())?;
-    Content::of(&connection).map_err(failed)
+    Content::of(&connection).map_err(|error| BackupError::of_statement(destination.given(), &error))
 }

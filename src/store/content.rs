@@ -1,8 +1,9 @@
 //! What a database has, for a question or a report. It may have an older schema, and be any that SQLite can read.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 
+use super::engine::{self, Row};
 use super::rows::{optional_moment, unsigned};
 
 /// What a database has.
@@ -16,7 +17,7 @@ pub struct Content {
 
 impl Content {
     /// The views of those that count are only for the present schema.
-    pub(super) fn of(connection: &Connection) -> rusqlite::Result<Self> {
+    pub(super) fn of(connection: &Connection) -> engine::Result<Self> {
         const ALL: &str = "SELECT count(*), max(last_login) FROM users";
         let counting =
             format!("{ALL} WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports)");
@@ -26,10 +27,11 @@ impl Content {
                 newest_login: optional_moment(row, 1)?,
             })
         };
-        match connection.prepare(&counting) {
-            Ok(mut statement) => statement.query_one([], content),
-            Err(_) => connection.query_one(ALL, [], content),
-        }
+        let query = match connection.prepare(&counting) {
+            Ok(_) => &counting,
+            Err(_) => ALL,
+        };
+        engine::Connection::Sqlite(connection).one(query, &[], content)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Changes of single fields of users and organizations, through the path of an import, so that the same rules hold.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
 use serde::Serialize;
 
+use super::engine::{self, Connection, StatementError, parameters};
 use super::import::{Pins, at_once, several};
 use super::notes::Notes;
 use super::organizations::{OrganizationRow, find_organizations};
@@ -148,30 +148,26 @@ fn permissions(
     connection: &Connection,
     column: &'static str,
     value: &str,
-) -> rusqlite::Result<Vec<(String, String)>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT uuid, name FROM permissions WHERE {column} = :value ORDER BY uuid"
-        ))?
-        .query_map(named_params! { ":value": value }, |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect()
+) -> engine::Result<Vec<(String, String)>> {
+    connection.rows(
+        &format!("SELECT uuid, name FROM permissions WHERE {column} = :value ORDER BY uuid"),
+        parameters! { ":value": value },
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }
 
 fn clear_organization(
     connection: &Connection,
     cleared: &[&'static str],
     uuid: &str,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     let (own, of_manager): (Vec<_>, Vec<_>) = cleared
         .iter()
         .partition(|column| ["active_date", "account_manager_id"].contains(column));
     let manager = "SELECT account_manager_id FROM organizations WHERE uuid = :uuid";
     clear(connection, "people", &of_manager, manager, uuid)?;
-    let manager_id: Option<i64> = connection
-        .prepare_cached(manager)?
-        .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))?;
+    let manager_id: Option<i64> =
+        connection.one(manager, parameters! { ":uuid": uuid }, |row| row.get(0))?;
     let itself = "SELECT id FROM organizations WHERE uuid = :uuid";
     clear(connection, "organizations", &own, itself, uuid)?;
     match manager_id {
@@ -187,20 +183,18 @@ fn clear(
     columns: &[&str],
     id: &str,
     uuid: &str,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     for column in columns {
-        connection
-            .prepare_cached(&format!(
-                "UPDATE {table} SET {column} = NULL WHERE id = ({id})"
-            ))?
-            .execute(named_params! { ":uuid": uuid })?;
+        connection.execute(
+            &format!("UPDATE {table} SET {column} = NULL WHERE id = ({id})"),
+            parameters! { ":uuid": uuid },
+        )?;
     }
     Ok(())
 }
 
-fn edited<R: Serialize>(before: &R, row: R) -> rusqlite::Result<Edited<R>> {
-    let changed = differences(before, &row)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+fn edited<R: Serialize>(before: &R, row: R) -> engine::Result<Edited<R>> {
+    let changed = differences(before, &row).map_err(|error| StatementError::column(0, error))?;
     Ok(Edited { row, changed })
 }
 
@@ -225,8 +219,7 @@ mod tests {
     fn events(store: &Store) -> Vec<[Option<String>; 5]> {
         let query = "SELECT actor, coalesce(user_uuid, org_uuid), object, before, after FROM events ORDER BY id";
         let read = |connection: &Connection| {
-            let mut statement = connection.prepare(query)?;
-            let row = |row: &rusqlite::Row<'_>| {
+            connection.rows(query, &[], |row| {
                 Ok([
                     row.get(0)?,
                     row.get(1)?,
@@ -234,8 +227,7 @@ mod tests {
                     row.get(3)?,
                     row.get(4)?,
                 ])
-            };
-            statement.query_map([], row)?.collect()
+            })
         };
         store.read(read).unwrap()
     }
@@ -251,7 +243,7 @@ mod tests {
         });
         store
             .write(|connection| {
-                connection.execute_batch(
+                connection.batch(
                     "INSERT INTO people (id, uuid, phone) VALUES (1, '00000000-0000-4000-8000-000000000003', '1');
                      INSERT INTO organizations (id, uuid, name, org_type, retailer_uuid, status, created_date)
                          VALUES (1, '00000000-0000-4000-8000-000000000001', 'one', 'RETAILER',

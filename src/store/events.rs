@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, named_params};
 use serde::Serialize;
 
+use super::engine::{self, Connection, Row, parameters};
 use super::rows::{self, moment};
 use crate::account::spelled;
 
@@ -98,24 +98,22 @@ impl Actor {
     }
 }
 
-/// Adds an event, which counts with an import of many rows, and goes with it, if it is of one. Logins are numbered.
+/// Adds an event and says its number; it counts with an import of many rows, and goes with it, if it is of one. Logins of a user
+/// are numbered.
 pub(super) fn insert(
     connection: &Connection,
     event: &Event,
     import_id: Option<i64>,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO events
+) -> engine::Result<i64> {
+    connection.one("INSERT INTO events
                  (time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after, import_id,
                   number)
              VALUES
                  (:time, :action, :outcome, :times, :actor, :address, :user_uuid, :org_uuid, :object, :before, :after,
                   :import_id,
                   CASE WHEN :outcome IS NOT NULL
-                       THEN (SELECT coalesce(max(number), 0) + 1 FROM events WHERE user_uuid = :user_uuid) END)",
-        )?
-        .execute(named_params! {
+                       THEN (SELECT coalesce(max(number), 0) + 1 FROM events WHERE user_uuid = :user_uuid) END)
+             RETURNING id", parameters! {
             ":time": event.time.as_microsecond(),
             ":action": event.action,
             ":outcome": event.outcome.map(LoginOutcome::as_str),
@@ -128,8 +126,7 @@ pub(super) fn insert(
             ":before": event.before,
             ":after": event.after,
             ":import_id": import_id,
-        })?;
-    Ok(())
+        }, |row| row.get(0))
 }
 
 /// What [`read`] reads.
@@ -137,7 +134,7 @@ pub(super) const COLUMNS: &str =
     "time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after";
 
 /// Reads [`COLUMNS`], starting with `first`.
-pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Event> {
+pub(super) fn read(row: &Row<'_>, first: usize) -> engine::Result<Event> {
     let outcome: Option<String> = row.get(first + 2)?;
     Ok(Event {
         time: moment(row, first)?,

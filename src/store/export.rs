@@ -1,7 +1,6 @@
 //! Reading accounts whole, to be written to a file.
 
-use rusqlite::{Connection, Row, named_params};
-
+use super::engine::{self, Connection, Row, parameters};
 use super::members::permissions;
 use super::rows::{moment, optional_moment, optional_person, person, spelled};
 use super::{Error, Store};
@@ -31,43 +30,34 @@ impl Store {
         &self,
         org_id: Option<i64>,
     ) -> Result<Vec<(Organization, Vec<User>)>, Error> {
-        self.read(|connection| {
-            let transaction = connection.unchecked_transaction()?;
-            let found: Vec<(i64, Organization)> = transaction
-                .prepare_cached(
-                    "SELECT organizations.id, name, org_type, status, organizations.uuid, retailer_uuid, supplier_uuid,
+        self.read(|connection| connection.at_one_moment(|connection| {
+            let found: Vec<(i64, Organization)> = connection.rows("SELECT organizations.id, name, org_type, status, organizations.uuid, retailer_uuid, supplier_uuid,
                             created_date, active_date, people.uuid, first_name, last_name, email, phone
                      FROM visible_organizations AS organizations
                      LEFT JOIN people ON people.id = organizations.account_manager_id
                      WHERE :org_id IS NULL OR organizations.id = :org_id
-                     ORDER BY name, organizations.uuid",
-                )?
-                .query_map(named_params! { ":org_id": org_id }, organization)?
-                .collect::<Result<_, _>>()?;
+                     ORDER BY name, organizations.uuid", parameters! { ":org_id": org_id }, organization)?;
             found
                 .into_iter()
                 .map(|(id, organization)| {
-                    let mut users = users(&transaction, Some(id))?;
+                    let mut users = users(connection, Some(id))?;
                     for user in &mut users {
                         user.org = None;
                     }
                     Ok((organization, users))
                 })
                 .collect()
-        })
+        }))
     }
 }
 
-fn users(connection: &Connection, org_id: Option<i64>) -> rusqlite::Result<Vec<User>> {
-    connection
-        .prepare_cached(&format!(
-            "{USERS} WHERE :org_id IS NULL OR users.org_id = :org_id ORDER BY organizations.uuid, users.username"
-        ))?
-        .query_map(named_params! { ":org_id": org_id }, |row| user(connection, row))?
-        .collect()
+fn users(connection: &Connection, org_id: Option<i64>) -> engine::Result<Vec<User>> {
+    connection.rows(&format!(
+            "{USERS} WHERE :org_id IS NULL OR users.org_id = :org_id ORDER BY organizations.uuid, users.username_key"
+        ), parameters! { ":org_id": org_id }, |row| user(connection, row))
 }
 
-fn user(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<User> {
+fn user(connection: &Connection, row: &Row<'_>) -> engine::Result<User> {
     let permissions = permissions(connection, row.get(0)?)?;
     Ok(User {
         org: row.get(1)?,
@@ -82,7 +72,7 @@ fn user(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-fn organization(row: &Row<'_>) -> rusqlite::Result<(i64, Organization)> {
+fn organization(row: &Row<'_>) -> engine::Result<(i64, Organization)> {
     let organization = Organization {
         name: row.get(1)?,
         org_type: spelled(row, 2)?,

@@ -1,8 +1,8 @@
 //! The server's counters of failed logins, as other processes and the next start read them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, named_params};
 
+use super::engine::{self, Connection, Row, parameters};
 use super::rows::{moment, optional_moment, spelled};
 use super::{Error, Store};
 use crate::account::spelled;
@@ -55,7 +55,7 @@ impl Store {
     /// See [`Error`].
     pub fn throttle_secret(&self) -> Result<[u8; 16], Error> {
         self.read(|connection| {
-            connection.query_one("SELECT secret FROM throttle_secret", [], |row| row.get(0))
+            connection.one("SELECT secret FROM throttle_secret", &[], |row| row.get(0))
         })
     }
 
@@ -65,16 +65,8 @@ impl Store {
     /// See [`Error`].
     pub fn failed_logins(&self, kind: LimitKind, max: usize) -> Result<Vec<FailedLogins>, Error> {
         self.read(|connection| {
-            connection
-                .prepare(
-                    "SELECT key, kind, user_uuid, address, failures, first_failure, unlocks, locked_until
-                     FROM failed_logins WHERE kind = :kind ORDER BY first_failure DESC LIMIT :max",
-                )?
-                .query_map(
-                    named_params! { ":kind": kind.as_str(), ":max": i64::try_from(max).unwrap_or(i64::MAX) },
-                    failed_logins,
-                )?
-                .collect()
+            connection.rows("SELECT key, kind, user_uuid, address, failures, first_failure, unlocks, locked_until
+                     FROM failed_logins WHERE kind = :kind ORDER BY first_failure DESC LIMIT :max", parameters! { ":kind": kind.as_str(), ":max": i64::try_from(max).unwrap_or(i64::MAX) }, failed_logins)
         })
     }
 
@@ -103,26 +95,23 @@ impl Store {
         limit: u32,
     ) -> Result<bool, Error> {
         let keys = self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+            connection.rows(
                 "SELECT key FROM failed_logins WHERE kind = :kind AND first_failure <= :oldest
                  UNION ALL
                  SELECT key FROM failed_logins WHERE kind = :kind AND first_failure > :newest
                  UNION ALL
                  SELECT key FROM (SELECT key FROM failed_logins WHERE kind = :kind
-                                  ORDER BY first_failure DESC LIMIT -1 OFFSET :max)
+                                  ORDER BY first_failure DESC LIMIT 9223372036854775807 OFFSET :max) AS surplus
                  LIMIT :limit",
-            )?;
-            let keys = statement.query_map(
-                named_params! {
+                parameters! {
                     ":kind": kind.as_str(),
                     ":oldest": oldest.as_microsecond(),
                     ":newest": newest.as_microsecond(),
                     ":max": i64::try_from(max).unwrap_or(i64::MAX),
                     ":limit": limit,
                 },
-                |row| row.get::<_, CounterKey>(0),
-            )?;
-            keys.collect::<rusqlite::Result<Vec<_>>>()
+                |row| row.get::<CounterKey>(0),
+            )
         })?;
         if keys.is_empty() {
             return Ok(false);
@@ -136,16 +125,12 @@ impl Store {
 }
 
 /// Adds a counter, or replaces the one with the same key.
-pub(super) fn put(connection: &Connection, counter: &FailedLogins) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO failed_logins (key, kind, user_uuid, address, failures, first_failure, unlocks, locked_until)
+pub(super) fn put(connection: &Connection, counter: &FailedLogins) -> engine::Result<()> {
+    connection.execute("INSERT INTO failed_logins (key, kind, user_uuid, address, failures, first_failure, unlocks, locked_until)
              VALUES (:key, :kind, :user_uuid, :address, :failures, :first_failure, :unlocks, :locked_until)
              ON CONFLICT (key) DO UPDATE SET
                  user_uuid = excluded.user_uuid, failures = excluded.failures, first_failure = excluded.first_failure,
-                 unlocks = excluded.unlocks, locked_until = excluded.locked_until",
-        )?
-        .execute(named_params! {
+                 unlocks = excluded.unlocks, locked_until = excluded.locked_until", parameters! {
             ":key": counter.key,
             ":kind": counter.kind.as_str(),
             ":user_uuid": counter.user_uuid,
@@ -159,14 +144,15 @@ pub(super) fn put(connection: &Connection, counter: &FailedLogins) -> rusqlite::
 }
 
 /// Removes a counter, if there is one with the key.
-pub(super) fn remove(connection: &Connection, key: &CounterKey) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM failed_logins WHERE key = :key")?
-        .execute(named_params! { ":key": key })?;
+pub(super) fn remove(connection: &Connection, key: &CounterKey) -> engine::Result<()> {
+    connection.execute(
+        "DELETE FROM failed_logins WHERE key = :key",
+        parameters! { ":key": key },
+    )?;
     Ok(())
 }
 
-fn failed_logins(row: &Row<'_>) -> rusqlite::Result<FailedLogins> {
+fn failed_logins(row: &Row<'_>) -> engine::Result<FailedLogins> {
     Ok(FailedLogins {
         key: row.get(0)?,
         kind: spelled(row, 1)?,

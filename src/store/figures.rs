@@ -1,12 +1,11 @@
 //! What operators and probes want to know about the database.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
 
-use super::migrate::newest_version;
+use super::engine::parameters;
+use super::engine::sqlite::migrate::newest_version;
 use super::rows::unsigned;
 use super::{Error, Store};
-use crate::files::free_bytes;
 
 /// Sizes of a database.
 #[derive(Clone, Copy, Debug)]
@@ -39,16 +38,12 @@ impl Store {
     /// See [`Error`].
     pub fn count_accounts(&self) -> Result<AccountCounts, Error> {
         self.read_long(|connection| {
-            connection.query_one(
-                "SELECT (SELECT count(*) FROM visible_organizations), (SELECT count(*) FROM visible_users)",
-                [],
-                |row| {
+            connection.one("SELECT (SELECT count(*) FROM visible_organizations), (SELECT count(*) FROM visible_users)", &[], |row| {
                     Ok(AccountCounts {
                         organizations: unsigned(row, 0)?,
                         users: unsigned(row, 1)?,
                     })
-                },
-            )
+                })
         })
     }
 
@@ -58,23 +53,17 @@ impl Store {
     /// See [`Error`].
     pub fn figures(&self, now: Timestamp) -> Result<Figures, Error> {
         self.read_long(|connection| {
-            let (tokens_live, tokens_expired) = connection
-                .prepare_cached(
-                    "SELECT (SELECT count(*) FROM tokens WHERE expires_at IS NULL OR expires_at > :now),
-                            (SELECT count(*) FROM tokens WHERE expires_at <= :now)",
-                )?
-                .query_one(named_params! { ":now": now.as_microsecond() }, |row| {
+            let (tokens_live, tokens_expired) = connection.one("SELECT (SELECT count(*) FROM tokens WHERE expires_at IS NULL OR expires_at > :now),
+                            (SELECT count(*) FROM tokens WHERE expires_at <= :now)", parameters! { ":now": now.as_microsecond() }, |row| {
                     Ok((unsigned(row, 0)?, unsigned(row, 1)?))
                 })?;
-            let ahead = pragma(connection, "user_version")? - i64::from(newest_version());
-            let pages = pragma(connection, "page_count")?;
-            let page_bytes = pragma(connection, "page_size")?;
+            let ahead = connection.schema_version()? - i64::from(newest_version());
             Ok(Figures {
                 tokens_live,
                 tokens_expired,
                 schema_ahead: ahead.max(0).unsigned_abs(),
-                disk_free_bytes: free_bytes(&self.directory).ok(),
-                database_bytes: (pages * page_bytes).unsigned_abs(),
+                disk_free_bytes: self.database.free_bytes(),
+                database_bytes: connection.bytes()?,
             })
         })
     }
@@ -85,14 +74,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn check_writable(&self) -> Result<(), Error> {
-        self.read(|connection| pragma(connection, "user_version"))?;
-        self.write(|connection| {
-            let version = pragma(connection, "user_version")?;
-            connection.pragma_update(None, "user_version", version)
-        })
+        self.read(|connection| connection.schema_version())?;
+        self.write(|connection| connection.write_schema_version())
     }
-}
-
-fn pragma(connection: &Connection, name: &'static str) -> rusqlite::Result<i64> {
-    connection.query_one(&format!("PRAGMA {name}"), [], |row| row.get(0))
 }

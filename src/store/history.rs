@@ -1,8 +1,8 @@
 //! Reading events, in the order in which they were written: dates may have been set.
 
 use jiff::Timestamp;
-use rusqlite::named_params;
 
+use super::engine::parameters;
 use super::events::{self, COLUMNS, Event};
 use super::{Error, Store};
 use crate::account::{trimmed, written_uuid};
@@ -39,22 +39,20 @@ impl Store {
             None => (":user_uuid IS NULL", "id"),
         };
         self.read(|connection| {
-            connection
-                .prepare_cached(&format!(
+            connection.rows(
+                &format!(
                     "SELECT id, {COLUMNS} FROM visible_events
                      WHERE {user} AND time >= :since AND {id} {sign} :after
                      ORDER BY {id} {direction} LIMIT :limit"
-                ))?
-                .query_map(
-                    named_params! {
-                        ":user_uuid": filter.user_uuid,
-                        ":since": filter.since.map_or(i64::MIN, Timestamp::as_microsecond),
-                        ":after": after.unwrap_or(start),
-                        ":limit": limit,
-                    },
-                    |row| Ok((row.get(0)?, events::read(row, 1)?)),
-                )?
-                .collect()
+                ),
+                parameters! {
+                    ":user_uuid": filter.user_uuid,
+                    ":since": filter.since.map_or(i64::MIN, Timestamp::as_microsecond),
+                    ":after": after.unwrap_or(start),
+                    ":limit": limit,
+                },
+                |row| Ok((row.get(0)?, events::read(row, 1)?)),
+            )
         })
     }
 
@@ -65,17 +63,13 @@ impl Store {
     pub fn users_of_events(&self, text: &str) -> Result<Vec<String>, Error> {
         let text = trimmed(text);
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT DISTINCT user_uuid FROM visible_events
-                     WHERE user_uuid IS NOT NULL AND (object = :name COLLATE NOCASE OR user_uuid = :uuid)
+            connection.rows(
+                "SELECT DISTINCT user_uuid FROM visible_events
+                     WHERE user_uuid IS NOT NULL AND (lower(object) = :name OR user_uuid = :uuid)
                      ORDER BY user_uuid",
-                )?
-                .query_map(
-                    named_params! { ":name": text, ":uuid": written_uuid(text) },
-                    |row| row.get(0),
-                )?
-                .collect()
+                parameters! { ":name": text.to_ascii_lowercase(), ":uuid": written_uuid(text) },
+                |row| row.get(0),
+            )
         })
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Row, named_params};
 use serde::Serialize;
 
+use super::engine::{self, Row, parameters};
 use super::listing::{Listing, TokenOrder};
 use super::rows::{moment, optional_moment};
 use super::tokens::end_all_tokens;
@@ -72,29 +72,23 @@ impl Store {
         listing: Listing<TokenOrder>,
         now: Timestamp,
     ) -> Result<Vec<TokenRow>, Error> {
-        let columns = match listing.order {
+        let column = match listing.order {
             TokenOrder::IssuedAt => "tokens.issued_at",
             TokenOrder::ExpiresAt => "tokens.expires_at",
-            TokenOrder::Username => "users.username",
+            TokenOrder::Username => "users.username_key",
         };
-        let clause = listing.clause(columns);
+        let clause = listing.clause(column, "tokens.digest");
         self.read(|connection| {
-            connection
-                .prepare(&format!(
+            connection.rows(&format!(
                     "SELECT tokens.digest, users.username, users.uuid, organizations.name, tokens.issued_at,
                         tokens.expires_at, tokens.pinned IS NOT NULL
                  FROM tokens
-                 JOIN users ON users.id = tokens.user_id
+                 JOIN all_users AS users ON users.id = tokens.user_id
                  JOIN organizations ON organizations.id = users.org_id
                  WHERE (tokens.expires_at IS NULL OR tokens.expires_at > :now)
                        AND (:user_id IS NULL OR tokens.user_id = :user_id)
                  {clause}"
-                ))?
-                .query_map(
-                    named_params! { ":user_id": user_id, ":now": now.as_microsecond() },
-                    token_row,
-                )?
-                .collect()
+                ), parameters! { ":user_id": user_id, ":now": now.as_microsecond() }, token_row)
         })
     }
 
@@ -104,14 +98,11 @@ impl Store {
     /// See [`Error`].
     pub fn count_tokens(&self, range: DigestRange) -> Result<i64, Error> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT count(*) FROM tokens WHERE digest BETWEEN :first AND :last",
-                )?
-                .query_one(
-                    named_params! { ":first": range.first, ":last": range.last },
-                    |row| row.get(0),
-                )
+            connection.one(
+                "SELECT count(*) FROM tokens WHERE digest BETWEEN :first AND :last",
+                parameters! { ":first": range.first, ":last": range.last },
+                |row| row.get(0),
+            )
         })
     }
 
@@ -126,16 +117,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<usize, Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
+        self.write_accounts(move |connection| {
             let mut revoked: BTreeMap<i64, usize> = BTreeMap::new();
             for range in ranges {
-                let mut statement = connection.prepare_cached(
+                connection.for_each(
                     "DELETE FROM tokens WHERE digest BETWEEN :first AND :last RETURNING user_id",
+                    parameters! { ":first": range.first, ":last": range.last },
+                    |holder| {
+                        *revoked.entry(holder.get(0)?).or_default() += 1;
+                        Ok(())
+                    },
                 )?;
-                let bounds = named_params! { ":first": range.first, ":last": range.last };
-                for holder in statement.query_map(bounds, |row| row.get(0))? {
-                    *revoked.entry(holder?).or_default() += 1;
-                }
             }
             if let Some(user_id) = user_id {
                 *revoked.entry(user_id).or_default() += end_all_tokens(connection, user_id)?;
@@ -149,8 +141,8 @@ impl Store {
     }
 }
 
-fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
-    let mut id = hex::encode(row.get::<_, [u8; 32]>(0)?);
+fn token_row(row: &Row<'_>) -> engine::Result<TokenRow> {
+    let mut id = hex::encode(row.get::<[u8; 32]>(0)?);
     id.truncate(ID_CHARS);
     Ok(TokenRow {
         id,

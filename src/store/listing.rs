@@ -56,11 +56,16 @@ spelled! {
 }
 
 impl<O> Listing<O> {
-    /// The end of a statement that lists rows by `columns`, which is text of this program.
-    pub(super) fn clause(&self, columns: &str) -> String {
-        let direction = if self.reverse { "DESC" } else { "ASC" };
-        // SQLite takes -1 for no limit.
-        let limit = self.limit.map_or(-1, i64::from);
-        format!("ORDER BY {columns} {direction} LIMIT {limit}")
+    /// The end of a statement that lists rows by `column`, those with the same value by `id`. Both are text of this program.
+    pub(super) fn clause(&self, column: &str, id: &str) -> String {
+        let order = match self.reverse {
+            false => "ASC NULLS FIRST",
+            true => "DESC NULLS LAST",
+        };
+        let limit = self.limit.map(|limit| format!(" LIMIT {limit}"));
+        format!(
+            "ORDER BY {column} {order}, {id}{}",
+            limit.unwrap_or_default()
+        )
     }
 }

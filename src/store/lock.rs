@@ -1,9 +1,9 @@
 //! Whether failed logins keep a user out, from the counters that the server writes.
 
 use jiff::Timestamp;
-use rusqlite::Row;
 use serde::Serialize;
 
+use super::engine::{self, Row};
 use super::rows::{optional_moment, unsigned};
 use crate::text::{counted, moment};
 
@@ -24,25 +24,29 @@ pub struct UserLock {
 }
 
 /// The columns of `users` that [`UserLock::of`] reads, at `:now`. What was counted before the last unlocking does not count.
-pub(super) const COLUMNS: &str =
-    "(SELECT max(coalesce(sum(failures) FILTER (WHERE kind = 'user'), 0),
-                 coalesce(sum(failures) FILTER (WHERE kind = 'account'), 0))
-      FROM failed_logins AS failed
-      WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
-            AND (failed.locked_until IS NULL OR failed.locked_until > :now)),
+pub(super) const COLUMNS: &str = "(SELECT coalesce(max(counted.failures), 0)
+      FROM (SELECT CAST(sum(failures) AS BIGINT) AS failures FROM failed_logins AS failed
+            WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
+                  AND (failed.locked_until IS NULL OR failed.locked_until > :now)
+            GROUP BY kind) AS counted),
      (SELECT max(failed.locked_until) FROM failed_logins AS failed
       WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
-            AND failed.locked_until > :now) AS locked_until,
-     (SELECT group_concat(address, ' ' ORDER BY address) FILTER (WHERE kind = 'user') FROM failed_logins AS failed
+            AND failed.locked_until > :now),
+     (SELECT string_agg(address, ' ' ORDER BY address) FILTER (WHERE kind = 'user') FROM failed_logins AS failed
       WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
             AND failed.locked_until > :now),
      (SELECT max(failed.locked_until) FILTER (WHERE kind = 'account') FROM failed_logins AS failed
       WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
             AND failed.locked_until > :now)";
 
+/// Whether a user of `users` has [`UserLock::locked_until`].
+pub(super) const IS_LOCKED: &str = "EXISTS (SELECT 1 FROM failed_logins AS failed
+      WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
+            AND failed.locked_until > :now)";
+
 impl UserLock {
     /// Reads [`COLUMNS`], starting with `first`.
-    pub(super) fn of(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+    pub(super) fn of(row: &Row<'_>, first: usize) -> engine::Result<Self> {
         let addresses: Option<String> = row.get(first + 2)?;
         let addresses = addresses.unwrap_or_default();
         Ok(Self {

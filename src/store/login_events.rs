@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
 
+use super::engine::{self, Connection, parameters};
 use super::events::{self, COLUMNS, Event, LOGIN};
 use super::failed_logins::{CounterKey, FailedLogins, put, remove};
 use super::{Error, Store};
@@ -58,44 +58,44 @@ impl Store {
     /// See [`Error`].
     pub fn known_addresses(&self, max: usize) -> Result<Vec<(String, String)>, Error> {
         self.read(|connection| {
-            let mut logins = connection.prepare(
+            let logins: Vec<(String, String)> = connection.rows(
                 "SELECT user_uuid, address
-                 FROM (SELECT user_uuid, address, outcome FROM events ORDER BY id DESC LIMIT :looked_at)
-                 WHERE outcome = 'succeeded' AND user_uuid IS NOT NULL AND address IS NOT NULL",
+                 FROM (SELECT id, user_uuid, address, outcome FROM events ORDER BY id DESC LIMIT :looked_at) AS newest
+                 WHERE outcome = 'succeeded' AND user_uuid IS NOT NULL AND address IS NOT NULL
+                 ORDER BY id DESC",
+                parameters! { ":looked_at": MAX_LOOKED_AT },
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
-            let mut username =
-                connection.prepare("SELECT username FROM users WHERE uuid = :user_uuid")?;
             let mut seen = HashSet::new();
             let mut known = Vec::new();
-            let mut rows = logins.query(named_params! { ":looked_at": MAX_LOOKED_AT })?;
-            while let Some(row) = rows.next()?
-                && known.len() < max
-            {
-                let login: (String, String) = (row.get(0)?, row.get(1)?);
+            for login in logins {
+                if known.len() == max {
+                    break;
+                }
                 if seen.contains(&login) {
                     continue;
                 }
-                let mut names = username.query(named_params! { ":user_uuid": login.0 })?;
-                if let Some(name) = names.next()? {
-                    known.push((name.get(0)?, login.1.clone()));
-                }
+                let username = connection.first(
+                    "SELECT username FROM users WHERE uuid = :user_uuid",
+                    parameters! { ":user_uuid": login.0 },
+                    |row| row.get(0),
+                )?;
+                known.extend(username.map(|username| (username, login.1.clone())));
                 seen.insert(login);
             }
             Ok(known)
         })
     }
 
-    /// The number of the newest event, be it removed by now.
+    /// The number of the newest event.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn last_event(&self) -> Result<i64, Error> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'",
-                )?
-                .query_one([], |row| row.get(0))
+            connection.one("SELECT coalesce(max(id), 0) FROM events", &[], |row| {
+                row.get(0)
+            })
         })
     }
 
@@ -107,30 +107,26 @@ impl Store {
     /// See [`Error`].
     pub fn changes_after(&self, number: i64) -> Result<(Vec<Event>, i64), Error> {
         self.read(|connection| {
-            let last = connection
-                .prepare_cached(
-                    "SELECT min(:number + :page, coalesce(
+            let last = connection.one(
+                "SELECT CASE WHEN last > :number + :page THEN :number + :page ELSE last END
+                     FROM (SELECT coalesce(
                          (SELECT min(id) - 1 FROM events
                           WHERE id > :number AND import_id IN (SELECT id FROM imports)),
                          (SELECT max(id) FROM events WHERE id > :number),
-                         :number))",
-                )?
-                .query_one(
-                    named_params! { ":number": number, ":page": CHANGES_PAGE },
-                    |row| row.get(0),
-                )?;
-            let changes = connection
-                .prepare_cached(&format!(
+                         :number) AS last) AS found",
+                parameters! { ":number": number, ":page": CHANGES_PAGE },
+                |row| row.get(0),
+            )?;
+            let changes = connection.rows(
+                &format!(
                     "SELECT {COLUMNS} FROM events
                      WHERE id > :number AND id <= :last AND action <> :login
                            AND (import_id IS NULL OR coalesce(user_uuid, org_uuid) IS NULL)
                      ORDER BY id"
-                ))?
-                .query_map(
-                    named_params! { ":number": number, ":last": last, ":login": LOGIN },
-                    |row| events::read(row, 0),
-                )?
-                .collect::<rusqlite::Result<_>>()?;
+                ),
+                parameters! { ":number": number, ":last": last, ":login": LOGIN },
+                |row| events::read(row, 0),
+            )?;
             Ok((changes, last))
         })
     }
@@ -141,12 +137,11 @@ impl Store {
     /// See [`Error`].
     pub fn has_old_events(&self, until: Timestamp, logged: i64) -> Result<bool, Error> {
         self.read(|connection| {
-            connection
-                .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM events WHERE {ARE_OLD})"))?
-                .query_one(
-                    named_params! { ":oldest": OLDEST, ":until": until.as_microsecond(), ":logged": logged },
-                    |row| row.get(0),
-                )
+            connection.one(
+                &format!("SELECT EXISTS (SELECT 1 FROM events WHERE {ARE_OLD})"),
+                parameters! { ":oldest": OLDEST, ":until": until.as_microsecond(), ":logged": logged },
+                |row| row.get(0),
+            )
         })
     }
 
@@ -157,18 +152,15 @@ impl Store {
     /// See [`Error`].
     pub fn purge_events(&self, until: Timestamp, logged: i64) -> Result<usize, Error> {
         self.write(move |connection| {
-            connection
-                .prepare_cached(&format!("DELETE FROM events WHERE {ARE_OLD}"))?
-                .execute(named_params! {
-                    ":oldest": OLDEST,
-                    ":until": until.as_microsecond(),
-                    ":logged": logged,
-                })
+            connection.execute(
+                &format!("DELETE FROM events WHERE {ARE_OLD}"),
+                parameters! { ":oldest": OLDEST, ":until": until.as_microsecond(), ":logged": logged },
+            )
         })
     }
 }
 
-fn record(connection: &Connection, login: &RecordedLogin) -> rusqlite::Result<()> {
+fn record(connection: &Connection, login: &RecordedLogin) -> engine::Result<()> {
     for counter in &login.counters {
         put(connection, counter)?;
     }
@@ -182,17 +174,17 @@ fn record(connection: &Connection, login: &RecordedLogin) -> rusqlite::Result<()
 }
 
 /// Adds a login and removes what is one too many of the user; or what it has added, if it was nobody's.
-pub(super) fn insert_login(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
-    events::insert(connection, event, None)?;
-    connection
-        .prepare_cached("DELETE FROM events WHERE id = :id AND user_uuid IS NULL")?
-        .execute(named_params! { ":id": connection.last_insert_rowid() })?;
-    connection
-        .prepare_cached(
-            "DELETE FROM events WHERE user_uuid = :user_uuid
+pub(super) fn insert_login(connection: &Connection, event: &Event) -> engine::Result<()> {
+    let id = events::insert(connection, event, None)?;
+    connection.execute(
+        "DELETE FROM events WHERE id = :id AND user_uuid IS NULL",
+        parameters! { ":id": id },
+    )?;
+    connection.execute(
+        "DELETE FROM events WHERE user_uuid = :user_uuid
              AND number <= (SELECT max(number) FROM events WHERE user_uuid = :user_uuid) - :max",
-        )?
-        .execute(named_params! { ":user_uuid": event.user_uuid, ":max": MAX_LOGINS })?;
+        parameters! { ":user_uuid": event.user_uuid, ":max": MAX_LOGINS },
+    )?;
     Ok(())
 }
 
@@ -238,7 +230,7 @@ mod tests {
 
     /// What SQLite prepares for a login on a new database, step by step, and the rows of each table that it leaves.
     fn prepared(user_uuid: Option<&str>) -> (Vec<String>, [i64; 2]) {
-        let connection = Connection::open_in_memory().unwrap();
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
         connection
             .execute_batch(include_str!("../../schema.sql"))
             .unwrap();
@@ -252,7 +244,7 @@ mod tests {
             Authorization::Allow
         };
         connection.authorizer(Some(note)).unwrap();
-        record(&connection, &failed(user_uuid)).unwrap();
+        record(&Connection::Sqlite(&connection), &failed(user_uuid)).unwrap();
         let prepared = prepared.lock().unwrap().clone();
         let rows = ["failed_logins", "events"].map(|table| {
             let query = format!("SELECT count(*) FROM {table}");
@@ -275,7 +267,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("test.db");
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
-        let other = Connection::open(&path).unwrap();
+        let other = rusqlite::Connection::open(&path).unwrap();
         let add = |action: &str, outcome: &str, import_id: &str| {
             let values = format!("1, '{action}', {outcome}, {import_id}");
             let insert = "INSERT INTO events (time, action, outcome, import_id) VALUES";
@@ -318,7 +310,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("test.db");
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
-        Connection::open(&path)
+        rusqlite::Connection::open(&path)
             .unwrap()
             .execute_batch(
                 "INSERT INTO imports (id, first_permission) VALUES (7, 1);

@@ -3,8 +3,8 @@
 use std::thread;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::engine::{self, Connection, Row, parameters};
 use super::rows::{moment, optional_moment, optional_person, person, spelled};
 use super::{Error, Store};
 use crate::account::{Assignment, OrgType, OrganizationStatus, Permission, Person, UserStatus};
@@ -50,15 +50,10 @@ impl Store {
     /// See [`Error`].
     pub fn organization(&self, uuid: &str) -> Result<Option<Organization>, Error> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT organizations.uuid, name, org_type, status, created_date, active_date,
+            connection.first("SELECT organizations.uuid, name, org_type, status, created_date, active_date,
                             people.uuid, first_name, last_name, email, phone
                      FROM organizations LEFT JOIN people ON people.id = organizations.account_manager_id
-                     WHERE organizations.uuid = :uuid",
-                )?
-                .query_one(named_params! { ":uuid": uuid }, organization)
-                .optional()
+                     WHERE organizations.uuid = :uuid", parameters! { ":uuid": uuid }, organization)
         })
     }
 
@@ -72,32 +67,29 @@ impl Store {
         org_uuid: &str,
         mut receive: impl FnMut(Member) + Send,
     ) -> Result<bool, Error> {
-        self.read_long(|connection| {
-            let transaction = connection.unchecked_transaction()?;
-            let org_id: Option<i64> = transaction
-                .prepare_cached("SELECT id FROM organizations WHERE uuid = :uuid AND status = 'ACTIVE'")?
-                .query_one(named_params! { ":uuid": org_uuid }, |row| row.get(0))
-                .optional()?;
+        self.read_long(|connection| connection.at_one_moment(|connection| {
+            let org_id: Option<i64> = connection.first("SELECT id FROM organizations WHERE uuid = :uuid AND status = 'ACTIVE'", parameters! { ":uuid": org_uuid }, |row| row.get(0))?;
             let Some(org_id) = org_id else {
                 return Ok(false);
             };
-            let mut statement = transaction.prepare_cached(
+            let mut read = 0;
+            connection.for_each(
                 "SELECT users.id, users.uuid, users.status, people.uuid, first_name, last_name, email, phone
                  FROM visible_users AS users JOIN people ON people.id = users.person_id
                  WHERE users.org_id = :org_id
-                 ORDER BY users.username",
+                 ORDER BY users.username_key",
+                parameters! { ":org_id": org_id },
+                |row| {
+                    receive(member(connection, row)?);
+                    read += 1;
+                    if read % ROWS_AT_A_TIME == 0 {
+                        thread::yield_now();
+                    }
+                    Ok(())
+                },
             )?;
-            let mut rows = statement.query(named_params! { ":org_id": org_id })?;
-            let mut read = 0;
-            while let Some(row) = rows.next()? {
-                receive(member(&transaction, row)?);
-                read += 1;
-                if read % ROWS_AT_A_TIME == 0 {
-                    thread::yield_now();
-                }
-            }
             Ok(true)
-        })
+        }))
     }
 
     /// Finds one user of an organization.
@@ -106,21 +98,16 @@ impl Store {
     /// See [`Error`].
     pub fn member(&self, org_id: i64, uuid: &str) -> Result<Option<Member>, Error> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT users.id, users.uuid, users.status, people.uuid, first_name, last_name, email, phone
+            connection.first("SELECT users.id, users.uuid, users.status, people.uuid, first_name, last_name, email, phone
                      FROM visible_users AS users JOIN people ON people.id = users.person_id
-                     WHERE users.uuid = :uuid AND users.org_id = :org_id",
-                )?
-                .query_one(named_params! { ":uuid": uuid, ":org_id": org_id }, |row| {
+                     WHERE users.uuid = :uuid AND users.org_id = :org_id", parameters! { ":uuid": uuid, ":org_id": org_id }, |row| {
                     member(connection, row)
                 })
-                .optional()
         })
     }
 }
 
-fn organization(row: &Row<'_>) -> rusqlite::Result<Organization> {
+fn organization(row: &Row<'_>) -> engine::Result<Organization> {
     Ok(Organization {
         uuid: row.get(0)?,
         name: row.get(1)?,
@@ -132,7 +119,7 @@ fn organization(row: &Row<'_>) -> rusqlite::Result<Organization> {
     })
 }
 
-fn member(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Member> {
+fn member(connection: &Connection, row: &Row<'_>) -> engine::Result<Member> {
     Ok(Member {
         permissions: permissions(connection, row.get(0)?)?,
         uuid: row.get(1)?,
@@ -144,14 +131,10 @@ fn member(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Member> {
 pub(super) fn permissions(
     connection: &Connection,
     user_id: i64,
-) -> rusqlite::Result<Vec<Assignment>> {
-    connection
-        .prepare_cached(
-            "SELECT assigned, uuid, name, display_name, description
+) -> engine::Result<Vec<Assignment>> {
+    connection.rows("SELECT assigned, uuid, name, display_name, description
              FROM permission_assignments JOIN permissions ON permissions.id = permission_assignments.permission_id
-             WHERE user_id = :user_id ORDER BY position",
-        )?
-        .query_map(named_params! { ":user_id": user_id }, |row| {
+             WHERE user_id = :user_id ORDER BY position", parameters! { ":user_id": user_id }, |row| {
             Ok(Assignment {
                 assigned: row.get(0)?,
                 permission: Permission {
@@ -161,8 +144,7 @@ pub(super) fn permissions(
                     description: row.get(4)?,
                 },
             })
-        })?
-        .collect()
+        })
 }
 
 #[cfg(test)]
@@ -182,7 +164,7 @@ mod tests {
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
         store
             .write(|connection| {
-                connection.execute_batch(
+                connection.batch(
                     "INSERT INTO people (id, uuid) VALUES (1, '00000000-0000-4000-8000-000000000001');
                      INSERT INTO organizations (id, uuid, name, org_type, retailer_uuid, status, created_date)
                          SELECT 1, uuid, 'one', 'RETAILER', uuid, 'ACTIVE', 0 FROM people;

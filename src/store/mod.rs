@@ -6,68 +6,57 @@
 mod accounts;
 mod audit;
 mod backup;
-mod connect;
 mod content;
-mod database_file;
 mod editing;
-mod error;
+mod engine;
 mod events;
 mod export;
 mod failed_logins;
 mod figures;
 mod history;
 mod import;
-mod inspect;
 mod issued;
 mod listing;
+mod location;
 mod lock;
 mod login_events;
-mod look;
 mod members;
-mod migrate;
 mod notes;
-mod open;
 mod organizations;
-mod readers;
-mod recover;
 mod removal;
 mod renaming;
 mod restore;
 mod rows;
+mod search;
 mod tokens;
 mod users;
-mod visible;
-mod watch;
-mod writer;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
-
-use crate::low_priority::with_low_priority;
 
 pub use accounts::{Account, Identity, Lookup};
 pub use audit::{AuditFinding, audit_database, audit_sqlite};
 pub use backup::{BackupError, back_up};
 pub use content::Content;
-pub use database_file::{DatabaseFile, WhenMissing};
 pub use editing::{Edited, Editing};
-pub use error::{Error, OpenError};
+pub use engine::sqlite::OpenError;
+pub use engine::sqlite::database_file::{DatabaseFile, WhenMissing};
+pub use engine::sqlite::inspect::check_file;
+pub use engine::sqlite::look::{OpenedBy, Progress};
+pub use engine::sqlite::open::{Durability, Migrated};
+pub use engine::{Error, StatementError};
 pub use events::{Actor, Event, LOGIN, LoginOutcome};
 pub use failed_logins::{CounterKey, FailedLogins, LimitKind};
 pub use figures::{AccountCounts, Figures};
 pub use history::EventFilter;
 pub use import::{Checked, Import, Imported, KnownHashes, Outcome, Pins, Summary};
-pub use inspect::check_file;
 pub use issued::{DigestRange, TokenRow};
 pub use listing::{Listing, OrganizationOrder, TokenOrder, UserOrder};
+pub use location::{Location, LocationError};
 pub use lock::UserLock;
 pub use login_events::RecordedLogin;
-pub use look::{OpenedBy, Progress};
 pub use members::{Member, Organization};
-pub use open::{Durability, Migrated};
 pub use organizations::{OrganizationFilter, OrganizationRow};
 pub use removal::Removal;
 pub use renaming::Renaming;
@@ -75,24 +64,15 @@ pub use restore::{Loss, Restoration, Restored};
 pub use tokens::{Holder, NewToken, VerifiedLogin};
 pub use users::{UserFilter, UserRow};
 
+#[cfg(feature = "postgres")]
+use engine::postgres::Servers;
+use engine::sqlite::Sqlite;
+use engine::{Connection, Database};
 use notes::Notes;
-use readers::{LONG_QUERIES, LOOK_UPS, Readers};
-use watch::Watch;
-use writer::Writer;
 
-/// One database file, open for reading and writing. Dropping it ends the writer and checkpoints the file.
+/// A database, open for reading and writing. Dropping a file's ends its writer and checkpoints it.
 pub struct Store {
-    readers: Readers,
-    long_readers: Readers,
-    writer: Writer,
-    /// `None` for a database that is thrown away: nobody else knows its name.
-    watch: Option<Arc<Watch>>,
-    is_new: bool,
-    was_unclean: bool,
-    /// What an import of many rows locks; `None` for a database that is thrown away.
-    import_lock: Option<PathBuf>,
-    /// Of the file.
-    directory: PathBuf,
+    database: Database,
     /// Who makes the changes, if an administrator does.
     actor: Option<Actor>,
 }
@@ -124,37 +104,41 @@ impl Store {
         durability: Durability,
         progress: Progress,
     ) -> Result<(Self, Option<Migrated>), OpenError> {
-        let file = DatabaseFile::resolve(path)?;
-        let opened = open::writing_connection(&file, missing, durability, by, progress)?;
-        let watch = match durability {
-            Durability::Full => Some(Arc::new(Watch::start(&file)?)),
-            Durability::None => None,
-        };
-        let readers = |kind| match &watch {
-            Some(watch) => Ok(Readers::new(file.path(), kind, Some(Arc::clone(watch)))),
-            None => Readers::open_all(file.path(), kind)
-                .map_err(|error| OpenError::new(file.given(), &error)),
-        };
-        let (readers, long_readers) = (readers(LOOK_UPS)?, readers(LONG_QUERIES)?);
-        let writer = Writer::start(opened.connection, watch.clone()).map_err(OpenError::Thread)?;
-        let store = Self {
-            readers,
-            long_readers,
-            writer,
-            watch,
-            is_new: opened.is_new,
-            was_unclean: opened.was_unclean,
-            import_lock: (durability == Durability::Full).then(|| file.import_lock()),
-            directory: file.directory().to_owned(),
-            actor: None,
-        };
+        let (file, migrated) = Sqlite::open(by, path, missing, durability, progress)?;
+        let store = Self::of(Database::File(file));
         // A server does this while it answers.
         if by == OpenedBy::Command
             && let Err(error) = store.remove_unfinished_imports(&|| false)
         {
             tracing::warn!(%error, "cannot remove what an import has left behind; it does not count");
         }
-        Ok((store, opened.migrated))
+        Ok((store, migrated))
+    }
+
+    /// Opens the database at a location, which stays.
+    ///
+    /// # Errors
+    /// [`OpenError`] names the file, or hosts and database.
+    pub fn open_at(
+        by: OpenedBy,
+        location: &Location,
+        missing: WhenMissing,
+        progress: Progress,
+    ) -> Result<(Self, Option<Migrated>), OpenError> {
+        match location {
+            Location::File(path) => Self::open_by(by, path, missing, Durability::Full, progress),
+            #[cfg(feature = "postgres")]
+            Location::Servers { address, authority } => {
+                let (servers, migrated) =
+                    Servers::open(address.as_ref().clone(), authority.as_deref(), missing, by)?;
+                Ok((Self::of(Database::Servers(servers)), migrated))
+            }
+        }
+    }
+
+    fn of(database: Database) -> Self {
+        let actor = None;
+        Self { database, actor }
     }
 
     /// From here on each change is noted in `events` as this one's.
@@ -174,12 +158,12 @@ impl Store {
 
     /// Whether there was no such file when it was opened, or one without anything in it.
     pub fn is_new(&self) -> bool {
-        self.is_new
+        self.database.is_new()
     }
 
     /// Whether a killed process had left its log behind; all of the file was looked at then.
     pub fn was_unclean(&self) -> bool {
-        self.was_unclean
+        self.database.was_unclean()
     }
 
     /// Looks whether the path still leads to the open file; where it does not, this and all other calls fail until it does.
@@ -187,37 +171,49 @@ impl Store {
     /// # Errors
     /// [`Error::FileReplaced`].
     pub fn check_path(&self) -> Result<(), Error> {
-        match &self.watch {
-            Some(watch) if watch.look() => Err(Error::FileReplaced),
-            _ => Ok(()),
-        }
+        self.database.check_path()
     }
 
-    fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
-        self.readers.read(query)
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> engine::Result<T>) -> Result<T, Error> {
+        self.database.read(query)
     }
 
     /// For queries over many rows: no look-up waits for one, and they take little of a processor that others want.
     fn read_long<T: Send>(
         &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+        query: impl FnOnce(&Connection) -> engine::Result<T> + Send,
     ) -> Result<T, Error> {
-        with_low_priority("store-reader", || self.long_readers.read(query))
+        self.database.read_long(query)
     }
 
     /// Runs `change` in the writer's next transaction and returns once that is committed, hence on disk.
     fn write<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
-        self.writer.write(change, |_| true)
+        self.database.write(change, |_| true)
+    }
+
+    /// The same for a change of accounts by an administrator: one comes after the other, whoever makes them.
+    fn write_accounts<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.write(move |connection| {
+            connection.lock_accounts()?;
+            change(connection)
+        })
     }
 
     /// The same, but what `change` has written is undone when it gives the inner error.
     fn write_unless_refused<T: Send + 'static, R: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, R>> + Send + 'static,
+        change: impl FnOnce(&Connection) -> engine::Result<Result<T, R>> + Send + 'static,
     ) -> Result<Result<T, R>, Error> {
-        self.writer.write(change, Result::is_ok)
+        let change = move |connection: &Connection| {
+            connection.lock_accounts()?;
+            change(connection)
+        };
+        self.database.write(change, Result::is_ok)
     }
 }

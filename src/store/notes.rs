@@ -1,8 +1,8 @@
 //! Noting what commands change, each in the transaction of the change. What a server or a stub changes is not noted here.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
 
+use super::engine::{self, Connection, parameters};
 use super::events::{self, Actor, Event};
 
 /// Notes the changes of one command, if it is one that makes them.
@@ -31,7 +31,7 @@ impl Notes {
         id: i64,
         before: Option<&str>,
         after: Option<&str>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let statement = "SELECT users.uuid, organizations.uuid, username
                          FROM users JOIN organizations ON organizations.id = org_id WHERE users.id = :id";
         self.about(connection, statement, id, before, after)
@@ -44,7 +44,7 @@ impl Notes {
         id: i64,
         before: Option<&str>,
         after: Option<&str>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let statement = "SELECT NULL, uuid, name FROM organizations WHERE id = :id";
         self.about(connection, statement, id, before, after)
     }
@@ -55,7 +55,7 @@ impl Notes {
         connection: &Connection,
         file: Option<&str>,
         after: String,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let Some(actor) = &self.actor else {
             return Ok(());
         };
@@ -74,27 +74,24 @@ impl Notes {
         id: i64,
         before: Option<&str>,
         after: Option<&str>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let Some(actor) = &self.actor else {
             return Ok(());
         };
-        let event = connection.prepare_cached(statement)?.query_one(
-            named_params! { ":id": id },
-            |row| {
-                Ok(Event {
-                    user_uuid: row.get(0)?,
-                    org_uuid: row.get(1)?,
-                    object: row.get(2)?,
-                    before: before.map(str::to_owned),
-                    after: after.map(str::to_owned),
-                    ..actor.event(self.now)
-                })
-            },
-        )?;
+        let event = connection.one(statement, parameters! { ":id": id }, |row| {
+            Ok(Event {
+                user_uuid: row.get(0)?,
+                org_uuid: row.get(1)?,
+                object: row.get(2)?,
+                before: before.map(str::to_owned),
+                after: after.map(str::to_owned),
+                ..actor.event(self.now)
+            })
+        })?;
         self.insert(connection, &event)
     }
 
-    fn insert(&self, connection: &Connection, event: &Event) -> rusqlite::Result<()> {
-        events::insert(connection, event, self.import_id)
+    fn insert(&self, connection: &Connection, event: &Event) -> engine::Result<()> {
+        events::insert(connection, event, self.import_id).map(drop)
     }
 }

@@ -1,12 +1,13 @@
 //! Organizations as an operator lists, adds and changes them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
+use super::engine::{self, Connection, Row, parameters};
 use super::import::{Outcome, add_new};
 use super::listing::{Listing, OrganizationOrder};
 use super::rows::{moment, optional_moment, optional_person, spelled, unsigned};
+use super::search::{contains, lower_case};
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, Person, trimmed, written_uuid};
 use crate::accounts::{self, Accounts, Finding, Place};
@@ -66,29 +67,28 @@ impl Store {
         filter: OrganizationFilter<'_>,
         listing: Listing<OrganizationOrder>,
     ) -> Result<Vec<OrganizationRow>, Error> {
-        let columns = match listing.order {
-            OrganizationOrder::Name => "name COLLATE NOCASE",
+        let column = match listing.order {
+            OrganizationOrder::Name => "lower(name)",
             OrganizationOrder::CreatedDate => "created_date",
             OrganizationOrder::Status => "status",
             OrganizationOrder::Users => "users",
         };
         self.read(|connection| {
-            connection
-                .prepare(&format!(
+            connection.rows(
+                &format!(
                     "{SELECT}
                      WHERE (:status IS NULL OR status = :status)
-                           AND (:search IS NULL OR instr(lower(name), lower(:search)))
+                           AND (:search IS NULL OR {})
                      {}",
-                    listing.clause(columns)
-                ))?
-                .query_map(
-                    named_params! {
-                        ":status": filter.status.map(OrganizationStatus::as_str),
-                        ":search": filter.search,
-                    },
-                    organization_row,
-                )?
-                .collect()
+                    contains("name"),
+                    listing.clause(column, "organizations.id")
+                ),
+                parameters! {
+                    ":status": filter.status.map(OrganizationStatus::as_str),
+                    ":search": lower_case(filter.search),
+                },
+                organization_row,
+            )
         })
     }
 
@@ -136,11 +136,11 @@ impl Store {
             };
             let outcome = add_new(connection, accounts, now)?;
             if outcome.is_ok() {
-                let (id, status): (i64, String) = connection
-                    .prepare_cached("SELECT id, status FROM organizations WHERE uuid = :uuid")?
-                    .query_one(named_params! { ":uuid": uuid }, |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })?;
+                let (id, status): (i64, String) = connection.one(
+                    "SELECT id, status FROM organizations WHERE uuid = :uuid",
+                    parameters! { ":uuid": uuid },
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?;
                 notes.organization(connection, id, None, Some(&status))?;
             }
             Ok(outcome)
@@ -159,23 +159,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
+        self.write_accounts(move |connection| {
             let new = status.as_str();
-            let old: Option<String> = connection
-                .prepare_cached("SELECT status FROM organizations WHERE id = :id AND status <> :new")?
-                .query_one(named_params! { ":id": id, ":new": new }, |row| row.get(0))
-                .optional()?;
+            let old: Option<String> = connection.first("SELECT status FROM organizations WHERE id = :id AND status <> :new", parameters! { ":id": id, ":new": new }, |row| row.get(0))?;
             let Some(old) = old else {
                 return Ok(false);
             };
-            connection
-                .prepare_cached(
-                    "UPDATE organizations SET
+            connection.execute("UPDATE organizations SET
                          status = :new,
-                         active_date = iif(:new = 'ACTIVE', coalesce(active_date, :now), active_date)
-                     WHERE id = :id",
-                )?
-                .execute(named_params! { ":id": id, ":new": new, ":now": now.as_microsecond() })?;
+                         active_date = CASE WHEN :new = 'ACTIVE' THEN coalesce(active_date, :now) ELSE active_date END
+                     WHERE id = :id", parameters! { ":id": id, ":new": new, ":now": now.as_microsecond() })?;
             notes.organization(connection, id, Some(&old), Some(new))?;
             Ok(true)
         })
@@ -186,7 +179,7 @@ impl Store {
 pub(super) fn organization_called(
     connection: &Connection,
     text: &str,
-) -> rusqlite::Result<Result<OrganizationRow, String>> {
+) -> engine::Result<Result<OrganizationRow, String>> {
     let uuid = written_uuid(text).unwrap_or_default();
     for (column, value) in [("name", text), ("name", trimmed(text)), ("uuid", &uuid)] {
         let mut found = find_organizations(connection, column, value)?;
@@ -202,11 +195,10 @@ pub(super) fn organization_called(
         }
     }
     let mut nearest = Nearest::to(text);
-    let mut statement = connection.prepare_cached("SELECT name FROM visible_organizations")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        nearest.offer(row.get_ref(0)?.as_str()?);
-    }
+    connection.for_each("SELECT name FROM visible_organizations", &[], |row| {
+        nearest.offer(row.text(0)?);
+        Ok(())
+    })?;
     Ok(Err(nearest.missing("organization", "org")))
 }
 
@@ -214,22 +206,23 @@ pub(super) fn find_organizations(
     connection: &Connection,
     column: &'static str,
     value: &str,
-) -> rusqlite::Result<Vec<OrganizationRow>> {
-    connection
-        .prepare_cached(&format!(
-            "{SELECT} WHERE organizations.{column} = :value ORDER BY organizations.uuid"
-        ))?
-        .query_map(named_params! { ":value": value }, organization_row)?
-        .collect()
+) -> engine::Result<Vec<OrganizationRow>> {
+    connection.rows(
+        &format!("{SELECT} WHERE organizations.{column} = :value ORDER BY organizations.uuid"),
+        parameters! { ":value": value },
+        organization_row,
+    )
 }
 
-fn has_name(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM visible_organizations WHERE name = :name)")?
-        .query_one(named_params! { ":name": name }, |row| row.get(0))
+fn has_name(connection: &Connection, name: &str) -> engine::Result<bool> {
+    connection.one(
+        "SELECT EXISTS (SELECT 1 FROM visible_organizations WHERE name = :name)",
+        parameters! { ":name": name },
+        |row| row.get(0),
+    )
 }
 
-fn organization_row(row: &Row<'_>) -> rusqlite::Result<OrganizationRow> {
+fn organization_row(row: &Row<'_>) -> engine::Result<OrganizationRow> {
     Ok(OrganizationRow {
         id: row.get(0)?,
         uuid: row.get(1)?,

@@ -1,8 +1,8 @@
 //! Removing users and organizations, with what nobody else has of them: tokens, people, permissions.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::engine::{self, Connection, Row, parameters};
 use super::notes::Notes;
 use super::{Error, Store};
 use crate::account::OrganizationStatus;
@@ -39,11 +39,12 @@ impl Store {
     /// See [`Error`].
     pub fn remove_user(&self, uuid: String, now: Timestamp) -> Result<bool, Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
-            let found = connection
-                .prepare_cached("SELECT id, person_id, status FROM users WHERE uuid = :uuid")?
-                .query_one(named_params! { ":uuid": uuid }, User::of)
-                .optional()?;
+        self.write_accounts(move |connection| {
+            let found = connection.first(
+                "SELECT id, person_id, status FROM users WHERE uuid = :uuid",
+                parameters! { ":uuid": uuid },
+                User::of,
+            )?;
             let Some(user) = found else {
                 return Ok(false);
             };
@@ -65,13 +66,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Removal, Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
-            let found = connection
-                .prepare_cached(
-                    "SELECT id, account_manager_id, status FROM organizations WHERE uuid = :uuid",
-                )?
-                .query_one(named_params! { ":uuid": uuid }, Organization::of)
-                .optional()?;
+        self.write_accounts(move |connection| {
+            let found = connection.first(
+                "SELECT id, account_manager_id, status FROM organizations WHERE uuid = :uuid",
+                parameters! { ":uuid": uuid },
+                Organization::of,
+            )?;
             let Some(organization) = found else {
                 return Ok(Removal::Gone);
             };
@@ -86,7 +86,7 @@ impl Store {
 }
 
 impl User {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn of(row: &Row<'_>) -> engine::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
             person_id: row.get(1)?,
@@ -96,7 +96,7 @@ impl User {
 }
 
 impl Organization {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn of(row: &Row<'_>) -> engine::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
             manager_id: row.get(1)?,
@@ -106,10 +106,12 @@ impl Organization {
 }
 
 /// All of them, those that an import under way has added too.
-fn count_users(connection: &Connection, org_id: i64) -> rusqlite::Result<u64> {
-    let users: i64 = connection
-        .prepare_cached("SELECT count(*) FROM users WHERE org_id = :org_id")?
-        .query_one(named_params! { ":org_id": org_id }, |row| row.get(0))?;
+fn count_users(connection: &Connection, org_id: i64) -> engine::Result<u64> {
+    let users: i64 = connection.one(
+        "SELECT count(*) FROM users WHERE org_id = :org_id",
+        parameters! { ":org_id": org_id },
+        |row| row.get(0),
+    )?;
     Ok(users.unsigned_abs())
 }
 
@@ -119,7 +121,7 @@ fn remove_organization(
     users: u64,
     limit: u32,
     notes: &Notes,
-) -> rusqlite::Result<Removal> {
+) -> engine::Result<Removal> {
     let Organization {
         id,
         manager_id,
@@ -128,15 +130,17 @@ fn remove_organization(
     let are_more = users > u64::from(limit);
     let deactivated = OrganizationStatus::Deactivated.as_str();
     if are_more && status != deactivated {
-        connection
-            .prepare_cached("UPDATE organizations SET status = :status WHERE id = :id")?
-            .execute(named_params! { ":status": deactivated, ":id": id })?;
+        connection.execute(
+            "UPDATE organizations SET status = :status WHERE id = :id",
+            parameters! { ":status": deactivated, ":id": id },
+        )?;
         notes.organization(connection, id, Some(status), Some(deactivated))?;
     }
-    let users: Vec<User> = connection
-        .prepare_cached("SELECT id, person_id, status FROM users WHERE org_id = :id LIMIT :limit")?
-        .query_map(named_params! { ":id": id, ":limit": limit }, User::of)?
-        .collect::<Result<_, _>>()?;
+    let users: Vec<User> = connection.rows(
+        "SELECT id, person_id, status FROM users WHERE org_id = :id LIMIT :limit",
+        parameters! { ":id": id, ":limit": limit },
+        User::of,
+    )?;
     for user in &users {
         remove_user(connection, user, notes)?;
     }
@@ -144,9 +148,10 @@ fn remove_organization(
         return Ok(Removal::Started(users.len()));
     }
     notes.organization(connection, id, Some(status), None)?;
-    connection
-        .prepare_cached("DELETE FROM organizations WHERE id = :id")?
-        .execute(named_params! { ":id": id })?;
+    connection.execute(
+        "DELETE FROM organizations WHERE id = :id",
+        parameters! { ":id": id },
+    )?;
     if let Some(manager_id) = manager_id {
         remove_unused_person(connection, manager_id)?;
     }
@@ -154,43 +159,40 @@ fn remove_organization(
 }
 
 /// Tokens and assignments go with the row.
-fn remove_user(connection: &Connection, user: &User, notes: &Notes) -> rusqlite::Result<()> {
+fn remove_user(connection: &Connection, user: &User, notes: &Notes) -> engine::Result<()> {
     let User {
         id,
         person_id,
         ref status,
     } = *user;
     notes.user(connection, id, Some(status), None)?;
-    let permissions: Vec<i64> = connection
-        .prepare_cached("SELECT permission_id FROM permission_assignments WHERE user_id = :id")?
-        .query_map(named_params! { ":id": id }, |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    connection
-        .prepare_cached("DELETE FROM users WHERE id = :id")?
-        .execute(named_params! { ":id": id })?;
+    let permissions: Vec<i64> = connection.rows(
+        "SELECT permission_id FROM permission_assignments WHERE user_id = :id",
+        parameters! { ":id": id },
+        |row| row.get(0),
+    )?;
+    connection.execute(
+        "DELETE FROM users WHERE id = :id",
+        parameters! { ":id": id },
+    )?;
     remove_unused_person(connection, person_id)?;
     for permission_id in permissions {
-        connection
-            .prepare_cached(
-                "DELETE FROM permissions
+        connection.execute("DELETE FROM permissions
                  WHERE id = :id
-                       AND NOT EXISTS (SELECT 1 FROM permission_assignments WHERE permission_id = :id)",
-            )?
-            .execute(named_params! { ":id": permission_id })?;
+                       AND NOT EXISTS (SELECT 1 FROM permission_assignments WHERE permission_id = :id)", parameters! { ":id": permission_id })?;
     }
     Ok(())
 }
 
 /// Removes a person that nobody is any more.
-pub(super) fn remove_unused_person(connection: &Connection, id: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "DELETE FROM people
+pub(super) fn remove_unused_person(connection: &Connection, id: i64) -> engine::Result<()> {
+    connection.execute(
+        "DELETE FROM people
              WHERE id = :id
                    AND NOT EXISTS (SELECT 1 FROM users WHERE person_id = :id)
                    AND NOT EXISTS (SELECT 1 FROM organizations WHERE account_manager_id = :id)",
-        )?
-        .execute(named_params! { ":id": id })?;
+        parameters! { ":id": id },
+    )?;
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! Other names for users and organizations that are there.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, named_params};
 
+use super::engine::parameters;
 use super::tokens::end_all_tokens;
 use super::users::another_has_username;
 use super::{Error, Store};
@@ -33,13 +33,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Renaming, Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
-            let found: Option<(i64, i64, String)> = connection
-                .prepare_cached("SELECT id, person_id, username FROM users WHERE uuid = :uuid")?
-                .query_one(named_params! { ":uuid": uuid }, |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })
-                .optional()?;
+        self.write_accounts(move |connection| {
+            let found: Option<(i64, i64, String)> = connection.first(
+                "SELECT id, person_id, username FROM users WHERE uuid = :uuid",
+                parameters! { ":uuid": uuid },
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?;
             let Some((id, person_id, old)) = found else {
                 return Ok(Renaming::Gone);
             };
@@ -47,18 +46,18 @@ impl Store {
             if old == new {
                 return Ok(Renaming::Same);
             }
-            if another_has_username(connection, new, id)? {
+            if another_has_username(connection, &username, id)? {
                 return Ok(Renaming::Taken);
             }
             notes.user(connection, id, Some(&old), Some(new))?;
-            connection
-                .prepare_cached(
-                    "UPDATE users SET username = :new, revision = revision + 1 WHERE id = :id",
-                )?
-                .execute(named_params! { ":new": new, ":id": id })?;
-            connection
-                .prepare_cached("UPDATE people SET email = :new WHERE id = :id AND email = :old")?
-                .execute(named_params! { ":new": new, ":id": person_id, ":old": old })?;
+            connection.execute(
+                "UPDATE users SET username = :new, revision = revision + 1 WHERE id = :id",
+                parameters! { ":new": new, ":id": id },
+            )?;
+            connection.execute(
+                "UPDATE people SET email = :new WHERE id = :id AND email = :old",
+                parameters! { ":new": new, ":id": person_id, ":old": old },
+            )?;
             end_all_tokens(connection, id)?;
             Ok(Renaming::Done)
         })
@@ -77,28 +76,27 @@ impl Store {
         now: Timestamp,
     ) -> Result<Renaming, Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
-            let found: Option<(i64, String)> = connection
-                .prepare_cached("SELECT id, name FROM organizations WHERE uuid = :uuid")?
-                .query_one(named_params! { ":uuid": uuid }, |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
-                .optional()?;
+        self.write_accounts(move |connection| {
+            let found: Option<(i64, String)> = connection.first(
+                "SELECT id, name FROM organizations WHERE uuid = :uuid",
+                parameters! { ":uuid": uuid },
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
             let Some((id, old)) = found else {
                 return Ok(Renaming::Gone);
             };
             if old == name {
                 return Ok(Renaming::Same);
             }
-            let mut with_name =
-                connection.prepare_cached("SELECT 1 FROM organizations WHERE name = :name")?;
-            if !same_name && with_name.exists(named_params! { ":name": name })? {
+            let with_name = "SELECT 1 FROM organizations WHERE name = :name";
+            if !same_name && connection.exists(with_name, parameters! { ":name": name })? {
                 return Ok(Renaming::Taken);
             }
             notes.organization(connection, id, Some(&old), Some(&name))?;
-            connection
-                .prepare_cached("UPDATE organizations SET name = :name WHERE id = :id")?
-                .execute(named_params! { ":name": name, ":id": id })?;
+            connection.execute(
+                "UPDATE organizations SET name = :name WHERE id = :id",
+                parameters! { ":name": name, ":id": id },
+            )?;
             Ok(Renaming::Done)
         })
     }

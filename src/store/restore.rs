@@ -13,14 +13,15 @@ use rustix::process::geteuid;
 use super::backup::{
     BackupError, check, copy, is_same_file, refuse_left_overs, resolve_source, write_copy,
 };
-use super::connect::{Mode, connect, run, set};
 use super::content::{Content, is_without_content};
-use super::database_file::{DatabaseFile, WhenMissing, beside, file_bytes};
-use super::error::{OpenError, reason};
+use super::engine;
+use super::engine::sqlite::OpenError;
+use super::engine::sqlite::connect::{Mode, connect, run, set};
+use super::engine::sqlite::database_file::{DatabaseFile, WhenMissing, beside, file_bytes};
+use super::engine::sqlite::inspect::inspect;
+use super::engine::sqlite::migrate::newest_version;
+use super::engine::sqlite::recover::recover;
 use super::events::{self, Actor, Event};
-use super::inspect::inspect;
-use super::migrate::newest_version;
-use super::recover::recover;
 use crate::files::{Partial, Revocable};
 use crate::text::counted;
 
@@ -96,7 +97,7 @@ impl Restoration {
         if is_without_content(&present) {
             return Ok(None);
         }
-        let failed = |error| BackupError::new(self.destination.given(), &error);
+        let failed = |error| BackupError::of_statement(self.destination.given(), &error);
         Ok(Some(Loss {
             present: Content::of(&present).ok(),
             backup: Content::of(&self.backup).map_err(failed)?,
@@ -139,7 +140,8 @@ impl Restoration {
         });
         run(&to, "PRAGMA writable_schema = RESET").map_err(failed)?;
         check(&to, destination.given())?;
-        let content = Content::of(&to).map_err(failed)?;
+        let content = Content::of(&to)
+            .map_err(|error| BackupError::of_statement(destination.given(), &error))?;
         let event = Event {
             object: Some(source.display().to_string()),
             before: before.map(described),
@@ -149,7 +151,7 @@ impl Restoration {
         // All is replaced, so it is no failure any more.
         if let Err(error) = note(&to, &event) {
             tracing::warn!(
-                error = reason(&error),
+                error = error.reason(),
                 "the restore is not among the events"
             );
         }
@@ -164,11 +166,10 @@ fn described(content: Content) -> String {
 }
 
 /// Adds the event to what was restored, if its schema is the present one.
-fn note(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
-    let version: i32 =
-        connection.query_one("PRAGMA user_version", [], |row| row.get("user_version"))?;
-    match version == newest_version() {
-        true => events::insert(connection, event, None),
+fn note(connection: &Connection, event: &Event) -> engine::Result<()> {
+    let connection = engine::Connection::Sqlite(connection);
+    match connection.schema_version()? == i64::from(newest_version()) {
+        true => events::insert(&connection, event, None).map(drop),
         false => Ok(()),
     }
 }

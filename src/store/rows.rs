@@ -4,42 +4,38 @@ use std::error::Error;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use rusqlite::Row;
-use rusqlite::types::{Type, ValueRef};
 
+use super::engine::{self, Row, StatementError, Value};
 use crate::account::Person;
 
 /// Reads a word of [`crate::account`]; another one would have to get past the schema's checks.
-pub(super) fn spelled<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+pub(super) fn spelled<T>(row: &Row<'_>, column: usize) -> engine::Result<T>
 where
     T: FromStr<Err: Error + Send + Sync + 'static>,
 {
-    let text = row.get_ref(column)?.as_str()?;
-    text.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    })
+    let parsed = row.text(column)?.parse();
+    parsed.map_err(|error: T::Err| StatementError::column(column, error))
 }
 
 /// Reads a count or a size, which is never negative.
-pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(row.get::<_, i64>(column)?.unsigned_abs())
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> engine::Result<u64> {
+    Ok(row.get::<i64>(column)?.unsigned_abs())
 }
 
-pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    let microseconds = row.get(column)?;
-    Timestamp::from_microsecond(microseconds)
-        .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, microseconds))
+pub(super) fn moment(row: &Row<'_>, column: usize) -> engine::Result<Timestamp> {
+    Timestamp::from_microsecond(row.get(column)?)
+        .map_err(|error| StatementError::column(column, error))
 }
 
-pub(super) fn optional_moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    match row.get_ref(column)? {
-        ValueRef::Null => Ok(None),
+pub(super) fn optional_moment(row: &Row<'_>, column: usize) -> engine::Result<Option<Timestamp>> {
+    match row.value(column)? {
+        Value::Null(_) => Ok(None),
         _ => moment(row, column).map(Some),
     }
 }
 
 /// Reads a person from five columns, starting with `first`.
-pub(super) fn person(row: &Row<'_>, first: usize) -> rusqlite::Result<Person> {
+pub(super) fn person(row: &Row<'_>, first: usize) -> engine::Result<Person> {
     Ok(Person {
         uuid: row.get(first)?,
         first_name: row.get(first + 1)?,
@@ -50,9 +46,9 @@ pub(super) fn person(row: &Row<'_>, first: usize) -> rusqlite::Result<Person> {
 }
 
 /// The same; `None` where there is nobody.
-pub(super) fn optional_person(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Person>> {
-    match row.get_ref(first)? {
-        ValueRef::Null => Ok(None),
+pub(super) fn optional_person(row: &Row<'_>, first: usize) -> engine::Result<Option<Person>> {
+    match row.value(first)? {
+        Value::Null(_) => Ok(None),
         _ => person(row, first).map(Some),
     }
 }

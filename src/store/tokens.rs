@@ -1,9 +1,9 @@
 //! Issuing, finding, ending and purging tokens. Only digests come in here.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::accounts::record_login;
+use super::engine::{self, Connection, Row, parameters};
 use super::events::Event;
 use super::failed_logins::{self, CounterKey};
 use super::login_events::insert_login;
@@ -65,18 +65,13 @@ impl Store {
     /// See [`Error`].
     pub fn holder(&self, digest: &[u8; 32]) -> Result<Option<Holder>, Error> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT users.id, organizations.id, users.uuid, organizations.uuid, organizations.org_type,
+            connection.first("SELECT users.id, organizations.id, users.uuid, organizations.uuid, organizations.org_type,
                             coalesce(organizations.retailer_uuid, organizations.supplier_uuid),
                             users.status, organizations.status, tokens.expires_at
                      FROM tokens
                      JOIN users ON users.id = tokens.user_id
                      JOIN organizations ON organizations.id = users.org_id
-                     WHERE tokens.digest = :digest",
-                )?
-                .query_one(named_params! { ":digest": digest }, holder)
-                .optional()
+                     WHERE tokens.digest = :digest", parameters! { ":digest": digest }, holder)
         })
     }
 
@@ -86,9 +81,10 @@ impl Store {
     /// See [`Error`].
     pub fn end_token(&self, digest: [u8; 32]) -> Result<(), Error> {
         self.write(move |connection| {
-            connection
-                .prepare_cached("DELETE FROM tokens WHERE digest = :digest AND pinned IS NULL")?
-                .execute(named_params! { ":digest": digest })?;
+            connection.execute(
+                "DELETE FROM tokens WHERE digest = :digest AND pinned IS NULL",
+                parameters! { ":digest": digest },
+            )?;
             Ok(())
         })
     }
@@ -99,9 +95,10 @@ impl Store {
     /// See [`Error`].
     pub fn end_tokens(&self, user_id: i64) -> Result<(), Error> {
         self.write(move |connection| {
-            connection
-                .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NULL")?
-                .execute(named_params! { ":user_id": user_id })?;
+            connection.execute(
+                "DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NULL",
+                parameters! { ":user_id": user_id },
+            )?;
             Ok(())
         })
     }
@@ -113,18 +110,13 @@ impl Store {
     /// See [`Error`].
     pub fn forget_logins(&self) -> Result<(), Error> {
         self.write(|connection| {
-            connection
-                .prepare_cached("DELETE FROM tokens WHERE pinned IS NULL")?
-                .execute([])?;
-            connection
-                .prepare_cached("UPDATE users SET last_login = NULL WHERE last_login IS NOT NULL")?
-                .execute([])?;
-            connection
-                .prepare_cached("DELETE FROM failed_logins")?
-                .execute([])?;
-            connection
-                .prepare_cached("DELETE FROM events")?
-                .execute([])?;
+            connection.execute("DELETE FROM tokens WHERE pinned IS NULL", &[])?;
+            connection.execute(
+                "UPDATE users SET last_login = NULL WHERE last_login IS NOT NULL",
+                &[],
+            )?;
+            connection.execute("DELETE FROM failed_logins", &[])?;
+            connection.execute("DELETE FROM events", &[])?;
             Ok(())
         })
     }
@@ -159,11 +151,11 @@ impl Store {
     /// See [`Error`].
     pub fn has_expired(&self, now: Timestamp) -> Result<bool, Error> {
         self.read(|connection| {
-            connection
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM tokens WHERE expires_at <= :now)")?
-                .query_one(named_params! { ":now": now.as_microsecond() }, |row| {
-                    row.get(0)
-                })
+            connection.one(
+                "SELECT EXISTS (SELECT 1 FROM tokens WHERE expires_at <= :now)",
+                parameters! { ":now": now.as_microsecond() },
+                |row| row.get(0),
+            )
         })
     }
 
@@ -174,12 +166,8 @@ impl Store {
     pub fn purge_expired(&self, now: Timestamp, limit: u32) -> Result<usize, Error> {
         let notes = self.notes(now);
         self.write(move |connection| {
-            let removed = connection
-                .prepare_cached(
-                    "DELETE FROM tokens WHERE digest IN (
-                         SELECT digest FROM tokens WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)",
-                )?
-                .execute(named_params! { ":now": now.as_microsecond(), ":limit": limit })?;
+            let removed = connection.execute("DELETE FROM tokens WHERE digest IN (
+                         SELECT digest FROM tokens WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)", parameters! { ":now": now.as_microsecond(), ":limit": limit })?;
             if removed > 0 {
                 let tokens = counted(removed, "expired token");
                 notes.whole(connection, None, format!("{tokens} removed"))?;
@@ -190,13 +178,14 @@ impl Store {
 }
 
 /// Ends every token of a user, a pinned one too, and says how many there were.
-pub(super) fn end_all_tokens(connection: &Connection, user_id: i64) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id")?
-        .execute(named_params! { ":user_id": user_id })
+pub(super) fn end_all_tokens(connection: &Connection, user_id: i64) -> engine::Result<usize> {
+    connection.execute(
+        "DELETE FROM tokens WHERE user_id = :user_id",
+        parameters! { ":user_id": user_id },
+    )
 }
 
-fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
+fn holder(row: &Row<'_>) -> engine::Result<Holder> {
     Ok(Holder {
         user_id: row.get(0)?,
         org_id: row.get(1)?,
@@ -215,19 +204,18 @@ fn insert(
     user_id: i64,
     token: &NewToken,
     now: Timestamp,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO tokens (digest, user_id, issued_at, expires_at, number)
+) -> engine::Result<()> {
+    connection.execute(
+        "INSERT INTO tokens (digest, user_id, issued_at, expires_at, number)
              VALUES (:digest, :user_id, :issued_at, :expires_at,
                      (SELECT coalesce(max(number), 0) + 1 FROM tokens WHERE user_id = :user_id))",
-        )?
-        .execute(named_params! {
+        parameters! {
             ":digest": token.digest,
             ":user_id": user_id,
             ":issued_at": now.as_microsecond(),
             ":expires_at": token.expires_at.map(Timestamp::as_microsecond),
-        })?;
+        },
+    )?;
     Ok(())
 }
 
@@ -237,15 +225,11 @@ fn end_oldest(
     user_id: i64,
     token: &NewToken,
     now: Timestamp,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "DELETE FROM tokens WHERE digest IN (
+) -> engine::Result<()> {
+    connection.execute("DELETE FROM tokens WHERE digest IN (
                  SELECT digest FROM tokens
                  WHERE user_id = :user_id AND pinned IS NULL AND (expires_at IS NULL OR expires_at > :now)
-                 ORDER BY number DESC, issued_at DESC LIMIT -1 OFFSET :max)",
-        )?
-        .execute(named_params! {
+                 ORDER BY number DESC, issued_at DESC LIMIT 9223372036854775807 OFFSET :max)", parameters! {
             ":user_id": user_id,
             ":now": now.as_microsecond(),
             ":max": token.max_per_user,

@@ -1,17 +1,18 @@
 //! Users as an operator lists, adds and changes them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
+use super::engine::{self, Connection, Row, parameters};
 use super::import::{Outcome, add_new};
 use super::listing::{Listing, UserOrder};
 use super::lock::{self, UserLock};
 use super::members::permissions;
 use super::rows::{optional_moment, spelled, unsigned};
+use super::search::{contains, lower_case};
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
-use crate::account::{OrgType, OrganizationStatus, UserStatus, trimmed, written_uuid};
+use crate::account::{OrgType, OrganizationStatus, UserStatus, Username, trimmed, written_uuid};
 use crate::accounts::{Accounts, Entry, Loaded, Permission, Place, User};
 
 /// A user as a listing shows it; the names and the order of the fields are those of `--json`.
@@ -71,7 +72,7 @@ pub struct UserFilter<'f> {
 }
 
 const COLUMNS: &str =
-    "users.id, users.uuid, users.username, users.status, organizations.name AS org, organizations.uuid,
+    "users.id, users.uuid, users.username, users.status, organizations.name, organizations.uuid,
      organizations.org_type, organizations.status, first_name, last_name, email, phone, users.cost,
      users.last_login, users.unlocked_at,
      (SELECT count(*) FROM tokens
@@ -92,39 +93,38 @@ impl Store {
         listing: Listing<UserOrder>,
         now: Timestamp,
     ) -> Result<Vec<UserRow>, Error> {
-        let columns = match listing.order {
-            UserOrder::Username => "users.username",
-            UserOrder::Org => "org COLLATE NOCASE",
+        let column = match listing.order {
+            UserOrder::Username => "users.username_key",
+            UserOrder::Org => "lower(organizations.name)",
             UserOrder::Status => "users.status",
             UserOrder::LastLogin => "users.last_login",
             UserOrder::TokensLive => "tokens_live",
         };
-        let clause = listing.clause(columns);
+        let clause = listing.clause(column, "users.id");
         self.read(|connection| {
-            connection
-                .prepare(&format!(
+            connection.rows(
+                &format!(
                     "SELECT {COLUMNS}, {} FROM {TABLES}
                      WHERE (:org_id IS NULL OR users.org_id = :org_id)
                            AND (:status IS NULL OR users.status = :status)
-                           AND (NOT :only_locked OR locked_until IS NOT NULL)
-                           AND (:search IS NULL
-                                OR instr(lower(users.username), lower(:search))
-                                OR instr(lower(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), lower(:search))
-                                OR instr(lower(coalesce(email, '')), lower(:search)))
+                           AND (NOT :only_locked OR {})
+                           AND (:search IS NULL OR {} OR {} OR {})
                      {clause}",
-                    lock::COLUMNS
-                ))?
-                .query_map(
-                    named_params! {
-                        ":org_id": filter.org_id,
-                        ":status": filter.status.map(UserStatus::as_str),
-                        ":only_locked": filter.only_locked,
-                        ":search": filter.search,
-                        ":now": now.as_microsecond(),
-                    },
-                    |row| user_row(connection, row),
-                )?
-                .collect()
+                    lock::COLUMNS,
+                    lock::IS_LOCKED,
+                    contains("users.username"),
+                    contains("coalesce(first_name, '') || ' ' || coalesce(last_name, '')"),
+                    contains("coalesce(email, '')"),
+                ),
+                parameters! {
+                    ":org_id": filter.org_id,
+                    ":status": filter.status.map(UserStatus::as_str),
+                    ":only_locked": filter.only_locked,
+                    ":search": lower_case(filter.search),
+                    ":now": now.as_microsecond(),
+                },
+                |row| user_row(connection, row),
+            )
         })
     }
 
@@ -135,7 +135,7 @@ impl Store {
     pub fn user_called(&self, text: &str, now: Timestamp) -> Result<Option<UserRow>, Error> {
         let text = trimmed(text);
         self.read(|connection| {
-            let named = find_user(connection, "username", text, now)?;
+            let named = find_user(connection, "username_key", &text.to_ascii_lowercase(), now)?;
             match (named, written_uuid(text)) {
                 (None, Some(uuid)) => find_user(connection, "uuid", &uuid, now),
                 (named, _) => Ok(named),
@@ -157,12 +157,10 @@ impl Store {
     /// See [`Error`].
     pub fn for_each_username(&self, mut receive: impl FnMut(&str)) -> Result<(), Error> {
         self.read(|connection| {
-            let mut statement = connection.prepare("SELECT username FROM visible_users")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                receive(row.get_ref(0)?.as_str()?);
-            }
-            Ok(())
+            connection.for_each("SELECT username FROM visible_users", &[], |row| {
+                receive(row.text(0)?);
+                Ok(())
+            })
         })
     }
 
@@ -185,11 +183,11 @@ impl Store {
         self.write_unless_refused(move |connection| {
             let outcome = add_new(connection, accounts, now)?;
             if let (Ok(_), Some(username)) = (&outcome, username) {
-                let id = connection
-                    .prepare_cached("SELECT id FROM users WHERE username = :username")?
-                    .query_one(named_params! { ":username": username.as_str() }, |row| {
-                        row.get(0)
-                    })?;
+                let id = connection.one(
+                    "SELECT id FROM all_users WHERE username_key = :username",
+                    parameters! { ":username": username.key() },
+                    |row| row.get(0),
+                )?;
                 let status = status_of(connection, id)?;
                 notes.user(connection, id, None, status.as_deref())?;
             }
@@ -208,19 +206,15 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
-            let changed: Option<i64> = connection
-                .prepare_cached(
-                    "UPDATE users SET
+        self.write_accounts(move |connection| {
+            let changed: Option<i64> = connection.first(
+                "UPDATE users SET
                          password_hash = :password_hash, revision = revision + 1
                      WHERE uuid = :uuid
                      RETURNING id",
-                )?
-                .query_one(
-                    named_params! { ":uuid": uuid, ":password_hash": password_hash },
-                    |row| row.get(0),
-                )
-                .optional()?;
+                parameters! { ":uuid": uuid, ":password_hash": password_hash },
+                |row| row.get(0),
+            )?;
             if let Some(user_id) = changed {
                 end_all_tokens(connection, user_id)?;
                 notes.user(connection, user_id, None, None)?;
@@ -240,16 +234,15 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
+        self.write_accounts(move |connection| {
             let new = status.as_str();
             let Some(old) = status_of(connection, user_id)?.filter(|old| old != new) else {
                 return Ok(false);
             };
-            connection
-                .prepare_cached(
-                    "UPDATE users SET status = :status, revision = revision + 1 WHERE id = :user_id",
-                )?
-                .execute(named_params! { ":user_id": user_id, ":status": new })?;
+            connection.execute(
+                "UPDATE users SET status = :status, revision = revision + 1 WHERE id = :user_id",
+                parameters! { ":user_id": user_id, ":status": new },
+            )?;
             end_all_tokens(connection, user_id)?;
             notes.user(connection, user_id, Some(&old), Some(new))?;
             Ok(true)
@@ -263,37 +256,43 @@ impl Store {
     /// See [`Error`].
     pub fn unlock(&self, uuid: String, now: Timestamp) -> Result<Option<UserRow>, Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
+        self.write_accounts(move |connection| {
             let Some(before) = find_user(connection, "uuid", &uuid, now)? else {
                 return Ok(None);
             };
-            connection
-                .prepare_cached(
-                    "UPDATE users SET unlocked_at = :now, unlocks = unlocks + 1 WHERE id = :user_id",
-                )?
-                .execute(named_params! { ":user_id": before.id, ":now": now.as_microsecond() })?;
-            notes.user(connection, before.id, before.lock.described().as_deref(), None)?;
+            connection.execute(
+                "UPDATE users SET unlocked_at = :now, unlocks = unlocks + 1 WHERE id = :user_id",
+                parameters! { ":user_id": before.id, ":now": now.as_microsecond() },
+            )?;
+            notes.user(
+                connection,
+                before.id,
+                before.lock.described().as_deref(),
+                None,
+            )?;
             Ok(Some(before))
         })
     }
 }
 
-fn status_of(connection: &Connection, user_id: i64) -> rusqlite::Result<Option<String>> {
-    connection
-        .prepare_cached("SELECT status FROM users WHERE id = :user_id")?
-        .query_one(named_params! { ":user_id": user_id }, |row| row.get(0))
-        .optional()
+fn status_of(connection: &Connection, user_id: i64) -> engine::Result<Option<String>> {
+    connection.first(
+        "SELECT status FROM users WHERE id = :user_id",
+        parameters! { ":user_id": user_id },
+        |row| row.get(0),
+    )
 }
 
 /// Whether another user than this one has the username.
 pub(super) fn another_has_username(
     connection: &Connection,
-    username: &str,
+    username: &Username,
     user_id: i64,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM users WHERE username = :username AND id <> :user_id")?
-        .exists(named_params! { ":username": username, ":user_id": user_id })
+) -> engine::Result<bool> {
+    connection.exists(
+        "SELECT 1 FROM all_users WHERE username_key = :username AND id <> :user_id",
+        parameters! { ":username": username.key(), ":user_id": user_id },
+    )
 }
 
 pub(super) fn find_user(
@@ -301,20 +300,18 @@ pub(super) fn find_user(
     column: &'static str,
     value: &str,
     now: Timestamp,
-) -> rusqlite::Result<Option<UserRow>> {
-    connection
-        .prepare_cached(&format!(
+) -> engine::Result<Option<UserRow>> {
+    connection.first(
+        &format!(
             "SELECT {COLUMNS}, {} FROM {TABLES} WHERE users.{column} = :value",
             lock::COLUMNS
-        ))?
-        .query_one(
-            named_params! { ":value": value, ":now": now.as_microsecond() },
-            |row| user_row(connection, row),
-        )
-        .optional()
+        ),
+        parameters! { ":value": value, ":now": now.as_microsecond() },
+        |row| user_row(connection, row),
+    )
 }
 
-fn user_row(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<UserRow> {
+fn user_row(connection: &Connection, row: &Row<'_>) -> engine::Result<UserRow> {
     let permissions = permissions(connection, row.get(0)?)?;
     Ok(UserRow {
         id: row.get(0)?,

@@ -275,7 +275,7 @@ impl Args {
             let (file, read) = seed::read(self.fixture.as_deref())?;
             Database::Demo(read.without_findings(file)?)
         } else {
-            Database::File(self.database.path)
+            self.database.location()?.into()
         };
         let ttl = self.tokens.token_ttl;
         Ok(Config {
@@ -424,7 +424,7 @@ mod tests {
         assert_eq!(config.limits, default.limits);
         let [path, default_path] = [config.database, default.database].map(|of| match of {
             Database::File(path) => path,
-            Database::Demo(_) => panic!("a demo"),
+            _ => panic!("no file"),
         });
         assert_eq!(path, default_path);
         assert_eq!(config.when_missing, default.when_missing);

@@ -1,25 +1,27 @@
 //! Changes of rows that are there. Temporary tables hold them until all are known; then one statement writes all rows in
 //! which the same columns change, in a fraction of the time, during which nobody else can write, of a statement for each.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, named_params, params_from_iter};
-
 use super::columns::{Columns, FoundRow};
 use super::noted::note_row;
 use super::people;
 use super::permissions::HasPermission;
 use crate::account::{OrganizationStatus, UserStatus};
 use crate::accounts::Person;
+use crate::store::engine::{self, Connection, parameters};
 use crate::store::notes::Notes;
 
-/// The most columns of one row that change together.
-const MOST_COLUMNS: usize = 8;
-
+/// They have every column that may change, with the type that it has.
 const TABLES: &str = "
-    CREATE TEMP TABLE IF NOT EXISTS changed_rows
-        (kind INTEGER, id INTEGER, uuid TEXT, v0, v1, v2, v3, v4, v5, v6, v7, PRIMARY KEY (kind, id)) WITHOUT ROWID;
-    CREATE TEMP TABLE IF NOT EXISTS changed_assignments
-        (user_id INTEGER, uuid TEXT, position INTEGER, permission_id INTEGER, assigned INTEGER);
+    CREATE TEMP TABLE IF NOT EXISTS changed_rows AS
+    SELECT users.id AS kind, users.id AS row_id, users.uuid AS row_uuid,
+           users.uuid, users.status, org_id, username, password_hash, loaded_hash_digest, loaded_password_hash,
+           organizations.name, org_type, retailer_uuid, supplier_uuid, created_date, active_date,
+           first_name, last_name, email, phone, display_name, description
+    FROM users, organizations, people, permissions LIMIT 0;
+    CREATE INDEX IF NOT EXISTS changed_rows_by_kind ON changed_rows (kind);
+    CREATE TEMP TABLE IF NOT EXISTS changed_assignments AS
+    SELECT users.id AS user_id, users.uuid, position, permission_id, assigned
+    FROM users, permission_assignments LIMIT 0;
     DELETE FROM changed_rows;
     DELETE FROM changed_assignments;";
 
@@ -56,13 +58,13 @@ impl Changes {
         connection: &Connection,
         row: &FoundRow,
         columns: Columns,
-    ) -> rusqlite::Result<bool> {
+    ) -> engine::Result<bool> {
         let Some(notes) = self.notes.as_ref().filter(|_| !columns.0.is_empty()) else {
             return Ok(!columns.0.is_empty());
         };
         note_row(connection, notes, row, &columns)?;
         self.prepare(connection)?;
-        let (names, values): (Vec<_>, Vec<_>) = columns.0.into_iter().unzip();
+        let names = columns.0.iter().map(|(column, _)| *column).collect();
         let kind = (row.table.name, names);
         let known = self.kinds.iter().position(|known| *known == kind);
         let kind = known.unwrap_or_else(|| {
@@ -70,19 +72,14 @@ impl Changes {
             self.kinds.len() - 1
         });
         self.rows += 1;
-        let start = [
-            Value::Integer(i64::try_from(kind).unwrap_or(i64::MAX)),
-            row.value("id").clone(),
-            row.value("uuid").clone(),
-        ];
-        let rest = std::iter::repeat_n(Value::Null, MOST_COLUMNS - values.len());
-        connection
-            .prepare_cached(
-                "INSERT INTO temp.changed_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params_from_iter(
-                start.into_iter().chain(values).chain(rest),
-            ))?;
+        let changed = columns
+            .without(REVISION)
+            .with("kind", Some(i64::try_from(kind).unwrap_or(i64::MAX)))
+            .with("row_id", Some(row.id()))
+            .with("row_uuid", Some(row.text("uuid").to_owned()));
+        changed.insert_by("changed_rows", |insert, parameters| {
+            connection.execute(insert, parameters)
+        })?;
         Ok(true)
     }
 
@@ -92,7 +89,7 @@ impl Changes {
         connection: &Connection,
         id: i64,
         status: Option<UserStatus>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let status = status.unwrap_or(UserStatus::Active).as_str();
         match &self.notes {
             Some(notes) => notes.user(connection, id, None, Some(status)),
@@ -106,7 +103,7 @@ impl Changes {
         connection: &Connection,
         id: i64,
         status: Option<OrganizationStatus>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let status = status.unwrap_or(OrganizationStatus::Active).as_str();
         match &self.notes {
             Some(notes) => notes.organization(connection, id, None, Some(status)),
@@ -120,28 +117,29 @@ impl Changes {
         connection: &Connection,
         user: &FoundRow,
         assignments: &[HasPermission],
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let Some(notes) = &self.notes else {
             return Ok(());
         };
         notes.user(connection, user.id(), None, Some("other permissions"))?;
         self.prepare(connection)?;
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO temp.changed_assignments VALUES (:id, :uuid, :position, :permission_id, :assigned)",
-        )?;
         let given = (0_i64..).zip(assignments);
         let given =
             given.map(|(position, (id, assigned))| (Some(position), Some(id), Some(assigned)));
         // The first row says that all present ones go.
         for (position, permission_id, assigned) in std::iter::once((None, None, None)).chain(given)
         {
-            insert.execute(named_params! {
-                ":id": user.value("id"),
-                ":uuid": user.value("uuid"),
-                ":position": position,
-                ":permission_id": permission_id,
-                ":assigned": assigned,
-            })?;
+            connection.execute(
+                "INSERT INTO changed_assignments (user_id, uuid, position, permission_id, assigned)
+                 VALUES (:id, :uuid, :position, :permission_id, :assigned)",
+                parameters! {
+                    ":id": user.value("id"),
+                    ":uuid": user.value("uuid"),
+                    ":position": position,
+                    ":permission_id": permission_id,
+                    ":assigned": assigned,
+                },
+            )?;
         }
         Ok(())
     }
@@ -152,7 +150,7 @@ impl Changes {
         org_id: i64,
         uuid: String,
         manager: &Person,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         self.managers.push((org_id, uuid, manager.clone()));
         match &self.notes {
             Some(notes) => notes.organization(connection, org_id, None, Some("an account manager")),
@@ -161,26 +159,25 @@ impl Changes {
     }
 
     /// Writes all changes. `false` when a row is not there any more; then all is to be undone.
-    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<bool> {
+    pub(super) fn write(&self, connection: &Connection) -> engine::Result<bool> {
         let mut written = 0;
         for (kind, (table, columns)) in (0_i64..).zip(&self.kinds) {
             written += write_rows(connection, kind, table, columns)?;
         }
         for (org_id, uuid, manager) in &self.managers {
             let manager_id = people::add(connection, Some(manager), uuid.clone(), None)?;
-            written += connection
-                .prepare_cached(
-                    "UPDATE organizations SET account_manager_id = :manager_id WHERE id = :org_id",
-                )?
-                .execute(named_params! { ":manager_id": manager_id, ":org_id": org_id })?;
+            written += connection.execute(
+                "UPDATE organizations SET account_manager_id = :manager_id WHERE id = :org_id",
+                parameters! { ":manager_id": manager_id, ":org_id": org_id },
+            )?;
         }
         let are_there = written == self.rows + self.managers.len();
         Ok(are_there && (!self.is_prepared || write_assignments(connection)?))
     }
 
-    fn prepare(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    fn prepare(&mut self, connection: &Connection) -> engine::Result<()> {
         if !self.is_prepared {
-            connection.execute_batch(TABLES)?;
+            connection.batch(TABLES)?;
             self.is_prepared = true;
         }
         Ok(())
@@ -193,45 +190,41 @@ fn write_rows(
     kind: i64,
     table: &str,
     columns: &[&str],
-) -> rusqlite::Result<usize> {
-    let assignment = |(index, column): (usize, &&str)| match *column {
+) -> engine::Result<usize> {
+    let assignment = |column: &&str| match *column {
         REVISION => format!("{REVISION} = {REVISION} + 1"),
-        column => format!("{column} = changed.v{index}"),
+        column => format!("{column} = changed.{column}"),
     };
-    let assignments: Vec<String> = columns.iter().enumerate().map(assignment).collect();
+    let assignments: Vec<String> = columns.iter().map(assignment).collect();
     let written = connection.execute(
         &format!(
-            "UPDATE {table} SET {} FROM temp.changed_rows AS changed
-             WHERE changed.kind = :kind AND {table}.id = changed.id AND {table}.uuid = changed.uuid",
+            "UPDATE {table} SET {} FROM changed_rows AS changed
+             WHERE changed.kind = :kind AND {table}.id = changed.row_id AND {table}.uuid = changed.row_uuid",
             assignments.join(", ")
         ),
-        named_params! { ":kind": kind },
+        parameters! { ":kind": kind },
     )?;
     if columns.contains(&REVISION) {
         connection.execute(
-            "DELETE FROM tokens WHERE user_id IN (SELECT id FROM temp.changed_rows WHERE kind = :kind)",
-            named_params! { ":kind": kind },
+            "DELETE FROM tokens WHERE user_id IN (SELECT row_id FROM changed_rows WHERE kind = :kind)",
+            parameters! { ":kind": kind },
         )?;
     }
     Ok(written)
 }
 
 /// `false` when a user is not there any more.
-fn write_assignments(connection: &Connection) -> rusqlite::Result<bool> {
-    let are_there = connection.query_one(
-        "SELECT NOT EXISTS (
-             SELECT 1 FROM temp.changed_assignments AS changed
+fn write_assignments(connection: &Connection) -> engine::Result<bool> {
+    let are_there = connection.one("SELECT NOT EXISTS (
+             SELECT 1 FROM changed_assignments AS changed
              WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = changed.user_id AND uuid = changed.uuid)
-         )",
-        [],
-        |row| row.get(0),
-    )?;
-    connection.execute_batch(
-        "DELETE FROM permission_assignments WHERE user_id IN (SELECT user_id FROM temp.changed_assignments);
+         )", &[], |row| row.get(0))?;
+    connection.batch(
+        "DELETE FROM permission_assignments WHERE user_id IN (SELECT user_id FROM changed_assignments);
          INSERT INTO permission_assignments (user_id, position, permission_id, assigned)
-         SELECT user_id, position, permission_id, assigned FROM temp.changed_assignments WHERE position IS NOT NULL;
-         DELETE FROM temp.changed_rows;
-         DELETE FROM temp.changed_assignments;",
+         SELECT user_id, position, permission_id, assigned FROM changed_assignments WHERE position IS NOT NULL;
+         DELETE FROM changed_rows;
+         DELETE FROM changed_assignments;",
     )?;
     Ok(are_there)
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::columns::FoundRow;
@@ -15,6 +14,7 @@ use super::outcome::KnownHashes;
 use super::{people, users};
 use crate::account::Username;
 use crate::accounts::{Entry, Finding, Organization, Person, Place, User};
+use crate::store::engine::{self, Connection};
 use crate::store::users::another_has_username;
 
 impl Importer {
@@ -24,7 +24,7 @@ impl Importer {
         place: Place,
         organization: &Organization,
         row: Option<&FoundRow>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let new = row.is_none().then(|| organization.identity());
         self.check_uuid(connection, place, "uuid", new, organization.uuid.as_ref())?;
         let party_key = organization.org_type.party_key();
@@ -44,7 +44,7 @@ impl Importer {
         connection: &Connection,
         entry: &Entry,
         row: Option<&FoundRow>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let Entry { place, user, .. } = entry;
         let place = *place;
         if let Some(token) = &user.auth_token
@@ -73,7 +73,7 @@ impl Importer {
                 self.refuse(place, "username", &message);
             }
             if let Some(row) = row
-                && another_has_username(connection, username.as_str(), row.id())?
+                && another_has_username(connection, username, row.id())?
             {
                 self.refuse(place, "username", HAS_USERNAME);
             }
@@ -118,7 +118,7 @@ impl Importer {
         key: &str,
         uuid: Option<String>,
         given: Option<&String>,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         if let Some(uuid) = uuid
             && has_uuid(connection, &uuid)?
         {
@@ -138,7 +138,7 @@ fn new_person_uuid(
     id: Option<i64>,
     person: Option<&Person>,
     of_new: Option<String>,
-) -> rusqlite::Result<Option<String>> {
+) -> engine::Result<Option<String>> {
     let given = person.and_then(|person| person.uuid.clone());
     match (id, given) {
         (None, _) => Ok(of_new),
@@ -151,7 +151,7 @@ fn new_person_uuid(
 
 /// Two records that mean one user, though the file alone does not show it.
 pub(super) fn same_users(entries: &[Entry], identities: &HashMap<Place, Uuid>) -> Vec<Finding> {
-    let lower = |entry: &Entry| Some(entry.user.username.as_ref()?.as_str().to_ascii_lowercase());
+    let key = |entry: &Entry| entry.user.username.as_ref().map(Username::key);
     let mut seen: HashMap<&Uuid, &Entry> = HashMap::new();
     let mut findings = Vec::new();
     for entry in entries {
@@ -163,7 +163,7 @@ pub(super) fn same_users(entries: &[Entry], identities: &HashMap<Place, Uuid>) -
             continue;
         }
         let both_have_uuids = first.user.uuid.is_some() && entry.user.uuid.is_some();
-        let have_one_name = lower(first).is_some() && lower(first) == lower(entry);
+        let have_one_name = key(first).is_some() && key(first) == key(entry);
         if !both_have_uuids && !have_one_name {
             let message = format!("the same user as at {}", first.place);
             findings.push(Finding::new(entry.place, "", message));

@@ -1,16 +1,18 @@
 //! Rows as their columns: what a file says of one, what the database has of it, and what differs. The names of tables and
 //! columns are text of this program.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
+use crate::store::engine::{
+    self, Connection, OwnedValue as Value, Parameters, ToValue, parameters,
+};
 
 /// What a file says of a row; a column that it leaves out is not here.
 #[derive(Default)]
 pub(super) struct Columns(pub(super) Vec<(&'static str, Value)>);
 
-/// A table, and the columns that are read of it.
+/// A table, what its rows are read from, and the columns that are read.
 pub(super) struct Table {
     pub(super) name: &'static str,
+    source: &'static str,
     columns: &'static str,
 }
 
@@ -22,21 +24,25 @@ pub(super) struct FoundRow {
 
 pub(super) const USERS: &Table = &Table {
     name: "users",
+    source: "all_users",
     columns: "id, uuid, org_id, person_id, username, password_hash, loaded_hash_digest, loaded_password_hash, status, import_id",
 };
 
 pub(super) const ORGANIZATIONS: &Table = &Table {
     name: "organizations",
+    source: "organizations",
     columns: "id, uuid, name, org_type, retailer_uuid, supplier_uuid, status, created_date, active_date, account_manager_id, import_id",
 };
 
 pub(super) const PEOPLE: &Table = &Table {
     name: "people",
+    source: "people",
     columns: "id, uuid, first_name, last_name, email, phone",
 };
 
 pub(super) const PERMISSIONS: &Table = &Table {
     name: "permissions",
+    source: "permissions",
     columns: "id, uuid, name, display_name, description",
 };
 
@@ -69,16 +75,28 @@ impl Columns {
     }
 
     /// Adds a row to a table; gives its number.
-    pub(super) fn insert(self, connection: &Connection, table: &Table) -> rusqlite::Result<i64> {
-        let (columns, values): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
-        let (names, marks) = (columns.join(", "), vec!["?"; columns.len()].join(", "));
-        connection
-            .prepare_cached(&format!(
-                "INSERT INTO {} ({names}) VALUES ({marks})",
-                table.name
-            ))?
-            .execute(params_from_iter(values))?;
-        Ok(connection.last_insert_rowid())
+    pub(super) fn insert(&self, connection: &Connection, table: &Table) -> engine::Result<i64> {
+        self.insert_by(table.name, |insert, parameters| {
+            let insert = format!("{insert} RETURNING id");
+            connection.one(&insert, parameters, |row| row.get(0))
+        })
+    }
+
+    /// Has `run` add a row to a table.
+    pub(super) fn insert_by<T>(
+        &self,
+        table: &str,
+        run: impl FnOnce(&str, Parameters<'_>) -> engine::Result<T>,
+    ) -> engine::Result<T> {
+        let columns: Vec<&str> = self.0.iter().map(|(column, _)| *column).collect();
+        let names: Vec<String> = columns.iter().map(|column| format!(":{column}")).collect();
+        let given = names.iter().zip(&self.0);
+        let parameters: Vec<_> = given
+            .map(|(name, (_, value))| (name.as_str(), value.to_value()))
+            .collect();
+        let (columns, names) = (columns.join(", "), names.join(", "));
+        let insert = format!("INSERT INTO {table} ({columns}) VALUES ({names})");
+        run(&insert, &parameters)
     }
 }
 
@@ -87,17 +105,20 @@ pub(super) fn find(
     connection: &Connection,
     table: &'static Table,
     column: &str,
-    value: impl ToSql,
-) -> rusqlite::Result<Option<FoundRow>> {
-    let Table { name, columns } = table;
-    connection
-        .prepare_cached(&format!("SELECT {columns} FROM {name} WHERE {column} = ?"))?
-        .query_one([value], |row| {
-            let values = (0..row.as_ref().column_count()).map(|index| row.get(index));
-            let values = values.collect::<rusqlite::Result<_>>()?;
+    value: impl ToValue,
+) -> engine::Result<Option<FoundRow>> {
+    let Table {
+        source, columns, ..
+    } = table;
+    connection.first(
+        &format!("SELECT {columns} FROM {source} WHERE {column} = :value"),
+        parameters! { ":value": value },
+        |row| {
+            let values = (0..columns.split(", ").count()).map(|index| row.get(index));
+            let values = values.collect::<engine::Result<_>>()?;
             Ok(FoundRow { table, values })
-        })
-        .optional()
+        },
+    )
 }
 
 impl FoundRow {

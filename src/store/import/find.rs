@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, Params, named_params};
-
 use super::columns::{FoundRow, ORGANIZATIONS, PERMISSIONS, USERS, find};
 use crate::accounts::{Organization, Permission, User};
+use crate::store::engine::{self, Connection, Parameters, parameters};
 
 pub(super) const HAS_USERNAME: &str = "another row of the database has this username";
 pub(super) const HAS_UUID: &str = "another row of the database has this UUID";
@@ -15,19 +14,19 @@ pub(super) const HAS_TOKEN: &str = "another row of the database has this token";
 const UNDER_WAY: &str = "an import that is under way adds it; try again after its end";
 
 /// The row that a record means, if there is one; or the key that keeps it from having one, and why.
-pub(super) type Found = rusqlite::Result<Result<Option<FoundRow>, (&'static str, String)>>;
+pub(super) type Found = engine::Result<Result<Option<FoundRow>, (&'static str, String)>>;
 
 /// The row with the UUID that is given; else the one with the username, else the one with the UUID derived from that.
 pub(super) fn user(connection: &Connection, user: &User) -> Found {
     let with = |column, value: &str| find(connection, USERS, column, value);
     let (key, row) = match (&user.uuid, &user.username) {
         (Some(uuid), username) => match (with("uuid", uuid)?, username) {
-            (None, Some(name)) if with("username", name.as_str())?.is_some() => {
+            (None, Some(name)) if with("username_key", &name.key())?.is_some() => {
                 return Ok(Err(("username", HAS_USERNAME.to_owned())));
             }
             (row, _) => ("uuid", row),
         },
-        (None, Some(username)) => match with("username", username.as_str())? {
+        (None, Some(username)) => match with("username_key", &username.key())? {
             None => ("uuid", with("uuid", &user.new_uuid(username))?),
             row => ("username", row),
         },
@@ -49,7 +48,7 @@ pub(super) fn organization(
         None => uuids(
             connection,
             "SELECT uuid FROM visible_organizations WHERE name = :name AND org_type = :org_type",
-            named_params! { ":name": organization.name, ":org_type": organization.org_type.as_str() },
+            parameters! { ":name": organization.name, ":org_type": organization.org_type.as_str() },
         )?,
     };
     let uuid = match only(named, given, derived) {
@@ -70,13 +69,13 @@ pub(super) fn permission(
     connection: &Connection,
     permission: &Permission,
     given: &HashSet<String>,
-) -> rusqlite::Result<Result<Option<FoundRow>, String>> {
+) -> engine::Result<Result<Option<FoundRow>, String>> {
     let named = match permission.uuid {
         Some(_) => Vec::new(),
         None => uuids(
             connection,
             "SELECT uuid FROM permissions WHERE name = :name",
-            named_params! { ":name": permission.name },
+            parameters! { ":name": permission.name },
         )?,
     };
     match only(named, given, permission.identity()) {
@@ -88,10 +87,9 @@ pub(super) fn permission(
 fn uuids(
     connection: &Connection,
     query: &str,
-    params: impl Params,
-) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare_cached(query)?;
-    statement.query_map(params, |row| row.get(0))?.collect()
+    parameters: Parameters<'_>,
+) -> engine::Result<Vec<String>> {
+    connection.rows(query, parameters, |row| row.get(0))
 }
 
 /// The UUID of the only row of a name. Among several it is the derived one, as it is where there is none.
@@ -118,9 +116,10 @@ pub(in crate::store) fn several(what: &str, name: &str, uuids: &[String]) -> Str
 fn unless_under_way(connection: &Connection, key: &'static str, row: Option<FoundRow>) -> Found {
     let import_id = row.as_ref().and_then(|row| row.number("import_id"));
     let is_under_way = match import_id {
-        Some(id) => connection
-            .prepare_cached("SELECT 1 FROM imports WHERE id = :id")?
-            .exists(named_params! { ":id": id })?,
+        Some(id) => connection.exists(
+            "SELECT 1 FROM imports WHERE id = :id",
+            parameters! { ":id": id },
+        )?,
         None => false,
     };
     Ok(match is_under_way {
@@ -130,17 +129,17 @@ fn unless_under_way(connection: &Connection, key: &'static str, row: Option<Foun
 }
 
 /// Whether a row has the UUID. A UUID names one thing, so it may be once in all the columns that hold one.
-pub(super) fn has_uuid(connection: &Connection, uuid: &str) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE uuid = :uuid)
+pub(super) fn has_uuid(connection: &Connection, uuid: &str) -> engine::Result<bool> {
+    connection.one(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE uuid = :uuid)
                  OR EXISTS (SELECT 1 FROM people WHERE uuid = :uuid)
                  OR EXISTS (SELECT 1 FROM permissions WHERE uuid = :uuid)
                  OR EXISTS (SELECT 1 FROM organizations WHERE uuid = :uuid)
                  OR EXISTS (SELECT 1 FROM organizations WHERE retailer_uuid = :uuid)
                  OR EXISTS (SELECT 1 FROM organizations WHERE supplier_uuid = :uuid)",
-        )?
-        .query_one(named_params! { ":uuid": uuid }, |row| row.get(0))
+        parameters! { ":uuid": uuid },
+        |row| row.get(0),
+    )
 }
 
 /// Whether another user than this one has the token; `None` for a new user.
@@ -148,8 +147,9 @@ pub(super) fn another_has_token(
     connection: &Connection,
     digest: &[u8; 32],
     user_id: Option<i64>,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM tokens WHERE digest = :digest AND user_id IS NOT :user_id")?
-        .exists(named_params! { ":digest": digest, ":user_id": user_id })
+) -> engine::Result<bool> {
+    connection.exists(
+        "SELECT 1 FROM tokens WHERE digest = :digest AND user_id IS DISTINCT FROM :user_id",
+        parameters! { ":digest": digest, ":user_id": user_id },
+    )
 }

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, ffi};
 use uuid::Uuid;
 
 use super::changes::Changes;
@@ -15,6 +14,7 @@ use super::permissions::{self, PermissionRows};
 use super::terms::{Pins, Terms};
 use super::users::{self, Named};
 use crate::accounts::{Entry, Finding, Organization, Permission, Place};
+use crate::store::engine::{self, Connection, StatementError};
 use crate::store::notes::Notes;
 use crate::store::organizations::organization_called;
 
@@ -87,15 +87,19 @@ impl Importer {
         &mut self,
         connection: &Connection,
         record: Record<'_>,
-    ) -> rusqlite::Result<()> {
-        match self.take(connection, record) {
-            Err(error) if is_constraint(&error) => self.explain(connection, record, error),
+    ) -> engine::Result<()> {
+        let taken = match self.terms {
+            Some(_) => connection.attempt(|| self.take(connection, record)),
+            None => self.take(connection, record),
+        };
+        match taken {
+            Err(error) if error.is_constraint() => self.explain(connection, record, error),
             result => result,
         }
     }
 
     /// Writes the changes, and the pinned tokens last. With findings nothing is to stay.
-    pub(super) fn finish(mut self, connection: &Connection) -> rusqlite::Result<Outcome> {
+    pub(super) fn finish(mut self, connection: &Connection) -> engine::Result<Outcome> {
         if let Some(terms) = self.terms
             && self.checked.findings.is_empty()
         {
@@ -104,10 +108,10 @@ impl Importer {
         Ok(self.checked.outcome())
     }
 
-    fn write_changes(&mut self, connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    fn write_changes(&mut self, connection: &Connection, now: Timestamp) -> engine::Result<()> {
         match self.changes.write(connection) {
             Ok(true) => {}
-            Err(error) if !is_constraint(&error) => return Err(error),
+            Err(error) if !error.is_constraint() => return Err(error),
             Ok(false) | Err(_) => {
                 self.refuse(Place::File, "", CHANGED);
                 return Ok(());
@@ -126,7 +130,7 @@ impl Importer {
         self.checked.findings.push(finding);
     }
 
-    fn take(&mut self, connection: &Connection, record: Record<'_>) -> rusqlite::Result<()> {
+    fn take(&mut self, connection: &Connection, record: Record<'_>) -> engine::Result<()> {
         match record {
             Record::Permission(permission) => self.permission(connection, permission),
             Record::Organization(place, it) => self.organization(connection, place, it),
@@ -138,7 +142,7 @@ impl Importer {
         &mut self,
         connection: &Connection,
         permission: &Permission,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let uuid = permission.identity();
         let columns = permissions::columns(permission);
         let found = find::permission(connection, permission, &self.given_uuids)?;
@@ -171,7 +175,7 @@ impl Importer {
         connection: &Connection,
         place: Place,
         organization: &Organization,
-    ) -> rusqlite::Result<()> {
+    ) -> engine::Result<()> {
         let row = match find::organization(connection, organization, &self.given_uuids)? {
             Ok(row) => row,
             Err((key, message)) => {
@@ -212,7 +216,7 @@ impl Importer {
         Ok(())
     }
 
-    fn user(&mut self, connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    fn user(&mut self, connection: &Connection, entry: &Entry) -> engine::Result<()> {
         let org_id = self.org_id(connection, entry)?;
         let row = match find::user(connection, &entry.user)? {
             Ok(row) => row,
@@ -257,7 +261,7 @@ impl Importer {
         Ok(())
     }
 
-    fn org_id(&mut self, connection: &Connection, entry: &Entry) -> rusqlite::Result<Option<i64>> {
+    fn org_id(&mut self, connection: &Connection, entry: &Entry) -> engine::Result<Option<i64>> {
         let org = match (entry.place.organization(), &entry.user.org) {
             (Some(index), _) => return Ok(self.org_ids.get(&index).copied()),
             (None, None) => return Ok(None),
@@ -281,11 +285,12 @@ impl Importer {
         &mut self,
         connection: &Connection,
         record: Record<'_>,
-        error: rusqlite::Error,
-    ) -> rusqlite::Result<()> {
+        error: StatementError,
+    ) -> engine::Result<()> {
         let before = self.checked.findings.len();
-        let code = error.sqlite_error().map(|error| error.extended_code);
-        if let (Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY), Record::User(entry)) = (code, record) {
+        if let Record::User(entry) = record
+            && error.is_foreign_key()
+        {
             self.refuse(entry.place, "", REMOVED);
         } else {
             let terms = self.terms.take();
@@ -297,8 +302,4 @@ impl Importer {
             false => Ok(()),
         }
     }
-}
-
-fn is_constraint(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }

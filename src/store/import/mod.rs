@@ -13,7 +13,6 @@ mod check;
 mod columns;
 mod find;
 mod importer;
-mod lock;
 mod noted;
 mod organizations;
 mod outcome;
@@ -26,11 +25,12 @@ mod tests;
 mod unfinished;
 mod users;
 
+use std::collections::HashSet;
 use std::thread;
 use std::time::Duration;
 
+use crate::store::engine::{self, Connection, parameters};
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
 
 use super::notes::Notes;
 use super::{Error, Store};
@@ -41,20 +41,14 @@ pub use terms::Pins;
 
 pub(super) use find::several;
 
+use crate::store::engine::sqlite::Taking;
 use find::HAS_UUID;
-use lock::{ImportLock, Taking};
 use noted::note_run;
 use pass::{Pass, check};
 use unfinished::{BATCH, PAUSE, end, start};
 
 /// So many organizations and users are written in some tens of milliseconds.
 const FEW: usize = 1_000;
-
-/// Of the pages that random UUIDs are spread over; negative, since SQLite takes positive numbers for pages.
-const CACHE_KIBIBYTES: i32 = -64 * 1024;
-
-/// A page that several batches change is written back once.
-const CHECKPOINT_PAGES: i32 = 8 * 1024;
 
 /// What shall be written.
 pub struct Import {
@@ -88,17 +82,17 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn has_others(&self, uuids: &[String]) -> Result<bool, Error> {
-        let uuids = serde_json::Value::from(uuids).to_string();
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM visible_organizations
-                                    WHERE uuid NOT IN (SELECT value FROM json_each(:uuids)))
-                         OR EXISTS (SELECT 1 FROM visible_users
-                                    WHERE uuid NOT IN (SELECT value FROM json_each(:uuids)))",
-                )?
-                .query_one(named_params! { ":uuids": uuids }, |row| row.get(0))
-        })
+        let uuids: HashSet<&str> = uuids.iter().map(String::as_str).collect();
+        // Each UUID is at most once in each table: among more rows there is another.
+        let limit = 2 * i64::try_from(uuids.len()).unwrap_or(i64::MAX / 2) + 1;
+        let found = self.read(|connection| {
+            connection.rows(
+                "SELECT uuid FROM visible_organizations UNION ALL SELECT uuid FROM visible_users LIMIT :limit",
+                parameters! { ":limit": limit },
+                |row| row.get::<String>(0),
+            )
+        })?;
+        Ok(found.iter().any(|uuid| !uuids.contains(uuid.as_str())))
     }
 
     fn check_records(&self, import: &Import, compares: bool) -> Result<Checked, Error> {
@@ -106,8 +100,9 @@ impl Store {
             return Err(Error::ImportUnderWay);
         }
         self.read(|connection| {
-            let transaction = connection.unchecked_transaction()?;
-            check(&transaction, &import.accounts, import.pins, compares)
+            connection.at_one_moment(|connection| {
+                check(connection, &import.accounts, import.pins, compares)
+            })
         })
     }
 
@@ -123,9 +118,9 @@ impl Store {
             file,
         } = import;
         let notes = self.notes(now);
-        let taking = match &self.import_lock {
-            Some(path) if !is_few(&accounts) => ImportLock::take(path),
-            _ => Taking::Impossible,
+        let taking = match is_few(&accounts) {
+            true => Taking::Impossible,
+            false => self.database.take_import_lock(),
         };
         match taking {
             Taking::Held => Err(Error::ImportUnderWay),
@@ -147,8 +142,7 @@ impl Store {
     ) -> Result<Outcome, Error> {
         self.remove_all_unfinished(&|| false)?;
         let import_id = self.write(|connection| {
-            prepare_for_many(connection)?;
-            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            connection.expect_many_rows()?;
             start(connection)
         })?;
         let notes = Notes {
@@ -198,7 +192,7 @@ pub(super) fn add_new(
     connection: &Connection,
     accounts: Accounts,
     now: Timestamp,
-) -> rusqlite::Result<Outcome> {
+) -> engine::Result<Outcome> {
     let outcome = at_once(connection, accounts, Pins::Keep, &Notes::none(now))?;
     Ok(outcome.and_then(
         |imported| match imported.organizations.added + imported.users.added {
@@ -214,22 +208,18 @@ pub(super) fn at_once(
     accounts: Accounts,
     pins: Pins,
     notes: &Notes,
-) -> rusqlite::Result<Outcome> {
+) -> engine::Result<Outcome> {
     if is_few(&accounts) {
         let findings = check(connection, &accounts, pins, false)?.findings;
         if !findings.is_empty() {
             return Ok(Err(findings));
         }
     } else {
-        prepare_for_many(connection)?;
+        connection.expect_many_rows()?;
     }
     let mut pass = Pass::new(accounts, pins, notes.clone());
     while !pass.go_on(connection, Duration::MAX)? {}
     pass.finish(connection)
-}
-
-fn prepare_for_many(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)
 }
 
 fn is_few(accounts: &Accounts) -> bool {

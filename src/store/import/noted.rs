@@ -1,11 +1,10 @@
 //! What is noted of an import: that it was made, what it adds, and what it changes in rows that are there.
 
 use jiff::Timestamp;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::columns::{Columns, FoundRow, ORGANIZATIONS, PEOPLE, USERS};
 use super::outcome::{Imported, Outcome, Summary};
+use crate::store::engine::{self, Connection, OwnedValue as Value, parameters};
 use crate::store::notes::Notes;
 use crate::text::counted;
 
@@ -15,7 +14,7 @@ pub(super) fn note_run(
     notes: &Notes,
     file: &str,
     outcome: &Outcome,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     match outcome.as_ref().ok().and_then(described) {
         Some(what) => notes.whole(connection, Some(file), what),
         None => Ok(()),
@@ -47,7 +46,7 @@ pub(super) fn note_row(
     notes: &Notes,
     row: &FoundRow,
     columns: &Columns,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     for (column, new) in &columns.0 {
         let old = row.value(column);
         let (before, after) = match *column {
@@ -77,7 +76,7 @@ fn note_about(
     row: &FoundRow,
     before: Option<&str>,
     after: &str,
-) -> rusqlite::Result<()> {
+) -> engine::Result<()> {
     match row.table.name {
         name if name == USERS.name => notes.user(connection, row.id(), before, Some(after)),
         name if name == ORGANIZATIONS.name => {
@@ -100,11 +99,9 @@ fn note_about(
     }
 }
 
-fn ids(connection: &Connection, statement: &str, person_id: i64) -> rusqlite::Result<Vec<i64>> {
-    connection
-        .prepare_cached(statement)?
-        .query_map(named_params! { ":person_id": person_id }, |row| row.get(0))?
-        .collect()
+fn ids(connection: &Connection, statement: &str, person_id: i64) -> engine::Result<Vec<i64>> {
+    let parameters = parameters! { ":person_id": person_id };
+    connection.rows(statement, parameters, |row| row.get(0))
 }
 
 /// A text, or the date that a number is.
@@ -117,10 +114,11 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn organization_name(connection: &Connection, id: &Value) -> rusqlite::Result<String> {
-    let name: Option<String> = connection
-        .prepare_cached("SELECT name FROM organizations WHERE id = :id")?
-        .query_one(named_params! { ":id": id }, |row| row.get(0))
-        .optional()?;
+fn organization_name(connection: &Connection, id: &Value) -> engine::Result<String> {
+    let name: Option<String> = connection.first(
+        "SELECT name FROM organizations WHERE id = :id",
+        parameters! { ":id": id },
+        |row| row.get(0),
+    )?;
     Ok(name.unwrap_or_default())
 }

@@ -1,7 +1,6 @@
 //! Organizations as a file has them.
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use super::changes::Changes;
 use super::columns::{Columns, FoundRow, ORGANIZATIONS};
@@ -9,6 +8,7 @@ use super::people;
 use super::terms::Terms;
 use crate::account::OrganizationStatus;
 use crate::accounts::Organization;
+use crate::store::engine::{self, Connection};
 
 fn columns(organization: &Organization) -> Columns {
     let status = organization.status.map(OrganizationStatus::as_str);
@@ -55,7 +55,7 @@ pub(super) fn add(
     connection: &Connection,
     organization: &Organization,
     terms: Terms,
-) -> rusqlite::Result<i64> {
+) -> engine::Result<i64> {
     let manager_id = match &organization.account_manager {
         Some(manager) => {
             let uuid = organization.manager_uuid(manager);
@@ -83,7 +83,7 @@ pub(super) fn change(
     row: &FoundRow,
     organization: &Organization,
     changes: &mut Changes,
-) -> rusqlite::Result<bool> {
+) -> engine::Result<bool> {
     let mut columns = columns(organization).differing_from(row);
     // It was found by the UUID that is derived from its name, and an operator has given it another one since.
     if organization.uuid.is_none() {

@@ -4,14 +4,13 @@ use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
-
 use super::check::same_users;
 use super::importer::{Importer, Record};
 use super::outcome::{Checked, Outcome};
 use super::permissions;
 use super::terms::Pins;
 use crate::accounts::{Accounts, Permission};
+use crate::store::engine::{self, Connection};
 use crate::store::notes::Notes;
 
 pub(super) struct Pass<A> {
@@ -28,7 +27,7 @@ pub(super) fn check(
     accounts: &Accounts,
     pins: Pins,
     compares: bool,
-) -> rusqlite::Result<Checked> {
+) -> engine::Result<Checked> {
     let given = given_uuids(accounts);
     let mut pass = Pass::start(accounts, Importer::new(pins, None, compares, given));
     while !pass.go_on(connection, Duration::MAX)? {}
@@ -64,7 +63,7 @@ impl<A: Borrow<Accounts>> Pass<A> {
         &mut self,
         connection: &Connection,
         time: Duration,
-    ) -> rusqlite::Result<bool> {
+    ) -> engine::Result<bool> {
         let start = Instant::now();
         while let Some(record) = record(&self.permissions, self.accounts.borrow(), self.done) {
             self.importer.record(connection, record)?;
@@ -81,7 +80,7 @@ impl<A: Borrow<Accounts>> Pass<A> {
     }
 
     /// Writes the changes, unless there are findings.
-    pub(super) fn finish(self, connection: &Connection) -> rusqlite::Result<Outcome> {
+    pub(super) fn finish(self, connection: &Connection) -> engine::Result<Outcome> {
         self.importer.finish(connection)
     }
 }

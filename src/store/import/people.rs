@@ -1,10 +1,9 @@
 //! People: users as others see them, and account managers.
 
-use rusqlite::Connection;
-
 use super::changes::Changes;
 use super::columns::{Columns, FoundRow, PEOPLE, find};
 use crate::accounts::Person;
+use crate::store::engine::{self, Connection, StatementError};
 
 fn columns(person: &Person) -> Columns {
     Columns::default()
@@ -21,7 +20,7 @@ pub(super) fn add(
     person: Option<&Person>,
     uuid: String,
     email: Option<&str>,
-) -> rusqlite::Result<i64> {
+) -> engine::Result<i64> {
     person
         .map_or_else(Columns::default, columns)
         .or("uuid", uuid)
@@ -36,13 +35,13 @@ pub(super) fn change(
     id: i64,
     person: &Person,
     changes: &mut Changes,
-) -> rusqlite::Result<bool> {
+) -> engine::Result<bool> {
     let row = with_id(connection, id)?;
     changes.row(connection, &row, columns(person).differing_from(&row))
 }
 
 /// The person behind a row that refers to it.
-pub(super) fn with_id(connection: &Connection, id: i64) -> rusqlite::Result<FoundRow> {
+pub(super) fn with_id(connection: &Connection, id: i64) -> engine::Result<FoundRow> {
     let row = find(connection, PEOPLE, "id", id)?;
-    row.ok_or(rusqlite::Error::QueryReturnedNoRows)
+    row.ok_or(StatementError::NoRow)
 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
-use rusqlite::{Connection, named_params};
 
 use super::columns::Columns;
 use crate::accounts::{Entry, Permission};
+use crate::store::engine::{self, Connection, parameters};
 
 /// A permission's row, and whether the user has it, if that is said.
 pub(super) type Assignment = (i64, Option<bool>);
@@ -92,13 +92,8 @@ pub(super) fn columns(permission: &Permission) -> Columns {
 pub(super) fn assigned(
     connection: &Connection,
     user_id: i64,
-) -> rusqlite::Result<Vec<HasPermission>> {
-    connection
-        .prepare_cached(
-            "SELECT permission_id, assigned FROM permission_assignments WHERE user_id = :user_id ORDER BY position",
-        )?
-        .query_map(named_params! { ":user_id": user_id }, |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+) -> engine::Result<Vec<HasPermission>> {
+    connection.rows("SELECT permission_id, assigned FROM permission_assignments WHERE user_id = :user_id ORDER BY position", parameters! { ":user_id": user_id }, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Gives a new user these permissions.
@@ -106,18 +101,18 @@ pub(super) fn assign(
     connection: &Connection,
     user_id: i64,
     assignments: &[HasPermission],
-) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO permission_assignments (user_id, position, permission_id, assigned)
-         VALUES (:user_id, :position, :permission_id, :assigned)",
-    )?;
+) -> engine::Result<()> {
     for (position, (permission_id, assigned)) in (0_i64..).zip(assignments) {
-        insert.execute(named_params! {
-            ":user_id": user_id,
-            ":position": position,
-            ":permission_id": permission_id,
-            ":assigned": assigned,
-        })?;
+        connection.execute(
+            "INSERT INTO permission_assignments (user_id, position, permission_id, assigned)
+             VALUES (:user_id, :position, :permission_id, :assigned)",
+            parameters! {
+                ":user_id": user_id,
+                ":position": position,
+                ":permission_id": permission_id,
+                ":assigned": assigned,
+            },
+        )?;
     }
     Ok(())
 }

@@ -3,9 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, named_params};
-
-use super::lock::{ImportLock, Taking};
+use crate::store::engine::sqlite::Taking;
+use crate::store::engine::{self, Connection, StatementError, parameters};
 use crate::store::{Error, Store};
 
 /// About how long a batch keeps others from writing.
@@ -18,23 +17,20 @@ const SOME: usize = 1_000;
 pub(super) const PAUSE: Duration = Duration::from_millis(4);
 
 /// Starts an import: what has its number does not count until [`end`].
-pub(super) fn start(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached(
-            "INSERT INTO imports (first_permission) SELECT coalesce(max(id), 0) + 1 FROM permissions RETURNING id",
-        )?
-        .query_one([], |row| row.get(0))
+pub(super) fn start(connection: &Connection) -> engine::Result<i64> {
+    connection.one("INSERT INTO imports (first_permission) SELECT coalesce(max(id), 0) + 1 FROM permissions RETURNING id", &[], |row| row.get(0))
 }
 
 /// All that an import has added counts from now on.
-pub(super) fn end(connection: &Connection, import_id: i64) -> rusqlite::Result<()> {
-    let ended = connection
-        .prepare_cached("DELETE FROM imports WHERE id = :import_id")?
-        .execute(named_params! { ":import_id": import_id })?;
+pub(super) fn end(connection: &Connection, import_id: i64) -> engine::Result<()> {
+    let ended = connection.execute(
+        "DELETE FROM imports WHERE id = :import_id",
+        parameters! { ":import_id": import_id },
+    )?;
     match ended {
         1 => Ok(()),
         // Another process took it for left behind, where two do not see each other's locks.
-        none => Err(rusqlite::Error::StatementChangedRows(none)),
+        _ => Err(StatementError::NoRow),
     }
 }
 
@@ -47,13 +43,13 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn remove_unfinished_imports(&self, is_stopping: &dyn Fn() -> bool) -> Result<(), Error> {
-        let Some(path) = &self.import_lock else {
+        if !self.database.has_import_lock() {
             return self.remove_all_unfinished(is_stopping);
-        };
-        if !self.has_unfinished()? && path.symlink_metadata().is_err() {
+        }
+        if !self.has_unfinished()? && !self.database.is_import_lock_there() {
             return Ok(());
         }
-        match ImportLock::take(path) {
+        match self.database.take_import_lock() {
             Taking::Taken(_lock) => self.remove_all_unfinished(is_stopping),
             Taking::Held | Taking::Impossible => Ok(()),
         }
@@ -61,17 +57,14 @@ impl Store {
 
     /// Whether another process adds many rows now.
     pub(super) fn is_import_under_way(&self) -> Result<bool, Error> {
-        let Some(path) = &self.import_lock else {
-            return Ok(false);
-        };
-        Ok(self.has_unfinished()? && matches!(ImportLock::take(path), Taking::Held))
+        Ok(self.has_unfinished()? && matches!(self.database.take_import_lock(), Taking::Held))
     }
 
     fn has_unfinished(&self) -> Result<bool, Error> {
         self.read(|connection| {
-            connection
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM imports)")?
-                .query_one([], |row| row.get(0))
+            connection.one("SELECT EXISTS (SELECT 1 FROM imports)", &[], |row| {
+                row.get(0)
+            })
         })
     }
 
@@ -105,35 +98,30 @@ impl Store {
                 "DELETE FROM permissions
                  WHERE id >= (SELECT min(first_permission) FROM imports)
                        AND id NOT IN (SELECT permission_id FROM permission_assignments)",
-                [],
+                &[],
             )?;
-            connection.execute("DELETE FROM imports", [])?;
+            connection.execute("DELETE FROM imports", &[])?;
             Ok(())
         })
     }
 }
 
 /// The last ones, since what was added last is found soonest.
-fn some_unfinished(
-    connection: &Connection,
-    table: &str,
-    person: &str,
-) -> rusqlite::Result<Vec<Row>> {
-    connection
-        .prepare_cached(&format!(
+fn some_unfinished(connection: &Connection, table: &str, person: &str) -> engine::Result<Vec<Row>> {
+    connection.rows(&format!(
             "SELECT id, {person} FROM {table} WHERE import_id IN (SELECT id FROM imports) ORDER BY id DESC LIMIT {SOME}"
-        ))?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+        ), &[], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-fn remove(connection: &Connection, table: &str, rows: &[Row]) -> rusqlite::Result<()> {
-    let mut remove = connection.prepare_cached(&format!("DELETE FROM {table} WHERE id = :id"))?;
-    let mut remove_person = connection.prepare_cached("DELETE FROM people WHERE id = :id")?;
+fn remove(connection: &Connection, table: &str, rows: &[Row]) -> engine::Result<()> {
+    let remove = format!("DELETE FROM {table} WHERE id = :id");
     for (id, person_id) in rows {
-        remove.execute(named_params! { ":id": id })?;
+        connection.execute(&remove, parameters! { ":id": id })?;
         if let Some(person_id) = person_id {
-            remove_person.execute(named_params! { ":id": person_id })?;
+            connection.execute(
+                "DELETE FROM people WHERE id = :id",
+                parameters! { ":id": person_id },
+            )?;
         }
     }
     Ok(())

@@ -1,8 +1,6 @@
 //! Users as a file has them, with their permissions and pinned tokens.
 
 use jiff::Timestamp;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, named_params};
 use sha2::{Digest, Sha256};
 
 use super::changes::{Changes, REVISION};
@@ -14,6 +12,7 @@ use super::terms::{Pins, Terms};
 use crate::account::{UserStatus, Username};
 use crate::accounts::{Entry, Loaded, User};
 use crate::hashing::PasswordHash;
+use crate::store::engine::{self, Connection, OwnedValue as Value, parameters};
 
 /// The rows that a record of a user names, as far as it does.
 pub(super) struct Named {
@@ -36,7 +35,7 @@ pub(super) fn add(
     entry: &Entry,
     named: &Named,
     terms: Terms,
-) -> rusqlite::Result<Option<i64>> {
+) -> engine::Result<Option<i64>> {
     let user = &entry.user;
     let (Some(username), Some(password_hash), Some(org_id)) =
         (&user.username, &user.password_hash, named.org_id)
@@ -67,7 +66,7 @@ fn loaded(entry: &Entry, is_written: bool) -> Columns {
     const DIGEST: &str = "loaded_hash_digest";
     const HASH: &str = "loaded_password_hash";
     let (column, other, value) = match (&entry.loaded, &entry.user.password_hash) {
-        (Loaded::GivenHash, Some(given)) => (DIGEST, HASH, Value::Blob(hash_digest(given))),
+        (Loaded::GivenHash, Some(given)) => (DIGEST, HASH, Value::Bytes(hash_digest(given))),
         (Loaded::Password(hash), _) => (HASH, DIGEST, Value::Text(hash.as_str().to_owned())),
         (Loaded::GivenHash, None) | (Loaded::Nothing, _) => return Columns::default(),
     };
@@ -102,7 +101,7 @@ pub(super) fn change(
     named: &Named,
     pins: Pins,
     changes: &mut Changes,
-) -> rusqlite::Result<bool> {
+) -> engine::Result<bool> {
     let user = &entry.user;
     let mut columns = columns(user, named.org_id).differing_from(row);
     // The UUID that is derived from the name shows who it is, also under the name that an operator has given it since.
@@ -155,7 +154,7 @@ fn was_loaded(row: &FoundRow, entry: &Entry) -> bool {
     let (Loaded::GivenHash, Some(hash)) = (&entry.loaded, &entry.user.password_hash) else {
         return false;
     };
-    *row.value("loaded_hash_digest") == Value::Blob(hash_digest(hash))
+    *row.value("loaded_hash_digest") == Value::Bytes(hash_digest(hash))
         || row.text("loaded_password_hash") == hash.as_str()
 }
 
@@ -164,7 +163,7 @@ fn change_assignments(
     row: &FoundRow,
     assignments: &[Assignment],
     changes: &mut Changes,
-) -> rusqlite::Result<bool> {
+) -> engine::Result<bool> {
     let present = permissions::assigned(connection, row.id())?;
     let wanted = with_defaults(assignments, &present);
     let differ = wanted != present;
@@ -174,13 +173,12 @@ fn change_assignments(
     Ok(differ)
 }
 
-fn pinned(connection: &Connection, user_id: i64) -> rusqlite::Result<Option<String>> {
-    connection
-        .prepare_cached(
-            "SELECT pinned FROM tokens WHERE user_id = :user_id AND pinned IS NOT NULL",
-        )?
-        .query_one(named_params! { ":user_id": user_id }, |row| row.get(0))
-        .optional()
+fn pinned(connection: &Connection, user_id: i64) -> engine::Result<Option<String>> {
+    connection.first(
+        "SELECT pinned FROM tokens WHERE user_id = :user_id AND pinned IS NOT NULL",
+        parameters! { ":user_id": user_id },
+        |row| row.get(0),
+    )
 }
 
 /// Pins a token of a user, and no other one; `false` when another user has it.
@@ -189,10 +187,8 @@ pub(super) fn pin(
     user_id: i64,
     token: Option<&str>,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NOT NULL AND pinned IS NOT :token")?
-        .execute(named_params! { ":user_id": user_id, ":token": token })?;
+) -> engine::Result<bool> {
+    connection.execute("DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NOT NULL AND pinned IS DISTINCT FROM :token", parameters! { ":user_id": user_id, ":token": token })?;
     let Some(token) = token else {
         return Ok(true);
     };
@@ -200,12 +196,8 @@ pub(super) fn pin(
     if another_has_token(connection, &digest, Some(user_id))? {
         return Ok(false);
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO tokens (digest, user_id, issued_at, pinned) VALUES (:digest, :user_id, :now, :token)
-             ON CONFLICT (digest) DO UPDATE SET expires_at = NULL, pinned = :token",
-        )?
-        .execute(named_params! {
+    connection.execute("INSERT INTO tokens (digest, user_id, issued_at, pinned) VALUES (:digest, :user_id, :now, :token)
+             ON CONFLICT (digest) DO UPDATE SET expires_at = NULL, pinned = :token", parameters! {
             ":digest": digest,
             ":user_id": user_id,
             ":now": now.as_microsecond(),

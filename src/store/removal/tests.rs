@@ -15,7 +15,7 @@ fn store_with(users: u32) -> (Store, tempfile::TempDir) {
     let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
     store
             .write(|connection| {
-                connection.execute_batch(
+                connection.batch(
                     "INSERT INTO people (id, uuid) VALUES (1000, '00000000-0000-4000-8000-000000000003');
                      INSERT INTO organizations
                          (id, uuid, name, org_type, retailer_uuid, status, created_date, account_manager_id)
@@ -42,7 +42,7 @@ fn add(store: &Store, id: u32) {
              SELECT id, 0, 1, 1 FROM users WHERE username = '{id}';
              INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), id, 0 FROM users WHERE username = '{id}';"
         );
-    let rows = move |connection: &Connection| connection.execute_batch(&rows);
+    let rows = move |connection: &Connection| connection.batch(&rows);
     store.write(rows).unwrap();
 }
 
@@ -65,7 +65,7 @@ fn counts(store: &Store) -> Vec<i64> {
         "organizations",
     ];
     let count = |connection: &Connection, table| {
-        connection.query_one(&format!("SELECT count(*) FROM {table}"), [], |row| {
+        connection.one(&format!("SELECT count(*) FROM {table}"), &[], |row| {
             row.get(0)
         })
     };

@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::super::find::HAS_TOKEN;
 use super::super::importer::CHANGED;
-use super::super::lock::{ImportLock, Taking};
 use super::super::noted::note_run;
 use super::super::pass::Pass;
 use super::super::unfinished;
 use super::*;
 use crate::hashing::Cost;
+use crate::store::engine::sqlite::{ImportLock, Taking};
 use crate::store::notes::Notes;
 use crate::store::{
     DatabaseFile, Event, EventFilter, Listing, OrganizationFilter, OrganizationOrder, UserFilter,

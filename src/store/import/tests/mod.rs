@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{FEW, Import, Imported, Outcome, Pins, Summary};
 use crate::account::Username;
 use crate::accounts::{Accounts, Entry, Finding, Loaded, Place, User};
-use crate::store::visible::define_views;
+use crate::store::engine::sqlite::visible::define_views;
 use crate::store::{Actor, Durability, Store, WhenMissing};
 
 const HASH: &str = "$2b$04$KG/joNZtprVqnb03qEXKYe2vwMk5Oqq7gD6vLU8yhLRR9aeZH0UCK";

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::database_file::{DatabaseFile, FileId};
-use super::error::OpenError;
+use super::open_error::OpenError;
 
 /// The names of the database, its log and its index, and the files that they led to when it was opened.
-pub(super) struct Watch {
+pub(in crate::store) struct Watch {
     database: Name,
     beside: [Name; 2],
     is_replaced: AtomicBool,
@@ -43,7 +43,7 @@ impl Name {
 
 impl Watch {
     /// Of a database that is open and has been read, so that its log and index are there.
-    pub(super) fn start(file: &DatabaseFile) -> Result<Self, OpenError> {
+    pub(in crate::store) fn start(file: &DatabaseFile) -> Result<Self, OpenError> {
         Ok(Self {
             // The path that commands are given, too, which may go through a link.
             database: Name::of(file.given().to_owned())?,
@@ -53,12 +53,12 @@ impl Watch {
     }
 
     /// What the last look found; costs nothing.
-    pub(super) fn is_replaced(&self) -> bool {
+    pub(in crate::store) fn is_replaced(&self) -> bool {
         self.is_replaced.load(Ordering::Acquire)
     }
 
     /// Looks at the names again; three system calls. Logs a change.
-    pub(super) fn look(&self) -> bool {
+    pub(in crate::store) fn look(&self) -> bool {
         let replaced = self.names().find(|name| !name.leads_to_its_file());
         let was_replaced = self.is_replaced.swap(replaced.is_some(), Ordering::AcqRel);
         match replaced {
@@ -76,7 +76,7 @@ impl Watch {
     }
 
     /// Whether the log can be written back into the open database: not when somebody works on other files under these names.
-    pub(super) fn may_checkpoint(&self) -> bool {
+    pub(in crate::store) fn may_checkpoint(&self) -> bool {
         !self.beside.iter().any(Name::leads_to_another_file)
     }
 

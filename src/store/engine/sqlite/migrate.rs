@@ -3,8 +3,9 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
+use super::codes::reason;
 use super::database_file::DatabaseFile;
-use super::error::{OpenError, reason};
+use super::open_error::OpenError;
 
 /// Numbered by `user_version`, starting with 1. A released one is never edited. `schema.sql` describes where they end.
 const MIGRATIONS: &[M<'static>] = &[
@@ -15,12 +16,15 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/5.sql")),
 ];
 
-pub(super) fn newest_version() -> i32 {
+pub(in crate::store) fn newest_version() -> i32 {
     i32::try_from(MIGRATIONS.len()).expect("the list of migrations is short")
 }
 
 /// Two processes that start on one old file both try; the one that comes second finds the work done.
-pub(super) fn migrate(connection: &mut Connection, file: &DatabaseFile) -> Result<(), OpenError> {
+pub(in crate::store) fn migrate(
+    connection: &mut Connection,
+    file: &DatabaseFile,
+) -> Result<(), OpenError> {
     run(connection, file, MIGRATIONS)
 }
 
@@ -84,7 +88,7 @@ mod tests {
         };
         let present = Connection::open_in_memory().unwrap();
         present
-            .execute_batch(include_str!("../../schema.sql"))
+            .execute_batch(include_str!("../../../../schema.sql"))
             .unwrap();
         let mut migrated = Connection::open_in_memory().unwrap();
         Migrations::from_slice(MIGRATIONS)
@@ -121,7 +125,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("thanos-login.db");
         fill_with_tokens(&path);
-        let this = "store::migrate::tests::\
+        let this = "store::engine::sqlite::migrate::tests::\
                     a_kill_in_the_middle_of_a_migration_leaves_the_old_schema_and_every_row";
         let mut migrating = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", this])

@@ -12,13 +12,14 @@ use std::thread::{self, JoinHandle};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
-use super::error::{Error, reason};
+use super::codes::reason;
 use super::watch::Watch;
+use crate::store::engine::{self, Error, StatementError};
 
 /// Bounds how long the first of a group waits for the last one's change.
 const MAX_GROUP: usize = 256;
 
-pub(super) struct Writer {
+pub(in crate::store) struct Writer {
     changes: Option<Sender<Box<dyn Change>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -26,7 +27,7 @@ pub(super) struct Writer {
 /// A change that waits, made in two steps: tried inside the transaction, then given the outcome of the transaction.
 trait Change: Send {
     /// `false` when the change is to be undone, which is no failure.
-    fn attempt(&mut self, connection: &Connection) -> Result<bool, Error>;
+    fn attempt(&mut self, connection: &engine::Connection) -> Result<bool, Error>;
     fn conclude(self: Box<Self>, commit: Result<(), Error>);
 }
 
@@ -39,16 +40,16 @@ struct Waiting<F, T> {
 
 impl<F, T> Change for Waiting<F, T>
 where
-    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+    F: FnOnce(&engine::Connection) -> engine::Result<T> + Send,
     T: Send,
 {
-    fn attempt(&mut self, connection: &Connection) -> Result<bool, Error> {
+    fn attempt(&mut self, connection: &engine::Connection) -> Result<bool, Error> {
         let Some(change) = self.change.take() else {
             return Err(Error::NoAnswer);
         };
         // A panic in one change must not end the writer, which all others need.
         let outcome = catch_unwind(AssertUnwindSafe(|| change(connection)))
-            .unwrap_or_else(|_| Err(rusqlite::Error::UnwindingPanic))
+            .unwrap_or_else(|_| Err(StatementError::Panicked))
             .map_err(Error::from);
         let result = outcome.as_ref().map(self.is_kept).map_err(Error::clone);
         self.outcome = Some(outcome);
@@ -67,7 +68,10 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, watch: Option<Arc<Watch>>) -> io::Result<Self> {
+    pub(in crate::store) fn start(
+        connection: Connection,
+        watch: Option<Arc<Watch>>,
+    ) -> io::Result<Self> {
         let (changes, waiting) = channel();
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
@@ -78,9 +82,9 @@ impl Writer {
         })
     }
 
-    pub(super) fn write<T: Send + 'static>(
+    pub(in crate::store) fn write<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        change: impl FnOnce(&engine::Connection) -> engine::Result<T> + Send + 'static,
         is_kept: fn(&T) -> bool,
     ) -> Result<T, Error> {
         let (caller, outcome) = sync_channel(1);
@@ -125,7 +129,7 @@ fn commit_group(connection: &Connection, watch: Option<&Watch>, group: Vec<Box<d
         let mut end = "COMMIT";
         for mut change in group.by_ref() {
             let attempt = if is_alone {
-                change.attempt(connection)
+                change.attempt(&engine::Connection::Sqlite(connection))
             } else {
                 attempt_in_savepoint(connection, change.as_mut()).map(|()| true)
             };
@@ -156,7 +160,7 @@ fn begin(connection: &Connection, watch: Option<&Watch>) -> Result<(), Error> {
 /// Fails only when the whole transaction is lost: SQLite rolls all of it back on some errors (disk full, input or output).
 fn attempt_in_savepoint(connection: &Connection, change: &mut dyn Change) -> Result<(), Error> {
     execute(connection, "SAVEPOINT change")?;
-    match change.attempt(connection) {
+    match change.attempt(&engine::Connection::Sqlite(connection)) {
         Ok(true) => {}
         Err(error) if connection.is_autocommit() => return Err(error),
         Ok(false) | Err(_) => execute(connection, "ROLLBACK TO change")?,
@@ -213,7 +217,7 @@ mod tests {
     }
 
     fn change(
-        change: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static,
+        change: impl FnOnce(&engine::Connection) -> engine::Result<usize> + Send + 'static,
     ) -> (Box<dyn Change>, Outcome) {
         let (caller, outcome) = sync_channel(1);
         let waiting = Waiting {
@@ -225,8 +229,11 @@ mod tests {
         (Box::new(waiting), outcome)
     }
 
-    fn insert(connection: &Connection, number: i64) -> rusqlite::Result<usize> {
-        connection.execute("INSERT INTO numbers (number) VALUES (?1)", [number])
+    fn insert(connection: &engine::Connection, number: i64) -> engine::Result<usize> {
+        connection.execute(
+            "INSERT INTO numbers (number) VALUES (:number)",
+            engine::parameters! { ":number": number },
+        )
     }
 
     fn numbers(connection: &Connection) -> String {
@@ -263,8 +270,8 @@ mod tests {
         let connection = database();
         let (first, first_outcome) = change(|connection| insert(connection, 1));
         let (losing, losing_outcome) = change(|connection| {
-            connection.execute_batch("ROLLBACK")?;
-            Err(rusqlite::Error::QueryReturnedNoRows)
+            connection.batch("ROLLBACK")?;
+            Err(StatementError::NoRow)
         });
         let (last, last_outcome) = change(|connection| insert(connection, 2));
         commit_group(&connection, None, vec![first, losing, last]);

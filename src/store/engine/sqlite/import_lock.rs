@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::store::database_file::FileId;
+use super::database_file::FileId;
 
 /// The file is removed when this is dropped.
-pub(super) struct ImportLock {
+pub(in crate::store) struct ImportLock {
     path: PathBuf,
     file: File,
 }
 
-pub(super) enum Taking {
+pub(in crate::store) enum Taking {
     Taken(ImportLock),
     /// By another process, or by another import of this one.
     Held,
@@ -24,7 +24,7 @@ pub(super) enum Taking {
 }
 
 impl ImportLock {
-    pub(super) fn take(path: &Path) -> Taking {
+    pub(in crate::store) fn take(path: &Path) -> Taking {
         loop {
             let Ok(file) = open(path) else {
                 return Taking::Impossible;

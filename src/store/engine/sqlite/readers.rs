@@ -9,13 +9,14 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
 use super::connect::{Mode, connect, touch};
-use super::error::Error;
 use super::visible::define_views;
 use super::watch::Watch;
+use crate::store::engine;
+use crate::store::engine::Error;
 
 /// What the queries of a pool need.
 #[derive(Clone, Copy)]
-pub(super) struct Kind {
+pub(in crate::store) struct Kind {
     max_connections: usize,
     /// Negative, since SQLite takes positive numbers for pages.
     cache_kibibytes: i32,
@@ -23,18 +24,18 @@ pub(super) struct Kind {
 
 /// Look-ups take microseconds, and more threads than this do not make them faster. The cache holds the inner pages of a
 /// million tokens and of their users, so that a look-up reads little more than its leaves.
-pub(super) const LOOK_UPS: Kind = Kind {
+pub(in crate::store) const LOOK_UPS: Kind = Kind {
     max_connections: 4,
     cache_kibibytes: -8 * 1024,
 };
 
 /// Queries over many rows pass through their pages once.
-pub(super) const LONG_QUERIES: Kind = Kind {
+pub(in crate::store) const LONG_QUERIES: Kind = Kind {
     max_connections: 2,
     cache_kibibytes: -2 * 1024,
 };
 
-pub(super) struct Readers {
+pub(in crate::store) struct Readers {
     path: PathBuf,
     kind: Kind,
     watch: Option<Arc<Watch>>,
@@ -49,7 +50,7 @@ struct Pool {
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path, kind: Kind, watch: Option<Arc<Watch>>) -> Self {
+    pub(in crate::store) fn new(path: &Path, kind: Kind, watch: Option<Arc<Watch>>) -> Self {
         Self {
             path: path.to_owned(),
             kind,
@@ -60,7 +61,7 @@ impl Readers {
     }
 
     /// Opens all connections, and the files beside the database with them: none is opened by its name later.
-    pub(super) fn open_all(path: &Path, kind: Kind) -> rusqlite::Result<Self> {
+    pub(in crate::store) fn open_all(path: &Path, kind: Kind) -> rusqlite::Result<Self> {
         let readers = Self::new(path, kind, None);
         let mut pool = readers.pool.lock();
         while pool.open < kind.max_connections {
@@ -73,9 +74,9 @@ impl Readers {
         Ok(readers)
     }
 
-    pub(super) fn read<T>(
+    pub(in crate::store) fn read<T>(
         &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        query: impl FnOnce(&engine::Connection) -> engine::Result<T>,
     ) -> Result<T, Error> {
         if self.watch.as_ref().is_some_and(|watch| watch.is_replaced()) {
             return Err(Error::FileReplaced);
@@ -85,7 +86,7 @@ impl Readers {
             readers: self,
         };
         let connection = lent.connection.as_ref().ok_or(Error::NoAnswer)?;
-        Ok(query(connection)?)
+        Ok(query(&engine::Connection::Sqlite(connection))?)
     }
 
     fn take(&self) -> Result<Connection, Error> {

@@ -7,8 +7,8 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::connect::{BUSY_TIMEOUT, Mode, connect, damage, touch};
 use super::database_file::{DatabaseFile, file_bytes};
-use super::error::OpenError;
 use super::inspect::with_log;
+use super::open_error::OpenError;
 
 /// Called with how many pages are done, of how many; the numbers are estimates.
 pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
@@ -37,16 +37,16 @@ pub enum OpenedBy {
 
 /// Everything that is wrong with a database.
 #[derive(Debug)]
-pub(super) struct Damage {
+pub(in crate::store) struct Damage {
     /// What SQLite's `integrity_check` finds, at most as many as asked for.
-    pub(super) lines: Vec<String>,
+    pub(in crate::store) lines: Vec<String>,
     /// Rows that refer to rows that are not there.
-    pub(super) dangling: u64,
+    pub(in crate::store) dangling: u64,
 }
 
 impl Damage {
     /// The first finding.
-    pub(super) fn first(&self) -> Option<String> {
+    pub(in crate::store) fn first(&self) -> Option<String> {
         let dangling =
             || (self.dangling > 0).then(|| format!("{} rows refer to none", self.dangling));
         self.lines.first().cloned().or_else(dangling)
@@ -54,7 +54,7 @@ impl Damage {
 }
 
 /// Reads the whole database.
-pub(super) fn look(
+pub(in crate::store) fn look(
     connection: &Connection,
     limit: u32,
     progress: Progress,
@@ -91,7 +91,7 @@ fn pages_done(steps: u64, pages: u64) -> u64 {
 
 /// A log with pages in it that no process has open was left behind by one that was killed. It is trusted to belong to the file
 /// by its name only, so the whole is looked at before it becomes one. A refused pair stays as it was. Says whether there was one.
-pub(super) fn look_after_unclean_end(
+pub(in crate::store) fn look_after_unclean_end(
     file: &DatabaseFile,
     by: OpenedBy,
     progress: Progress,

@@ -8,14 +8,14 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::database_file::beside;
-use super::error::OpenError;
+use super::open_error::OpenError;
 
 /// How long a connection waits for a lock that another one holds.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a connection may do to the file and to those beside it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(in crate::store) enum Mode {
     Write,
     /// Change nothing in the file, but make a log and its index.
     Read,
@@ -26,7 +26,7 @@ pub(super) enum Mode {
 }
 
 /// Opens a file that is there.
-pub(super) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
+pub(in crate::store) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     let flags = match mode {
         Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -52,12 +52,15 @@ pub(super) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
 
 /// Reads the schema, for which SQLite takes the locks that the mode of the connection asks for, and rolls back what is
 /// unfinished if the connection may write.
-pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+pub(in crate::store) fn touch(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_one("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
 /// What is wrong with a database, as one of SQLite's own checks says.
-pub(super) fn damage(connection: &Connection, check: &str) -> rusqlite::Result<Vec<String>> {
+pub(in crate::store) fn damage(
+    connection: &Connection,
+    check: &str,
+) -> rusqlite::Result<Vec<String>> {
     let texts: Vec<String> = connection
         .prepare(&format!("PRAGMA {check}"))?
         .query_map([], |row| row.get(0))?
@@ -69,7 +72,7 @@ pub(super) fn damage(connection: &Connection, check: &str) -> rusqlite::Result<V
 
 /// Changes a setting of a connection to the file that errors call `shown`, and makes sure of it. Changing the journal's mode
 /// is a transaction, whose error comes after a row that has the new mode already: each statement is run to its end.
-pub(super) fn set(
+pub(in crate::store) fn set(
     connection: &Connection,
     shown: &Path,
     setting: &'static str,
@@ -100,7 +103,7 @@ fn text(connection: &Connection, statement: &str) -> rusqlite::Result<String> {
 }
 
 /// Runs a statement to its end, whatever rows it gives.
-pub(super) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+pub(in crate::store) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(statement)?;
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}

@@ -13,9 +13,9 @@ use rusqlite::{ErrorCode, ffi};
 
 use super::connect::{Mode, connect, touch};
 use super::database_file::{DatabaseFile, beside, file_bytes};
-use super::error::OpenError;
 use super::inspect::{self, APPLICATION_ID};
 use super::look::look;
+use super::open_error::OpenError;
 use crate::files::Partial;
 
 /// The first bytes of every SQLite database.
@@ -28,7 +28,7 @@ const HEADER_BYTES: usize = 108;
 const JOURNAL_PAGES: std::ops::Range<usize> = 16..20;
 
 /// Rolls back what is unfinished in a file of ours.
-pub(super) fn recover(file: &DatabaseFile) -> Result<(), OpenError> {
+pub(in crate::store) fn recover(file: &DatabaseFile) -> Result<(), OpenError> {
     if !has_hot_journal(file)? {
         return Ok(());
     }
@@ -46,7 +46,7 @@ pub(super) fn recover(file: &DatabaseFile) -> Result<(), OpenError> {
 }
 
 /// A log or a journal with content is refused when a new database would be made beside it: SQLite would remove it.
-pub(super) fn refuse_orphans(file: &DatabaseFile) -> Result<(), OpenError> {
+pub(in crate::store) fn refuse_orphans(file: &DatabaseFile) -> Result<(), OpenError> {
     let orphan = if file_bytes(&file.log()) > 0 {
         Some(file.log())
     } else {

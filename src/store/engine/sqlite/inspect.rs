@@ -7,11 +7,11 @@ use rusqlite::Connection;
 
 use super::connect::{Mode, connect, damage};
 use super::database_file::{DatabaseFile, WhenMissing, beside, file_bytes};
-use super::error::OpenError;
 use super::migrate::newest_version;
+use super::open_error::OpenError;
 
 /// "THNS"; `schema.sql` sets the same number.
-pub(super) const APPLICATION_ID: i32 = 0x5448_4e53;
+pub(in crate::store) const APPLICATION_ID: i32 = 0x5448_4e53;
 
 /// The smallest page SQLite knows.
 const MIN_PAGE_BYTES: u64 = 512;
@@ -21,7 +21,7 @@ const FEW_PAGES: i64 = 256;
 
 /// Tells ours from everything else and gives the schema version; 0 for a database in which nothing was made yet, such as a
 /// start that was killed half-way leaves behind.
-pub(super) fn inspect(file: &DatabaseFile) -> Result<i32, OpenError> {
+pub(in crate::store) fn inspect(file: &DatabaseFile) -> Result<i32, OpenError> {
     // SQLite takes a file shorter than its smallest page for an empty one.
     if !file.has_log() && (1..MIN_PAGE_BYTES).contains(&file_bytes(file.path())) {
         return Err(OpenError::NotADatabase(file.given().to_owned()));
@@ -46,7 +46,7 @@ pub fn check_file(path: &Path, missing: WhenMissing) -> Result<(), OpenError> {
 }
 
 /// What [`inspect`] finds through a connection to the file at `path`, which errors call `shown`.
-pub(super) fn version(
+pub(in crate::store) fn version(
     connection: &Connection,
     path: &Path,
     shown: &Path,
@@ -98,7 +98,7 @@ fn first_damage(connection: &Connection, path: &Path) -> rusqlite::Result<Option
 }
 
 /// A damaged file with a log beside it may be sound without it.
-pub(super) fn with_log(error: OpenError, file: &DatabaseFile) -> OpenError {
+pub(in crate::store) fn with_log(error: OpenError, file: &DatabaseFile) -> OpenError {
     match file_bytes(&file.log()) {
         0 => error,
         _ => malformed_with(error, file.log()),
@@ -106,7 +106,7 @@ pub(super) fn with_log(error: OpenError, file: &DatabaseFile) -> OpenError {
 }
 
 /// Names the file beside it that a malformed one was read with.
-pub(super) fn malformed_with(error: OpenError, beside: PathBuf) -> OpenError {
+pub(in crate::store) fn malformed_with(error: OpenError, beside: PathBuf) -> OpenError {
     match error {
         OpenError::Malformed { path, reason } => OpenError::MalformedWith {
             path,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD};
 
-use super::error::OpenError;
+use super::open_error::OpenError;
 use crate::files::{check_directory, directory_of};
 
 /// Whether a missing file is made.
@@ -89,31 +89,31 @@ impl DatabaseFile {
     }
 
     /// The rollback journal, which is there only in the middle of a `restore` or a first start.
-    pub(super) fn journal(&self) -> PathBuf {
+    pub(in crate::store) fn journal(&self) -> PathBuf {
         beside(&self.path, "-journal")
     }
 
     /// What an import of many rows locks.
-    pub(super) fn import_lock(&self) -> PathBuf {
+    pub(in crate::store) fn import_lock(&self) -> PathBuf {
         beside(&self.path, "-import")
     }
 
     /// What SQLite would take for a part of the database.
-    pub(super) fn companions(&self) -> [PathBuf; 3] {
+    pub(in crate::store) fn companions(&self) -> [PathBuf; 3] {
         [self.log(), self.index(), self.journal()]
     }
 
     /// Whether newer pages may be in a log beside the file.
-    pub(super) fn has_log(&self) -> bool {
+    pub(in crate::store) fn has_log(&self) -> bool {
         self.log().exists()
     }
 
-    pub(super) fn exists(&self) -> bool {
+    pub(in crate::store) fn exists(&self) -> bool {
         self.path.exists()
     }
 
     /// Whether the file could be opened for writing, or made if that is wanted.
-    pub(super) fn check(&self, missing: WhenMissing) -> Result<(), OpenError> {
+    pub(in crate::store) fn check(&self, missing: WhenMissing) -> Result<(), OpenError> {
         if self.exists() {
             let access = Access::READ_OK | Access::WRITE_OK;
             return rustix::fs::accessat(CWD, &self.path, access, AtFlags::EACCESS)
@@ -127,7 +127,10 @@ impl DatabaseFile {
     }
 
     /// Says whether the file was made just now.
-    pub(super) fn make_if_missing(&self, missing: WhenMissing) -> Result<bool, OpenError> {
+    pub(in crate::store) fn make_if_missing(
+        &self,
+        missing: WhenMissing,
+    ) -> Result<bool, OpenError> {
         if self.exists() {
             return Ok(false);
         }
@@ -159,14 +162,14 @@ fn in_resolved_directory(given: &Path) -> PathBuf {
     }
 }
 
-pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+pub(in crate::store) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)
 }
 
 /// 0 for a file that is not there.
-pub(super) fn file_bytes(path: &Path) -> u64 {
+pub(in crate::store) fn file_bytes(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
@@ -181,18 +184,18 @@ impl From<&Metadata> for FileId {
 
 /// Which file it is, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileId {
+pub(in crate::store) struct FileId {
     device: u64,
     inode: u64,
 }
 
 impl FileId {
     /// An error, too, when the path leads nowhere.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
+    pub(in crate::store) fn of(path: &Path) -> io::Result<Self> {
         Ok(Self::from(&fs::metadata(path)?))
     }
 
-    pub(super) fn of_file(file: &File) -> io::Result<Self> {
+    pub(in crate::store) fn of_file(file: &File) -> io::Result<Self> {
         Ok(Self::from(&file.metadata()?))
     }
 }

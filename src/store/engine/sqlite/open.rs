@@ -11,10 +11,10 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::connect::{BUSY_TIMEOUT, Mode, connect, run, set};
 use super::database_file::{DatabaseFile, WhenMissing, file_bytes};
-use super::error::OpenError;
 use super::inspect::inspect;
 use super::look::{OpenedBy, Progress, look_after_unclean_end};
 use super::migrate::{migrate, newest_version};
+use super::open_error::OpenError;
 use super::recover::{recover, refuse_orphans};
 use super::visible::define_views;
 
@@ -22,7 +22,7 @@ use super::visible::define_views;
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// Older versions lose commits when two connections write and the log is reset at the wrong moment.
-pub(super) const OLDEST_SQLITE: i32 = 3_051_003;
+pub(in crate::store) const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// What a commit promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +43,16 @@ pub struct Migrated {
 }
 
 /// A file that is open for writing, with the present schema.
-pub(super) struct Opened {
-    pub(super) connection: Connection,
+pub(in crate::store) struct Opened {
+    pub(in crate::store) connection: Connection,
     /// There was nothing in it before.
-    pub(super) is_new: bool,
-    pub(super) migrated: Option<Migrated>,
+    pub(in crate::store) is_new: bool,
+    pub(in crate::store) migrated: Option<Migrated>,
     /// A killed process had left its log behind.
-    pub(super) was_unclean: bool,
+    pub(in crate::store) was_unclean: bool,
 }
 
-pub(super) fn writing_connection(
+pub(in crate::store) fn writing_connection(
     file: &DatabaseFile,
     missing: WhenMissing,
     durability: Durability,

@@ -1,0 +1,216 @@
+//! The databases that a store can be in: each runs a statement with named parameters, and gives rows.
+
+mod database;
+mod error;
+#[cfg(feature = "postgres")]
+pub(in crate::store) mod postgres;
+pub(in crate::store) mod sqlite;
+mod statement_error;
+mod value;
+
+pub(in crate::store) use database::Database;
+pub use error::Error;
+pub(in crate::store) use statement_error::Result;
+pub use statement_error::StatementError;
+pub(in crate::store) use value::{FromValue, OwnedValue, Parameters, ToValue, Value, parameters};
+
+use value::Columns;
+
+/// A connection to a database, for one thread at a time.
+#[derive(Clone, Copy)]
+pub(in crate::store) enum Connection<'c> {
+    Sqlite(&'c rusqlite::Connection),
+    #[cfg(feature = "postgres")]
+    Postgres(&'c postgres::Session),
+}
+
+/// A row that a statement gave.
+pub(in crate::store) struct Row<'r>(&'r dyn Columns);
+
+impl Connection<'_> {
+    /// Runs a statement that gives no rows; says how many it changed.
+    pub(in crate::store) fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<usize> {
+        match self {
+            Self::Sqlite(connection) => sqlite::statements::execute(connection, sql, parameters),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.execute(sql, parameters),
+        }
+    }
+
+    /// Hands on each row.
+    pub(in crate::store) fn for_each(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        mut receive: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.query(sql, parameters, &mut |row| {
+            receive(&Row(row)).map(|()| true)
+        })
+    }
+
+    /// Every row.
+    pub(in crate::store) fn rows<T>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut rows = Vec::new();
+        self.for_each(sql, parameters, |row| {
+            rows.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The first row, if there is one.
+    pub(in crate::store) fn first<T>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let (mut read, mut found) = (Some(read), None);
+        self.query(sql, parameters, &mut |row| {
+            found = read.take().map(|read| read(&Row(row))).transpose()?;
+            Ok(false)
+        })?;
+        Ok(found)
+    }
+
+    /// The one row that there always is.
+    pub(in crate::store) fn one<T>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.first(sql, parameters, read)?
+            .ok_or(StatementError::NoRow)
+    }
+
+    /// Whether there is a row.
+    pub(in crate::store) fn exists(&self, sql: &str, parameters: Parameters<'_>) -> Result<bool> {
+        Ok(self.first(sql, parameters, |_| Ok(()))?.is_some())
+    }
+
+    /// Runs a part of a change that may break a rule of the schema, after which the change can go on: what the part has
+    /// written is undone then.
+    pub(in crate::store) fn attempt<T>(&self, part: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self {
+            // A statement that fails undoes itself, and leaves the rest.
+            Self::Sqlite(_) => part(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.attempt(part),
+        }
+    }
+
+    /// Waits until no other change of accounts is under way, and keeps others from them until the transaction's end.
+    pub(in crate::store) fn lock_accounts(&self) -> Result<()> {
+        match self {
+            // There is one writer.
+            Self::Sqlite(_) => Ok(()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.lock_accounts(),
+        }
+    }
+
+    /// Runs statements without parameters or rows.
+    pub(in crate::store) fn batch(&self, sql: &str) -> Result<()> {
+        match self {
+            Self::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.batch(sql),
+        }
+    }
+
+    /// Has all statements in `read` see the database as it is at one moment.
+    pub(in crate::store) fn at_one_moment<T>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T>,
+    ) -> Result<T> {
+        match self {
+            Self::Sqlite(connection) => {
+                let _transaction = connection.unchecked_transaction()?;
+                read(self)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.at_one_moment(|| read(self)),
+        }
+    }
+
+    /// How large the database is, in bytes.
+    pub(in crate::store) fn bytes(&self) -> Result<u64> {
+        match self {
+            Self::Sqlite(connection) => sqlite::statements::bytes(connection),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.bytes(),
+        }
+    }
+
+    /// The version of the schema that the database has.
+    pub(in crate::store) fn schema_version(&self) -> Result<i64> {
+        match self {
+            Self::Sqlite(connection) => sqlite::statements::schema_version(connection),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.schema_version(),
+        }
+    }
+
+    /// Writes the version that the schema has already, to see whether anything can be written.
+    pub(in crate::store) fn write_schema_version(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(connection) => sqlite::statements::write_schema_version(connection),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.write_schema_version(),
+        }
+    }
+
+    /// Prepares for a change of many rows; the setting stays.
+    pub(in crate::store) fn expect_many_rows(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(connection) => sqlite::statements::expect_many_rows(connection),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.expect_many_rows(),
+        }
+    }
+
+    fn query(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        receive: &mut dyn FnMut(&dyn Columns) -> Result<bool>,
+    ) -> Result<()> {
+        match self {
+            Self::Sqlite(connection) => {
+                sqlite::statements::query(connection, sql, parameters, receive)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.query(sql, parameters, receive),
+        }
+    }
+}
+
+impl Row<'_> {
+    pub(in crate::store) fn get<T: FromValue>(&self, index: usize) -> Result<T> {
+        T::from_value(self.0.value(index)?).ok_or(StatementError::Column {
+            index,
+            source: None,
+        })
+    }
+
+    pub(in crate::store) fn value(&self, index: usize) -> Result<Value<'_>> {
+        self.0.value(index)
+    }
+
+    pub(in crate::store) fn text(&self, index: usize) -> Result<&str> {
+        match self.0.value(index)? {
+            Value::Text(text) => Ok(text),
+            _ => Err(StatementError::Column {
+                index,
+                source: None,
+            }),
+        }
+    }
+}

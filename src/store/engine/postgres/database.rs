@@ -1,0 +1,111 @@
+//! A database on servers, opened: its schema is there, and its version is known.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::address::Address;
+use super::pool::Pool;
+use super::schema::{self, Found};
+use crate::store::engine::sqlite::OpenError;
+use crate::store::engine::sqlite::database_file::WhenMissing;
+use crate::store::engine::sqlite::look::OpenedBy;
+use crate::store::engine::sqlite::open::Migrated;
+
+/// The servers of one database.
+pub(in crate::store) struct Servers {
+    pub(in crate::store::engine) pool: Pool,
+    /// Whether the schema was made when it was opened.
+    pub(in crate::store::engine) is_new: bool,
+}
+
+impl Servers {
+    /// Opens a database, and brings its schema up to date; makes a missing one if that is wanted.
+    pub(in crate::store) fn open(
+        address: Address,
+        authority: Option<&Path>,
+        missing: WhenMissing,
+        by: OpenedBy,
+    ) -> Result<(Self, Option<Migrated>), OpenError> {
+        let shown = address.to_string();
+        let refused = |reason: String| OpenError::Server {
+            address: shown.clone(),
+            reason,
+        };
+        let roots = roots(authority).map_err(refused)?;
+        let tls = tls(roots).map_err(|error| refused(error.to_string()))?;
+        let pool = Pool::new(address, tls, by);
+        let (is_new, migrated) = prepare(&pool, missing)?;
+        Ok((Self { pool, is_new }, migrated))
+    }
+}
+
+/// Says whether the schema was made just now, and which migration that took.
+fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>), OpenError> {
+    let address = || pool.address().to_string();
+    let failed = |error: crate::store::StatementError| OpenError::Server {
+        address: address(),
+        reason: error.reason(),
+    };
+    let session = pool.connect_once().map_err(failed)?;
+    let known = schema::newest_version();
+    let found = match schema::find(&session).map_err(failed)? {
+        Found::Foreign => return Err(OpenError::ForeignSchema(address())),
+        Found::Nothing if missing == WhenMissing::Refuse => {
+            return Err(OpenError::NoSchema(address()));
+        }
+        Found::Nothing => 0,
+        Found::Ours(version) if version > known => {
+            return Err(OpenError::NewerSchema {
+                address: address(),
+                found: version,
+                known,
+            });
+        }
+        Found::Ours(version) => version,
+    };
+    if found < known {
+        schema::migrate(&session).map_err(failed)?;
+    }
+    let number = |version: i64| i32::try_from(version).unwrap_or(i32::MAX);
+    let migrated = (found > 0 && found < known).then(|| Migrated {
+        from: number(found),
+        to: number(known),
+    });
+    Ok((found == 0, migrated))
+}
+
+/// The authorities in a file; the system's without one.
+fn roots(authority: Option<&Path>) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let Some(path) = authority else {
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        return Ok(roots);
+    };
+    let shown = path.display();
+    let unreadable = |error: pem::Error| format!("{shown}: cannot read the certificates: {error}");
+    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+        let certificate = certificate.map_err(unreadable)?;
+        roots
+            .add(certificate)
+            .map_err(|_| format!("{shown}: has a certificate that is of no authority"))?;
+    }
+    match roots.is_empty() {
+        true => Err(format!("{shown}: has no certificate (PEM)")),
+        false => Ok(roots),
+    }
+}
+
+/// TLS that trusts one authority's certificates, or the system's.
+fn tls(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}

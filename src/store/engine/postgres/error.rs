@@ -1,0 +1,67 @@
+//! What a server reports, by what can be done about it.
+
+use std::io;
+
+use tokio_postgres::error::SqlState;
+
+/// Why a statement failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No answer: the server is away, or was silent until the deadline.
+    #[error("no answer from the database server")]
+    Away(#[source] io::Error),
+    /// A commit of which the server says that a standby may not have it.
+    #[error("the database server did not wait for its standby")]
+    Unsure,
+    /// The server refused, or the connection to it ended.
+    #[error(transparent)]
+    Server(tokio_postgres::Error),
+}
+
+impl Failure {
+    /// `None` when the server itself reports nothing.
+    fn state(&self) -> Option<&SqlState> {
+        match self {
+            Self::Away(_) | Self::Unsure => None,
+            Self::Server(error) => error.code(),
+        }
+    }
+
+    /// Whether nothing can be sent on that connection any more, or what is sent goes to the wrong server.
+    pub(super) fn ends_session(&self) -> bool {
+        self.state().is_none_or(|state| {
+            let class = &state.code()[..2];
+            ["08", "57", "58"].contains(&class) && *state != SqlState::QUERY_CANCELED
+                || [
+                    SqlState::READ_ONLY_SQL_TRANSACTION,
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    SqlState::INVALID_SQL_STATEMENT_NAME,
+                ]
+                .contains(state)
+        })
+    }
+
+    /// Whether the same call may succeed later, without a change of the program or of what is in the database.
+    pub(in crate::store) fn is_passing(&self) -> bool {
+        self.state().is_none_or(|state| match &state.code()[..2] {
+            // The connection, resources, an operator who intervened, the system, a transaction that gave way to another.
+            "08" | "53" | "57" | "58" | "25" | "40" | "55" | "28" => true,
+            _ => [
+                SqlState::INVALID_CATALOG_NAME,
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                SqlState::FEATURE_NOT_SUPPORTED,
+                SqlState::INVALID_SQL_STATEMENT_NAME,
+            ]
+            .contains(state),
+        })
+    }
+
+    pub(in crate::store) fn is_constraint(&self) -> bool {
+        self.state()
+            .is_some_and(|state| state.code().starts_with("23"))
+    }
+
+    pub(in crate::store) fn is_foreign_key(&self) -> bool {
+        self.state() == Some(&SqlState::FOREIGN_KEY_VIOLATION)
+    }
+}

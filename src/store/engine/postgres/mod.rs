@@ -1,0 +1,20 @@
+//! PostgreSQL: connections to the servers of one database, and statements on them.
+
+mod address;
+mod connect;
+mod database;
+mod error;
+mod named;
+mod password;
+mod pool;
+mod schema;
+mod session;
+mod socket;
+mod tls;
+mod values;
+mod wire;
+
+pub use address::{Address, AddressError};
+pub(in crate::store) use database::Servers;
+pub use error::Failure;
+pub(in crate::store) use session::Session;

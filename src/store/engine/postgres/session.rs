@@ -1,0 +1,354 @@
+//! A connection to a server, and the statements that it has prepared.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Row, Statement};
+
+use super::address::Server;
+use super::error::Failure;
+use super::named::numbered;
+use super::socket::open;
+use super::tls::{Tls, TlsStream};
+use super::wire::Socket;
+use crate::store::engine::statement_error::{Result, StatementError};
+use crate::store::engine::value::{Columns, Parameters, Value};
+
+/// The program has fewer statements; all are prepared again in the rare case that listings make more.
+const MAX_STATEMENTS: usize = 256;
+
+/// What changes of accounts lock: "THNA".
+const ACCOUNTS_LOCK: i64 = 0x5448_4e41;
+
+/// How long a request to end something may take.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// One connection, for one thread at a time.
+pub(in crate::store) struct Session {
+    client: Client,
+    connection: RefCell<Connection<Socket, TlsStream>>,
+    socket: Socket,
+    server: Server,
+    tls: Tls,
+    statements: RefCell<HashMap<Box<str>, Arc<Prepared>>>,
+    /// When whatever is in progress has taken too long.
+    deadline: Cell<Instant>,
+    /// A statement of the present transaction has failed: the server has rolled it back.
+    is_spoiled: Cell<bool>,
+    /// The server has warned of something.
+    is_warned: Cell<bool>,
+    /// Nothing can be sent any more.
+    is_lost: Cell<bool>,
+    is_in_transaction: Cell<bool>,
+    /// The server gave no answer until the deadline.
+    was_silent: Cell<bool>,
+}
+
+struct Prepared {
+    statement: Statement,
+    names: Vec<String>,
+}
+
+impl Session {
+    /// Connects to a server and logs in.
+    pub(super) fn start(
+        server: &Server,
+        config: &Config,
+        tls: Tls,
+        deadline: Instant,
+    ) -> Result<Self> {
+        let socket = open(server, deadline).map_err(Failure::Away)?;
+        let starting = config.connect_raw(socket.clone(), tls.clone());
+        let (client, connection) = socket
+            .drive(starting, |_| {}, deadline)
+            .map_err(Failure::Away)?
+            .map_err(Failure::Server)?;
+        Ok(Self {
+            client,
+            connection: RefCell::new(connection),
+            socket,
+            server: server.clone(),
+            tls,
+            statements: RefCell::default(),
+            deadline: Cell::new(deadline),
+            is_spoiled: Cell::new(false),
+            is_warned: Cell::new(false),
+            is_lost: Cell::new(false),
+            is_in_transaction: Cell::new(false),
+            was_silent: Cell::new(false),
+        })
+    }
+
+    pub(super) fn set_deadline(&self, deadline: Instant) {
+        self.deadline.set(deadline);
+    }
+
+    /// Whether it can be used: what the server has said since is read, without waiting for it.
+    pub(super) fn is_alive(&self) -> bool {
+        self.hear(&mut Context::from_waker(Waker::noop()));
+        !self.is_lost.get()
+    }
+
+    /// Runs statements without parameters or rows.
+    pub(in crate::store) fn batch(&self, sql: &str) -> Result<()> {
+        self.run(self.client.batch_execute(sql))
+    }
+
+    /// Whether it can be lent again: alive, and in no transaction.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_alive() && !self.is_in_transaction.get()
+    }
+
+    /// Whether the server gave no answer until a deadline.
+    pub(super) fn was_silent(&self) -> bool {
+        self.was_silent.get()
+    }
+
+    /// Whether the server is one that takes no changes.
+    pub(super) fn only_reads(&self) -> Result<bool> {
+        let mut only_reads = false;
+        self.query("SHOW transaction_read_only", &[], &mut |row| {
+            only_reads = row.value(0)? == Value::Text("on");
+            Ok(false)
+        })?;
+        Ok(only_reads)
+    }
+
+    /// Runs a part of a transaction that may fail without the rest.
+    pub(in crate::store::engine) fn attempt<T>(
+        &self,
+        part: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        self.batch("SAVEPOINT part")?;
+        let outcome = part();
+        if outcome.is_ok() {
+            self.batch("RELEASE part")?;
+        } else if !self.is_lost.get() {
+            self.batch("ROLLBACK TO part")?;
+            self.is_spoiled.set(false);
+        }
+        outcome
+    }
+
+    /// Takes the lock of changes of accounts until the transaction's end.
+    pub(in crate::store::engine) fn lock_accounts(&self) -> Result<()> {
+        self.query(
+            "SELECT pg_advisory_xact_lock(:lock)",
+            &[(":lock", Value::Integer(ACCOUNTS_LOCK))],
+            &mut |_| Ok(true),
+        )
+    }
+
+    /// Has all statements in `read` see the database as it is at one moment.
+    pub(in crate::store::engine) fn at_one_moment<T>(
+        &self,
+        read: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        if self.is_in_transaction.get() {
+            return read();
+        }
+        self.is_in_transaction.set(true);
+        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        let outcome = read();
+        self.roll_back()?;
+        outcome
+    }
+
+    /// How large the program's tables are, with their indexes.
+    pub(in crate::store::engine) fn bytes(&self) -> Result<u64> {
+        let sizes =
+            "SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_class
+                     WHERE relnamespace = 'thanos_login'::regnamespace AND relkind = 'r'";
+        Ok(self.number(sizes)?.unsigned_abs())
+    }
+
+    pub(in crate::store::engine) fn schema_version(&self) -> Result<i64> {
+        self.number("SELECT CAST(version AS BIGINT) FROM schema_version")
+    }
+
+    pub(in crate::store::engine) fn write_schema_version(&self) -> Result<()> {
+        self.execute("UPDATE schema_version SET version = version", &[])
+            .map(drop)
+    }
+
+    /// Nothing is to be prepared.
+    pub(in crate::store::engine) fn expect_many_rows(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn number(&self, sql: &str) -> Result<i64> {
+        let mut number = None;
+        self.query(sql, &[], &mut |row| {
+            number = match row.value(0)? {
+                Value::Integer(found) => Some(found),
+                _ => None,
+            };
+            Ok(false)
+        })?;
+        number.ok_or(StatementError::NoRow)
+    }
+
+    /// Opens a transaction.
+    pub(super) fn begin(&self) -> Result<()> {
+        self.is_spoiled.set(false);
+        self.is_in_transaction.set(true);
+        self.batch("BEGIN")
+    }
+
+    /// Undoes the open transaction.
+    pub(super) fn roll_back(&self) -> Result<()> {
+        self.batch("ROLLBACK")?;
+        self.is_in_transaction.set(false);
+        Ok(())
+    }
+
+    /// Commits the open transaction.
+    ///
+    /// # Errors
+    /// Also where it may be committed all the same: no answer came, or a warning, with which a server says that it did not
+    /// wait for its standby to the end.
+    pub(super) fn commit(&self) -> Result<()> {
+        self.is_warned.set(false);
+        let committed = self.batch("COMMIT");
+        if let Err(error) = committed {
+            self.cancel();
+            return Err(error);
+        }
+        self.is_in_transaction.set(false);
+        match self.is_warned.take() {
+            true => Err(Failure::Unsure.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks the server, over a connection of its own, to end what this one is at: a commit that waits for a standby would go
+    /// on for ever. Whether it does shows nowhere, and nobody waits long for it.
+    fn cancel(&self) {
+        let deadline = Instant::now() + CANCEL_PATIENCE;
+        let Ok(socket) = open(&self.server, deadline) else {
+            return;
+        };
+        let canceling = self.client.cancel_token();
+        let canceling = canceling.cancel_query_raw(socket.clone(), self.tls.clone());
+        // Fails where the server is away, and then there is nothing to end.
+        let _ = socket.drive(canceling, |_| {}, deadline);
+    }
+
+    /// Whether a statement has failed since this was asked last.
+    pub(super) fn take_spoiled(&self) -> bool {
+        self.is_spoiled.take()
+    }
+
+    pub(in crate::store::engine) fn execute(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<usize> {
+        let prepared = self.prepare(sql, parameters)?;
+        let values = prepared.values(parameters);
+        let changed = self.run(self.client.execute_raw(&prepared.statement, values))?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    /// All rows are read before the first is handed on, so that `receive` may run statements of its own.
+    pub(in crate::store::engine) fn query(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        receive: &mut dyn FnMut(&dyn Columns) -> Result<bool>,
+    ) -> Result<()> {
+        let prepared = self.prepare(sql, parameters)?;
+        let values = prepared.values(parameters);
+        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+        let rows = self.run(self.client.query(&prepared.statement, &values))?;
+        for row in &rows {
+            if !receive(row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, sql: &str, parameters: Parameters<'_>) -> Result<Arc<Prepared>> {
+        if let Some(prepared) = self.statements.borrow().get(sql) {
+            return Ok(Arc::clone(prepared));
+        }
+        let (text, names) = numbered(sql);
+        let types: Vec<_> = names
+            .iter()
+            .map(|name| value_of(name, parameters).kind())
+            .collect();
+        let statement = self.run(self.client.prepare_typed(&text, &types))?;
+        let prepared = Arc::new(Prepared { statement, names });
+        let mut statements = self.statements.borrow_mut();
+        if statements.len() == MAX_STATEMENTS {
+            statements.clear();
+        }
+        statements.insert(sql.into(), Arc::clone(&prepared));
+        Ok(prepared)
+    }
+
+    fn run<T>(
+        &self,
+        future: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        if self.is_lost.get() {
+            return Err(Failure::Away(std::io::ErrorKind::NotConnected.into()).into());
+        }
+        let outcome = self
+            .socket
+            .drive(future, |context| self.hear(context), self.deadline.get());
+        let failure = match outcome {
+            Ok(Ok(output)) => return Ok(output),
+            Ok(Err(error)) => Failure::Server(error),
+            Err(error) => {
+                self.was_silent.set(true);
+                Failure::Away(error)
+            }
+        };
+        self.is_spoiled.set(true);
+        if failure.ends_session() {
+            self.is_lost.set(true);
+        }
+        Err(failure.into())
+    }
+
+    /// Has the connection go on with what it has to read and write.
+    fn hear(&self, context: &mut Context<'_>) {
+        while !self.is_lost.get() {
+            match self.connection.borrow_mut().poll_message(context) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(AsyncMessage::Notice(_)))) => self.is_warned.set(true),
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => self.is_lost.set(true),
+            }
+        }
+    }
+}
+
+impl Prepared {
+    fn values<'v>(&self, parameters: Parameters<'v>) -> Vec<Value<'v>> {
+        self.names
+            .iter()
+            .map(|name| value_of(name, parameters))
+            .collect()
+    }
+}
+
+/// A name that is not given is NULL.
+fn value_of<'v>(name: &str, parameters: Parameters<'v>) -> Value<'v> {
+    let given = parameters.iter().find(|(given, _)| *given == name);
+    given.map_or(Value::Null(None), |(_, value)| *value)
+}
+
+impl Columns for Row {
+    fn value(&self, index: usize) -> Result<Value<'_>> {
+        self.try_get(index)
+            .map_err(|error| StatementError::column(index, error))
+    }
+}

@@ -1,0 +1,149 @@
+//! The way to one server: a socket that never blocks, and a wait for it that ends at a deadline.
+//!
+//! The client library is made for a runtime that wakes its futures. There is none here: a future is looked at, then the
+//! connection, and what neither can go on with waits for the socket. So a statement takes no thread beside the caller's,
+//! and a server that is silent holds nobody longer than the deadline.
+
+use std::future::Future;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A connected socket. Its clones are the same one.
+#[derive(Clone)]
+pub(super) struct Socket(Arc<Shared>);
+
+struct Shared {
+    stream: Stream,
+    /// The last write would have blocked.
+    wants_to_write: AtomicBool,
+}
+
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// # Errors
+    /// When the operating system refuses the mode.
+    pub(super) fn new(stream: Stream) -> io::Result<Self> {
+        match &stream {
+            Stream::Tcp(stream) => stream.set_nonblocking(true)?,
+            Stream::Unix(stream) => stream.set_nonblocking(true)?,
+        }
+        let wants_to_write = AtomicBool::new(false);
+        Ok(Self(Arc::new(Shared {
+            stream,
+            wants_to_write,
+        })))
+    }
+
+    /// Looks at `future`, and at `others` that it may wait for, until it is done.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] at the deadline.
+    pub(super) fn drive<F: Future>(
+        &self,
+        future: F,
+        mut others: impl FnMut(&mut Context<'_>),
+        deadline: Instant,
+    ) -> io::Result<F::Output> {
+        let mut future = pin!(future);
+        let context = &mut Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Ok(output);
+            }
+            others(context);
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Ok(output);
+            }
+            self.wait(deadline)?;
+        }
+    }
+
+    fn wait(&self, deadline: Instant) -> io::Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let mut flags = PollFlags::IN;
+        if self.0.wants_to_write.swap(false, Ordering::Relaxed) {
+            flags |= PollFlags::OUT;
+        }
+        let left = Timespec::try_from(left).ok();
+        match poll(
+            &mut [PollFd::from_borrowed_fd(self.descriptor(), flags)],
+            left.as_ref(),
+        ) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        match &self.0.stream {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// `Pending` has nobody to wake: [`Socket::drive`] looks again once the socket is ready.
+fn unless_blocked<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let unfilled = buffer.initialize_unfilled();
+        let read = match &self.0.stream {
+            Stream::Tcp(stream) => (&mut &*stream).read(unfilled),
+            Stream::Unix(stream) => (&mut &*stream).read(unfilled),
+        };
+        unless_blocked(read).map_ok(|bytes| buffer.advance(bytes))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = unless_blocked(match &self.0.stream {
+            Stream::Tcp(stream) => (&mut &*stream).write(bytes),
+            Stream::Unix(stream) => (&mut &*stream).write(bytes),
+        });
+        if written.is_pending() {
+            self.0.wants_to_write.store(true, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

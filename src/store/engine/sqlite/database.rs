@@ -1,0 +1,117 @@
+//! One file, open for reading and writing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::database_file::{DatabaseFile, WhenMissing};
+use super::import_lock::{ImportLock, Taking};
+use super::look::{OpenedBy, Progress};
+use super::open::{Durability, Migrated, writing_connection};
+use super::open_error::OpenError;
+use super::readers::{LONG_QUERIES, LOOK_UPS, Readers};
+use super::watch::Watch;
+use super::writer::Writer;
+use crate::files::free_bytes;
+use crate::low_priority::with_low_priority;
+use crate::store::engine::{Connection, Error, Result as StatementResult};
+
+/// The connections to one file. Dropping it ends the writer and checkpoints the file.
+pub(in crate::store) struct Sqlite {
+    readers: Readers,
+    long_readers: Readers,
+    writer: Writer,
+    /// `None` for a database that is thrown away: nobody else knows its name.
+    watch: Option<Arc<Watch>>,
+    /// What an import of many rows locks; `None` for a database that is thrown away.
+    import_lock: Option<PathBuf>,
+    directory: PathBuf,
+    pub(in crate::store) is_new: bool,
+    pub(in crate::store) was_unclean: bool,
+}
+
+impl Sqlite {
+    pub(in crate::store) fn open(
+        by: OpenedBy,
+        path: &Path,
+        missing: WhenMissing,
+        durability: Durability,
+        progress: Progress,
+    ) -> Result<(Self, Option<Migrated>), OpenError> {
+        let file = DatabaseFile::resolve(path)?;
+        let opened = writing_connection(&file, missing, durability, by, progress)?;
+        let watch = match durability {
+            Durability::Full => Some(Arc::new(Watch::start(&file)?)),
+            Durability::None => None,
+        };
+        let readers = |kind| match &watch {
+            Some(watch) => Ok(Readers::new(file.path(), kind, Some(Arc::clone(watch)))),
+            None => Readers::open_all(file.path(), kind)
+                .map_err(|error| OpenError::new(file.given(), &error)),
+        };
+        let (readers, long_readers) = (readers(LOOK_UPS)?, readers(LONG_QUERIES)?);
+        let writer = Writer::start(opened.connection, watch.clone()).map_err(OpenError::Thread)?;
+        let open = Self {
+            readers,
+            long_readers,
+            writer,
+            watch,
+            import_lock: (durability == Durability::Full).then(|| file.import_lock()),
+            directory: file.directory().to_owned(),
+            is_new: opened.is_new,
+            was_unclean: opened.was_unclean,
+        };
+        Ok((open, opened.migrated))
+    }
+
+    /// Looks whether the path still leads to the open file.
+    pub(in crate::store) fn check_path(&self) -> Result<(), Error> {
+        match &self.watch {
+            Some(watch) if watch.look() => Err(Error::FileReplaced),
+            _ => Ok(()),
+        }
+    }
+
+    pub(in crate::store) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> StatementResult<T>,
+    ) -> Result<T, Error> {
+        self.readers.read(query)
+    }
+
+    pub(in crate::store) fn read_long<T: Send>(
+        &self,
+        query: impl FnOnce(&Connection) -> StatementResult<T> + Send,
+    ) -> Result<T, Error> {
+        with_low_priority("store-reader", || self.long_readers.read(query))
+    }
+
+    pub(in crate::store) fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> StatementResult<T> + Send + 'static,
+        is_kept: fn(&T) -> bool,
+    ) -> Result<T, Error> {
+        self.writer.write(change, is_kept)
+    }
+
+    /// Whether others have to be kept from a second import of many rows.
+    pub(in crate::store) fn has_import_lock(&self) -> bool {
+        self.import_lock.is_some()
+    }
+
+    /// Whether the file of the lock is there, which somebody may hold or have left behind.
+    pub(in crate::store) fn is_import_lock_there(&self) -> bool {
+        let path = self.import_lock.as_ref();
+        path.is_some_and(|path| path.symlink_metadata().is_ok())
+    }
+
+    pub(in crate::store) fn take_import_lock(&self) -> Taking {
+        self.import_lock
+            .as_deref()
+            .map_or(Taking::Impossible, ImportLock::take)
+    }
+
+    /// Of the file's disk; `None` if the system does not say it.
+    pub(in crate::store) fn free_bytes(&self) -> Option<u64> {
+        free_bytes(&self.directory).ok()
+    }
+}

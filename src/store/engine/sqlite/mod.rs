@@ -1,0 +1,25 @@
+//! One SQLite file: opening and migrating it, a few connections that read, and one that writes.
+
+pub(in crate::store) mod codes;
+pub(in crate::store) mod connect;
+mod database;
+pub(in crate::store) mod database_file;
+mod import_lock;
+pub(in crate::store) mod inspect;
+pub(in crate::store) mod look;
+pub(in crate::store) mod migrate;
+pub(in crate::store) mod open;
+mod open_error;
+mod readers;
+pub(in crate::store) mod recover;
+pub(in crate::store) mod statements;
+pub(in crate::store) mod visible;
+mod watch;
+mod writer;
+
+pub(in crate::store) use codes::reason;
+pub(in crate::store) use database::Sqlite;
+#[cfg(test)]
+pub(in crate::store) use import_lock::ImportLock;
+pub(in crate::store) use import_lock::Taking;
+pub use open_error::OpenError;
