@@ -26,6 +26,8 @@ mod login_events;
 mod logs;
 mod media_type;
 mod operator;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod prometheus;
 mod readme;
 mod recovery;

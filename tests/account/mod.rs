@@ -69,7 +69,7 @@ fn get_json(server: &Server, path: &str, token: &str) -> Value {
 
 /// The token counts.
 #[track_caller]
-fn assert_good(server: &Server, token: &str) {
+pub fn assert_good(server: &Server, token: &str) {
     let answer = get(server, VERIFY, token);
     assert_eq!(answer.status, 200, "{answer:?}");
 }

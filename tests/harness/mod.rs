@@ -9,6 +9,8 @@ pub mod description;
 pub mod machine;
 mod place;
 mod port;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod server;

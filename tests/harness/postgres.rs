@@ -1,0 +1,104 @@
+//! PostgreSQL servers for tests.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A PostgreSQL server of its own, which ends with this.
+pub struct PostgresServer {
+    directory: TempDir,
+    url: String,
+}
+
+impl PostgresServer {
+    /// Starts one with these settings, such as `port=6000`.
+    #[track_caller]
+    pub fn start(settings: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = start(directory.path(), settings);
+        Self { directory, url }
+    }
+
+    /// Its socket, its `data` and the program `stop` are here.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Makes a database and says its URL.
+    #[track_caller]
+    pub fn create(&self, database: &str) -> String {
+        create(&self.url, database)
+    }
+
+    /// The URL of one of its databases.
+    pub fn url(&self, database: &str) -> String {
+        url_of(&self.url, database)
+    }
+
+    /// Stops it: `smart`, `fast` or `immediate`.
+    #[track_caller]
+    pub fn stop(&self, mode: &str) {
+        let stopped = Command::new(self.directory().join("stop"))
+            .arg(mode)
+            .output()
+            .unwrap();
+        assert!(stopped.status.success(), "{stopped:?}");
+    }
+
+    /// Starts it again after a stop, with more settings.
+    #[track_caller]
+    pub fn start_again(&self, settings: &[&str]) {
+        start(self.directory(), settings);
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        // It may have been stopped before.
+        let _ = Command::new(self.directory().join("stop")).output();
+    }
+}
+
+/// Runs SQL and gives its output: columns with `|` between them, rows by line.
+#[track_caller]
+pub fn psql(url: &str, sql: &str) -> String {
+    let output = Command::new("psql")
+        .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, url])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{sql}: {output:?}");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
+}
+
+/// Makes a database on the server that a URL leads to, and says the URL of it.
+#[track_caller]
+pub fn create(url: &str, database: &str) -> String {
+    psql(url, &format!("CREATE DATABASE {database}"));
+    url_of(url, database)
+}
+
+/// The URL of another database of the same server.
+pub fn url_of(url: &str, database: &str) -> String {
+    let (server, _) = url.rsplit_once('/').unwrap();
+    format!("{server}/{database}")
+}
+
+#[track_caller]
+fn start(directory: &Path, settings: &[&str]) -> String {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/postgres-server");
+    let started = Command::new(program)
+        .arg(directory)
+        .args(settings)
+        .output()
+        .unwrap();
+    assert!(started.status.success(), "{started:?}");
+    String::from_utf8(started.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
+}
