@@ -4,16 +4,15 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::engine::sqlite::OpenError;
 use super::engine::sqlite::connect::{Mode, connect};
-use super::engine::sqlite::database_file::{DatabaseFile, WhenMissing, file_bytes};
+use super::engine::sqlite::database_file::{DatabaseFile, file_bytes};
 use super::engine::sqlite::inspect::inspect;
 use super::engine::sqlite::look::{Progress, look};
 use super::engine::sqlite::migrate::newest_version;
 use super::engine::sqlite::open::OLDEST_SQLITE;
 use super::engine::sqlite::recover::recover;
 use super::engine::sqlite::visible::define_views;
-use super::engine::{self, Connection, Parameters, parameters};
+use super::engine::{self, Connection, OpenError, Parameters, WhenMissing, parameters};
 use super::rows::unsigned;
 use crate::hashing::Cost;
 

@@ -9,12 +9,12 @@ use rusqlite::config::DbConfig;
 
 use super::content::Content;
 use super::engine::StatementError;
-use super::engine::sqlite::OpenError;
 use super::engine::sqlite::connect::{Mode, connect, damage, set, touch};
-use super::engine::sqlite::database_file::{DatabaseFile, FileId, WhenMissing};
+use super::engine::sqlite::database_file::{DatabaseFile, FileId};
 use super::engine::sqlite::inspect::inspect;
 use super::engine::sqlite::reason;
 use super::engine::sqlite::recover::recover;
+use super::engine::{OpenError, WhenMissing};
 use crate::files::{Existing, Partial, remedy};
 
 /// Some milliseconds of work; progress is reported in between.

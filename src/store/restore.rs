@@ -15,12 +15,12 @@ use super::backup::{
 };
 use super::content::{Content, is_without_content};
 use super::engine;
-use super::engine::sqlite::OpenError;
 use super::engine::sqlite::connect::{Mode, connect, run, set};
-use super::engine::sqlite::database_file::{DatabaseFile, WhenMissing, beside, file_bytes};
+use super::engine::sqlite::database_file::{DatabaseFile, beside, file_bytes};
 use super::engine::sqlite::inspect::inspect;
 use super::engine::sqlite::migrate::newest_version;
 use super::engine::sqlite::recover::recover;
+use super::engine::{OpenError, WhenMissing};
 use super::events::{self, Actor, Event};
 use crate::files::{Partial, Revocable};
 use crate::text::counted;

@@ -2,6 +2,8 @@
 
 mod database;
 mod error;
+mod open_error;
+mod opening;
 #[cfg(feature = "postgres")]
 pub(in crate::store) mod postgres;
 pub(in crate::store) mod sqlite;
@@ -10,6 +12,8 @@ mod value;
 
 pub(in crate::store) use database::Database;
 pub use error::Error;
+pub use open_error::OpenError;
+pub use opening::{Migrated, OpenedBy, WhenMissing};
 pub(in crate::store) use statement_error::Result;
 pub use statement_error::StatementError;
 pub(in crate::store) use value::{FromValue, OwnedValue, Parameters, ToValue, Value, parameters};

@@ -10,10 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::address::Address;
 use super::pool::Pool;
 use super::schema::{self, Found};
-use crate::store::engine::sqlite::OpenError;
-use crate::store::engine::sqlite::database_file::WhenMissing;
-use crate::store::engine::sqlite::look::OpenedBy;
-use crate::store::engine::sqlite::open::Migrated;
+use crate::store::engine::{Migrated, OpenError, OpenedBy, WhenMissing};
 
 /// The servers of one database.
 pub(in crate::store) struct Servers {

@@ -11,9 +11,8 @@ use super::address::Address;
 use super::connect::connect_any;
 use super::error::Failure;
 use super::session::Session;
-use crate::store::engine::Connection;
-use crate::store::engine::sqlite::look::OpenedBy;
 use crate::store::engine::statement_error::{Result, StatementError};
+use crate::store::engine::{Connection, OpenedBy};
 
 /// The longest that a request waits, for a connection and for all its statements.
 const PATIENCE: Duration = Duration::from_secs(5);

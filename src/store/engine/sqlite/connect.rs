@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::database_file::beside;
-use super::open_error::OpenError;
+use crate::store::engine::OpenError;
 
 /// How long a connection waits for a lock that another one holds.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::database_file::{DatabaseFile, WhenMissing};
+use super::database_file::DatabaseFile;
 use super::import_lock::{ImportLock, Taking};
-use super::look::{OpenedBy, Progress};
-use super::open::{Durability, Migrated, writing_connection};
-use super::open_error::OpenError;
+use super::look::Progress;
+use super::open::{Durability, writing_connection};
 use super::readers::{LONG_QUERIES, LOOK_UPS, Readers};
 use super::watch::Watch;
 use super::writer::Writer;
 use crate::files::free_bytes;
 use crate::low_priority::with_low_priority;
 use crate::store::engine::{Connection, Error, Result as StatementResult};
+use crate::store::engine::{Migrated, OpenError, OpenedBy, WhenMissing};
 
 /// The connections to one file. Dropping it ends the writer and checkpoints the file.
 pub(in crate::store) struct Sqlite {

@@ -7,17 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD};
 
-use super::open_error::OpenError;
 use crate::files::{check_directory, directory_of};
-
-/// Whether a missing file is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenMissing {
-    /// Make it, with mode 0600.
-    Create,
-    /// Refuse.
-    Refuse,
-}
+use crate::store::engine::{OpenError, WhenMissing};
 
 /// A database file, which need not exist yet. Symbolic links are followed here and nowhere else, so that everybody looks for
 /// the log beside the same file.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::connect::{Mode, connect, damage};
-use super::database_file::{DatabaseFile, WhenMissing, beside, file_bytes};
+use super::database_file::{DatabaseFile, beside, file_bytes};
 use super::migrate::newest_version;
-use super::open_error::OpenError;
+use crate::store::engine::{OpenError, WhenMissing};
 
 /// "THNS"; `schema.sql` sets the same number.
 pub(in crate::store) const APPLICATION_ID: i32 = 0x5448_4e53;

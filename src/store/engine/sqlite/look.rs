@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::connect::{BUSY_TIMEOUT, Mode, connect, damage, touch};
 use super::database_file::{DatabaseFile, file_bytes};
 use super::inspect::with_log;
-use super::open_error::OpenError;
+use crate::store::engine::{OpenError, OpenedBy};
 
 /// Called with how many pages are done, of how many; the numbers are estimates.
 pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
@@ -25,15 +25,6 @@ const STEPS_PER_PAGE_OF_ROWS: u64 = 1_400;
 
 /// Between two tries to get a lock.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// Who opens a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenedBy {
-    /// A command. When another process has the file open, that one has looked at it.
-    Command,
-    /// A server. It relies on nobody, since the other process may only read, such as one that copies the log.
-    Server,
-}
 
 /// Everything that is wrong with a database.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use rusqlite_migration::{M, Migrations};
 
 use super::codes::reason;
 use super::database_file::DatabaseFile;
-use super::open_error::OpenError;
+use crate::store::engine::OpenError;
 
 /// Numbered by `user_version`, starting with 1. A released one is never edited. `schema.sql` describes where they end.
 const MIGRATIONS: &[M<'static>] = &[
@@ -60,11 +60,11 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::super::database_file::{WhenMissing, file_bytes};
+    use super::super::database_file::file_bytes;
     use super::super::inspect::inspect;
-    use super::super::look::OpenedBy;
-    use super::super::open::{Durability, Migrated, writing_connection};
+    use super::super::open::{Durability, writing_connection};
     use super::*;
+    use crate::store::engine::{Migrated, OpenedBy, WhenMissing};
 
     #[test]
     fn the_migrations_are_valid_and_end_at_the_present_schema() {

@@ -9,7 +9,6 @@ pub(in crate::store) mod inspect;
 pub(in crate::store) mod look;
 pub(in crate::store) mod migrate;
 pub(in crate::store) mod open;
-mod open_error;
 mod readers;
 pub(in crate::store) mod recover;
 pub(in crate::store) mod statements;
@@ -22,4 +21,3 @@ pub(in crate::store) use database::Sqlite;
 #[cfg(test)]
 pub(in crate::store) use import_lock::ImportLock;
 pub(in crate::store) use import_lock::Taking;
-pub use open_error::OpenError;

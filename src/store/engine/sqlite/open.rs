@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use super::connect::{BUSY_TIMEOUT, Mode, connect, run, set};
-use super::database_file::{DatabaseFile, WhenMissing, file_bytes};
+use super::database_file::{DatabaseFile, file_bytes};
 use super::inspect::inspect;
-use super::look::{OpenedBy, Progress, look_after_unclean_end};
+use super::look::{Progress, look_after_unclean_end};
 use super::migrate::{migrate, newest_version};
-use super::open_error::OpenError;
 use super::recover::{recover, refuse_orphans};
 use super::visible::define_views;
+use crate::store::engine::{Migrated, OpenError, OpenedBy, WhenMissing};
 
 /// Between two tries to get a lock for writing.
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
@@ -31,15 +31,6 @@ pub enum Durability {
     Full,
     /// Nothing survives; for databases that are thrown away. Once open, it does without the file's name.
     None,
-}
-
-/// An existing file that was brought up to the present schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Migrated {
-    /// The version it had.
-    pub from: i32,
-    /// The version it has.
-    pub to: i32,
 }
 
 /// A file that is open for writing, with the present schema.

@@ -15,8 +15,8 @@ use super::connect::{Mode, connect, touch};
 use super::database_file::{DatabaseFile, beside, file_bytes};
 use super::inspect::{self, APPLICATION_ID};
 use super::look::look;
-use super::open_error::OpenError;
 use crate::files::Partial;
+use crate::store::engine::OpenError;
 
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

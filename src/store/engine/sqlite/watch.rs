@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::database_file::{DatabaseFile, FileId};
-use super::open_error::OpenError;
+use crate::store::engine::OpenError;
 
 /// The names of the database, its log and its index, and the files that they led to when it was opened.
 pub(in crate::store) struct Watch {

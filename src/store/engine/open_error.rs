@@ -1,14 +1,14 @@
-//! Why a database file is not opened.
+//! Why a database is not opened.
 
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-use super::codes::{needs_to_write, reason};
+use super::StatementError;
+use super::sqlite::codes::{needs_to_write, reason};
 use crate::files::remedy;
-use crate::store::engine::StatementError;
 
-/// Why a database file was not opened. Every text names the file.
+/// Why a database was not opened. Every text names the file, or the servers.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no such file, and the caller does not want one made.
