@@ -49,8 +49,10 @@ pub struct Call {
 /// What answering may have to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Nothing: a read of microseconds.
+    /// Nothing.
     Quick,
+    /// A look-up in the database: of microseconds in a file, of seconds on servers that are away.
+    LookUp,
     /// Hashing, the disk, or a long list.
     Slow,
 }

@@ -2,10 +2,13 @@
 //!
 //! What is quick is answered by the thread that received it. A login may wait for its hash and for the disk, so it has a
 //! thread of its own, and so has a long answer, since its client may read slowly: neither full lanes, nor a locked
-//! database, nor a client holds up a quick request. There are never more such threads than connections of the gate.
+//! database, nor a client holds up a quick request. A look-up in a database on servers is answered by the thread that received
+//! it while no other one is: a look-up may be waited for, and one such thread is always free. There are never more threads of
+//! their own than connections of the gate.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +26,8 @@ use crate::low_priority::with_low_priority;
 pub(super) struct Dispatcher {
     pub(super) answerer: Arc<dyn Answerer>,
     pub(super) services: Arc<Services>,
+    /// Whether a thread that receives waits for servers of the database.
+    pub(super) is_looking_up: AtomicBool,
     /// Closed once nothing is answered any more.
     pub(super) _in_work: Sender<Infallible>,
 }
@@ -58,7 +63,9 @@ impl Dispatcher {
             received,
         };
         let this = Arc::clone(self);
-        if call.pace == Pace::Slow {
+        let looks_up = call.pace == Pace::LookUp && self.services.store.is_remote();
+        let is_first = looks_up && !self.is_looking_up.swap(true, Ordering::Relaxed);
+        if call.pace == Pace::Slow || looks_up && !is_first {
             in_own_thread(move || {
                 let answer = this.answer(&mut arrived);
                 this.send(arrived, answer);
@@ -66,6 +73,9 @@ impl Dispatcher {
             return;
         }
         let answer = self.answer(&mut arrived);
+        if is_first {
+            self.is_looking_up.store(false, Ordering::Relaxed);
+        }
         if answer.is_long {
             in_own_thread(move || this.send(arrived, answer));
         } else {

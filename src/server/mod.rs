@@ -73,6 +73,7 @@ impl Server {
         let dispatcher = Arc::new(Dispatcher {
             answerer,
             services: Arc::clone(&services),
+            is_looking_up: AtomicBool::new(false),
             _in_work: in_work,
         });
         let handle = Arc::new(move |request| dispatcher.dispatch(request));

@@ -61,8 +61,8 @@ const METRICS: Route = Route::get(metrics::PATH, Pace::Slow, metrics::handle);
 /// Every endpoint with a fixed path, but for the figures.
 const ROUTES: &[Route] = &[
     Route::post(user_login::PATH, user_login::handle),
-    Route::get(token_verify::PATH, Pace::Quick, token_verify::handle),
-    Route::get(organization::PATH, Pace::Quick, organization::handle),
+    Route::get(token_verify::PATH, Pace::LookUp, token_verify::handle),
+    Route::get(organization::PATH, Pace::LookUp, organization::handle),
     Route::get(users::ALL_PATH, Pace::Slow, users::handle_all),
     Route::post(user_logout::PATH, user_logout::handle),
     Route::post(user_logout::ALL_PATH, user_logout::handle_all),
@@ -70,7 +70,7 @@ const ROUTES: &[Route] = &[
     Route::get(health::READY_PATH, Pace::Slow, health::handle_ready),
     Route::get(openapi::PATH, Pace::Quick, openapi::handle),
 ];
-const USER_DETAIL: Route = Route::get(users::DETAIL_NAME, Pace::Quick, users::handle_detail);
+const USER_DETAIL: Route = Route::get(users::DETAIL_NAME, Pace::LookUp, users::handle_detail);
 
 /// The endpoints themselves.
 pub struct Endpoints {

@@ -19,7 +19,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn written_users(&self, org_id: Option<i64>) -> Result<Vec<User>, Error> {
-        self.read(|connection| users(connection, org_id))
+        self.read(|connection| connection.at_one_moment(|connection| users(connection, org_id)))
     }
 
     /// Every organization, or one, with its users, all as of one moment.
@@ -52,13 +52,28 @@ impl Store {
 }
 
 fn users(connection: &Connection, org_id: Option<i64>) -> engine::Result<Vec<User>> {
-    connection.rows(&format!(
+    let mut users = Vec::new();
+    connection.pages(
+        &format!(
             "{USERS} WHERE :org_id IS NULL OR users.org_id = :org_id ORDER BY organizations.uuid, users.username_key"
-        ), parameters! { ":org_id": org_id }, |row| user(connection, row))
+        ),
+        parameters! { ":org_id": org_id },
+        |row| Ok((row.get(0)?, user(row)?)),
+        |page| {
+            let mut permissions = permissions(connection, page.iter().map(|(id, _)| *id))?;
+            users.extend(page.into_iter().map(|(id, user)| {
+                let permissions = permissions.remove(&id).unwrap_or_default();
+                let permissions = permissions.into_iter().map(Permission::from).collect();
+                User { permissions: Some(permissions), ..user }
+            }));
+            Ok(())
+        },
+    )?;
+    Ok(users)
 }
 
-fn user(connection: &Connection, row: &Row<'_>) -> engine::Result<User> {
-    let permissions = permissions(connection, row.get(0)?)?;
+/// Without permissions.
+fn user(row: &Row<'_>) -> engine::Result<User> {
     Ok(User {
         org: row.get(1)?,
         username: Some(spelled(row, 2)?),
@@ -68,7 +83,7 @@ fn user(connection: &Connection, row: &Row<'_>) -> engine::Result<User> {
         uuid: row.get(5)?,
         auth_token: None,
         person: Some(person(row, 6)?),
-        permissions: Some(permissions.into_iter().map(Permission::from).collect()),
+        permissions: None,
     })
 }
 

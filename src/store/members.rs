@@ -1,10 +1,13 @@
 //! Reading an organization and its users, as account calls show them.
 
-use std::thread;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use std::{iter, thread};
 
 use jiff::Timestamp;
 
-use super::engine::{self, Connection, Row, parameters};
+use super::engine::{self, Connection, PAGE, Row, Value, parameters};
 use super::rows::{moment, optional_moment, optional_person, person, spelled};
 use super::{Error, Store};
 use crate::account::{Assignment, OrgType, OrganizationStatus, Permission, Person, UserStatus};
@@ -72,18 +75,29 @@ impl Store {
             let Some(org_id) = org_id else {
                 return Ok(false);
             };
-            let mut read = 0;
-            connection.for_each(
+            let rows = Cell::new(0_usize);
+            let let_others_go_first = || {
+                rows.set(rows.get() + 1);
+                if rows.get().is_multiple_of(ROWS_AT_A_TIME) {
+                    thread::yield_now();
+                }
+            };
+            connection.pages(
                 "SELECT users.id, users.uuid, users.status, people.uuid, first_name, last_name, email, phone
                  FROM visible_users AS users JOIN people ON people.id = users.person_id
                  WHERE users.org_id = :org_id
                  ORDER BY users.username_key",
                 parameters! { ":org_id": org_id },
                 |row| {
-                    receive(member(connection, row)?);
-                    read += 1;
-                    if read % ROWS_AT_A_TIME == 0 {
-                        thread::yield_now();
+                    let_others_go_first();
+                    Ok((row.get(0)?, member(row)?))
+                },
+                |page| {
+                    let mut permissions = permissions(connection, page.iter().map(|(id, _)| *id))?;
+                    for (id, mut member) in page {
+                        let_others_go_first();
+                        member.permissions = permissions.remove(&id).unwrap_or_default();
+                        receive(member);
                     }
                     Ok(())
                 },
@@ -101,7 +115,8 @@ impl Store {
             connection.first("SELECT users.id, users.uuid, users.status, people.uuid, first_name, last_name, email, phone
                      FROM visible_users AS users JOIN people ON people.id = users.person_id
                      WHERE users.uuid = :uuid AND users.org_id = :org_id", parameters! { ":uuid": uuid, ":org_id": org_id }, |row| {
-                    member(connection, row)
+                    let permissions = permissions_of(connection, row.get(0)?)?;
+                    Ok(Member { permissions, ..member(row)? })
                 })
         })
     }
@@ -119,32 +134,64 @@ fn organization(row: &Row<'_>) -> engine::Result<Organization> {
     })
 }
 
-fn member(connection: &Connection, row: &Row<'_>) -> engine::Result<Member> {
+/// Without permissions.
+fn member(row: &Row<'_>) -> engine::Result<Member> {
     Ok(Member {
-        permissions: permissions(connection, row.get(0)?)?,
+        permissions: Vec::new(),
         uuid: row.get(1)?,
         status: spelled(row, 2)?,
         person: person(row, 3)?,
     })
 }
 
-pub(super) fn permissions(
+const PERMISSIONS: &str = "SELECT user_id, assigned, uuid, name, display_name, description
+     FROM permission_assignments JOIN permissions ON permissions.id = permission_assignments.permission_id";
+
+/// In the order in which they were given.
+pub(super) fn permissions_of(
     connection: &Connection,
     user_id: i64,
 ) -> engine::Result<Vec<Assignment>> {
-    connection.rows("SELECT assigned, uuid, name, display_name, description
-             FROM permission_assignments JOIN permissions ON permissions.id = permission_assignments.permission_id
-             WHERE user_id = :user_id ORDER BY position", parameters! { ":user_id": user_id }, |row| {
-            Ok(Assignment {
-                assigned: row.get(0)?,
-                permission: Permission {
-                    uuid: row.get(1)?,
-                    name: row.get(2)?,
-                    display_name: row.get(3)?,
-                    description: row.get(4)?,
-                },
-            })
-        })
+    connection.rows(
+        &format!("{PERMISSIONS} WHERE user_id = :user_id ORDER BY position"),
+        parameters! { ":user_id": user_id },
+        assignment,
+    )
+}
+
+/// Those of a page of users, by the row of the user; who has none is left out.
+pub(super) fn permissions(
+    connection: &Connection,
+    user_ids: impl Iterator<Item = i64>,
+) -> engine::Result<HashMap<i64, Vec<Assignment>>> {
+    static STATEMENT: LazyLock<(Vec<String>, String)> = LazyLock::new(|| {
+        let names: Vec<String> = (0..PAGE).map(|number| format!(":user_{number}")).collect();
+        let users = names.join(", ");
+        let text = format!("{PERMISSIONS} WHERE user_id IN ({users}) ORDER BY user_id, position");
+        (names, text)
+    });
+    let (names, statement) = &*STATEMENT;
+    // One statement does for every number of users: no row has the number 0.
+    let values = user_ids.chain(iter::repeat(0)).map(Value::Integer);
+    let parameters: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
+    let mut found: HashMap<_, Vec<_>> = HashMap::new();
+    connection.for_each(statement, &parameters, |row| {
+        found.entry(row.get(0)?).or_default().push(assignment(row)?);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn assignment(row: &Row<'_>) -> engine::Result<Assignment> {
+    Ok(Assignment {
+        assigned: row.get(1)?,
+        permission: Permission {
+            uuid: row.get(2)?,
+            name: row.get(3)?,
+            display_name: row.get(4)?,
+            description: row.get(5)?,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -165,6 +165,11 @@ impl Store {
         self.database.was_unclean()
     }
 
+    /// Whether the database is on servers: every answer may have to be waited for.
+    pub fn is_remote(&self) -> bool {
+        self.database.is_remote()
+    }
+
     /// Looks whether the path still leads to the open file; where it does not, this and all other calls fail until it does.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::engine::{self, Connection, Row, parameters};
 use super::import::{Outcome, add_new};
 use super::listing::{Listing, UserOrder};
 use super::lock::{self, UserLock};
-use super::members::permissions;
+use super::members::permissions_of;
 use super::rows::{optional_moment, spelled, unsigned};
 use super::search::{contains, lower_case};
 use super::tokens::end_all_tokens;
@@ -312,7 +312,7 @@ pub(super) fn find_user(
 }
 
 fn user_row(connection: &Connection, row: &Row<'_>) -> engine::Result<UserRow> {
-    let permissions = permissions(connection, row.get(0)?)?;
+    let permissions = permissions_of(connection, row.get(0)?)?;
     Ok(UserRow {
         id: row.get(0)?,
         uuid: row.get(1)?,

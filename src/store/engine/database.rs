@@ -32,6 +32,11 @@ impl Database {
         }
     }
 
+    /// Whether every answer comes over a connection to another process, which may be away.
+    pub(in crate::store) fn is_remote(&self) -> bool {
+        !matches!(self, Self::File(_))
+    }
+
     /// Looks whether a path still leads to the open file.
     pub(in crate::store) fn check_path(&self) -> Result<(), Error> {
         match self {
@@ -61,7 +66,7 @@ impl Database {
         match self {
             Self::File(file) => file.read_long(query),
             #[cfg(feature = "postgres")]
-            Self::Servers(servers) => Ok(servers.pool.read_long(query)?),
+            Self::Servers(servers) => Ok(servers.pool.read(query)?),
         }
     }
 

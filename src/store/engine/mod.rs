@@ -18,7 +18,12 @@ pub(in crate::store) use statement_error::Result;
 pub use statement_error::StatementError;
 pub(in crate::store) use value::{FromValue, OwnedValue, Parameters, ToValue, Value, parameters};
 
+use std::mem;
+
 use value::Columns;
+
+/// Rows of very many that are in memory at once.
+pub(in crate::store) const PAGE: usize = 64;
 
 /// A connection to a database, for one thread at a time.
 #[derive(Clone, Copy)]
@@ -51,6 +56,36 @@ impl Connection<'_> {
         self.query(sql, parameters, &mut |row| {
             receive(&Row(row)).map(|()| true)
         })
+    }
+
+    /// Hands on the rows of a statement that gives very many, at most [`PAGE`] at once, and never has more of them in memory.
+    /// Only for [`Connection::at_one_moment`]; `receive` may run other statements.
+    pub(in crate::store) fn pages<T>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+        mut receive: impl FnMut(Vec<T>) -> Result<()>,
+    ) -> Result<()> {
+        let mut page = Vec::with_capacity(PAGE);
+        let mut take = |row: &dyn Columns| {
+            page.push(read(&Row(row))?);
+            if page.len() == PAGE {
+                receive(mem::replace(&mut page, Vec::with_capacity(PAGE)))?;
+            }
+            Ok(true)
+        };
+        match self {
+            Self::Sqlite(connection) => {
+                sqlite::statements::query(connection, sql, parameters, &mut take)?;
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.query_many(sql, parameters, &mut take)?,
+        }
+        match page.is_empty() {
+            true => Ok(()),
+            false => receive(page),
+        }
     }
 
     /// Every row.

@@ -17,9 +17,6 @@ use crate::store::engine::{Connection, OpenedBy};
 /// The longest that a request waits, for a connection and for all its statements.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest that the query of a long list may take.
-const LONG_PATIENCE: Duration = Duration::from_secs(60);
-
 /// A command has time: it may list or import very many rows.
 const PATIENCE_OF_A_COMMAND: Duration = Duration::from_secs(60 * 60);
 
@@ -34,8 +31,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 pub(in crate::store) struct Pool {
     address: Address,
     tls: Arc<ClientConfig>,
-    /// For the statements of one call, and for those of a long query.
-    patience: [Duration; 2],
+    /// For the statements of one call, and for each page of a long list.
+    patience: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -60,8 +57,8 @@ struct Lent<'p> {
 impl Pool {
     pub(in crate::store) fn new(address: Address, tls: Arc<ClientConfig>, by: OpenedBy) -> Self {
         let patience = match by {
-            OpenedBy::Server => [PATIENCE, LONG_PATIENCE],
-            OpenedBy::Command => [PATIENCE_OF_A_COMMAND; 2],
+            OpenedBy::Server => PATIENCE,
+            OpenedBy::Command => PATIENCE_OF_A_COMMAND,
         };
         let state = State {
             idle: Vec::new(),
@@ -93,25 +90,9 @@ impl Pool {
         &self,
         query: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
-        self.query(query, self.patience[0])
-    }
-
-    /// Runs a query of many rows.
-    pub(in crate::store) fn read_long<T>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<T>,
-    ) -> Result<T> {
-        self.query(query, self.patience[1])
-    }
-
-    fn query<T>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<T>,
-        patience: Duration,
-    ) -> Result<T> {
         let lent = self.lend(Instant::now() + PATIENCE)?;
         let session = lent.session()?;
-        session.set_deadline(Instant::now() + patience);
+        session.set_patience(self.patience);
         query(&Connection::Postgres(session))
     }
 
@@ -126,7 +107,7 @@ impl Pool {
     ) -> Result<T> {
         let lent = self.begin(Instant::now() + PATIENCE)?;
         let session = lent.session()?;
-        session.set_deadline(Instant::now() + self.patience[0]);
+        session.set_patience(self.patience);
         let outcome = catch_unwind(AssertUnwindSafe(|| change(&Connection::Postgres(session))))
             .unwrap_or(Err(StatementError::Panicked));
         let is_spoiled = session.take_spoiled();

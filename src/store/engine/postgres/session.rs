@@ -16,6 +16,7 @@ use super::named::numbered;
 use super::socket::open;
 use super::tls::{Tls, TlsStream};
 use super::wire::Socket;
+use crate::store::engine::PAGE;
 use crate::store::engine::statement_error::{Result, StatementError};
 use crate::store::engine::value::{Columns, Parameters, Value};
 
@@ -38,6 +39,8 @@ pub(in crate::store) struct Session {
     statements: RefCell<HashMap<Box<str>, Arc<Prepared>>>,
     /// When whatever is in progress has taken too long.
     deadline: Cell<Instant>,
+    /// How much longer that is with each further page of very many rows.
+    patience: Cell<Duration>,
     /// A statement of the present transaction has failed: the server has rolled it back.
     is_spoiled: Cell<bool>,
     /// The server has warned of something.
@@ -76,6 +79,7 @@ impl Session {
             tls,
             statements: RefCell::default(),
             deadline: Cell::new(deadline),
+            patience: Cell::default(),
             is_spoiled: Cell::new(false),
             is_warned: Cell::new(false),
             is_lost: Cell::new(false),
@@ -86,6 +90,12 @@ impl Session {
 
     pub(super) fn set_deadline(&self, deadline: Instant) {
         self.deadline.set(deadline);
+    }
+
+    /// The same, for a call that may take this long from now on, and as long again for each page of very many rows.
+    pub(super) fn set_patience(&self, patience: Duration) {
+        self.patience.set(patience);
+        self.deadline.set(Instant::now() + patience);
     }
 
     /// Whether it can be used: what the server has said since is read, without waiting for it.
@@ -272,6 +282,31 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Reads a page of rows at a time. Each is read before the first of it is handed on, so that `receive` may run statements
+    /// of its own, but not another one of this kind.
+    pub(in crate::store::engine) fn query_many(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        receive: &mut dyn FnMut(&dyn Columns) -> Result<bool>,
+    ) -> Result<()> {
+        self.execute(
+            &format!("DECLARE many NO SCROLL CURSOR FOR {sql}"),
+            parameters,
+        )?;
+        let fetch = format!("FETCH {PAGE} FROM many");
+        loop {
+            self.set_patience(self.patience.get());
+            let rows = self.run(self.client.query_typed(&fetch, &[]))?;
+            for row in &rows {
+                receive(row)?;
+            }
+            if rows.len() < PAGE {
+                return self.batch("CLOSE many");
+            }
+        }
     }
 
     fn prepare(&self, sql: &str, parameters: Parameters<'_>) -> Result<Arc<Prepared>> {
