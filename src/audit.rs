@@ -8,24 +8,48 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::accounts::Accounts;
-use crate::config::own_authority;
+use crate::config::{Config, own_authority};
 use crate::files::free_bytes;
 use crate::gate::certificate_problems;
 use crate::hashing::Cost;
-use crate::store::{AuditFinding, DatabaseFile, OpenError, Progress, audit_database, audit_sqlite};
+#[cfg(feature = "postgres")]
+use crate::store::audit_servers;
+use crate::store::{
+    AuditFinding, DatabaseFile, Location, OpenError, Progress, audit_database, audit_sqlite,
+};
 
 /// What a database needs beside itself at least: its log, and space to grow.
 const LITTLE_DISK_BYTES: u64 = 64 << 20;
 
-/// Everything that is found about a database file, and about the certificate of the server on it; `progress` hears how far
-/// the look at all of the file is.
+/// Everything that is found about a database, and about the certificate of the server on it; `progress` hears how far the
+/// look at all of a file is.
 pub fn audit(
-    path: &Path,
+    location: &Location,
     certificate: Option<&Path>,
     cost: Cost,
     now: Timestamp,
     progress: Progress,
 ) -> Vec<AuditFinding> {
+    let mut findings = match location {
+        Location::File(path) => audit_file(path, cost, now, progress),
+        #[cfg(feature = "postgres")]
+        Location::Servers { address, authority } => {
+            audit_servers(address, authority.as_deref(), cost, &demo_users(), now)
+                .unwrap_or_else(|error| vec![refused(&error)])
+        }
+    };
+    let authority = own_authority(location.file().unwrap_or(Path::new(Config::DATABASE)));
+    if let Some(given) = certificate {
+        let advice = "put a valid one there and send SIGHUP to the server";
+        findings.extend(certificate_findings(given, advice, now));
+    } else if authority.is_file() {
+        let advice = "the server makes a new one, which clients must trust";
+        findings.extend(certificate_findings(&authority, advice, now));
+    }
+    findings
+}
+
+fn audit_file(path: &Path, cost: Cost, now: Timestamp, progress: Progress) -> Vec<AuditFinding> {
     let mut findings: Vec<AuditFinding> = audit_sqlite().into_iter().collect();
     match DatabaseFile::resolve(path) {
         Err(error) => findings.push(refused(&error)),
@@ -40,14 +64,6 @@ pub fn audit(
             }
             modes(&file, &mut findings);
         }
-    }
-    let authority = own_authority(path);
-    if let Some(given) = certificate {
-        let advice = "put a valid one there and send SIGHUP to the server";
-        findings.extend(certificate_findings(given, advice, now));
-    } else if authority.is_file() {
-        let advice = "the server makes a new one, which clients must trust";
-        findings.extend(certificate_findings(&authority, advice, now));
     }
     findings
 }
@@ -64,6 +80,8 @@ fn refused(error: &OpenError) -> AuditFinding {
     let check = match error {
         OpenError::Malformed { .. } | OpenError::MalformedWith { .. } => "integrity",
         OpenError::Newer { .. } => "schema",
+        #[cfg(feature = "postgres")]
+        OpenError::NewerSchema { .. } => "schema",
         _ => "database",
     };
     AuditFinding::new(check, one_line(error))

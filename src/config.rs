@@ -134,6 +134,15 @@ impl Config {
 }
 
 impl Database {
+    /// `scratch` is the directory of what a demo makes.
+    pub(crate) fn location(&self, scratch: &Path) -> Location {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Servers(location) => location.clone(),
+            _ => Location::File(self.path(scratch)),
+        }
+    }
+
     pub(crate) fn path(&self, scratch: &Path) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),

@@ -15,8 +15,15 @@ pub(super) fn check(config: Config) -> (Vec<String>, Vec<StartError>) {
     for address in &config.listen {
         note(gate::check_address(address).map_err(StartError::Gate));
     }
-    if let Database::File(path) = &config.database {
-        note(store::check_file(path, config.when_missing).map_err(StartError::Database));
+    match &config.database {
+        Database::File(path) => {
+            note(store::check_file(path, config.when_missing).map_err(StartError::Database));
+        }
+        #[cfg(feature = "postgres")]
+        Database::Servers(location) => {
+            note(store::check_servers(location, config.when_missing).map_err(StartError::Database));
+        }
+        Database::Demo(_) => {}
     }
     // A demo has no certificate yet.
     let nowhere = scratch::parent().join("none");

@@ -1,7 +1,6 @@
 //! Why a server does not start.
 
 use std::io;
-use std::path::PathBuf;
 
 use crate::accounts::{self, Findings};
 use crate::files::remedy;
@@ -29,10 +28,10 @@ pub enum StartError {
     #[error("cannot start hashing")]
     Hashing(#[from] hashing::Error),
     /// What earlier servers counted cannot be read.
-    #[error("cannot read the failed logins in {}", path.display())]
+    #[error("cannot read the failed logins in {database}")]
     FailedLogins {
-        /// The database.
-        path: PathBuf,
+        /// Where they are.
+        database: String,
         /// Why.
         source: store::Error,
     },

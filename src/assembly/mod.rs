@@ -33,7 +33,8 @@ use crate::periodic::Periodic;
 use crate::scratch::Scratch;
 use crate::server::{Cors, Endpoints, Origin, Origins, Pages};
 use crate::store::{
-    self, AccountCounts, DatabaseFile, Durability, Migrated, OpenedBy, Progress, Store, WhenMissing,
+    self, AccountCounts, DatabaseFile, Durability, Location, Migrated, OpenedBy, Progress, Store,
+    WhenMissing,
 };
 use crate::stub::{Beginning, Hosts};
 
@@ -74,7 +75,7 @@ pub struct Server {
     figures: Option<Front>,
     authority: Option<PathBuf>,
     /// `None` for one that is thrown away.
-    database: Option<PathBuf>,
+    database: Option<Location>,
     migrated: Option<Migrated>,
     _housekeeping: Periodic,
     store: Arc<Store>,
@@ -132,8 +133,8 @@ impl Server {
         let calls = Listening::on(&config.listen, config.socket_mode, tls)?;
         let figures = listen_for_metrics(config.metrics)?;
         check_descriptors().map_err(StartError::Descriptors)?;
-        let database = file_of(&config.database)?;
-        let path = config.database.path(scratch.path());
+        let database = lasting(&config.database)?;
+        let shown = config.database.location(scratch.path()).to_string();
         let (missing, cost) = (config.when_missing, config.policy.bcrypt_cost);
         let (store, migrated) = open(config.database, missing, &scratch, &engine, cost, progress)?;
         let clock = match &stub {
@@ -146,7 +147,10 @@ impl Server {
         let services = Arc::new(Services {
             auth: Auth::new(Arc::clone(&store), Arc::clone(&engine), policy, clock()).map_err(
                 |error| match error {
-                    auth::StartError::Store(source) => StartError::FailedLogins { path, source },
+                    auth::StartError::Store(source) => StartError::FailedLogins {
+                        database: shown,
+                        source,
+                    },
                     auth::StartError::Thread(error) => StartError::Thread(error),
                 },
             )?,
@@ -205,9 +209,9 @@ impl Server {
         self.authority.as_deref()
     }
 
-    /// The database file, with links resolved; a demo has none that stays.
-    pub fn database(&self) -> Option<&Path> {
-        self.database.as_deref()
+    /// Where the database is, the links to a file resolved; a demo has none that stays.
+    pub fn database(&self) -> Option<&Location> {
+        self.database.as_ref()
     }
 
     /// Whether the database was made at the start.
@@ -320,11 +324,16 @@ fn listen_for_metrics(
     Ok(Some((address, listening)))
 }
 
-fn file_of(database: &Database) -> Result<Option<PathBuf>, StartError> {
-    match database {
-        Database::File(path) => Ok(Some(DatabaseFile::resolve(path)?.path().to_owned())),
-        _ => Ok(None),
-    }
+fn lasting(database: &Database) -> Result<Option<Location>, StartError> {
+    Ok(match database {
+        Database::File(path) => {
+            let file = DatabaseFile::resolve(path)?;
+            Some(Location::File(file.path().to_owned()))
+        }
+        #[cfg(feature = "postgres")]
+        Database::Servers(location) => Some(location.clone()),
+        Database::Demo(_) => None,
+    })
 }
 
 fn open(

@@ -15,7 +15,8 @@ use super::stream::STDERR;
 use crate::audit::audit;
 
 /// Names of the checks, which stay: sqlite, database, integrity, foreign_keys, schema, file_mode, directory_mode,
-/// bcrypt_cost, demo_users, pinned_tokens, expired_tokens, wal, disk, certificate.
+/// bcrypt_cost, demo_users, pinned_tokens, expired_tokens, wal, disk, certificate, durability. Of a database on servers
+/// these are made: database, schema, durability, bcrypt_cost, demo_users, pinned_tokens, expired_tokens, certificate.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
@@ -32,7 +33,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, variables: &Variables) -> anyhow::Result<ExitCode> {
     let mut findings = audit(
-        &args.database.file("check is about a file")?,
+        &args.database.location()?,
         args.tls_cert.as_deref(),
         args.cost.real()?,
         Timestamp::now(),

@@ -1,8 +1,17 @@
 //! What an operator should look into in a database: each rule with what it reads. Changes nothing, except that what a killed
 //! `restore` left unfinished is rolled back, as every opening of the file does.
 
+use std::fmt::Display;
+#[cfg(feature = "postgres")]
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+
+#[cfg(feature = "postgres")]
+use super::engine::postgres::{Address, Servers};
+#[cfg(feature = "postgres")]
+use super::location::Location;
 
 use super::engine::sqlite::connect::{Mode, connect};
 use super::engine::sqlite::database_file::{DatabaseFile, file_bytes};
@@ -96,15 +105,71 @@ pub fn audit_database(
             .and_then(|()| audit_tokens(&connection, now, &mut find))
             .map_err(|error| OpenError::of_statement(file.given(), &error))?;
     } else {
-        find(
-            "schema",
-            format!(
-                "{shown}: has schema {version}, and this program {known}; `thanos-login init` brings it up"
-            ),
-        );
+        find("schema", old_schema(shown, version.into(), known.into()));
     }
     findings.extend(audit_log(file, file_bytes(&file.log())));
     Ok(findings)
+}
+
+/// Finds out, without changing anything, why a database on servers would not be opened.
+///
+/// # Errors
+/// [`OpenError`].
+#[cfg(feature = "postgres")]
+pub fn check_servers(location: &Location, missing: WhenMissing) -> Result<(), OpenError> {
+    match location {
+        Location::File(_) => Ok(()),
+        Location::Servers { address, authority } => {
+            Servers::look(address.as_ref().clone(), authority.as_deref(), missing).map(drop)
+        }
+    }
+}
+
+/// What an operator should look into in a database on servers; whether its pages are sound, they find out themselves.
+///
+/// # Errors
+/// [`OpenError`] for what is no database of ours that can be read.
+#[cfg(feature = "postgres")]
+pub fn audit_servers(
+    address: &Address,
+    authority: Option<&Path>,
+    cost: Cost,
+    demo_users: &[String],
+    now: Timestamp,
+) -> Result<Vec<AuditFinding>, OpenError> {
+    let (servers, [version, known]) =
+        Servers::look(address.clone(), authority, WhenMissing::Refuse)?;
+    let mut findings = Vec::new();
+    let mut find = |check, message| findings.push(AuditFinding::new(check, message));
+    for setting in servers.query(|connection| connection.unsafe_settings())? {
+        find("durability", unsafe_setting(address, &setting));
+    }
+    if version == known {
+        servers.query(|connection| {
+            audit_users(connection, cost, demo_users, &mut find)?;
+            audit_tokens(connection, now, &mut find)
+        })?;
+    } else {
+        find("schema", old_schema(address, version, known));
+    }
+    Ok(findings)
+}
+
+#[cfg(feature = "postgres")]
+fn unsafe_setting(address: &Address, setting: &str) -> String {
+    let harm = match setting {
+        "synchronous_commit" => {
+            "this program has its own changes wait for the disk all the same, other programs lose their last ones"
+        }
+        _ => "after a power failure the database may be damaged",
+    };
+    format!("{address}: {setting} is off; {harm}")
+}
+
+fn old_schema(shown: impl Display, version: i64, known: i64) -> String {
+    format!(
+        "{shown}: has schema {version}, and this program {known}; `thanos-login init` brings it up"
+    )
 }
 
 fn audit_users(

@@ -37,6 +37,8 @@ use jiff::Timestamp;
 
 pub use accounts::{Account, Identity, Lookup};
 pub use audit::{AuditFinding, audit_database, audit_sqlite};
+#[cfg(feature = "postgres")]
+pub use audit::{audit_servers, check_servers};
 pub use backup::{BackupError, back_up};
 pub use content::Content;
 pub use editing::{Edited, Editing};

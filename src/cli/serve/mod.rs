@@ -112,20 +112,19 @@ fn log_database(server: &Server) {
     let counts = server.count_accounts();
     let counts = counts.inspect_err(|error| tracing::warn!(%error, "cannot count the accounts"));
     let counts = counts.ok();
-    let (path, migrated) = (server.database(), server.migrated());
-    let opened = match (path, migrated) {
+    let (location, migrated) = (server.database(), server.migrated());
+    let opened = match (location, migrated) {
         (None, _) => "serving a throw-away database".to_owned(),
-        (Some(path), Some(Migrated { from, to })) => {
-            let path = path.display();
-            format!("serving the database {path}, migrated from schema {from} to {to}")
+        (Some(location), Some(Migrated { from, to })) => {
+            format!("serving the database {location}, migrated from schema {from} to {to}")
         }
-        (Some(path), None) if server.is_new() => {
-            format!("serving the database {}, created just now", path.display())
+        (Some(location), None) if server.is_new() => {
+            format!("serving the database {location}, created just now")
         }
-        (Some(path), None) => format!("serving the database {}", path.display()),
+        (Some(location), None) => format!("serving the database {location}"),
     };
     tracing::info!(
-        database = path.map(|path| tracing::field::display(path.display())),
+        database = location.map(tracing::field::display),
         created = server.is_new(),
         from = migrated.map(|migrated| migrated.from),
         to = migrated.map(|migrated| migrated.to),

@@ -206,6 +206,16 @@ impl Connection<'_> {
         }
     }
 
+    /// What the server should have switched on, so that nothing is lost.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn unsafe_settings(&self) -> Result<Vec<String>> {
+        match self {
+            // Each opening sets them.
+            Self::Sqlite(_) => Ok(Vec::new()),
+            Self::Postgres(session) => session.unsafe_settings(),
+        }
+    }
+
     /// Prepares for a change of many rows; the setting stays.
     pub(in crate::store) fn expect_many_rows(&self) -> Result<()> {
         match self {

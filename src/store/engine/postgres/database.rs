@@ -10,7 +10,11 @@ use rustls::{ClientConfig, RootCertStore};
 use super::address::Address;
 use super::pool::Pool;
 use super::schema::{self, Found};
-use crate::store::engine::{Migrated, OpenError, OpenedBy, WhenMissing};
+use super::session::Session;
+use crate::store::engine::statement_error::Result as StatementResult;
+use crate::store::engine::{
+    Connection, Migrated, OpenError, OpenedBy, StatementError, WhenMissing,
+};
 
 /// The servers of one database.
 pub(in crate::store) struct Servers {
@@ -27,29 +31,60 @@ impl Servers {
         missing: WhenMissing,
         by: OpenedBy,
     ) -> Result<(Self, Option<Migrated>), OpenError> {
-        let shown = address.to_string();
-        let refused = |reason: String| OpenError::Server {
-            address: shown.clone(),
-            reason,
-        };
-        let roots = roots(authority).map_err(refused)?;
-        let tls = tls(roots).map_err(|error| refused(error.to_string()))?;
-        let pool = Pool::new(address, tls, by);
+        let pool = pool(address, authority, by)?;
         let (is_new, migrated) = prepare(&pool, missing)?;
         Ok((Self { pool, is_new }, migrated))
     }
+
+    /// Connects to a database, and changes nothing. Gives the version of its schema and the one that this program knows; 0 where
+    /// there is none yet and one is made when it is opened.
+    pub(in crate::store) fn look(
+        address: Address,
+        authority: Option<&Path>,
+        missing: WhenMissing,
+    ) -> Result<(Self, [i64; 2]), OpenError> {
+        let pool = pool(address, authority, OpenedBy::Command)?;
+        let (_, version) = find(&pool, missing)?;
+        let is_new = false;
+        Ok((Self { pool, is_new }, [version, schema::newest_version()]))
+    }
+
+    /// Runs a query that finds out whether all is well.
+    pub(in crate::store) fn query<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> StatementResult<T>,
+    ) -> Result<T, OpenError> {
+        self.pool
+            .read(query)
+            .map_err(|error| failed(&self.pool, &error))
+    }
 }
 
-/// Says whether the schema was made just now, and which migration that took.
-fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>), OpenError> {
-    let address = || pool.address().to_string();
-    let failed = |error: crate::store::StatementError| OpenError::Server {
-        address: address(),
-        reason: error.reason(),
+fn pool(address: Address, authority: Option<&Path>, by: OpenedBy) -> Result<Pool, OpenError> {
+    let shown = address.to_string();
+    let refused = |reason: String| OpenError::Server {
+        address: shown.clone(),
+        reason,
     };
+    let roots = roots(authority).map_err(refused)?;
+    let tls = tls(roots).map_err(|error| refused(error.to_string()))?;
+    Ok(Pool::new(address, tls, by))
+}
+
+fn failed(pool: &Pool, error: &StatementError) -> OpenError {
+    OpenError::Server {
+        address: pool.address().to_string(),
+        reason: error.reason(),
+    }
+}
+
+/// The version of the schema; 0 where there is none, and one is to be made.
+fn find(pool: &Pool, missing: WhenMissing) -> Result<(Session, i64), OpenError> {
+    let address = || pool.address().to_string();
+    let failed = |error| failed(pool, &error);
     let session = pool.connect_once().map_err(failed)?;
     let known = schema::newest_version();
-    let found = match schema::find(&session).map_err(failed)? {
+    let version = match schema::find(&session).map_err(failed)? {
         Found::Foreign => return Err(OpenError::ForeignSchema(address())),
         Found::Nothing if missing == WhenMissing::Refuse => {
             return Err(OpenError::NoSchema(address()));
@@ -64,8 +99,15 @@ fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>)
         }
         Found::Ours(version) => version,
     };
+    Ok((session, version))
+}
+
+/// Says whether the schema was made just now, and which migration that took.
+fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>), OpenError> {
+    let (session, found) = find(pool, missing)?;
+    let known = schema::newest_version();
     if found < known {
-        schema::migrate(&session).map_err(failed)?;
+        schema::migrate(&session).map_err(|error| failed(pool, &error))?;
     }
     let number = |version: i64| i32::try_from(version).unwrap_or(i32::MAX);
     let migrated = (found > 0 && found < known).then(|| Migrated {

@@ -177,6 +177,23 @@ impl Session {
         Ok(self.number(sizes)?.unsigned_abs())
     }
 
+    /// The settings that are off at the server, of those without which it may lose what it has committed.
+    pub(in crate::store::engine) fn unsafe_settings(&self) -> Result<Vec<String>> {
+        let mut settings = Vec::new();
+        self.query(
+            "SELECT name FROM pg_settings
+             WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND reset_val = 'off' ORDER BY name",
+            &[],
+            &mut |row| {
+                if let Value::Text(name) = row.value(0)? {
+                    settings.push(name.to_owned());
+                }
+                Ok(true)
+            },
+        )?;
+        Ok(settings)
+    }
+
     pub(in crate::store::engine) fn schema_version(&self) -> Result<i64> {
         self.number("SELECT CAST(version AS BIGINT) FROM schema_version")
     }
