@@ -99,7 +99,11 @@ fn signed(duration: Duration) -> SignedDuration {
 fn purge(store: &Store, now: Timestamp, stop: &Stop) -> Result<(), store::Error> {
     let mut removed = 0;
     while store.has_expired(now)? && !stop.is_wanted() {
-        removed += store.purge_expired(now, BATCH)?;
+        match store.purge_expired(now, BATCH)? {
+            // Another server is at it.
+            0 => break,
+            some => removed += some,
+        }
     }
     if removed > 0 {
         tracing::debug!(removed, "removed expired tokens");
@@ -138,7 +142,9 @@ fn purge_events(
         .keep_events
         .map_or(Timestamp::MAX, |age| before(now, age));
     while store.has_old_events(until, logged)? && !stop.is_wanted() {
-        store.purge_events(until, logged)?;
+        if store.purge_events(until, logged)? == 0 {
+            break;
+        }
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ impl Store {
         if keys.is_empty() {
             return Ok(false);
         }
-        self.write(move |connection| {
+        self.write_in_common(move |connection| {
             keys.iter()
                 .try_for_each(|key| remove(connection, key))
                 .map(|()| true)

@@ -101,34 +101,15 @@ impl Store {
 
     /// A page of the changes by administrators after the event with a number, and the number to go on from. It ends before the first
     /// event of an import that is under way, which does not count yet. Of an import of many rows it has the import alone: a
-    /// log would drop other lines for that many.
+    /// log would drop other lines for that many. It is empty while a change is under way on servers, whose events have lower
+    /// numbers than those of logins that are there already.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn changes_after(&self, number: i64) -> Result<(Vec<Event>, i64), Error> {
-        self.read(|connection| {
-            let last = connection.one(
-                "SELECT CASE WHEN last > :number + :page THEN :number + :page ELSE last END
-                     FROM (SELECT coalesce(
-                         (SELECT min(id) - 1 FROM events
-                          WHERE id > :number AND import_id IN (SELECT id FROM imports)),
-                         (SELECT max(id) FROM events WHERE id > :number),
-                         :number) AS last) AS found",
-                parameters! { ":number": number, ":page": CHANGES_PAGE },
-                |row| row.get(0),
-            )?;
-            let changes = connection.rows(
-                &format!(
-                    "SELECT {COLUMNS} FROM events
-                     WHERE id > :number AND id <= :last AND action <> :login
-                           AND (import_id IS NULL OR coalesce(user_uuid, org_uuid) IS NULL)
-                     ORDER BY id"
-                ),
-                parameters! { ":number": number, ":last": last, ":login": LOGIN },
-                |row| events::read(row, 0),
-            )?;
-            Ok((changes, last))
-        })
+        let changes = self
+            .read(|connection| connection.between_changes(|| changes_after(connection, number)))?;
+        Ok(changes.unwrap_or_else(|| (Vec::new(), number)))
     }
 
     /// Whether one of the oldest events up to the one with the number `logged` is from `until` or before.
@@ -146,18 +127,42 @@ impl Store {
     }
 
     /// Removes those of the oldest events up to the one with the number `logged` that are from `until` or before, and says how
-    /// many it removed.
+    /// many it removed: none while another server is at it.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn purge_events(&self, until: Timestamp, logged: i64) -> Result<usize, Error> {
-        self.write(move |connection| {
+        self.write_in_common(move |connection| {
             connection.execute(
                 &format!("DELETE FROM events WHERE {ARE_OLD}"),
                 parameters! { ":oldest": OLDEST, ":until": until.as_microsecond(), ":logged": logged },
             )
         })
     }
+}
+
+fn changes_after(connection: &Connection, number: i64) -> engine::Result<(Vec<Event>, i64)> {
+    let last = connection.one(
+        "SELECT CASE WHEN last > :number + :page THEN :number + :page ELSE last END
+             FROM (SELECT coalesce(
+                 (SELECT min(id) - 1 FROM events
+                  WHERE id > :number AND import_id IN (SELECT id FROM imports)),
+                 (SELECT max(id) FROM events WHERE id > :number),
+                 :number) AS last) AS found",
+        parameters! { ":number": number, ":page": CHANGES_PAGE },
+        |row| row.get(0),
+    )?;
+    let changes = connection.rows(
+        &format!(
+            "SELECT {COLUMNS} FROM events
+             WHERE id > :number AND id <= :last AND action <> :login
+                   AND (import_id IS NULL OR coalesce(user_uuid, org_uuid) IS NULL)
+             ORDER BY id"
+        ),
+        parameters! { ":number": number, ":last": last, ":login": LOGIN },
+        |row| events::read(row, 0),
+    )?;
+    Ok((changes, last))
 }
 
 fn record(connection: &Connection, login: &RecordedLogin) -> engine::Result<()> {

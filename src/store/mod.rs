@@ -200,6 +200,17 @@ impl Store {
         self.database.write(change, |_| true)
     }
 
+    /// The same for work that one server of several is to do: where another one is at it, nothing is done.
+    fn write_in_common<T: Default + Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.write(|connection| match connection.takes_common_work()? {
+            true => change(connection),
+            false => Ok(T::default()),
+        })
+    }
+
     /// The same for a change of accounts by an administrator: one comes after the other, whoever makes them.
     fn write_accounts<T: Send + 'static>(
         &self,

@@ -159,13 +159,13 @@ impl Store {
         })
     }
 
-    /// Removes at most `limit` expired tokens and says how many it removed.
+    /// Removes at most `limit` expired tokens and says how many it removed: none while another server is at it.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn purge_expired(&self, now: Timestamp, limit: u32) -> Result<usize, Error> {
         let notes = self.notes(now);
-        self.write(move |connection| {
+        let purge = move |connection: &Connection| {
             let removed = connection.execute("DELETE FROM tokens WHERE digest IN (
                          SELECT digest FROM tokens WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)", parameters! { ":now": now.as_microsecond(), ":limit": limit })?;
             if removed > 0 {
@@ -173,7 +173,12 @@ impl Store {
                 notes.whole(connection, None, format!("{tokens} removed"))?;
             }
             Ok(removed)
-        })
+        };
+        // A command waits for its turn, and notes what it has done.
+        match self.actor {
+            Some(_) => self.write_accounts(purge),
+            None => self.write_in_common(purge),
+        }
     }
 }
 

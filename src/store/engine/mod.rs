@@ -134,8 +134,8 @@ impl Connection<'_> {
         Ok(self.first(sql, parameters, |_| Ok(()))?.is_some())
     }
 
-    /// Runs a part of a change that may break a rule of the schema, after which the change can go on: what the part has
-    /// written is undone then.
+    /// Runs a part of a change that may break a rule of the schema, after which the change can read on, to find out why: what
+    /// the part has written is undone then, and what some parts before it have written may be.
     pub(in crate::store) fn attempt<T>(&self, part: impl FnOnce() -> Result<T>) -> Result<T> {
         match self {
             // A statement that fails undoes itself, and leaves the rest.
@@ -152,6 +152,31 @@ impl Connection<'_> {
             Self::Sqlite(_) => Ok(()),
             #[cfg(feature = "postgres")]
             Self::Postgres(session) => session.lock_accounts(),
+        }
+    }
+
+    /// Whether this process may do the work that all servers of a database would do at the same time, until the transaction's
+    /// end. It never waits long for a row of somebody else from then on.
+    pub(in crate::store) fn takes_common_work(&self) -> Result<bool> {
+        match self {
+            // Changes come one after the other, and find it done.
+            Self::Sqlite(_) => Ok(true),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.takes_common_work(),
+        }
+    }
+
+    /// Runs `read` while no change of accounts is under way: whatever a later one writes has higher numbers than what there is.
+    /// `None` when one is.
+    pub(in crate::store) fn between_changes<T>(
+        &self,
+        read: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
+        match self {
+            // Numbers are given by the one writer, in the order of its transactions.
+            Self::Sqlite(_) => read().map(Some),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.between_changes(read),
         }
     }
 

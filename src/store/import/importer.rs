@@ -56,6 +56,8 @@ pub(super) struct Importer {
     /// The UUIDs that users have or will have.
     pub(super) identities: HashMap<Place, Uuid>,
     pub(super) checked: Checked,
+    /// A record was refused by a rule of the schema: what was written is not there, and the next ones would miss it.
+    pub(super) is_undone: bool,
 }
 
 impl Importer {
@@ -79,6 +81,7 @@ impl Importer {
             permissions: PermissionRows::default(),
             identities: HashMap::new(),
             checked: Checked::default(),
+            is_undone: false,
         }
     }
 
@@ -280,13 +283,14 @@ impl Importer {
         }
     }
 
-    /// Another process has changed a row since the records were checked, or SQLite is right to complain.
+    /// Another process has changed a row since the records were checked, or the schema is right to complain.
     fn explain(
         &mut self,
         connection: &Connection,
         record: Record<'_>,
         error: StatementError,
     ) -> engine::Result<()> {
+        self.is_undone = true;
         let before = self.checked.findings.len();
         if let Record::User(entry) = record
             && error.is_foreign_key()

@@ -126,8 +126,14 @@ impl Store {
             Taking::Held => Err(Error::ImportUnderWay),
             Taking::Taken(_lock) => self.in_batches(accounts, pins, notes, &file),
             Taking::Impossible => self.write_unless_refused(move |connection| {
+                let import_id = match is_few(&accounts) {
+                    true => None,
+                    false => Some(start(connection)?),
+                };
+                let notes = Notes { import_id, ..notes };
                 let outcome = at_once(connection, accounts, pins, &notes)?;
                 note_run(connection, &notes, &file, &outcome)?;
+                import_id.map_or(Ok(()), |import_id| end(connection, import_id))?;
                 Ok(outcome)
             }),
         }

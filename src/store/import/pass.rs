@@ -58,7 +58,7 @@ impl<A: Borrow<Accounts>> Pass<A> {
         }
     }
 
-    /// Goes on for about this long; says whether all records are done.
+    /// Goes on for about this long; says whether all records are done, or no more can be.
     pub(super) fn go_on(
         &mut self,
         connection: &Connection,
@@ -68,6 +68,9 @@ impl<A: Borrow<Accounts>> Pass<A> {
         while let Some(record) = record(&self.permissions, self.accounts.borrow(), self.done) {
             self.importer.record(connection, record)?;
             self.done += 1;
+            if self.importer.is_undone {
+                return Ok(true);
+            }
             if start.elapsed() >= time {
                 return Ok(false);
             }

@@ -26,6 +26,12 @@ const MAX_STATEMENTS: usize = 256;
 /// What changes of accounts lock: "THNA".
 const ACCOUNTS_LOCK: i64 = 0x5448_4e41;
 
+/// What servers lock while they do what one of them is to do: "THNW".
+const COMMON_WORK_LOCK: i64 = 0x5448_4e57;
+
+/// Each savepoint takes two round trips, and with more than 64 of them in a transaction all others are slowed down.
+const PARTS_AT_ONCE: u32 = 2_048;
+
 /// How long a request to end something may take.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -48,6 +54,8 @@ pub(in crate::store) struct Session {
     /// Nothing can be sent any more.
     is_lost: Cell<bool>,
     is_in_transaction: Cell<bool>,
+    /// So many parts of the present transaction may have failed without the rest.
+    parts: Cell<u32>,
     /// The server gave no answer until the deadline.
     was_silent: Cell<bool>,
 }
@@ -84,6 +92,7 @@ impl Session {
             is_warned: Cell::new(false),
             is_lost: Cell::new(false),
             is_in_transaction: Cell::new(false),
+            parts: Cell::default(),
             was_silent: Cell::new(false),
         })
     }
@@ -129,16 +138,21 @@ impl Session {
         Ok(only_reads)
     }
 
-    /// Runs a part of a transaction that may fail without the rest.
+    /// Runs a part of a transaction; when it fails, this one and those since the last savepoint are undone.
     pub(in crate::store::engine) fn attempt<T>(
         &self,
         part: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        self.batch("SAVEPOINT part")?;
+        let parts = self.parts.get();
+        if parts.is_multiple_of(PARTS_AT_ONCE) {
+            if parts > 0 {
+                self.batch("RELEASE part")?;
+            }
+            self.batch("SAVEPOINT part")?;
+        }
+        self.parts.set(parts + 1);
         let outcome = part();
-        if outcome.is_ok() {
-            self.batch("RELEASE part")?;
-        } else if !self.is_lost.get() {
+        if outcome.is_err() && !self.is_lost.get() {
             self.batch("ROLLBACK TO part")?;
             self.is_spoiled.set(false);
         }
@@ -152,6 +166,39 @@ impl Session {
             &[(":lock", Value::Integer(ACCOUNTS_LOCK))],
             &mut |_| Ok(true),
         )
+    }
+
+    /// Takes the lock of work that one server is to do, if it is free. It ends before the server of the database looks for
+    /// deadlocks, so that it is no login that one ends.
+    pub(in crate::store::engine) fn takes_common_work(&self) -> Result<bool> {
+        self.batch("SET LOCAL lock_timeout = '200ms'")?;
+        self.takes("SELECT pg_try_advisory_xact_lock(:lock)", COMMON_WORK_LOCK)
+    }
+
+    /// Runs `read` in a transaction that keeps changes of accounts waiting, unless one is under way. Each statement sees what
+    /// was committed before it.
+    pub(in crate::store::engine) fn between_changes<T>(
+        &self,
+        read: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.begin()?;
+        let lock = "SELECT pg_try_advisory_xact_lock_shared(:lock)";
+        let outcome = match self.takes(lock, ACCOUNTS_LOCK) {
+            Ok(true) => read().map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.roll_back()?;
+        outcome
+    }
+
+    fn takes(&self, sql: &str, lock: i64) -> Result<bool> {
+        let mut is_taken = false;
+        self.query(sql, &[(":lock", Value::Integer(lock))], &mut |row| {
+            is_taken = row.value(0)? == Value::Boolean(true);
+            Ok(false)
+        })?;
+        Ok(is_taken)
     }
 
     /// Has all statements in `read` see the database as it is at one moment.
@@ -224,6 +271,7 @@ impl Session {
     pub(super) fn begin(&self) -> Result<()> {
         self.is_spoiled.set(false);
         self.is_in_transaction.set(true);
+        self.parts.set(0);
         self.batch("BEGIN")
     }
 
