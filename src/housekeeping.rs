@@ -41,7 +41,7 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
     Periodic::start("housekeeping", INTERVAL, move |stop| {
         let now = clock();
         // The look logs what it finds.
-        if store.check_path().is_err() {
+        if store.check_path().is_err() || is_away(&store) {
             return;
         }
         last_event = last_event
@@ -64,6 +64,11 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
             tracing::warn!(%error, "cannot remove what an import has left behind; it does not count");
         }
     })
+}
+
+/// Whether the servers of the database give no answer; requests log it.
+fn is_away(store: &Store) -> bool {
+    store.is_remote() && store.last_event().is_err()
 }
 
 impl DateWatch {

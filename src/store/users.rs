@@ -7,12 +7,14 @@ use super::engine::{self, Connection, Row, parameters};
 use super::import::{Outcome, add_new};
 use super::listing::{Listing, UserOrder};
 use super::lock::{self, UserLock};
-use super::members::permissions_of;
+use super::members::{permissions, permissions_of};
 use super::rows::{optional_moment, spelled, unsigned};
 use super::search::{contains, lower_case};
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
-use crate::account::{OrgType, OrganizationStatus, UserStatus, Username, trimmed, written_uuid};
+use crate::account::{
+    Assignment, OrgType, OrganizationStatus, UserStatus, Username, trimmed, written_uuid,
+};
 use crate::accounts::{Accounts, Entry, Loaded, Permission, Place, User};
 
 /// A user as a listing shows it; the names and the order of the fields are those of `--json`.
@@ -101,31 +103,44 @@ impl Store {
             UserOrder::TokensLive => "tokens_live",
         };
         let clause = listing.clause(column, "users.id");
+        let mut users = Vec::new();
         self.read(|connection| {
-            connection.rows(
-                &format!(
-                    "SELECT {COLUMNS}, {} FROM {TABLES}
+            connection.at_one_moment(|connection| {
+                connection.pages(
+                    &format!(
+                        "SELECT {COLUMNS}, {} FROM {TABLES}
                      WHERE (:org_id IS NULL OR users.org_id = :org_id)
                            AND (:status IS NULL OR users.status = :status)
                            AND (NOT :only_locked OR {})
                            AND (:search IS NULL OR {} OR {} OR {})
                      {clause}",
-                    lock::COLUMNS,
-                    lock::IS_LOCKED,
-                    contains("users.username"),
-                    contains("coalesce(first_name, '') || ' ' || coalesce(last_name, '')"),
-                    contains("coalesce(email, '')"),
-                ),
-                parameters! {
-                    ":org_id": filter.org_id,
-                    ":status": filter.status.map(UserStatus::as_str),
-                    ":only_locked": filter.only_locked,
-                    ":search": lower_case(filter.search),
-                    ":now": now.as_microsecond(),
-                },
-                |row| user_row(connection, row),
-            )
-        })
+                        lock::COLUMNS,
+                        lock::IS_LOCKED,
+                        contains("users.username"),
+                        contains("coalesce(first_name, '') || ' ' || coalesce(last_name, '')"),
+                        contains("coalesce(email, '')"),
+                    ),
+                    parameters! {
+                        ":org_id": filter.org_id,
+                        ":status": filter.status.map(UserStatus::as_str),
+                        ":only_locked": filter.only_locked,
+                        ":search": lower_case(filter.search),
+                        ":now": now.as_microsecond(),
+                    },
+                    user_row,
+                    |page: Vec<UserRow>| {
+                        let mut permissions =
+                            permissions(connection, page.iter().map(|user| user.id))?;
+                        users.extend(page.into_iter().map(|user| {
+                            let permissions = permissions.remove(&user.id).unwrap_or_default();
+                            user.with(permissions)
+                        }));
+                        Ok(())
+                    },
+                )
+            })
+        })?;
+        Ok(users)
     }
 
     /// The user that a username or a UUID means; a username comes first. White space around it does not count.
@@ -307,12 +322,25 @@ pub(super) fn find_user(
             lock::COLUMNS
         ),
         parameters! { ":value": value, ":now": now.as_microsecond() },
-        |row| user_row(connection, row),
+        |row| {
+            let permissions = permissions_of(connection, row.get(0)?)?;
+            Ok(user_row(row)?.with(permissions))
+        },
     )
 }
 
-fn user_row(connection: &Connection, row: &Row<'_>) -> engine::Result<UserRow> {
-    let permissions = permissions_of(connection, row.get(0)?)?;
+impl UserRow {
+    fn with(self, permissions: Vec<Assignment>) -> Self {
+        let permissions = permissions.into_iter().map(Permission::from).collect();
+        Self {
+            permissions,
+            ..self
+        }
+    }
+}
+
+/// Without permissions.
+fn user_row(row: &Row<'_>) -> engine::Result<UserRow> {
     Ok(UserRow {
         id: row.get(0)?,
         uuid: row.get(1)?,
@@ -326,7 +354,7 @@ fn user_row(connection: &Connection, row: &Row<'_>) -> engine::Result<UserRow> {
         last_name: row.get(9)?,
         email: row.get(10)?,
         phone: row.get(11)?,
-        permissions: permissions.into_iter().map(Permission::from).collect(),
+        permissions: Vec::new(),
         bcrypt_cost: row.get(12)?,
         last_login: optional_moment(row, 13)?,
         unlocked_at: optional_moment(row, 14)?,

@@ -1,8 +1,11 @@
 //! PostgreSQL servers for tests.
 
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A PostgreSQL server of its own, which ends with this.
@@ -46,10 +49,62 @@ impl PostgresServer {
         assert!(stopped.status.success(), "{stopped:?}");
     }
 
+    /// A session with one of its databases, which stays open.
+    #[track_caller]
+    pub fn session(&self, database: &str) -> Session {
+        let mut psql = Command::new("psql")
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", &self.url(database)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(psql.stdout.take().unwrap());
+        Session { psql, output }
+    }
+
+    /// Sends a signal to each of its processes.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        let file = self.directory().join("data/postmaster.pid");
+        let first = fs::read_to_string(file).unwrap();
+        let pid = first.lines().next().unwrap();
+        // Its first process, so that it makes no more of them.
+        send(pid, signal);
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children
+            .split_whitespace()
+            .for_each(|pid| send(pid, signal));
+    }
+
     /// Starts it again after a stop, with more settings.
     #[track_caller]
     pub fn start_again(&self, settings: &[&str]) {
         start(self.directory(), settings);
+    }
+}
+
+/// A session that stays open.
+pub struct Session {
+    psql: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Session {
+    /// Runs SQL; it is done when this returns.
+    #[track_caller]
+    pub fn run(&mut self, sql: &str) {
+        const END: &str = "this is the end";
+        let input = self.psql.stdin.as_mut().unwrap();
+        writeln!(input, "{sql}\n\\echo {END}").unwrap();
+        let mut lines = self.output.by_ref().lines();
+        assert!(lines.any(|line| line.unwrap() == END), "{sql}");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.psql.kill();
+        let _ = self.psql.wait();
     }
 }
 
@@ -86,6 +141,12 @@ pub fn create(url: &str, database: &str) -> String {
 pub fn url_of(url: &str, database: &str) -> String {
     let (server, _) = url.rsplit_once('/').unwrap();
     format!("{server}/{database}")
+}
+
+fn send(pid: &str, signal: Signal) {
+    let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+    // One that has ended since is no matter.
+    let _ = kill_process(pid, signal);
 }
 
 #[track_caller]

@@ -1,7 +1,10 @@
 //! Servers on one PostgreSQL database.
 
+mod accounts;
+mod server;
+
 use crate::account::assert_good;
-use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::accounts::{JWEIR, PASSWORD, retailer, user};
 use crate::harness::postgres::PostgresServer;
 use crate::harness::{Place, Server, eventually};
 
@@ -26,7 +29,7 @@ fn serve(place: &Place, url: &str, flags: &[&str]) -> Server {
 fn a_token_of_one_server_is_good_for_another() {
     let postgres = PostgresServer::start(&[]);
     let url = postgres.create("accounts");
-    let place = seeded(&url, &accounts::retailer([accounts::user(JWEIR)]));
+    let place = seeded(&url, &retailer([user(JWEIR)]));
     let servers = [(); 2].map(|()| serve(&place, &url, &[]));
     let token = servers[0].login(JWEIR, PASSWORD).token();
     assert_good(&servers[1], &token);
@@ -38,7 +41,7 @@ fn a_server_that_is_stopped_and_started_again_is_used_again() {
     let postgres = PostgresServer::start(&[]);
     postgres.create("accounts");
     let url = postgres.url("accounts");
-    let place = seeded(&url, &accounts::retailer([accounts::user(JWEIR)]));
+    let place = seeded(&url, &retailer([user(JWEIR)]));
     let server = serve(&place, &url, &[]);
     postgres.stop("fast");
     assert_eq!(server.login(JWEIR, PASSWORD).status, 503);
