@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -31,6 +31,16 @@ struct Shared {
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+/// Whether somebody who waits can go on.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Socket {
@@ -59,16 +69,22 @@ impl Socket {
         deadline: Instant,
     ) -> io::Result<F::Output> {
         let mut future = pin!(future);
-        let context = &mut Context::from_waker(Waker::noop());
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let context = &mut Context::from_waker(&waker);
         loop {
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Ok(output);
             }
             others(context);
+            woken.0.store(false, Ordering::Relaxed);
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Ok(output);
             }
-            self.wait(deadline)?;
+            // It has asked for more, or made room for what was received already: that does not show at the socket.
+            if !woken.0.load(Ordering::Relaxed) {
+                self.wait(deadline)?;
+            }
         }
     }
 
