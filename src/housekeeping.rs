@@ -123,7 +123,8 @@ fn purge_failed_logins(
     policy: &Policy,
     stop: &Stop,
 ) -> Result<(), store::Error> {
-    let window = policy.failed_logins.window;
+    store.purge_login_attempts()?;
+    let (window, now) = (policy.failed_logins.window, store.date(now)?);
     // A start in the future is from before the date was set back.
     let started = (
         before(now, window),

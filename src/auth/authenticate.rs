@@ -106,7 +106,14 @@ impl Auth {
         policy: Policy,
         now: Now,
     ) -> Result<Self, StartError> {
-        let throttle = Arc::new(restart::throttle(&store, policy.failed_logins, now)?);
+        let limits = policy.failed_logins;
+        let throttle = Arc::new(match store.is_shared() {
+            false => restart::throttle(&store, limits, now)?,
+            true => {
+                let (secret, store) = (store.throttle_secret()?, Arc::clone(&store));
+                Throttle::in_database(secret, limits, store, engine.max_wait())?
+            }
+        });
         Ok(Self {
             rehasher: Rehasher::start(Arc::clone(&store), Arc::clone(&engine), policy.bcrypt_cost)?,
             recorder: Recorder::start(
@@ -132,18 +139,23 @@ impl Auth {
     /// from another process, needs no signal, and costs a login that is not refused nothing.
     ///
     /// # Errors
-    /// [`Error::Throttled`], or [`Error::Hashing`] after [`Auth::stop_waiting`].
+    /// [`Error::Throttled`], or [`Error::Hashing`] after [`Auth::stop_waiting`]. [`Error::Store`] where the tries are counted
+    /// in the database.
     pub fn admit(&self, username: &Username, client: IpAddr, now: Now) -> Result<Admission, Error> {
         let subject = self.throttle.subject(username, client);
         let admit = || self.throttle.admit(subject, now.uptime);
-        admit().or_else(|_| {
+        admit().or_else(|error| {
+            if matches!(error, Error::Store(_)) {
+                return Err(error);
+            }
             // Without a database nobody is known, and nobody to be unlocked.
             let identity = self.store.identity(username);
-            if let Ok(identity) = &identity {
-                self.throttle.unlock(&subject, unlocks(identity.as_ref()));
-            }
+            let is_unlocked = identity
+                .as_ref()
+                .is_ok_and(|identity| self.throttle.unlock(&subject, unlocks(identity.as_ref())));
             let identity = identity.ok().flatten();
-            admit().map_err(|error| self.refuse(error, &BEFORE_HASHING, subject, identity, now))
+            let admitted = if is_unlocked { admit() } else { Err(error) };
+            admitted.map_err(|error| self.refuse(error, &BEFORE_HASHING, subject, identity, now))
         })
     }
 
@@ -189,6 +201,7 @@ impl Auth {
     ) -> Result<Login, Error> {
         let lookup = self.store.look_up(&credentials.username)?;
         let (subject, identity) = (attempt.subject(), lookup.identity().cloned());
+        let attempt = attempt.by(identity.as_ref());
         self.decide(attempt, permit, lookup, &credentials.password, now)
             .map_err(|error| self.refuse(error, &[LimitKind::Account], subject, identity, now))
     }

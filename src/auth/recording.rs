@@ -12,11 +12,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::throttle::{ClientNetwork, Subject, Throttle};
+use super::throttle::{Subject, Throttle, about};
 use crate::clock::Now;
-use crate::store::{
-    CounterKey, Event, FailedLogins, Identity, LOGIN, LimitKind, LoginOutcome, RecordedLogin, Store,
-};
+use crate::store::{CounterKey, Event, Identity, LOGIN, LoginOutcome, RecordedLogin, Store};
 
 /// Logins that may wait, and usernames and clients whose throttled ones are collected; one more is dropped and counted.
 const MAX_WAITING: usize = 1_024;
@@ -248,15 +246,9 @@ fn recorded(throttle: &Throttle, record: &Record, event: Option<Event>) -> Optio
         ..
     } = record;
     let (counters, ended) = throttle.snapshot(subject, *now)?;
-    let user_uuid = identity.as_ref().map(|identity| &identity.user_uuid);
-    let network = ClientNetwork::from(subject.client()).to_string();
-    let counters = counters.into_iter().map(|counter| FailedLogins {
-        user_uuid: user_uuid
-            .filter(|_| counter.kind != LimitKind::Address)
-            .cloned(),
-        address: (counter.kind != LimitKind::Account).then(|| network.clone()),
-        ..counter
-    });
+    let user_uuid = identity.as_ref().map(|identity| &*identity.user_uuid);
+    let counters = counters.into_iter();
+    let counters = counters.map(|counter| about(counter, user_uuid, subject.client()));
     Some(RecordedLogin {
         counters: counters.collect(),
         ended,

@@ -129,6 +129,11 @@ impl Engine {
             .wait()
     }
 
+    /// How long a login may wait for its hashing.
+    pub fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
     /// How much longer a login may wait before its hashing begins.
     pub fn time_left(&self, permit: &Permit) -> Duration {
         self.begin_before(permit).map_or(Duration::MAX, |limit| {

@@ -66,7 +66,7 @@ impl Store {
     pub fn failed_logins(&self, kind: LimitKind, max: usize) -> Result<Vec<FailedLogins>, Error> {
         self.read(|connection| {
             connection.rows("SELECT key, kind, user_uuid, address, failures, first_failure, unlocks, locked_until
-                     FROM failed_logins WHERE kind = :kind ORDER BY first_failure DESC LIMIT :max", parameters! { ":kind": kind.as_str(), ":max": i64::try_from(max).unwrap_or(i64::MAX) }, failed_logins)
+                     FROM failed_logins WHERE kind = :kind ORDER BY first_failure DESC LIMIT :max", parameters! { ":kind": kind.as_str(), ":max": i64::try_from(max).unwrap_or(i64::MAX) }, |row| read_from(row, 0))
         })
     }
 
@@ -94,7 +94,7 @@ impl Store {
         max: usize,
         limit: u32,
     ) -> Result<bool, Error> {
-        let keys = self.read(|connection| {
+        let mut keys = self.read(|connection| {
             connection.rows(
                 "SELECT key FROM failed_logins WHERE kind = :kind AND first_failure <= :oldest
                  UNION ALL
@@ -116,6 +116,8 @@ impl Store {
         if keys.is_empty() {
             return Ok(false);
         }
+        // Everybody locks them in this order.
+        keys.sort_unstable();
         self.write_in_common(move |connection| {
             keys.iter()
                 .try_for_each(|key| remove(connection, key))
@@ -152,16 +154,17 @@ pub(super) fn remove(connection: &Connection, key: &CounterKey) -> engine::Resul
     Ok(())
 }
 
-fn failed_logins(row: &Row<'_>) -> engine::Result<FailedLogins> {
+/// Reads a counter from eight columns, starting with `first`.
+pub(super) fn read_from(row: &Row<'_>, first: usize) -> engine::Result<FailedLogins> {
     Ok(FailedLogins {
-        key: row.get(0)?,
-        kind: spelled(row, 1)?,
-        user_uuid: row.get(2)?,
-        address: row.get(3)?,
-        failures: row.get(4)?,
-        first_failure: moment(row, 5)?,
-        unlocks: row.get(6)?,
-        locked_until: optional_moment(row, 7)?,
+        key: row.get(first)?,
+        kind: spelled(row, first + 1)?,
+        user_uuid: row.get(first + 2)?,
+        address: row.get(first + 3)?,
+        failures: row.get(first + 4)?,
+        first_failure: moment(row, first + 5)?,
+        unlocks: row.get(first + 6)?,
+        locked_until: optional_moment(row, first + 7)?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod server;
+mod throttle;
 
 use crate::account::assert_good;
 use crate::harness::accounts::{JWEIR, PASSWORD, retailer, user};

@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lru::LruCache;
 
-use super::limits::{BEFORE_HASHING, Limits};
+use super::limits::{BEFORE_HASHING, Limits, is_lifted};
 use crate::clock::Now;
 use crate::store::{CounterKey, FailedLogins, LimitKind};
 
@@ -150,7 +150,7 @@ impl Counters {
             match windows.get_mut(&key) {
                 Some(window)
                     if window.remaining(now, self.limits.window).is_some()
-                        && !window.is_lifted(kind, unlocks) =>
+                        && !is_lifted(kind, window.unlocks, unlocks) =>
                 {
                     window.failures = window.failures.saturating_add(1);
                 }
@@ -186,13 +186,14 @@ impl Counters {
         keys: &Keys,
         now: Now,
     ) -> Option<Result<FailedLogins, CounterKey>> {
-        let (limit, key) = (self.limits.of(kind)?, keys[kind as usize]);
+        self.limits.of(kind)?;
+        let key = keys[kind as usize];
         let window = self.windows[kind as usize].peek(&key);
         let found = window.and_then(|window| {
             let remaining = window.remaining(now.uptime, self.limits.window)?;
             let age = self.limits.window.saturating_sub(remaining);
             let first_failure = microseconds(now.date.checked_sub(age).unwrap_or(now.date));
-            Some(FailedLogins {
+            let counter = FailedLogins {
                 key,
                 kind,
                 user_uuid: None,
@@ -200,8 +201,9 @@ impl Counters {
                 failures: window.failures,
                 first_failure,
                 unlocks: window.unlocks,
-                locked_until: self.locked_until(window.failures, limit, first_failure),
-            })
+                locked_until: None,
+            };
+            Some(self.limits.dated(counter, now.date))
         });
         Some(found.ok_or(key))
     }
@@ -209,15 +211,8 @@ impl Counters {
     /// Goes on with a counter of an earlier run, under the limits of this one. Gives what is to be written where it counts
     /// otherwise now.
     pub(super) fn restore(&mut self, counter: FailedLogins, now: Now) -> Option<FailedLogins> {
-        // A date that was set back makes it no older than now.
-        let age = Duration::try_from(now.date.duration_since(counter.first_failure));
-        let remaining = self.limits.window.checked_sub(age.unwrap_or_default());
-        let remaining = remaining.filter(|remaining| !remaining.is_zero());
-        let limit = self.limits.of(counter.kind);
-        let first_failure = counter.first_failure.min(microseconds(now.date));
-        let mut locked_until = None;
-        if let (Some(remaining), Some(limit)) = (remaining, limit) {
-            locked_until = self.locked_until(counter.failures, limit, first_failure);
+        let remaining = self.limits.remaining(counter.first_failure, now.date);
+        if let (Some(remaining), Some(_)) = (remaining, self.limits.of(counter.kind)) {
             let window = Window {
                 end: now.uptime.saturating_add(remaining),
                 failures: counter.failures,
@@ -230,36 +225,24 @@ impl Counters {
                 window,
             );
         }
-        let is_changed =
-            counter.first_failure != first_failure || counter.locked_until != locked_until;
-        is_changed.then_some(FailedLogins {
-            first_failure,
-            locked_until,
-            ..counter
-        })
+        let dated = self.limits.dated(counter.clone(), microseconds(now.date));
+        (dated != counter).then_some(dated)
     }
 
-    fn locked_until(
-        &self,
-        failures: u32,
-        limit: u32,
-        first_failure: Timestamp,
-    ) -> Option<Timestamp> {
-        let end = first_failure.checked_add(self.limits.window);
-        (failures >= limit).then(|| end.unwrap_or(Timestamp::MAX))
-    }
-
-    /// Forgets the failures from before a user was unlocked for the last time, which was the `unlocks`th.
-    pub(super) fn unlock(&mut self, keys: &Keys, unlocks: i64) {
+    /// Forgets the failures from before a user was unlocked for the last time, which was the `unlocks`th. Says whether there were any.
+    pub(super) fn unlock(&mut self, keys: &Keys, unlocks: i64) -> bool {
+        let mut were_any = false;
         for kind in LimitKind::ALL {
             let (windows, key) = (&mut self.windows[kind as usize], &keys[kind as usize]);
             if windows
                 .peek(key)
-                .is_some_and(|window| window.is_lifted(kind, unlocks))
+                .is_some_and(|window| is_lifted(kind, window.unlocks, unlocks))
             {
                 windows.pop(key);
+                were_any = true;
             }
         }
+        were_any
     }
 
     /// Forgets failures and known addresses.
@@ -289,15 +272,9 @@ impl Window {
         let remaining = self.end.checked_sub(now)?.min(length);
         (!remaining.is_zero()).then_some(remaining)
     }
-
-    /// Compared for equality, since a database that is put back may count from less. What is counted against an address is
-    /// not about a user, and stays.
-    fn is_lifted(&self, kind: LimitKind, unlocks: i64) -> bool {
-        kind != LimitKind::Address && self.unlocks != unlocks
-    }
 }
 
-fn put_bounded<V>(map: &mut LruCache<CounterKey, V>, key: CounterKey, value: V) {
+pub(super) fn put_bounded<V>(map: &mut LruCache<CounterKey, V>, key: CounterKey, value: V) {
     map.put(key, value);
     if map.len() > MAX_ENTRIES {
         map.pop_lru();

@@ -1,22 +1,27 @@
 //! What outlives the server: its counters as the database has them, and going on from there.
 
-use super::{Subject, Throttle};
+use std::net::IpAddr;
+
+use super::{ClientNetwork, Counting, Subject, Throttle};
 use crate::clock::Now;
 use crate::store::{CounterKey, FailedLogins, LimitKind};
 
 impl Throttle {
     /// The counters that a try counts in as they are now, and the keys of those that are over; `None` when all was cleared
-    /// since.
+    /// since. None are to be written where they are in the database anyway.
     pub fn snapshot(
         &self,
         subject: &Subject,
         now: Now,
     ) -> Option<(Vec<FailedLogins>, Vec<CounterKey>)> {
-        let state = self.state.lock();
+        let (mut counters, mut ended) = (Vec::new(), Vec::new());
+        let Counting::InMemory(memory) = &self.counting else {
+            return Some((counters, ended));
+        };
+        let state = memory.state.lock();
         if state.generation != subject.generation {
             return None;
         }
-        let (mut counters, mut ended) = (Vec::new(), Vec::new());
         for kind in LimitKind::ALL {
             match state.counters.snapshot(kind, &subject.keys, now) {
                 Some(Ok(counter)) => counters.push(counter),
@@ -33,7 +38,10 @@ impl Throttle {
         counters: impl Iterator<Item = FailedLogins>,
         now: Now,
     ) -> Vec<FailedLogins> {
-        let mut state = self.state.lock();
+        let Counting::InMemory(memory) = &self.counting else {
+            return Vec::new();
+        };
+        let mut state = memory.state.lock();
         counters
             .filter_map(|counter| state.counters.restore(counter, now))
             .collect()
@@ -41,6 +49,23 @@ impl Throttle {
 
     /// The client of it has logged in to the account in an earlier run.
     pub fn know(&self, subject: &Subject) {
-        self.state.lock().counters.know(&subject.keys);
+        if let Counting::InMemory(memory) = &self.counting {
+            memory.state.lock().counters.know(&subject.keys);
+        }
+    }
+}
+
+/// A counter with what it is about.
+pub(in crate::auth) fn about(
+    counter: FailedLogins,
+    user_uuid: Option<&str>,
+    client: IpAddr,
+) -> FailedLogins {
+    let user_uuid = user_uuid.filter(|_| counter.kind != LimitKind::Address);
+    let network = || ClientNetwork::from(client).to_string();
+    FailedLogins {
+        user_uuid: user_uuid.map(str::to_owned),
+        address: (counter.kind != LimitKind::Account).then(network),
+        ..counter
     }
 }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::hashing::Group;
-use crate::store::LimitKind;
+use crate::store::{FailedLogins, LimitKind};
 
 /// How many failed logins are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,40 @@ impl Limits {
         };
         (limit > 0).then_some(limit)
     }
+
+    /// Whether nothing is counted.
+    pub(super) fn is_none(&self) -> bool {
+        LimitKind::ALL.iter().all(|kind| self.of(*kind).is_none())
+    }
+
+    /// The rest of the window that started at a date; `None` when it is over.
+    pub(super) fn remaining(&self, first_failure: Timestamp, now: Timestamp) -> Option<Duration> {
+        // A date that was set back makes it no older than now.
+        let age = Duration::try_from(now.duration_since(first_failure));
+        let remaining = self.window.checked_sub(age.unwrap_or_default());
+        remaining.filter(|remaining| !remaining.is_zero())
+    }
+
+    /// A counter of these limits as the database keeps it: its window started no later than now.
+    pub(super) fn dated(&self, counter: FailedLogins, now: Timestamp) -> FailedLogins {
+        let first_failure = counter.first_failure.min(now);
+        let limit = self.of(counter.kind);
+        let is_reached = limit.is_some_and(|limit| counter.failures >= limit)
+            && self.remaining(first_failure, now).is_some();
+        let end = || first_failure.checked_add(self.window);
+        FailedLogins {
+            first_failure,
+            locked_until: is_reached.then(|| end().unwrap_or(Timestamp::MAX)),
+            ..counter
+        }
+    }
+}
+
+/// Whether failures that found a user unlocked `counted` times are lifted for one unlocked `unlocks` times. Compared for
+/// equality, since a database that is put back may count from less. What is counted against an address is not about a user,
+/// and stays.
+pub(super) fn is_lifted(kind: LimitKind, counted: i64, unlocks: i64) -> bool {
+    kind != LimitKind::Address && counted != unlocks
 }
 
 /// The limits that refuse a try before its password is hashed. [`LimitKind::Account`] does so afterwards: were it sooner, an

@@ -7,29 +7,37 @@
 //! The limit per account is another matter: the right password from a known address gets past it. So it is applied to the
 //! outcome, after as much work as ever: a client that shares a known address sees neither by answer nor by time that it is
 //! known. A try that it refuses counts as failed, since it took a hash.
+//!
+//! A server that is alone with its database counts in memory; servers that share one count in it.
 
 mod counters;
+mod ending;
+mod in_database;
+mod in_memory;
 mod kept;
 mod limits;
+mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::Error;
 use crate::account::Username;
 use crate::hashing::{self, Member};
-use crate::store::{CounterKey, LimitKind};
-use counters::{Counters, Keys, whole_seconds};
+use crate::store::{AttemptId, CounterKey, Identity, LimitKind, Store};
+use counters::{Keys, whole_seconds};
+use in_database::{InDatabase, LOOKS_EVERY};
+use in_memory::InMemory;
 
 pub use counters::MAX_ENTRIES;
+pub(super) use kept::about;
 pub(super) use limits::BEFORE_HASHING;
 pub use limits::{ClientNetwork, Limits};
 
@@ -37,23 +45,13 @@ pub use limits::{ClientNetwork, Limits};
 pub struct Throttle {
     /// Mixed into every key, so that nobody can choose names that collide.
     secret: [u8; 16],
-    state: Mutex<State>,
+    counting: Counting,
 }
 
-struct State {
-    counters: Counters,
-    /// By number, so the first one came first.
-    waiting: BTreeMap<u64, Waiting>,
-    next_number: u64,
-    /// Raised by [`Throttle::clear`], which tries that were in flight then must not undo.
-    generation: u64,
-    is_stopped: bool,
-}
-
-struct Waiting {
-    subject: Subject,
-    /// Dropped without an attempt, it has the try decided again.
-    attempt: SyncSender<Attempt>,
+/// Where the counters are.
+enum Counting {
+    InMemory(Box<InMemory>),
+    InDatabase(InDatabase),
 }
 
 /// What a try counts against: a username and a client.
@@ -84,19 +82,32 @@ pub struct Turn {
 pub struct Attempt {
     throttle: Arc<Throttle>,
     subject: Subject,
+    /// Whom its username means.
+    user_uuid: Option<String>,
+    /// Where the database counts it as in flight.
+    reserved: Option<AttemptId>,
 }
 
 impl Throttle {
-    /// Starts with nothing counted. The secret is that of all counters that it goes on with.
+    /// Starts with nothing counted, in memory. The secret is that of all counters that it goes on with.
     pub fn new(secret: [u8; 16], limits: Limits) -> Self {
-        let state = Mutex::new(State {
-            counters: Counters::new(limits),
-            waiting: BTreeMap::new(),
-            next_number: 0,
-            generation: 0,
-            is_stopped: false,
-        });
-        Self { secret, state }
+        let counting = Counting::InMemory(Box::new(InMemory::new(limits)));
+        Self { secret, counting }
+    }
+
+    /// Goes on with what has been counted in a database. The secret is the database's. No try waits for its hashing longer
+    /// than `max_wait`.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn in_database(
+        secret: [u8; 16],
+        limits: Limits,
+        store: Arc<Store>,
+        max_wait: Duration,
+    ) -> io::Result<Self> {
+        let counting = Counting::InDatabase(InDatabase::start(store, limits, max_wait)?);
+        Ok(Self { secret, counting })
     }
 
     /// What a try of this username from this client counts against.
@@ -109,7 +120,10 @@ impl Throttle {
         Subject {
             keys,
             client,
-            generation: self.state.lock().generation,
+            generation: match &self.counting {
+                Counting::InMemory(memory) => memory.generation(),
+                Counting::InDatabase(_) => 0,
+            },
         }
     }
 
@@ -117,46 +131,29 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Error::Throttled`] with the time until all of the limits are open again; nothing is counted then. Once stopped,
-    /// [`hashing::Error::Stopped`] for a try that would be queued.
+    /// [`hashing::Error::Stopped`] for a try that would be queued. [`Error::Store`].
     pub fn admit(self: &Arc<Self>, subject: Subject, now: Duration) -> Result<Admission, Error> {
-        let keys = &subject.keys;
-        let mut state = self.state.lock();
-        if let Some(wait) = state.counters.throttled_for(keys, now) {
-            return Err(throttled(wait));
+        match &self.counting {
+            Counting::InMemory(memory) => memory.admit(self, subject, now),
+            Counting::InDatabase(database) => database.admit(self, subject, now),
         }
-        if !state.counters.is_full(keys) {
-            let attempt = self.start(&mut state.counters, subject);
-            return Ok(Admission::Granted(attempt));
-        }
-        if state.is_stopped {
-            return Err(hashing::Error::Stopped.into());
-        }
-        let (sender, attempt) = sync_channel(1);
-        let number = state.next_number;
-        state.next_number += 1;
-        let waiting = Waiting {
-            subject,
-            attempt: sender,
-        };
-        state.waiting.insert(number, waiting);
-        Ok(Admission::Queued(Turn {
-            throttle: Arc::clone(self),
-            number,
-            attempt,
-        }))
     }
 
     /// Starts again, with nothing counted and no address known. Tries in flight no longer count.
     pub fn clear(&self) {
-        let mut state = self.state.lock();
-        state.counters.clear();
-        state.generation += 1;
+        match &self.counting {
+            Counting::InMemory(memory) => memory.clear(),
+            Counting::InDatabase(database) => database.clear(),
+        }
     }
 
     /// Forgets what was counted against a user, from this client and over all of them, before it was unlocked for the
-    /// `unlocks`th time.
-    pub fn unlock(&self, subject: &Subject, unlocks: i64) {
-        self.state.lock().counters.unlock(&subject.keys, unlocks);
+    /// `unlocks`th time. Says whether that was anything.
+    pub fn unlock(&self, subject: &Subject, unlocks: i64) -> bool {
+        match &self.counting {
+            Counting::InMemory(memory) => memory.unlock(subject, unlocks),
+            Counting::InDatabase(database) => database.unlock(subject, unlocks),
+        }
     }
 
     /// Logs the limits of these kinds that refuse a try, once in each window. Not the name: it may be nobody's, and a
@@ -169,9 +166,10 @@ impl Throttle {
         now: Duration,
     ) {
         for &kind in kinds {
-            let mut state = self.state.lock();
-            let refusal = state.counters.first_refusal(kind, &subject.keys, now);
-            drop(state);
+            let refusal = match &self.counting {
+                Counting::InMemory(memory) => memory.first_refusal(kind, subject, now),
+                Counting::InDatabase(database) => database.first_refusal(kind, subject, now),
+            };
             if let Some(remaining) = refusal {
                 let (client, seconds) = (subject.client, whole_seconds(remaining));
                 tracing::warn!(limit = ?kind, %client, seconds, user, "failed logins are throttled");
@@ -181,9 +179,10 @@ impl Throttle {
 
     /// Ends the wait of all who wait, now and later.
     pub fn stop(&self) {
-        let mut state = self.state.lock();
-        state.is_stopped = true;
-        state.waiting.clear();
+        match &self.counting {
+            Counting::InMemory(memory) => memory.state.lock().queue.stop(),
+            Counting::InDatabase(database) => database.stop(),
+        }
     }
 
     fn key(&self, kind: &str, parts: &[&[u8]]) -> CounterKey {
@@ -196,54 +195,6 @@ impl Throttle {
         key.copy_from_slice(&digest[..16]);
         key
     }
-
-    fn start(self: &Arc<Self>, counters: &mut Counters, subject: Subject) -> Attempt {
-        counters.start(&subject.keys);
-        Attempt {
-            throttle: Arc::clone(self),
-            subject,
-        }
-    }
-
-    fn end(self: &Arc<Self>, keys: &Keys) {
-        let mut state = self.state.lock();
-        state.counters.end(keys);
-        let turns = self.take_turns(&mut state, keys);
-        // An attempt that nobody takes any more is dropped, and that takes the lock again.
-        drop(state);
-        for (turn, attempt) in turns {
-            let _ = turn.send(attempt);
-        }
-    }
-
-    /// The tries whose turn it is now that one counted under `keys` has ended. Those that failures refuse now are admitted
-    /// once more instead, by callers who know what time it is.
-    fn take_turns(
-        self: &Arc<Self>,
-        state: &mut State,
-        keys: &Keys,
-    ) -> Vec<(SyncSender<Attempt>, Attempt)> {
-        let State {
-            counters, waiting, ..
-        } = state;
-        let mut turns = Vec::new();
-        waiting.retain(|_, waiting| {
-            let waits_for = &waiting.subject.keys;
-            if !waits_for.iter().any(|key| keys.contains(key)) {
-                return true;
-            }
-            if counters.has_failed_out(waits_for) {
-                return false;
-            }
-            if counters.is_full(waits_for) {
-                return true;
-            }
-            let attempt = self.start(counters, waiting.subject);
-            turns.push((waiting.attempt.clone(), attempt));
-            false
-        });
-        turns
-    }
 }
 
 impl Turn {
@@ -252,17 +203,28 @@ impl Turn {
     /// # Errors
     /// [`hashing::Error::WaitTooLong`].
     pub fn wait(self, limit: Duration) -> Result<Option<Attempt>, Error> {
-        match self.attempt.recv_timeout(limit) {
+        let patience = match self.throttle.counting {
+            Counting::InMemory(_) => limit,
+            Counting::InDatabase(_) => limit.min(LOOKS_EVERY),
+        };
+        match self.attempt.recv_timeout(patience) {
             Ok(attempt) => Ok(Some(attempt)),
-            Err(RecvTimeoutError::Disconnected) => Ok(None),
-            Err(RecvTimeoutError::Timeout) => Err(hashing::Error::WaitTooLong.into()),
+            Err(RecvTimeoutError::Timeout) if patience == limit => {
+                Err(hashing::Error::WaitTooLong.into())
+            }
+            Err(_) => Ok(None),
         }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.throttle.state.lock().waiting.remove(&self.number);
+        match &self.throttle.counting {
+            Counting::InMemory(memory) => {
+                memory.state.lock().queue.waiting.remove(&self.number);
+            }
+            Counting::InDatabase(database) => database.leave_queue(self.number),
+        }
     }
 }
 
@@ -276,9 +238,23 @@ impl Subject {
     pub fn pair(&self) -> CounterKey {
         self.keys[LimitKind::User as usize]
     }
+
+    /// Whether the end of a try of the other one may be what this one waits for.
+    fn may_wait_for(&self, other: &Self) -> bool {
+        self.keys.iter().any(|key| other.keys.contains(key))
+    }
 }
 
 impl Attempt {
+    fn new(throttle: &Arc<Throttle>, subject: Subject) -> Self {
+        Self {
+            throttle: Arc::clone(throttle),
+            subject,
+            user_uuid: None,
+            reserved: None,
+        }
+    }
+
     /// Whose turns at hashing it takes: the username, within its network.
     pub fn member(&self) -> Member {
         Member(u128::from_be_bytes(self.subject.pair()))
@@ -289,56 +265,63 @@ impl Attempt {
         self.subject
     }
 
+    /// Notes whom its username means.
+    pub fn by(mut self, identity: Option<&Identity>) -> Self {
+        self.user_uuid = identity.map(|identity| identity.user_uuid.clone());
+        self
+    }
+
     /// The credentials of a try made at `now` were wrong, of a user that was unlocked `unlocks` times. Gives the answer to
     /// it, which is another one while the account is closed.
-    pub fn fail(self, now: Duration, unlocks: i64) -> Error {
-        let closed_for = self.throttle.state.lock().fail(&self, now, unlocks);
-        closed_for.map_or(Error::BadCredentials { user_uuid: None }, throttled)
+    pub fn fail(mut self, now: Duration, unlocks: i64) -> Error {
+        let throttle = Arc::clone(&self.throttle);
+        let closed_for = match &throttle.counting {
+            Counting::InMemory(memory) => Ok(memory.fail(&self.subject, now, unlocks)),
+            Counting::InDatabase(database) => database.fail(&mut self, now, unlocks),
+        };
+        match closed_for {
+            Ok(closed_for) => {
+                closed_for.map_or(Error::BadCredentials { user_uuid: None }, throttled)
+            }
+            Err(error) => error,
+        }
     }
 
     /// The credentials were right. Goes on unless the account is closed to this address, which then counts as a failure.
     ///
     /// # Errors
-    /// [`Error::Throttled`].
-    pub fn pass(self, now: Duration, unlocks: i64) -> Result<Self, Error> {
-        let closed_for = self.throttle.state.lock().pass(&self, now, unlocks);
+    /// [`Error::Throttled`]. [`Error::Store`].
+    pub fn pass(mut self, now: Duration, unlocks: i64) -> Result<Self, Error> {
+        let throttle = Arc::clone(&self.throttle);
+        let closed_for = match &throttle.counting {
+            Counting::InMemory(memory) => memory.pass(&self.subject, now, unlocks),
+            Counting::InDatabase(database) => database.pass(&mut self, now, unlocks)?,
+        };
         closed_for.map_or(Ok(self), |wait| Err(throttled(wait)))
     }
 
-    /// The login succeeded. Says whether there were failures before it.
+    /// The login succeeded. Says whether there were failures before it that the database may still have.
     pub fn succeed(self) -> bool {
-        let mut state = self.throttle.state.lock();
-        self.subject.generation == state.generation && state.counters.succeed(&self.subject.keys)
+        match &self.throttle.counting {
+            Counting::InMemory(memory) => memory.succeed(&self.subject),
+            Counting::InDatabase(database) => {
+                database.know(&self.subject);
+                false
+            }
+        }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.throttle.end(&self.subject.keys);
-    }
-}
-
-impl State {
-    /// Counts a failure, and says how long the account is closed if it was before.
-    fn fail(&mut self, attempt: &Attempt, now: Duration, unlocks: i64) -> Option<Duration> {
-        if attempt.subject.generation != self.generation {
-            return None;
+        match &self.throttle.counting {
+            Counting::InMemory(memory) => memory.end(&self.throttle, &self.subject),
+            Counting::InDatabase(database) => {
+                if let Some(reserved) = self.reserved {
+                    database.end(&self.subject, reserved);
+                }
+            }
         }
-        let keys = &attempt.subject.keys;
-        self.counters.unlock(keys, unlocks);
-        let closed_for = self.counters.closed_for(keys, now);
-        self.counters.fail(keys, now, unlocks);
-        closed_for
-    }
-
-    fn pass(&mut self, attempt: &Attempt, now: Duration, unlocks: i64) -> Option<Duration> {
-        let keys = &attempt.subject.keys;
-        if self.counters.is_known(keys) {
-            return None;
-        }
-        self.counters.unlock(keys, unlocks);
-        self.counters.closed_for(keys, now)?;
-        self.fail(attempt, now, unlocks)
     }
 }
 

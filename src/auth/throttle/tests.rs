@@ -1,6 +1,9 @@
 use std::thread;
 
+use parking_lot::MutexGuard;
+
 use super::counters::MAX_ENTRIES;
+use super::in_memory::State;
 use super::*;
 use crate::clock::Now;
 use crate::store::FailedLogins;
@@ -16,6 +19,13 @@ fn throttle(per_user: u32, per_address: u32, per_account: u32) -> Arc<Throttle> 
         per_account,
     };
     Arc::new(Throttle::new([7; 16], limits))
+}
+
+fn state(throttle: &Throttle) -> MutexGuard<'_, State> {
+    match &throttle.counting {
+        Counting::InMemory(memory) => memory.state.lock(),
+        Counting::InDatabase(_) => panic!("in a database"),
+    }
 }
 
 fn at(seconds: u64) -> Duration {
@@ -259,10 +269,10 @@ fn a_try_waits_no_longer_than_it_may_and_then_is_forgotten() {
         Err(Error::Hashing(hashing::Error::WaitTooLong))
     ));
     let next = queue(&throttle, "a", CLIENT);
-    assert_eq!(throttle.state.lock().waiting.len(), 1);
+    assert_eq!(state(&throttle).queue.waiting.len(), 1);
     drop(first);
     assert!(turn_of(next).is_some());
-    assert!(throttle.state.lock().waiting.is_empty());
+    assert!(state(&throttle).queue.waiting.is_empty());
 }
 
 #[test]
@@ -476,11 +486,11 @@ fn a_million_invented_names_and_addresses_leave_a_bounded_number_of_counters() {
             1,
         );
     }
-    for windows in &throttle.state.lock().counters.windows {
+    for windows in &state(&throttle).counters.windows {
         assert_eq!(windows.len(), MAX_ENTRIES);
     }
     slow.fail(at(0), 0);
-    assert!(throttle.state.lock().counters.is_idle());
+    assert!(state(&throttle).counters.is_idle());
 }
 
 #[test]

@@ -228,12 +228,26 @@ CREATE TABLE failed_logins (
     locked_until  BIGINT
 ) WITH (fillfactor = 50);
 
-CREATE INDEX failed_logins_by_user ON failed_logins (user_uuid) WHERE user_uuid IS NOT NULL;
+-- Nobody's too, so that a failure takes as long for a name that nobody has.
+CREATE INDEX failed_logins_by_user ON failed_logins (user_uuid);
 CREATE INDEX failed_logins_by_time ON failed_logins (kind, first_failure);
+
+-- Tries to log in whose password is not verified yet: each counts as one that may fail. A server that is killed leaves its own
+-- behind, which count until a time. A crash of the database ends all of them, so they need not be logged.
+CREATE UNLOGGED TABLE login_attempts (
+    id           BYTEA PRIMARY KEY DEFAULT uuid_send(gen_random_uuid()),
+    -- Keys like those of `failed_logins`: username and address, and address.
+    pair         BYTEA NOT NULL CHECK (length(pair) = 16),
+    address      BYTEA NOT NULL CHECK (length(address) = 16),
+    counts_until BIGINT NOT NULL
+);
+CREATE INDEX login_attempts_by_address ON login_attempts (address);
 
 CREATE FUNCTION username_changed() RETURNS trigger LANGUAGE plpgsql SET search_path = thanos_login, pg_temp AS $$
 BEGIN
-    UPDATE failed_logins SET user_uuid = NULL WHERE user_uuid = NEW.uuid;
+    -- In the order in which everybody locks them.
+    UPDATE failed_logins SET user_uuid = NULL WHERE key IN (
+        SELECT key FROM failed_logins WHERE user_uuid = NEW.uuid ORDER BY key FOR UPDATE);
     RETURN NULL;
 END $$;
 CREATE TRIGGER username_changed AFTER UPDATE OF username ON users
