@@ -204,3 +204,17 @@ fn a_database_whose_name_is_given_is_made_only_when_asked_for() {
         .run(&["serve", "--demo", "--create"])
         .was_wrong_usage("a demo has its own");
 }
+
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn the_url_of_a_database_needs_a_program_with_postgresql() {
+    let place = Place::new();
+    for command in [&["serve"][..], &["init"], &["user", "list"]] {
+        let args = [command, &["--db", "postgres://u:hunter2@127.0.0.1/d"]].concat();
+        let finished = place.run(&args);
+        finished.was_wrong_usage("a URL");
+        assert!(finished.stderr.contains("this build has no PostgreSQL"));
+        assert!(!finished.stderr.contains("hunter2"), "{finished:#?}");
+    }
+    assert_eq!(place.files(""), ["tmp"]);
+}

@@ -35,7 +35,9 @@ struct Copied<'p> {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let progress = Progress::new("pages");
-    let database = args.database.file("`pg_dump` copies it")?;
+    let database = args.database.file(
+        "a database on PostgreSQL servers is copied by `pg_dump`, and put back by `pg_restore`",
+    )?;
     let content = back_up(
         &database,
         &args.destination,

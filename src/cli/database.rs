@@ -1,16 +1,25 @@
 //! The flags that belong to every command with a database, or with hashing.
 
+use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 
-use super::WrongUsage;
 use super::actor::actor;
 use super::progress::Progress;
+use super::{WrongUsage, warn};
 use crate::Config;
 use crate::hashing::Cost;
 use crate::store::{Location, Migrated, OpenedBy, Store, WhenMissing};
+
+/// Says where the database is, where no flag does.
+const DATABASE: &str = "THANOS_LOGIN_DB";
+
+/// The help shows the values of variables, but not this.
+fn may_have_password() -> bool {
+    env::var_os(DATABASE).is_some_and(|value| *value != *Location::shown(&value))
+}
 
 #[derive(Args)]
 pub(super) struct DatabaseArgs {
@@ -18,7 +27,8 @@ pub(super) struct DatabaseArgs {
     #[arg(
         long = "db",
         value_name = "FILE",
-        env = "THANOS_LOGIN_DB",
+        env = DATABASE,
+        hide_env_values = may_have_password(),
         default_value = Config::DATABASE
     )]
     pub(super) path: PathBuf,
@@ -71,6 +81,7 @@ impl DatabaseArgs {
     fn open_or(&self, missing: WhenMissing) -> anyhow::Result<(Store, Option<Migrated>)> {
         let progress = Progress::new("pages").reporter();
         let (by, location) = (OpenedBy::Command, self.location()?);
+        warn(location.warning().as_slice());
         Ok(Store::open_at(by, &location, missing, progress)?)
     }
 }

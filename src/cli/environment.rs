@@ -10,6 +10,7 @@ use clap::{Arg, ArgMatches, Command, ValueHint};
 
 use super::unknown;
 use crate::gate::Address;
+use crate::store::Location;
 
 /// Parses arguments and variables, as if the empty ones were not set.
 pub(super) fn parse(command: Command, args: &[OsString]) -> Result<ArgMatches, clap::Error> {
@@ -155,7 +156,7 @@ impl Variable {
         let place = |item: &str| match item.parse::<Address>() {
             Ok(Address::Tcp(address)) => Some(address.to_string()),
             Ok(Address::Unix(path)) => Some(path.display().to_string()),
-            Err(_) => (is_place && !item.is_empty()).then(|| item.to_owned()),
+            Err(_) => (is_place && !item.is_empty()).then(|| as_failures_name_it(item)),
         };
         Some(Self {
             name: name.to_string_lossy().into_owned(),
@@ -171,6 +172,12 @@ impl Variable {
         let rest = arg.as_encoded_bytes().strip_prefix(self.flag.as_bytes());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
     }
+}
+
+/// A database on servers by its hosts and its name.
+fn as_failures_name_it(place: &str) -> String {
+    let location = Location::new(place.into(), None);
+    location.map_or_else(|_| place.to_owned(), |location| location.to_string())
 }
 
 /// Where a word is in a text; not inside of a longer one.

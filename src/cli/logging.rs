@@ -13,7 +13,6 @@ use clap::parser::ValueSource;
 use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use super::environment::Variables;
@@ -95,11 +94,11 @@ pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongU
             layer.json().flatten_event(true).boxed()
         }
     };
-    // Fails only when there is a logger already, and nobody else in this process starts one.
-    let _ = tracing_subscriber::registry()
-        .with(quiet)
-        .with(layer)
-        .try_init();
+    let subscriber = tracing_subscriber::registry().with(quiet).with(layer);
+    // Fails only when there is a logger already, and nobody else in this process starts one. What libraries log by the crate
+    // `log` is left out, whatever is asked for: one of them logs the values of every statement, with hashes and tokens, and
+    // what matters of the others is logged where it is noticed.
+    let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(Logging {
         format,
         filter,
@@ -130,13 +129,8 @@ impl Write for EventWriter {
     }
 }
 
-/// tiny_http's one event is an accept that failed, as it does on purpose when a server ends whose socket lost its name.
-/// Those that matter are logged where they are noticed.
 fn at(level: LevelFilter) -> EnvFilter {
-    let no_tiny_http = "tiny_http=off".parse().expect("it is a directive");
-    EnvFilter::default()
-        .add_directive(level.into())
-        .add_directive(no_tiny_http)
+    EnvFilter::default().add_directive(level.into())
 }
 
 impl Logging {

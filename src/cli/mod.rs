@@ -28,6 +28,7 @@ mod output;
 mod parse;
 mod person;
 mod placement;
+mod process_title;
 mod progress;
 mod restore;
 mod seed;
@@ -114,6 +115,9 @@ enum Command {
 
 /// Runs the command that the process was started with. No state of a standard stream makes it panic or wait for ever.
 pub fn main() -> ExitCode {
+    if let Err(error) = process_title::hide_password() {
+        return report(error, &Variables::default(), &[]);
+    }
     signals::hold_back();
     logging::report_panics();
     let code = panic::catch_unwind(run).unwrap_or(ExitCode::FAILURE);

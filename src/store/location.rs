@@ -1,9 +1,12 @@
 //! Where a database is: in a file, or on servers.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 #[cfg(feature = "postgres")]
-use super::engine::postgres::Address;
+use super::engine::postgres::{self, Address};
 
 /// Where a database is.
 #[derive(Clone)]
@@ -37,22 +40,59 @@ pub enum LocationError {
 }
 
 impl Location {
-    /// Takes a text that begins as a URL of PostgreSQL for one, and everything else for a path.
+    /// Takes a URL for one of PostgreSQL servers, and everything else for a path.
     ///
     /// # Errors
     /// See [`LocationError`].
     pub fn new(text: PathBuf, authority: Option<PathBuf>) -> Result<Self, LocationError> {
-        let url = text.to_str().filter(|text| is_url(text));
-        match (url, authority) {
+        match (is_url(text.as_os_str()), authority) {
             #[cfg(feature = "postgres")]
-            (Some(url), authority) => Ok(Self::Servers {
-                address: Box::new(url.parse()?),
-                authority,
-            }),
+            (true, authority) => {
+                let url = text.to_str().ok_or(postgres::AddressError::Encoding)?;
+                let address = Box::new(Address::new(url, authority.is_some())?);
+                Ok(Self::Servers { address, authority })
+            }
             #[cfg(not(feature = "postgres"))]
-            (Some(_), _) => Err(LocationError::NotBuiltIn),
-            (None, Some(_)) => Err(LocationError::NeedlessAuthority),
-            (None, None) => Ok(Self::File(text)),
+            (true, _) => Err(LocationError::NotBuiltIn),
+            (false, Some(_)) => Err(LocationError::NeedlessAuthority),
+            (false, None) => Ok(Self::File(text)),
+        }
+    }
+
+    /// A URL without its password, and that; `None` if it has none, or is no URL.
+    #[cfg(feature = "postgres")]
+    pub fn take_password(text: &OsStr) -> Option<(String, Zeroizing<String>)> {
+        postgres::take_password(text.to_str()?)
+    }
+
+    /// `None`: no URL is taken.
+    #[cfg(not(feature = "postgres"))]
+    pub fn take_password(_: &OsStr) -> Option<(String, Zeroizing<String>)> {
+        None
+    }
+
+    /// A text that says where a database is, such that it shows no password.
+    pub fn shown(text: &OsStr) -> String {
+        let whole = text.to_string_lossy();
+        match Self::take_password(text) {
+            Some((url, _)) => url,
+            None if !is_url(text) => whole.into_owned(),
+            None if Self::new(text.into(), None).is_ok() => whole.into_owned(),
+            // What a password is in a malformed URL, nobody can say.
+            None => whole
+                .split_inclusive("://")
+                .take(1)
+                .chain(["..."])
+                .collect(),
+        }
+    }
+
+    /// What the operator should know of the file of passwords.
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            Self::File(_) => None,
+            #[cfg(feature = "postgres")]
+            Self::Servers { address, .. } => postgres::password_warning(address),
         }
     }
 
@@ -66,10 +106,11 @@ impl Location {
     }
 }
 
-fn is_url(text: &str) -> bool {
-    ["postgres://", "postgresql://"]
-        .iter()
-        .any(|start| text.starts_with(start))
+/// Whether it begins with a scheme, of whatever it is.
+fn is_url(text: &OsStr) -> bool {
+    let bytes = text.as_encoded_bytes();
+    let end = bytes.windows(3).position(|part| part == b"://");
+    end.is_some_and(|end| end > 0 && bytes[..end].iter().all(u8::is_ascii_alphanumeric))
 }
 
 impl std::fmt::Display for Location {

@@ -1,8 +1,13 @@
 //! Servers on one PostgreSQL database.
 
 mod accounts;
+mod address;
+mod network;
+mod opening;
+mod secrets;
 mod server;
 mod throttle;
+mod tls;
 
 use crate::account::assert_good;
 use crate::harness::accounts::{JWEIR, PASSWORD, retailer, user};

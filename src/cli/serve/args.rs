@@ -42,7 +42,7 @@ pub(in crate::cli) struct Args {
     socket_mode: SocketMode,
     #[command(flatten)]
     pub(super) database: DatabaseArgs,
-    /// Make the database if it is missing, as without --db
+    /// Make the database if it is missing, as without --db and with a URL
     #[arg(long, env = "THANOS_LOGIN_CREATE", value_parser = parse::switch)]
     pub(super) create: bool,
     /// Serve the demo accounts from a throw-away database
@@ -265,10 +265,6 @@ impl Args {
             matches.value_source("path"),
             Some(ValueSource::CommandLine | ValueSource::EnvVariable)
         );
-        let when_missing = match self.create || is_default {
-            true => WhenMissing::Create,
-            false => WhenMissing::Refuse,
-        };
         let cost = &self.hashing.cost;
         let bcrypt_cost = if self.demo { cost.demo() } else { cost.real()? };
         let database = if self.demo {
@@ -276,6 +272,12 @@ impl Args {
             Database::Demo(read.without_findings(file)?)
         } else {
             self.database.location()?.into()
+        };
+        // A mistyped name is not one of a database on servers that is there.
+        let is_file = matches!(database, Database::File(_));
+        let when_missing = match self.create || is_default || !is_file {
+            true => WhenMissing::Create,
+            false => WhenMissing::Refuse,
         };
         let ttl = self.tokens.token_ttl;
         Ok(Config {
@@ -409,6 +411,8 @@ mod tests {
             (&["serve", "--db", Config::DATABASE], WhenMissing::Refuse),
             (&["serve", "--db", "x.db", "--create"], WhenMissing::Create),
             (&["serve"], WhenMissing::Create),
+            #[cfg(feature = "postgres")]
+            (&["serve", "--db", "postgres://u@a/d"], WhenMissing::Create),
         ] {
             assert_eq!(config(words).when_missing, expected, "{words:?}");
         }

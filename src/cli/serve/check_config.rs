@@ -114,7 +114,7 @@ fn database(value: &OsStr) -> String {
 }
 
 fn text(value: &OsStr) -> String {
-    value.to_string_lossy().into_owned()
+    Location::shown(value)
 }
 
 /// As the help has it where the default is no single value.

@@ -17,6 +17,11 @@ pub(super) fn check(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
             "--demo serves a throw-away database: it does not go with --db".to_owned()
         ));
     }
+    if args.demo && is_flag("db_ca") {
+        bail!(WrongUsage(
+            "--demo serves a throw-away database: it does not go with --db-ca".to_owned()
+        ));
+    }
     if args.demo && is_flag("create") {
         bail!(WrongUsage(
             "--demo serves a throw-away database: it does not go with --create".to_owned()

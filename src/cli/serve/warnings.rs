@@ -12,6 +12,10 @@ pub(super) fn of(config: &Config) -> Vec<String> {
             "--trusted-proxy includes {network}: whoever connects from there can claim any address, and escapes the limits on failed logins"
         ));
     }
+    #[cfg(feature = "postgres")]
+    if let Database::Servers(location) = &config.database {
+        warnings.extend(location.warning());
+    }
     let proxied = config.trusted_proxies.is_another_machine();
     let demo = matches!(config.database, Database::Demo(_));
     for address in &config.listen {

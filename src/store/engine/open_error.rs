@@ -126,6 +126,17 @@ pub enum OpenError {
     #[cfg(feature = "postgres")]
     #[error("{0}: no tables of thanos-login (`thanos-login init` makes them)")]
     NoSchema(String),
+    /// The schema is missing or older, and the role has no right to change that.
+    #[cfg(feature = "postgres")]
+    #[error(
+        "{address}: this role may not make or migrate the tables of thanos-login: {reason}; run `thanos-login init` as their owner first"
+    )]
+    MayNotMigrate {
+        /// Its hosts and its name.
+        address: String,
+        /// What the server reports.
+        reason: String,
+    },
     /// A schema of the same name that is another program's.
     #[cfg(feature = "postgres")]
     #[error("{0}: the schema thanos_login is not one of this program")]

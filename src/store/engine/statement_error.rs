@@ -43,6 +43,8 @@ impl StatementError {
     pub(in crate::store) fn reason(&self) -> String {
         match self {
             Self::Sqlite(error) => codes::reason(error),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(failure) => failure.reason(),
             Self::Column {
                 source: Some(source),
                 ..

@@ -1,13 +1,19 @@
 //! Where a database is, as a URL says it.
 
 use std::fmt;
-use std::str::FromStr;
+use std::time::Duration;
 
+use nix::unistd::{User, geteuid};
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host};
+
+use super::url::{Url, Values};
 
 /// The port where the URL has none.
 const PORT: u16 = 5432;
+
+/// What a query may have.
+const PARAMETERS: &str = "user, password, host, port, dbname, sslmode, target_session_attrs, connect_timeout, channel_binding, application_name and options";
 
 /// The servers of a database, and as whom to log in. Shown without the password.
 #[derive(Clone)]
@@ -17,6 +23,10 @@ pub struct Address {
     pub(super) servers: Vec<Server>,
     /// Whether one that only reads, such as a standby, is passed over.
     pub(super) must_write: bool,
+    /// Whether a certificate must be for the host that the URL names.
+    pub(super) checks_names: bool,
+    /// The longest that one server is waited for.
+    pub(super) connect_timeout: Option<Duration>,
 }
 
 /// One server.
@@ -27,20 +37,39 @@ pub(super) struct Server {
     pub(super) is_tls: bool,
 }
 
-/// Why a URL means no database.
+/// Why a URL means no database. Shows no part of it that may be a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It is none of these URLs.
     #[error(
-        "a URL of a database is postgres://USER@HOST:PORT/DATABASE, with several hosts between commas if there are"
+        "a URL of a database is postgres://USER@HOST:PORT/DATABASE, with several HOST:PORT between commas if there are"
     )]
     Form,
-    /// A parameter is not known, or its value is not.
-    #[error("{0}")]
+    /// A character has a meaning there that it should not have, or a code is none.
+    #[error(
+        "in the URL of a database, write @ / ? & % and : of names and passwords as %40 %2F %3F %26 %25 and %3A, in UTF-8 and without %00"
+    )]
+    Encoding,
+    /// A part of the query is no parameter.
+    #[error("the query of the URL of a database is NAME=VALUE, with & between several")]
+    Query,
+    /// A parameter is not known.
+    #[error("the URL of a database cannot have {0}; its parameters are {PARAMETERS}")]
     Parameter(String),
+    /// A value is not known.
+    #[error("{0}")]
+    Value(&'static str),
     /// It names no database.
     #[error("the URL names no database: postgres://USER@HOST/DATABASE")]
     NoDatabase,
+    /// It names no host.
+    #[error(
+        "the URL names no host: postgres://USER@HOST/DATABASE, or postgres://USER@/DATABASE?host=/run/postgresql for a socket in that directory"
+    )]
+    NoHost,
+    /// Who runs the program has no name, and the URL names nobody.
+    #[error("the URL names no user: postgres://USER@HOST/DATABASE")]
+    NoUser,
 }
 
 /// How connections are protected.
@@ -49,43 +78,126 @@ enum Protection {
     /// TLS, but for addresses of this machine.
     Usual,
     None,
-    Tls,
+    /// The certificate is of a trusted authority.
+    Authority,
+    /// And it is for the host.
+    Full,
 }
 
 impl Address {
+    /// Reads a URL. An authority has certificates verified on this machine, too.
+    ///
+    /// # Errors
+    /// When it means no database.
+    pub fn new(url: &str, has_authority: bool) -> Result<Self, AddressError> {
+        let values = Url::split(url)?.values()?;
+        let database = values.database.as_deref().filter(|name| !name.is_empty());
+        let mut config = Config::new();
+        config.dbname(database.ok_or(AddressError::NoDatabase)?);
+        config.user(
+            values
+                .user
+                .clone()
+                .filter(|name| !name.is_empty())
+                .map_or_else(system_user, Ok)?,
+        );
+        if let Some(password) = values
+            .password
+            .as_ref()
+            .filter(|password| !password.is_empty())
+        {
+            config.password(password.as_bytes());
+        }
+        config.application_name("thanos-login");
+        let mut address = Self {
+            config,
+            servers: Vec::new(),
+            must_write: values.hosts.len() > 1,
+            checks_names: true,
+            connect_timeout: None,
+        };
+        let mut protection = if has_authority {
+            Protection::Full
+        } else {
+            Protection::Usual
+        };
+        for (name, value) in &values.parameters {
+            match name.as_str() {
+                "sslmode" => protection = protection_of(value)?,
+                _ => address.set(name, value)?,
+            }
+        }
+        if has_authority && protection == Protection::None {
+            return Err(AddressError::Value(
+                "--db-ca does not go with sslmode=disable",
+            ));
+        }
+        address.checks_names = protection != Protection::Authority;
+        address.servers = servers(&values, protection)?;
+        Ok(address)
+    }
+
     /// The name of the database.
     pub fn database(&self) -> &str {
         self.config.get_dbname().unwrap_or_default()
     }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), AddressError> {
+        match (name, value) {
+            ("target_session_attrs", "any") => self.must_write = false,
+            ("target_session_attrs", "read-write" | "primary") => self.must_write = true,
+            ("target_session_attrs", _) => {
+                return Err(AddressError::Value(
+                    "target_session_attrs is read-write, primary or any: tokens are written",
+                ));
+            }
+            ("connect_timeout", value) => {
+                let seconds: u64 = value.parse().map_err(|_| {
+                    AddressError::Value(
+                        "connect_timeout is a number of seconds; 0 is no limit of its own",
+                    )
+                })?;
+                self.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
+            }
+            ("channel_binding", value) => {
+                self.config.channel_binding(match value {
+                    "disable" => ChannelBinding::Disable,
+                    "prefer" => ChannelBinding::Prefer,
+                    "require" => ChannelBinding::Require,
+                    _ => {
+                        let text = "channel_binding is disable, prefer or require";
+                        return Err(AddressError::Value(text));
+                    }
+                });
+            }
+            ("application_name", name) => {
+                self.config.application_name(name);
+            }
+            ("options", options) => {
+                self.config.options(options);
+            }
+            ("sslrootcert", _) => {
+                return Err(AddressError::Value(
+                    "--db-ca, not sslrootcert, names the certificate authority",
+                ));
+            }
+            ("passfile", _) => {
+                return Err(AddressError::Value(
+                    "the variable PGPASSFILE, not passfile, names the file of passwords",
+                ));
+            }
+            _ => return Err(AddressError::Parameter(shown(name))),
+        }
+        Ok(())
+    }
 }
 
-impl FromStr for Address {
-    type Err = AddressError;
-
-    fn from_str(url: &str) -> Result<Self, AddressError> {
-        let (rest, protection) = take_protection(url)?;
-        let mut config: Config = rest.parse().map_err(explain)?;
-        if config.get_dbname().is_none_or(str::is_empty) {
-            return Err(AddressError::NoDatabase);
-        }
-        let must_write = match config.get_target_session_attrs() {
-            TargetSessionAttrs::Any => config.get_hosts().len() > 1,
-            TargetSessionAttrs::ReadWrite => true,
-            _ => {
-                let text = "target_session_attrs is read-write or any: tokens are written";
-                return Err(AddressError::Parameter(text.to_owned()));
-            }
-        };
-        let servers = servers(&config, protection);
-        if servers.is_empty() {
-            return Err(AddressError::Form);
-        }
-        config.application_name("thanos-login");
-        Ok(Self {
-            config,
-            servers,
-            must_write,
-        })
+/// What is no name of a parameter may be anything.
+fn shown(name: &str) -> String {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    match name.len() < 30 && name.bytes().all(is_name) {
+        true => format!("the parameter {name}"),
+        false => "such a parameter".to_owned(),
     }
 }
 
@@ -110,50 +222,63 @@ impl fmt::Display for Server {
     }
 }
 
-/// The library knows other values than users of the database do, so `sslmode` is taken out before it reads the rest.
-fn take_protection(url: &str) -> Result<(String, Protection), AddressError> {
-    let Some((start, query)) = url.split_once('?') else {
-        return Ok((url.to_owned(), Protection::Usual));
-    };
-    let (mut kept, mut protection) = (Vec::new(), Protection::Usual);
-    for parameter in query.split('&') {
-        protection = match parameter.strip_prefix("sslmode=") {
-            None => {
-                kept.push(parameter);
-                continue;
-            }
-            Some("disable") => Protection::None,
-            Some("require" | "verify-ca" | "verify-full") => Protection::Tls,
-            Some(other) => {
-                return Err(AddressError::Parameter(format!(
-                    "sslmode={other}: it is disable or verify-full; `require` and `verify-ca` are taken as verify-full, and nothing is sent in clear that was to be protected"
-                )));
-            }
-        };
+fn system_user() -> Result<String, AddressError> {
+    let user = User::from_uid(geteuid()).ok().flatten();
+    user.map(|user| user.name).ok_or(AddressError::NoUser)
+}
+
+/// libpq's `require` verifies nothing, so anybody on the way could pose as the server: here it is `verify-full`.
+fn protection_of(mode: &str) -> Result<Protection, AddressError> {
+    match mode {
+        "disable" => Ok(Protection::None),
+        "verify-ca" => Ok(Protection::Authority),
+        "require" | "verify-full" => Ok(Protection::Full),
+        _ => Err(AddressError::Value(
+            "sslmode is verify-full, require (the same), verify-ca (a certificate of any host) or disable (all is sent in clear); there is none that depends on the server",
+        )),
     }
-    Ok((format!("{start}?{}", kept.join("&")), protection))
 }
 
-/// The library's texts name the key, and no value.
-fn explain(error: tokio_postgres::Error) -> AddressError {
-    let source = error.into_source();
-    source.map_or(AddressError::Form, |source| {
-        AddressError::Parameter(format!("the URL of the database: {source}"))
-    })
-}
-
-fn servers(config: &Config, protection: Protection) -> Vec<Server> {
-    let ports = config.get_ports();
-    let server = |(index, host): (usize, &Host)| Server {
-        port: *ports.get(index).or(ports.first()).unwrap_or(&PORT),
-        is_tls: match (protection, host) {
-            (Protection::None, _) | (_, Host::Unix(_)) => false,
-            (Protection::Tls, _) => true,
-            (Protection::Usual, Host::Tcp(name)) => !is_this_machine(name),
-        },
-        host: host.clone(),
+fn servers(values: &Values, protection: Protection) -> Result<Vec<Server>, AddressError> {
+    let Values { hosts, ports, .. } = values;
+    if hosts.is_empty() || hosts.iter().any(String::is_empty) {
+        return Err(AddressError::NoHost);
+    }
+    if ports.len() > 1 && ports.len() != hosts.len() {
+        return Err(AddressError::Value(
+            "give one port for all hosts, or one for each",
+        ));
+    }
+    let server = |(index, name): (usize, &String)| {
+        let port = ports
+            .get(index)
+            .or(ports.first())
+            .map_or(Ok(PORT), |text| port(text))?;
+        let is_socket = name.starts_with('/');
+        Ok(Server {
+            port,
+            is_tls: match protection {
+                _ if is_socket => false,
+                Protection::None => false,
+                Protection::Authority | Protection::Full => true,
+                Protection::Usual => !is_this_machine(name),
+            },
+            host: match is_socket {
+                true => Host::Unix(name.into()),
+                false => Host::Tcp(name.clone()),
+            },
+        })
     };
-    config.get_hosts().iter().enumerate().map(server).collect()
+    hosts.iter().enumerate().map(server).collect()
+}
+
+fn port(text: &str) -> Result<u16, AddressError> {
+    if text.is_empty() {
+        return Ok(PORT);
+    }
+    let port = text.parse().ok().filter(|port| *port != 0);
+    // Which may be a part of a password.
+    port.ok_or(AddressError::Value("a port in the URL of the database is not a number from 1 to 65535; a : of a name or a password is written %3A"))
 }
 
 fn is_this_machine(name: &str) -> bool {
@@ -211,7 +336,7 @@ mod tests {
                 false,
             ),
         ] {
-            let address: Address = url.parse().unwrap_or_else(|error| panic!("{url}: {error}"));
+            let address = Address::new(url, false).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!(address.to_string(), shown);
             assert_eq!(
                 address
@@ -228,24 +353,87 @@ mod tests {
     }
 
     #[test]
-    fn other_urls_are_refused_without_their_password() {
-        for url in [
-            "postgres://u:secret@a",
-            "postgres://u:secret@/d",
-            "postgres://u:secret@a:x/d",
-            "postgres://u:secret@a/d?sslmode=prefer",
-            "postgres://u:secret@a/d?sslmode=secret",
-            "postgres://u:secret@a/d?target_session_attrs=read-only",
-            "postgres://u:secret@a/d?nonsense=1",
-            "postgres://u:secret@a/d?connect_timeout",
+    fn an_authority_has_certificates_of_this_machine_verified() {
+        let address = Address::new(
+            "postgres://u@127.0.0.1,/run/x/d?host=localhost,/run/x",
+            true,
+        );
+        let address = address.unwrap_or_else(|error| panic!("{error}"));
+        let is_tls: Vec<bool> = address.servers.iter().map(|server| server.is_tls).collect();
+        assert_eq!(is_tls, [true, false]);
+        assert!(address.checks_names);
+        assert!(Address::new("postgres://u@a/d?sslmode=disable", true).is_err());
+    }
+
+    #[test]
+    fn ports_and_databases_may_be_parameters() {
+        for (url, shown) in [
+            ("postgres://u@a,b:2/d?port=7", "a:7,b:7/d"),
+            ("postgres://u@/d?host=a,b&port=1,", "a:1,b:5432/d"),
+            ("postgres://u@a/x?dbname=d%2F", "a:5432/d/"),
+            (
+                "postgres://u@a:/d?connect_timeout=2&options=-c%20jit%3Doff&",
+                "a:5432/d",
+            ),
+            (
+                "postgres://u@a?dbname=d&application_name=x&channel_binding=require",
+                "a:5432/d",
+            ),
+            ("postgres://a/d?target_session_attrs=primary", "a:5432/d"),
         ] {
-            let error = url
-                .parse::<Address>()
-                .err()
-                .unwrap_or_else(|| panic!("{url}"));
-            if !url.contains("sslmode=secret") {
-                assert!(!error.to_string().contains("secret"), "{error}");
-            }
+            let address = Address::new(url, false).unwrap_or_else(|error| panic!("{url}: {error}"));
+            assert_eq!(address.to_string(), shown, "{url}");
+            assert!(address.config.get_user().is_some());
+        }
+    }
+
+    #[test]
+    fn other_urls_are_refused_without_their_password() {
+        for (url, named) in [
+            ("postgres://u:secret@a", "no database"),
+            ("postgres://u:secret@a/", "no database"),
+            ("postgres://u:secret@/d", "no host"),
+            ("postgres://u:secret@a,/d", "no host"),
+            ("postgres://u:secret@a:x/d", "port"),
+            ("postgres://u:secret@a:0/d", "port"),
+            ("postgres://u:secret@a:65536/d", "port"),
+            (
+                "postgres://u:secret@a,b,c/d?port=1,2",
+                "one port for all hosts",
+            ),
+            ("postgres://u:secret@[::1/d", "HOST:PORT"),
+            ("postgres://u:secret@[::1]x/d", "HOST:PORT"),
+            ("postgres://u:secret@a/d?sslmode=prefer", "sslmode is"),
+            ("postgres://u:x@a/d?sslmode=secret", "sslmode is"),
+            (
+                "postgres://u:secret@a/d?target_session_attrs=read-only",
+                "tokens are written",
+            ),
+            (
+                "postgres://u:secret@a/d?nonsense=1",
+                "the parameter nonsense; its parameters are user",
+            ),
+            ("postgres://u:secret@a/d?sslrootcert=x", "--db-ca"),
+            ("postgres://u:secret@a/d?passfile=x", "PGPASSFILE"),
+            ("postgres://u:secret@a/d?connect_timeout", "NAME=VALUE"),
+            ("postgres://u:secret@a/d?connect_timeout=x", "seconds"),
+            (
+                "postgres://u:secret@a/d?channel_binding=x",
+                "channel_binding is",
+            ),
+            ("postgres://u:secr%zzet@a/d", "%40"),
+            ("postgres://u:secret%@a/d", "%40"),
+            ("postgres://u:secret@a%00/d", "%40"),
+            ("postgres://u:%FFsecret@a/d", "%40"),
+            ("postgres://u:x@secret@a/d", "%40"),
+            ("postgres://u:x/secret@a/d", "%40"),
+            ("postgres://u:x?secret@a/d", "%40"),
+            ("postgres://u:secret/x@a/d", "%40"),
+        ] {
+            let error = Address::new(url, false).err();
+            let error = error.unwrap_or_else(|| panic!("{url}")).to_string();
+            assert!(error.contains(named), "{url}: {error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 }

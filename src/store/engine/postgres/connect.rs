@@ -43,11 +43,12 @@ pub(super) fn connect_any(
     let mut last = None;
     for (number, server) in (1..).zip(&address.servers) {
         let is_last = number == address.servers.len();
-        let deadline = if is_last {
-            deadline
-        } else {
-            deadline.min(Instant::now() + PER_SERVER)
+        let longest = match address.connect_timeout {
+            None if !is_last => Some(PER_SERVER),
+            given => given,
         };
+        let own = longest.and_then(|longest| Instant::now().checked_add(longest));
+        let deadline = own.map_or(deadline, |own| deadline.min(own));
         match start(address, server, tls, deadline) {
             Ok(session) => return Ok(session),
             Err(error) => last = Some(error),
@@ -88,9 +89,10 @@ fn start(
 
 fn name_of(server: &Server) -> io::Result<ServerName<'static>> {
     let name = match &server.host {
-        Host::Tcp(name) => name.clone(),
+        Host::Tcp(name) if server.is_tls => name.clone(),
         // Never used: there is no TLS on these.
-        Host::Unix(_) => "localhost".to_owned(),
+        Host::Tcp(_) | Host::Unix(_) => "localhost".to_owned(),
     };
-    ServerName::try_from(name).map_err(io::Error::other)
+    let wrong = |_| io::Error::other("no certificate can be for a host of this name");
+    ServerName::try_from(name).map_err(wrong)
 }

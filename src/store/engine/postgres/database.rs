@@ -1,16 +1,16 @@
 //! A database on servers, opened: its schema is there, and its version is known.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::{ClientConfig, RootCertStore};
 
 use super::address::Address;
 use super::pool::Pool;
-use super::schema::{self, Found};
+use super::schema::{self, Found, Refusal};
 use super::session::Session;
+use super::tls::client_config;
 use crate::store::engine::statement_error::Result as StatementResult;
 use crate::store::engine::{
     Connection, Migrated, OpenError, OpenedBy, StatementError, WhenMissing,
@@ -66,8 +66,12 @@ fn pool(address: Address, authority: Option<&Path>, by: OpenedBy) -> Result<Pool
         address: shown.clone(),
         reason,
     };
-    let roots = roots(authority).map_err(refused)?;
-    let tls = tls(roots).map_err(|error| refused(error.to_string()))?;
+    let is_tls = address.servers.iter().any(|server| server.is_tls);
+    let roots = match is_tls || authority.is_some() {
+        true => roots(authority).map_err(refused)?,
+        false => RootCertStore::empty(),
+    };
+    let tls = client_config(roots, address.checks_names).map_err(refused)?;
     Ok(Pool::new(address, tls, by))
 }
 
@@ -80,24 +84,15 @@ fn failed(pool: &Pool, error: &StatementError) -> OpenError {
 
 /// The version of the schema; 0 where there is none, and one is to be made.
 fn find(pool: &Pool, missing: WhenMissing) -> Result<(Session, i64), OpenError> {
-    let address = || pool.address().to_string();
     let failed = |error| failed(pool, &error);
     let session = pool.connect_once().map_err(failed)?;
-    let known = schema::newest_version();
     let version = match schema::find(&session).map_err(failed)? {
-        Found::Foreign => return Err(OpenError::ForeignSchema(address())),
         Found::Nothing if missing == WhenMissing::Refuse => {
-            return Err(OpenError::NoSchema(address()));
+            return Err(OpenError::NoSchema(pool.address().to_string()));
         }
         Found::Nothing => 0,
-        Found::Ours(version) if version > known => {
-            return Err(OpenError::NewerSchema {
-                address: address(),
-                found: version,
-                known,
-            });
-        }
-        Found::Ours(version) => version,
+        Found::Ours(version) if version <= schema::newest_version() => version,
+        found => return Err(refused(pool, found)),
     };
     Ok((session, version))
 }
@@ -106,15 +101,38 @@ fn find(pool: &Pool, missing: WhenMissing) -> Result<(Session, i64), OpenError> 
 fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>), OpenError> {
     let (session, found) = find(pool, missing)?;
     let known = schema::newest_version();
-    if found < known {
-        schema::migrate(&session).map_err(|error| failed(pool, &error))?;
+    if found == known {
+        return Ok((false, None));
     }
+    let found = schema::migrate(&session).map_err(|refusal| match refusal {
+        Refusal::Found(found) => refused(pool, found),
+        Refusal::Failed(StatementError::Postgres(error)) if error.is_forbidden() => {
+            OpenError::MayNotMigrate {
+                address: pool.address().to_string(),
+                reason: error.reason(),
+            }
+        }
+        Refusal::Failed(error) => failed(pool, &error),
+    })?;
     let number = |version: i64| i32::try_from(version).unwrap_or(i32::MAX);
     let migrated = (found > 0 && found < known).then(|| Migrated {
         from: number(found),
         to: number(known),
     });
     Ok((found == 0, migrated))
+}
+
+/// A schema that is not touched.
+fn refused(pool: &Pool, found: Found) -> OpenError {
+    let address = pool.address().to_string();
+    match found {
+        Found::Ours(found) => OpenError::NewerSchema {
+            address,
+            found,
+            known: schema::newest_version(),
+        },
+        Found::Nothing | Found::Foreign => OpenError::ForeignSchema(address),
+    }
 }
 
 /// The authorities in a file; the system's without one.
@@ -137,14 +155,4 @@ fn roots(authority: Option<&Path>) -> Result<RootCertStore, String> {
         true => Err(format!("{shown}: has no certificate (PEM)")),
         false => Ok(roots),
     }
-}
-
-/// TLS that trusts one authority's certificates, or the system's.
-fn tls(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }

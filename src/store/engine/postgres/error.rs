@@ -56,6 +56,11 @@ impl Failure {
         })
     }
 
+    /// Whether the role lacks a right.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.state() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+    }
+
     pub(in crate::store) fn is_constraint(&self) -> bool {
         self.state()
             .is_some_and(|state| state.code().starts_with("23"))

@@ -4,40 +4,53 @@
 use std::env;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio_postgres::config::Host;
 use zeroize::Zeroizing;
 
-use super::address::Server;
+use super::address::{Address, Server};
 
 /// Looks for a password. `None` is right where the server asks for none.
 pub(super) fn find(server: &Server, database: &str, user: &str) -> Option<Zeroizing<String>> {
-    let given = env::var("PGPASSWORD")
-        .ok()
-        .filter(|password| !password.is_empty());
-    given.map(Zeroizing::new).or_else(|| {
-        let text = read_file()?;
-        let host = match &server.host {
-            Host::Tcp(name) => name.as_str(),
-            // What the file calls sockets.
-            Host::Unix(_) => "localhost",
-        };
-        let wanted = [host, &server.port.to_string(), database, user];
-        text.lines().find_map(|line| password_of(line, wanted))
+    given().or_else(|| {
+        let path = path().filter(|path| !is_exposed(path))?;
+        let text = fs::read_to_string(path).ok().map(Zeroizing::new)?;
+        let port = server.port.to_string();
+        text.lines().find_map(|line| {
+            let find = |host| password_of(line, [host, &port, database, user]);
+            match &server.host {
+                Host::Tcp(name) => find(name.as_str()),
+                // The file may call any socket by the second.
+                Host::Unix(directory) => find(directory.to_str()?).or_else(|| find("localhost")),
+            }
+        })
     })
 }
 
-/// As the other programs that read it, this one takes no notice of a file that others may read.
-fn read_file() -> Option<Zeroizing<String>> {
-    let path = env::var_os("PGPASSFILE").map(PathBuf::from);
-    let path = path.or_else(|| Some(env::home_dir()?.join(".pgpass")))?;
-    let metadata = fs::metadata(&path).ok()?;
-    if metadata.mode() & 0o077 != 0 {
-        tracing::warn!(path = %path.display(), "others may read the file of passwords, so it is not used; `chmod 600` keeps them out");
-        return None;
-    }
-    fs::read_to_string(&path).ok().map(Zeroizing::new)
+/// What the operator should know: as other programs that read it, this one takes no notice of a file that others may read.
+pub(in crate::store) fn warning(address: &Address) -> Option<String> {
+    let is_given = address.config.get_password().is_some() || given().is_some();
+    let exposed = path().filter(|path| !is_given && is_exposed(path))?;
+    let path = exposed.display();
+    Some(format!(
+        "{path}: others may read the file of passwords, so it is not used; `chmod 600` keeps them out"
+    ))
+}
+
+fn given() -> Option<Zeroizing<String>> {
+    let password = env::var("PGPASSWORD").ok().map(Zeroizing::new)?;
+    (!password.is_empty()).then_some(password)
+}
+
+fn path() -> Option<PathBuf> {
+    let path = env::var_os("PGPASSFILE").filter(|path| !path.is_empty());
+    let path = path.map(PathBuf::from);
+    path.or_else(|| Some(env::home_dir()?.join(".pgpass")))
+}
+
+fn is_exposed(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o077 != 0)
 }
 
 /// A line is `host:port:database:user:password`; `*` is any, and a backslash takes a colon's meaning.

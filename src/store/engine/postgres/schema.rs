@@ -1,9 +1,11 @@
 //! The program's schema in a database that may have others.
 
+use std::time::{Duration, Instant};
+
 use super::session::Session;
 use crate::store::engine::Connection;
 use crate::store::engine::parameters;
-use crate::store::engine::statement_error::Result;
+use crate::store::engine::statement_error::{Result, StatementError};
 
 /// Each a transaction of its own, numbered from 1. A released one is never edited. `schema.sql` describes where they end.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
@@ -11,14 +13,26 @@ const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 /// So that of several programs that start on an empty database one makes the schema: "THNS".
 const LOCK: i64 = 0x5448_4e53;
 
-/// What there was.
+/// The tables are made or changed by one at a time, and those who wait find it done. Large tables take their time.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// What there is.
+#[derive(Clone, Copy)]
 pub(super) enum Found {
     /// The schema, with this version.
     Ours(i64),
-    /// Nothing of that name.
+    /// Nothing, or an empty schema of that name.
     Nothing,
     /// A schema of that name that is another program's.
     Foreign,
+}
+
+/// Why the schema is not brought up to date.
+pub(super) enum Refusal {
+    /// What there is by now is not to be touched.
+    Found(Found),
+    /// A statement failed.
+    Failed(StatementError),
 }
 
 pub(super) fn newest_version() -> i64 {
@@ -27,38 +41,51 @@ pub(super) fn newest_version() -> i64 {
 
 pub(super) fn find(session: &Session) -> Result<Found> {
     let connection = Connection::Postgres(session);
-    let is_there = connection.exists(
-        "SELECT 1 FROM pg_namespace WHERE nspname = 'thanos_login'",
-        &[],
-    )?;
-    if !is_there {
-        return Ok(Found::Nothing);
-    }
-    let has_version = "SELECT 1 FROM pg_class WHERE relnamespace = 'thanos_login'::regnamespace AND relname = 'schema_version'";
-    if connection.exists(has_version, &[])? {
+    let is_ours = "SELECT 1 FROM pg_attribute
+                   JOIN pg_class ON pg_class.oid = attrelid
+                   JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                   WHERE nspname = 'thanos_login' AND relname = 'schema_version' AND attname = 'program'";
+    if connection.exists(is_ours, &[])? {
         return session.schema_version().map(Found::Ours);
     }
-    let has_tables = "SELECT 1 FROM pg_class WHERE relnamespace = 'thanos_login'::regnamespace";
-    Ok(match connection.exists(has_tables, &[])? {
+    let is_used = "SELECT 1 FROM pg_namespace WHERE nspname = 'thanos_login'
+                   AND (EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = pg_namespace.oid)
+                        OR EXISTS (SELECT 1 FROM pg_proc WHERE pronamespace = pg_namespace.oid)
+                        OR EXISTS (SELECT 1 FROM pg_type WHERE typnamespace = pg_namespace.oid))";
+    Ok(match connection.exists(is_used, &[])? {
         true => Found::Foreign,
         false => Found::Nothing,
     })
 }
 
-/// Runs what is missing after a version; whoever comes second waits, and finds it done.
-pub(super) fn migrate(session: &Session) -> Result<()> {
+/// Runs what is missing after a version, and says which that was. Who comes second waits, and finds it done.
+pub(super) fn migrate(session: &Session) -> std::result::Result<i64, Refusal> {
+    session.set_deadline(Instant::now() + PATIENCE);
     session.begin()?;
+    session.batch("SET LOCAL lock_timeout = 0")?;
     let connection = Connection::Postgres(session);
     connection.exists(
         "SELECT pg_advisory_xact_lock(:lock)",
         parameters! { ":lock": LOCK },
     )?;
-    let done = match find(session)? {
-        Found::Ours(version) => usize::try_from(version).unwrap_or(usize::MAX),
-        Found::Nothing | Found::Foreign => 0,
+    let version = match find(session)? {
+        Found::Ours(version) if version <= newest_version() => version,
+        Found::Nothing => 0,
+        found => {
+            session.roll_back()?;
+            return Err(Refusal::Found(found));
+        }
     };
+    let done = usize::try_from(version).unwrap_or_default();
     for migration in MIGRATIONS.iter().skip(done) {
         session.batch(migration)?;
     }
-    session.commit()
+    session.commit()?;
+    Ok(version)
+}
+
+impl From<StatementError> for Refusal {
+    fn from(error: StatementError) -> Self {
+        Self::Failed(error)
+    }
 }

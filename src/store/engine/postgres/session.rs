@@ -242,7 +242,7 @@ impl Session {
     }
 
     pub(in crate::store::engine) fn schema_version(&self) -> Result<i64> {
-        self.number("SELECT CAST(version AS BIGINT) FROM schema_version")
+        self.number("SELECT CAST(version AS BIGINT) FROM thanos_login.schema_version")
     }
 
     pub(in crate::store::engine) fn write_schema_version(&self) -> Result<()> {

@@ -1,16 +1,96 @@
-//! TLS towards the server, by rustls: its certificate is always verified.
+//! TLS towards the server, by rustls: its certificate is always of a trusted authority.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustls::pki_types::ServerName;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect};
 use tokio_rustls::{Connect, TlsConnector};
 
+use super::binding;
 use super::wire::Socket;
+
+/// TLS that trusts these authorities, for the host that a certificate names or for any.
+pub(super) fn client_config(
+    roots: RootCertStore,
+    checks_names: bool,
+) -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let config = if checks_names {
+        config.with_root_certificates(roots)
+    } else {
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider);
+        let verifier = verifier.build().map_err(|error| error.to_string())?;
+        config
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(OfAnyHost(verifier)))
+    };
+    Ok(Arc::new(config.with_no_client_auth()))
+}
+
+/// Verifies all of a certificate but for which host it is: `sslmode=verify-ca`.
+#[derive(Debug)]
+struct OfAnyHost(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for OfAnyHost {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        use CertificateError::{NotValidForName, NotValidForNameContext};
+
+        // The name comes last: a certificate that is for another host is good otherwise.
+        match self
+            .0
+            .verify_server_cert(certificate, intermediates, host, ocsp_response, now)
+        {
+            Err(rustls::Error::InvalidCertificate(
+                NotValidForName | NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            outcome => outcome,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
 
 /// Wraps a socket in TLS, for the host with this name.
 #[derive(Clone)]
@@ -44,9 +124,11 @@ impl Future for Handshake {
 }
 
 impl tokio_postgres::tls::TlsStream for TlsStream {
-    /// The certificate is verified, which is what binding would add.
     fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
+        let (_, session) = self.0.get_ref();
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let digest = certificate.and_then(|certificate| binding::digest(certificate));
+        digest.map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
 }
 
