@@ -67,6 +67,16 @@ pub enum Error {
     Auth(#[from] auth::Error),
 }
 
+impl Error {
+    /// Whether the log has said once for all requests why they fail.
+    fn is_logged(&self) -> bool {
+        match self {
+            Self::NotReady(error) | Self::Auth(auth::Error::Store(error)) => error.is_logged(),
+            _ => false,
+        }
+    }
+}
+
 impl From<hashing::Error> for Error {
     fn from(error: hashing::Error) -> Self {
         Self::Auth(error.into())
@@ -101,10 +111,12 @@ pub fn reply(call: impl FnOnce() -> Result<Reply, Error>) -> Reply {
 }
 
 fn refuse(error: Error) -> Reply {
-    let chain = chain(&error);
+    let (chain, is_logged) = (chain(&error), error.is_logged());
     let reply = Reply::from(error);
     match reply.status() {
-        500.. => tracing::warn!(status = reply.status(), error = chain, "request failed"),
+        500.. if !is_logged => {
+            tracing::warn!(status = reply.status(), error = chain, "request failed")
+        }
         _ => tracing::debug!(status = reply.status(), error = chain, "request refused"),
     }
     reply

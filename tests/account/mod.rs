@@ -49,7 +49,7 @@ fn log_in(server: &Server) -> String {
     server.login(JWEIR, PASSWORD).token()
 }
 
-fn call(method: &str, path: &str, token: &str) -> Vec<u8> {
+pub fn call(method: &str, path: &str, token: &str) -> Vec<u8> {
     let authorization = format!("Token {token}");
     request(method, path, &[("Authorization", &authorization)], "")
 }

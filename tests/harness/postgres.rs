@@ -19,8 +19,30 @@ impl PostgresServer {
     #[track_caller]
     pub fn start(settings: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let url = start(directory.path(), settings);
+        let url = start(directory.path(), settings, None);
         Self { directory, url }
+    }
+
+    /// Starts one that has what this one has, and follows it.
+    #[track_caller]
+    pub fn standby(&self, settings: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = start(directory.path(), settings, Some(&self.url));
+        Self { directory, url }
+    }
+
+    /// Sends a signal to each of its processes.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        let file = self.directory().join("data/postmaster.pid");
+        let first = fs::read_to_string(file).unwrap();
+        let pid = first.lines().next().unwrap();
+        // Its first process, so that it makes no more of them.
+        send(pid, signal);
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children
+            .split_whitespace()
+            .for_each(|pid| send(pid, signal));
     }
 
     /// Its socket, its `data` and the program `stop` are here.
@@ -62,24 +84,10 @@ impl PostgresServer {
         Session { psql, output }
     }
 
-    /// Sends a signal to each of its processes.
-    #[track_caller]
-    pub fn signal(&self, signal: Signal) {
-        let file = self.directory().join("data/postmaster.pid");
-        let first = fs::read_to_string(file).unwrap();
-        let pid = first.lines().next().unwrap();
-        // Its first process, so that it makes no more of them.
-        send(pid, signal);
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        children
-            .split_whitespace()
-            .for_each(|pid| send(pid, signal));
-    }
-
     /// Starts it again after a stop, with more settings.
     #[track_caller]
     pub fn start_again(&self, settings: &[&str]) {
-        start(self.directory(), settings);
+        start(self.directory(), settings, None);
     }
 }
 
@@ -150,11 +158,12 @@ fn send(pid: &str, signal: Signal) {
 }
 
 #[track_caller]
-fn start(directory: &Path, settings: &[&str]) -> String {
+fn start(directory: &Path, settings: &[&str], primary: Option<&str>) -> String {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/postgres-server");
     let started = Command::new(program)
         .arg(directory)
         .args(settings)
+        .envs(primary.map(|primary| ("STANDBY_OF", primary)))
         .output()
         .unwrap();
     assert!(started.status.success(), "{started:?}");

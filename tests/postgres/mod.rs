@@ -2,6 +2,8 @@
 
 mod accounts;
 mod address;
+mod away;
+mod failover;
 mod network;
 mod opening;
 mod secrets;
@@ -9,10 +11,13 @@ mod server;
 mod throttle;
 mod tls;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use crate::account::assert_good;
 use crate::harness::accounts::{JWEIR, PASSWORD, retailer, user};
 use crate::harness::postgres::PostgresServer;
-use crate::harness::{Place, Server, eventually};
+use crate::harness::{Answer, Place, Server};
 
 /// A place whose database on a server holds the accounts of a fixture.
 #[track_caller]
@@ -30,6 +35,39 @@ fn serve(place: &Place, url: &str, flags: &[&str]) -> Server {
     place.serve(&[&["--db", url], flags].concat())
 }
 
+/// Logs in over and over, from several threads, until `meanwhile` is done; gives the tokens that were answered. Each answer is
+/// a 200 or a 503.
+#[track_caller]
+fn tokens_of_logins_during(server: &Server, meanwhile: impl FnOnce()) -> Vec<String> {
+    let is_done = AtomicBool::new(false);
+    let log_in_until_done = || {
+        let mut tokens = Vec::new();
+        while !is_done.load(Ordering::Relaxed) {
+            let answer = server.login(JWEIR, PASSWORD);
+            match answer.status {
+                200 => tokens.push(answer.token()),
+                _ => assert_unavailable(&answer),
+            }
+        }
+        tokens
+    };
+    thread::scope(|scope| {
+        let clients = [(); 8].map(|()| scope.spawn(log_in_until_done));
+        meanwhile();
+        is_done.store(true, Ordering::Relaxed);
+        clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap())
+            .collect()
+    })
+}
+
+#[track_caller]
+fn assert_unavailable(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+}
+
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_token_of_one_server_is_good_for_another() {
@@ -39,20 +77,4 @@ fn a_token_of_one_server_is_good_for_another() {
     let servers = [(); 2].map(|()| serve(&place, &url, &[]));
     let token = servers[0].login(JWEIR, PASSWORD).token();
     assert_good(&servers[1], &token);
-}
-
-#[test]
-#[ignore = "needs PostgreSQL"]
-fn a_server_that_is_stopped_and_started_again_is_used_again() {
-    let postgres = PostgresServer::start(&[]);
-    postgres.create("accounts");
-    let url = postgres.url("accounts");
-    let place = seeded(&url, &retailer([user(JWEIR)]));
-    let server = serve(&place, &url, &[]);
-    postgres.stop("fast");
-    assert_eq!(server.login(JWEIR, PASSWORD).status, 503);
-    postgres.start_again(&[]);
-    eventually("logins are answered again", || {
-        server.login(JWEIR, PASSWORD).status == 200
-    });
 }

@@ -24,6 +24,13 @@ pub enum Error {
     NoAnswer,
 }
 
+impl Error {
+    /// Whether the log has said it once for all calls.
+    pub fn is_logged(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if error.is_logged())
+    }
+}
+
 impl From<StatementError> for Error {
     fn from(error: StatementError) -> Self {
         if error.is_passing() {

@@ -43,8 +43,6 @@ impl StatementError {
     pub(in crate::store) fn reason(&self) -> String {
         match self {
             Self::Sqlite(error) => codes::reason(error),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(failure) => failure.reason(),
             Self::Column {
                 source: Some(source),
                 ..
@@ -68,6 +66,15 @@ impl StatementError {
             Self::Sqlite(error) => codes::is_passing(error),
             #[cfg(feature = "postgres")]
             Self::Postgres(failure) => failure.is_passing(),
+            _ => false,
+        }
+    }
+
+    /// Whether the log has said it once for all calls.
+    pub(in crate::store) fn is_logged(&self) -> bool {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(failure) => failure.is_logged(),
             _ => false,
         }
     }

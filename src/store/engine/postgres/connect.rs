@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
@@ -12,79 +13,112 @@ use super::address::{Address, Server};
 use super::error::Failure;
 use super::password;
 use super::session::Session;
+use super::socket::{Peer, Resolver};
 use super::tls::Tls;
 use crate::store::engine::statement_error::Result;
 
-/// The longest that one of several servers is waited for.
-const PER_SERVER: Duration = Duration::from_secs(2);
+/// The longest that connecting to the only address of a database takes, and to one of several.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(2)];
 
 /// What every session starts with. The schema comes before temporary tables, so that nobody's table hides one of it.
-/// Waits end before a caller's patience does, and nothing that is cut off goes on. A server that does not wait for its disk
-/// is told to.
+/// Waits end before a caller's patience does, and nothing that is cut off goes on. A commit waits for the
+/// disk, and stays as the operator wants it otherwise: what is set here is not changed by a reload of the server's settings.
 const SETTINGS: &str = "
     SET search_path = thanos_login, pg_temp;
-    SET lock_timeout = '4s';
+    SET lock_timeout = '3s';
     SET idle_in_transaction_session_timeout = '10s';
     SET client_connection_check_interval = '1s';
     SET default_transaction_isolation = 'read committed';
     SET jit = off;
     SET client_min_messages = warning;
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+    SELECT set_config('synchronous_commit', CASE setting WHEN 'off' THEN 'on' ELSE setting END, false)
+        FROM current_setting('synchronous_commit') AS setting";
 
-/// Tries the servers in order.
-///
-/// # Errors
-/// That of the last one.
-pub(super) fn connect_any(
-    address: &Address,
-    tls: &Arc<ClientConfig>,
-    deadline: Instant,
-) -> Result<Session> {
-    let mut last = None;
-    for (number, server) in (1..).zip(&address.servers) {
-        let is_last = number == address.servers.len();
-        let longest = match address.connect_timeout {
-            None if !is_last => Some(PER_SERVER),
-            given => given,
-        };
-        let own = longest.and_then(|longest| Instant::now().checked_add(longest));
-        let deadline = own.map_or(deadline, |own| deadline.min(own));
-        match start(address, server, tls, deadline) {
-            Ok(session) => return Ok(session),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| Failure::Away(io::ErrorKind::NotFound.into()).into()))
+/// The servers of a database, and how to connect to them.
+pub(super) struct Route {
+    pub(super) address: Address,
+    tls: Arc<ClientConfig>,
+    resolver: Resolver,
+    /// The server of the last connection.
+    last: AtomicUsize,
 }
 
-fn start(
-    address: &Address,
-    server: &Server,
-    tls: &Arc<ClientConfig>,
-    deadline: Instant,
-) -> Result<Session> {
-    let mut config = address.config.clone();
-    config.ssl_mode(if server.is_tls {
-        SslMode::Require
-    } else {
-        SslMode::Disable
-    });
-    if config.get_password().is_none() {
-        let user = config.get_user().unwrap_or_default().to_owned();
-        if let Some(found) = password::find(server, address.database(), &user) {
-            config.password(found.as_bytes());
+impl Route {
+    pub(super) fn new(address: Address, tls: Arc<ClientConfig>) -> Self {
+        Self {
+            address,
+            tls,
+            resolver: Resolver::default(),
+            last: AtomicUsize::new(0),
         }
     }
-    let tls = Tls {
-        connector: Arc::clone(tls).into(),
-        host: name_of(server).map_err(Failure::Away)?,
-    };
-    let session = Session::start(server, &config, tls, deadline)?;
-    session.batch(SETTINGS)?;
-    if address.must_write && session.only_reads()? {
-        return Err(Failure::Away(io::Error::other("it only takes reads")).into());
+
+    /// Connects to the first server that takes changes, if they must; the last one to do so is asked first.
+    ///
+    /// # Errors
+    /// That of the last one asked.
+    pub(super) fn connect(&self) -> Result<Session> {
+        let count = self.address.servers.len();
+        let last = self.last.load(Ordering::Relaxed);
+        let mut outcome = Err(Failure::Away(io::ErrorKind::NotFound.into()).into());
+        for index in (last..count).chain(0..last) {
+            outcome = self.connect_to(&self.address.servers[index]);
+            if outcome.is_ok() {
+                self.last.store(index, Ordering::Relaxed);
+                break;
+            }
+        }
+        outcome
     }
-    Ok(session)
+
+    /// A name may have several addresses.
+    fn connect_to(&self, server: &Server) -> Result<Session> {
+        let has_several = |peers: usize| self.address.servers.len() * peers > 1;
+        let deadline = |peers| {
+            let patience = PATIENCE[usize::from(has_several(peers))];
+            let now = Instant::now();
+            now.checked_add(self.address.connect_timeout.unwrap_or(patience))
+                .unwrap_or(now + patience)
+        };
+        let peers = self
+            .resolver
+            .resolve(server, deadline(1))
+            .map_err(Failure::Away)?;
+        let mut outcome = Err(Failure::Away(io::ErrorKind::NotFound.into()).into());
+        for peer in &peers {
+            outcome = self.start(server, peer, deadline(peers.len()));
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    fn start(&self, server: &Server, peer: &Peer, deadline: Instant) -> Result<Session> {
+        let address = &self.address;
+        let mut config = address.config.clone();
+        config.ssl_mode(if server.is_tls {
+            SslMode::Require
+        } else {
+            SslMode::Disable
+        });
+        if config.get_password().is_none() {
+            let user = config.get_user().unwrap_or_default().to_owned();
+            if let Some(found) = password::find(server, address.database(), &user) {
+                config.password(found.as_bytes());
+            }
+        }
+        let tls = Tls {
+            connector: Arc::clone(&self.tls).into(),
+            host: name_of(server).map_err(Failure::Away)?,
+        };
+        let session = Session::start(peer, &config, tls, deadline)?;
+        session.batch(SETTINGS)?;
+        if address.must_write && session.only_reads()? {
+            return Err(Failure::Away(io::Error::other("it only takes reads")).into());
+        }
+        Ok(session)
+    }
 }
 
 fn name_of(server: &Server) -> io::Result<ServerName<'static>> {

@@ -109,7 +109,7 @@ fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>)
         Refusal::Failed(StatementError::Postgres(error)) if error.is_forbidden() => {
             OpenError::MayNotMigrate {
                 address: pool.address().to_string(),
-                reason: error.reason(),
+                reason: error.to_string(),
             }
         }
         Refusal::Failed(error) => failed(pool, &error),

@@ -4,17 +4,25 @@ use std::io;
 
 use tokio_postgres::error::SqlState;
 
+use super::reason::{of_error, of_socket};
+
 /// Why a statement failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// No answer: the server is away, or was silent until the deadline.
-    #[error("no answer from the database server")]
-    Away(#[source] io::Error),
+    #[error("{}", of_socket(.0))]
+    Away(io::Error),
+    /// There is no connection to use, and the log has said why.
+    #[error("{0}")]
+    NotConnected(String),
+    /// All connections were in use until the deadline.
+    #[error("all connections to the database server are in use")]
+    Busy,
     /// A commit of which the server says that a standby may not have it.
     #[error("the database server did not wait for its standby")]
     Unsure,
     /// The server refused, or the connection to it ended.
-    #[error(transparent)]
+    #[error("{}", of_error(.0))]
     Server(tokio_postgres::Error),
 }
 
@@ -22,9 +30,20 @@ impl Failure {
     /// `None` when the server itself reports nothing.
     fn state(&self) -> Option<&SqlState> {
         match self {
-            Self::Away(_) | Self::Unsure => None,
             Self::Server(error) => error.code(),
+            _ => None,
         }
+    }
+
+    /// Whether the other connections to the same server are of no more use than this one: it is silent, or takes no
+    /// changes any more.
+    pub(super) fn is_of_server(&self) -> bool {
+        matches!(self, Self::Away(_)) || self.state() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+    }
+
+    /// Whether the log has said it once for all calls.
+    pub(in crate::store) fn is_logged(&self) -> bool {
+        matches!(self, Self::NotConnected(_))
     }
 
     /// Whether nothing can be sent on that connection any more, or what is sent goes to the wrong server.

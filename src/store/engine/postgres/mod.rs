@@ -11,6 +11,7 @@ mod pool;
 mod reason;
 mod schema;
 mod session;
+mod sessions;
 mod socket;
 mod tls;
 mod url;

@@ -6,26 +6,11 @@ use std::io::{self, ErrorKind};
 use rustls::CertificateError;
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::error::Failure;
-
 const GIVE_PASSWORD: &str =
     "the URL, the variable PGPASSWORD or a line of the file that PGPASSFILE names gives it";
 
-impl Failure {
-    /// One line.
-    pub(in crate::store) fn reason(&self) -> String {
-        match self {
-            Self::Away(error) => of_socket(error),
-            Self::Unsure => self.to_string(),
-            Self::Server(error) => match error.as_db_error() {
-                Some(error) => of_server(error),
-                None => of_connection(error),
-            },
-        }
-    }
-}
-
-fn of_socket(error: &io::Error) -> String {
+/// Of a socket that carries no more, or none.
+pub(super) fn of_socket(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionRefused => {
             "the connection was refused: no server listens there".to_owned()
@@ -42,6 +27,15 @@ fn of_socket(error: &io::Error) -> String {
     }
 }
 
+/// Of a statement, or of connecting.
+pub(super) fn of_error(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(error) => of_server(error),
+        None => of_connection(error),
+    }
+}
+
+/// Without the details that a server adds, since they quote rows.
 fn of_server(error: &DbError) -> String {
     let message = error.message();
     let step = match *error.code() {
@@ -51,7 +45,7 @@ fn of_server(error: &DbError) -> String {
         }
         SqlState::INVALID_CATALOG_NAME => "`createdb` makes one",
         SqlState::TOO_MANY_CONNECTIONS => "raise the server's max_connections, or let go of others",
-        _ => return message.to_owned(),
+        _ => return format!("{message} ({})", error.code().code()),
     };
     format!("{message}; {step}")
 }

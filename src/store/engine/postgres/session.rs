@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Row, Statement};
 
-use super::address::Server;
 use super::error::Failure;
 use super::named::numbered;
-use super::socket::open;
+use super::socket::{Peer, open};
 use super::tls::{Tls, TlsStream};
 use super::wire::Socket;
 use crate::store::engine::PAGE;
@@ -32,15 +31,15 @@ const COMMON_WORK_LOCK: i64 = 0x5448_4e57;
 /// Each savepoint takes two round trips, and with more than 64 of them in a transaction all others are slowed down.
 const PARTS_AT_ONCE: u32 = 2_048;
 
-/// How long a request to end something may take.
-const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
+/// How long ending a commit may take.
+const CANCEL_PATIENCE: Duration = Duration::from_millis(500);
 
 /// One connection, for one thread at a time.
 pub(in crate::store) struct Session {
     client: Client,
     connection: RefCell<Connection<Socket, TlsStream>>,
     socket: Socket,
-    server: Server,
+    peer: Peer,
     tls: Tls,
     statements: RefCell<HashMap<Box<str>, Arc<Prepared>>>,
     /// When whatever is in progress has taken too long.
@@ -56,8 +55,8 @@ pub(in crate::store) struct Session {
     is_in_transaction: Cell<bool>,
     /// So many parts of the present transaction may have failed without the rest.
     parts: Cell<u32>,
-    /// The server gave no answer until the deadline.
-    was_silent: Cell<bool>,
+    /// So are the other connections to its server.
+    is_server_lost: Cell<bool>,
 }
 
 struct Prepared {
@@ -67,13 +66,8 @@ struct Prepared {
 
 impl Session {
     /// Connects to a server and logs in.
-    pub(super) fn start(
-        server: &Server,
-        config: &Config,
-        tls: Tls,
-        deadline: Instant,
-    ) -> Result<Self> {
-        let socket = open(server, deadline).map_err(Failure::Away)?;
+    pub(super) fn start(peer: &Peer, config: &Config, tls: Tls, deadline: Instant) -> Result<Self> {
+        let socket = open(peer, deadline).map_err(Failure::Away)?;
         let starting = config.connect_raw(socket.clone(), tls.clone());
         let (client, connection) = socket
             .drive(starting, |_| {}, deadline)
@@ -83,7 +77,7 @@ impl Session {
             client,
             connection: RefCell::new(connection),
             socket,
-            server: server.clone(),
+            peer: peer.clone(),
             tls,
             statements: RefCell::default(),
             deadline: Cell::new(deadline),
@@ -93,7 +87,7 @@ impl Session {
             is_lost: Cell::new(false),
             is_in_transaction: Cell::new(false),
             parts: Cell::default(),
-            was_silent: Cell::new(false),
+            is_server_lost: Cell::new(false),
         })
     }
 
@@ -101,10 +95,10 @@ impl Session {
         self.deadline.set(deadline);
     }
 
-    /// The same, for a call that may take this long from now on, and as long again for each page of very many rows.
-    pub(super) fn set_patience(&self, patience: Duration) {
+    /// The same, for a call that may take this long from its start on, and as long again for each page of very many rows.
+    pub(super) fn set_patience(&self, start: Instant, patience: Duration) {
         self.patience.set(patience);
-        self.deadline.set(Instant::now() + patience);
+        self.deadline.set(start + patience);
     }
 
     /// Whether it can be used: what the server has said since is read, without waiting for it.
@@ -123,9 +117,9 @@ impl Session {
         self.is_alive() && !self.is_in_transaction.get()
     }
 
-    /// Whether the server gave no answer until a deadline.
-    pub(super) fn was_silent(&self) -> bool {
-        self.was_silent.get()
+    /// Whether the other connections to the same server are of no use either.
+    pub(super) fn is_server_lost(&self) -> bool {
+        self.is_server_lost.get()
     }
 
     /// Whether the server is one that takes no changes.
@@ -289,9 +283,8 @@ impl Session {
     /// wait for its standby to the end.
     pub(super) fn commit(&self) -> Result<()> {
         self.is_warned.set(false);
-        let committed = self.batch("COMMIT");
-        if let Err(error) = committed {
-            self.cancel();
+        if let Err(error) = self.batch("COMMIT") {
+            self.end_commit();
             return Err(error);
         }
         self.is_in_transaction.set(false);
@@ -301,17 +294,29 @@ impl Session {
         }
     }
 
-    /// Asks the server, over a connection of its own, to end what this one is at: a commit that waits for a standby would go
-    /// on for ever. Whether it does shows nowhere, and nobody waits long for it.
-    fn cancel(&self) {
-        let deadline = Instant::now() + CANCEL_PATIENCE;
-        let Ok(socket) = open(&self.server, deadline) else {
+    /// Ends a commit that was not answered: one that waits for a standby would go on for ever. If the server then answers, it
+    /// is there, and so is this connection.
+    fn end_commit(&self) {
+        self.deadline.set(Instant::now() + CANCEL_PATIENCE);
+        if !self.is_server_lost.get() || self.cancel().is_err() {
             return;
-        };
+        }
+        self.is_lost.set(false);
+        if self.batch("SELECT").is_ok() {
+            self.is_in_transaction.set(false);
+            self.is_server_lost.set(false);
+            self.is_spoiled.set(false);
+        }
+    }
+
+    /// Asks the server, over a connection of its own, to end what this one is at. Whether it does shows nowhere.
+    fn cancel(&self) -> std::io::Result<()> {
+        let deadline = self.deadline.get();
+        let socket = open(&self.peer, deadline)?;
         let canceling = self.client.cancel_token();
         let canceling = canceling.cancel_query_raw(socket.clone(), self.tls.clone());
-        // Fails where the server is away, and then there is nothing to end.
-        let _ = socket.drive(canceling, |_| {}, deadline);
+        let outcome = socket.drive(canceling, |_| {}, deadline)?;
+        outcome.map_err(std::io::Error::other)
     }
 
     /// Whether a statement has failed since this was asked last.
@@ -363,7 +368,7 @@ impl Session {
         )?;
         let fetch = format!("FETCH {PAGE} FROM many");
         loop {
-            self.set_patience(self.patience.get());
+            self.set_patience(Instant::now(), self.patience.get());
             let rows = self.run(self.client.query_typed(&fetch, &[]))?;
             for row in &rows {
                 receive(row)?;
@@ -406,14 +411,14 @@ impl Session {
         let failure = match outcome {
             Ok(Ok(output)) => return Ok(output),
             Ok(Err(error)) => Failure::Server(error),
-            Err(error) => {
-                self.was_silent.set(true);
-                Failure::Away(error)
-            }
+            Err(error) => Failure::Away(error),
         };
         self.is_spoiled.set(true);
         if failure.ends_session() {
             self.is_lost.set(true);
+        }
+        if failure.is_of_server() {
+            self.is_server_lost.set(true);
         }
         Err(failure.into())
     }

@@ -1,13 +1,15 @@
 //! Sockets to a server, made within a deadline.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::sync::mpsc::sync_channel;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt,
 };
@@ -19,60 +21,95 @@ use super::wire::{Socket, Stream};
 /// When an idle connection is first asked whether its other end is there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// Where a server listens.
+#[derive(Clone, Debug)]
+pub(super) enum Peer {
+    Tcp(SocketAddr),
+    /// In the server's directory.
+    Unix(PathBuf),
+}
+
 /// A connected socket.
-pub(super) fn open(server: &Server, deadline: Instant) -> io::Result<Socket> {
-    let stream = match &server.host {
-        Host::Unix(directory) => Stream::Unix(open_unix(directory, server.port)?),
-        Host::Tcp(name) => Stream::Tcp(open_tcp(name, server.port, deadline)?),
+pub(super) fn open(peer: &Peer, deadline: Instant) -> io::Result<Socket> {
+    let stream = match peer {
+        Peer::Unix(path) => Stream::Unix(open_unix(path)?),
+        Peer::Tcp(address) => Stream::Tcp(open_tcp(*address, deadline)?),
     };
     Socket::new(stream)
 }
 
 /// Where the queue of a server is full, since it does not run, this fails instead of waiting.
-fn open_unix(directory: &Path, port: u16) -> io::Result<UnixStream> {
-    let path = directory.join(format!(".s.PGSQL.{port}"));
+fn open_unix(path: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket.into())
 }
 
-fn open_tcp(name: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for address in resolve(name, port, deadline)? {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                sockopt::set_socket_keepalive(&stream, true)?;
-                sockopt::set_tcp_keepidle(&stream, KEEPALIVE)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
+fn open_tcp(address: SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
     }
-    Err(last)
+    let stream = TcpStream::connect_timeout(&address, left)?;
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(&stream, true)?;
+    sockopt::set_tcp_keepidle(&stream, KEEPALIVE)?;
+    Ok(stream)
 }
 
-/// The system's look-up cannot be ended, so it has a thread that is left behind at the deadline.
-fn resolve(name: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = name.parse() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+type Found = io::Result<Vec<Peer>>;
+
+/// Looks up the addresses of names.
+#[derive(Default)]
+pub(super) struct Resolver {
+    /// Look-ups that had not ended at their deadline.
+    in_progress: Mutex<HashMap<(String, u16), Receiver<Found>>>,
+}
+
+impl Resolver {
+    /// Where a server may listen: each address that its name has.
+    pub(super) fn resolve(&self, server: &Server, deadline: Instant) -> Found {
+        let port = server.port;
+        let name = match &server.host {
+            Host::Unix(directory) => {
+                let path = directory.join(format!(".s.PGSQL.{port}"));
+                return Ok(vec![Peer::Unix(path)]);
+            }
+            Host::Tcp(name) => name,
+        };
+        if let Ok(address) = name.parse() {
+            return Ok(vec![Peer::Tcp(SocketAddr::new(address, port))]);
+        }
+        self.look_up((name.clone(), port), deadline)
     }
-    let (found, waiting) = sync_channel(1);
-    let name = name.to_owned();
+
+    /// The system's look-up cannot be ended, so it has a thread, which is left behind at the deadline. The next call waits for
+    /// that same one, so that a silent name server leaves one thread behind for each name.
+    fn look_up(&self, name: (String, u16), deadline: Instant) -> Found {
+        let in_progress = self.in_progress.lock().remove(&name);
+        let looking = in_progress.map_or_else(|| start_looking(name.clone()), Ok)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        match looking.recv_timeout(left) {
+            Ok(found) => found,
+            Err(RecvTimeoutError::Timeout) => {
+                self.in_progress.lock().insert(name, looking);
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+fn start_looking(name: (String, u16)) -> io::Result<Receiver<Found>> {
+    let (found, looking) = sync_channel(1);
+    let look = move || {
+        let addresses = (name.0.as_str(), name.1).to_socket_addrs();
+        // Nobody waits any more once the database is closed.
+        let _ = found.send(addresses.map(|addresses| addresses.map(Peer::Tcp).collect()));
+    };
     thread::Builder::new()
         .name("resolver".to_owned())
-        .spawn(move || {
-            let addresses = (name.as_str(), port).to_socket_addrs();
-            // Nobody waits any more after the deadline.
-            let _ = found.send(addresses.map(Iterator::collect));
-        })?;
-    let left = deadline.saturating_duration_since(Instant::now());
-    waiting
-        .recv_timeout(left)
-        .map_err(|_| io::ErrorKind::TimedOut)?
+        .spawn(look)?;
+    Ok(looking)
 }

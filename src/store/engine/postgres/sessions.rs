@@ -1,0 +1,274 @@
+//! The connections to the servers of a database: a bounded number, each lent to one call at a time.
+//!
+//! Calls never connect. A thread does, one connection after the other, while more of them are wanted or the database is away:
+//! so no crowd knocks at a server that comes back, and a call that waits is served at once by then.
+
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::connect::Route;
+use super::error::Failure;
+use super::session::Session;
+use crate::store::engine::statement_error::{Result, StatementError};
+
+/// A statement takes some tens of microseconds, so a few keep a server busy.
+const MAX_SESSIONS: usize = 16;
+
+/// How long a connection is kept that nobody uses.
+const IDLE_TIME: Duration = Duration::from_secs(300);
+
+/// After a failed connecting nobody tries for this long at first, and for twice as long after each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long after a line in the log another reason is worth one.
+const BETWEEN_REASONS: Duration = Duration::from_secs(10);
+
+/// How long a call waits for a database that is away: longer than a pause, so that one which is back is noticed.
+const PATIENCE_WHILE_AWAY: Duration = Duration::from_secs(1);
+
+/// All connections.
+pub(super) struct Sessions {
+    pub(super) route: Route,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The one that was used last comes last, with the time of that.
+    idle: Vec<(Session, Instant)>,
+    /// Idle or lent.
+    open: usize,
+    /// Calls that wait for one.
+    waiting: usize,
+    /// A thread connects, or pauses before it tries again.
+    is_connecting: bool,
+    /// There is no connection, as far as is known, and calls do not wait for long.
+    is_away: bool,
+    /// Since the last connecting that succeeded.
+    trouble: Option<Trouble>,
+}
+
+/// Why connecting fails.
+struct Trouble {
+    reason: String,
+    /// When the log said so, of this reason or of an earlier one.
+    logged: Instant,
+}
+
+/// A connection that is given back when it is dropped.
+pub(super) struct Lent {
+    sessions: Arc<Sessions>,
+    /// Always there until then.
+    session: Option<Session>,
+}
+
+/// The thread that connects.
+struct Connector(Weak<Sessions>);
+
+impl Sessions {
+    pub(super) fn new(route: Route) -> Self {
+        Self {
+            route,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// # Errors
+    /// [`Failure::NotConnected`] or [`Failure::Busy`] when there is none until the deadline.
+    pub(super) fn lend(self: &Arc<Self>, deadline: Instant) -> Result<Lent> {
+        let deadline_while_away = deadline.min(Instant::now() + PATIENCE_WHILE_AWAY);
+        let mut state = self.state.lock();
+        loop {
+            if let Some(session) = state.take_idle() {
+                let (sessions, session) = (Arc::clone(self), Some(session));
+                return Ok(Lent { sessions, session });
+            }
+            if state.open < MAX_SESSIONS {
+                self.have_connected(&mut state)?;
+            }
+            let deadline = if state.is_away {
+                deadline_while_away
+            } else {
+                deadline
+            };
+            state.waiting += 1;
+            let waited = self.changed.wait_until(&mut state, deadline);
+            state.waiting -= 1;
+            if waited.timed_out() && state.idle.is_empty() {
+                return Err(state.failure().into());
+            }
+        }
+    }
+
+    /// Sees to it that a thread connects.
+    fn have_connected(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        if state.is_connecting {
+            return Ok(());
+        }
+        let connector = Connector(Arc::downgrade(self));
+        thread::Builder::new()
+            .name("connector".to_owned())
+            .spawn(move || connector.run())
+            .map_err(Failure::Away)?;
+        state.is_connecting = true;
+        Ok(())
+    }
+
+    /// Says whether it succeeded.
+    fn connect(&self) -> bool {
+        let connected = self.route.connect();
+        let mut state = self.state.lock();
+        let is_connected = connected.is_ok();
+        match connected {
+            Ok(session) => {
+                state.open += 1;
+                state.idle.push((session, Instant::now()));
+                state.is_away = false;
+                if state.trouble.take().is_some() {
+                    tracing::info!(database = %self.route.address, "connected to the database again");
+                }
+            }
+            Err(error) => {
+                state.is_away = state.open == 0;
+                self.note_trouble(&mut state, &error);
+            }
+        }
+        drop(state);
+        self.changed.notify_all();
+        is_connected
+    }
+
+    /// The first failure is logged. So is one with another reason, but not each stage of a restart.
+    fn note_trouble(&self, state: &mut State, error: &StatementError) {
+        let reason = error.reason();
+        let now = Instant::now();
+        let logged = match &state.trouble {
+            Some(last) if last.reason == reason => last.logged,
+            Some(last) if now - last.logged < BETWEEN_REASONS => return,
+            _ => now,
+        };
+        if logged == now {
+            tracing::warn!(
+                error = reason,
+                database = %self.route.address,
+                connections = state.open,
+                "cannot connect to the database; calls that need a connection are answered 503 until this can"
+            );
+        }
+        state.trouble = Some(Trouble { reason, logged });
+    }
+
+    fn give_back(self: &Arc<Self>, session: Session) {
+        let is_idle = session.is_idle();
+        let mut state = self.state.lock();
+        let mut ended = Vec::new();
+        if is_idle {
+            state.idle.push((session, Instant::now()));
+            ended.extend(state.take_unused());
+            drop(state);
+            self.changed.notify_one();
+            return;
+        }
+        state.open -= 1;
+        if session.is_server_lost() {
+            // The others would each take as long to find out.
+            ended.append(&mut state.idle);
+            state.open -= ended.len();
+            state.is_away = true;
+            // If there can be no thread now, the next call starts it.
+            let _ = self.have_connected(&mut state);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn take_idle(&mut self) -> Option<Session> {
+        while let Some((session, _)) = self.idle.pop() {
+            if session.is_alive() {
+                return Some(session);
+            }
+            self.open -= 1;
+        }
+        None
+    }
+
+    /// One that nobody has used for long.
+    fn take_unused(&mut self) -> Option<(Session, Instant)> {
+        let (_, since) = self.idle.first()?;
+        (since.elapsed() > IDLE_TIME).then(|| {
+            self.open -= 1;
+            self.idle.remove(0)
+        })
+    }
+
+    /// Of a call that got none.
+    fn failure(&self) -> Failure {
+        let trouble = self.trouble.as_ref();
+        trouble.map_or(Failure::Busy, |trouble| {
+            Failure::NotConnected(trouble.reason.clone())
+        })
+    }
+
+    fn wants_more(&self) -> bool {
+        self.is_away || self.waiting > self.idle.len() && self.open < MAX_SESSIONS
+    }
+}
+
+impl Connector {
+    fn run(self) {
+        let mut pause = FIRST_PAUSE;
+        while let Some(sessions) = self.0.upgrade() {
+            let is_connected = sessions.connect();
+            let mut state = sessions.state.lock();
+            if !state.wants_more() {
+                state.is_connecting = false;
+                return;
+            }
+            drop(state);
+            drop(sessions);
+            if is_connected {
+                pause = FIRST_PAUSE;
+            } else {
+                thread::sleep(pause);
+                pause = (pause * 2).min(MAX_PAUSE);
+            }
+        }
+    }
+}
+
+impl Drop for Connector {
+    fn drop(&mut self) {
+        if thread::panicking()
+            && let Some(sessions) = self.0.upgrade()
+        {
+            sessions.state.lock().is_connecting = false;
+        }
+    }
+}
+
+impl Deref for Lent {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session
+            .as_ref()
+            .expect("it is taken when this is dropped")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.sessions.give_back(session);
+        }
+    }
+}
