@@ -46,7 +46,8 @@
 //! that receive and one that looks whether they can be reached (server). One worker for each request that waits for hashing,
 //! the disk or a client that reads a long answer, up to three of low priority for each list, one that hashes for each core,
 //! one that writes, one that rehashes, one that records logins which got no token, one for what `housekeeping` does, one that
-//! writes to each standard stream (cli).
+//! writes to each standard stream (cli). With PostgreSQL, one while connections to it are made, and one
+//! for each name of a server that is looked up.
 //!
 //! # What always holds
 //!

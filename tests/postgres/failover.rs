@@ -78,7 +78,7 @@ fn a_promoted_standby_takes_over_and_an_old_primary_gets_no_logins() {
     eventually("logins go on", || pair.status() == 200);
     pair.primary
         .start_again(&["default_transaction_read_only=on"]);
-    let sessions = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'thanos-login'";
+    let sessions = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = 'thanos-login'";
     psql(&pair.standby.url("accounts"), sessions);
     assert_eq!(pair.status(), 200);
     assert_eq!(Pair::tokens_of(&pair.primary), 1);

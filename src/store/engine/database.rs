@@ -7,6 +7,10 @@ use super::statement_error::Result as StatementResult;
 use super::{Connection, Error};
 
 /// An open database.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a process has one or two of these"
+)]
 pub(in crate::store) enum Database {
     File(Sqlite),
     #[cfg(feature = "postgres")]

@@ -272,3 +272,36 @@ impl Drop for Lent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use rustls::crypto::ring::default_provider;
+    use rustls::{ClientConfig, RootCertStore};
+
+    use super::*;
+
+    #[test]
+    fn a_silent_server_gets_one_connection_for_all_who_wait() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("postgres://u@{}/d", server.local_addr().unwrap());
+        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let route = Route::new(url.parse().unwrap(), Arc::new(tls));
+        let sessions = Arc::new(Sessions::new(route));
+        let lend = || sessions.lend(Instant::now() + Duration::from_millis(100));
+        thread::scope(|scope| {
+            for _ in 0..50 {
+                scope.spawn(|| assert!(lend().err().unwrap().is_passing()));
+            }
+        });
+        // It is silent for longer than they wait.
+        let _first = server.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        assert!(server.accept().is_err());
+    }
+}
