@@ -96,12 +96,17 @@ impl Store {
         })
     }
 
-    /// Replaces a hash by one of the same password, wherever it is kept. Does nothing when the password or status changed since `revision`.
+    /// Replaces a hash by one of the same password, wherever it is kept. Does nothing when the password or status changed since
+    /// `revision`, or an administrator changes accounts at this moment: both count users by the costs of their hashes, in
+    /// another order.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn rehash(&self, user_id: i64, revision: i64, password_hash: String) -> Result<(), Error> {
         self.write(move |connection| {
+            if !connection.hold_off_accounts()? {
+                return Ok(());
+            }
             connection.execute(
                 "UPDATE users SET
                          loaded_password_hash =

@@ -119,6 +119,19 @@ impl Store {
         let notes = self.notes(now);
         self.write_accounts(move |connection| {
             let mut revoked: BTreeMap<i64, usize> = BTreeMap::new();
+            for range in &ranges {
+                let holders: Vec<i64> = connection.rows(
+                    "SELECT DISTINCT user_id FROM tokens WHERE digest BETWEEN :first AND :last",
+                    parameters! { ":first": range.first, ":last": range.last },
+                    |row| row.get(0),
+                )?;
+                revoked.extend(holders.into_iter().map(|holder| (holder, 0)));
+            }
+            revoked.extend(user_id.map(|user_id| (user_id, 0)));
+            // Their logins end tokens, too: one of the two comes first.
+            for holder in revoked.keys() {
+                connection.lock_user(*holder)?;
+            }
             for range in ranges {
                 connection.for_each(
                     "DELETE FROM tokens WHERE digest BETWEEN :first AND :last RETURNING user_id",

@@ -127,14 +127,17 @@ impl Store {
     }
 
     /// Removes those of the oldest events up to the one with the number `logged` that are from `until` or before, and says how
-    /// many it removed: none while another server is at it.
+    /// many it removed: none while another server is at it, and none that others have locked.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn purge_events(&self, until: Timestamp, logged: i64) -> Result<usize, Error> {
         self.write_in_common(move |connection| {
             connection.execute(
-                &format!("DELETE FROM events WHERE {ARE_OLD}"),
+                &format!(
+                    "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE {ARE_OLD} {})",
+                    connection.unlocked()
+                ),
                 parameters! { ":oldest": OLDEST, ":until": until.as_microsecond(), ":logged": logged },
             )
         })
@@ -186,8 +189,12 @@ pub(super) fn insert_login(connection: &Connection, event: &Event) -> engine::Re
         parameters! { ":id": id },
     )?;
     connection.execute(
-        "DELETE FROM events WHERE user_uuid = :user_uuid
-             AND number <= (SELECT max(number) FROM events WHERE user_uuid = :user_uuid) - :max",
+        &format!(
+            "DELETE FROM events WHERE id IN (
+                 SELECT id FROM events WHERE user_uuid = :user_uuid
+                     AND number <= (SELECT max(number) FROM events WHERE user_uuid = :user_uuid) - :max {})",
+            connection.unlocked()
+        ),
         parameters! { ":user_uuid": event.user_uuid, ":max": MAX_LOGINS },
     )?;
     Ok(())

@@ -95,6 +95,8 @@ impl Store {
     /// See [`Error`].
     pub fn end_tokens(&self, user_id: i64) -> Result<(), Error> {
         self.write(move |connection| {
+            // A login ends tokens, too: one of the two comes first.
+            connection.lock_user(user_id)?;
             connection.execute(
                 "DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NULL",
                 parameters! { ":user_id": user_id },
@@ -159,15 +161,16 @@ impl Store {
         })
     }
 
-    /// Removes at most `limit` expired tokens and says how many it removed: none while another server is at it.
+    /// Removes at most `limit` expired tokens and says how many it removed: none while another server is at it, and none that
+    /// others have locked.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn purge_expired(&self, now: Timestamp, limit: u32) -> Result<usize, Error> {
         let notes = self.notes(now);
         let purge = move |connection: &Connection| {
-            let removed = connection.execute("DELETE FROM tokens WHERE digest IN (
-                         SELECT digest FROM tokens WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)", parameters! { ":now": now.as_microsecond(), ":limit": limit })?;
+            let removed = connection.execute(&format!("DELETE FROM tokens WHERE digest IN (
+                         SELECT digest FROM tokens WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit {})", connection.unlocked()), parameters! { ":now": now.as_microsecond(), ":limit": limit })?;
             if removed > 0 {
                 let tokens = counted(removed, "expired token");
                 notes.whole(connection, None, format!("{tokens} removed"))?;

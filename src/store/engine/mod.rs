@@ -180,6 +180,35 @@ impl Connection<'_> {
         }
     }
 
+    /// Keeps changes of accounts from starting until the transaction's end, unless one is under way: `false` then.
+    pub(in crate::store) fn hold_off_accounts(&self) -> Result<bool> {
+        match self {
+            Self::Sqlite(_) => Ok(true),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.hold_off_accounts(),
+        }
+    }
+
+    /// Waits until no other change of a user is under way, and keeps others from it until the transaction's end.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables))]
+    pub(in crate::store) fn lock_user(&self, user_id: i64) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(session) => session.lock_user(user_id),
+        }
+    }
+
+    /// What a query of rows to be removed ends with: those that another change has locked are left out, and nobody is waited
+    /// for.
+    pub(in crate::store) fn unlocked(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+        }
+    }
+
     /// Runs statements without parameters or rows.
     pub(in crate::store) fn batch(&self, sql: &str) -> Result<()> {
         match self {

@@ -77,11 +77,13 @@ impl Pool {
                 session.commit()?;
                 Ok(value)
             }
-            // What the change made of a failed statement is of no use: the server has undone all before it.
-            Ok(_) if is_spoiled => Err(StatementError::Spoiled),
             outcome => {
                 session.roll_back()?;
-                outcome
+                match outcome {
+                    // What the change made of a failed statement is of no use: the server has undone all before it.
+                    Ok(value) if is_kept(&value) => Err(StatementError::Spoiled),
+                    outcome => outcome,
+                }
             }
         }
     }

@@ -153,8 +153,10 @@ impl Session {
         outcome
     }
 
-    /// Takes the lock of changes of accounts until the transaction's end.
+    /// Takes the lock of changes of accounts until the transaction's end, however long the import takes that has it: only
+    /// commands do, and they have time.
     pub(in crate::store::engine) fn lock_accounts(&self) -> Result<()> {
+        self.batch("SET LOCAL lock_timeout = 0")?;
         self.query(
             "SELECT pg_advisory_xact_lock(:lock)",
             &[(":lock", Value::Integer(ACCOUNTS_LOCK))],
@@ -176,14 +178,28 @@ impl Session {
         read: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
         self.begin()?;
-        let lock = "SELECT pg_try_advisory_xact_lock_shared(:lock)";
-        let outcome = match self.takes(lock, ACCOUNTS_LOCK) {
+        let outcome = match self.hold_off_accounts() {
             Ok(true) => read().map(Some),
             Ok(false) => Ok(None),
             Err(error) => Err(error),
         };
         self.roll_back()?;
         outcome
+    }
+
+    /// Shares the lock of changes of accounts with others that call this, if it is free.
+    pub(in crate::store::engine) fn hold_off_accounts(&self) -> Result<bool> {
+        let lock = "SELECT pg_try_advisory_xact_lock_shared(:lock)";
+        self.takes(lock, ACCOUNTS_LOCK)
+    }
+
+    /// Takes the lock that a change of the row takes.
+    pub(in crate::store::engine) fn lock_user(&self, user_id: i64) -> Result<()> {
+        self.query(
+            "SELECT 1 FROM users WHERE id = :user_id FOR NO KEY UPDATE",
+            &[(":user_id", Value::Integer(user_id))],
+            &mut |_| Ok(true),
+        )
     }
 
     fn takes(&self, sql: &str, lock: i64) -> Result<bool> {

@@ -280,6 +280,8 @@ mod tests {
     use rustls::crypto::ring::default_provider;
     use rustls::{ClientConfig, RootCertStore};
 
+    use super::super::address::Address;
+
     use super::*;
 
     #[test]
@@ -291,7 +293,7 @@ mod tests {
             .unwrap()
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
-        let route = Route::new(url.parse().unwrap(), Arc::new(tls));
+        let route = Route::new(Address::new(&url, false).unwrap(), Arc::new(tls));
         let sessions = Arc::new(Sessions::new(route));
         let lend = || sessions.lend(Instant::now() + Duration::from_millis(100));
         thread::scope(|scope| {
