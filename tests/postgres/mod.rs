@@ -8,6 +8,7 @@ mod network;
 mod opening;
 mod secrets;
 mod server;
+mod several;
 mod throttle;
 mod tls;
 
