@@ -72,7 +72,7 @@ fn an_expired_token_is_removed_in_the_background() {
         .sql()
         .execute(
             "INSERT INTO tokens (digest, user_id, issued_at, expires_at) SELECT randomblob(32), id, 0, 1 FROM users",
-            [],
+            &[],
         )
         .unwrap();
     eventually("the expired one is gone", || place.tokens_of(JWEIR) == 1);

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use rcgen::{CertificateParams, KeyPair};
 
 use crate::harness::accounts::{self, JWEIR};
-use crate::harness::{Finished, Place};
+use crate::harness::{Finished, Place, only_in_a_file};
 
 /// Flag, value and source of each line.
 #[track_caller]
@@ -30,6 +30,7 @@ fn assert_setting(finished: &Finished, expected: [&str; 3]) {
 
 #[test]
 fn every_setting_is_printed_with_its_value_and_where_it_came_from() {
+    only_in_a_file();
     let place = Place::new();
     let args = [
         "serve",
@@ -157,6 +158,7 @@ fn what_a_start_would_warn_of_by_itself_is_a_warning_here_too() {
 
 #[test]
 fn what_would_make_a_start_fail_is_said_all_at_once_and_nothing_is_made() {
+    only_in_a_file();
     let place = Place::new();
     write_certificate(&place, "a");
     write_certificate(&place, "b");

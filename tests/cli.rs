@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::server::{address_in, send_over_unix_socket};
-use crate::harness::{Connection, JSON, LOGIN, Place, Server, login_body, request};
+use crate::harness::{Connection, JSON, LOGIN, Place, Server, login_body, only_in_a_file, request};
 
 #[test]
 fn help_and_version_go_to_standard_output_and_succeed() {
@@ -64,6 +64,7 @@ fn the_help_of_serve_names_every_flag_with_its_variable() {
 
 #[test]
 fn wrong_usage_exits_with_2_and_touches_nothing() {
+    only_in_a_file();
     let rows: &[(&str, &[&str])] = &[
         ("no command", &[]),
         ("unknown command", &["server"]),
@@ -275,6 +276,7 @@ fn an_address_in_use_is_named_and_nothing_is_called_ready() {
 
 #[test]
 fn a_variable_stands_for_its_flag_and_the_flag_wins() {
+    only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     std::fs::rename(place.path(Place::DATABASE), place.path("other.db")).unwrap();
     let server = place
@@ -325,6 +327,7 @@ fn a_variable_stands_for_its_flag_and_the_flag_wins() {
 
 #[test]
 fn the_database_is_where_the_flag_or_the_variable_says_for_every_command() {
+    only_in_a_file();
     let place = Place::new();
     place.write("accounts.json", accounts::crowded().to_string());
     place.run(&["init", "--db", "one.db"]).succeeded();
@@ -356,6 +359,7 @@ fn the_database_is_where_the_flag_or_the_variable_says_for_every_command() {
 
 #[test]
 fn a_demo_by_variable_ignores_the_database_and_leaves_no_file() {
+    only_in_a_file();
     let place = Place::new();
     place.write(
         "accounts.json",

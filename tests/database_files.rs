@@ -53,9 +53,9 @@ fn made_by(sql: &str) -> Vec<u8> {
 fn ours_after(sql: &str) -> Vec<u8> {
     let place = Place::new();
     place.run(&["init"]).succeeded();
-    place.sql().execute_batch(sql).unwrap();
+    place.file().execute_batch(sql).unwrap();
     place
-        .sql()
+        .file()
         .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         .unwrap();
     fs::read(place.path(Place::DATABASE)).unwrap()
@@ -325,7 +325,7 @@ fn what_init_makes_is_a_database_with_its_promises() {
     place.run(&["init"]).succeeded();
     assert_eq!(place.files(""), [Place::DATABASE, "tmp"]);
     let journal: String = place
-        .sql()
+        .file()
         .query_row("PRAGMA journal_mode", [], |row| row.get(0))
         .unwrap();
     assert_eq!(journal, "wal");
@@ -347,7 +347,7 @@ fn init_on_one_of_ours_changes_nothing() {
 #[test]
 fn wrong_rows_are_impossible() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
-    let connection = place.sql();
+    let connection = place.file();
     connection
         .execute_batch("PRAGMA foreign_keys = ON")
         .unwrap();

@@ -4,9 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::process::{Command, Output};
 
-use crate::harness::Place;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::process::PROGRAM;
+use crate::harness::{Place, only_in_a_file};
 
 /// Every variable that the help of these commands names.
 fn variables(place: &Place, commands: &[&[&str]]) -> Vec<String> {
@@ -23,6 +23,7 @@ fn variables(place: &Place, commands: &[&[&str]]) -> Vec<String> {
 
 #[test]
 fn empty_variables_count_as_unset_for_every_command() {
+    only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let commands: [&[&str]; 4] = [&["serve"], &["seed"], &["calibrate"], &["user", "add"]];
     let variables = variables(&place, &commands);
@@ -94,6 +95,7 @@ fn a_wrong_value_is_refused_with_the_name_of_its_variable() {
 
 #[test]
 fn flags_and_variables_that_do_not_go_together_are_named_as_they_were_given() {
+    only_in_a_file();
     let rows = [
         (
             "serve --tls-cert a --tls-key b",
@@ -139,6 +141,7 @@ fn a_variable_that_a_flag_overrules_is_not_named() {
 
 #[test]
 fn a_failure_about_a_value_names_its_variable() {
+    only_in_a_file();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let localhost = format!("localhost:{}", taken.local_addr().unwrap().port());
@@ -171,6 +174,7 @@ fn a_failure_about_a_value_names_its_variable() {
 
 #[test]
 fn a_variable_that_no_command_takes_is_reported_by_every_command_with_the_nearest_name() {
+    only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let with_unknown = |args: &[&str]| {
         let program = place.program(args).env("THANOS_LOGIN_BCRYPT_COST", "10");
@@ -238,6 +242,7 @@ fn run_with(place: &Place, name: &str, value: &[u8], args: &[&str]) -> Output {
 
 #[test]
 fn a_value_that_is_not_utf_8_is_refused_with_the_name_of_its_variable() {
+    only_in_a_file();
     let place = Place::new();
     for name in [
         "THANOS_LOGIN_LISTEN",

@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde_json::json;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{Answer, Connection, JSON, LOGIN, Place, Server, login_body, request};
+use crate::harness::{Answer, Connection, JSON, LOGIN, Lock, Place, Server, login_body, request};
 
 const OTHER: &str = "other@projectthanos.com";
 
@@ -25,7 +25,7 @@ fn serve_slowly() -> Server {
 }
 
 /// A server with a queue of eight, whose logins stay in it until the lock is dropped.
-fn serve_locked(flags: &[&str]) -> (Server, rusqlite::Connection) {
+fn serve_locked(flags: &[&str]) -> (Server, Lock) {
     let place = Place::seeded(&accounts::retailer([JWEIR, OTHER].map(accounts::user)));
     let common = [&PROXY[..], &["--metrics", "--hash-queue", "8"]].concat();
     let server = place.serve(&[&common, flags].concat());

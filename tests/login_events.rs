@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::Instant;
 
+use rusqlite::types::Value as SqlValue;
 use serde_json::{Value, json};
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{JSON, LOGIN, Place, Server, eventually, login_body, request};
+use crate::harness::{JSON, LOGIN, Place, Server, eventually, login_body, only_in_a_file, request};
 
 const NOBODY: &str = "a-password-as-username";
 
@@ -16,26 +17,31 @@ fn place() -> Place {
     Place::seeded(&accounts::retailer([accounts::user(JWEIR), inactive]))
 }
 
-/// The logins in the file, the oldest first.
+/// The logins in the database, the oldest first.
 fn logins(place: &Place) -> Vec<(String, String, i64)> {
-    let connection = place.sql();
-    let mut statement = connection
-        .prepare(
-            "SELECT outcome, object, times FROM events
-             JOIN users ON users.uuid = user_uuid AND users.username = object
-             JOIN organizations ON organizations.uuid = org_uuid
-             WHERE action = 'login' AND address = '127.0.0.1' AND actor IS NULL AND before IS NULL AND after IS NULL
-             ORDER BY events.id",
-        )
-        .unwrap();
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-    rows.unwrap().map(Result::unwrap).collect()
+    let query = "SELECT outcome, object, times FROM events
+         JOIN users ON users.uuid = user_uuid AND users.username = object
+         JOIN organizations ON organizations.uuid = org_uuid
+         WHERE action = 'login' AND address = '127.0.0.1' AND actor IS NULL AND before IS NULL AND after IS NULL
+         ORDER BY events.id";
+    let rows = place.sql().rows(query, &[]);
+    let read = |row: Vec<SqlValue>| {
+        let [
+            SqlValue::Text(outcome),
+            SqlValue::Text(object),
+            SqlValue::Integer(times),
+        ] = &row[..]
+        else {
+            panic!("{row:?}");
+        };
+        (outcome.clone(), object.clone(), *times)
+    };
+    rows.into_iter().map(read).collect()
 }
 
 fn user_uuid(place: &Place, username: &str) -> String {
     let query = "SELECT uuid FROM users WHERE username = ?1";
-    let row = place.sql().query_row(query, [username], |row| row.get(0));
-    row.unwrap()
+    place.sql().one(query, &[&username])
 }
 
 /// The lines of a JSON log with this message.
@@ -73,6 +79,7 @@ fn each_login_of_a_user_is_an_event_with_its_outcome() {
 
 #[test]
 fn a_name_of_nobody_is_counted_and_neither_kept_nor_logged() {
+    only_in_a_file();
     let place = place();
     let server = place
         .program(&[
@@ -267,6 +274,7 @@ fn an_unwritable_database_answers_failed_logins_and_warns_once() {
 
 #[test]
 fn a_reset_of_a_demo_forgets_its_events_and_failed_logins() {
+    only_in_a_file();
     let server = Server::demo_with(&["--failed-logins-per-user", "5"]);
     let tmp = server.place.path("tmp");
     let mut directories = fs::read_dir(tmp).unwrap();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{JSON, LOGIN, Place, Server, login_body, request};
+use crate::harness::{JSON, LOGIN, Place, Server, login_body, only_in_a_file, request};
 
 /// The log of a demo after these requests, one line each in JSON.
 fn log_after(flags: &[&str], work: impl FnOnce(&Server)) -> String {
@@ -56,6 +56,7 @@ fn opened(log: &str) -> Vec<Value> {
 
 #[test]
 fn a_start_logs_which_database_it_serves_and_what_is_in_it() {
+    only_in_a_file();
     let place = Place::new();
     let json = ["serve", "--log-format", "json", "--bcrypt-cost", "10"];
     let start = |flags: &[&str]| {
@@ -142,6 +143,7 @@ fn the_log_is_json_when_asked_for() {
 
 #[test]
 fn what_turns_or_hides_text_is_escaped_and_means_the_same() {
+    only_in_a_file();
     let path = "no\u{202E}\u{3164}\u{9B}directory/accounts.db";
     let failed = Place::new().run(&["serve", "--db", path, "--log-format", "json"]);
     assert_eq!(failed.code, Some(1), "{failed:#?}");
@@ -330,6 +332,7 @@ fn throttling_is_told_once_a_window_and_not_once_a_request() {
 
 #[test]
 fn a_refused_file_is_told_once() {
+    only_in_a_file();
     let place = Place::new();
     place.write(Place::DATABASE, "not a database");
     let args = ["serve", "--log-format", "json", "--log-level", "trace"];
@@ -338,6 +341,7 @@ fn a_refused_file_is_told_once() {
 
 #[test]
 fn a_start_that_fails_is_an_event_for_whoever_reads_json() {
+    only_in_a_file();
     let place = Place::new();
     place.write(
         "other.db",

@@ -11,7 +11,9 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{Connection, JSON, LOGIN, Launch, Place, eventually, login_body, request};
+use crate::harness::{
+    Connection, JSON, LOGIN, Launch, Place, eventually, login_body, only_in_a_file, request,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -278,6 +280,7 @@ const RESULTS: [&str; 15] = [
 
 #[test]
 fn a_result_that_cannot_be_written_is_a_failure_and_a_slow_reader_gets_all_of_it() {
+    only_in_a_file();
     let template = template();
     // A finding of `check`: others may read the file.
     let database = template.path(Place::DATABASE);
@@ -372,6 +375,7 @@ fn a_generated_password_that_cannot_be_printed_is_a_failure_that_says_what_to_do
 
 #[test]
 fn a_failure_has_its_exit_code_whether_or_not_anybody_reads_its_reason() {
+    only_in_a_file();
     let template = template();
     let rows = [
         ("user show nobody", 1),

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD, QUICK_HASH};
-use crate::harness::{Place, Server};
+use crate::harness::{Place, Server, only_in_a_file};
 
 const PINNED: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -44,6 +44,7 @@ fn every_login_gets_a_fresh_token_of_40_lower_case_hexadecimal_characters() {
 
 #[test]
 fn a_token_is_stored_as_its_digest_of_32_bytes_and_nowhere_in_clear() {
+    only_in_a_file();
     let place = one_user();
     let server = place.serve(&[]);
     let token = server.login(JWEIR, PASSWORD).token();
@@ -92,14 +93,8 @@ fn a_token_lives_as_long_as_the_flag_says() {
     ] {
         let server = place.serve(&flags);
         server.login(JWEIR, PASSWORD).token();
-        let lifetime: Option<i64> = place
-            .sql()
-            .query_row(
-                "SELECT expires_at - issued_at FROM tokens ORDER BY issued_at DESC LIMIT 1",
-                [],
-                |row| row.get(0),
-            )
-            .unwrap();
+        let query = "SELECT expires_at - issued_at FROM tokens ORDER BY issued_at DESC LIMIT 1";
+        let lifetime: Option<i64> = place.sql().one(query, &[]);
         assert_eq!(
             lifetime,
             seconds.map(|seconds| seconds * 1_000_000),
@@ -143,8 +138,9 @@ fn the_oldest_token_is_the_one_issued_first_whatever_the_clock_said_then() {
 
 #[test]
 fn tokens_of_an_older_schema_are_the_oldest_in_the_order_of_their_dates() {
+    only_in_a_file();
     let place = Place::new();
-    let older = place.sql();
+    let older = place.file();
     older
         .execute_batch(include_str!("../src/store/engine/sqlite/migrations/1.sql"))
         .unwrap();

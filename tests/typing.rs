@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 
 use crate::harness::accounts::{self, JWEIR};
-use crate::harness::{Finished, Place};
+use crate::harness::{Finished, Place, only_in_a_file};
 
 /// Splits at blanks.
 #[track_caller]
@@ -70,6 +70,7 @@ fn is_corrected(words: &str, correction: &str) {
 
 #[test]
 fn a_flag_works_before_behind_and_between_the_words_of_its_command() {
+    only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     fs::rename(place.path(Place::DATABASE), place.path("x.db")).unwrap();
     let expected = run(&place, "user list --db x.db --json").succeeded().stdout;
@@ -110,6 +111,7 @@ fn a_flag_works_before_behind_and_between_the_words_of_its_command() {
 
 #[test]
 fn a_flag_in_two_places_or_of_another_command_is_wrong_usage() {
+    only_in_a_file();
     is_corrected(
         "--db a.db user list --db b.db",
         "cannot be used multiple times",
@@ -126,6 +128,7 @@ fn a_flag_in_two_places_or_of_another_command_is_wrong_usage() {
 
 #[test]
 fn words_of_other_programs_are_answered_with_those_of_this_one() {
+    only_in_a_file();
     for (words, correction) in [
         ("adduser", "thanos-login user add"),
         ("useradd jane", "thanos-login user add"),
@@ -206,6 +209,7 @@ fn flags_that_do_not_go_together_are_answered_with_the_usage_of_their_command() 
 
 #[test]
 fn a_missing_file_is_answered_with_the_command_that_makes_this_one() {
+    only_in_a_file();
     let place = Place::new();
     for words in [
         "user list --db typo.db",
@@ -291,6 +295,7 @@ fn write_certificates(place: &Place) {
 
 #[test]
 fn a_failure_names_the_thing_and_what_to_do_about_it() {
+    only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     write_certificates(&place);
     place.write("cut.json", "{\"organizations\": [");
@@ -418,6 +423,7 @@ fn healthcheck_says_that_the_flags_are_not_those_of_the_server() {
 /// Without the right to read or to write; root has it always.
 #[test]
 fn a_file_without_permission_says_who_needs_what() {
+    only_in_a_file();
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -464,6 +470,7 @@ fn a_file_without_permission_says_who_needs_what() {
 
 #[test]
 fn quiet_leaves_out_what_was_done_and_no_result() {
+    only_in_a_file();
     let place = Place::new();
     for words in [
         "init -q",

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD, crowd, crowded};
-use crate::harness::{Answer, JSON, LOGIN, Place, Server, login_body, request};
+use crate::harness::{Answer, JSON, LOGIN, Place, Server, login_body, only_in_a_file, request};
 
 fn one_user() -> Place {
     Place::seeded(&accounts::retailer([accounts::user(JWEIR)]))
@@ -63,6 +63,7 @@ fn file_size_limit(place: &Place, more: u64) -> String {
 
 #[test]
 fn a_full_disk_stops_logins_that_succeed_and_no_others() {
+    only_in_a_file();
     let place = Place::seeded(&crowded());
     let limit = file_size_limit(&place, 32 * 1024);
     let args = ["serve", "--bcrypt-cost", "10"];
@@ -94,6 +95,7 @@ fn a_full_disk_stops_logins_that_succeed_and_no_others() {
 
 #[test]
 fn a_seed_on_a_full_disk_fails_and_changes_nothing() {
+    only_in_a_file();
     let place = one_user();
     let before = place.dump();
     place.write("crowd.json", crowded().to_string());
@@ -107,6 +109,7 @@ fn a_seed_on_a_full_disk_fails_and_changes_nothing() {
 
 #[test]
 fn a_database_that_cannot_be_made_for_want_of_room_fails_and_can_be_made_later() {
+    only_in_a_file();
     let commands: [&[&str]; 3] = [&["init"], &["seed", "crowd.json"], &["serve"]];
     for command in commands {
         let place = Place::new();
@@ -142,9 +145,10 @@ fn a_defect_costs_one_answer_and_neither_connection_nor_server() {
 
 #[test]
 fn a_file_that_rots_under_the_server_is_a_server_error() {
+    only_in_a_file();
     let place = Place::seeded(&crowded());
     let server = place.serve(&[]);
-    let connection = place.sql();
+    let connection = place.file();
     // The server must not answer from pages that it keeps, so the log has to have moved on.
     connection
         .execute_batch("UPDATE users SET last_login = 1; PRAGMA wal_checkpoint(TRUNCATE)")

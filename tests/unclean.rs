@@ -134,7 +134,7 @@ fn rows_that_refer_to_none_are_found_after_an_unclean_end() {
     for name in [Place::DATABASE, LOG] {
         fs::copy(place.path(name), copy.path(name)).unwrap();
     }
-    let sql = copy.sql();
+    let sql = copy.file();
     sql.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM people")
         .unwrap();
     for name in [Place::DATABASE, LOG] {
@@ -150,7 +150,7 @@ fn a_process_that_only_reads_does_not_vouch_for_the_file() {
     damage_a_far_page(&place);
     let server = place.serve(&[]);
     server.login(JWEIR, PASSWORD).token();
-    let reader = place.sql();
+    let reader = place.file();
     reader
         .execute_batch("BEGIN; SELECT 1 FROM sqlite_schema")
         .unwrap();
@@ -186,7 +186,7 @@ fn damage_a_far_page(place: &Place) {
                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
                 INSERT INTO ballast SELECT randomblob(4000) FROM n;
                 PRAGMA wal_checkpoint(TRUNCATE)";
-    place.sql().execute_batch(fill).unwrap();
+    place.file().execute_batch(fill).unwrap();
     let path = place.path(Place::DATABASE);
     let length = fs::metadata(&path).unwrap().len();
     let file = fs::OpenOptions::new().write(true).open(path).unwrap();
@@ -319,7 +319,7 @@ fn a_log_or_journal_without_its_database_is_not_lost() {
 fn big() -> Place {
     let place = one_user();
     let fill = MANY_TOKENS.replace("5000", "100000");
-    let sql = place.sql();
+    let sql = place.file();
     sql.execute_batch("INSERT INTO people (uuid) VALUES ('00000000-0000-4000-8000-000000000001')")
         .unwrap();
     sql.execute_batch(&fill).unwrap();
@@ -393,7 +393,7 @@ fn a_restore_that_is_killed_leaves_the_old_content_or_the_new() {
 #[test]
 fn a_server_that_starts_beside_a_restore_says_that_the_file_is_locked() {
     let place = one_user();
-    let lock = place.sql();
+    let lock = place.file();
     lock.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT")
         .unwrap();
     let refused = place.run(&["serve"]);

@@ -153,7 +153,7 @@ fn a_user_or_an_organization_that_another_process_switches_off_loses_its_tokens_
     let switch = |table: &str, status: &str| {
         place
             .sql()
-            .execute(&format!("UPDATE {table} SET status = ?1"), [status])
+            .execute(&format!("UPDATE {table} SET status = ?1"), &[&status])
             .unwrap();
     };
     for (table, status) in rows {

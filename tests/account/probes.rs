@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::one_user;
 use crate::harness::accounts::{self, PASSWORD, crowd, crowded};
-use crate::harness::{Answer, Place, eventually, request};
+use crate::harness::{Answer, Place, eventually, only_in_a_file, request};
 
 fn health() -> Vec<u8> {
     request("GET", "/healthz", &[], "")
@@ -56,6 +56,7 @@ fn a_locked_database_is_not_ready_and_the_process_is_up() {
 
 #[test]
 fn however_often_it_is_asked_readiness_writes_about_once_a_second() {
+    only_in_a_file();
     let place = one_user();
     let server = place.serve(&[]);
     let log_bytes = || {
@@ -85,6 +86,7 @@ fn however_often_it_is_asked_readiness_writes_about_once_a_second() {
 
 #[test]
 fn a_full_disk_is_not_ready_and_the_process_is_up() {
+    only_in_a_file();
     let place = Place::seeded(&crowded());
     let size = std::fs::metadata(place.path(Place::DATABASE))
         .unwrap()
@@ -109,7 +111,7 @@ fn a_full_disk_is_not_ready_and_the_process_is_up() {
 pub(super) fn ruin(place: &Place) {
     // The server must not answer from pages that it keeps, so the log has to have moved on.
     place
-        .sql()
+        .file()
         .execute_batch("UPDATE users SET last_login = 1; PRAGMA wal_checkpoint(TRUNCATE)")
         .unwrap();
     let file = OpenOptions::new()
@@ -121,6 +123,7 @@ pub(super) fn ruin(place: &Place) {
 
 #[test]
 fn a_database_that_rots_is_not_ready_and_the_process_is_up() {
+    only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user("zoe")]));
     let server = place.serve(&[]);
     ruin(&place);

@@ -201,7 +201,7 @@ pub const CHECK: Operation = Operation {
         one_account(place);
         place.run(&["token", "purge"]).succeeded();
         let sql = "UPDATE users SET password_hash = replace(password_hash, '$04$', '$10$')";
-        place.sql().execute(sql, []).unwrap();
+        place.file().execute(sql, []).unwrap();
     },
     is_done: keeps_the_account,
     ..OPERATION
@@ -310,7 +310,7 @@ fn one_account(place: &Place) {
     let live = Sha256::digest(TOKEN);
     let sql = "INSERT INTO tokens (digest, user_id, issued_at, expires_at)
                SELECT ?1, id, 0, NULL FROM users UNION ALL SELECT randomblob(32), id, 0, 1 FROM users";
-    place.sql().execute(sql, [live.as_slice()]).unwrap();
+    place.file().execute(sql, [live.as_slice()]).unwrap();
 }
 
 /// A database as `backup` leaves it, under the name that it is served by.
@@ -339,7 +339,7 @@ fn number(place: &Place, file: &str, sql: &str) -> i64 {
 fn has_password(place: &Place, username: &str) -> bool {
     let sql = "SELECT password_hash FROM users WHERE username = ?1";
     let hash = place
-        .sql()
+        .file()
         .query_row(sql, [username], |row| row.get::<_, String>(0));
     hash.is_ok_and(|hash| bcrypt::verify(NEW_PASSWORD, &hash).unwrap())
 }

@@ -13,7 +13,7 @@ use rustls::ALL_VERSIONS;
 
 use super::tls::{connect, logs_in, with_files, write_certificate};
 use crate::harness::accounts::{self, JWEIR};
-use crate::harness::{Place, Server, eventually};
+use crate::harness::{Place, Server, eventually, only_in_a_file};
 
 const SELF_SIGNED: [&str; 2] = ["--tls-self-signed", "localhost"];
 const REFUSED: &str = "clients will refuse TLS";
@@ -142,6 +142,7 @@ fn a_half_written_authority_harms_no_start() {
 
 #[test]
 fn servers_that_start_at_once_in_one_directory_have_the_same_authority() {
+    only_in_a_file();
     let place = seeded();
     let names = ["1.db", "2.db", "3.db", "4.db"];
     for name in names {

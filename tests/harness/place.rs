@@ -11,20 +11,30 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::database::{Lock, ServersDatabase, Sql};
 use super::{Finished, Launch, Server};
 
-/// Clones are the same directory; the last one removes it.
+/// Clones are the same directory; the last one removes it, and the database.
 #[derive(Clone)]
-pub struct Place(Arc<TempDir>);
+pub struct Place(Arc<Contents>);
+
+struct Contents {
+    directory: TempDir,
+    /// Instead of a file.
+    database: Option<ServersDatabase>,
+}
 
 impl Place {
-    /// Where the program keeps its database when nothing else is said.
+    /// Where the program keeps its database when nothing else is said, and the test is in files.
     pub const DATABASE: &str = "thanos-login.db";
 
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("tmp")).unwrap();
-        Self(Arc::new(directory))
+        Self(Arc::new(Contents {
+            directory,
+            database: ServersDatabase::of_this_test(),
+        }))
     }
 
     /// One whose database holds the accounts of a fixture.
@@ -35,7 +45,7 @@ impl Place {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.0.directory.path().join(name)
     }
 
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
@@ -57,6 +67,9 @@ impl Place {
             } else if !to.is_dir() {
                 fs::create_dir(to).unwrap();
             }
+        }
+        if let (Some(from), Some(to)) = (&self.0.database, &other.0.database) {
+            to.copy(from);
         }
     }
 
@@ -111,73 +124,75 @@ impl Place {
         self.program(&args).start()
     }
 
-    pub fn sql(&self) -> Connection {
+    /// What the program finds in `THANOS_LOGIN_DB`; `None` if that is not set, so that the database is a file.
+    pub fn url(&self) -> Option<&str> {
+        self.0.database.as_ref().map(ServersDatabase::url)
+    }
+
+    /// The file of a test in files.
+    #[track_caller]
+    pub fn file(&self) -> Connection {
+        assert!(self.0.database.is_none(), "this test is not only in a file");
         Connection::open(self.path(Self::DATABASE)).unwrap()
+    }
+
+    pub fn sql(&self) -> Sql {
+        match self.url() {
+            None => Sql::File(self.file()),
+            Some(url) => Sql::Servers(url.into()),
+        }
     }
 
     /// Keeps every other program from writing until it is dropped, and so every login that succeeds in work: for some
     /// seconds, since a server waits no longer for the database.
-    pub fn lock(&self) -> Connection {
-        let lock = self.sql();
-        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-        lock
+    pub fn lock(&self) -> Lock {
+        self.sql().lock()
     }
 
     /// One number out of the database.
+    #[track_caller]
     pub fn number(&self, query: &str) -> i64 {
-        self.sql().query_row(query, [], |row| row.get(0)).unwrap()
+        self.sql().one(query, &[])
     }
 
     /// How many tokens of a user the database holds.
     pub fn tokens_of(&self, username: &str) -> i64 {
-        self.sql()
-            .query_row(
-                "SELECT count(*) FROM tokens JOIN users ON users.id = user_id WHERE username = ?1",
-                [username],
-                |row| row.get(0),
-            )
-            .unwrap()
+        let query =
+            "SELECT count(*) FROM tokens JOIN users ON users.id = user_id WHERE username = ?1";
+        self.sql().one(query, &[&username])
     }
 
     /// Whether the database holds a token, which it knows by its digest only.
     pub fn holds_token(&self, token: &str) -> bool {
+        let query = "SELECT count(*) FROM tokens WHERE digest = ?1";
         self.sql()
-            .query_row(
-                "SELECT count(*) FROM tokens WHERE digest = ?1",
-                [Sha256::digest(token).as_slice()],
-                |row| row.get::<_, i64>(0),
-            )
-            .unwrap()
+            .one::<i64>(query, &[&Sha256::digest(token).as_slice()])
             == 1
     }
 
+    /// What SQLite says of its file; servers look after theirs themselves.
     pub fn integrity(&self) -> String {
-        self.sql()
-            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-            .unwrap()
+        match self.sql() {
+            Sql::File(file) => file
+                .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+                .unwrap(),
+            Sql::Servers(_) => "ok".into(),
+        }
     }
 
     /// Everything that the database says, row by row, whichever import has added it.
     pub fn dump(&self) -> Vec<Vec<SqlValue>> {
-        let connection = self.sql();
-        let mut rows = Vec::new();
+        let sql = self.sql();
         let counts = "WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports)";
+        let mut all = Vec::new();
         for (table, condition) in [("organizations", counts), ("users", counts), ("tokens", "")] {
-            let mut statement = connection
-                .prepare(&format!("SELECT * FROM {table} {condition} ORDER BY 1"))
-                .unwrap();
-            let columns = statement.column_names().into_iter();
-            let columns: Vec<usize> = columns
-                .enumerate()
-                .filter_map(|(column, name)| (name != "import_id").then_some(column))
-                .collect();
-            let found = statement
-                .query_map([], |row| {
-                    columns.iter().map(|column| row.get(*column)).collect()
-                })
-                .unwrap();
-            rows.extend(found.map(Result::unwrap));
+            let query = format!("SELECT * FROM {table} {condition} ORDER BY 1");
+            let (names, mut rows) = sql.table(&query, &[]);
+            if let Some(column) = names.iter().position(|name| name == "import_id") {
+                rows.iter_mut().for_each(|row| drop(row.remove(column)));
+            }
+            all.extend(rows);
         }
-        rows
+        all
     }
 }

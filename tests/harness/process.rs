@@ -104,6 +104,15 @@ impl Launch {
         }
     }
 
+    /// The database of the place, unless the test names another one, or a demo's.
+    fn url(&self) -> Option<&str> {
+        let mut args = self.args.iter();
+        let mut variables = self.env.iter();
+        let is_named = args.any(|arg| arg == "--demo" || arg.starts_with("--db"))
+            || variables.any(|(name, _)| name == "THANOS_LOGIN_DB" || name == "THANOS_LOGIN_DEMO");
+        if is_named { None } else { self.place.url() }
+    }
+
     /// Starts it, to be watched.
     pub fn spawn(self) -> Process {
         Process::new(self.spawn_with(Stdio::piped(), Stdio::piped()))
@@ -112,6 +121,7 @@ impl Launch {
     /// Starts it with these standard streams.
     pub fn spawn_with(mut self, stdout: Stdio, stderr: Stdio) -> Child {
         self.take_a_free_port();
+        let url = self.url().map(String::from);
         let words: Vec<String> = self
             .wrapper
             .into_iter()
@@ -124,6 +134,9 @@ impl Launch {
             if ours || name == "RUST_LOG" || name == "RUST_BACKTRACE" {
                 command.env_remove(name);
             }
+        }
+        if let Some(url) = url {
+            command.env("THANOS_LOGIN_DB", url);
         }
         let stdin = if self.input.is_some() {
             Stdio::piped()

@@ -184,7 +184,7 @@ fn purging_removes_expired_tokens_and_no_others() {
         .sql()
         .execute(
             "UPDATE tokens SET expires_at = 1 WHERE digest = (SELECT min(digest) FROM tokens)",
-            [],
+            &[],
         )
         .unwrap();
     assert_eq!(
@@ -204,7 +204,7 @@ fn listings_are_sorted_limited_and_aligned() {
     ]}));
     // As no new user may be called.
     let rename = "UPDATE users SET username = 'a' || char(27) || '[31m' WHERE username = 'a'";
-    place.sql().execute(rename, []).unwrap();
+    place.sql().execute(rename, &[]).unwrap();
     let names = |args: &[&str], key: &str| -> Vec<String> {
         json_lines(&run(&place, args))
             .iter()

@@ -179,7 +179,7 @@ fn a_killed_backup_leaves_the_database_as_it_was_and_no_half_copy() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
                 INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), 1, 0 FROM n";
-    place.sql().execute(many, []).unwrap();
+    place.file().execute(many, []).unwrap();
     let mut backup = place.program(&["backup", "copy.db"]).spawn();
     let is_partial = |name: &String| name.ends_with(".partial");
     eventually("the backup begins", || {
@@ -380,7 +380,7 @@ fn with_backup() -> Place {
 fn a_restore_without_a_terminal_needs_force_and_says_what_would_be_lost() {
     let place = with_backup();
     place
-        .sql()
+        .file()
         .execute_batch("UPDATE users SET last_login = 1000000000000000 WHERE id = 1")
         .unwrap();
     let before = (place.dump(), place.files(""));
@@ -505,7 +505,7 @@ fn a_restore_without_space_replaces_neither_the_database_nor_what_is_kept() {
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
                 INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), 1, 0 FROM n";
     let big = place.copy();
-    big.sql().execute(many, []).unwrap();
+    big.file().execute(many, []).unwrap();
     run(&big, &["backup", "big.db"]);
     fs::copy(big.path("big.db"), place.path("big.db")).unwrap();
     let (small, large) = (

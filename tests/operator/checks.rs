@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{fails_with, json_lines, run};
 use crate::harness::accounts;
-use crate::harness::{Place, eventually};
+use crate::harness::{Place, eventually, only_in_a_file};
 
 /// The name of a check, and what it shall find.
 type Spoiling = (&'static str, fn(&Place));
@@ -70,6 +70,7 @@ fn a_good_database_has_no_findings_beside_a_server_too() {
 
 #[test]
 fn each_check_finds_its_own() {
+    only_in_a_file();
     let rows: &[Spoiling] = &[
         ("file_mode", |place| {
             let path = place.path(Place::DATABASE);
@@ -87,19 +88,19 @@ fn each_check_finds_its_own() {
             let jweir = "3a7acb28-ab13-437e-8c35-46cf4f0bea49";
             place
                 .sql()
-                .execute("UPDATE users SET uuid = ?1", [jweir])
+                .execute("UPDATE users SET uuid = ?1", &[&jweir])
                 .unwrap();
         }),
         ("pinned_tokens", |place| {
             let pin = "INSERT INTO tokens (digest, user_id, issued_at, pinned) \
                        VALUES (randomblob(32), 1, 0, '0000000000000000000000000000000000000000')";
-            place.sql().execute(pin, []).unwrap();
+            place.sql().execute(pin, &[]).unwrap();
         }),
         ("expired_tokens", |place| {
             let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= 10000) \
                         INSERT INTO tokens (digest, user_id, issued_at, expires_at) \
                         SELECT randomblob(32), 1, 0, 1 FROM n";
-            place.sql().execute(many, []).unwrap();
+            place.sql().execute(many, &[]).unwrap();
         }),
         ("wal", |place| {
             // As long as one that nobody could begin anew, and without a page in it.
@@ -109,12 +110,15 @@ fn each_check_finds_its_own() {
             log.unwrap().set_len(65 << 20).unwrap();
         }),
         ("foreign_keys", |place| {
-            let sql = place.sql();
+            let sql = place.file();
             sql.pragma_update(None, "foreign_keys", false).unwrap();
             sql.execute("DELETE FROM organizations", []).unwrap();
         }),
         ("schema", |place| {
-            place.sql().pragma_update(None, "user_version", 99).unwrap();
+            place
+                .file()
+                .pragma_update(None, "user_version", 99)
+                .unwrap();
         }),
         ("integrity", |place| {
             let path = place.path(Place::DATABASE);
@@ -169,6 +173,7 @@ fn users_who_make_every_login_expensive_are_named_if_they_can_log_in() {
 
 #[test]
 fn findings_name_the_next_step() {
+    only_in_a_file();
     let place = good();
     place.seed(&json!({"organizations": []})).succeeded();
     fs::set_permissions(place.path(Place::DATABASE), Permissions::from_mode(0o644)).unwrap();

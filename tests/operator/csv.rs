@@ -30,12 +30,8 @@ fn import(place: &Place, content: &[u8], flags: &[&str]) -> Finished {
 }
 
 fn usernames(place: &Place) -> Vec<String> {
-    let sql = place.sql();
-    let mut statement = sql
-        .prepare("SELECT username FROM users ORDER BY 1")
-        .unwrap();
-    let names = statement.query_map([], |row| row.get(0)).unwrap();
-    names.map(Result::unwrap).collect()
+    let query = "SELECT username FROM users ORDER BY 1";
+    place.sql().column(query, &[])
 }
 
 #[test]

@@ -93,12 +93,12 @@ fn an_export_that_fails_leaves_the_last_one_and_nothing_beside_it() {
 
         // While it is read.
         let sql = "UPDATE users SET password_hash = replace(password_hash, 'K', ?1) WHERE username = 'u500'";
-        place.sql().execute(sql, ["!"]).unwrap();
+        place.sql().execute(sql, &[&"!"]).unwrap();
         export().finish().failed_naming("no hash", "bcrypt");
         is_kept();
         place
             .sql()
-            .execute(&sql.replace("'K', ?1", "?1, 'K'"), ["!"])
+            .execute(&sql.replace("'K', ?1", "?1, 'K'"), &[&"!"])
             .unwrap();
 
         export().finish().succeeded();
@@ -123,7 +123,7 @@ fn cells_are_exported_as_they_are_and_come_back_the_same() {
     let shown = || run(&place, &["user", "show", JWEIR, "--json"]).stdout;
     let before = shown();
     let sql = "UPDATE people SET first_name = NULL, last_name = '', email = '', phone = '-1'";
-    place.sql().execute(sql, []).unwrap();
+    place.sql().execute(sql, &[]).unwrap();
     run(&place, &["user", "import", "all.csv"]);
     assert_eq!(shown(), before);
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{fails_with, run};
 use crate::harness::accounts::{self, JWEIR, PASSWORD, QUICK_HASH};
 use crate::harness::process::Process;
-use crate::harness::{Place, Server, eventually, request};
+use crate::harness::{Place, Server, eventually, only_in_a_file, request};
 
 /// So many that an import of them takes a while.
 const COUNT: i64 = 30_000;
@@ -103,6 +103,7 @@ fn a_server_answers_while_rows_are_imported_and_all_of_them_count_at_once() {
 
 #[test]
 fn a_killed_import_leaves_what_was_there_and_the_next_command_cleans_up() {
+    only_in_a_file();
     let place = place();
     let before = place.dump();
     for command in [
@@ -160,6 +161,7 @@ fn a_server_removes_what_a_killed_import_has_left_behind() {
 
 #[test]
 fn a_second_import_of_many_rows_is_refused_and_one_that_lives_goes_on() {
+    only_in_a_file();
     let place = place();
     let server = place.serve(&[]);
     let token = server.login(JWEIR, PASSWORD).token();

@@ -26,7 +26,7 @@ fn names_that_turn_or_hide_text_are_escaped_wherever_they_are_shown() {
     run(&place, &[&add(ORGANIZATION)[..], &cost].concat());
     // A new user may not have such a name.
     let rename = "UPDATE users SET username = ?1";
-    place.sql().execute(rename, [USERNAME]).unwrap();
+    place.sql().execute(rename, &[&USERNAME]).unwrap();
     for args in [
         &["user", "list"][..],
         &["user", "show", USERNAME],
@@ -89,7 +89,7 @@ fn a_new_user_has_no_name_that_looks_like_another_and_one_who_is_there_logs_in()
         assert!(refused.stderr.contains(code), "{refused:#?}");
 
         let rename = "UPDATE users SET username = ?1";
-        place.sql().execute(rename, [name]).unwrap();
+        place.sql().execute(rename, &[&name]).unwrap();
         assert_eq!(place.serve(&[]).login(name, PASSWORD).status, 200);
     }
     assert_eq!(place.number("SELECT count(*) FROM users"), 1);

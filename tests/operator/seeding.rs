@@ -45,14 +45,8 @@ fn passwd(place: &Place, username: &str, password: &str) {
 
 /// Whether the database has this password of the user.
 fn has_password(place: &Place, username: &str, password: &str) -> bool {
-    let hash: String = place
-        .sql()
-        .query_row(
-            "SELECT password_hash FROM users WHERE username = ?1",
-            [username],
-            |row| row.get(0),
-        )
-        .unwrap();
+    let query = "SELECT password_hash FROM users WHERE username = ?1";
+    let hash: String = place.sql().one(query, &[&username]);
     bcrypt::verify(password, &hash).unwrap()
 }
 
@@ -63,10 +57,7 @@ fn clear(password: &str) -> Value {
 /// Organizations, users and the people behind them.
 fn everything(place: &Place) -> Vec<Vec<rusqlite::types::Value>> {
     let mut rows = place.dump();
-    let sql = place.sql();
-    let mut people = sql.prepare("SELECT * FROM people ORDER BY id").unwrap();
-    let found = people.query_map([], |row| (0..6).map(|column| row.get(column)).collect());
-    rows.extend(found.unwrap().map(Result::unwrap));
+    rows.extend(place.sql().rows("SELECT * FROM people ORDER BY id", &[]));
     rows
 }
 
@@ -175,7 +166,7 @@ fn a_user_of_no_file_or_of_an_older_program_is_compared_with_its_present_passwor
             let users = std::slice::from_ref(user);
             let place = loaded(command, users);
             let forget = "UPDATE users SET loaded_hash_digest = NULL, loaded_password_hash = NULL";
-            place.sql().execute(forget, []).unwrap();
+            place.sql().execute(forget, &[]).unwrap();
             let server = place.serve(&["--bcrypt-cost", "10"]);
             let token = server.login(CLEAR, password).token();
             server.stop();
@@ -188,7 +179,7 @@ fn a_user_of_no_file_or_of_an_older_program_is_compared_with_its_present_passwor
                 assert!(has_password(&place, CLEAR, SECOND), "{user}");
             }
             // Without anything to compare it with, what the file says counts.
-            place.sql().execute(forget, []).unwrap();
+            place.sql().execute(forget, &[]).unwrap();
             passwd(&place, CLEAR, THIRD);
             load(&place, command, users);
             assert!(has_password(&place, CLEAR, password), "{user}");
@@ -236,7 +227,7 @@ fn users_with_a_uuid_stay_where_an_operator_has_put_them_unless_the_file_says_wh
         organization("one", [user.clone()]), organization("two", [])]}));
     let move_to_two = "UPDATE users SET username = 'moved',
                        org_id = (SELECT id FROM organizations WHERE name = 'two')";
-    place.sql().execute(move_to_two, []).unwrap();
+    place.sql().execute(move_to_two, &[]).unwrap();
     let before = place.dump();
     let line = json!({"uuid": UUID, "password_hash": QUICK_HASH});
     place.write("users.jsonl", line.to_string());
