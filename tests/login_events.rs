@@ -7,7 +7,7 @@ use rusqlite::types::Value as SqlValue;
 use serde_json::{Value, json};
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{JSON, LOGIN, Place, Server, eventually, login_body, only_in_a_file, request};
+use crate::harness::{JSON, LOGIN, Place, Server, eventually, login_body, request};
 
 const NOBODY: &str = "a-password-as-username";
 
@@ -79,7 +79,6 @@ fn each_login_of_a_user_is_an_event_with_its_outcome() {
 
 #[test]
 fn a_name_of_nobody_is_counted_and_neither_kept_nor_logged() {
-    only_in_a_file();
     let place = place();
     let server = place
         .program(&[
@@ -93,17 +92,15 @@ fn a_name_of_nobody_is_counted_and_neither_kept_nor_logged() {
         .start();
     for status in [401, 401, 429] {
         assert_eq!(server.login(NOBODY, "wrong").status, status);
-        let file = |name| fs::read(place.path(name)).unwrap_or_default();
-        for name in ["thanos-login.db", "thanos-login.db-wal"] {
-            let found = String::from_utf8_lossy(&file(name)).contains(NOBODY);
-            assert!(!found, "{status} {name}");
-        }
+        let stored = place.stored();
+        assert!(
+            !String::from_utf8_lossy(&stored).contains(NOBODY),
+            "{status}"
+        );
     }
     let log = server.stop().stderr;
     assert!(!log.contains(NOBODY), "{log}");
-    assert!(
-        !String::from_utf8_lossy(&fs::read(place.path(Place::DATABASE)).unwrap()).contains(NOBODY)
-    );
+    assert!(!String::from_utf8_lossy(&place.stored()).contains(NOBODY));
     let logins = "SELECT count(*) FROM events WHERE action = 'login'";
     assert_eq!(place.number(logins), 0);
     let counted = "SELECT count(*) FROM failed_logins WHERE failures = 2 AND user_uuid IS NULL";
@@ -274,7 +271,6 @@ fn an_unwritable_database_answers_failed_logins_and_warns_once() {
 
 #[test]
 fn a_reset_of_a_demo_forgets_its_events_and_failed_logins() {
-    only_in_a_file();
     let server = Server::demo_with(&["--failed-logins-per-user", "5"]);
     let tmp = server.place.path("tmp");
     let mut directories = fs::read_dir(tmp).unwrap();

@@ -133,11 +133,16 @@ fn locked(seen: &mut Seen) {
     });
 }
 
-/// What reads is unavailable too when the disk fails: here, what was just written cannot be read back from the log.
+/// What reads is unavailable too when the disk fails: here, what was just written cannot be read back from the log. Or when
+/// nobody is let at the tables.
 fn unreadable(seen: &mut Seen) {
     let place = super::one_user();
     let server = place.serve(&[]);
     let token = log_in(&server);
+    if place.url().is_some() {
+        let _lock = place.lock_for_all();
+        return seen.ask_all(&server, &token);
+    }
     let log = format!("{}-wal", Place::DATABASE);
     let log = OpenOptions::new()
         .write(true)

@@ -47,7 +47,7 @@ fn add_users(place: &Place, org_id: i64, count: usize) {
                  FROM numbers;
              INSERT INTO people (id, uuid) SELECT n, uuid FROM numbers;
              INSERT INTO users (id, uuid, org_id, person_id, username, password_hash, status)
-                 SELECT n, uuid, {org_id}, n, 'user' || n, (SELECT password_hash FROM users), 'ACTIVE' FROM numbers;
+                 SELECT n, uuid, {org_id}, n, 'user' || n, (SELECT password_hash FROM users LIMIT 1), 'ACTIVE' FROM numbers;
              COMMIT",
         ))
         .unwrap();
@@ -178,13 +178,14 @@ fn an_answer_that_is_long_by_exception_holds_up_nothing_either() {
     ]));
     place
         .sql()
-        .execute_batch(
+        .execute_batch(&format!(
             "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
              INSERT INTO permissions (id, uuid, name, description)
-                 SELECT n, printf('%08x-0000-4000-8000-000000000000', n), 'permission', hex(zeroblob(100)) FROM numbers;
+                 SELECT n, printf('%08x-0000-4000-8000-000000000000', n), 'permission', '{}' FROM numbers;
              INSERT INTO permission_assignments (user_id, position, permission_id, assigned)
-                 SELECT users.id, permissions.id, permissions.id, 1 FROM users, permissions",
-        )
+                 SELECT users.id, permissions.id, permissions.id, TRUE FROM users, permissions",
+            "0".repeat(200)
+        ))
         .unwrap();
     let server = serve(&place);
     let token = log_in(&server);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::one_user;
 use crate::harness::accounts::{self, PASSWORD, crowd, crowded};
-use crate::harness::{Answer, Place, eventually, only_in_a_file, request};
+use crate::harness::{Answer, Place, Sql, eventually, only_in_a_file, request};
 
 fn health() -> Vec<u8> {
     request("GET", "/healthz", &[], "")
@@ -107,12 +107,17 @@ fn a_full_disk_is_not_ready_and_the_process_is_up() {
     assert_eq!(server.send(health()).status, 200);
 }
 
-/// Replaces the file's first bytes, which say that it is a database, below a running server.
+/// Replaces the file's first bytes, which say that it is a database, below a running server; or takes the tables away.
 pub(super) fn ruin(place: &Place) {
     // The server must not answer from pages that it keeps, so the log has to have moved on.
-    place
-        .file()
-        .execute_batch("UPDATE users SET last_login = 1; PRAGMA wal_checkpoint(TRUNCATE)")
+    let file = match place.sql() {
+        Sql::File(file) => file,
+        servers @ Sql::Servers(_) => {
+            let remove = "DROP SCHEMA thanos_login CASCADE";
+            return servers.execute_batch(remove).unwrap();
+        }
+    };
+    file.execute_batch("UPDATE users SET last_login = 1; PRAGMA wal_checkpoint(TRUNCATE)")
         .unwrap();
     let file = OpenOptions::new()
         .write(true)
@@ -123,7 +128,6 @@ pub(super) fn ruin(place: &Place) {
 
 #[test]
 fn a_database_that_rots_is_not_ready_and_the_process_is_up() {
-    only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user("zoe")]));
     let server = place.serve(&[]);
     ruin(&place);

@@ -200,8 +200,8 @@ impl Sql {
         self.column(sql, parameters).remove(0)
     }
 
-    /// Keeps every program from writing until it is dropped.
-    pub(super) fn lock(self) -> Lock {
+    /// Keeps every program from writing until it is dropped; on servers, a stronger mode keeps them from more.
+    pub(super) fn lock(self, mode: &str) -> Lock {
         let url = match self {
             Self::File(connection) => {
                 connection.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -212,12 +212,14 @@ impl Sql {
         let mut command = psql_command(&url);
         let mut program = command.stderr(Stdio::null()).spawn().unwrap();
         let mut output = BufReader::new(program.stdout.take().unwrap());
-        let lock = "BEGIN;
+        let lock = format!(
+            "BEGIN;
             DO $$ DECLARE name TEXT; BEGIN
                 FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'thanos_login' LOOP
-                    EXECUTE format('LOCK TABLE thanos_login.%I IN EXCLUSIVE MODE', name);
+                    EXECUTE format('LOCK TABLE thanos_login.%I IN {mode} MODE', name);
                 END LOOP;
-            END $$;\n\\echo locked\n";
+            END $$;\n\\echo locked\n"
+        );
         let input = program.stdin.as_mut().unwrap();
         input.write_all(lock.as_bytes()).unwrap();
         read_until(&mut output, "locked");

@@ -19,7 +19,7 @@ pub mod server;
 use std::time::{Duration, Instant};
 
 pub use client::{Answer, Connection, JSON, LOGIN, login_body, request};
-pub use database::{Lock, only_in_a_file};
+pub use database::{Lock, Sql, only_in_a_file};
 pub use place::Place;
 pub use port::HeldPort;
 pub use process::{Finished, Launch};

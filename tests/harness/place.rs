@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -146,7 +147,12 @@ impl Place {
     /// Keeps every other program from writing until it is dropped, and so every login that succeeds in work: for some
     /// seconds, since a server waits no longer for the database.
     pub fn lock(&self) -> Lock {
-        self.sql().lock()
+        self.sql().lock("EXCLUSIVE")
+    }
+
+    /// Keeps every other program from reading too, on servers.
+    pub fn lock_for_all(&self) -> Lock {
+        self.sql().lock("ACCESS EXCLUSIVE")
     }
 
     /// One number out of the database.
@@ -168,6 +174,19 @@ impl Place {
         self.sql()
             .one::<i64>(query, &[&Sha256::digest(token).as_slice()])
             == 1
+    }
+
+    /// All that the database keeps, as bytes; as a dump on servers.
+    pub fn stored(&self) -> Vec<u8> {
+        if let Some(url) = self.url() {
+            let dumped = Command::new("pg_dump").arg(url).output().unwrap();
+            assert!(dumped.status.success(), "{dumped:?}");
+            return dumped.stdout;
+        }
+        let log = fs::read(self.path(&format!("{}-wal", Self::DATABASE)));
+        let mut bytes = fs::read(self.path(Self::DATABASE)).unwrap();
+        bytes.extend(log.unwrap_or_default());
+        bytes
     }
 
     /// What SQLite says of its file; servers look after theirs themselves.

@@ -183,7 +183,7 @@ fn purging_removes_expired_tokens_and_no_others() {
     place
         .sql()
         .execute(
-            "UPDATE tokens SET expires_at = 1 WHERE digest = (SELECT min(digest) FROM tokens)",
+            "UPDATE tokens SET expires_at = 1 WHERE digest = (SELECT digest FROM tokens ORDER BY digest LIMIT 1)",
             &[],
         )
         .unwrap();
@@ -203,8 +203,8 @@ fn listings_are_sorted_limited_and_aligned() {
         accounts::organization("c", []),
     ]}));
     // As no new user may be called.
-    let rename = "UPDATE users SET username = 'a' || char(27) || '[31m' WHERE username = 'a'";
-    place.sql().execute(rename, &[]).unwrap();
+    let rename = "UPDATE users SET username = 'a' || ?1 || '[31m' WHERE username = 'a'";
+    place.sql().execute(rename, &[&"\u{1b}"]).unwrap();
     let names = |args: &[&str], key: &str| -> Vec<String> {
         json_lines(&run(&place, args))
             .iter()

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{fails_with, json_lines, run};
 use crate::harness::accounts::{self, JWEIR};
-use crate::harness::{Finished, Place, only_in_a_file};
+use crate::harness::{Finished, Place};
 
 const GOOD: &str = "violet kettle ninety";
 
@@ -40,7 +40,6 @@ fn run_by_sudo(place: &Place, args: &[&str]) -> Finished {
 
 #[test]
 fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
-    only_in_a_file();
     let place = Place::new();
     place.write(
         "users.csv",
@@ -170,6 +169,13 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
         ),
     ];
     let actor = format!("alice via {}", own_name());
+    // Backups are of files.
+    let backups = steps.len() - 2;
+    let steps = if place.url().is_some() {
+        &steps[..backups]
+    } else {
+        steps
+    };
     let mut before = 0;
     for (args, expected) in steps {
         if args.starts_with(&["token"]) && !expected.is_empty() {
@@ -349,7 +355,7 @@ fn eventful() -> Place {
     sql.execute(
         "WITH RECURSIVE numbers (number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM numbers WHERE number < 2499)
          INSERT INTO events (time, action, outcome, address, object, user_uuid)
-         SELECT ?1 - (2499 - number) * 1000000, 'login', 'failed', '192.0.2.7', 'o' || number,
+         SELECT ?1 - (2499 - number) * CAST(1000000 AS BIGINT), 'login', 'failed', '192.0.2.7', 'o' || number,
                 iif(number % 10 = 0, (SELECT uuid FROM users), NULL) FROM numbers",
         &[&now],
     )
