@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::machine::Machine;
+use crate::harness::page::{Block, assert_shows, examples};
 use crate::harness::{Answer, JSON, LOGIN, Place, Server, login_body, request};
 
 const README: &str = include_str!("../README.md");
@@ -25,61 +26,8 @@ const HTTPIE: &str = "http ";
 /// The heading above what needs root, Debian and nginx.
 const DAY: &str = "### A day with the package";
 
-struct Block {
-    /// The last heading above it.
-    heading: &'static str,
-    language: String,
-    text: String,
-}
-
-/// The fenced blocks, in their order.
-fn blocks() -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut is_open = false;
-    let mut heading = "";
-    for line in README.lines() {
-        match (line.strip_prefix("```"), is_open) {
-            (Some(language), false) => {
-                blocks.push(Block {
-                    heading,
-                    language: language.to_owned(),
-                    text: String::new(),
-                });
-                is_open = true;
-            }
-            (Some(_), true) => is_open = false,
-            (None, true) => {
-                let text = &mut blocks.last_mut().unwrap().text;
-                text.push_str(line);
-                text.push('\n');
-            }
-            (None, false) if line.starts_with('#') => heading = line,
-            (None, false) => {}
-        }
-    }
-    assert!(!is_open, "the last block does not end");
-    blocks
-}
-
-/// What each block shows as its output, if it does.
-fn examples() -> Vec<(Block, Option<String>)> {
-    let mut examples: Vec<(Block, Option<String>)> = Vec::new();
-    for block in blocks() {
-        let is_output = ["text", "json"].contains(&block.language.as_str());
-        match examples.last_mut() {
-            Some((example, shown @ None))
-                if is_output && ["sh", "python", "javascript"].contains(&&*example.language) =>
-            {
-                *shown = Some(block.text);
-            }
-            _ => examples.push((block, None)),
-        }
-    }
-    examples
-}
-
 fn example_in(language: &str, begins: &str) -> (Block, Option<String>) {
-    examples()
+    examples(README)
         .into_iter()
         .find(|(block, _)| block.language == language && block.text.starts_with(begins))
         .unwrap_or_else(|| panic!("README has no {language} block that begins with {begins:?}"))
@@ -161,29 +109,12 @@ fn serve(place: &Place, block: &str) -> Option<Server> {
     )
 }
 
-#[track_caller]
-fn assert_shows(shown: &str, printed: &str, block: &str) {
-    let mut rest = printed.trim_end();
-    let pieces: Vec<&str> = shown.trim_end().split('…').collect();
-    for (index, piece) in pieces.iter().enumerate() {
-        if index > 0 && index == pieces.len() - 1 && rest.ends_with(piece) {
-            return;
-        }
-        let at = rest
-            .find(piece)
-            .filter(|&at| index > 0 || at == 0)
-            .unwrap_or_else(|| panic!("{block}\nprints\n{printed}\nand not\n{shown}"));
-        rest = &rest[at + piece.len()..];
-    }
-    assert_eq!(rest, "", "{block}\nprints\n{printed}\nand not\n{shown}");
-}
-
 #[test]
 fn every_shell_example_does_what_it_shows() {
     let place = checkout();
     let mut server = None;
     let mut count = 0;
-    for (block, shown) in examples() {
+    for (block, shown) in examples(README) {
         if block.language != "sh" || block.text.starts_with(HTTPIE) || block.heading == DAY {
             continue;
         }
@@ -213,7 +144,7 @@ fn every_shell_example_does_what_it_shows() {
 fn an_operators_day_goes_as_it_is_told() {
     let machine = Machine::take();
     trust_a_certificate(&machine);
-    let day: Vec<_> = examples()
+    let day: Vec<_> = examples(README)
         .into_iter()
         .filter(|(block, _)| block.heading == DAY && block.language == "sh")
         .collect();
@@ -255,7 +186,7 @@ fn trust_a_certificate(machine: &Machine) {
 
 #[test]
 fn every_block_is_of_a_kind_that_is_checked() {
-    for (block, _) in examples() {
+    for (block, _) in examples(README) {
         // `rust` is a doc test of the crate; `text` without an example above it is a drawing.
         let known = ["sh", "python", "javascript", "rust", "text"];
         assert!(known.contains(&&*block.language), "{}", block.text);

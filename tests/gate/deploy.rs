@@ -1,40 +1,21 @@
 //! The files in `deploy/`, with the servers that they are for.
 
-use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use thanos_login::{Config, duration, gate};
 
 use super::{login, tls};
 use crate::harness::accounts::JWEIR;
+use crate::harness::deployed::{Program, adapted, deployed, start_nginx};
 use crate::harness::process::PROGRAM;
 use crate::harness::programs::{CURRENT_CADDY, DEBIANS_CADDY};
 use crate::harness::server::send_over_unix_socket;
-use crate::harness::{
-    Connection, HeldPort, JSON, LOGIN, Place, Server, eventually, login_body, request,
-};
+use crate::harness::{Connection, HeldPort, JSON, LOGIN, Place, Server, login_body, request};
 
 /// What the files say where the socket is.
 const SOCKET: &str = "/run/thanos-login/http.sock";
-
-fn deployed(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("deploy")
-        .join(name);
-    fs::read_to_string(path).unwrap()
-}
-
-/// The text with each of these replaced, all of which must be there.
-#[track_caller]
-fn adapted(text: String, replacements: &[(&str, &str)]) -> String {
-    replacements.iter().fold(text, |text, (from, to)| {
-        assert!(text.contains(from), "{from}");
-        text.replace(from, to)
-    })
-}
 
 /// One failed login an address, so that each shows whose it is.
 fn serve(place: &Place) -> Server {
@@ -47,28 +28,6 @@ fn serve(place: &Place) -> Server {
         "1",
     ];
     place.program(&flags).start()
-}
-
-/// Another program, killed at the end.
-struct Program(Child);
-
-impl Program {
-    fn start(command: &mut Command, port: u16) -> Self {
-        let program = Self(command.stdin(Stdio::null()).spawn().unwrap());
-        eventually("the proxy listens", || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        program
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        // nginx takes its children along when it is asked to end.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.0.wait();
-    }
 }
 
 /// A connection from this address to a port here.
@@ -156,6 +115,7 @@ fn each_proxy_closes_idle_connections_before_the_server_does() {
     for (name, kept, directive) in [
         ("nginx.conf", "keepalive ", "keepalive_timeout"),
         ("nginx-auth-request.conf", "keepalive ", "keepalive_timeout"),
+        ("nginx-several.conf", "keepalive ", "keepalive_timeout"),
         ("Caddyfile", "transport http", "keepalive"),
         ("Caddyfile-forward-auth", "transport http", "keepalive"),
     ] {
@@ -198,8 +158,23 @@ fn each_proxy_waits_for_what_the_server_waits_for_and_takes_what_the_server_take
     }
 }
 
-/// The site of `nginx.conf`, with the certificate `tls.pem` of this place.
-fn start_nginx(place: &Place, port: u16) -> Program {
+/// What a site passes on, refuses and says itself does not depend on how many servers there are.
+#[test]
+fn nginx_in_front_of_several_servers_differs_in_where_requests_go_only() {
+    let common = |name: &str| {
+        let text = deployed(name);
+        let (_, site) = text.split_once("\nserver {").unwrap();
+        let (start, rest) = site
+            .split_once("        proxy_intercept_errors off;")
+            .unwrap();
+        let (_, end) = rest.split_once("\n    }\n").unwrap();
+        format!("{start}{end}")
+    };
+    assert_eq!(common("nginx-several.conf"), common("nginx.conf"));
+}
+
+/// nginx with the site of `nginx.conf` and the certificate `tls.pem` of this place.
+fn nginx_of(place: &Place, port: u16) -> Program {
     let path = |name: &str| place.path(name).display().to_string();
     let site = adapted(
         deployed("nginx.conf"),
@@ -213,14 +188,7 @@ fn start_nginx(place: &Place, port: u16) -> Program {
             ("/etc/thanos-login/privkey.pem", &path("tls.key")),
         ],
     );
-    // Where it is tested nobody may write to the usual places.
-    let config = format!("events {{ }} http {{ {} {site} }}", temporary(place));
-    place.write("nginx.conf", config);
-    let directives = format!("daemon off; pid {}; {}", path("nginx.pid"), run_as_us());
-    Program::start(
-        Command::new("nginx").args(["-e", "stderr", "-c", &path("nginx.conf"), "-g", &directives]),
-        port,
-    )
+    start_nginx(place, port, &site)
 }
 
 #[test]
@@ -231,7 +199,7 @@ fn nginx() {
     tls::write_certificate(&place, "tls");
     let held = HeldPort::new();
     let port = held.number;
-    let _nginx = start_nginx(&place, port);
+    let _nginx = nginx_of(&place, port);
     is_in_front(server, |source, bytes| {
         let trusted = place.path("tls.pem");
         let stream = connect_from(source, port);
@@ -255,7 +223,7 @@ fn nginx_speaks_tls_with_forward_secrecy_only() {
     assert!(made.status.success(), "{made:?}");
     let held = HeldPort::new();
     let port = held.number;
-    let _nginx = start_nginx(&place, port);
+    let _nginx = nginx_of(&place, port);
     let speaks = |flags: &str| {
         let output = Command::new("openssl")
             .args(["s_client", "-connect", &format!("127.0.0.1:{port}")])
@@ -281,21 +249,6 @@ fn nginx_speaks_tls_with_forward_secrecy_only() {
     ] {
         assert!(!speaks(flags), "{flags}");
     }
-}
-
-fn run_as_us() -> &'static str {
-    if rustix::process::geteuid().is_root() {
-        "user root;"
-    } else {
-        ""
-    }
-}
-
-fn temporary(place: &Place) -> String {
-    let directory = place.path("tmp").display().to_string();
-    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|name| format!("{name}_temp_path {directory}/{name};"));
-    paths.join(" ")
 }
 
 #[track_caller]

@@ -6,8 +6,10 @@ pub mod accounts;
 mod asked;
 mod client;
 mod database;
+pub mod deployed;
 pub mod description;
 pub mod machine;
+pub mod page;
 mod place;
 mod port;
 #[cfg(feature = "postgres")]

@@ -18,7 +18,12 @@ impl PostgresServer {
     /// Starts one with these settings, such as `port=6000`.
     #[track_caller]
     pub fn start(settings: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// Starts one in a directory, which may have its `data` already: a copy of another server's.
+    #[track_caller]
+    pub fn start_in(directory: TempDir, settings: &[&str]) -> Self {
         let url = start(directory.path(), settings, None);
         Self { directory, url }
     }

@@ -3,6 +3,7 @@
 mod accounts;
 mod address;
 mod away;
+mod deploy;
 mod failover;
 mod network;
 mod opening;
