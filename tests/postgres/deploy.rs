@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::account::assert_good;
 use crate::harness::accounts;
-use crate::harness::deployed::{Program, adapted, start_nginx};
+use crate::harness::deployed::{Program, adapted, deployed, start_nginx};
 use crate::harness::page::{assert_shows, examples};
 use crate::harness::postgres::PostgresServer;
 use crate::harness::process::PROGRAM;
@@ -59,6 +59,8 @@ impl Machines {
             ],
         );
         let accounts = serde_json::json!({ "organizations": [old] });
+        let roles = deployed("postgres/roles.sql");
+        fs::write(first.directory().join("roles.sql"), roles).unwrap();
         let machines = Self {
             proxy: Place::new(),
             logins: [Place::seeded(&accounts), Place::new()],
