@@ -70,6 +70,8 @@ impl Machines {
             servers: Vec::new(),
             nginx: None,
         };
+        // The page exports into a file of this name.
+        fs::remove_file(machines.logins[0].path("accounts.json")).unwrap();
         for place in machines.logins.iter().chain([&machines.proxy]) {
             fs::create_dir(place.path("bin")).unwrap();
             symlink(PROGRAM, place.path("bin/thanos-login")).unwrap();
@@ -140,8 +142,11 @@ impl Machines {
             "db1" | "db2" => {
                 let data = self.data(number);
                 let mut command = owner_command();
+                // Of root's environment nothing is theirs.
                 command
                     .current_dir(data.parent().unwrap())
+                    .env_clear()
+                    .env("PATH", env::var("PATH").unwrap())
                     .env("PGHOST", data.parent().unwrap())
                     .env("PGPORT", self.ports[0].number.to_string())
                     .env("PGUSER", "postgres");
