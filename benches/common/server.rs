@@ -45,13 +45,18 @@ pub fn fixture(users: &[(String, &str, String)]) -> Accounts {
 
 /// A database file with a user for each of [`CLIENTS`], `user-0` and so on.
 pub fn seeded(path: &Path, cost: Cost) -> Store {
+    let (store, _) = Store::open(path, WhenMissing::Create, Durability::Full).unwrap();
+    seed(&store, cost);
+    store
+}
+
+/// Adds these users.
+pub fn seed(store: &Store, cost: Cost) {
     let hash = hash(cost);
     let users: Vec<_> = (0..CLIENTS)
         .map(|number| (username(number), "ACTIVE", hash.clone()))
         .collect();
-    let (store, _) = Store::open(path, WhenMissing::Create, Durability::Full).unwrap();
-    accounts::load(&store, &engine(), fixture(&users), cost, Timestamp::now()).unwrap();
-    store
+    accounts::load(store, &engine(), fixture(&users), cost, Timestamp::now()).unwrap();
 }
 
 pub fn engine() -> Engine {
