@@ -88,7 +88,7 @@ fn many_users_are_imported_at_once_and_exported_as_from_a_file() {
     let listed = listed.as_array().unwrap();
     assert_eq!(listed.len(), MANY + 1);
     let has_permissions = |user: &&serde_json::Value| {
-        user["permissions"]
+        user["permission_assignments"]["permissions"]
             .as_array()
             .is_some_and(|found| found.len() == 2)
     };
@@ -108,10 +108,10 @@ fn many_users_are_imported_at_once_and_exported_as_from_a_file() {
         &url,
         "DELETE FROM thanos_login.users WHERE username <> 'jweir@projectthanos.com'",
     );
-    assert_eq!(
-        number("SELECT sum(users) FROM org_costs WHERE cost = 10"),
-        "0"
-    );
+    // Its own hash was renewed by its login, if that has been done by now.
+    let miscounted = "SELECT count(*) FROM org_costs
+                      WHERE users <> (SELECT count(*) FROM users WHERE users.cost = org_costs.cost)";
+    assert_eq!(number(miscounted), "0");
 }
 
 #[test]

@@ -21,12 +21,6 @@ use crate::store::Location;
 /// What stands for no value.
 const NONE: &str = "-";
 
-/// What stands for a URL that cannot be read.
-const WRONG: &str = "(wrong)";
-
-/// The name that the flags have for where the database is.
-const DATABASE: &str = "path";
-
 #[derive(Serialize)]
 struct Setting {
     flag: String,
@@ -97,20 +91,11 @@ fn value(arg: &Arg, matches: &ArgMatches) -> String {
         return matches.get_flag(id).to_string();
     }
     let values = matches.get_raw(id).into_iter().flatten();
-    let values: Vec<String> = match id {
-        DATABASE => values.map(database).collect(),
-        _ => values.map(text).collect(),
-    };
+    let values: Vec<String> = values.map(text).collect();
     match values.is_empty() {
         true => default_in_words(arg).unwrap_or_else(|| NONE.to_owned()),
         false => values.join(","),
     }
-}
-
-/// Of a URL, its hosts and the database: it may hold a password.
-fn database(value: &OsStr) -> String {
-    let location = Location::new(value.into(), None);
-    location.map_or_else(|_| WRONG.to_owned(), |location| location.to_string())
 }
 
 fn text(value: &OsStr) -> String {

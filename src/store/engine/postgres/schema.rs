@@ -40,22 +40,22 @@ pub(super) fn newest_version() -> i64 {
 }
 
 pub(super) fn find(session: &Session) -> Result<Found> {
-    let connection = Connection::Postgres(session);
-    let is_ours = "SELECT 1 FROM pg_attribute
-                   JOIN pg_class ON pg_class.oid = attrelid
-                   JOIN pg_namespace ON pg_namespace.oid = relnamespace
-                   WHERE nspname = 'thanos_login' AND relname = 'schema_version' AND attname = 'program'";
-    if connection.exists(is_ours, &[])? {
-        return session.schema_version().map(Found::Ours);
+    // One statement sees the schema at one moment, which another process may be making.
+    let (is_ours, is_used) = Connection::Postgres(session).one(
+        "SELECT EXISTS (SELECT 1 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+                        WHERE relnamespace = found.oid AND relname = 'schema_version' AND attname = 'program'),
+                EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = found.oid)
+                OR EXISTS (SELECT 1 FROM pg_proc WHERE pronamespace = found.oid)
+                OR EXISTS (SELECT 1 FROM pg_type WHERE typnamespace = found.oid)
+         FROM (SELECT (SELECT oid FROM pg_namespace WHERE nspname = 'thanos_login') AS oid) AS found",
+        &[],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    match (is_ours, is_used) {
+        (true, _) => session.schema_version().map(Found::Ours),
+        (false, true) => Ok(Found::Foreign),
+        (false, false) => Ok(Found::Nothing),
     }
-    let is_used = "SELECT 1 FROM pg_namespace WHERE nspname = 'thanos_login'
-                   AND (EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = pg_namespace.oid)
-                        OR EXISTS (SELECT 1 FROM pg_proc WHERE pronamespace = pg_namespace.oid)
-                        OR EXISTS (SELECT 1 FROM pg_type WHERE typnamespace = pg_namespace.oid))";
-    Ok(match connection.exists(is_used, &[])? {
-        true => Found::Foreign,
-        false => Found::Nothing,
-    })
 }
 
 /// Runs what is missing after a version, and says which that was. Who comes second waits, and finds it done.
