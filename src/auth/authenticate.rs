@@ -142,8 +142,31 @@ impl Auth {
     /// [`Error::Throttled`], or [`Error::Hashing`] after [`Auth::stop_waiting`]. [`Error::Store`] where the tries are counted
     /// in the database.
     pub fn admit(&self, username: &Username, client: IpAddr, now: Now) -> Result<Admission, Error> {
+        self.admit_by(Throttle::admit, username, client, now)
+    }
+
+    /// The same for a try that has no permit. `None` where it needs one first, since the database is to decide.
+    ///
+    /// # Errors
+    /// Those of [`Auth::admit`].
+    pub fn admit_at_once(
+        &self,
+        username: &Username,
+        client: IpAddr,
+        now: Now,
+    ) -> Result<Option<Admission>, Error> {
+        self.admit_by(Throttle::admit_at_once, username, client, now)
+    }
+
+    fn admit_by<T>(
+        &self,
+        admit: fn(&Arc<Throttle>, Subject, Duration) -> Result<T, Error>,
+        username: &Username,
+        client: IpAddr,
+        now: Now,
+    ) -> Result<T, Error> {
         let subject = self.throttle.subject(username, client);
-        let admit = || self.throttle.admit(subject, now.uptime);
+        let admit = || admit(&self.throttle, subject, now.uptime);
         admit().or_else(|error| {
             if matches!(error, Error::Store(_)) {
                 return Err(error);

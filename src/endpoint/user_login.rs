@@ -46,24 +46,25 @@ fn log_in(services: &Services, credentials: &Credentials, client: IpAddr) -> Res
         .authenticate(attempt, &permit, credentials, now)?)
 }
 
-/// A try that the limits refuse needs no permit, one that waits for others has it already.
+/// A try that the limits refuse needs no permit; one that waits, for others or for the database, has it already.
 fn admit(
     services: &Services,
     username: &Username,
     client: IpAddr,
 ) -> Result<(Attempt, Permit), Error> {
-    let admission = || services.auth.admit(username, client, (services.clock)());
-    let mut admitted = admission()?;
+    let (auth, now) = (&services.auth, || (services.clock)());
+    let mut admitted = auth.admit_at_once(username, client, now())?;
     let permit = services.permits.admit(ClientNetwork::from(client).into())?;
     loop {
-        let turn = match admitted {
-            Admission::Granted(attempt) => return Ok((attempt, permit)),
-            Admission::Queued(turn) => turn,
+        let attempt = match admitted {
+            Some(Admission::Granted(attempt)) => Some(attempt),
+            Some(Admission::Queued(turn)) => auth.wait(turn, &permit)?,
+            None => None,
         };
-        if let Some(attempt) = services.auth.wait(turn, &permit)? {
+        if let Some(attempt) = attempt {
             return Ok((attempt, permit));
         }
-        admitted = admission()?;
+        admitted = Some(auth.admit(username, client, now())?);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::harness::{
 
 /// A database with a user, and two servers on it.
 struct Pair {
-    _postgres: PostgresServer,
+    postgres: PostgresServer,
     url: String,
     place: Place,
     servers: [Server; 2],
@@ -30,7 +30,7 @@ impl Pair {
         let place = seeded(&url, fixture);
         let servers = [(); 2].map(|()| serve(&place, &url, flags));
         Self {
-            _postgres: postgres,
+            postgres,
             url,
             place,
             servers,
@@ -265,7 +265,7 @@ fn a_restart_goes_on_counting() {
         servers: [one, other],
         url,
         place,
-        _postgres,
+        postgres: _postgres,
     } = pair;
     one.kill();
     other.stop();
@@ -322,4 +322,29 @@ fn without_limits_nothing_is_counted() {
     ]);
     pair.fail(15);
     assert_eq!(pair.sql("SELECT count(*) FROM failed_logins"), "0");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn tries_of_an_address_that_wait_for_the_database_keep_it_from_no_other_address() {
+    let pair = Pair::start(&["--trusted-proxy", "127.0.0.1/32", "--metrics"]);
+    let server = &pair.servers[0];
+    assert_eq!(login_from(server, "192.0.2.1", JWEIR, "wrong").status, 401);
+    // As a server does that falls silent while it counts a try of that address.
+    let mut silent = pair.postgres.session("accounts");
+    silent.run(
+        "SELECT pg_advisory_lock(('x' || encode(substr(key, 1, 8), 'hex'))::bit(64)::bigint)
+         FROM thanos_login.failed_logins WHERE kind = 'address'",
+    );
+    let begin = |_| {
+        let mut connection = server.connect();
+        let fields = [JSON, ("X-Forwarded-For", "192.0.2.1")];
+        connection.send(request("POST", LOGIN, &fields, login_body(JWEIR, PASSWORD)));
+        connection
+    };
+    let mut waiting: Vec<Connection> = (0..40).map(begin).collect();
+    Server::wait_until_in_work(40, server.address());
+    assert_eq!(login_from(server, "192.0.2.2", JWEIR, PASSWORD).status, 200);
+    let answered = waiting.iter_mut().map(Connection::is_answered);
+    assert_eq!(answered.filter(|is_answered| *is_answered).count(), 0);
 }

@@ -16,6 +16,7 @@ use super::counters::put_bounded;
 use super::ending::Ending;
 use super::kept::about;
 use super::limits::{BEFORE_HASHING, is_lifted};
+use super::lines::Lines;
 use super::queue::Queue;
 use super::{Admission, Attempt, ClientNetwork, Limits, Subject, Throttle, Turn, throttled};
 use crate::auth::Error;
@@ -37,6 +38,7 @@ pub(super) struct InDatabase {
     /// For how long a try counts as in flight if nobody says that it has ended.
     lasts: Duration,
     local: Arc<Mutex<Local>>,
+    lines: Lines,
     ending: Ending,
 }
 
@@ -73,6 +75,7 @@ impl InDatabase {
             limits,
             lasts: max_wait.saturating_add(MAX_WORK).min(MAX_LASTING),
             local,
+            lines: Lines::default(),
             ending,
         })
     }
@@ -87,18 +90,14 @@ impl InDatabase {
         if BEFORE_HASHING.iter().all(|kind| limits.of(*kind).is_none()) {
             return Ok(Admission::Granted(Attempt::new(throttle, subject)));
         }
-        // Who is refused again and again locks nothing.
-        if self.has_refused(&subject, now) {
-            let counted = self.store.counted_logins(subject.keys)?;
-            if set_back(&limits, &counted).is_empty() {
-                self.refuse(&BEFORE_HASHING, &counted, now)?;
-            }
-        }
         let decide = move |counted: &Counted| {
             let is_let_in = limits.throttled_for(counted).is_none() && !limits.is_full(counted);
             (is_let_in, set_back(&limits, counted))
         };
-        let (counted, reserved) = self.store.reserve_login(subject.keys, self.lasts, decide)?;
+        let (counted, reserved) = {
+            let _turn = self.lines.enter(&subject)?;
+            self.store.reserve_login(subject.keys, self.lasts, decide)?
+        };
         if reserved.is_some() {
             let mut attempt = Attempt::new(throttle, subject);
             attempt.reserved = reserved;
@@ -111,6 +110,17 @@ impl InDatabase {
             number,
             attempt,
         }))
+    }
+
+    /// Refuses a try that has been refused here, unless its window is over. Locks nothing.
+    pub(super) fn refuse_again(&self, subject: &Subject, now: Duration) -> Result<(), Error> {
+        if self.has_refused(subject, now) {
+            let counted = self.store.counted_logins(subject.keys)?;
+            if set_back(&self.limits, &counted).is_empty() {
+                self.refuse(&BEFORE_HASHING, &counted, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives up what this server knows by itself.
@@ -179,9 +189,11 @@ impl InDatabase {
             (counters.collect(), before)
         };
         let reserved = attempt.reserved;
-        let before = self
-            .store
-            .count_failed_login(subject.keys, reserved, count)?;
+        let before = {
+            let _turn = self.lines.enter(&subject)?;
+            self.store
+                .count_failed_login(subject.keys, reserved, count)?
+        };
         attempt.reserved = None;
         self.local.lock().queue.wake_first(&subject);
         Ok(self.note(&[LimitKind::Account], &before, now))

@@ -16,6 +16,7 @@ mod in_database;
 mod in_memory;
 mod kept;
 mod limits;
+mod lines;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -51,7 +52,7 @@ pub struct Throttle {
 /// Where the counters are.
 enum Counting {
     InMemory(Box<InMemory>),
-    InDatabase(InDatabase),
+    InDatabase(Box<InDatabase>),
 }
 
 /// What a try counts against: a username and a client.
@@ -106,7 +107,8 @@ impl Throttle {
         store: Arc<Store>,
         max_wait: Duration,
     ) -> io::Result<Self> {
-        let counting = Counting::InDatabase(InDatabase::start(store, limits, max_wait)?);
+        let database = InDatabase::start(store, limits, max_wait)?;
+        let counting = Counting::InDatabase(Box::new(database));
         Ok(Self { secret, counting })
     }
 
@@ -124,6 +126,22 @@ impl Throttle {
                 Counting::InMemory(memory) => memory.generation(),
                 Counting::InDatabase(_) => 0,
             },
+        }
+    }
+
+    /// Admits a try whose admission waits for nothing. `None` where the database is to decide, which may take a while, unless
+    /// this server knows that it is refused.
+    ///
+    /// # Errors
+    /// Those of [`Throttle::admit`].
+    pub fn admit_at_once(
+        self: &Arc<Self>,
+        subject: Subject,
+        now: Duration,
+    ) -> Result<Option<Admission>, Error> {
+        match &self.counting {
+            Counting::InMemory(memory) => memory.admit(self, subject, now).map(Some),
+            Counting::InDatabase(database) => database.refuse_again(&subject, now).map(|()| None),
         }
     }
 
