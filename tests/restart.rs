@@ -172,8 +172,8 @@ fn a_first_failure_in_the_future_locks_for_one_window_and_not_longer() {
     fail(&server, JWEIR, 2);
     server.stop();
     // As if the date had been set back.
-    let later = "UPDATE failed_logins SET first_failure = first_failure + 1000000 * 86400 * 365,
-                 locked_until = locked_until + 1000000 * 86400 * 365";
+    let later = "UPDATE failed_logins SET first_failure = first_failure + 31536000000000,
+                 locked_until = locked_until + 31536000000000";
     place.sql().execute_batch(later).unwrap();
     let server = place.serve(&TWO_PER_USER);
     let answer = server.login(JWEIR, PASSWORD);

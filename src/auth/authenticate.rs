@@ -244,7 +244,7 @@ impl Auth {
         };
         let attempt = attempt.pass(now.uptime, unlocks)?;
         let identity = verified.account.identity.clone();
-        match self.log_in(verified, password, &subject, now) {
+        match self.log_in(verified, password, &attempt, now) {
             Ok(login) => {
                 // One that failed meanwhile may be written after the login.
                 if attempt.succeed() {
@@ -297,9 +297,10 @@ impl Auth {
         &self,
         verified: Verified,
         password: &Password,
-        subject: &Subject,
+        attempt: &Attempt,
         now: Now,
     ) -> Result<Login, Error> {
+        let subject = &attempt.subject();
         let Verified { account, cost } = verified;
         let is_active = account.is_active();
         let identity = account.identity;
@@ -319,6 +320,7 @@ impl Auth {
             revision: account.revision,
             token: kept,
             counter: subject.pair(),
+            attempt: attempt.reserved(),
             event: event.clone(),
         };
         if !self.store.complete_login(login, now.date)? {

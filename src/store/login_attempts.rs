@@ -67,7 +67,8 @@ impl Store {
         self.write(move |connection| {
             lock(connection, &keys[LimitKind::Address as usize])?;
             let counted = counted(connection, &keys)?;
-            let (is_let_in, changed) = decide(&counted);
+            let (is_let_in, mut changed) = decide(&counted);
+            changed.sort_unstable_by_key(|counter| counter.key);
             changed
                 .iter()
                 .try_for_each(|counter| put(connection, counter))?;
@@ -228,7 +229,7 @@ fn reserve(connection: &Connection, keys: &Keys, until: Timestamp) -> engine::Re
     )
 }
 
-fn give_back(connection: &Connection, attempt: &AttemptId) -> engine::Result<()> {
+pub(super) fn give_back(connection: &Connection, attempt: &AttemptId) -> engine::Result<()> {
     let delete = "DELETE FROM login_attempts WHERE id = :id";
     connection.execute(delete, parameters! { ":id": attempt })?;
     Ok(())

@@ -6,6 +6,7 @@ use super::accounts::record_login;
 use super::engine::{self, Connection, Row, parameters};
 use super::events::Event;
 use super::failed_logins::{self, CounterKey};
+use super::login_attempts::{AttemptId, give_back};
 use super::login_events::insert_login;
 use super::rows::{optional_moment, spelled};
 use super::{Error, Store};
@@ -32,6 +33,8 @@ pub struct VerifiedLogin {
     pub token: Option<NewToken>,
     /// The counter of failed logins that ends with it.
     pub counter: CounterKey,
+    /// Where the database counts it as in work.
+    pub attempt: Option<AttemptId>,
     /// What is recorded of it; `None` where no events are kept.
     pub event: Option<Event>,
 }
@@ -140,6 +143,9 @@ impl Store {
                 end_oldest(connection, login.user_id, token, now)?;
             }
             failed_logins::remove(connection, &login.counter)?;
+            if let Some(attempt) = &login.attempt {
+                give_back(connection, attempt)?;
+            }
             if let Some(event) = &login.event {
                 insert_login(connection, event)?;
             }

@@ -268,6 +268,7 @@ fn a_password_changed_while_it_was_verified_issues_no_token() {
         revision: account.revision,
         token: kept,
         counter: [0; 16],
+        attempt: None,
         event: None,
     };
     let done = rig.store.complete_login(login, Timestamp::now());

@@ -232,8 +232,14 @@ impl InDatabase {
         self.local.lock().queue.stop();
     }
 
+    /// A try has succeeded, and is given back.
+    pub(super) fn succeed(&self, subject: &Subject) {
+        self.know(subject);
+        self.local.lock().queue.wake_first(subject);
+    }
+
     /// An address has logged in to an account.
-    pub(super) fn know(&self, subject: &Subject) {
+    fn know(&self, subject: &Subject) {
         put_bounded(&mut self.local.lock().known, subject.pair(), ());
     }
 

@@ -283,6 +283,11 @@ impl Attempt {
         self.subject
     }
 
+    /// Where the database counts it as in flight.
+    pub fn reserved(&self) -> Option<AttemptId> {
+        self.reserved
+    }
+
     /// Notes whom its username means.
     pub fn by(mut self, identity: Option<&Identity>) -> Self {
         self.user_uuid = identity.map(|identity| identity.user_uuid.clone());
@@ -318,12 +323,13 @@ impl Attempt {
         closed_for.map_or(Ok(self), |wait| Err(throttled(wait)))
     }
 
-    /// The login succeeded. Says whether there were failures before it that the database may still have.
-    pub fn succeed(self) -> bool {
+    /// The login succeeded, and the database counts it as in flight no longer. Says whether there were failures before it that the database may still have.
+    pub fn succeed(mut self) -> bool {
         match &self.throttle.counting {
             Counting::InMemory(memory) => memory.succeed(&self.subject),
             Counting::InDatabase(database) => {
-                database.know(&self.subject);
+                database.succeed(&self.subject);
+                self.reserved = None;
                 false
             }
         }

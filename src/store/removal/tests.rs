@@ -153,6 +153,7 @@ fn verified(account: &Account, token: Option<NewToken>) -> VerifiedLogin {
         revision: account.revision,
         token,
         counter: [0; 16],
+        attempt: None,
         event: None,
     }
 }

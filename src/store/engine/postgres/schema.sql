@@ -76,7 +76,8 @@ CREATE TABLE users (
     revision      BIGINT NOT NULL DEFAULT 0,
     last_login    BIGINT,
     unlocked_at   BIGINT,
-    unlocks       BIGINT NOT NULL DEFAULT 0,
+    -- Failures counted for a deleted user of the same name have another number.
+    unlocks       BIGINT NOT NULL DEFAULT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
     import_id     BIGINT,
     loaded_password_hash TEXT COLLATE "C"
                   CHECK (length(loaded_password_hash) = 60 AND loaded_password_hash ~ '^\$2[aby]\$[01][0-9]\$')
