@@ -240,6 +240,7 @@ impl Logins {
             token: Some(token),
             counter: [0; 16],
             event: None,
+            attempt: None,
         };
         let _turn = matches!(commits, Commits::Single).then(|| self.turn.lock().unwrap());
         assert!(self.store.complete_login(login, now).unwrap());
