@@ -1,6 +1,6 @@
 //! Where the database of a test is: in a file, or on the PostgreSQL server of `TEST_POSTGRES`, the URL of a database from
-//! which others may be made; the tests are built with `--features postgres` then. What a test asks and changes there itself
-//! is the same SQL.
+//! which others may be made; the tests are built with `--features postgres` then. The settings of that server are those
+//! that `check` has no findings about. What a test asks and changes there itself is the same SQL.
 
 use std::cell::Cell;
 use std::env;
@@ -45,7 +45,6 @@ pub(super) struct ServersDatabase {
 impl ServersDatabase {
     /// `None` for tests in files.
     pub(super) fn of_this_test() -> Option<Self> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let server = env::var("TEST_POSTGRES").ok()?;
         let thread = thread::current();
         let test = thread.name().unwrap_or_default();
@@ -53,10 +52,15 @@ impl ServersDatabase {
         if server.is_empty() || is_of_files || IS_OF_FILE.get() {
             return None;
         }
+        Some(Self::new())
+    }
+
+    pub(super) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{}_{count}", std::process::id());
         let url = OnceLock::new();
-        Some(Self { name, url })
+        Self { name, url }
     }
 
     pub(super) fn url(&self) -> &str {

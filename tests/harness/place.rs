@@ -30,11 +30,15 @@ impl Place {
     pub const DATABASE: &str = "thanos-login.db";
 
     pub fn new() -> Self {
+        Self::with(ServersDatabase::of_this_test())
+    }
+
+    fn with(database: Option<ServersDatabase>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("tmp")).unwrap();
         Self(Arc::new(Contents {
             directory,
-            database: ServersDatabase::of_this_test(),
+            database,
         }))
     }
 
@@ -53,9 +57,10 @@ impl Place {
         fs::write(self.path(name), content).unwrap();
     }
 
-    /// Another place with the same files, and directories of the same names without anything in them.
+    /// Another place with the same files, and directories of the same names without anything in them. Other threads of a
+    /// test may make it.
     pub fn copy(&self) -> Self {
-        let copy = Self::new();
+        let copy = Self::with(self.0.database.as_ref().map(|_| ServersDatabase::new()));
         self.copy_into(&copy);
         copy
     }
@@ -130,6 +135,11 @@ impl Place {
         self.0.database.as_ref().map(ServersDatabase::url)
     }
 
+    /// The variable that has a program find the database, for those that the harness does not start itself.
+    pub fn variable(&self) -> Option<(&str, &str)> {
+        self.url().map(|url| ("THANOS_LOGIN_DB", url))
+    }
+
     /// The file of a test in files.
     #[track_caller]
     pub fn file(&self) -> Connection {
@@ -196,6 +206,14 @@ impl Place {
                 .query_row("PRAGMA integrity_check", [], |row| row.get(0))
                 .unwrap(),
             Sql::Servers(_) => "ok".into(),
+        }
+    }
+
+    /// How many rows refer to one that is not there, which servers allow in no transaction.
+    pub fn dangling_references(&self) -> i64 {
+        match self.sql() {
+            file @ Sql::File(_) => file.one("SELECT count(*) FROM pragma_foreign_key_check", &[]),
+            Sql::Servers(_) => 0,
         }
     }
 

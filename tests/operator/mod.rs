@@ -62,6 +62,9 @@ fn fails_with(place: &Place, args: &[&str], line: &str) {
 /// Starts the program at a pseudo terminal.
 fn at_a_terminal(place: &Place, args: &[&str]) -> PtySession {
     let mut command = Command::new(PROGRAM);
-    command.args(args).current_dir(place.path(""));
+    command
+        .args(args)
+        .current_dir(place.path(""))
+        .envs(place.variable());
     spawn_command(command, Some(DEADLINE.as_millis().try_into().unwrap())).unwrap()
 }

@@ -31,6 +31,7 @@ fn shell(place: &Place, args: &[&str]) -> PtySession {
     command
         .args(args)
         .current_dir(place.path(""))
+        .envs(place.variable())
         .env("PS1", READY)
         .env("THANOS_LOGIN_BCRYPT_COST", "10");
     spawn_command(command, Some(DEADLINE.as_millis().try_into().unwrap())).unwrap()

@@ -46,8 +46,7 @@ fn has_rows(place: &Place, expected: &[(&str, i64)]) {
         let found = place.number(&format!("SELECT count(*) FROM {table}"));
         assert_eq!(found, *count, "{table}");
     }
-    let dangling = "SELECT count(*) FROM pragma_foreign_key_check";
-    assert_eq!(place.number(dangling), 0);
+    assert_eq!(place.dangling_references(), 0);
 }
 
 fn show(place: &Place, noun: &str, name: &str) -> Value {
