@@ -37,7 +37,7 @@ struct DateWatch {
 /// Starts the thread that does it.
 pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Result<Periodic> {
     let mut watch = DateWatch::new(clock());
-    let mut last_event = store.last_event().ok();
+    let mut last_event = store.newest_change().ok().flatten();
     Periodic::start("housekeeping", INTERVAL, move |stop| {
         let now = clock();
         // The look logs what it finds.
@@ -45,7 +45,7 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
             return;
         }
         last_event = last_event
-            .or_else(|| store.last_event().ok())
+            .or_else(|| store.newest_change().ok().flatten())
             .map(|last| log_changes(&store, last, stop));
         if watch.trusts(now) {
             if let Err(error) = purge(&store, now.date, stop) {

@@ -1,4 +1,5 @@
-//! The login call of the Thanos market place, on one SQLite file, in one binary.
+//! The login call of the Thanos market place, on one SQLite file or a PostgreSQL database that several servers share, in one
+//! binary.
 //!
 //! # The path of one login
 //!
@@ -27,7 +28,7 @@
 //! | [`http`] | media type, JSON body, the client's address, reply | know logins |
 //! | [`auth`] | the rules: throttle, credentials, statuses, tokens | know HTTP or SQL, read a clock |
 //! | [`hashing`] | bcrypt: several passwords at once on each core, from one queue | know users |
-//! | [`store`] | SQLite: opening, migrating, reading, and one writer with group commit | see a plain password, read a clock |
+//! | [`store`] | all SQL, once; `store::engine` has what differs: `sqlite` (files, migrations, one writer with group commit), `postgres` (URL, TLS, a pool, one transaction a change) | see a plain password, read this machine's date |
 //! | [`accounts`] | accounts in files: read, checked, hashed, then written so that all count at once; exported | write half of it |
 //! | [`metrics`] | figures for Prometheus | know who logs in |
 //! | [`stub`] | around the endpoints of a demo: answers forced, delayed and spoiled, a journal, a clock to move, a page | exist in a real server |
@@ -47,17 +48,17 @@
 //! the disk or a client that reads a long answer, up to three of low priority for each list, one that hashes for each core,
 //! one that writes, one that rehashes, one that records logins which got no token, one for what `housekeeping` does, one that
 //! writes to each standard stream (cli). With PostgreSQL, one while connections to it are made, and one
-//! for each name of a server that is looked up.
+//! for each name of a server that is looked up; none that writes, but one that gives back tries (auth).
 //!
 //! # What always holds
 //!
 //! - Every wait for a client has a deadline, and everything a client can make grow has a bound.
-//! - A token that was answered is on disk: the writer answers after its commit.
-//! - Unknown user and wrong password differ in nothing: same statements, same hashing, same answer, and behind it the same
-//!   statements again that record it. A name of nobody is neither kept nor logged.
+//! - A token that was answered is committed, and on disk: an answer comes after its commit.
+//! - Unknown user and wrong password differ in nothing: same statements, same hashing, same answer, and the same
+//!   statements that count and record it. A name of nobody is neither kept nor logged.
 //! - Only the SHA-256 of a token is stored, except for one that a fixture pinned.
 //! - Durations are measured by a clock that nobody can set, and order is a number that counts up; dates are only stored,
-//!   compared with stored ones, and shown.
+//!   compared with stored ones, and shown. Only failed logins that servers share are timed by their database's date.
 //! - A login that waits for its hash or the disk, a list, and a client that does not read hold up no quick request.
 //! - Passwords and tokens have no `Debug`, and are wiped when dropped. So is every buffer of the gate, `server`, `http` and
 //!   `endpoint` that had a request's body, a token or an answer with one in it. Not wiped are the copies that libraries

@@ -1,4 +1,4 @@
-//! What clients and operators see, tested from outside: the real binary, a real socket, a real SQLite file.
+//! What clients and operators see, tested from outside: the real binary, a real socket, a real database.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stderr)]
 
 mod harness;

@@ -168,7 +168,7 @@ impl Auth {
         let subject = self.throttle.subject(username, client);
         let admit = || admit(&self.throttle, subject, now.uptime);
         admit().or_else(|error| {
-            if matches!(error, Error::Store(_)) {
+            if !matches!(error, Error::Throttled { .. }) {
                 return Err(error);
             }
             // Without a database nobody is known, and nobody to be unlocked.

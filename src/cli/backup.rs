@@ -35,9 +35,7 @@ struct Copied<'p> {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let progress = Progress::new("pages");
-    let database = args.database.file(
-        "a database on PostgreSQL servers is copied by `pg_dump`, and put back by `pg_restore`",
-    )?;
+    let database = args.database.file()?;
     let content = back_up(
         &database,
         &args.destination,

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::{WrongUsage, warn};
 use crate::Config;
 use crate::hashing::Cost;
-use crate::store::{Location, Migrated, OpenedBy, Store, WhenMissing};
+use crate::store::{Location, LocationError, Migrated, OpenedBy, Store, WhenMissing};
 
 /// Says where the database is, where no flag does.
 const DATABASE: &str = "THANOS_LOGIN_DB";
@@ -68,14 +68,21 @@ impl DatabaseArgs {
     /// Where it is.
     pub(super) fn location(&self) -> Result<Location, WrongUsage> {
         let location = Location::new(self.path.clone(), self.db_ca.clone());
-        location.map_err(|error| WrongUsage(format!("--db: {error}")))
+        location.map_err(|error| match error {
+            LocationError::NeedlessAuthority => WrongUsage(error.to_string()),
+            error => WrongUsage(format!("--db: {error}")),
+        })
     }
 
-    /// The file of a command that is about one; `instead` is what does the same for servers.
-    pub(super) fn file(&self, instead: &str) -> anyhow::Result<PathBuf> {
+    /// The file of a command that is about files alone.
+    pub(super) fn file(&self) -> anyhow::Result<PathBuf> {
         let location = self.location()?;
         let file = location.file().map(Path::to_owned);
-        file.with_context(|| format!("{location}: {instead}"))
+        file.with_context(|| {
+            format!(
+                "{location}: a database on PostgreSQL servers is copied by `pg_dump`, and put back by `pg_restore`"
+            )
+        })
     }
 
     fn open_or(&self, missing: WhenMissing) -> anyhow::Result<(Store, Option<Migrated>)> {

@@ -40,9 +40,7 @@ struct Done<'p> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let path = &args.database.file(
-        "a database on PostgreSQL servers is copied by `pg_dump`, and put back by `pg_restore`",
-    )?;
+    let path = &args.database.file()?;
     let restoration = Restoration::prepare(&args.source, path)?;
     if !args.force
         && let Some(loss) = restoration.loss()?

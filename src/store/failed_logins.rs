@@ -96,11 +96,11 @@ impl Store {
     ) -> Result<bool, Error> {
         let mut keys = self.read(|connection| {
             connection.rows(
-                "SELECT key FROM failed_logins WHERE kind = :kind AND first_failure <= :oldest
+                "SELECT key, first_failure FROM failed_logins WHERE kind = :kind AND first_failure <= :oldest
                  UNION ALL
-                 SELECT key FROM failed_logins WHERE kind = :kind AND first_failure > :newest
+                 SELECT key, first_failure FROM failed_logins WHERE kind = :kind AND first_failure > :newest
                  UNION ALL
-                 SELECT key FROM (SELECT key FROM failed_logins WHERE kind = :kind
+                 SELECT key, first_failure FROM (SELECT key, first_failure FROM failed_logins WHERE kind = :kind
                                   ORDER BY first_failure DESC LIMIT 9223372036854775807 OFFSET :max) AS surplus
                  LIMIT :limit",
                 parameters! {
@@ -110,7 +110,7 @@ impl Store {
                     ":max": i64::try_from(max).unwrap_or(i64::MAX),
                     ":limit": limit,
                 },
-                |row| row.get::<CounterKey>(0),
+                |row| Ok((row.get::<CounterKey>(0)?, row.get::<i64>(1)?)),
             )
         })?;
         if keys.is_empty() {
@@ -119,9 +119,14 @@ impl Store {
         // Everybody locks them in this order.
         keys.sort_unstable();
         self.write_in_common(move |connection| {
-            keys.iter()
-                .try_for_each(|key| remove(connection, key))
-                .map(|()| true)
+            for (key, first_failure) in &keys {
+                // Not one whose window has started again since: servers that share it count in it.
+                connection.execute(
+                    "DELETE FROM failed_logins WHERE key = :key AND first_failure = :first_failure",
+                    parameters! { ":key": key, ":first_failure": first_failure },
+                )?;
+            }
+            Ok(true)
         })
     }
 }

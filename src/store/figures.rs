@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::engine::parameters;
-use super::engine::sqlite::migrate::newest_version;
 use super::rows::unsigned;
 use super::{Error, Store};
 
@@ -57,7 +56,7 @@ impl Store {
                             (SELECT count(*) FROM tokens WHERE expires_at <= :now)", parameters! { ":now": now.as_microsecond() }, |row| {
                     Ok((unsigned(row, 0)?, unsigned(row, 1)?))
                 })?;
-            let ahead = connection.schema_version()? - i64::from(newest_version());
+            let ahead = connection.schema_version()? - connection.newest_version();
             Ok(Figures {
                 tokens_live,
                 tokens_expired,

@@ -35,7 +35,7 @@ pub enum LocationError {
     #[error(transparent)]
     Address(#[from] super::engine::postgres::AddressError),
     /// The authority is of servers, and this is a file.
-    #[error("a certificate authority goes with the URL of a database, not with a file")]
+    #[error("--db-ca goes with the URL of a database, not with a file")]
     NeedlessAuthority,
 }
 
@@ -110,7 +110,8 @@ impl Location {
 fn is_url(text: &OsStr) -> bool {
     let bytes = text.as_encoded_bytes();
     let end = bytes.windows(3).position(|part| part == b"://");
-    end.is_some_and(|end| end > 0 && bytes[..end].iter().all(u8::is_ascii_alphanumeric))
+    let is_of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.:".contains(byte);
+    end.is_some_and(|end| bytes[0].is_ascii_alphabetic() && bytes[..end].iter().all(is_of_scheme))
 }
 
 impl std::fmt::Display for Location {

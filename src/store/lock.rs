@@ -13,7 +13,7 @@ const NAMED_ADDRESSES: usize = 3;
 /// What failed logins have led to; the names and the order of the fields are those of `--json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct UserLock {
-    /// The failed logins that count now, as the server on this database has written them.
+    /// The failed logins that count now, as the servers on this database have written them.
     pub failed_logins: u64,
     /// The last moment at which a login is refused, from whichever address.
     pub locked_until: Option<Timestamp>,

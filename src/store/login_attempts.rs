@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::engine::{self, Connection, Database, parameters};
+use super::engine::{self, Connection, parameters};
 use super::failed_logins::{CounterKey, FailedLogins, LimitKind, put, read_from};
 use super::rows::moment;
 use super::{Error, Store};
@@ -39,11 +39,7 @@ const DATE: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGI
 impl Store {
     /// Whether servers on several machines may use the database at once.
     pub fn is_shared(&self) -> bool {
-        match self.database {
-            Database::File(_) => false,
-            #[cfg(feature = "postgres")]
-            Database::Servers(_) => true,
-        }
+        self.database.is_remote()
     }
 
     /// What has been counted under the keys of a try. Nothing is locked.

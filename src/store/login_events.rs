@@ -87,6 +87,17 @@ impl Store {
         })
     }
 
+    /// The number of the newest event, from which [`Store::changes_after`] goes on; `None` while accounts are being changed.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn newest_change(&self) -> Result<Option<i64>, Error> {
+        let newest = "SELECT coalesce(max(id), 0) FROM events";
+        self.read(|connection| {
+            connection.between_changes(|| connection.one(newest, &[], |row| row.get(0)))
+        })
+    }
+
     /// The number of the newest event.
     ///
     /// # Errors

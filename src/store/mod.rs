@@ -186,7 +186,7 @@ impl Store {
         self.database.read(query)
     }
 
-    /// For queries over many rows: no look-up waits for one, and they take little of a processor that others want.
+    /// For queries over many rows: of a file, no look-up waits for one, and they take little of a processor that others want.
     fn read_long<T: Send>(
         &self,
         query: impl FnOnce(&Connection) -> engine::Result<T> + Send,
@@ -194,7 +194,7 @@ impl Store {
         self.database.read_long(query)
     }
 
-    /// Runs `change` in the writer's next transaction and returns once that is committed, hence on disk.
+    /// Runs `change` in a transaction and returns once that is committed, hence on disk unless the change says otherwise.
     fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,

@@ -42,12 +42,13 @@ impl PostgresServer {
         let file = self.directory().join("data/postmaster.pid");
         let first = fs::read_to_string(file).unwrap();
         let pid = first.lines().next().unwrap();
-        // Its first process, so that it makes no more of them.
-        send(pid, signal);
+        // Stopped, it makes no more of them.
+        send(pid, Signal::STOP);
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         children
             .split_whitespace()
-            .for_each(|pid| send(pid, signal));
+            .for_each(|child| send(child, signal));
+        send(pid, signal);
     }
 
     /// Its socket, its `data` and the program `stop` are here.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lru::LruCache;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::counters::put_bounded;
 use super::ending::Ending;
@@ -95,7 +95,7 @@ impl InDatabase {
             (is_let_in, set_back(&limits, counted))
         };
         let (counted, reserved) = {
-            let _turn = self.lines.enter(&subject)?;
+            let _turn = self.enter_line(&subject)?;
             self.store.reserve_login(subject.keys, self.lasts, decide)?
         };
         if reserved.is_some() {
@@ -164,17 +164,31 @@ impl InDatabase {
         (is_first && !remaining.is_zero()).then_some(remaining)
     }
 
-    /// Counts a failure, and says how long the account is closed if it was before.
+    /// Counts a failure, and says how long the account is closed if it was before. Looks at as much as [`InDatabase::pass`] does
+    /// of a right password that is refused.
     pub(super) fn fail(
         &self,
         attempt: &mut Attempt,
         now: Duration,
         unlocks: i64,
     ) -> Result<Option<Duration>, Error> {
-        let (limits, subject) = (self.limits, attempt.subject);
-        if limits.is_none() {
+        if self.limits.is_none() {
             return Ok(None);
         }
+        // One that cannot be counted stays in flight until its time is over: it was wrong all the same.
+        let reserved = attempt.reserved.take();
+        self.is_closed(attempt, unlocks)?;
+        self.count(attempt, reserved, now, unlocks)
+    }
+
+    fn count(
+        &self,
+        attempt: &Attempt,
+        reserved: Option<AttemptId>,
+        now: Duration,
+        unlocks: i64,
+    ) -> Result<Option<Duration>, Error> {
+        let (limits, subject) = (self.limits, attempt.subject);
         let user_uuid = attempt.user_uuid.clone();
         let count = move |counted: &Counted| {
             let mut before = counted.clone();
@@ -188,15 +202,22 @@ impl InDatabase {
             });
             (counters.collect(), before)
         };
-        let reserved = attempt.reserved;
         let before = {
-            let _turn = self.lines.enter(&subject)?;
+            let _turn = self.enter_line(&subject)?;
             self.store
                 .count_failed_login(subject.keys, reserved, count)?
         };
-        attempt.reserved = None;
         self.local.lock().queue.wake_first(&subject);
         Ok(self.note(&[LimitKind::Account], &before, now))
+    }
+
+    /// A wait that is too long because the database is away is a failure of that.
+    fn enter_line(&self, subject: &Subject) -> Result<MutexGuard<'_, ()>, Error> {
+        let entered = self.lines.enter(subject);
+        if entered.is_err() {
+            self.store.date(Timestamp::UNIX_EPOCH)?;
+        }
+        entered
     }
 
     pub(super) fn pass(
@@ -205,18 +226,24 @@ impl InDatabase {
         now: Duration,
         unlocks: i64,
     ) -> Result<Option<Duration>, Error> {
-        if self.limits.of(LimitKind::Account).is_none() || self.is_known(&attempt.subject) {
+        if !self.is_closed(attempt, unlocks)? {
             return Ok(None);
+        }
+        let reserved = attempt.reserved.take();
+        self.count(attempt, reserved, now, unlocks)
+    }
+
+    /// Whether the account is closed, and to this address.
+    fn is_closed(&self, attempt: &Attempt, unlocks: i64) -> Result<bool, Error> {
+        if self.limits.of(LimitKind::Account).is_none() || self.is_known(&attempt.subject) {
+            return Ok(false);
         }
         let mut counted = self.store.counted_logins(attempt.subject.keys)?;
         counted
             .counters
             .retain(|counter| !is_lifted(counter.kind, counter.unlocks, unlocks));
         let closed_for = self.limits.lasts(LimitKind::Account, &counted);
-        if closed_for.is_none() || self.has_logged_in(attempt)? {
-            return Ok(None);
-        }
-        self.fail(attempt, now, unlocks)
+        Ok(closed_for.is_some() && !self.has_logged_in(attempt)?)
     }
 
     /// A try is in flight no longer.
@@ -249,9 +276,8 @@ impl InDatabase {
 
     /// Whether its address has logged in to the account, from whichever server.
     fn has_logged_in(&self, attempt: &Attempt) -> Result<bool, Error> {
-        let Some(user_uuid) = &attempt.user_uuid else {
-            return Ok(false);
-        };
+        // Nobody's takes the same statement.
+        let user_uuid = attempt.user_uuid.as_deref().unwrap_or_default();
         let network = |address: IpAddr| ClientNetwork::from(address);
         let client = network(attempt.subject.client);
         let addresses = self.store.addresses_of(user_uuid)?;

@@ -2,7 +2,7 @@
 //!
 //! A try is counted as in flight before its password is hashed, so that tries at once do not all slip under a limit. If those in
 //! flight might use up what is left of a limit, the next one waits for its turn; only failures refuse it. Turns are given
-//! in the order of arrival, by whichever thread ends a try.
+//! in the order of arrival, by the thread that ends a try; where servers count in a database, in no order.
 //!
 //! The limit per account is another matter: the right password from a known address gets past it. So it is applied to the
 //! outcome, after as much work as ever: a client that shares a known address sees neither by answer nor by time that it is

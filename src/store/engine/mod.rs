@@ -251,6 +251,15 @@ impl Connection<'_> {
         }
     }
 
+    /// The newest version of the schema that this program knows.
+    pub(in crate::store) fn newest_version(&self) -> i64 {
+        match self {
+            Self::Sqlite(_) => sqlite::migrate::newest_version().into(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => postgres::newest_version(),
+        }
+    }
+
     /// Writes the version that the schema has already, to see whether anything can be written.
     pub(in crate::store) fn write_schema_version(&self) -> Result<()> {
         match self {

@@ -348,7 +348,7 @@ mod tests {
                 "{url}"
             );
             assert_eq!(address.must_write, must_write, "{url}");
-            assert!(!format!("{:?}", address.config).contains("s@cret"));
+            assert!(!address.to_string().contains("s@cret"));
         }
     }
 

@@ -15,7 +15,7 @@ use super::password;
 use super::session::Session;
 use super::socket::{Peer, Resolver};
 use super::tls::Tls;
-use crate::store::engine::statement_error::Result;
+use crate::store::engine::statement_error::{Result, StatementError};
 
 /// The longest that connecting to the only address of a database takes, and to one of several.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(2)];
@@ -25,7 +25,7 @@ const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(2)]
 /// disk, and stays as the operator wants it otherwise: what is set here is not changed by a reload of the server's settings.
 const SETTINGS: &str = "
     SET search_path = thanos_login, pg_temp;
-    SET lock_timeout = '3s';
+    SET lock_timeout = '1500ms';
     SET idle_in_transaction_session_timeout = '10s';
     SET client_connection_check_interval = '1s';
     SET default_transaction_isolation = 'read committed';
@@ -56,19 +56,23 @@ impl Route {
     /// Connects to the first server that takes changes, if they must; the last one to do so is asked first.
     ///
     /// # Errors
-    /// That of the last one asked.
+    /// That of the last one asked that is no standby.
     pub(super) fn connect(&self) -> Result<Session> {
         let count = self.address.servers.len();
         let last = self.last.load(Ordering::Relaxed);
-        let mut outcome = Err(Failure::Away(io::ErrorKind::NotFound.into()).into());
+        let mut failure = None;
         for index in (last..count).chain(0..last) {
-            outcome = self.connect_to(&self.address.servers[index]);
-            if outcome.is_ok() {
-                self.last.store(index, Ordering::Relaxed);
-                break;
+            match self.connect_to(&self.address.servers[index]) {
+                Ok(session) => {
+                    self.last.store(index, Ordering::Relaxed);
+                    return Ok(session);
+                }
+                // A standby says nothing about why the primary is not there.
+                Err(StatementError::Postgres(Failure::OnlyReads)) if failure.is_some() => {}
+                Err(error) => failure = Some(error),
             }
         }
-        outcome
+        Err(failure.unwrap_or_else(|| Failure::Away(io::ErrorKind::NotFound.into()).into()))
     }
 
     /// A name may have several addresses.
@@ -115,7 +119,7 @@ impl Route {
         let session = Session::start(peer, &config, tls, deadline)?;
         session.batch(SETTINGS)?;
         if address.must_write && session.only_reads()? {
-            return Err(Failure::Away(io::Error::other("it only takes reads")).into());
+            return Err(Failure::OnlyReads.into());
         }
         Ok(session)
     }

@@ -15,6 +15,9 @@ pub enum Failure {
     /// There is no connection to use, and the log has said why.
     #[error("{0}")]
     NotConnected(String),
+    /// The server is a standby, or takes no changes for another reason.
+    #[error("the server only takes reads")]
+    OnlyReads,
     /// All connections were in use until the deadline.
     #[error("all connections to the database server are in use")]
     Busy,
@@ -35,10 +38,10 @@ impl Failure {
         }
     }
 
-    /// Whether the other connections to the same server are of no more use than this one: it is silent, or takes no
-    /// changes any more.
+    /// Whether the other connections to the same server are of no more use than this one: it takes no changes
+    /// any more.
     pub(super) fn is_of_server(&self) -> bool {
-        matches!(self, Self::Away(_)) || self.state() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+        self.state() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
     /// Whether the log has said it once for all calls.
@@ -49,7 +52,7 @@ impl Failure {
     /// Whether nothing can be sent on that connection any more, or what is sent goes to the wrong server.
     pub(super) fn ends_session(&self) -> bool {
         self.state().is_none_or(|state| {
-            let class = &state.code()[..2];
+            let class = state.code().get(..2).unwrap_or_default();
             ["08", "57", "58"].contains(&class) && *state != SqlState::QUERY_CANCELED
                 || [
                     SqlState::READ_ONLY_SQL_TRANSACTION,
@@ -62,17 +65,18 @@ impl Failure {
 
     /// Whether the same call may succeed later, without a change of the program or of what is in the database.
     pub(in crate::store) fn is_passing(&self) -> bool {
-        self.state().is_none_or(|state| match &state.code()[..2] {
-            // The connection, resources, an operator who intervened, the system, a transaction that gave way to another.
-            "08" | "53" | "57" | "58" | "25" | "40" | "55" | "28" => true,
-            _ => [
-                SqlState::INVALID_CATALOG_NAME,
-                SqlState::INSUFFICIENT_PRIVILEGE,
-                SqlState::FEATURE_NOT_SUPPORTED,
-                SqlState::INVALID_SQL_STATEMENT_NAME,
-            ]
-            .contains(state),
-        })
+        self.state()
+            .is_none_or(|state| match state.code().get(..2).unwrap_or_default() {
+                // The connection, resources, an operator who intervened, the system, a transaction that was ended for another.
+                "08" | "53" | "57" | "58" | "25" | "40" | "55" | "28" => true,
+                _ => [
+                    SqlState::INVALID_CATALOG_NAME,
+                    SqlState::INSUFFICIENT_PRIVILEGE,
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    SqlState::INVALID_SQL_STATEMENT_NAME,
+                ]
+                .contains(state),
+            })
     }
 
     /// Whether the role lacks a right.

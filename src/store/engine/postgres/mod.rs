@@ -22,5 +22,6 @@ pub use address::{Address, AddressError};
 pub(in crate::store) use database::Servers;
 pub use error::Failure;
 pub(in crate::store) use password::warning as password_warning;
+pub(in crate::store) use schema::newest_version;
 pub(in crate::store) use session::Session;
 pub(in crate::store) use url::take_password;

@@ -78,11 +78,13 @@ impl Pool {
                 Ok(value)
             }
             outcome => {
-                session.roll_back()?;
-                match outcome {
+                let rolled_back = session.roll_back();
+                let value = outcome?;
+                rolled_back?;
+                match is_kept(&value) {
                     // What the change made of a failed statement is of no use: the server has undone all before it.
-                    Ok(value) if is_kept(&value) => Err(StatementError::Spoiled),
-                    outcome => outcome,
+                    true => Err(StatementError::Spoiled),
+                    false => Ok(value),
                 }
             }
         }

@@ -35,7 +35,7 @@ pub(super) enum Refusal {
     Failed(StatementError),
 }
 
-pub(super) fn newest_version() -> i64 {
+pub(in crate::store) fn newest_version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 

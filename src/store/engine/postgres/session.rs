@@ -37,7 +37,8 @@ const CANCEL_PATIENCE: Duration = Duration::from_millis(500);
 /// One connection, for one thread at a time.
 pub(in crate::store) struct Session {
     client: Client,
-    connection: RefCell<Connection<Socket, TlsStream>>,
+    /// `None` once it has ended: what waits for its answers ends with it.
+    connection: RefCell<Option<Connection<Socket, TlsStream>>>,
     socket: Socket,
     peer: Peer,
     tls: Tls,
@@ -55,7 +56,7 @@ pub(in crate::store) struct Session {
     is_in_transaction: Cell<bool>,
     /// So many parts of the present transaction may have failed without the rest.
     parts: Cell<u32>,
-    /// So are the other connections to its server.
+    /// The other connections to the same server are of no use either.
     is_server_lost: Cell<bool>,
 }
 
@@ -75,7 +76,7 @@ impl Session {
             .map_err(Failure::Server)?;
         Ok(Self {
             client,
-            connection: RefCell::new(connection),
+            connection: RefCell::new(Some(connection)),
             socket,
             peer: peer.clone(),
             tls,
@@ -95,7 +96,7 @@ impl Session {
         self.deadline.set(deadline);
     }
 
-    /// The same, for a call that may take this long from its start on, and as long again for each page of very many rows.
+    /// Sets the deadline of a call that may take `patience` from `start` on, and as long again for each page of very many rows.
     pub(super) fn set_patience(&self, start: Instant, patience: Duration) {
         self.patience.set(patience);
         self.deadline.set(start + patience);
@@ -115,6 +116,11 @@ impl Session {
     /// Whether it can be lent again: alive, and in no transaction.
     pub(super) fn is_idle(&self) -> bool {
         self.is_alive() && !self.is_in_transaction.get()
+    }
+
+    /// Whether another connection is to the same server.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.peer == other.peer
     }
 
     /// Whether the other connections to the same server are of no use either.
@@ -183,8 +189,10 @@ impl Session {
             Ok(false) => Ok(None),
             Err(error) => Err(error),
         };
-        self.roll_back()?;
-        outcome
+        let rolled_back = self.roll_back();
+        let value = outcome?;
+        rolled_back?;
+        Ok(value)
     }
 
     /// Shares the lock of changes of accounts with others that call this, if it is free.
@@ -222,8 +230,10 @@ impl Session {
         self.is_in_transaction.set(true);
         self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         let outcome = read();
-        self.roll_back()?;
-        outcome
+        let rolled_back = self.roll_back();
+        let value = outcome?;
+        rolled_back?;
+        Ok(value)
     }
 
     /// How large the program's tables are, with their indexes.
@@ -300,7 +310,7 @@ impl Session {
     pub(super) fn commit(&self) -> Result<()> {
         self.is_warned.set(false);
         if let Err(error) = self.batch("COMMIT") {
-            self.end_commit();
+            self.is_in_transaction.set(self.is_lost.get());
             return Err(error);
         }
         self.is_in_transaction.set(false);
@@ -310,19 +320,19 @@ impl Session {
         }
     }
 
-    /// Ends a commit that was not answered: one that waits for a standby would go on for ever. If the server then answers, it
-    /// is there, and so is this connection.
-    fn end_commit(&self) {
-        self.deadline.set(Instant::now() + CANCEL_PATIENCE);
-        if !self.is_server_lost.get() || self.cancel().is_err() {
-            return;
-        }
-        self.is_lost.set(false);
-        if self.batch("SELECT").is_ok() {
-            self.is_in_transaction.set(false);
-            self.is_server_lost.set(false);
-            self.is_spoiled.set(false);
-        }
+    /// Ends a statement that was not answered in time, since a commit that waits for a standby would go on for ever, and says
+    /// whether the server answers then.
+    fn is_answered_after_all(&self) -> bool {
+        let deadline = Instant::now() + CANCEL_PATIENCE;
+        self.deadline.set(deadline);
+        let hear = |context: &mut Context<'_>| self.hear(context);
+        self.cancel().is_ok()
+            && !self.is_lost.get()
+            && self
+                .socket
+                .drive(self.client.batch_execute("SELECT"), hear, deadline)
+                .is_ok()
+            && !self.is_lost.get()
     }
 
     /// Asks the server, over a connection of its own, to end what this one is at. Whether it does shows nowhere.
@@ -427,7 +437,14 @@ impl Session {
         let failure = match outcome {
             Ok(Ok(output)) => return Ok(output),
             Ok(Err(error)) => Failure::Server(error),
-            Err(error) => Failure::Away(error),
+            Err(error) => {
+                self.is_spoiled.set(true);
+                if !self.is_answered_after_all() {
+                    self.is_lost.set(true);
+                    self.is_server_lost.set(true);
+                }
+                return Err(Failure::Away(error).into());
+            }
         };
         self.is_spoiled.set(true);
         if failure.ends_session() {
@@ -441,12 +458,16 @@ impl Session {
 
     /// Has the connection go on with what it has to read and write.
     fn hear(&self, context: &mut Context<'_>) {
-        while !self.is_lost.get() {
-            match self.connection.borrow_mut().poll_message(context) {
+        let mut connection = self.connection.borrow_mut();
+        while let Some(open) = connection.as_mut() {
+            match open.poll_message(context) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(AsyncMessage::Notice(_)))) => self.is_warned.set(true),
                 Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(_)) | None) => self.is_lost.set(true),
+                Poll::Ready(Some(Err(_)) | None) => {
+                    self.is_lost.set(true);
+                    *connection = None;
+                }
             }
         }
     }

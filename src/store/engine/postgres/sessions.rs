@@ -179,9 +179,12 @@ impl Sessions {
         state.open -= 1;
         if session.is_server_lost() {
             // The others would each take as long to find out.
-            ended.append(&mut state.idle);
+            let (lost, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
+                .into_iter()
+                .partition(|(idle, _)| idle.is_beside(&session));
+            (ended, state.idle) = (lost, kept);
             state.open -= ended.len();
-            state.is_away = true;
+            state.is_away = state.idle.is_empty();
             // If there can be no thread now, the next call starts it.
             let _ = self.have_connected(&mut state);
         }

@@ -22,7 +22,7 @@ use super::wire::{Socket, Stream};
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Where a server listens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Tcp(SocketAddr),
     /// In the server's directory.

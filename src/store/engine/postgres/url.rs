@@ -129,6 +129,8 @@ impl Values {
         let list = |value: &str| value.split(',').map(str::to_owned).collect();
         match name.as_str() {
             "user" => self.user = Some(value),
+            // An empty one is none, and hides no other.
+            PASSWORD if value.is_empty() => {}
             PASSWORD => self.password = Some(value.into()),
             "dbname" => self.database = Some(value),
             "host" => self.hosts = list(&value),
