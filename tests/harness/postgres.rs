@@ -109,7 +109,7 @@ impl Session {
     pub fn run(&mut self, sql: &str) {
         const END: &str = "this is the end";
         let input = self.psql.stdin.as_mut().unwrap();
-        writeln!(input, "{sql}\n\\echo {END}").unwrap();
+        writeln!(input, "{sql};\n\\echo {END}").unwrap();
         let mut lines = self.output.by_ref().lines();
         assert!(lines.any(|line| line.unwrap() == END), "{sql}");
     }
