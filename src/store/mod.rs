@@ -213,7 +213,7 @@ impl Store {
         })
     }
 
-    /// The same for a change of accounts by an administrator: one comes after the other, whoever makes them.
+    /// The same for a change of accounts by an administrator: one comes after the other, by whichever process.
     fn write_accounts<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,

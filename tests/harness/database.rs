@@ -173,7 +173,7 @@ impl Sql {
                     .split(COLUMN)
                     .map(String::from)
                     .collect();
-                // After the rows stands how many they are.
+                // The number of rows follows them.
                 let rows: Vec<&str> = rows.collect();
                 let rows = rows.iter().filter(|row| !row.is_empty());
                 (

@@ -1,4 +1,4 @@
-//! docs/several-machines.md, run as it stands from top to bottom, with all its machines on this one.
+//! docs/several-machines.md, run unchanged from top to bottom, with all its machines on this one.
 //!
 //! Only addresses, ports and the places of files are replaced. What systemd starts there, the test does.
 

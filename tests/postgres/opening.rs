@@ -1,4 +1,4 @@
-//! The schema: made once, whoever starts first, and left alone where it is not this program's.
+//! The schema: made once, by the first that starts, and left alone where it is not this program's.
 
 use std::path::Path;
 use std::process::Command;

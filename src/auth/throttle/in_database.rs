@@ -18,6 +18,7 @@ use super::kept::about;
 use super::limits::{BEFORE_HASHING, is_lifted};
 use super::lines::Lines;
 use super::queue::Queue;
+use super::refusing::Refusing;
 use super::{Admission, Attempt, ClientNetwork, Limits, Subject, Throttle, Turn, throttled};
 use crate::auth::Error;
 use crate::store::{AttemptId, Counted, CounterKey, FailedLogins, LimitKind, Store};
@@ -47,16 +48,7 @@ struct Local {
     queue: Queue,
     /// Username and address of logins that succeeded here, or of which the database knew it.
     known: LruCache<CounterKey, ()>,
-    /// Counters that have refused a try here.
-    refusing: LruCache<CounterKey, Refusing>,
-}
-
-struct Refusing {
-    first_failure: Timestamp,
-    /// As uptime.
-    end: Duration,
-    /// Whether the log has a line about it.
-    is_logged: bool,
+    refusing: Refusing,
 }
 
 impl InDatabase {
@@ -64,7 +56,7 @@ impl InDatabase {
         let local = Arc::new(Mutex::new(Local {
             queue: Queue::default(),
             known: LruCache::unbounded(),
-            refusing: LruCache::unbounded(),
+            refusing: Refusing::default(),
         }));
         let queue = Arc::clone(&local);
         let ending = Ending::start(Arc::clone(&store), move |subject| {
@@ -158,10 +150,9 @@ impl InDatabase {
         now: Duration,
     ) -> Option<Duration> {
         let mut local = self.local.lock();
-        let refusing = local.refusing.get_mut(&subject.keys[kind as usize])?;
-        let remaining = refusing.end.checked_sub(now)?;
-        let is_first = !std::mem::replace(&mut refusing.is_logged, true);
-        (is_first && !remaining.is_zero()).then_some(remaining)
+        local
+            .refusing
+            .first_refusal(&subject.keys[kind as usize], now)
     }
 
     /// Counts a failure, and says how long the account is closed if it was before. Looks at as much as [`InDatabase::pass`] does
@@ -293,10 +284,9 @@ impl InDatabase {
     /// Whether a counter has refused a try here, in a window that may still last.
     fn has_refused(&self, subject: &Subject, now: Duration) -> bool {
         let mut local = self.local.lock();
-        BEFORE_HASHING.into_iter().any(|kind| {
-            let refusing = local.refusing.get(&subject.keys[kind as usize]);
-            refusing.is_some_and(|refusing| refusing.end > now)
-        })
+        BEFORE_HASHING
+            .into_iter()
+            .any(|kind| local.refusing.lasts(&subject.keys[kind as usize], now))
     }
 
     fn refuse(&self, kinds: &[LimitKind], counted: &Counted, now: Duration) -> Result<(), Error> {
@@ -308,20 +298,8 @@ impl InDatabase {
     fn note(&self, kinds: &[LimitKind], counted: &Counted, now: Duration) -> Option<Duration> {
         let waits = kinds.iter().filter_map(|kind| {
             let (counter, wait) = (counted.counter(*kind)?, self.limits.lasts(*kind, counted)?);
-            let mut local = self.local.lock();
-            let noted = local.refusing.get_mut(&counter.key);
             let end = now.saturating_add(wait);
-            match noted {
-                Some(noted) if noted.first_failure == counter.first_failure => noted.end = end,
-                _ => {
-                    let refusing = Refusing {
-                        first_failure: counter.first_failure,
-                        end,
-                        is_logged: false,
-                    };
-                    put_bounded(&mut local.refusing, counter.key, refusing);
-                }
-            }
+            self.local.lock().refusing.note(counter, end);
             Some(wait)
         });
         waits.max()

@@ -18,6 +18,7 @@ mod kept;
 mod limits;
 mod lines;
 mod queue;
+mod refusing;
 #[cfg(test)]
 mod tests;
 

@@ -29,7 +29,7 @@ pub enum StatementError {
     /// A statement failed, and the change went on without it.
     #[cfg(feature = "postgres")]
     #[error("a change went on after a statement of it had failed")]
-    Spoiled,
+    TransactionFailed,
     /// The code around the statement panicked.
     #[error("a change panicked")]
     Panicked,

@@ -5,6 +5,8 @@ mod binding;
 mod connect;
 mod database;
 mod error;
+mod facts;
+mod locks;
 mod named;
 mod password;
 mod pool;

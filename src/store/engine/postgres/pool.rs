@@ -71,9 +71,9 @@ impl Pool {
         session.set_patience(start, self.patience);
         let outcome = catch_unwind(AssertUnwindSafe(|| change(&Connection::Postgres(session))))
             .unwrap_or(Err(StatementError::Panicked));
-        let is_spoiled = session.take_spoiled();
+        let is_failed = session.take_failed();
         match outcome {
-            Ok(value) if is_kept(&value) && !is_spoiled => {
+            Ok(value) if is_kept(&value) && !is_failed => {
                 session.commit()?;
                 Ok(value)
             }
@@ -83,7 +83,7 @@ impl Pool {
                 rolled_back?;
                 match is_kept(&value) {
                     // What the change made of a failed statement is of no use: the server has undone all before it.
-                    true => Err(StatementError::Spoiled),
+                    true => Err(StatementError::TransactionFailed),
                     false => Ok(value),
                 }
             }

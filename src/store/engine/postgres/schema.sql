@@ -254,7 +254,7 @@ END $$;
 CREATE TRIGGER username_changed AFTER UPDATE OF username ON users
     FOR EACH ROW WHEN (lower(OLD.username) <> lower(NEW.username)) EXECUTE FUNCTION username_changed();
 
--- `only_row`: several servers may start at once. Whoever makes the schema adds the row.
+-- `only_row`: several servers may start at once. The one that makes the schema adds the row.
 CREATE TABLE throttle_secret (
     only_row BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row),
     secret   BYTEA NOT NULL CHECK (length(secret) = 16)

@@ -22,12 +22,6 @@ use crate::store::engine::value::{Columns, Parameters, Value};
 /// The program has fewer statements; all are prepared again in the rare case that listings make more.
 const MAX_STATEMENTS: usize = 256;
 
-/// What changes of accounts lock: "THNA".
-const ACCOUNTS_LOCK: i64 = 0x5448_4e41;
-
-/// What servers lock while they do what one of them is to do: "THNW".
-const COMMON_WORK_LOCK: i64 = 0x5448_4e57;
-
 /// Each savepoint takes two round trips, and with more than 64 of them in a transaction all others are slowed down.
 const PARTS_AT_ONCE: u32 = 2_048;
 
@@ -48,7 +42,7 @@ pub(in crate::store) struct Session {
     /// How much longer that is with each further page of very many rows.
     patience: Cell<Duration>,
     /// A statement of the present transaction has failed: the server has rolled it back.
-    is_spoiled: Cell<bool>,
+    is_failed: Cell<bool>,
     /// The server has warned of something.
     is_warned: Cell<bool>,
     /// Nothing can be sent any more.
@@ -83,7 +77,7 @@ impl Session {
             statements: RefCell::default(),
             deadline: Cell::new(deadline),
             patience: Cell::default(),
-            is_spoiled: Cell::new(false),
+            is_failed: Cell::new(false),
             is_warned: Cell::new(false),
             is_lost: Cell::new(false),
             is_in_transaction: Cell::new(false),
@@ -128,16 +122,6 @@ impl Session {
         self.is_server_lost.get()
     }
 
-    /// Whether the server is one that takes no changes.
-    pub(super) fn only_reads(&self) -> Result<bool> {
-        let mut only_reads = false;
-        self.query("SHOW transaction_read_only", &[], &mut |row| {
-            only_reads = row.value(0)? == Value::Text("on");
-            Ok(false)
-        })?;
-        Ok(only_reads)
-    }
-
     /// Runs a part of a transaction; when it fails, this one and those since the last savepoint are undone.
     pub(in crate::store::engine) fn attempt<T>(
         &self,
@@ -154,69 +138,9 @@ impl Session {
         let outcome = part();
         if outcome.is_err() && !self.is_lost.get() {
             self.batch("ROLLBACK TO part")?;
-            self.is_spoiled.set(false);
+            self.is_failed.set(false);
         }
         outcome
-    }
-
-    /// Takes the lock of changes of accounts until the transaction's end, however long the import takes that has it: only
-    /// commands do, and they have time.
-    pub(in crate::store::engine) fn lock_accounts(&self) -> Result<()> {
-        self.batch("SET LOCAL lock_timeout = 0")?;
-        self.query(
-            "SELECT pg_advisory_xact_lock(:lock)",
-            &[(":lock", Value::Integer(ACCOUNTS_LOCK))],
-            &mut |_| Ok(true),
-        )
-    }
-
-    /// Takes the lock of work that one server is to do, if it is free. It ends before the server of the database looks for
-    /// deadlocks, so that it is no login that one ends.
-    pub(in crate::store::engine) fn takes_common_work(&self) -> Result<bool> {
-        self.batch("SET LOCAL lock_timeout = '200ms'")?;
-        self.takes("SELECT pg_try_advisory_xact_lock(:lock)", COMMON_WORK_LOCK)
-    }
-
-    /// Runs `read` in a transaction that keeps changes of accounts waiting, unless one is under way. Each statement sees what
-    /// was committed before it.
-    pub(in crate::store::engine) fn between_changes<T>(
-        &self,
-        read: impl FnOnce() -> Result<T>,
-    ) -> Result<Option<T>> {
-        self.begin()?;
-        let outcome = match self.hold_off_accounts() {
-            Ok(true) => read().map(Some),
-            Ok(false) => Ok(None),
-            Err(error) => Err(error),
-        };
-        let rolled_back = self.roll_back();
-        let value = outcome?;
-        rolled_back?;
-        Ok(value)
-    }
-
-    /// Shares the lock of changes of accounts with others that call this, if it is free.
-    pub(in crate::store::engine) fn hold_off_accounts(&self) -> Result<bool> {
-        let lock = "SELECT pg_try_advisory_xact_lock_shared(:lock)";
-        self.takes(lock, ACCOUNTS_LOCK)
-    }
-
-    /// Takes the lock that a change of the row takes.
-    pub(in crate::store::engine) fn lock_user(&self, user_id: i64) -> Result<()> {
-        self.query(
-            "SELECT 1 FROM users WHERE id = :user_id FOR NO KEY UPDATE",
-            &[(":user_id", Value::Integer(user_id))],
-            &mut |_| Ok(true),
-        )
-    }
-
-    fn takes(&self, sql: &str, lock: i64) -> Result<bool> {
-        let mut is_taken = false;
-        self.query(sql, &[(":lock", Value::Integer(lock))], &mut |row| {
-            is_taken = row.value(0)? == Value::Boolean(true);
-            Ok(false)
-        })?;
-        Ok(is_taken)
     }
 
     /// Has all statements in `read` see the database as it is at one moment.
@@ -236,60 +160,9 @@ impl Session {
         Ok(value)
     }
 
-    /// How large the program's tables are, with their indexes.
-    pub(in crate::store::engine) fn bytes(&self) -> Result<u64> {
-        let sizes =
-            "SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_class
-                     WHERE relnamespace = 'thanos_login'::regnamespace AND relkind = 'r'";
-        Ok(self.number(sizes)?.unsigned_abs())
-    }
-
-    /// The settings that are off at the server, of those without which it may lose what it has committed.
-    pub(in crate::store::engine) fn unsafe_settings(&self) -> Result<Vec<String>> {
-        let mut settings = Vec::new();
-        self.query(
-            "SELECT name FROM pg_settings
-             WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND reset_val = 'off' ORDER BY name",
-            &[],
-            &mut |row| {
-                if let Value::Text(name) = row.value(0)? {
-                    settings.push(name.to_owned());
-                }
-                Ok(true)
-            },
-        )?;
-        Ok(settings)
-    }
-
-    pub(in crate::store::engine) fn schema_version(&self) -> Result<i64> {
-        self.number("SELECT CAST(version AS BIGINT) FROM thanos_login.schema_version")
-    }
-
-    pub(in crate::store::engine) fn write_schema_version(&self) -> Result<()> {
-        self.execute("UPDATE schema_version SET version = version", &[])
-            .map(drop)
-    }
-
-    /// Nothing is to be prepared.
-    pub(in crate::store::engine) fn expect_many_rows(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn number(&self, sql: &str) -> Result<i64> {
-        let mut number = None;
-        self.query(sql, &[], &mut |row| {
-            number = match row.value(0)? {
-                Value::Integer(found) => Some(found),
-                _ => None,
-            };
-            Ok(false)
-        })?;
-        number.ok_or(StatementError::NoRow)
-    }
-
     /// Opens a transaction.
     pub(super) fn begin(&self) -> Result<()> {
-        self.is_spoiled.set(false);
+        self.is_failed.set(false);
         self.is_in_transaction.set(true);
         self.parts.set(0);
         self.batch("BEGIN")
@@ -346,8 +219,8 @@ impl Session {
     }
 
     /// Whether a statement has failed since this was asked last.
-    pub(super) fn take_spoiled(&self) -> bool {
-        self.is_spoiled.take()
+    pub(super) fn take_failed(&self) -> bool {
+        self.is_failed.take()
     }
 
     pub(in crate::store::engine) fn execute(
@@ -438,7 +311,7 @@ impl Session {
             Ok(Ok(output)) => return Ok(output),
             Ok(Err(error)) => Failure::Server(error),
             Err(error) => {
-                self.is_spoiled.set(true);
+                self.is_failed.set(true);
                 if !self.is_answered_after_all() {
                     self.is_lost.set(true);
                     self.is_server_lost.set(true);
@@ -446,7 +319,7 @@ impl Session {
                 return Err(Failure::Away(error).into());
             }
         };
-        self.is_spoiled.set(true);
+        self.is_failed.set(true);
         if failure.ends_session() {
             self.is_lost.set(true);
         }

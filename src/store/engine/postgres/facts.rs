@@ -1,0 +1,68 @@
+//! What a server says of itself and of the program's schema.
+
+use super::session::Session;
+use crate::store::engine::statement_error::{Result, StatementError};
+use crate::store::engine::value::Value;
+
+impl Session {
+    /// Whether the server is one that takes no changes.
+    pub(super) fn only_reads(&self) -> Result<bool> {
+        let mut only_reads = false;
+        self.query("SHOW transaction_read_only", &[], &mut |row| {
+            only_reads = row.value(0)? == Value::Text("on");
+            Ok(false)
+        })?;
+        Ok(only_reads)
+    }
+
+    /// How large the program's tables are, with their indexes.
+    pub(in crate::store::engine) fn bytes(&self) -> Result<u64> {
+        let sizes =
+            "SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_class
+                     WHERE relnamespace = 'thanos_login'::regnamespace AND relkind = 'r'";
+        Ok(self.number(sizes)?.unsigned_abs())
+    }
+
+    /// The settings that are off at the server, of those without which it may lose what it has committed.
+    pub(in crate::store::engine) fn unsafe_settings(&self) -> Result<Vec<String>> {
+        let mut settings = Vec::new();
+        self.query(
+            "SELECT name FROM pg_settings
+             WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND reset_val = 'off' ORDER BY name",
+            &[],
+            &mut |row| {
+                if let Value::Text(name) = row.value(0)? {
+                    settings.push(name.to_owned());
+                }
+                Ok(true)
+            },
+        )?;
+        Ok(settings)
+    }
+
+    pub(in crate::store::engine) fn schema_version(&self) -> Result<i64> {
+        self.number("SELECT CAST(version AS BIGINT) FROM thanos_login.schema_version")
+    }
+
+    pub(in crate::store::engine) fn write_schema_version(&self) -> Result<()> {
+        self.execute("UPDATE schema_version SET version = version", &[])
+            .map(drop)
+    }
+
+    /// Nothing is to be prepared.
+    pub(in crate::store::engine) fn expect_many_rows(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn number(&self, sql: &str) -> Result<i64> {
+        let mut number = None;
+        self.query(sql, &[], &mut |row| {
+            number = match row.value(0)? {
+                Value::Integer(found) => Some(found),
+                _ => None,
+            };
+            Ok(false)
+        })?;
+        number.ok_or(StatementError::NoRow)
+    }
+}
