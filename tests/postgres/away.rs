@@ -285,3 +285,57 @@ fn commits_wait_for_the_disk_whatever_the_role_does_by_default() {
         assert_eq!(psql(&setting.url, "SELECT setting FROM seen"), expected);
     }
 }
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_command_whose_backend_is_killed_ends() {
+    let setting = Setting::new(&[], &[]);
+    let mut lock = setting.postgres.session("accounts");
+    lock.run("BEGIN; LOCK TABLE thanos_login.users IN ACCESS EXCLUSIVE MODE");
+    let list = ["user", "list", "--db", &setting.url];
+    let mut listing = setting.place.program(&list).spawn();
+    let waiting = format!("SELECT pid {OUR_SESSIONS} AND wait_event_type = 'Lock'");
+    eventually("the command waits for the table", || {
+        !psql(&setting.url, &waiting).is_empty()
+    });
+    let pid = psql(&setting.url, &waiting);
+    let killed = Command::new("kill")
+        .args(["-KILL", pid.lines().next().unwrap()])
+        .status();
+    assert!(killed.unwrap().success());
+    let ended = listing.wait();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("ended the connection"), "{ended:?}");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_user_whose_row_is_locked_keeps_nobody_else_from_logging_in() {
+    let setting = Setting::new(&[], &[]);
+    let one_more = [
+        "user",
+        "add",
+        "zoe@projectthanos.com",
+        "--org",
+        "projectthanos",
+        "--db",
+    ];
+    let add = [&one_more[..], &[&setting.url, "--password-stdin"]].concat();
+    let added = setting
+        .place
+        .program(&add)
+        .input("a long and secret sentence\n");
+    added.finish().succeeded();
+    let mut lock = setting.postgres.session("accounts");
+    lock.run("BEGIN; UPDATE thanos_login.users SET status = status WHERE username LIKE 'jweir%'");
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_unavailable(&setting.server.login(JWEIR, PASSWORD)));
+        }
+        let other = setting
+            .server
+            .login("zoe@projectthanos.com", "a long and secret sentence");
+        assert_eq!(other.status, 200, "{other:?}");
+    });
+    assert_eq!(setting.lines(LOST), 0);
+}
