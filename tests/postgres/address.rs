@@ -23,6 +23,8 @@ fn a_wrong_url_is_wrong_usage_and_shows_no_password() {
         "postgres://u:x/hunter2@127.0.0.1/d",
         "postgres://u:hunter2@/d",
         "mysql://u:hunter2@127.0.0.1/d",
+        "postgresql+psycopg2://u:hunter2@127.0.0.1/d",
+        "jdbc:postgresql://127.0.0.1/d?user=u&password=hunter2",
     ] {
         for command in [
             &["serve"][..],

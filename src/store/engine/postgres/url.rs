@@ -195,4 +195,16 @@ mod tests {
             assert_eq!(url.without_password(), without);
         }
     }
+
+    #[test]
+    fn an_empty_password_hides_no_other_one() {
+        for url in [
+            "postgres://u:s@a/d?password=",
+            "postgres://u@a/d?password=s&password=",
+        ] {
+            let (without, password) = take_password(url).unwrap_or_else(|| panic!("{url}"));
+            assert_eq!(without, "postgres://u@a/d");
+            assert_eq!(*password, "s");
+        }
+    }
 }
