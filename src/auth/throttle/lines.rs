@@ -16,7 +16,7 @@ use crate::store::LimitKind;
 const LINES: usize = 256;
 
 /// Short, since what comes after it waits for the database too. A try is there for some milliseconds.
-const PATIENCE: Duration = Duration::from_millis(900);
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 pub(super) struct Lines([Mutex<()>; LINES]);
 

@@ -25,7 +25,7 @@ const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(2)]
 /// disk, and stays as the operator wants it otherwise: what is set here is not changed by a reload of the server's settings.
 const SETTINGS: &str = "
     SET search_path = thanos_login, pg_temp;
-    SET lock_timeout = '1500ms';
+    SET lock_timeout = '2500ms';
     SET idle_in_transaction_session_timeout = '10s';
     SET client_connection_check_interval = '1s';
     SET default_transaction_isolation = 'read committed';

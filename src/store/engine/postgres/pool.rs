@@ -15,7 +15,7 @@ use crate::store::engine::{Connection, OpenedBy};
 
 /// The longest that a request waits for a connection and for all statements of one call. Where the server falls silent then,
 /// there is time left to end a commit, and for what the request does to take back what it had counted.
-const PATIENCE: Duration = Duration::from_millis(3500);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A command has time: it may list or import very many rows.
 const PATIENCE_OF_A_COMMAND: Duration = Duration::from_secs(60 * 60);
