@@ -10,7 +10,7 @@ use super::recording::{Record, Recorder, login_event};
 use super::rehash::Rehasher;
 use super::restart;
 use super::throttle::{BEFORE_HASHING, Subject, Throttle};
-use super::{Admission, Attempt, Error, Limits, Rehash, Token, Turn};
+use super::{Admission, Attempt, Error, Policy, Rehash, Token, Turn};
 use crate::account::{OrgType, Username};
 use crate::clock::Now;
 use crate::hashing::{Cost, Engine, Member, Password, PasswordHash, Permit};
@@ -40,32 +40,6 @@ pub struct Login {
     pub party_uuid: String,
     /// To be started once the login is answered, where the password's hash has another cost than it should.
     pub rehash: Option<Rehash>,
-}
-
-/// What the operator decided about logins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// How long a token lives; `None` is for ever.
-    pub token_ttl: Option<Duration>,
-    /// How many tokens of a user live at once.
-    pub max_tokens_per_user: u32,
-    /// The cost of new hashes, and of the decoy while there are no users.
-    pub bcrypt_cost: Cost,
-    /// How many failed logins are too many.
-    pub failed_logins: Limits,
-    /// How long events are kept; `None` where none are.
-    pub keep_events: Option<Duration>,
-}
-
-impl Policy {
-    /// What holds unless the operator says otherwise.
-    pub const DEFAULT: Policy = Policy {
-        token_ttl: Some(Duration::from_secs(2 * 60 * 60)),
-        max_tokens_per_user: 32,
-        bcrypt_cost: Cost::DEFAULT,
-        failed_logins: Limits::DEFAULT,
-        keep_events: Some(Duration::from_secs(90 * 24 * 60 * 60)),
-    };
 }
 
 /// Why logins cannot begin.

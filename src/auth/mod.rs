@@ -6,15 +6,17 @@ mod account;
 mod authenticate;
 mod error;
 mod new_password;
+mod policy;
 mod recording;
 mod rehash;
 mod restart;
 mod throttle;
 mod token;
 
-pub use authenticate::{Auth, Credentials, Login, Policy, StartError};
+pub use authenticate::{Auth, Credentials, Login, StartError};
 pub use error::Error;
 pub use new_password::{MIN_PASSWORD_BYTES, PasswordFault, check_new_password, random_password};
+pub use policy::Policy;
 pub use rehash::Rehash;
 pub use throttle::{Admission, Attempt, ClientNetwork, Limits, MAX_ENTRIES as MAX_COUNTERS, Turn};
 pub use token::{Token, TokenDigest};

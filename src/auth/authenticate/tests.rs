@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::accounts::{self, Accounts};
+use crate::auth::Limits;
 use crate::hashing::{EngineConfig, Group, Permits};
 use crate::store::{Durability, WhenMissing};
 
