@@ -5,10 +5,12 @@ with thanos_login.stub() as stub:
     stub.next(code=503)
     ...
 
-With pytest, the fixtures `thanos_login` and `thanos_stub` are there by themselves: see `thanos_login.pytest_plugin`.
+With pytest, the fixtures `thanos_login` and `thanos_stub` are there by themselves: see
+`thanos_login.pytest_plugin`.
 """
 
+from ._process import StubError
 from ._program import program
-from ._stub import Fault, Order, Request, Stub, StubError, stub
+from ._stub import Answer, Fault, Order, Request, Stub, stub
 
-__all__ = ["Fault", "Order", "Request", "Stub", "StubError", "program", "stub"]
+__all__ = ["Answer", "Fault", "Order", "Request", "Stub", "StubError", "program", "stub"]

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import ssl
 import subprocess
-import tempfile
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any, Literal, TypedDict, cast
 
+from ._process import StubError, running, shown, wait_for_url
 from ._program import program
 
 Fault = Literal["reset", "empty", "cut", "garbage"]
 
 # The longest that a call takes is the wait for requests, of up to a minute.
 _TIMEOUT_SECONDS = 90
-_SECONDS_TO_STOP = 10
-_VARIABLES = "THANOS_LOGIN_"
-
-
-class StubError(RuntimeError):
-    """The stub did not start, has ended, or refused what it was asked for: the message says why."""
 
 
 class Order(TypedDict, total=False):
@@ -203,7 +196,7 @@ class Stub:
             # Its sockets close a moment before it has ended.
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(1)
-                raise StubError(f"the stub has ended; {_shown(self._log)}") from None
+                raise StubError(f"the stub has ended; {shown(self._log)}") from None
             raise StubError(f"{method} {path} failed: {error}") from error
         return json.loads(text) if text else None
 
@@ -229,76 +222,16 @@ def stub(
     command += ["--listen", "127.0.0.1:0"]
     with ExitStack() as stack:
         # It has no name, so nothing is left of it.
-        log = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+        log = stack.enter_context(TemporaryFile("w+", encoding="utf-8", errors="replace"))
         with ExitStack() as for_start:
             if isinstance(fixture, Mapping):
-                file = for_start.enter_context(tempfile.NamedTemporaryFile("w", suffix=".json"))
+                file = for_start.enter_context(NamedTemporaryFile("w", suffix=".json"))
                 json.dump(fixture, file)
                 file.flush()
                 fixture = file.name
             if fixture is not None:
                 command += ["--fixture", os.fspath(fixture)]
             command += flags
-            process = stack.enter_context(_process(command, log))
-            url = _wait_for_url(process, start_timeout)
-        if url is None:
-            raise StubError(
-                f"`{shlex.join(command)}` was not ready after {start_timeout:g} s, or ended; {_shown(log)}"
-            )
+            process = stack.enter_context(running(command, log))
+            url = wait_for_url(process, start_timeout, log)
         yield Stub(url, process, log)
-
-
-@contextmanager
-def _process(command: Sequence[str], log: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """Runs a command as long as a block, but not in a process that was forked in it."""
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(_VARIABLES)
-    }
-    owner = os.getpid()
-    try:
-        process = subprocess.Popen(
-            command,
-            # Its end is the end of the stub where a process cannot be watched.
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=environment,
-            # Ctrl-C is for the tests, whose last steps need the stub.
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise StubError(f"cannot start the stub: {error}") from error
-    try:
-        yield process
-    finally:
-        if os.getpid() == owner:
-            process.terminate()
-            try:
-                process.communicate(timeout=_SECONDS_TO_STOP)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
-
-
-def _wait_for_url(process: subprocess.Popen[str], timeout: float) -> str | None:
-    """The address in the line that says that it is ready; none when it ends before, or takes too long."""
-    assert process.stdout is not None
-    too_long = threading.Timer(timeout, process.kill)
-    too_long.start()
-    try:
-        line = process.stdout.readline()
-    finally:
-        too_long.cancel()
-    if line.startswith("listening on http"):
-        return line.split()[-1]
-    # Its log is whole then.
-    process.kill()
-    process.wait()
-    return None
-
-
-def _shown(log: IO[str]) -> str:
-    log.seek(0)
-    text = log.read().strip()
-    return f"it logged:\n{text}" if text else "it logged nothing"

@@ -1,0 +1,62 @@
+"""A client of the login call, and what tests know of processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import urllib.error
+import urllib.request
+from typing import Any, NamedTuple
+
+import thanos_login
+
+SUPPLIER = ("supplier@projectthanos.com", "thanossupplies")
+
+
+class Answer(NamedTuple):
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+def call(url: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+    content = None if body is None else json.dumps(body).encode()
+    fields = {"Content-Type": "application/json", **(headers or {})}
+    request = urllib.request.Request(url + path, content, fields)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=60) as answer:
+            status, text, got = answer.status, answer.read().decode(), dict(answer.headers)
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            status, text, got = refusal.code, refusal.read().decode(), dict(refusal.headers)
+    try:
+        return Answer(status, json.loads(text), got)
+    except ValueError:
+        return Answer(status, text, got)
+
+
+def log_in(url: str, user: tuple[str, str] = SUPPLIER) -> Answer:
+    username, password = user
+    return call(url, "/api/organizations/user-login/", {"username": username, "password": password})
+
+
+def organization(url: str, token: str) -> int:
+    return call(url, "/api/organizations/", headers={"Authorization": f"Token {token}"}).status
+
+
+def pid(stub: thanos_login.Stub) -> int:
+    return stub._process.pid
+
+
+def assert_ends(process: int) -> None:
+    """Waits until a process that is no child of this one has ended."""
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([descriptor], [], [], 60)[0], f"process {process} goes on"
+    finally:
+        os.close(descriptor)

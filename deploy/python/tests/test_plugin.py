@@ -1,0 +1,170 @@
+"""The fixtures, in runs of pytest of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import assert_ends
+
+HERE = os.path.dirname(__file__)
+
+ISOLATED = """
+    import sys
+    sys.path.insert(0, {here!r})
+    from support import log_in, organization
+
+    urls = set()
+
+    def test_one_leaves_much_behind(thanos_login):
+        thanos_login.next(code=503, times=9)
+        thanos_login.advance("1d")
+        assert log_in(thanos_login.url).status == 503
+        urls.add(thanos_login.url)
+
+    def test_another_meets_none_of_it(thanos_login, thanos_stub):
+        assert thanos_login is thanos_stub
+        assert thanos_login.requests() == []
+        assert log_in(thanos_login.url).status == 200
+        assert urls == {{thanos_login.url}}
+
+    def test_the_stub_of_the_session_is_not_reset(thanos_stub):
+        assert [entry["status"] for entry in thanos_stub.requests()] == [200]
+"""
+
+# Writes down which process of pytest has which stub.
+SPREAD = """
+    import os, sys
+    sys.path.insert(0, {here!r})
+    import pytest
+    from support import log_in, pid
+
+    @pytest.mark.parametrize("number", range(8))
+    def test_one(number, thanos_login, worker_id):
+        thanos_login.next(code=503)
+        assert [log_in(thanos_login.url).status for _ in range(2)] == [503, 200]
+        assert len(thanos_login.requests()) == 2
+        with open({seen!r}, "a") as seen:
+            seen.write(f'["{{worker_id}}", "{{thanos_login.url}}", {{pid(thanos_login)}}]\\n')
+"""
+
+
+def test_each_test_has_the_stub_as_at_its_start(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(ISOLATED.format(here=HERE))
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+
+
+def test_the_fixtures_are_listed_with_what_they_are_for(pytester: pytest.Pytester) -> None:
+    shown = pytester.runpytest_subprocess("--fixtures", "-p", "no:xdist").stdout
+    shown.fnmatch_lines(["thanos_stub_options *session*", "    What*"])
+    shown.fnmatch_lines(["thanos_stub *session*", "    A stub of the login call*"])
+    shown.fnmatch_lines(["thanos_login *", "    The stub of the session, reset*"])
+
+
+def test_the_options_are_those_of_the_projects(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def thanos_stub_options():
+            return {"fixture": {"organizations": []}, "flags": ["--token-ttl", "5m"]}
+        """
+    )
+    pytester.makepyfile(
+        f"""
+        import sys
+        sys.path.insert(0, {HERE!r})
+        from support import log_in
+
+        def test_there_are_no_accounts(thanos_login):
+            assert log_in(thanos_login.url).status == 401
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_a_stub_that_does_not_start_fails_the_test_with_its_log(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def thanos_stub_options():
+            return {"flags": ["--nonsense"]}
+        """
+    )
+    pytester.makepyfile("def test_one(thanos_login): pass")
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*StubError: the stub ended with exit code 2; it logged:"])
+    result.stdout.fnmatch_lines(["*unexpected argument '--nonsense'*"])
+
+
+def test_nothing_is_started_for_tests_that_need_no_stub(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def thanos_stub_options():
+            return {"binary": "/nowhere"}
+        """
+    )
+    pytester.makepyfile("def test_one(): pass")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_each_process_of_xdist_has_a_stub_of_its_own(
+    pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    pytest.importorskip("xdist")
+    seen = tmp_path / "seen"
+    pytester.makepyfile(SPREAD.format(here=HERE, seen=str(seen)))
+    pytester.runpytest_subprocess("-n", "4").assert_outcomes(passed=8)
+    rows = [json.loads(line) for line in seen.read_text().splitlines()]
+    by_worker = {worker: (url, process) for worker, url, process in rows}
+    assert sorted(by_worker) == ["gw0", "gw1", "gw2", "gw3"]
+    assert len(set(by_worker.values())) == 4
+    assert all(by_worker[worker] == (url, process) for worker, url, process in rows)
+    for _, process in by_worker.values():
+        assert_ends(process)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_that_is_killed_leaves_no_stub(
+    pytester: pytest.Pytester, tmp_path: Path, workers: int
+) -> None:
+    if workers:
+        pytest.importorskip("xdist")
+    path = tmp_path / "stubs"
+    os.mkfifo(path)
+    pytester.makepyfile(
+        f"""
+        import sys
+        sys.path.insert(0, {HERE!r})
+        import pytest
+        from support import pid
+
+        @pytest.mark.parametrize("number", range({max(workers, 1)}))
+        def test_one(number, thanos_login):
+            with open({str(path)!r}, "w") as stubs:
+                stubs.write(f"{{pid(thanos_login)}}\\n")
+            thanos_login.requests(wait="60s", count=1000)
+        """
+    )
+    command = [sys.executable, "-m", "pytest", "-q", *(["-n", str(workers)] if workers else [])]
+    # Open for writing here too, so that its end is no end of what is read.
+    with (
+        open(os.open(path, os.O_RDWR)) as stubs,
+        subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL) as run,
+    ):
+        processes = [int(stubs.readline()) for _ in range(max(workers, 1))]
+        os.kill(run.pid, signal.SIGKILL)
+    for process in processes:
+        assert_ends(process)

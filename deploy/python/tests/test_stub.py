@@ -1,0 +1,293 @@
+"""The context manager and its verbs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import SUPPLIER, assert_ends, call, log_in, organization, pid
+
+import thanos_login
+from thanos_login import Stub, StubError, stub
+
+ANN = ("ann@corner.example", "a long and secret sentence")
+ACCOUNTS = {
+    "organizations": [
+        {
+            "name": "Corner Shop",
+            "org_type": "RETAILER",
+            "users": [{"username": ANN[0], "password": ANN[1]}],
+        }
+    ]
+}
+
+
+def test_a_login_is_answered(thanos_login: Stub) -> None:
+    answer = log_in(thanos_login.url)
+    assert (answer.status, answer.body["org_type"]) == (200, "SUPPLIER")
+    assert log_in(thanos_login.url, (SUPPLIER[0], "wrong")).status == 401
+
+
+def test_orders_are_used_in_a_row(thanos_login: Stub) -> None:
+    thanos_login.next(code=503, times=2)
+    assert [log_in(thanos_login.url).status for _ in range(3)] == [503, 503, 200]
+    thanos_login.next([{"code": 503}, {}, {"code": 429}])
+    assert [log_in(thanos_login.url).status for _ in range(4)] == [503, 200, 429, 200]
+
+
+def test_an_order_is_replaced_and_cleared(thanos_login: Stub) -> None:
+    thanos_login.next(code=503)
+    thanos_login.next(code=429)
+    assert [log_in(thanos_login.url).status for _ in range(2)] == [429, 200]
+    thanos_login.next(code=503)
+    thanos_login.next([])
+    assert log_in(thanos_login.url).status == 200
+
+
+def test_an_order_may_be_for_one_call(thanos_login: Stub) -> None:
+    thanos_login.next(code=503, path="/api/organizations/")
+    token = log_in(thanos_login.url).body["auth_token"]
+    assert [organization(thanos_login.url, token) for _ in range(2)] == [503, 200]
+
+
+def test_an_answer_may_be_of_ones_own(thanos_login: Stub) -> None:
+    thanos_login.next(code=502, body="<p>Bad gateway</p>", headers={"Content-Type": "text/html"})
+    answer = log_in(thanos_login.url)
+    assert (answer.status, answer.body) == (502, "<p>Bad gateway</p>")
+    assert answer.headers["Content-Type"] == "text/html"
+    bodies: list[Any] = [{"a": [1, None]}, [], 0, False]
+    for body in bodies:
+        thanos_login.next(body=body)
+        assert log_in(thanos_login.url)[:2] == (200, body)
+
+
+def test_examples_faults_and_delays_can_be_ordered(thanos_login: Stub) -> None:
+    thanos_login.next(code=400, example="blank", delay_ms=1)
+    assert log_in(thanos_login.url).status == 400
+    [entry] = thanos_login.requests()
+    assert (entry["code"], entry["delay_ms"]) == (400, 1)
+    thanos_login.next(fault="garbage")
+    with pytest.raises(http.client.BadStatusLine, match="garbage"):
+        log_in(thanos_login.url)
+    assert thanos_login.requests()[-1]["fault"] == "garbage"
+
+
+def test_what_cannot_be_ordered_is_refused_with_the_stubs_reason(thanos_login: Stub) -> None:
+    with pytest.raises(StubError, match=r'PUT /__stub/next/ was answered 400: .*"code":.*599'):
+        thanos_login.next(code=77)
+    with pytest.raises(StubError, match=r'"fault":.*reset, empty'):
+        thanos_login.next(fault="spoiled")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not both"):
+        thanos_login.next([{"code": 503}], times=2)
+    with pytest.raises(StubError, match=r"/__stub/clock/ was answered 400"):
+        thanos_login.advance("soon")
+    with pytest.raises(StubError, match=r'"count":.*wait'):
+        thanos_login.requests(count=2)
+
+
+@pytest.mark.parametrize("by", ["2h", timedelta(hours=2)])
+def test_a_token_expires_when_the_clock_moves(thanos_login: Stub, by: str | timedelta) -> None:
+    token = log_in(thanos_login.url).body["auth_token"]
+    assert organization(thanos_login.url, token) == 200
+    thanos_login.advance(by)
+    assert organization(thanos_login.url, token) == 401
+    assert thanos_login.requests()[-1]["token"] == "expired"
+
+
+def test_requests_are_listed_and_filtered(thanos_login: Stub) -> None:
+    log_in(thanos_login.url)
+    log_in(thanos_login.url, (SUPPLIER[0], "wrong"))
+    organization(thanos_login.url, "0")
+    entries = thanos_login.requests()
+    assert [entry["status"] for entry in entries] == [200, 401, 401]
+    assert [entry["password"] for entry in entries] == ["right", "wrong", None]
+    assert entries[0]["username"] == SUPPLIER[0]
+    assert [entry["token"] for entry in entries] == ["none", "none", "unknown"]
+    assert thanos_login.requests(username=SUPPLIER[0], status=401) == entries[1:2]
+    assert thanos_login.requests(path="/api/organizations/", method="GET") == entries[2:]
+    assert thanos_login.requests(since=entries[1]["number"]) == entries[2:]
+    assert thanos_login.requests(wait="60s", count=3) == entries
+    assert thanos_login.requests(status=503, wait=timedelta(milliseconds=1)) == []
+
+
+def test_a_reset_puts_everything_back(thanos_login: Stub) -> None:
+    token = log_in(thanos_login.url).body["auth_token"]
+    thanos_login.next(code=503)
+    thanos_login.advance("1h")
+    thanos_login.reset()
+    assert thanos_login.requests() == []
+    assert call(thanos_login.url, "/__stub/clock/").body["advanced_seconds"] == 0
+    assert organization(thanos_login.url, token) == 401
+    assert log_in(thanos_login.url).status == 200
+
+
+def test_accounts_come_from_a_dictionary_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.json"
+    file.write_text(json.dumps(ACCOUNTS))
+    for fixture in (ACCOUNTS, file, str(file)):
+        with stub(fixture) as one:
+            assert log_in(one.url).status == 401
+            one.reset()
+            assert log_in(one.url, ANN).status == 200
+
+
+def test_flags_are_those_of_serve() -> None:
+    with stub(flags=["--token-ttl", "5m"]) as one:
+        token = log_in(one.url).body["auth_token"]
+        one.advance("5m")
+        assert organization(one.url, token) == 401
+
+
+def test_a_stub_with_tls_takes_orders() -> None:
+    with stub(flags=["--tls-self-signed", "localhost"]) as one:
+        assert one.url.startswith("https://127.0.0.1:")
+        one.next(code=503)
+        one.reset()
+
+
+def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THANOS_LOGIN_DB", "/nowhere/accounts.db")
+    monkeypatch.setenv("THANOS_LOGIN_LISTEN", "192.0.2.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with stub() as one:
+        one.reset()
+        assert log_in(one.url).status == 200
+
+
+def test_a_start_that_fails_says_what_was_logged(tmp_path: Path) -> None:
+    with pytest.raises(StubError) as refused, stub(flags=["--nonsense"]):
+        pytest.fail("it started")
+    assert "ended with exit code 2; it logged:" in str(refused.value)
+    assert "--nonsense" in str(refused.value).split("it was started with:")[0]
+    with (
+        pytest.raises(StubError, match="nowhere.json: cannot read the fixture"),
+        stub(tmp_path / "nowhere.json"),
+    ):
+        pytest.fail("it started")
+    with (
+        pytest.raises(StubError, match=r"organizations\[0\].org_type: expected RETAILER"),
+        stub({"organizations": [{"name": "Corner Shop", "org_type": "SHOP", "users": []}]}),
+    ):
+        pytest.fail("it started")
+    with (
+        pytest.raises(StubError, match="cannot start /nowhere: No such file or directory"),
+        stub(binary="/nowhere"),
+    ):
+        pytest.fail("it started")
+
+
+def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\necho not yet >&2\nexec sleep 1000\n")
+    silent.chmod(0o755)
+    with (
+        pytest.raises(StubError, match="was not ready after 0.5 s"),
+        stub(binary=silent, start_timeout=0.5),
+    ):
+        pytest.fail("it started")
+
+
+def test_a_stub_that_has_ended_says_what_it_logged() -> None:
+    with stub() as one:
+        os.kill(pid(one), signal.SIGTERM)
+        assert_ends(pid(one))
+        with pytest.raises(StubError, match=r"(?s)the stub has ended; it logged:\n.*stopped"):
+            one.reset()
+
+
+def test_a_stub_ends_with_its_block() -> None:
+    with pytest.raises(ZeroDivisionError), stub() as one:
+        raise ZeroDivisionError
+    assert one._process.returncode == 0
+
+
+def test_a_forked_process_does_not_end_it() -> None:
+    with stub() as one:
+        child = subprocess.run(
+            [sys.executable, "-c", FORKING], stdout=subprocess.PIPE, text=True, check=True
+        )
+        assert child.stdout == "left\n200\n"
+        one.reset()
+
+
+# In a process without threads, since it forks.
+FORKING = f"""
+import os, sys
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+from support import log_in
+from thanos_login import stub
+with stub() as one:
+    parent = os.getpid()
+    if os.fork():
+        os.wait()
+        print(log_in(one.url).status, flush=True)
+if os.getpid() != parent:
+    print("left", flush=True)
+    os._exit(0)
+"""
+
+STARTING = f"""
+import sys
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+from support import pid
+from thanos_login import stub
+with stub() as one:
+    try:
+        print(pid(one), flush=True)
+        sys.stdin.read()
+    except KeyboardInterrupt:
+        one.reset()
+        print("reset", flush=True)
+"""
+
+
+def test_a_process_that_is_killed_leaves_no_stub() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        stub_process = int(process.stdout.readline())
+        process.kill()
+    assert_ends(stub_process)
+
+
+def test_an_interrupt_from_the_terminal_leaves_the_stub_to_the_tests() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        stub_process = int(process.stdout.readline())
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.readline() == "reset\n"
+    assert process.returncode == 0
+    assert_ends(stub_process)
+
+
+def test_the_program_is_the_packages() -> None:
+    path = thanos_login.program()
+    version = subprocess.run([path, "--version"], stdout=subprocess.PIPE, text=True, check=True)
+    assert version.stdout.startswith("thanos-login ")
+    by_module = [sys.executable, "-m", "thanos_login", "--version"]
+    assert (
+        subprocess.run(by_module, stdout=subprocess.PIPE, text=True, check=True).stdout
+        == version.stdout
+    )
+
+
+def test_the_program_is_found_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with stub() as one:
+        one.reset()
