@@ -26,6 +26,7 @@ mod login_events;
 mod logs;
 mod media_type;
 mod operator;
+mod packages;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod prometheus;

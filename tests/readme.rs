@@ -231,16 +231,6 @@ fn the_node_example_logs_in() {
 }
 
 #[test]
-#[ignore = "needs pytest and Python's Requests"]
-fn the_pytest_example_passes() {
-    let (block, _) = example_in("python", "import subprocess");
-    let place = checkout();
-    place.write("test_login.py", &block.text);
-    let args = ["-m", "pytest", "-q", "-p", "no:cacheprovider"];
-    run(&place, "python3", &args, "test_login.py", &Server::demo());
-}
-
-#[test]
 #[ignore = "needs Node"]
 fn the_example_for_nodes_test_runner_passes() {
     let (block, _) = example_in("javascript", "import assert");

@@ -1,0 +1,26 @@
+//! The files of a release, each installed with its own tools.
+
+use std::fs;
+use std::path::PathBuf;
+
+mod python;
+
+/// The one file in `target/release-files/` with such a name.
+fn release_file(begins: &str, ends: &str) -> PathBuf {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/target/release-files");
+    let entries = fs::read_dir(directory)
+        .unwrap_or_else(|error| panic!("{directory}: {error}; run deploy/release first"));
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with(begins) && name.ends_with(ends)
+        })
+        .collect();
+    assert_eq!(
+        found.len(),
+        1,
+        "{directory} should have one {begins}…{ends}: run deploy/release; {found:?}"
+    );
+    found.remove(0)
+}

@@ -1,0 +1,158 @@
+//! The wheel, installed by pip into an environment of its own. pytest and what else is not the wheel's comes from the
+//! environment that `python3` is of.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::release_file;
+use crate::harness::Place;
+use crate::harness::page::{Block, examples};
+
+const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/python/tests");
+const PAGES: [(&str, &str); 2] = [
+    ("### With pytest", include_str!("../../README.md")),
+    (
+        "## With pytest",
+        include_str!("../../deploy/python/README.md"),
+    ),
+];
+
+/// A virtual environment that has the wheel.
+struct Environment(Place);
+
+impl Environment {
+    fn new() -> Self {
+        let environment = Self(Place::new());
+        let wheel = wheel().into_os_string().into_string().unwrap();
+        output(Command::new("python3").args(["-m", "venv", &environment.path("venv")]));
+        let pip = ["-m", "pip", "install", "--quiet", "--no-index", &wheel];
+        output(Command::new(environment.path("venv/bin/python")).args(pip));
+        environment
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path(name).into_os_string().into_string().unwrap()
+    }
+
+    /// What `python ARGUMENTS` prints in the place's directory, with the tools.
+    #[track_caller]
+    fn python(&self, arguments: &[&str]) -> String {
+        let query = "import sysconfig; print(sysconfig.get_path('purelib'))";
+        let tools = output(Command::new("python3").args(["-c", query]));
+        let path = format!("{}:{}", self.path("venv/bin"), env::var("PATH").unwrap());
+        let mut command = Command::new(self.path("venv/bin/python"));
+        output(
+            command
+                .args(arguments)
+                .current_dir(self.0.path(""))
+                .env("PATH", path)
+                .env("PYTHONPATH", tools.trim())
+                .env("PYTHONDONTWRITEBYTECODE", "1")
+                .env("TMPDIR", self.0.path("tmp")),
+        )
+    }
+
+    #[track_caller]
+    fn pytest(&self, arguments: &[&str]) -> String {
+        let common = ["-m", "pytest", "-q", "-p", "no:cacheprovider"];
+        self.python(&[&common, arguments].concat())
+    }
+}
+
+fn wheel() -> PathBuf {
+    release_file("thanos_login-", ".whl")
+}
+
+#[track_caller]
+fn output(command: &mut Command) -> String {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}\n{printed}\n{errors}");
+    printed
+}
+
+/// The example that is a file of tests.
+fn example(heading: &str, page: &'static str) -> Block {
+    let mut blocks = examples(page).into_iter().map(|(block, _)| block);
+    blocks
+        .find(|block| block.heading == heading && block.language == "python")
+        .unwrap_or_else(|| panic!("no Python below {heading}"))
+}
+
+#[test]
+#[ignore = "needs pip"]
+fn the_wheel_is_for_every_linux_and_has_the_program() {
+    let wheel = wheel();
+    let name = wheel.file_name().unwrap().to_string_lossy();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        name.starts_with(&format!("thanos_login-{version}-py3-none-")),
+        "{name}"
+    );
+    for tag in ["manylinux_2_17_", "manylinux2014_", "musllinux_1_1_"] {
+        assert!(name.contains(tag), "{name}");
+    }
+
+    let environment = Environment::new();
+    let program = environment.path("venv/bin/thanos-login");
+    let printed = output(Command::new(&program).arg("--version"));
+    assert_eq!(printed, format!("thanos-login {version}\n"));
+    let host = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let built = format!("target/static/{host}/release/thanos-login");
+    assert!(
+        fs::read(&built).unwrap() == fs::read(program).unwrap(),
+        "the wheel's program is not {built}"
+    );
+}
+
+#[test]
+#[ignore = "needs pip, pytest and pytest-xdist"]
+fn the_python_packages_own_tests_pass() {
+    let environment = Environment::new();
+    let printed = environment.pytest(&["-W", "error", "--strict-markers", TESTS]);
+    assert!(printed.contains(" passed in "), "{printed}");
+    // Those that need pytest-xdist.
+    assert!(!printed.contains("skipped"), "{printed}");
+}
+
+#[test]
+#[ignore = "needs pip, pytest, pytest-xdist and Python's Requests"]
+fn the_pytest_examples_pass() {
+    let environment = Environment::new();
+    for (heading, page) in PAGES {
+        let example = example(heading, page);
+        environment.0.write("test_login.py", &example.text);
+        for processes in ["0", "4"] {
+            environment.pytest(&["-n", processes, "test_login.py"]);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs pip and mypy"]
+fn the_python_package_is_typed() {
+    let environment = Environment::new();
+    environment.python(&["-m", "mypy", "--strict", "--package", "thanos_login"]);
+    // As a project sees it that has it installed.
+    environment.0.write("typed.py", TYPED);
+    let shown = environment.python(&["-m", "mypy", "--strict", "typed.py"]);
+    assert!(shown.contains(r#""builtins.list[TypedDict("#), "{shown}");
+}
+
+const TYPED: &str = "\
+from thanos_login import Stub, stub
+
+def of_a_test(thanos_login: Stub) -> None:
+    thanos_login.next([{'code': 503, 'times': 2}, {}])
+    thanos_login.next(code=503, fault='cut')
+    reveal_type(thanos_login.requests(wait='1s'))
+
+with stub({'organizations': []}, flags=['--token-ttl', '5m']) as running:
+    of_a_test(running)
+";
