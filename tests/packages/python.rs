@@ -8,16 +8,9 @@ use std::process::{Command, Stdio};
 
 use super::release_file;
 use crate::harness::Place;
-use crate::harness::page::{Block, examples};
+use crate::harness::page::examples;
 
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/python/tests");
-const PAGES: [(&str, &str); 2] = [
-    ("### With pytest", include_str!("../../README.md")),
-    (
-        "## With pytest",
-        include_str!("../../deploy/python/README.md"),
-    ),
-];
 
 /// A virtual environment that has the wheel.
 struct Environment(Place);
@@ -77,14 +70,6 @@ fn output(command: &mut Command) -> String {
     printed
 }
 
-/// The example that is a file of tests.
-fn example(heading: &str, page: &'static str) -> Block {
-    let mut blocks = examples(page).into_iter().map(|(block, _)| block);
-    blocks
-        .find(|block| block.heading == heading && block.language == "python")
-        .unwrap_or_else(|| panic!("no Python below {heading}"))
-}
-
 #[test]
 #[ignore = "needs pip"]
 fn the_wheel_is_for_every_linux_and_has_the_program() {
@@ -112,25 +97,28 @@ fn the_wheel_is_for_every_linux_and_has_the_program() {
 }
 
 #[test]
-#[ignore = "needs pip, pytest and pytest-xdist"]
+#[ignore = "needs pip, pytest, pytest-xdist and Python's Requests"]
 fn the_python_packages_own_tests_pass() {
     let environment = Environment::new();
     let printed = environment.pytest(&["-W", "error", "--strict-markers", TESTS]);
     assert!(printed.contains(" passed in "), "{printed}");
-    // Those that need pytest-xdist.
+    // Those that need pytest-xdist or Requests.
     assert!(!printed.contains("skipped"), "{printed}");
 }
 
 #[test]
 #[ignore = "needs pip, pytest, pytest-xdist and Python's Requests"]
-fn the_pytest_examples_pass() {
+fn the_pytest_example_passes() {
+    let (example, _) = examples(include_str!("../../README.md"))
+        .into_iter()
+        .find(|(block, _)| block.heading == "### With pytest")
+        .unwrap();
+    assert_eq!(example.language, "python");
     let environment = Environment::new();
-    for (heading, page) in PAGES {
-        let example = example(heading, page);
-        environment.0.write("test_login.py", &example.text);
-        for processes in ["0", "4"] {
-            environment.pytest(&["-n", processes, "test_login.py"]);
-        }
+    environment.0.write("test_login.py", &example.text);
+    for processes in ["0", "4"] {
+        let printed = environment.pytest(&["-n", processes, "test_login.py"]);
+        assert!(printed.contains("3 passed"), "{printed}");
     }
 }
 

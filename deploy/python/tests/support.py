@@ -12,6 +12,16 @@ from typing import Any, NamedTuple
 import thanos_login
 
 SUPPLIER = ("supplier@projectthanos.com", "thanossupplies")
+ANN = ("ann@corner.example", "a long and secret sentence")
+ACCOUNTS = {
+    "organizations": [
+        {
+            "name": "Corner Shop",
+            "org_type": "RETAILER",
+            "users": [{"username": ANN[0], "password": ANN[1]}],
+        }
+    ]
+}
 
 
 class Answer(NamedTuple):

@@ -12,12 +12,8 @@ from pathlib import Path
 import pytest
 from support import assert_ends
 
-HERE = os.path.dirname(__file__)
-
 ISOLATED = """
-    import sys
-    sys.path.insert(0, {here!r})
-    from support import log_in, organization
+    from support import log_in
 
     urls = set()
 
@@ -31,7 +27,7 @@ ISOLATED = """
         assert thanos_login is thanos_stub
         assert thanos_login.requests() == []
         assert log_in(thanos_login.url).status == 200
-        assert urls == {{thanos_login.url}}
+        assert urls == {thanos_login.url}
 
     def test_the_stub_of_the_session_is_not_reset(thanos_stub):
         assert [entry["status"] for entry in thanos_stub.requests()] == [200]
@@ -39,8 +35,6 @@ ISOLATED = """
 
 # Writes down which process of pytest has which stub.
 SPREAD = """
-    import os, sys
-    sys.path.insert(0, {here!r})
     import pytest
     from support import log_in, pid
 
@@ -55,7 +49,7 @@ SPREAD = """
 
 
 def test_each_test_has_the_stub_as_at_its_start(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(ISOLATED.format(here=HERE))
+    pytester.makepyfile(ISOLATED)
     pytester.runpytest_subprocess().assert_outcomes(passed=3)
 
 
@@ -77,9 +71,7 @@ def test_the_options_are_those_of_the_projects(pytester: pytest.Pytester) -> Non
         """
     )
     pytester.makepyfile(
-        f"""
-        import sys
-        sys.path.insert(0, {HERE!r})
+        """
         from support import log_in
 
         def test_there_are_no_accounts(thanos_login):
@@ -125,7 +117,7 @@ def test_each_process_of_xdist_has_a_stub_of_its_own(
 ) -> None:
     pytest.importorskip("xdist")
     seen = tmp_path / "seen"
-    pytester.makepyfile(SPREAD.format(here=HERE, seen=str(seen)))
+    pytester.makepyfile(SPREAD.format(seen=str(seen)))
     pytester.runpytest_subprocess("-n", "4").assert_outcomes(passed=8)
     rows = [json.loads(line) for line in seen.read_text().splitlines()]
     by_worker = {worker: (url, process) for worker, url, process in rows}
@@ -146,8 +138,6 @@ def test_a_run_that_is_killed_leaves_no_stub(
     os.mkfifo(path)
     pytester.makepyfile(
         f"""
-        import sys
-        sys.path.insert(0, {HERE!r})
         import pytest
         from support import pid
 

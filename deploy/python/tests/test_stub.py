@@ -13,21 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import SUPPLIER, assert_ends, call, log_in, organization, pid
+from support import ACCOUNTS, ANN, SUPPLIER, assert_ends, call, log_in, organization, pid
 
 import thanos_login
 from thanos_login import Stub, StubError, stub
-
-ANN = ("ann@corner.example", "a long and secret sentence")
-ACCOUNTS = {
-    "organizations": [
-        {
-            "name": "Corner Shop",
-            "org_type": "RETAILER",
-            "users": [{"username": ANN[0], "password": ANN[1]}],
-        }
-    ]
-}
 
 
 def test_a_login_is_answered(thanos_login: Stub) -> None:
@@ -220,9 +209,8 @@ def test_a_forked_process_does_not_end_it() -> None:
 
 
 # In a process without threads, since it forks.
-FORKING = f"""
-import os, sys
-sys.path.insert(0, {os.path.dirname(__file__)!r})
+FORKING = """
+import os
 from support import log_in
 from thanos_login import stub
 with stub() as one:
@@ -235,9 +223,8 @@ if os.getpid() != parent:
     os._exit(0)
 """
 
-STARTING = f"""
+STARTING = """
 import sys
-sys.path.insert(0, {os.path.dirname(__file__)!r})
 from support import pid
 from thanos_login import stub
 with stub() as one:
