@@ -127,6 +127,7 @@ fn the_pytest_example_passes() {
 fn the_python_package_is_typed() {
     let environment = Environment::new();
     environment.python(&["-m", "mypy", "--strict", "--package", "thanos_login"]);
+    environment.python(&["-m", "mypy", "--strict", TESTS]);
     // As a project sees it that has it installed.
     environment.0.write("typed.py", TYPED);
     let shown = environment.python(&["-m", "mypy", "--strict", "typed.py"]);
