@@ -36,6 +36,8 @@ def test_an_order_is_replaced_and_cleared(thanos_login: Stub) -> None:
     thanos_login.next(code=503)
     thanos_login.next(code=429)
     assert [log_in(thanos_login.url).status for _ in range(2)] == [429, 200]
+    thanos_login.next({"code": 503})
+    assert log_in(thanos_login.url).status == 503
     thanos_login.next(code=503)
     thanos_login.next([])
     assert log_in(thanos_login.url).status == 200

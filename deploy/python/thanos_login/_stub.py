@@ -78,7 +78,7 @@ class Stub:
         self._process = process
         self._log = log
         # The stub is on this machine: no proxy is asked, and no authority for its own certificate.
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         self._opener = urllib.request.build_opener(
@@ -94,7 +94,7 @@ class Stub:
 
     def next(
         self,
-        orders: Sequence[Order] | None = None,
+        orders: Order | Sequence[Order] | None = None,
         /,
         *,
         times: int = 1,
@@ -124,12 +124,12 @@ class Stub:
             "headers": headers,
         }
         given = {key: value for key, value in order.items() if value is not None}
+        if orders is not None and given != {"times": 1, "delay_ms": 0}:
+            raise TypeError("next() takes a list of orders or the keys of one, not both")
         if orders is None:
             self._call("PUT", "next", given)
-        elif given != {"times": 1, "delay_ms": 0}:
-            raise TypeError("next() takes a list of orders or the keys of one, not both")
-        elif orders:
-            self._call("PUT", "next", list(orders))
+        elif isinstance(orders, Mapping) or orders:
+            self._call("PUT", "next", orders)
         else:
             self._call("DELETE", "next")
 
