@@ -87,7 +87,7 @@ if (Symbol.asyncDispose) {
 }
 
 function program() {
-  return path.join(__dirname, "bin", "thanos-login");
+  return path.join(__dirname, "lib", "thanos-login");
 }
 
 async function startStub({ fixture, flags = [], binary = program(), startTimeoutMs = MS_TO_START } = {}) {
