@@ -105,7 +105,10 @@ async function startStub({ fixture, flags = [], binary = program(), startTimeout
     letProcessEnd(child);
     return new Stub(url, child, log);
   } catch (error) {
-    child?.kill("SIGKILL");
+    // Has no number if it never was one.
+    if (child?.pid !== undefined) {
+      await end(child);
+    }
     log.close();
     throw error;
   } finally {
