@@ -17,7 +17,8 @@ const WAYS = [
 ];
 
 async function serving(program, args) {
-  const child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"] });
+  // In a group of its own, as a shell at a terminal starts it.
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"], detached: true });
   const [line] = await once(createInterface(child.stdout), "line");
   return { child, url: line.split(" ").at(-1), ended: once(child, "close") };
 }
@@ -34,11 +35,15 @@ for (const [name, program, args] of WAYS) {
     assert.match(stderr, /'nonsense'\n\nUsage: thanos-login /);
   });
 
-  for (const signal of ["SIGTERM", "SIGINT"]) {
-    test(`${name} ends its server on ${signal}`, async () => {
+  const endings = [
+    ["SIGTERM", (child) => child.kill("SIGTERM")],
+    ["Ctrl-C, which the whole group gets", (child) => process.kill(-child.pid, "SIGINT")],
+  ];
+  for (const [ending, end] of endings) {
+    test(`${name} ends its server on ${ending}`, async () => {
       const { child, url, ended } = await serving(program, [...args, ...SERVE]);
       assert.equal((await fetch(url)).status, 200);
-      child.kill(signal);
+      end(child);
       // The server holds standard output until it ends.
       await ended;
       await assert.rejects(fetch(url));
