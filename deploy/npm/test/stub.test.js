@@ -101,10 +101,10 @@ describe("the verbs", () => {
 
   test("what it refuses is an error that says why", async () => {
     const refusals = [
-      [stub.next({ cod: 503 }), /^PUT \/__stub\/next\/ was answered 400: .*"cod"/],
-      [stub.next([{ code: 503 }, { code: 1 }]), /^PUT \/__stub\/next\/ was answered 400: .*"code"/],
-      [stub.advance("soon"), /^POST \/__stub\/clock\/ was answered 400: .*such as 250ms or 2h/],
-      [stub.requests({ count: "many" }), /^GET \/__stub\/requests\/\?count=many was answered 400: .*"count"/],
+      [() => stub.next({ cod: 503 }), /^PUT \/__stub\/next\/ was answered 400: .*"cod"/],
+      [() => stub.next([{ code: 503 }, { code: 1 }]), /^PUT \/__stub\/next\/ was answered 400: .*"code"/],
+      [() => stub.advance("soon"), /^POST \/__stub\/clock\/ was answered 400: .*such as 250ms or 2h/],
+      [() => stub.requests({ count: "many" }), /^GET \/__stub\/requests\/\?count=many was answered 400: .*"count"/],
     ];
     for (const [refused, message] of refusals) {
       await assert.rejects(refused, (error) => {
