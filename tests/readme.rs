@@ -231,21 +231,6 @@ fn the_node_example_logs_in() {
 }
 
 #[test]
-#[ignore = "needs Node"]
-fn the_example_for_nodes_test_runner_passes() {
-    let (block, _) = example_in("javascript", "import assert");
-    let place = checkout();
-    place.write("login.test.mjs", &block.text);
-    run(
-        &place,
-        "node",
-        &["--test"],
-        "login.test.mjs",
-        &Server::demo(),
-    );
-}
-
-#[test]
 fn every_answer_in_the_table_is_given() {
     let server = Server::demo();
     let post = |body: &str| request("POST", LOGIN, &[JSON], body);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+mod npm;
 mod python;
 
 /// The one file in `target/release-files/` with such a name.
