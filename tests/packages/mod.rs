@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
+mod container;
+mod manifests;
 mod npm;
 mod python;
 
@@ -24,4 +27,13 @@ fn release_file(begins: &str, ends: &str) -> PathBuf {
         "{directory} should have one {begins}…{ends}: run deploy/release; {found:?}"
     );
     found.remove(0)
+}
+
+/// What another program prints; it must succeed.
+#[track_caller]
+fn printed_by(command: &mut Command) -> String {
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }

@@ -1,0 +1,296 @@
+//! The container image: what it says of itself, and how its program runs in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::printed_by;
+use crate::harness::accounts::{JWEIR, PASSWORD};
+use crate::harness::{Finished, HeldPort, Launch, Place, Server};
+
+const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// An image around a binary.
+#[track_caller]
+fn build(binary: &str, place: &Place) -> PathBuf {
+    let script = Path::new(CHECKOUT).join("deploy/container/build");
+    let path = printed_by(
+        Command::new(script)
+            .arg(binary)
+            .arg(place.path("built"))
+            .env("SOURCE_DATE_EPOCH", "1700000000"),
+    );
+    PathBuf::from(path.trim_end())
+}
+
+/// The one of the release.
+#[track_caller]
+fn released() -> PathBuf {
+    let name = format!("thanos-login-{}-oci.tar", env!("CARGO_PKG_VERSION"));
+    let path = Path::new(CHECKOUT).join("target/release-files").join(name);
+    assert!(path.exists(), "{path:?} is missing: run deploy/release");
+    path
+}
+
+/// Its files, below `layout` in a place.
+#[track_caller]
+fn unpack(image: &Path, place: &Place) {
+    fs::create_dir(place.path("layout")).unwrap();
+    printed_by(
+        Command::new("tar")
+            .arg("--extract")
+            .arg("--file")
+            .arg(image)
+            .arg("--directory")
+            .arg(place.path("layout")),
+    );
+}
+
+fn layout_json(place: &Place, name: &str) -> Value {
+    let path = place.path("layout").join(name);
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn blob(place: &Place, descriptor: &Value) -> Value {
+    let digest = descriptor["digest"].as_str().unwrap();
+    layout_json(place, &format!("blobs/{}", digest.replace(':', "/")))
+}
+
+/// What the image has a runtime do. It does not depend on the binary.
+pub(super) fn settings() -> Value {
+    let place = Place::new();
+    unpack(&build("/bin/true", &place), &place);
+    let index = layout_json(&place, "index.json");
+    let manifest = blob(&place, &index["manifests"][0]);
+    blob(&place, &manifest["config"])["config"].clone()
+}
+
+#[test]
+fn the_same_binary_and_date_are_the_same_image() {
+    let (one, other) = (Place::new(), Place::new());
+    let [one, other] = [&one, &other].map(|place| fs::read(build("/bin/true", place)).unwrap());
+    assert!(one == other);
+}
+
+#[test]
+fn what_is_no_program_of_a_known_machine_makes_no_image() {
+    let place = Place::new();
+    place.write("text", "this is a text of more than twenty bytes");
+    let output = Command::new(Path::new(CHECKOUT).join("deploy/container/build"))
+        .args([place.path("text"), place.path("built")])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(place.files("built"), [""; 0]);
+}
+
+#[test]
+fn docker_and_others_find_the_same_image_in_it_by_its_version_and_as_latest() {
+    let place = Place::new();
+    unpack(&build("/bin/true", &place), &place);
+    let version = env!("CARGO_PKG_VERSION");
+
+    let index = layout_json(&place, "index.json");
+    let manifests = index["manifests"].as_array().unwrap();
+    let names = manifests.iter().map(|manifest| {
+        assert_eq!(manifest["digest"], manifests[0]["digest"]);
+        &manifest["annotations"]["org.opencontainers.image.ref.name"]
+    });
+    assert_eq!(names.collect::<Vec<_>>(), [version, "latest"]);
+
+    let manifest = blob(&place, &manifests[0]);
+    let path_of = |descriptor: &Value| {
+        let digest = descriptor["digest"].as_str().unwrap();
+        format!("blobs/{}", digest.replace(':', "/"))
+    };
+    let tags = [version, "latest"].map(|tag| format!("thanos-login:{tag}"));
+    assert_eq!(
+        layout_json(&place, "manifest.json"),
+        json!([{
+            "Config": path_of(&manifest["config"]),
+            "RepoTags": tags,
+            "Layers": [path_of(&manifest["layers"][0])],
+        }])
+    );
+}
+
+#[test]
+fn the_image_serves_by_default_as_somebody_without_rights_and_checks_its_health() {
+    let settings = settings();
+    assert_eq!(settings["User"], "65532:65532");
+    assert_eq!(settings["Entrypoint"], json!(["/thanos-login"]));
+    assert_eq!(settings["Cmd"], json!(["serve"]));
+    assert_eq!(settings["Volumes"], json!({"/data": {}}));
+    assert_eq!(
+        settings["Healthcheck"]["Test"],
+        json!(["CMD", "/thanos-login", "healthcheck"])
+    );
+    assert_eq!(
+        settings["Labels"]["org.opencontainers.image.version"],
+        env!("CARGO_PKG_VERSION")
+    );
+}
+
+/// An image unpacked, to be run as its settings say but for the port, which may be in use.
+struct Unpacked {
+    place: Place,
+    settings: Value,
+    port: HeldPort,
+}
+
+impl Unpacked {
+    #[track_caller]
+    fn released() -> Self {
+        let image = released();
+        let place = Place::new();
+        unpack(&image, &place);
+        let layout = format!("{}:latest", place.path("layout").display());
+        printed_by(
+            Command::new("umoci")
+                .args(["unpack", "--image", &layout])
+                .arg(place.path("bundle")),
+        );
+        let config = |form: &str| -> Value {
+            let of = format!("{form}:{}", image.display());
+            let of = if form == "oci-archive" {
+                of + ":latest"
+            } else {
+                of
+            };
+            let text =
+                printed_by(Command::new("skopeo").args(["inspect", "--config", "--raw", &of]));
+            serde_json::from_str(&text).unwrap()
+        };
+        let config_of_layout = config("oci-archive");
+        assert_eq!(config_of_layout, config("docker-archive"));
+        Self {
+            place,
+            settings: config_of_layout["config"].clone(),
+            port: HeldPort::new(),
+        }
+    }
+
+    fn program(&self, args: &[&str]) -> Launch {
+        let variables = self.settings["Env"].as_array().unwrap();
+        let mut variables: Vec<&str> = variables.iter().filter_map(Value::as_str).collect();
+        let address = format!("0.0.0.0:{}", self.port.number);
+        let listen = format!("THANOS_LOGIN_LISTEN={address}");
+        variables.push(&listen);
+        let script = Path::new(CHECKOUT).join("tests/packages/run-unpacked");
+        let root = self.place.path("bundle/rootfs");
+        self.place
+            .program(args)
+            .under(&[
+                script.to_str().unwrap(),
+                root.to_str().unwrap(),
+                self.settings["User"].as_str().unwrap(),
+            ])
+            .env("ENVIRONMENT", &variables.join(" "))
+            // The harness gives no address of its own then.
+            .env("THANOS_LOGIN_LISTEN", &address)
+    }
+
+    #[track_caller]
+    fn run(&self, args: &[&str]) -> Finished {
+        self.program(args).finish()
+    }
+
+    #[track_caller]
+    fn start(&self, args: &[&str]) -> Container {
+        let server = self.program(args).start();
+        let parent = server.pid();
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+        let init = children.unwrap().trim().parse().unwrap();
+        Container {
+            server,
+            init: Pid::from_raw(init),
+        }
+    }
+
+    fn data(&self) -> Vec<String> {
+        self.place.files("bundle/rootfs/data")
+    }
+}
+
+/// A server that is process 1 of its namespace.
+struct Container {
+    server: Server,
+    /// Until it has ended.
+    init: Option<Pid>,
+}
+
+impl Container {
+    #[track_caller]
+    fn stop(mut self) {
+        kill_process(self.init.unwrap(), Signal::TERM).unwrap();
+        self.server.wait().succeeded();
+        self.init = None;
+    }
+
+    /// The lines about it that the kernel has.
+    fn status(&self) -> Vec<String> {
+        let pid = self.init.unwrap().as_raw_nonzero();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let names = ["Uid:", "Gid:", "Groups:", "CapEff:", "CapPrm:"];
+        let is_asked = |line: &&str| names.iter().any(|name| line.starts_with(name));
+        status.lines().filter(is_asked).map(words).collect()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if let Some(init) = self.init {
+            let _ = kill_process(init, Signal::KILL);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, umoci, skopeo and target/release-files"]
+fn the_image_serves_from_a_read_only_root_and_keeps_its_accounts_in_data() {
+    let image = Unpacked::released();
+    assert_eq!(image.place.files("bundle/rootfs"), ["data", "thanos-login"]);
+    assert_eq!(image.run(&["healthcheck"]).code, Some(1));
+
+    let server = image.start(&["serve"]);
+    assert_eq!(
+        server.status(),
+        [
+            "Uid: 65532 65532 65532 65532",
+            "Gid: 65532 65532 65532 65532",
+            "Groups:",
+            "CapPrm: 0000000000000000",
+            "CapEff: 0000000000000000",
+        ]
+    );
+    image.run(&["healthcheck"]).succeeded();
+    image.run(&["seed"]).succeeded();
+    assert_eq!(server.server.login(JWEIR, PASSWORD).status, 200);
+    image.run(&["check"]).succeeded();
+    image.run(&["backup", "backup.db"]).succeeded();
+    server.stop();
+    assert_eq!(image.data(), ["backup.db", "thanos-login.db"]);
+    assert_eq!(image.run(&["healthcheck"]).code, Some(1));
+
+    image.run(&["restore", "backup.db", "--force"]).succeeded();
+    let server = image.start(&["serve"]);
+    assert_eq!(server.server.login(JWEIR, PASSWORD).status, 200);
+    server.stop();
+}
+
+#[test]
+#[ignore = "needs root, umoci, skopeo and target/release-files"]
+fn the_image_is_a_stub_by_one_flag_which_leaves_nothing_and_answers_to_every_host() {
+    let image = Unpacked::released();
+    let stub = image.start(&["serve", "--demo"]);
+    image.run(&["healthcheck"]).succeeded();
+    assert_eq!(stub.server.login(JWEIR, PASSWORD).status, 200);
+    let by_another_name = "GET /readyz HTTP/1.1\r\nHost: stub:8080\r\n\r\n";
+    assert_eq!(stub.server.send(by_another_name).status, 200);
+    stub.stop();
+    assert_eq!(image.data(), [""; 0]);
+}
