@@ -268,9 +268,9 @@ fn the_image_serves_from_a_read_only_root_and_keeps_its_accounts_in_data() {
         ]
     );
     image.run(&["healthcheck"]).succeeded();
+    image.run(&["check"]).succeeded();
     image.run(&["seed"]).succeeded();
     assert_eq!(server.server.login(JWEIR, PASSWORD).status, 200);
-    image.run(&["check"]).succeeded();
     image.run(&["backup", "backup.db"]).succeeded();
     server.stop();
     assert_eq!(image.data(), ["backup.db", "thanos-login.db"]);
