@@ -7,63 +7,55 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::printed_by;
+use super::{printed_by, release_file};
 use crate::harness::accounts::{JWEIR, PASSWORD};
 use crate::harness::{Finished, HeldPort, Launch, Place, Server};
 
 const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// An image around a binary.
+/// Both forms of an image around a binary: OCI's and Docker's.
 #[track_caller]
-fn build(binary: &str, place: &Place) -> PathBuf {
+fn build(binary: &str, place: &Place) -> [PathBuf; 2] {
     let script = Path::new(CHECKOUT).join("deploy/container/build");
-    let path = printed_by(
+    let paths = printed_by(
         Command::new(script)
             .arg(binary)
             .arg(place.path("built"))
             .env("SOURCE_DATE_EPOCH", "1700000000"),
     );
-    PathBuf::from(path.trim_end())
+    let paths: Vec<PathBuf> = paths.lines().map(PathBuf::from).collect();
+    paths.try_into().unwrap()
 }
 
-/// The one of the release.
+/// The files of an image, in a directory of a place.
 #[track_caller]
-fn released() -> PathBuf {
-    let name = format!("thanos-login-{}-oci.tar", env!("CARGO_PKG_VERSION"));
-    let path = Path::new(CHECKOUT).join("target/release-files").join(name);
-    assert!(path.exists(), "{path:?} is missing: run deploy/release");
-    path
-}
-
-/// Its files, below `layout` in a place.
-#[track_caller]
-fn unpack(image: &Path, place: &Place) {
-    fs::create_dir(place.path("layout")).unwrap();
+fn unpack(image: &Path, place: &Place, directory: &str) {
+    fs::create_dir(place.path(directory)).unwrap();
     printed_by(
         Command::new("tar")
             .arg("--extract")
             .arg("--file")
             .arg(image)
             .arg("--directory")
-            .arg(place.path("layout")),
+            .arg(place.path(directory)),
     );
 }
 
-fn layout_json(place: &Place, name: &str) -> Value {
-    let path = place.path("layout").join(name);
+fn json_file(path: PathBuf) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 fn blob(place: &Place, descriptor: &Value) -> Value {
     let digest = descriptor["digest"].as_str().unwrap();
-    layout_json(place, &format!("blobs/{}", digest.replace(':', "/")))
+    json_file(place.path(&format!("layout/blobs/{}", digest.replace(':', "/"))))
 }
 
 /// What the image has a runtime do. It does not depend on the binary.
 pub(super) fn settings() -> Value {
     let place = Place::new();
-    unpack(&build("/bin/true", &place), &place);
-    let index = layout_json(&place, "index.json");
+    let [oci, _] = build("/bin/true", &place);
+    unpack(&oci, &place, "layout");
+    let index = json_file(place.path("layout/index.json"));
     let manifest = blob(&place, &index["manifests"][0]);
     blob(&place, &manifest["config"])["config"].clone()
 }
@@ -71,7 +63,8 @@ pub(super) fn settings() -> Value {
 #[test]
 fn the_same_binary_and_date_are_the_same_image() {
     let (one, other) = (Place::new(), Place::new());
-    let [one, other] = [&one, &other].map(|place| fs::read(build("/bin/true", place)).unwrap());
+    let [one, other] =
+        [&one, &other].map(|place| build("/bin/true", place).map(|path| fs::read(path).unwrap()));
     assert!(one == other);
 }
 
@@ -88,12 +81,14 @@ fn what_is_no_program_of_a_known_machine_makes_no_image() {
 }
 
 #[test]
-fn docker_and_others_find_the_same_image_in_it_by_its_version_and_as_latest() {
+fn both_forms_have_the_same_image_by_its_version_and_as_latest() {
     let place = Place::new();
-    unpack(&build("/bin/true", &place), &place);
+    let [oci, docker] = build("/bin/true", &place);
+    unpack(&oci, &place, "layout");
+    unpack(&docker, &place, "saved");
     let version = env!("CARGO_PKG_VERSION");
 
-    let index = layout_json(&place, "index.json");
+    let index = json_file(place.path("layout/index.json"));
     let manifests = index["manifests"].as_array().unwrap();
     let names = manifests.iter().map(|manifest| {
         assert_eq!(manifest["digest"], manifests[0]["digest"]);
@@ -108,13 +103,19 @@ fn docker_and_others_find_the_same_image_in_it_by_its_version_and_as_latest() {
     };
     let tags = [version, "latest"].map(|tag| format!("thanos-login:{tag}"));
     assert_eq!(
-        layout_json(&place, "manifest.json"),
+        json_file(place.path("saved/manifest.json")),
         json!([{
             "Config": path_of(&manifest["config"]),
             "RepoTags": tags,
             "Layers": [path_of(&manifest["layers"][0])],
         }])
     );
+    for descriptor in [&manifest["config"], &manifest["layers"][0]] {
+        let path = path_of(descriptor);
+        let [oci, docker] =
+            ["layout", "saved"].map(|form| fs::read(place.path(form).join(&path)).unwrap());
+        assert!(oci == docker, "{path}");
+    }
 }
 
 #[test]
@@ -144,31 +145,26 @@ struct Unpacked {
 impl Unpacked {
     #[track_caller]
     fn released() -> Self {
-        let image = released();
+        let oci = release_file("thanos-login-", "-oci.tar");
+        let docker = release_file("thanos-login-", "-docker.tar");
         let place = Place::new();
-        unpack(&image, &place);
+        unpack(&oci, &place, "layout");
         let layout = format!("{}:latest", place.path("layout").display());
         printed_by(
             Command::new("umoci")
                 .args(["unpack", "--image", &layout])
                 .arg(place.path("bundle")),
         );
-        let config = |form: &str| -> Value {
-            let of = format!("{form}:{}", image.display());
-            let of = if form == "oci-archive" {
-                of + ":latest"
-            } else {
-                of
-            };
+        let config = |image: &str| -> Value {
             let text =
-                printed_by(Command::new("skopeo").args(["inspect", "--config", "--raw", &of]));
+                printed_by(Command::new("skopeo").args(["inspect", "--config", "--raw", image]));
             serde_json::from_str(&text).unwrap()
         };
-        let config_of_layout = config("oci-archive");
-        assert_eq!(config_of_layout, config("docker-archive"));
+        let oci = config(&format!("oci-archive:{}:latest", oci.display()));
+        assert_eq!(oci, config(&format!("docker-archive:{}", docker.display())));
         Self {
             place,
-            settings: config_of_layout["config"].clone(),
+            settings: oci["config"].clone(),
             port: HeldPort::new(),
         }
     }
