@@ -25,6 +25,7 @@ mod login;
 mod login_events;
 mod logs;
 mod media_type;
+mod next_steps;
 mod operator;
 mod packages;
 #[cfg(feature = "postgres")]

@@ -2,6 +2,7 @@
 
 mod args;
 mod check_config;
+mod next_steps;
 mod parent;
 mod start;
 mod usage;
@@ -17,8 +18,9 @@ use crate::Server;
 use crate::store::Migrated;
 
 pub(super) use args::Args;
+use next_steps::NextSteps;
 use parent::Parent;
-use start::start;
+use start::{Started, start};
 
 /// `command` describes the flags that `args` and `matches` are of.
 pub(super) fn run(
@@ -47,8 +49,11 @@ pub(super) fn run(
             .on_end(stop)
             .context("cannot start a thread")?;
     }
-    let (server, warnings) =
-        start(args, matches).map_err(|error| logging.report_failure(error, variables))?;
+    let Started {
+        server,
+        warnings,
+        next_steps,
+    } = start(args, matches).map_err(|error| logging.report_failure(error, variables))?;
     // Before anybody knows that there is a server: the first request is logged like all others.
     logging.begin();
     for warning in warnings {
@@ -56,6 +61,9 @@ pub(super) fn run(
     }
     write_ready_lines(&server).map_err(|error| logging.report_failure(error, variables))?;
     log_start(&server);
+    if let Some(next_steps) = next_steps {
+        write_next_steps(&server, &next_steps);
+    }
     while let signals::Request::Reload = signals::next(&mut signals) {
         reload(&server, variables);
     }
@@ -93,6 +101,17 @@ fn write_ready_lines(server: &Server) -> anyhow::Result<()> {
         ));
     }
     Ok(())
+}
+
+/// For a person: a program that starts a demo reads the ready lines, and may keep standard error.
+fn write_next_steps(server: &Server, next_steps: &NextSteps) {
+    if !STDERR.is_terminal() || !STDERR.has_notes() {
+        return;
+    }
+    if let Some(bound) = server.addresses().first() {
+        STDOUT.drain();
+        STDERR.message(next_steps.text(bound, server.authority()));
+    }
 }
 
 fn log_start(server: &Server) {

@@ -7,23 +7,38 @@ use clap::ArgMatches;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::args::Args;
+use super::next_steps::NextSteps;
 use super::warnings;
 use crate::cli::progress::Progress;
 use crate::cli::stream::{STDERR, STDOUT};
 use crate::store::OpenError;
 use crate::{Server, StartError};
 
-/// Everything up to the ready lines, and what the operator should know about the flags.
-pub(super) fn start(args: Args, matches: &ArgMatches) -> anyhow::Result<(Server, Vec<String>)> {
+/// A server that answers.
+pub(super) struct Started {
+    pub(super) server: Server,
+    /// What the operator should know about the flags.
+    pub(super) warnings: Vec<String>,
+    /// Of a demo.
+    pub(super) next_steps: Option<NextSteps>,
+}
+
+/// Everything up to the ready lines.
+pub(super) fn start(args: Args, matches: &ArgMatches) -> anyhow::Result<Started> {
     let config = args.into_config(matches)?;
     let warnings = warnings::of(&config);
+    let next_steps = NextSteps::of(&config);
     for stream in [&STDOUT, &STDERR] {
         stream.start().context("cannot start a thread")?;
     }
     raise_descriptor_limit();
     let progress = Progress::new("pages").reporter();
     let server = Server::start_reporting(config, progress).map_err(with_next_step)?;
-    Ok((server, warnings))
+    Ok(Started {
+        server,
+        warnings,
+        next_steps,
+    })
 }
 
 /// A missing database is mostly a typing error: the whole path shows which.

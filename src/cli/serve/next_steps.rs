@@ -1,0 +1,129 @@
+//! What somebody who started a demo at a terminal does next: open the page, or log in by curl.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::account::{OrganizationStatus, UserStatus};
+use crate::accounts::Accounts;
+use crate::cli::escape::printable;
+use crate::gate::{Address, Bound};
+use crate::{Certificate, Config, Database};
+
+/// A first login at a demo.
+pub(super) struct NextSteps {
+    username: String,
+    password: String,
+    /// The first name of a certificate that the server makes.
+    tls_name: Option<String>,
+}
+
+impl NextSteps {
+    /// `None` where nobody can log in, and for a database that stays.
+    pub(super) fn of(config: &Config) -> Option<Self> {
+        let Database::Demo(accounts) = &config.database else {
+            return None;
+        };
+        let (username, password) = first_login(accounts)?;
+        let tls_name = match &config.tls {
+            Some(Certificate::SelfSigned(names)) => names.first().cloned(),
+            _ => None,
+        };
+        Some(Self {
+            username,
+            password,
+            tls_name,
+        })
+    }
+
+    /// The text for the terminal. `authority` is the certificate file that clients must trust.
+    pub(super) fn text(&self, bound: &Bound, authority: Option<&Path>) -> String {
+        let (page, curl, origin) = match &bound.address {
+            Address::Tcp(address) => {
+                let address = reachable(*address);
+                let (curl, origin) = match bound.tls {
+                    true => self.over_tls(address, authority),
+                    false => ("curl".to_owned(), format!("http://{address}")),
+                };
+                let page =
+                    format!("\nThe accounts and the last requests, in a browser:\n  {origin}/\n");
+                (page, curl, origin)
+            }
+            Address::Unix(path) => {
+                let curl = format!("curl --unix-socket {}", quoted_path(path));
+                (String::new(), curl, "http://localhost".to_owned())
+            }
+        };
+        let (username, password) = (printable(&self.username), printable(&self.password));
+        let body = json!({"username": self.username, "password": self.password}).to_string();
+        let body = quoted(&body);
+        format!(
+            "{page}
+A login as {username}, whose password is {password}:
+  {curl} {origin}/api/organizations/user-login/ \\
+      -H 'Content-Type: application/json' \\
+      -d {body}
+"
+        )
+    }
+
+    /// The command and the origin that go with the certificate.
+    fn over_tls(&self, address: SocketAddr, authority: Option<&Path>) -> (String, String) {
+        let mut curl = "curl".to_owned();
+        if let Some(authority) = authority {
+            curl += &format!(" --cacert {}", quoted_path(authority));
+        }
+        let Some(name) = &self.tls_name else {
+            return (curl, format!("https://{address}"));
+        };
+        let (ip, port) = (address.ip(), address.port());
+        if name != "localhost" && name.parse::<IpAddr>().is_err() {
+            curl += &format!(" --resolve {name}:{port}:{ip}");
+        }
+        let host = match name.contains(':') {
+            true => format!("[{name}]"),
+            false => name.clone(),
+        };
+        (curl, format!("https://{host}:{port}"))
+    }
+}
+
+/// The username and password of the first active user of an active organization whose password is there in clear.
+fn first_login(accounts: &Accounts) -> Option<(String, String)> {
+    accounts.users.iter().find_map(|entry| {
+        let (_, organization) = accounts.organizations.get(entry.place.organization()?)?;
+        let statuses = (organization.status, entry.user.status);
+        let is_active = matches!(
+            statuses,
+            (
+                None | Some(OrganizationStatus::Active),
+                None | Some(UserStatus::Active)
+            )
+        );
+        is_active.then_some(())?;
+        let username = entry.user.username.as_ref()?.as_str().to_owned();
+        let password = entry.user.password.as_ref()?.as_str().to_owned();
+        Some((username, password))
+    })
+}
+
+/// A server that listens on every address of its machine is called at the loopback address.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+fn quoted_path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// As one word of a shell's command.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
