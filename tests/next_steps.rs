@@ -63,7 +63,7 @@ fn the_account_is_one_that_can_log_in_and_the_address_one_that_can_be_called() {
     fixture["organizations"][0]["name"] = "Corner Shop".into();
     let organizations = fixture["organizations"].as_array_mut().unwrap();
     organizations.insert(0, inactive["organizations"][0].clone());
-    place.write("accounts.json", &fixture.to_string());
+    place.write("accounts.json", fixture.to_string());
 
     let args = "serve --demo --fixture accounts.json --allow-remote-demo --listen 0.0.0.0:0";
     let shown = shown(&place, args);

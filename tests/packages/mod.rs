@@ -7,6 +7,7 @@ use std::process::Command;
 mod container;
 mod manifests;
 mod npm;
+mod one_line;
 mod python;
 
 /// The one file in `target/release-files/` with such a name.

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::release_file;
 use crate::harness::Place;
 use crate::harness::process::PROGRAM;
 
@@ -27,11 +28,10 @@ fn pack(place: &Place, directory: &str) -> PathBuf {
 }
 
 #[test]
-#[ignore = "needs Node, npm, chromium, playwright-core and TypeScript"]
+#[ignore = "needs target/release-files, Node, npm, chromium, playwright-core and TypeScript"]
 fn the_npm_package_passes_its_tests_where_it_is_installed() {
-    let place = Place::new();
     let output = Command::new(checkout().join("deploy/npm/check"))
-        .arg(pack(&place, "packed"))
+        .arg(release_file("thanos-login-", ".tgz"))
         .arg(checkout().join("target/ci/browser/node_modules"))
         .arg(checkout().join("target/ci/clients/node_modules"))
         .output()
