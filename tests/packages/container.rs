@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{printed_by, release_file};
+use super::{printed_by, release_file, static_binary};
 use crate::harness::accounts::{JWEIR, PASSWORD};
 use crate::harness::{Finished, HeldPort, Launch, Place, Server};
 
@@ -250,6 +250,8 @@ impl Drop for Container {
 fn the_image_serves_from_a_read_only_root_and_keeps_its_accounts_in_data() {
     let image = Unpacked::released();
     assert_eq!(image.place.files("bundle/rootfs"), ["data", "thanos-login"]);
+    let program = fs::read(image.place.path("bundle/rootfs/thanos-login")).unwrap();
+    assert!(program == fs::read(static_binary()).unwrap());
     assert_eq!(image.run(&["healthcheck"]).code, Some(1));
 
     let server = image.start(&["serve"]);

@@ -1,7 +1,8 @@
 //! The files of a release, each installed with its own tools.
 
+use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 mod container;
@@ -9,6 +10,8 @@ mod manifests;
 mod npm;
 mod one_line;
 mod python;
+mod release;
+mod static_binary;
 
 /// The one file in `target/release-files/` with such a name.
 fn release_file(begins: &str, ends: &str) -> PathBuf {
@@ -28,6 +31,16 @@ fn release_file(begins: &str, ends: &str) -> PathBuf {
         "{directory} should have one {begins}…{ends}: run deploy/release; {found:?}"
     );
     found.remove(0)
+}
+
+/// The one that all of them are made around.
+#[track_caller]
+fn static_binary() -> PathBuf {
+    let host = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let path = format!("target/static/{host}/release/thanos-login");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    assert!(path.exists(), "{path:?} is missing: run deploy/release");
+    path
 }
 
 /// What another program prints; it must succeed.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::release_file;
+use super::{release_file, static_binary};
 use crate::harness::Place;
 use crate::harness::page::examples;
 
@@ -88,12 +88,7 @@ fn the_wheel_is_for_every_linux_and_has_the_program() {
     let program = environment.path("venv/bin/thanos-login");
     let printed = output(Command::new(&program).arg("--version"));
     assert_eq!(printed, format!("thanos-login {version}\n"));
-    let host = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    let built = format!("target/static/{host}/release/thanos-login");
-    assert!(
-        fs::read(&built).unwrap() == fs::read(program).unwrap(),
-        "the wheel's program is not {built}"
-    );
+    assert!(fs::read(program).unwrap() == fs::read(static_binary()).unwrap());
 }
 
 #[test]

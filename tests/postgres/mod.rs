@@ -5,7 +5,7 @@ mod address;
 mod away;
 mod deploy;
 mod failover;
-mod network;
+pub mod network;
 mod opening;
 mod secrets;
 mod server;
