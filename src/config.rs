@@ -9,6 +9,7 @@ use crate::auth::Policy;
 use crate::gate::{self, Address, SocketMode, Tls};
 use crate::hashing::EngineConfig;
 use crate::http::TrustedProxies;
+use crate::scratch;
 use crate::server::{Exposure, Origin};
 use crate::store::{Location, WhenMissing};
 use crate::stub::{Host, Hosts};
@@ -134,6 +135,14 @@ impl Config {
 }
 
 impl Database {
+    /// Below which directory the private sockets are, and what a demo makes.
+    pub(crate) fn scratch_parent(&self) -> PathBuf {
+        match self {
+            Self::File(path) => scratch::parent(path),
+            _ => scratch::parent(Path::new("")),
+        }
+    }
+
     /// `scratch` is the directory of what a demo makes.
     pub(crate) fn location(&self, scratch: &Path) -> Location {
         match self {

@@ -3,15 +3,17 @@
 //! Its owner holds a lock on the directory itself, which also keeps `systemd-tmpfiles` from ageing it. A directory whose
 //! lock is free was left behind by a process that was killed, and the next one to start removes it.
 
+use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
-use crate::{files, random};
+use crate::files::directory_of;
+use crate::random;
 
 const PREFIX: &str = "thanos-login-";
 
@@ -21,7 +23,7 @@ const OLD_LOCK: &str = "lock";
 /// A Unix socket's path has at most 107 bytes, and the socket's own name comes after this.
 const MAX_PATH_BYTES: usize = 88;
 
-/// Where a directory is made when the temporary directory has too long a name.
+/// Where a directory is made when the environment names no temporary directory, or one with too long a name.
 const SHORT_PARENT: &str = "/tmp";
 
 /// How often a directory may be lost to other processes that start and clean up.
@@ -35,17 +37,8 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes one below [`parent`], after removing those that nobody owns any more.
-    pub(crate) fn create() -> io::Result<Self> {
-        Self::create_below(&parent())
-    }
-
-    /// One to go on with, where [`Scratch::create`] may fail because the temporary directory is gone.
-    pub(crate) fn create_anywhere() -> io::Result<Self> {
-        Self::create().or_else(|_| Self::create_below(Path::new(SHORT_PARENT)))
-    }
-
-    fn create_below(parent: &Path) -> io::Result<Self> {
+    /// Makes one below a directory, such as [`parent`], after removing those that nobody owns any more.
+    pub(crate) fn create_below(parent: &Path) -> io::Result<Self> {
         remove_left_overs(parent);
         for _ in 0..ATTEMPTS {
             let path = parent.join(new_name()?);
@@ -70,6 +63,12 @@ impl Scratch {
         Ok(scratch.is_in_place().then_some(scratch))
     }
 
+    /// Another one to go on with, in the same place unless that is gone too.
+    pub(crate) fn create_another(&self) -> io::Result<Self> {
+        Self::create_below(directory_of(&self.path))
+            .or_else(|_| Self::create_below(Path::new(SHORT_PARENT)))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -91,19 +90,25 @@ impl Drop for Scratch {
     }
 }
 
-/// Whether a directory could be made below [`parent`].
-pub(crate) fn check() -> io::Result<()> {
-    files::check_directory(&parent())
+/// `TMPDIR`, unless it is unset, empty or too long for the path of a socket; `/tmp` then. Where there is none, as in an empty
+/// tree, it is the directory of a database, whose path may be empty.
+pub(crate) fn parent(database: &Path) -> PathBuf {
+    let short = PathBuf::from(SHORT_PARENT);
+    let temporary = env::temp_dir();
+    if temporary != short && is_usable(&temporary) {
+        return temporary;
+    }
+    let beside = path::absolute(directory_of(database)).unwrap_or_default();
+    match short.exists() || !is_usable(&beside) {
+        true => short,
+        false => beside,
+    }
 }
 
-/// `TMPDIR`, unless it is unset, empty or too long for the path of a socket.
-pub(crate) fn parent() -> PathBuf {
-    let parent = std::env::temp_dir();
+fn is_usable(parent: &Path) -> bool {
     let name_bytes = PREFIX.len() + uuid::fmt::Simple::LENGTH;
-    if parent.as_os_str().is_empty() || parent.as_os_str().len() + name_bytes > MAX_PATH_BYTES {
-        return PathBuf::from(SHORT_PARENT);
-    }
-    parent
+    let bytes = parent.as_os_str().len();
+    bytes > 0 && bytes + name_bytes <= MAX_PATH_BYTES
 }
 
 /// Best effort: what cannot be read or removed belongs to somebody else.

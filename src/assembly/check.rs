@@ -1,17 +1,18 @@
 //! What shows before a start that it would fail. Binds nothing, starts nothing and writes no file.
 
-use super::error::StartError;
+use super::error::{StartError, no_scratch};
 use super::fronts::DESCRIPTORS;
 use crate::config::{Config, Database};
+use crate::files::check_directory;
 use crate::gate::{self, Tls, check_tls};
-use crate::scratch;
 use crate::store;
 
 /// What a start with this configuration would warn of, a sentence each, and what would make it fail.
 pub(super) fn check(config: Config) -> (Vec<String>, Vec<StartError>) {
     let mut problems = Vec::new();
     let mut note = |result: Result<(), StartError>| problems.extend(result.err());
-    note(scratch::check().map_err(StartError::Scratch));
+    let parent = config.database.scratch_parent();
+    note(check_directory(&parent).map_err(no_scratch(&parent)));
     for address in &config.listen {
         note(gate::check_address(address).map_err(StartError::Gate));
     }
@@ -26,7 +27,7 @@ pub(super) fn check(config: Config) -> (Vec<String>, Vec<StartError>) {
         Database::Demo(_) => {}
     }
     // A demo has no certificate yet.
-    let nowhere = scratch::parent().join("none");
+    let nowhere = parent.join("none");
     let tls = config.tls.map(|tls| tls.beside(&config.database, &nowhere));
     let descriptors = gate::check_descriptors(config.limits.max_connections, DESCRIPTORS);
     let mut warnings: Vec<String> = descriptors.into_iter().collect();

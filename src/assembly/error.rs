@@ -1,10 +1,11 @@
 //! Why a server does not start.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::accounts::{self, Findings};
 use crate::files::remedy;
-use crate::{gate, hashing, scratch, store};
+use crate::{gate, hashing, store};
 
 /// Why a server did not start. Every text names the file or address.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +40,23 @@ pub enum StartError {
     #[error("cannot count")]
     Metrics(#[source] prometheus::Error),
     /// There is no space for the private socket and the throw-away database.
-    #[error("cannot make a temporary directory below {}, which the variable TMPDIR names{}", scratch::parent().display(), remedy(&scratch::parent().join("x"), .0))]
-    Scratch(#[source] io::Error),
+    #[error("cannot make a temporary directory below {}{}; the variable TMPDIR names another place", .parent.display(), remedy(&.parent.join("x"), source))]
+    Scratch {
+        /// Where it would be.
+        parent: PathBuf,
+        /// Why it is not.
+        source: io::Error,
+    },
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     /// Not even one client could be served.
     #[error("the limit of file descriptors is too low (ulimit -n)")]
     Descriptors(#[source] io::Error),
+}
+
+/// That nothing temporary can be made below a directory.
+pub(super) fn no_scratch(parent: &Path) -> impl FnOnce(io::Error) -> StartError {
+    let parent = parent.to_owned();
+    |source| StartError::Scratch { parent, source }
 }

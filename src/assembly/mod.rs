@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 pub use error::StartError;
+use error::no_scratch;
 use fronts::{Answering, Front, Fronts, GRACE, own_hosts};
 
 use crate::accounts::{self, Accounts};
@@ -118,7 +119,9 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub fn start_reporting(config: Config, progress: Progress) -> Result<Self, StartError> {
-        let scratch = Arc::new(Scratch::create().map_err(StartError::Scratch)?);
+        let parent = config.database.scratch_parent();
+        let scratch = Scratch::create_below(&parent).map_err(no_scratch(&parent))?;
+        let scratch = Arc::new(scratch);
         let (hosts, answer_timeout) = (config.hosts(), answer_timeout(config.hashing.max_wait));
         let tls = config
             .tls
@@ -357,7 +360,7 @@ fn open(
         }
         Database::Demo(accounts) => {
             let path = demo_database(scratch.path());
-            std::fs::create_dir(directory_of(&path)).map_err(StartError::Scratch)?;
+            std::fs::create_dir(directory_of(&path)).map_err(no_scratch(scratch.path()))?;
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             accounts::load(&store, engine, accounts, cost, Timestamp::now())?;
             Ok((Arc::new(store), None))

@@ -115,12 +115,14 @@ enum Command {
 
 /// Runs the command that the process was started with. No state of a standard stream makes it panic or wait for ever.
 pub fn main() -> ExitCode {
-    if let Err(error) = process_title::hide_password() {
-        return report(error, &Variables::default(), &[]);
-    }
-    signals::hold_back();
-    logging::report_panics();
-    let code = panic::catch_unwind(run).unwrap_or(ExitCode::FAILURE);
+    let code = match process_title::hide_password() {
+        Ok(()) => {
+            signals::hold_back();
+            logging::report_panics();
+            panic::catch_unwind(run).unwrap_or(ExitCode::FAILURE)
+        }
+        Err(error) => report(error, &Variables::default(), &[]),
+    };
     STDERR.drain();
     STDOUT.drain();
     code

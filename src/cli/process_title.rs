@@ -26,7 +26,8 @@ pub(super) fn hide_password() -> anyhow::Result<()> {
     let (Some(password), Some((title, args))) = (password, args.split_first()) else {
         return Ok(());
     };
-    let program = env::current_exe().context(CANNOT)?;
+    // Without /proc the system does not say which file it is.
+    let program = env::current_exe().unwrap_or_else(|_| title.into());
     let mut program = Command::new(program);
     program.arg0(title).args(args);
     let error = program.env("PGPASSWORD", password.as_str()).exec();

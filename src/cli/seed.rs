@@ -11,7 +11,7 @@ use super::database::{CostArgs, DatabaseArgs};
 use super::file_error::file_error;
 use super::output::JsonArgs;
 use crate::accounts::{DEMO, Findings, Format, Options, Read};
-use crate::scratch::Scratch;
+use crate::scratch::{self, Scratch};
 use crate::store::{Durability, Imported, OpenError, Store, Summary, WhenMissing};
 
 const COMMAND: &str = "seed";
@@ -87,7 +87,10 @@ fn open(args: &Args, file: &Path, read: &Read) -> anyhow::Result<(Option<Scratch
             Err(Findings::of(file, read.findings.clone()).into())
         }
         Err(error) if is_missing(&error) && args.dry_run => {
-            let scratch = Scratch::create().context("cannot make a temporary directory")?;
+            let location = args.database.location()?;
+            let parent = scratch::parent(location.file().unwrap_or(Path::new("")));
+            let scratch =
+                Scratch::create_below(&parent).context("cannot make a temporary directory")?;
             let path = scratch.path().join("dry-run.db");
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             Ok((Some(scratch), store))

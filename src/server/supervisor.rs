@@ -150,7 +150,7 @@ impl State {
 impl Sockets {
     fn serve_next(&mut self) -> io::Result<HttpLoop> {
         if !self.scratch.is_in_place() {
-            self.scratch = Arc::new(Scratch::create_anywhere()?);
+            self.scratch = Arc::new(self.scratch.create_another()?);
         }
         self.count += 1;
         let name = match self.count {
@@ -177,7 +177,7 @@ mod tests {
         let handle = |request: tiny_http::Request| {
             let _ = request.respond(tiny_http::Response::empty(204));
         };
-        let scratch = Arc::new(Scratch::create().unwrap());
+        let scratch = Arc::new(Scratch::create_below(&std::env::temp_dir()).unwrap());
         let is_reachable = Arc::new(AtomicBool::new(false));
         let reachable = Arc::clone(&is_reachable);
         let supervisor = Supervisor::start(scratch, "calls", reachable, Arc::new(handle)).unwrap();

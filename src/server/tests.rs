@@ -128,7 +128,7 @@ fn a_panic_is_one_500_and_the_connection_lives_on() {
         defects: Arc::clone(&in_layer),
     };
     let socket = PrivateSocket {
-        scratch: Arc::new(Scratch::create().unwrap()),
+        scratch: Arc::new(Scratch::create_below(&std::env::temp_dir()).unwrap()),
         name: "calls",
         is_reachable: Arc::default(),
     };
@@ -192,7 +192,7 @@ impl Answerer for Late {
 fn what_does_not_end_does_not_hold_up_a_stop() {
     let directory = tempfile::tempdir().unwrap();
     let services = Arc::new(services(directory.path(), &Arc::default()));
-    let scratch = Arc::new(Scratch::create().unwrap());
+    let scratch = Arc::new(Scratch::create_below(&std::env::temp_dir()).unwrap());
     let path = scratch.path().join("calls.sock");
     let socket = PrivateSocket {
         scratch,

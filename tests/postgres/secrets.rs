@@ -59,6 +59,17 @@ fn a_password_in_the_arguments_is_in_no_process_title() {
 }
 
 #[test]
+fn a_password_that_cannot_be_hidden_is_refused_with_a_reason() {
+    let url = format!("postgres://{USER}:{ENCODED}@127.0.0.1/accounts");
+    // The file is gone once it runs.
+    let gone = "cp \"$0\" gone && exec 3<gone && rm gone && exec /proc/self/fd/3 \"$@\"";
+    let list = Place::new().program(&["user", "list", "--db", &url]);
+    let refused = list.under(&["sh", "-c", gone]).finish();
+    refused.failed_naming("gone", "PGPASSWORD");
+    assert!(!refused.stderr.contains(ENCODED), "{refused:?}");
+}
+
+#[test]
 #[ignore = "needs PostgreSQL"]
 fn a_password_may_be_in_a_variable_or_a_file() {
     let (place, network) = seeded();
