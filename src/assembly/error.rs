@@ -40,7 +40,7 @@ pub enum StartError {
     #[error("cannot count")]
     Metrics(#[source] prometheus::Error),
     /// There is no space for the private socket and the throw-away database.
-    #[error("cannot make a temporary directory below {}{}; the variable TMPDIR names another place", .parent.display(), remedy(&.parent.join("x"), source))]
+    #[error("cannot make a temporary directory below {}{}; the variable TMPDIR says where", .parent.display(), remedy(&.parent.join("x"), source))]
     Scratch {
         /// Where it would be.
         parent: PathBuf,

@@ -63,7 +63,8 @@ fn a_password_that_cannot_be_hidden_is_refused_with_a_reason() {
     let url = format!("postgres://{USER}:{ENCODED}@127.0.0.1/accounts");
     // The file is gone once it runs.
     let gone = "cp \"$0\" gone && exec 3<gone && rm gone && exec /proc/self/fd/3 \"$@\"";
-    let list = Place::new().program(&["user", "list", "--db", &url]);
+    let place = Place::new();
+    let list = place.program(&["user", "list", "--db", &url]);
     let refused = list.under(&["sh", "-c", gone]).finish();
     refused.failed_naming("gone", "PGPASSWORD");
     assert!(!refused.stderr.contains(ENCODED), "{refused:?}");
