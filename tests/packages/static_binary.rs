@@ -101,7 +101,6 @@ fn a_real_server_keeps_accounts_in_a_file() {
     let server = tree.program(&[&["serve"], &db[..]].concat()).start();
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
     run(&["backup", "/data/backup.db"]);
-    run(&["check", "--bcrypt-cost", "10"]);
     server.stop();
     assert_eq!(tree.0.files("tree/data"), ["a.db", "backup.db"]);
     run(&["restore", "/data/backup.db", "--force"]);
