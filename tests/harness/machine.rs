@@ -6,7 +6,7 @@ use std::env;
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -66,8 +66,15 @@ impl Machine {
         fs::create_dir(place.path(STAND_IN)).unwrap();
         fs::create_dir(place.path("bin")).unwrap();
         place.write("bin/systemctl", include_str!("systemctl"));
-        let executable = Permissions::from_mode(0o755);
-        fs::set_permissions(place.path("bin/systemctl"), executable).unwrap();
+        // Which asks a container's rules whether anything may be restarted.
+        place.write(
+            "bin/deb-systemd-invoke",
+            "#!/bin/sh\nexec systemctl \"$@\"\n",
+        );
+        for name in ["systemctl", "deb-systemd-invoke"] {
+            let path = place.path("bin").join(name);
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        }
         // apt would have the maintainer scripts look for programs elsewhere.
         place.write("apt.conf", format!("DPkg::Path \"{}\";", machine.path()));
         for name in ["deploy", "target"] {
@@ -113,18 +120,14 @@ impl Machine {
         printed(&format!("{program} {}", args.join(" ")), output)
     }
 
-    /// Builds a package as an operator does; cargo-deb takes these flags.
+    /// Builds the package of a revision, in a directory of its own.
     #[track_caller]
-    pub fn build(&self, name: &str, flags: &[&str]) -> String {
-        self.run("deploy/debian/build", flags);
-        let packages = fs::read_dir(self.place.path("target/debian")).unwrap();
-        let built: Vec<PathBuf> = packages
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|end| end == "deb"))
-            .collect();
-        assert_eq!(built.len(), 1, "{built:?}");
-        fs::copy(&built[0], self.place.path(name)).unwrap();
-        name.to_owned()
+    pub fn build(&self, revision: &str) -> String {
+        let binary = self.run("deploy/static", &[]);
+        let directory = format!("revision-{revision}");
+        let args = ["--deb-revision", revision, binary.trim_end(), &directory];
+        let path = self.run("deploy/debian/build", &args);
+        path.trim_end().to_owned()
     }
 
     /// What systemctl was asked since this was asked last, a line each.

@@ -65,11 +65,10 @@ fn uid_of(process: u32) -> u32 {
 }
 
 #[test]
-#[ignore = "needs root, dpkg and cargo-deb"]
+#[ignore = "needs root, dpkg, cargo-deb and minutes for deploy/static"]
 fn the_package_is_installed_upgraded_removed_and_purged() {
     let machine = Machine::take();
-    let first = machine.build("first.deb", &[]);
-    let second = machine.build("second.deb", &["--deb-version", "99.0.0-1"]);
+    let [first, second] = ["1", "2"].map(|revision| machine.build(revision));
 
     machine.run("dpkg", &["--install", &first]);
     assert_eq!(machine.run("dpkg", &["--verify", "thanos-login"]), "");
