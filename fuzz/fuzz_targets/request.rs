@@ -2,7 +2,7 @@
 //! whatever it lets through ends where a plain reading of RFC 9112 ends.
 //!
 //! ```text
-//! cargo +nightly fuzz run request fuzz/corpus/request fuzz/seeds/request
+//! cargo +nightly fuzz run request fuzz/corpus/request fixtures/requests
 //! ```
 
 #![no_main]

@@ -172,7 +172,7 @@ mod tests {
 
     /// What fuzzing starts from.
     fn seeds() -> Vec<(String, Vec<u8>)> {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/request");
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/requests");
         let mut seeds: Vec<_> = fs::read_dir(directory)
             .unwrap()
             .map(|entry| entry.unwrap())
