@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+mod cargo_package;
 mod container;
+mod debian;
 mod manifests;
 mod npm;
 mod one_line;

@@ -1,0 +1,120 @@
+//! What `cargo package` makes of the checkout.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::printed_by;
+use crate::harness::Place;
+
+/// Of a package, compressed, where packages are published.
+const MAX_BYTES: u64 = 10_000_000;
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(args)
+        .args(["--offline", "--locked"])
+        .current_dir(checkout());
+    command
+}
+
+/// The files below a directory, by their paths from the checkout, without what Python leaves of its compiling.
+fn files_below(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if !path.ends_with("__pycache__") {
+                files_below(&path, found);
+            }
+        } else {
+            let path = path.strip_prefix(checkout()).unwrap();
+            found.insert(path.to_str().unwrap().to_owned());
+        }
+    }
+}
+
+#[test]
+fn a_package_has_all_that_the_program_and_its_tests_are_made_of_and_is_small() {
+    if checkout().join("Cargo.toml.orig").exists() {
+        // This is one already, of which cargo makes no other.
+        return;
+    }
+    let listed = printed_by(&mut cargo(&["package", "--list", "--allow-dirty"]));
+    let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+
+    let mut needed: BTreeSet<String> = [
+        "Cargo.lock",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+        "schema.sql",
+    ]
+    .map(str::to_owned)
+    .into();
+    for directory in ["benches", "deploy", "docs", "fixtures", "src", "tests"] {
+        files_below(&checkout().join(directory), &mut needed);
+    }
+    let missing: Vec<_> = needed.difference(&listed).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+
+    let bytes: u64 = listed
+        .iter()
+        .filter_map(|path| fs::metadata(checkout().join(path)).ok())
+        .map(|metadata| metadata.len())
+        .sum();
+    assert!(bytes < MAX_BYTES, "{bytes} bytes");
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_package_compiles_and_its_unit_tests_pass_outside_of_the_checkout() {
+    let target = checkout().join("target");
+    let directory = target.join("unpacked");
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).unwrap();
+    let mut package = cargo(&["package", "--allow-dirty", "--no-verify"]);
+    printed_by(package.arg("--target-dir").arg(&target));
+    let name = concat!("thanos-login-", env!("CARGO_PKG_VERSION"), ".crate");
+    // All files of a package have one date, by which cargo would not see what has changed.
+    printed_by(
+        Command::new("tar")
+            .args(["--extract", "--touch", "--strip-components=1", "--file"])
+            .arg(target.join("package").join(name))
+            .arg("--directory")
+            .arg(&directory),
+    );
+    for args in [&["check", "--all-targets"][..], &["test", "--lib"]] {
+        let mut command = cargo(args);
+        // With the dependencies that are built there.
+        command.arg("--target-dir").arg(&target);
+        printed_by(command.current_dir(&directory));
+    }
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn cargo_installs_the_program_from_the_checkout() {
+    let place = Place::new();
+    let mut install = cargo(&["install", "--path", ".", "--debug", "--no-track"]);
+    install
+        .arg("--root")
+        .arg(place.path("root"))
+        // Not where the program is that other tests run.
+        .arg("--target-dir")
+        .arg(checkout().join("target/installed"))
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
+    printed_by(&mut install);
+    assert_eq!(place.files("root/bin"), ["thanos-login"]);
+    let version = printed_by(Command::new(place.path("root/bin/thanos-login")).arg("--version"));
+    assert_eq!(
+        version,
+        concat!("thanos-login ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}

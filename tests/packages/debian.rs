@@ -1,0 +1,86 @@
+//! The Debian package of the release, as Debian's own tools see it. tests/operator/package.rs installs one.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
+
+use super::{printed_by, release_file};
+use crate::harness::Place;
+
+fn build(args: &[&str], place: &Place) -> Output {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debian/build");
+    let mut command = Command::new(script);
+    command.args(args).current_dir(place.path(""));
+    command.output().unwrap()
+}
+
+#[test]
+fn a_binary_of_another_version_makes_no_package() {
+    let place = Place::new();
+    place.write("other", "#!/bin/sh\necho thanos-login 99.9.9\n");
+    fs::set_permissions(place.path("other"), Permissions::from_mode(0o755)).unwrap();
+    let output = build(&["other", "built"], &place);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("says \"thanos-login 99.9.9\""), "{error}");
+    assert_eq!(place.files("built"), [""; 0]);
+}
+
+#[test]
+fn arguments_that_are_not_known_build_nothing() {
+    let place = Place::new();
+    for args in [
+        &["binary"][..],
+        &["--deb-revision"],
+        &["--deb-revision", "2", "binary"],
+        &["binary", "built", "--deb-revision", "2"],
+    ] {
+        let output = build(args, &place);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.starts_with("usage: "), "{error}");
+    }
+    assert!(!place.path("built").exists());
+}
+
+#[track_caller]
+fn released() -> String {
+    release_file("thanos-login_", ".deb").display().to_string()
+}
+
+#[test]
+#[ignore = "needs lintian and deploy/release"]
+fn lintian_finds_nothing_that_is_not_explained() {
+    let found = printed_by(Command::new("lintian").args([
+        "--fail-on",
+        "error,warning",
+        "--display-info",
+        &released(),
+    ]));
+    assert!(!found.contains("unused-override"), "{found}");
+}
+
+#[test]
+#[ignore = "needs dpkg and deploy/release"]
+fn the_program_is_the_one_of_the_archive_and_needs_no_library() {
+    let place = Place::new();
+    let archive = release_file("thanos-login-", "-linux.tar.gz");
+    printed_by(
+        Command::new("tar")
+            .args(["--extract", "--strip-components=1", "--file"])
+            .arg(archive)
+            .arg("--directory")
+            .arg(place.path("")),
+    );
+    let package = released();
+    printed_by(
+        Command::new("dpkg-deb")
+            .args(["--extract", &package])
+            .arg(place.path("package")),
+    );
+    let [packaged, archived] = ["package/usr/bin/thanos-login", "thanos-login"]
+        .map(|path| fs::read(place.path(path)).unwrap());
+    assert!(packaged == archived, "they differ");
+    let depends = printed_by(Command::new("dpkg-deb").args(["--field", &package, "Depends"]));
+    assert_eq!(depends, "passwd\n");
+}
