@@ -16,12 +16,12 @@ pub const PATH: &str = "/api/organizations/";
 pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
     let (_, holder) = authorize_account_call(services, request)?;
     let organization = services.auth.organization(&holder)?;
-    Ok(Reply::json(200, &Answer::from(&organization)))
+    Ok(Reply::json(200, &OrganizationAnswer::from(&organization)))
 }
 
 /// The published answer; the order of the fields is part of it.
 #[derive(Serialize)]
-struct Answer<'o> {
+struct OrganizationAnswer<'o> {
     uuid: &'o str,
     name: &'o str,
     org_type: &'static str,
@@ -31,7 +31,7 @@ struct Answer<'o> {
     account_manager: Option<&'o Person>,
 }
 
-impl<'o> From<&'o Organization> for Answer<'o> {
+impl<'o> From<&'o Organization> for OrganizationAnswer<'o> {
     fn from(organization: &'o Organization) -> Self {
         Self {
             uuid: &organization.uuid,

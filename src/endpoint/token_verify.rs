@@ -14,7 +14,7 @@ pub const PATH: &str = "/api/organizations/token-verify/";
 pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
     let (_, holder) = authorize_account_call(services, request)?;
     let (retailer_uuid, supplier_uuid) = holder.org_type.split(holder.party_uuid.as_str());
-    let answer = Answer {
+    let answer = TokenAnswer {
         org_uuid: &holder.org_uuid,
         user_uuid: &holder.user_uuid,
         retailer_uuid,
@@ -30,7 +30,7 @@ pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, E
 }
 
 #[derive(Serialize)]
-struct Answer<'h> {
+struct TokenAnswer<'h> {
     org_uuid: &'h str,
     user_uuid: &'h str,
     retailer_uuid: &'h str,

@@ -31,7 +31,7 @@ pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, E
     let login =
         log_in(services, &credentials, client).inspect_err(|error| note_user(request, error))?;
     request.note_user(&login.user_uuid);
-    let reply = Reply::json(200, &Answer::from(&login));
+    let reply = Reply::json(200, &LoginAnswer::from(&login));
     Ok(match login.rehash {
         Some(rehash) => reply.and_then(|| rehash.begin()),
         None => reply,
@@ -79,7 +79,7 @@ fn note_user(request: &mut Request<'_>, error: &Error) {
 
 /// The published answer; the order of the fields is part of it.
 #[derive(Serialize)]
-struct Answer<'l> {
+struct LoginAnswer<'l> {
     auth_token: &'l str,
     org_uuid: &'l str,
     user_uuid: &'l str,
@@ -88,7 +88,7 @@ struct Answer<'l> {
     org_type: &'static str,
 }
 
-impl<'l> From<&'l Login> for Answer<'l> {
+impl<'l> From<&'l Login> for LoginAnswer<'l> {
     fn from(login: &'l Login) -> Self {
         let (retailer_uuid, supplier_uuid) = login.org_type.split(login.party_uuid.as_str());
         Self {

@@ -67,7 +67,7 @@ pub fn handle_detail(services: &Services, request: &mut Request<'_>) -> Result<R
         .auth
         .member(&holder, uuid)?
         .ok_or(Error::NotFound)?;
-    Ok(Reply::json(200, &Answer::from(&member)))
+    Ok(Reply::json(200, &UserAnswer::from(&member)))
 }
 
 /// A list, written as the rows come: a hundred thousand users are in memory once, in their final form. For a HEAD their bytes
@@ -88,7 +88,7 @@ impl List {
 
     fn add(&mut self, member: &Member) {
         self.separate(if self.bytes == 0 { b"[" } else { b"," });
-        serde_json::to_writer(self, &Answer::from(member)).expect(CANNOT_FAIL);
+        serde_json::to_writer(self, &UserAnswer::from(member)).expect(CANNOT_FAIL);
     }
 
     fn into_reply(mut self) -> Reply {
@@ -126,7 +126,7 @@ impl Write for List {
 
 /// The published shape; the order of the fields is part of it.
 #[derive(Serialize)]
-struct Answer<'m> {
+struct UserAnswer<'m> {
     uuid: &'m str,
     person: &'m Person,
     permission_assignments: PermissionAssignments<'m>,
@@ -144,7 +144,7 @@ struct OrgUser<'m> {
     uuid: &'m str,
 }
 
-impl<'m> From<&'m Member> for Answer<'m> {
+impl<'m> From<&'m Member> for UserAnswer<'m> {
     fn from(member: &'m Member) -> Self {
         Self {
             uuid: &member.uuid,

@@ -41,9 +41,9 @@ mod limits;
 mod tests;
 mod upstream;
 
-use client::accepting::{Accepting, Notices};
+use client::accept_loop::{AcceptLoop, Notices};
 use client::bind_error;
-use client::connection::Shared;
+use client::connection::ConnectionContext;
 use client::listener::{self, Listener};
 use client::slots::ConnectionSlots;
 use client::stop::StopSignal;
@@ -51,7 +51,7 @@ use client::tls::{self, TlsAcceptor};
 use limits::Capacity;
 use upstream::pool::Pool;
 
-pub use client::accepting::ClientNetwork;
+pub use client::accept_loop::ClientNetwork;
 pub use client::address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
 pub use client::certificate::{Tls, TlsError, certificate_problems};
 pub use client::tls::Warning as TlsWarning;
@@ -63,7 +63,7 @@ pub use http::refused::{OnRefusal, Refused};
 pub use limits::Limits;
 pub use upstream::answer::MAX_WHOLE_BYTES;
 pub use upstream::backend::{Backend, Link};
-pub use upstream::order::{DELAY, FAULT, Fault, NUMBER, OnDelivery};
+pub use upstream::instructions::{DELAY, FAULT, Fault, NUMBER, OnDelivery};
 
 /// Listeners, the stop signal, standard streams, and files a moment open.
 const OWN_DESCRIPTORS: usize = 20;
@@ -191,7 +191,7 @@ impl Gate {
         let per_client = config.limits.per_client(capacity.connections);
         let stop = Arc::new(StopSignal::new().map_err(Error::Start)?);
         let slots = ConnectionSlots::new(capacity.connections, per_client, Arc::clone(&stop));
-        let shared = Arc::new(Shared {
+        let context = Arc::new(ConnectionContext {
             limits: config.limits,
             forward: config.forward,
             answer_fields: config.answer_fields,
@@ -200,11 +200,11 @@ impl Gate {
             pool: Pool::new(config.backend, capacity.upstream, config.answer_timeout),
             stop,
         });
-        let accepting = Accepting {
+        let accepting = AcceptLoop {
             listeners,
             tls: tls.clone(),
             slots: Arc::clone(&slots),
-            shared,
+            context,
             client_network: config.client_network,
             notices: Notices::default(),
         };

@@ -120,13 +120,13 @@ impl<'b> Object<'b> {
         serde_json::from_str(value).map_err(|error| {
             let start = value.as_ptr() as usize - self.text.as_ptr() as usize;
             // A string has no line break in it, so the column is a count of bytes.
-            let place = Place::of(
+            let position = Position::of(
                 self.text.as_bytes(),
                 start + error.column().saturating_sub(1),
             );
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
-            Error::NotJson(format!("{message} at {place}"))
+            Error::NotJson(format!("{message} at {position}"))
         })
     }
 }
@@ -134,13 +134,13 @@ impl<'b> Object<'b> {
 /// The text of a body that is not nested too deeply.
 fn checked_text(body: &[u8]) -> Result<&str, Error> {
     if let Some(encoding) = byte_order_mark(body) {
-        let place = Place::of(body, 0);
-        let reason = format!("a byte-order mark (BOM) of {encoding} before the JSON at {place}");
+        let position = Position::of(body, 0);
+        let reason = format!("a byte-order mark (BOM) of {encoding} before the JSON at {position}");
         return Err(Error::NotJson(reason));
     }
     let text = std::str::from_utf8(body).map_err(|error| {
-        let place = Place::of(body, error.valid_up_to());
-        Error::NotJson(format!("invalid UTF-8 at {place}"))
+        let position = Position::of(body, error.valid_up_to());
+        Error::NotJson(format!("invalid UTF-8 at {position}"))
     })?;
     check_depth(text)?;
     Ok(text)
@@ -151,12 +151,12 @@ fn not_json(error: serde_json::Error) -> Error {
 }
 
 /// Where a byte stands, counted from 1 as serde_json does.
-struct Place {
+struct Position {
     line: usize,
     column: usize,
 }
 
-impl Place {
+impl Position {
     fn of(text: &[u8], offset: usize) -> Self {
         let before = &text[..offset];
         let line_start = before
@@ -170,7 +170,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {} column {}", self.line, self.column)
     }
@@ -204,8 +204,8 @@ fn check_depth(text: &str) -> Result<(), Error> {
             _ => {}
         }
         if levels >= MAX_LEVELS {
-            let place = Place::of(text.as_bytes(), offset);
-            return Err(Error::NotJson(format!("nested too deeply at {place}")));
+            let position = Position::of(text.as_bytes(), offset);
+            return Err(Error::NotJson(format!("nested too deeply at {position}")));
         }
     }
     Ok(())

@@ -33,14 +33,14 @@ pub(super) struct Dispatcher {
 }
 
 /// A request on its way to its answer.
-struct Arrived {
+struct PendingRequest {
     request: tiny_http::Request,
     call: Call,
     received: Instant,
 }
 
 /// What is sent and logged.
-struct Answer {
+struct PreparedReply {
     reply: Reply,
     client: String,
     user: Option<String>,
@@ -57,7 +57,7 @@ impl Dispatcher {
             return;
         }
         let call = self.answerer.call(request.method().as_str(), request.url());
-        let mut arrived = Arrived {
+        let mut pending = PendingRequest {
             request,
             call,
             received,
@@ -67,28 +67,28 @@ impl Dispatcher {
         let is_first = looks_up && !self.is_looking_up.swap(true, Ordering::Relaxed);
         if call.pace == Pace::Slow || looks_up && !is_first {
             in_own_thread(move || {
-                let answer = this.answer(&mut arrived);
-                this.send(arrived, answer);
+                let prepared = this.answer(&mut pending);
+                this.send(pending, prepared);
             });
             return;
         }
-        let answer = self.answer(&mut arrived);
+        let prepared = self.answer(&mut pending);
         if is_first {
             self.is_looking_up.store(false, Ordering::Relaxed);
         }
-        if answer.is_long {
-            in_own_thread(move || this.send(arrived, answer));
+        if prepared.is_long {
+            in_own_thread(move || this.send(pending, prepared));
         } else {
-            self.send(arrived, answer);
+            self.send(pending, prepared);
         }
     }
 
-    fn answer(&self, arrived: &mut Arrived) -> Answer {
-        let arrival = arrival::of(&arrived.request);
-        let mut request = Request::new(&mut arrived.request, arrival);
+    fn answer(&self, pending: &mut PendingRequest) -> PreparedReply {
+        let arrival = arrival::of(&pending.request);
+        let mut request = Request::new(&mut pending.request, arrival);
         // A defect may be in a layer around the endpoints.
-        let reply = endpoint::reply(|| Ok(self.answerer.answer(&arrived.call, &mut request)));
-        Answer {
+        let reply = endpoint::reply(|| Ok(self.answerer.answer(&pending.call, &mut request)));
+        PreparedReply {
             client: request.client(&self.services.trusted_proxies).to_string(),
             user: request.user_uuid().map(str::to_owned),
             is_long: self.services.long_answers.include(&reply),
@@ -97,18 +97,18 @@ impl Dispatcher {
     }
 
     /// Sends an answer, then counts and logs it.
-    fn send(&self, arrived: Arrived, answer: Answer) {
-        let Arrived {
+    fn send(&self, pending: PendingRequest, prepared: PreparedReply) {
+        let PendingRequest {
             request,
             call,
             received,
-        } = arrived;
-        let Answer {
+        } = pending;
+        let PreparedReply {
             mut reply,
             client,
             user,
             is_long,
-        } = answer;
+        } = prepared;
         let (status, held, afterwards) =
             (reply.status(), reply.take_held(), reply.take_afterwards());
         let (method, target) = (request.method().to_string(), request.url().to_owned());

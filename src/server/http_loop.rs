@@ -31,24 +31,24 @@ pub(super) struct HttpLoop {
     /// Shared with every connection.
     is_retired: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
-    shared: Arc<Shared>,
+    state: Arc<LoopState>,
     /// Last, so that it outlives the socket in it.
     _scratch: Arc<Scratch>,
 }
 
-struct Shared {
+struct LoopState {
     /// Dropped, it ends the accepting thread by way of the socket's name, if that is still there.
     http: tiny_http::Server,
     /// Ends the accepting thread otherwise. `None` once it has ended by itself.
-    listener: Mutex<Option<Listener>>,
+    listener: Mutex<Option<AcceptingSocket>>,
     stopping: AtomicBool,
     handle: Arc<Handle>,
 }
 
 /// The socket that tiny_http accepts from. Dropped, it accepts nothing more.
-struct Listener(UnixListener);
+struct AcceptingSocket(UnixListener);
 
-impl Drop for Listener {
+impl Drop for AcceptingSocket {
     fn drop(&mut self) {
         let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
     }
@@ -69,19 +69,19 @@ impl HttpLoop {
             path,
             is_retired: Arc::default(),
             receivers: Vec::new(),
-            shared: Arc::new(Shared {
+            state: Arc::new(LoopState {
                 http,
-                listener: Mutex::new(Some(Listener(listener))),
+                listener: Mutex::new(Some(AcceptingSocket(listener))),
                 stopping: AtomicBool::new(false),
                 handle,
             }),
             _scratch: scratch,
         };
         for number in 0..RECEIVERS {
-            let shared = Arc::clone(&http_loop.shared);
+            let state = Arc::clone(&http_loop.state);
             let receiver = thread::Builder::new()
                 .name(format!("receive-{number}"))
-                .spawn(move || shared.receive())?;
+                .spawn(move || state.receive())?;
             http_loop.receivers.push(receiver);
         }
         Ok(http_loop)
@@ -94,7 +94,7 @@ impl HttpLoop {
 
     /// Accepts nothing more; who tries to connect finds out at once.
     pub(super) fn close(&self) {
-        *self.shared.listener.lock() = None;
+        *self.state.listener.lock() = None;
     }
 
     /// Asks for all connections to be closed.
@@ -109,23 +109,23 @@ impl HttpLoop {
 
 impl Drop for HttpLoop {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::Release);
+        self.state.stopping.store(true, Ordering::Release);
         for _ in &self.receivers {
-            self.shared.http.unblock();
+            self.state.http.unblock();
         }
         for receiver in self.receivers.drain(..) {
             // A receiver that panicked has nothing left to do.
             let _ = receiver.join();
         }
-        while let Some(received) = self.shared.http.try_recv().transpose() {
+        while let Some(received) = self.state.http.try_recv().transpose() {
             if let Ok(request) = received {
-                (self.shared.handle)(request);
+                (self.state.handle)(request);
             }
         }
     }
 }
 
-impl Shared {
+impl LoopState {
     fn receive(&self) {
         while !self.stopping.load(Ordering::Acquire) {
             match self.http.recv() {

@@ -24,12 +24,12 @@ const CONNECTION_THREADS: usize = 2;
 
 pub(super) struct Supervisor {
     /// `None` once stopped: who still refers to it then keeps nothing of it.
-    state: Mutex<Option<State>>,
+    running: Mutex<Option<RunningServers>>,
     /// Whether the last connection could be opened.
     is_reachable: Arc<AtomicBool>,
 }
 
-struct State {
+struct RunningServers {
     sockets: Sockets,
     current: HttpLoop,
     /// Replaced ones that may have connections yet.
@@ -60,14 +60,14 @@ impl Supervisor {
             count: 0,
             handle,
         };
-        let state = State {
+        let running = RunningServers {
             current: sockets.serve_next()?,
             sockets,
             retired: Vec::new(),
         };
         is_reachable.store(true, Ordering::Relaxed);
         Ok(Arc::new(Self {
-            state: Mutex::new(Some(state)),
+            running: Mutex::new(Some(running)),
             is_reachable,
         }))
     }
@@ -75,8 +75,8 @@ impl Supervisor {
     /// Starts the thread that looks whether the server can be connected to.
     pub(super) fn watch(self: &Arc<Self>) -> io::Result<Periodic> {
         let supervisor = Arc::clone(self);
-        let name = |state: &State| format!("watch-{}", state.sockets.name);
-        let name = self.state.lock().as_ref().map(name).unwrap_or_default();
+        let name = |running: &RunningServers| format!("watch-{}", running.sockets.name);
+        let name = self.running.lock().as_ref().map(name).unwrap_or_default();
         Periodic::start(&name, INTERVAL, move |_| {
             // What is wrong has been logged.
             let _ = supervisor.connect();
@@ -86,14 +86,14 @@ impl Supervisor {
 
     /// Handles what was received, and ends all.
     pub(super) fn stop(&self) {
-        let stopped = self.state.lock().take();
+        let stopped = self.running.lock().take();
         drop(stopped);
     }
 
     fn take_unused(&self) -> Vec<HttpLoop> {
         let unused = |http_loop: &mut HttpLoop| !http_loop.has_connections();
-        match &mut *self.state.lock() {
-            Some(state) => state.retired.extract_if(.., unused).collect(),
+        match &mut *self.running.lock() {
+            Some(running) => running.retired.extract_if(.., unused).collect(),
             None => Vec::new(),
         }
     }
@@ -113,8 +113,8 @@ impl Supervisor {
 
 impl Backend for Supervisor {
     fn connect(&self) -> io::Result<Link> {
-        let mut state = self.state.lock();
-        let Some(running) = &mut *state else {
+        let mut running = self.running.lock();
+        let Some(running) = &mut *running else {
             return Err(io::Error::other("the server is stopping"));
         };
         let link = running.connect();
@@ -123,7 +123,7 @@ impl Backend for Supervisor {
     }
 }
 
-impl State {
+impl RunningServers {
     fn connect(&mut self) -> io::Result<Link> {
         check_resources(CONNECTION_THREADS)?;
         let error = match self.current.connect() {
@@ -185,19 +185,21 @@ mod tests {
     }
 
     fn directory(supervisor: &Supervisor) -> PathBuf {
-        with(supervisor, |state| state.sockets.scratch.path().to_owned())
+        with(supervisor, |running| {
+            running.sockets.scratch.path().to_owned()
+        })
     }
 
-    fn with<T>(supervisor: &Supervisor, act: impl FnOnce(&mut State) -> T) -> T {
-        act(supervisor.state.lock().as_mut().unwrap())
+    fn with<T>(supervisor: &Supervisor, act: impl FnOnce(&mut RunningServers) -> T) -> T {
+        act(supervisor.running.lock().as_mut().unwrap())
     }
 
     #[track_caller]
     fn is_replaced_once(supervisor: &Supervisor, old: Link) {
         let links = [(); 4].map(|()| supervisor.connect().unwrap());
         let counts = || {
-            with(supervisor, |state| {
-                (state.retired.len(), state.sockets.count)
+            with(supervisor, |running| {
+                (running.retired.len(), running.sockets.count)
             })
         };
         assert_eq!(counts(), (1, 2));
@@ -236,7 +238,7 @@ mod tests {
     fn a_server_that_accepts_no_more_is_replaced() {
         let (supervisor, _) = supervisor();
         let old = supervisor.connect().unwrap();
-        with(&supervisor, |state| state.current.close());
+        with(&supervisor, |running| running.current.close());
         is_replaced_once(&supervisor, old);
     }
 
@@ -279,13 +281,13 @@ mod tests {
         let is_reachable = || is_reachable.load(Ordering::Relaxed);
         assert!(is_reachable());
         // A name that is too long for a socket.
-        let name = with(&supervisor, |state| {
-            state.current.close();
-            mem::replace(&mut state.sockets.name, LONG)
+        let name = with(&supervisor, |running| {
+            running.current.close();
+            mem::replace(&mut running.sockets.name, LONG)
         });
         supervisor.connect().unwrap_err();
         assert!(!is_reachable());
-        with(&supervisor, |state| state.sockets.name = name);
+        with(&supervisor, |running| running.sockets.name = name);
         supervisor.connect().unwrap();
         assert!(is_reachable());
         supervisor.stop();

@@ -63,7 +63,7 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
         /// What it holds instead.
-        found: Found,
+        found: FileContent,
     },
     /// The file has no PEM section with a private key, or a broken one.
     #[error("{path} holds no private key in PEM form{}", .found.remedy("pkey", .path))]
@@ -71,7 +71,7 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
         /// What it holds instead.
-        found: Found,
+        found: FileContent,
     },
     /// The private key is protected by a password.
     #[error("the key in {0} is encrypted; `openssl pkey -in {0} -out FILE` writes it decrypted")]
@@ -126,7 +126,7 @@ pub enum TlsError {
 
 /// What is in a file that holds no PEM section of the kind that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum FileContent {
     /// Nothing.
     Nothing,
     /// DER, which starts as every ASN.1 sequence does.
@@ -137,7 +137,7 @@ pub enum Found {
     Other,
 }
 
-impl Found {
+impl FileContent {
     fn in_bytes(bytes: &[u8]) -> Self {
         match bytes {
             [] => Self::Nothing,
@@ -230,7 +230,7 @@ pub(crate) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         _ => Err(TlsError::NoCertificate {
             path: path.to_owned(),
-            found: Found::in_bytes(&bytes),
+            found: FileContent::in_bytes(&bytes),
         }),
     }
 }
@@ -244,7 +244,7 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
         } else {
             TlsError::NoKey {
                 path: path.to_owned(),
-                found: Found::in_bytes(&bytes),
+                found: FileContent::in_bytes(&bytes),
             }
         }
     })

@@ -13,16 +13,16 @@ use super::slots::Slot;
 use super::stop::StopSignal;
 use super::stream::ClientStream;
 use crate::gate::deadline::Deadline;
-use crate::gate::http::ending::Ending;
+use crate::gate::http::connection_option::ConnectionOption;
 use crate::gate::http::input::Input;
 use crate::gate::http::normal::Forward;
 use crate::gate::http::receive::{Failure, Receiver, Request, Source};
 use crate::gate::http::refusal::{self, Refusal};
-use crate::gate::http::refused::{OnRefusal, Seen};
+use crate::gate::http::refused::{OnRefusal, PartialHead};
 use crate::gate::http::request_line::Version;
 use crate::gate::limits::Limits;
-use crate::gate::upstream::answer::Answer;
-use crate::gate::upstream::order::{Fault, GARBAGE, NUMBER, OnDelivery, Order};
+use crate::gate::upstream::answer::ServerAnswer;
+use crate::gate::upstream::instructions::{Fault, GARBAGE, Instructions, NUMBER, OnDelivery};
 use crate::gate::upstream::pool::{self, Exchange, Pool};
 
 /// For a client to receive what was written and close its end.
@@ -31,7 +31,7 @@ const LINGER: Duration = Duration::from_secs(5);
 const RESET_WAIT: Duration = Duration::from_millis(50);
 
 /// What all connections share.
-pub(crate) struct Shared {
+pub(crate) struct ConnectionContext {
     pub(crate) limits: Limits,
     pub(crate) forward: Forward,
     pub(crate) answer_fields: &'static [(&'static str, &'static str)],
@@ -45,7 +45,7 @@ pub(crate) struct Connection {
     client: ClientStream,
     input: Input,
     peer: String,
-    shared: Arc<Shared>,
+    context: Arc<ConnectionContext>,
     /// Last: the gate has stopped when all slots are free, and nothing else is held by then.
     slot: Slot,
 }
@@ -59,12 +59,17 @@ enum Next {
 }
 
 impl Connection {
-    pub(crate) fn new(slot: Slot, peer: String, client: ClientStream, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(
+        slot: Slot,
+        peer: String,
+        client: ClientStream,
+        context: Arc<ConnectionContext>,
+    ) -> Self {
         Self {
             client,
             input: Input::new(),
             peer,
-            shared,
+            context,
             slot,
         }
     }
@@ -77,7 +82,7 @@ impl Connection {
     /// Serves the client until one of the two closes.
     pub(crate) fn serve(mut self) {
         self.slot.set_idle();
-        let deadline = Deadline::after(self.shared.limits.request_timeout);
+        let deadline = Deadline::after(self.context.limits.request_timeout);
         let served = match self.client.handshake(deadline) {
             Ok(()) => self.serve_requests(),
             Err(error) => Err(error),
@@ -93,9 +98,11 @@ impl Connection {
             let started = Instant::now();
             let next = match self.receive() {
                 Ok(Some(request)) if self.slot.set_waiting() => self.answer(request, started)?,
-                Ok(Some(request)) => {
-                    self.refuse(refusal::TOO_SLOW, &Seen::normal(request.bytes), started)?
-                }
+                Ok(Some(request)) => self.refuse(
+                    refusal::TOO_SLOW,
+                    &PartialHead::normal(request.bytes),
+                    started,
+                )?,
                 Ok(None) => return Ok(()),
                 Err(Failure::Refused { refusal, seen }) => self.refuse(refusal, &seen, started)?,
                 Err(Failure::Broken(error)) => return Err(error),
@@ -119,7 +126,7 @@ impl Connection {
         if !self.input.is_empty() {
             return Ok(true);
         }
-        let deadline = Deadline::after(self.shared.limits.idle_timeout);
+        let deadline = Deadline::after(self.context.limits.idle_timeout);
         let client = &mut self.client;
         let read = self
             .input
@@ -135,21 +142,21 @@ impl Connection {
         let source = RequestSource {
             client: &mut self.client,
             slot: &self.slot,
-            deadline: Deadline::after(self.shared.limits.request_timeout),
+            deadline: Deadline::after(self.context.limits.request_timeout),
         };
         let mut receiver = Receiver {
             source,
             input: &mut self.input,
-            limits: &self.shared.limits,
-            forward: self.shared.forward,
+            limits: &self.context.limits,
+            forward: self.context.forward,
             peer: &self.peer,
         };
         receiver.receive()
     }
 
     fn answer(&mut self, request: Request, started: Instant) -> io::Result<Next> {
-        let shared = Arc::clone(&self.shared);
-        match shared.pool.exchange(&request.bytes, request.is_head) {
+        let context = Arc::clone(&self.context);
+        match context.pool.exchange(&request.bytes, request.is_head) {
             Ok(exchange) => self.relay(exchange, &request),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -158,17 +165,17 @@ impl Connection {
                     pool::Error::Unreachable(_) | pool::Error::NoneFree => refusal::UNAVAILABLE,
                     pool::Error::NoAnswer(_) => refusal::DEFECT,
                 };
-                self.refuse(refusal, &Seen::normal(request.bytes), started)
+                self.refuse(refusal, &PartialHead::normal(request.bytes), started)
             }
         }
     }
 
     fn relay(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
-        let order = exchange.answer.order();
-        let next = self.carry_out(order, exchange, request);
-        if let Some(number) = order.number {
+        let instructions = exchange.answer.instructions();
+        let next = self.carry_out(instructions, exchange, request);
+        if let Some(number) = instructions.number {
             let is_whole = matches!(next, Ok((_, true)));
-            (self.shared.on_delivery)(number, is_whole);
+            (self.context.on_delivery)(number, is_whole);
         }
         next.map(|(next, _)| next)
     }
@@ -176,18 +183,18 @@ impl Connection {
     /// What follows, and whether the client was sent the whole answer.
     fn carry_out(
         &mut self,
-        order: Order,
+        instructions: Instructions,
         exchange: Exchange<'_>,
         request: &Request,
     ) -> io::Result<(Next, bool)> {
-        if !order.delay.is_zero() {
-            self.shared.stop.sleep(order.delay)?;
+        if !instructions.delay.is_zero() {
+            self.context.stop.sleep(instructions.delay)?;
         }
-        if let Some(fault) = order.fault {
+        if let Some(fault) = instructions.fault {
             return Ok((self.inject(fault, exchange.answer)?, false));
         }
         // Its end of input, or another request.
-        let may_have_closed = !order.delay.is_zero() && self.client.has_input();
+        let may_have_closed = !instructions.delay.is_zero() && self.client.has_input();
         let next = self.send(exchange, request)?;
         let is_gone = may_have_closed && self.slot.socket.is_reset_within(RESET_WAIT);
         Ok((next, !is_gone))
@@ -195,34 +202,34 @@ impl Connection {
 
     /// An error once a part of the answer was sent leaves nothing but to close: its length was sent too.
     fn send(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
-        let ending = if !request.keep_alive || self.is_last() {
-            Ending::Close
+        let option = if !request.keep_alive || self.is_last() {
+            ConnectionOption::Close
         } else if request.version == Version::Http10 {
-            Ending::KeepAlive
+            ConnectionOption::KeepAlive
         } else {
-            Ending::Open
+            ConnectionOption::Open
         };
         let Exchange { answer, rest } = exchange;
         if rest.is_none() {
             // Already: the client may have read the answer long before this thread has seen its last byte leave.
             self.slot.set_idle();
         }
-        self.client.write_all(&answer.ending(ending))?;
+        self.client.write_all(&answer.into_bytes(option))?;
         if let Some(rest) = rest {
             rest.relay(|piece| self.client.write_all(piece))?;
         }
-        match ending {
-            Ending::Close => Ok(Next::Close),
-            Ending::Open | Ending::KeepAlive => Ok(Next::Request),
+        match option {
+            ConnectionOption::Close => Ok(Next::Close),
+            ConnectionOption::Open | ConnectionOption::KeepAlive => Ok(Next::Request),
         }
     }
 
-    fn inject(&mut self, fault: Fault, answer: Answer) -> io::Result<Next> {
+    fn inject(&mut self, fault: Fault, answer: ServerAnswer) -> io::Result<Next> {
         let held = answer.held();
         match fault {
             Fault::Reset => return Ok(Next::Reset),
             Fault::Cut if held > 0 => {
-                let bytes = answer.ending(Ending::Open);
+                let bytes = answer.into_bytes(ConnectionOption::Open);
                 self.client
                     .write_all(&bytes[..bytes.len() - held.div_ceil(2)])?;
             }
@@ -234,23 +241,28 @@ impl Connection {
 
     /// Whether the gate stops, and nothing has arrived after this request.
     fn is_last(&self) -> bool {
-        self.shared.stop.is_set() && self.input.is_empty() && !self.client.has_input()
+        self.context.stop.is_set() && self.input.is_empty() && !self.client.has_input()
     }
 
     /// Kept apart by the compiler too: what it needs of the stack would stay with every idle connection.
     #[cold]
     #[inline(never)]
-    fn refuse(&mut self, refusal: Refusal, seen: &Seen, started: Instant) -> io::Result<Next> {
+    fn refuse(
+        &mut self,
+        refusal: Refusal,
+        seen: &PartialHead,
+        started: Instant,
+    ) -> io::Result<Next> {
         let refused = seen.refused(&self.peer, refusal, started.elapsed());
-        let mut own = self.shared.on_refusal.call(&refused);
+        let mut own = self.context.on_refusal.call(&refused);
         let number = own.extract_if(.., |(name, _)| *name == NUMBER).next();
         let without_body = refused.method == Some("HEAD");
         let mut bytes = Vec::new();
-        let common = self.shared.answer_fields;
+        let common = self.context.answer_fields;
         refusal.write(&date::now(), common, &own, without_body, &mut bytes);
         let written = self.client.write_all(&bytes);
         if let Some(number) = number.and_then(|(_, number)| number.parse().ok()) {
-            (self.shared.on_delivery)(number, written.is_ok());
+            (self.context.on_delivery)(number, written.is_ok());
         }
         written.map(|()| Next::Close)
     }

@@ -43,12 +43,12 @@ pub(crate) enum Error {
 
 #[derive(Debug)]
 pub(crate) struct Listener {
-    kind: Kind,
+    socket: BoundSocket,
     pub(crate) bound: Bound,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum BoundSocket {
     Tcp(TcpListener),
     Unix {
         /// Goes before the listener: once nobody listens, another server may have the name.
@@ -77,7 +77,7 @@ impl Listener {
                 listener.set_nonblocking(true)?;
                 let address = Address::Tcp(listener.local_addr()?);
                 Ok(Self {
-                    kind: Kind::Tcp(listener),
+                    socket: BoundSocket::Tcp(listener),
                     bound: Bound { address, tls },
                 })
             }
@@ -86,7 +86,7 @@ impl Listener {
                 listener.set_nonblocking(true)?;
                 let address = Address::Unix(path.clone());
                 Ok(Self {
-                    kind: Kind::Unix { file, listener },
+                    socket: BoundSocket::Unix { file, listener },
                     bound: Bound {
                         address,
                         tls: false,
@@ -98,12 +98,12 @@ impl Listener {
 
     /// A connection that waits, or `WouldBlock`; and its peer's address, IPv4 as IPv4, unless it came over a socket file.
     pub(crate) fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
-        match &self.kind {
-            Kind::Tcp(listener) => {
+        match &self.socket {
+            BoundSocket::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
                 Ok((Socket::Tcp(stream), Some(peer.ip().to_canonical())))
             }
-            Kind::Unix { listener, .. } => {
+            BoundSocket::Unix { listener, .. } => {
                 let (stream, _) = listener.accept()?;
                 Ok((Socket::Unix(stream), None))
             }
@@ -114,12 +114,12 @@ impl Listener {
 impl Listener {
     /// Whether it has a file, which others may remove.
     pub(crate) fn has_file(&self) -> bool {
-        matches!(self.kind, Kind::Unix { .. })
+        matches!(self.socket, BoundSocket::Unix { .. })
     }
 
     /// Logs, once, that its file is gone or another's.
     pub(crate) fn check_file(&self) {
-        if let Kind::Unix { file, .. } = &self.kind {
+        if let BoundSocket::Unix { file, .. } = &self.socket {
             file.check();
         }
     }
@@ -127,9 +127,9 @@ impl Listener {
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.kind {
-            Kind::Tcp(listener) => listener.as_fd(),
-            Kind::Unix { listener, .. } => listener.as_fd(),
+        match &self.socket {
+            BoundSocket::Tcp(listener) => listener.as_fd(),
+            BoundSocket::Unix { listener, .. } => listener.as_fd(),
         }
     }
 }

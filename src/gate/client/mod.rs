@@ -25,7 +25,7 @@
 //! The last two shut the socket down, and the connection's own thread then closes it. A client that is evicted while its
 //! request arrives gets a 408 first.
 
-pub(crate) mod accepting;
+pub(crate) mod accept_loop;
 pub(crate) mod address;
 mod allowance;
 mod authority;

@@ -30,13 +30,13 @@ const EVERYBODY: u32 = 0o006;
 #[derive(Debug)]
 pub(crate) struct TlsAcceptor {
     source: Tls,
-    shown: RwLock<Shown>,
+    current: RwLock<LoadedCertificate>,
     /// When a certificate outside of its validity was last looked after.
     attended: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct LoadedCertificate {
     config: Arc<ServerConfig>,
     chain: Vec<CertificateDer<'static>>,
     validity: Validity,
@@ -48,10 +48,10 @@ impl TlsAcceptor {
     }
 
     fn at(source: Tls, now: Timestamp) -> Result<Self, TlsError> {
-        let shown = RwLock::new(load(&source, now)?);
+        let current = RwLock::new(load(&source, now)?);
         Ok(Self {
             source,
-            shown,
+            current,
             attended: Mutex::new(None),
         })
     }
@@ -65,14 +65,14 @@ impl TlsAcceptor {
     }
 
     fn reload_at(&self, now: Timestamp) -> Result<(), TlsError> {
-        let shown = load(&self.source, now)?;
-        *self.shown.write() = shown;
+        let loaded = load(&self.source, now)?;
+        *self.current.write() = loaded;
         Ok(())
     }
 
     /// When the first certificate of the chain expires.
     pub(crate) fn expires(&self) -> Timestamp {
-        Validity::of_all(&self.shown.read().chain).until
+        Validity::of_all(&self.current.read().chain).until
     }
 
     pub(crate) fn start_session(self: &Arc<Self>) -> Result<ServerConnection, rustls::Error> {
@@ -85,13 +85,13 @@ impl TlsAcceptor {
                 tracing::warn!(%error, "no thread to renew the certificate");
             }
         }
-        let shown = self.shown.read();
-        ServerConnection::new(Arc::clone(&shown.config))
+        let current = self.current.read();
+        ServerConnection::new(Arc::clone(&current.config))
     }
 
     fn needs_attention(&self, now: Timestamp) -> bool {
-        let shown = self.shown.read();
-        if shown.validity.includes(now) {
+        let current = self.current.read();
+        if current.validity.includes(now) {
             return false;
         }
         let mut attended = self.attended.lock();
@@ -126,7 +126,7 @@ impl TlsAcceptor {
 
     /// Logs what clients will refuse; the next attention is due after a pause.
     fn warn_of_dates(&self, now: Timestamp) {
-        let warnings = warnings_of_dates(&self.source, &self.shown.read().chain, now);
+        let warnings = warnings_of_dates(&self.source, &self.current.read().chain, now);
         for Warning { path, text } in warnings {
             tracing::warn!(path = %path.display(), "{text}");
         }
@@ -145,9 +145,9 @@ pub struct Warning {
 
 /// Finds out whether a start could show a certificate; writes none.
 pub(crate) fn check(source: &Tls, now: Timestamp) -> Result<Vec<Warning>, TlsError> {
-    let shown = shown(identity(source, authority::rehearse, now)?)?;
+    let loaded = prepare(identity(source, authority::rehearse, now)?)?;
     let mut warnings: Vec<Warning> = warning_of_mode(source).into_iter().collect();
-    warnings.extend(warnings_of_dates(source, &shown.chain, now));
+    warnings.extend(warnings_of_dates(source, &loaded.chain, now));
     warnings.extend(warning_of_renewal(source, now));
     Ok(warnings)
 }
@@ -192,8 +192,8 @@ fn warnings_of_dates(source: &Tls, chain: &[CertificateDer<'_>], now: Timestamp)
 /// How a certificate of our own is made.
 type Issue = fn(&Path, &Path, &[String], Timestamp) -> Result<Identity, TlsError>;
 
-fn load(source: &Tls, now: Timestamp) -> Result<Shown, TlsError> {
-    shown(identity(source, authority::issue, now)?)
+fn load(source: &Tls, now: Timestamp) -> Result<LoadedCertificate, TlsError> {
+    prepare(identity(source, authority::issue, now)?)
 }
 
 fn identity(source: &Tls, issue: Issue, now: Timestamp) -> Result<Identity, TlsError> {
@@ -207,7 +207,7 @@ fn identity(source: &Tls, issue: Issue, now: Timestamp) -> Result<Identity, TlsE
     }
 }
 
-fn shown(identity: Identity) -> Result<Shown, TlsError> {
+fn prepare(identity: Identity) -> Result<LoadedCertificate, TlsError> {
     let chain = identity.chain.clone();
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -217,7 +217,7 @@ fn shown(identity: Identity) -> Result<Shown, TlsError> {
         });
     let mut config = config.map_err(|error| unusable(identity.files, error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Shown {
+    Ok(LoadedCertificate {
         config: Arc::new(config),
         chain,
         validity: identity.validity,
@@ -254,7 +254,7 @@ mod tests {
             names: vec!["localhost".to_owned()],
         };
         let acceptor = TlsAcceptor::at(source, start).unwrap();
-        let chain = || acceptor.shown.read().chain.clone();
+        let chain = || acceptor.current.read().chain.clone();
         let days = |days: i64| SignedDuration::from_hours(24 * days);
         assert!(!acceptor.needs_attention(start));
         assert!(!acceptor.needs_attention(start + days(190)));

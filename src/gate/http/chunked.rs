@@ -15,7 +15,7 @@ const MAX_SIZE_DIGITS: usize = 16;
 /// Reads one chunked body.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    state: State,
+    state: DecoderState,
     /// The line so far: a chunk's size and extensions, or all the trailer fields so far.
     line: Vec<u8>,
     /// Bytes of extensions so far, over all chunks.
@@ -27,7 +27,7 @@ pub(crate) struct Decoder {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum DecoderState {
     SizeLine,
     Data { left: u64 },
     DataEnd { cr_seen: bool },
@@ -48,7 +48,7 @@ pub(crate) enum Decoded {
 impl Decoder {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            state: State::SizeLine,
+            state: DecoderState::SizeLine,
             line: Vec::new(),
             extension_bytes: 0,
             trailer_fields: 0,
@@ -63,25 +63,25 @@ impl Decoder {
         let mut at = 0;
         while at < input.len() {
             match self.state {
-                State::Data { left } => {
+                DecoderState::Data { left } => {
                     let available = input.len() - at;
                     let taken = usize::try_from(left).map_or(available, |left| left.min(available));
                     body.extend_from_slice(&input[at..at + taken]);
                     at += taken;
                     self.state = match left - taken as u64 {
-                        0 => State::DataEnd { cr_seen: false },
-                        left => State::Data { left },
+                        0 => DecoderState::DataEnd { cr_seen: false },
+                        left => DecoderState::Data { left },
                     };
                     continue;
                 }
-                State::DataEnd { cr_seen } => {
+                DecoderState::DataEnd { cr_seen } => {
                     self.state = match (cr_seen, input[at]) {
-                        (false, b'\r') => State::DataEnd { cr_seen: true },
-                        (true, b'\n') => State::SizeLine,
+                        (false, b'\r') => DecoderState::DataEnd { cr_seen: true },
+                        (true, b'\n') => DecoderState::SizeLine,
                         _ => return Err(refusal::CHUNK_END),
                     };
                 }
-                State::SizeLine => {
+                DecoderState::SizeLine => {
                     if self.push(input[at])? {
                         let size = self.end_size_line()?;
                         if size > self.max_body.saturating_sub(body.len()) as u64 {
@@ -89,7 +89,7 @@ impl Decoder {
                         }
                     }
                 }
-                State::Trailers => {
+                DecoderState::Trailers => {
                     if self.push(input[at])? && self.end_trailer_line()? {
                         return Ok(Decoded::Whole(at + 1));
                     }
@@ -112,11 +112,11 @@ impl Decoder {
         self.line.push(byte);
         if self.line.len() > self.max_line_bytes {
             return Err(match self.state {
-                State::Trailers => refusal::TRAILERS_TOO_LARGE,
+                DecoderState::Trailers => refusal::TRAILERS_TOO_LARGE,
                 _ => refusal::EXTENSIONS_TOO_LARGE,
             });
         }
-        if self.state == State::SizeLine && self.line.len() <= MAX_SIZE_DIGITS + 1 {
+        if self.state == DecoderState::SizeLine && self.line.len() <= MAX_SIZE_DIGITS + 1 {
             // Refused before the line's end, which what is no size may never have.
             split_size(&self.line)?;
         }
@@ -135,8 +135,8 @@ impl Decoder {
         }
         self.line.clear();
         self.state = match size {
-            0 => State::Trailers,
-            left => State::Data { left },
+            0 => DecoderState::Trailers,
+            left => DecoderState::Data { left },
         };
         Ok(size)
     }

@@ -11,7 +11,7 @@
 //! ```
 
 pub(crate) mod chunked;
-pub(crate) mod ending;
+pub(crate) mod connection_option;
 pub(crate) mod fields;
 pub(crate) mod framing;
 pub(crate) mod head;

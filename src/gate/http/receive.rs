@@ -8,7 +8,7 @@ use super::head::{Head, Scan, Scanner};
 use super::input::Input;
 use super::normal::{self, Forward};
 use super::refusal::{self, Refusal};
-use super::refused::Seen;
+use super::refused::PartialHead;
 use super::request_line::Version;
 use super::wiped::Wiped;
 use crate::gate::limits::Limits;
@@ -29,7 +29,7 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The client is answered what was wrong.
-    Refused { refusal: Refusal, seen: Seen },
+    Refused { refusal: Refusal, seen: PartialHead },
     /// The connection broke: there is no client to answer.
     Broken(io::Error),
 }
@@ -58,13 +58,13 @@ enum Body {
 }
 
 /// Inside this file: the refusal, or the broken connection.
-enum Stop {
+enum ReceiveError {
     Refusal(Refusal),
     Broken(io::Error),
 }
 
 /// A head that was read.
-struct Received {
+struct CheckedHead {
     /// What goes on to the server, up to its length.
     bytes: Wiped,
     is_head: bool,
@@ -74,8 +74,8 @@ struct Received {
     expects_continue: bool,
 }
 
-impl Stop {
-    fn into_failure(self, seen: Seen) -> Failure {
+impl ReceiveError {
+    fn into_failure(self, seen: PartialHead) -> Failure {
         match self {
             Self::Refusal(refusal) => Failure::Refused { refusal, seen },
             Self::Broken(error) => Failure::Broken(error),
@@ -83,7 +83,7 @@ impl Stop {
     }
 }
 
-impl From<Refusal> for Stop {
+impl From<Refusal> for ReceiveError {
     fn from(refusal: Refusal) -> Self {
         Self::Refusal(refusal)
     }
@@ -97,14 +97,14 @@ impl<S: Source> Receiver<'_, S> {
         let mut head = match self.read_head(&mut scanner) {
             Ok(head) => head,
             // Some clients send an empty line behind a body, and nothing more (RFC 9112, 2.2).
-            Err(Stop::Refusal(refusal::TOO_SLOW | refusal::CUT_SHORT))
+            Err(ReceiveError::Refusal(refusal::TOO_SLOW | refusal::CUT_SHORT))
                 if b"\r\n".starts_with(self.input.unread()) =>
             {
                 return Ok(None);
             }
-            Err(stop) => {
-                let seen = Seen::sent(scanner.seen(self.input.unread()));
-                return Err(stop.into_failure(seen));
+            Err(error) => {
+                let seen = PartialHead::sent(scanner.seen(self.input.unread()));
+                return Err(error.into_failure(seen));
             }
         };
         match self.read_rest(&mut head) {
@@ -114,11 +114,11 @@ impl<S: Source> Receiver<'_, S> {
                 version: head.version,
                 keep_alive,
             })),
-            Err(stop) => Err(stop.into_failure(Seen::normal(head.bytes))),
+            Err(error) => Err(error.into_failure(PartialHead::normal(head.bytes))),
         }
     }
 
-    fn read_head(&mut self, scanner: &mut Scanner) -> Result<Received, Stop> {
+    fn read_head(&mut self, scanner: &mut Scanner) -> Result<CheckedHead, ReceiveError> {
         let extent = loop {
             match scanner.advance(self.input.unread(), self.limits)? {
                 Scan::Whole(extent) => break extent,
@@ -128,7 +128,7 @@ impl<S: Source> Receiver<'_, S> {
         let mut bytes = Wiped::with_capacity(512);
         let head = Head::parse(self.input.unread(), extent)?;
         normal::start(&head, self.peer, self.forward, &mut bytes);
-        let received = Received {
+        let received = CheckedHead {
             bytes,
             is_head: head.line.method == "HEAD",
             version: head.line.version,
@@ -141,7 +141,7 @@ impl<S: Source> Receiver<'_, S> {
     }
 
     /// Completes the request with its body; says whether another one may follow.
-    fn read_rest(&mut self, head: &mut Received) -> Result<bool, Stop> {
+    fn read_rest(&mut self, head: &mut CheckedHead) -> Result<bool, ReceiveError> {
         let body = self.read_body(head.framing, head.expects_continue)?;
         match body {
             Body::Whole(body) => {
@@ -155,7 +155,11 @@ impl<S: Source> Receiver<'_, S> {
         }
     }
 
-    fn read_body(&mut self, framing: Framing, expects_continue: bool) -> Result<Body, Stop> {
+    fn read_body(
+        &mut self,
+        framing: Framing,
+        expects_continue: bool,
+    ) -> Result<Body, ReceiveError> {
         let max_body = self.limits.max_body as u64;
         match framing {
             Framing::None | Framing::Length(0) => Ok(Body::Whole(Wiped::default())),
@@ -173,14 +177,16 @@ impl<S: Source> Receiver<'_, S> {
     }
 
     /// A client whose body is on its way already need not wait for it.
-    fn send_continue(&mut self, expects_continue: bool) -> Result<(), Stop> {
+    fn send_continue(&mut self, expects_continue: bool) -> Result<(), ReceiveError> {
         if expects_continue && self.input.is_empty() {
-            self.source.write_all(CONTINUE).map_err(Stop::Broken)?;
+            self.source
+                .write_all(CONTINUE)
+                .map_err(ReceiveError::Broken)?;
         }
         Ok(())
     }
 
-    fn read_length(&mut self, length: usize) -> Result<Wiped, Stop> {
+    fn read_length(&mut self, length: usize) -> Result<Wiped, ReceiveError> {
         let mut body = Wiped::default();
         loop {
             let unread = self.input.unread();
@@ -194,7 +200,7 @@ impl<S: Source> Receiver<'_, S> {
         }
     }
 
-    fn read_chunks(&mut self) -> Result<Body, Stop> {
+    fn read_chunks(&mut self) -> Result<Body, ReceiveError> {
         let mut body = Wiped::default();
         let mut decoder = Decoder::new(self.limits);
         loop {
@@ -212,12 +218,12 @@ impl<S: Source> Receiver<'_, S> {
         }
     }
 
-    fn read_more(&mut self) -> Result<(), Stop> {
+    fn read_more(&mut self) -> Result<(), ReceiveError> {
         match self.input.fill(|buffer| self.source.read(buffer)) {
             Ok(0) => Err(refusal::CUT_SHORT.into()),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(refusal::TOO_SLOW.into()),
-            Err(error) => Err(Stop::Broken(error)),
+            Err(error) => Err(ReceiveError::Broken(error)),
         }
     }
 }

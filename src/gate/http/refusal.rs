@@ -3,7 +3,7 @@
 //! A refusal always ends the connection: where the next request would begin is no longer certain. Its text never quotes
 //! what the client sent.
 
-use super::ending::Ending;
+use super::connection_option::ConnectionOption;
 
 /// A status and the sentence that says what was wrong with the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Refusal {
             line(out, &["Retry-After: 1"]);
         }
         line(out, &["Content-Length: ", &body.len().to_string()]);
-        out.extend_from_slice(Ending::Close.line().as_bytes());
+        out.extend_from_slice(ConnectionOption::Close.line().as_bytes());
         line(out, &[]);
         if !without_body {
             out.extend_from_slice(body.as_bytes());

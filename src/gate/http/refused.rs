@@ -70,20 +70,20 @@ impl fmt::Debug for OnRefusal {
 }
 
 /// The head of a refused request, as far as it was read.
-pub(crate) struct Seen {
+pub(crate) struct PartialHead {
     /// From the request line on.
     bytes: Wiped,
     /// Whether they are in the normal form.
     is_normal: bool,
 }
 
-impl fmt::Debug for Seen {
+impl fmt::Debug for PartialHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seen")
+        f.write_str("PartialHead")
     }
 }
 
-impl Seen {
+impl PartialHead {
     /// As the client sent it, up to the byte that was refused.
     pub(crate) fn sent(bytes: &[u8]) -> Self {
         let mut copy = Wiped::with_capacity(bytes.len());
@@ -174,7 +174,7 @@ mod tests {
     use super::super::refusal;
     use super::*;
 
-    fn shown(seen: &Seen) -> String {
+    fn shown(seen: &PartialHead) -> String {
         let refused = seen.refused("unix", refusal::TOO_SLOW, Duration::ZERO);
         let fields = refused.fields.iter();
         let fields = fields.map(|(name, value)| format!(" {name}={}", value.escape_ascii()));
@@ -226,7 +226,11 @@ mod tests {
                 "GET /",
             ),
         ] {
-            assert_eq!(shown(&Seen::sent(sent.as_bytes())), expected, "{sent:?}");
+            assert_eq!(
+                shown(&PartialHead::sent(sent.as_bytes())),
+                expected,
+                "{sent:?}"
+            );
         }
     }
 
@@ -238,7 +242,7 @@ mod tests {
               X-Gate-Encoded-C: %E9\r\nContent-Length: 6\r\n\r\nD: e\r\n",
         );
         let expected = "POST /a A=b Content-Length=6 C=\\xe9";
-        assert_eq!(shown(&Seen::normal(bytes)), expected);
+        assert_eq!(shown(&PartialHead::normal(bytes)), expected);
     }
 
     proptest! {
@@ -248,7 +252,7 @@ mod tests {
             rest: Vec<u8>,
         ) {
             let bytes = [start.as_bytes(), &rest].concat();
-            let seen = Seen::sent(&bytes);
+            let seen = PartialHead::sent(&bytes);
             let target = seen.refused("unix", refusal::TOO_SLOW, Duration::ZERO).target;
             let is_visible = |target: &str| target.bytes().all(|byte| byte.is_ascii_graphic());
             prop_assert!(target.as_deref().is_none_or(is_visible));
@@ -257,7 +261,7 @@ mod tests {
 
     #[test]
     fn two_fields_of_a_name_are_one_list() {
-        let seen = Seen::sent(b"GET / HTTP/1.1\r\nA: b\r\nC: d\r\na: e\r\n");
+        let seen = PartialHead::sent(b"GET / HTTP/1.1\r\nA: b\r\nC: d\r\na: e\r\n");
         let refused = seen.refused("unix", refusal::TOO_SLOW, Duration::ZERO);
         assert_eq!(refused.joined("A"), Some(b"b, e".to_vec()));
         assert_eq!(refused.joined("B"), None);

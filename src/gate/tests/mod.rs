@@ -116,13 +116,13 @@ fn answer(request: tiny_http::Request) {
         _ if is_warm_up => 204,
         "/none" => 204,
         "/numbered" | "/lost" => {
-            let orders: &[&str] = match request.url() {
+            let instructions: &[&str] = match request.url() {
                 "/numbered" => &["X-Gate-Number: 7"],
                 _ => &["X-Gate-Number: 8", "X-Gate-Fault: empty"],
             };
             let mut response = tiny_http::Response::empty(200);
-            for order in orders {
-                response.add_header(order.parse::<tiny_http::Header>().unwrap());
+            for instruction in instructions {
+                response.add_header(instruction.parse::<tiny_http::Header>().unwrap());
             }
             let _ = request.respond(response);
             return;

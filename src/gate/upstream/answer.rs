@@ -5,19 +5,19 @@
 //! connection, and `Server`, which would name the HTTP library, stay here.
 //!
 //! Response fields that begin with [`RESERVED_PREFIX`](crate::gate::RESERVED_PREFIX) are orders of the server to the gate. They
-//! never reach a client; [`Answer::read`] is where they are seen, `Connection::relay` where they can be carried out.
+//! never reach a client; [`ServerAnswer::read`] is where they are seen, `Connection::relay` where they can be carried out.
 
 use std::io::{self, Read};
 
-use super::order::Order;
-use crate::gate::http::ending::Ending;
+use super::instructions::Instructions;
+use crate::gate::http::connection_option::ConnectionOption;
 use crate::gate::http::input::Input;
 use crate::gate::http::normal::is_reserved;
 use crate::gate::http::wiped::Wiped;
 
 /// Bodies of up to this length are read whole.
 pub const MAX_WHOLE_BYTES: usize = 64 * 1024;
-/// Far above any head of a server that is in order.
+/// Far above any head of a server that is in instructions.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// More than any answer has.
 const MAX_FIELDS: usize = 48;
@@ -34,14 +34,14 @@ const DROPPED: [&str; 5] = [
 ];
 
 /// An answer of the server: whole, or with a part of the body still to come.
-pub(crate) struct Answer {
+pub(crate) struct ServerAnswer {
     /// As the client gets it while the connection stays open, as far as it was read.
     bytes: Wiped,
     /// Where the head's last line has ended, but for the empty one.
     fields_end: usize,
     /// Bytes of the body that were not read.
     rest: usize,
-    order: Order,
+    instructions: Instructions,
 }
 
 /// Why there is no answer.
@@ -55,7 +55,7 @@ pub(crate) enum Error {
     Malformed(&'static str),
 }
 
-impl Answer {
+impl ServerAnswer {
     /// Reads an answer that nothing follows, a long one only in part; `to_head` says that it is one to HEAD and so has no
     /// body.
     pub(crate) fn read(mut from: impl Read, to_head: bool) -> Result<Self, Error> {
@@ -82,7 +82,7 @@ impl Answer {
             bytes,
             fields_end,
             rest: total - here,
-            order: head.order,
+            instructions: head.instructions,
         };
         answer.read_more(held - here, from)?;
         if !input.is_empty() {
@@ -100,8 +100,8 @@ impl Answer {
     }
 
     /// The answer as the client gets it, as far as it was read.
-    pub(crate) fn ending(self, ending: Ending) -> Wiped {
-        let line = ending.line();
+    pub(crate) fn into_bytes(self, option: ConnectionOption) -> Wiped {
+        let line = option.line();
         if line.is_empty() {
             return self.bytes;
         }
@@ -114,8 +114,8 @@ impl Answer {
     }
 
     /// What the server asks of the gate.
-    pub(crate) fn order(&self) -> Order {
-        self.order
+    pub(crate) fn instructions(&self) -> Instructions {
+        self.instructions
     }
 
     /// Bytes of the body that are here.
@@ -146,7 +146,7 @@ struct Head {
     /// As the client gets it, with its end.
     to_client: Wiped,
     fields_end: usize,
-    order: Order,
+    instructions: Instructions,
 }
 
 impl Head {
@@ -174,7 +174,7 @@ impl Head {
             body_bytes,
             to_client,
             fields_end,
-            order: Order::from_fields(response.headers),
+            instructions: Instructions::from_fields(response.headers),
         }))
     }
 }
@@ -220,31 +220,31 @@ mod tests {
         }
     }
 
-    fn relay(text: &str, to_head: bool, ending: Ending) -> Result<String, Error> {
-        let out = Answer::read(text.as_bytes(), to_head)?.ending(ending);
-        let dripped = Answer::read(Drip(text.as_bytes()), to_head)?.ending(ending);
+    fn relay(text: &str, to_head: bool, option: ConnectionOption) -> Result<String, Error> {
+        let out = ServerAnswer::read(text.as_bytes(), to_head)?.into_bytes(option);
+        let dripped = ServerAnswer::read(Drip(text.as_bytes()), to_head)?.into_bytes(option);
         assert_eq!(*out, *dripped);
         Ok(String::from_utf8(out.to_vec()).unwrap())
     }
 
     #[test]
     fn an_answer_loses_what_is_between_gate_and_server() {
-        let text = "HTTP/1.1 200 OK\r\nServer: tiny-http (Rust)\r\nDate: now\r\nX-Gate-Order: a\r\nKeep-Alive: 1\r\n\
+        let text = "HTTP/1.1 200 OK\r\nServer: tiny-http (Rust)\r\nDate: now\r\nX-Gate-Instructions: a\r\nKeep-Alive: 1\r\n\
                     Content-Length: 2\r\n\r\n{}";
         let shown = "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\n";
-        for (ending, line) in [
-            (Ending::Open, ""),
-            (Ending::KeepAlive, "Connection: keep-alive\r\n"),
-            (Ending::Close, "Connection: close\r\n"),
+        for (option, line) in [
+            (ConnectionOption::Open, ""),
+            (ConnectionOption::KeepAlive, "Connection: keep-alive\r\n"),
+            (ConnectionOption::Close, "Connection: close\r\n"),
         ] {
             let expected = format!("{shown}{line}\r\n{{}}");
-            assert_eq!(relay(text, false, ending).unwrap(), expected);
+            assert_eq!(relay(text, false, option).unwrap(), expected);
         }
         let long = format!(
             "HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n{}",
             "x".repeat(9000)
         );
-        assert_eq!(relay(&long, false, Ending::Open).unwrap(), long);
+        assert_eq!(relay(&long, false, ConnectionOption::Open).unwrap(), long);
     }
 
     #[test]
@@ -252,10 +252,16 @@ mod tests {
         for line in ["HTTP/1.1 204 No Content", "HTTP/1.1 304 Not Modified"] {
             let no_content = format!("{line}\r\nContent-Length: 0\r\n\r\n");
             let expected = format!("{line}\r\n\r\n");
-            assert_eq!(relay(&no_content, false, Ending::Open).unwrap(), expected);
+            assert_eq!(
+                relay(&no_content, false, ConnectionOption::Open).unwrap(),
+                expected
+            );
         }
         let to_head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
-        assert_eq!(relay(to_head, true, Ending::Open).unwrap(), to_head);
+        assert_eq!(
+            relay(to_head, true, ConnectionOption::Open).unwrap(),
+            to_head
+        );
     }
 
     #[test]
@@ -263,11 +269,14 @@ mod tests {
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
         let text = head.to_owned() + &"x".repeat(1_000_000);
         let mut from = text.as_bytes();
-        let answer = Answer::read(&mut from, false).unwrap();
+        let answer = ServerAnswer::read(&mut from, false).unwrap();
         assert!(answer.bytes.len() <= MAX_WHOLE_BYTES);
         assert_eq!(answer.rest(), from.len());
         let held = text.len() - from.len();
-        assert_eq!(&*answer.ending(Ending::Open), &text.as_bytes()[..held]);
+        assert_eq!(
+            &*answer.into_bytes(ConnectionOption::Open),
+            &text.as_bytes()[..held]
+        );
     }
 
     #[test]
@@ -280,7 +289,10 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
             "garbage\r\n\r\n",
         ] {
-            assert!(relay(text, false, Ending::Open).is_err(), "{text:?}");
+            assert!(
+                relay(text, false, ConnectionOption::Open).is_err(),
+                "{text:?}"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::answer::{self, Answer};
+use super::answer::{self, ServerAnswer};
 use crate::gate::http::normal;
 
 /// For the answer to a warm-up, which waits for nothing but a processor.
@@ -50,7 +50,7 @@ impl Link {
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         stream.set_read_timeout(Some(WARM_UP_TIMEOUT))?;
         stream.write_all(normal::warm_up().as_bytes())?;
-        Answer::read(&stream, false).map_err(|error| match error {
+        ServerAnswer::read(&stream, false).map_err(|error| match error {
             answer::Error::Read(error) => error,
             error => io::Error::other(error),
         })?;

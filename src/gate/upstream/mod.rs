@@ -4,10 +4,10 @@
 //! pool      a connection for each request in work
 //! backend   opens one
 //! answer    the server's answer, read and rewritten for the client
-//! order     what the server asks of the gate with it
+//! instructions  what the server asks of the gate with it
 //! ```
 
 pub(crate) mod answer;
 pub(crate) mod backend;
-pub(crate) mod order;
+pub(crate) mod instructions;
 pub(crate) mod pool;

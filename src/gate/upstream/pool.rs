@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::answer::{self, Answer};
+use super::answer::{self, ServerAnswer};
 use super::backend::{Backend, Link};
 use crate::gate::deadline::Deadline;
 use crate::gate::http::wiped::Wiped;
 use crate::low_priority::with_low_priority;
 
 /// For a connection to become free when no further one can be opened.
-const TURN_TIMEOUT: Duration = Duration::from_secs(30);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Before another try to open a connection, when others are in use that may become free meanwhile.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Connections not needed for this long are closed; each holds a thread of tiny_http.
-const KEPT: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is held of a long answer at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -43,8 +43,8 @@ pub(crate) enum Error {
 
 /// An answer, and what the rest of its body comes over.
 pub(crate) struct Exchange<'a> {
-    pub(crate) answer: Answer,
-    pub(crate) rest: Option<Rest<'a>>,
+    pub(crate) answer: ServerAnswer,
+    pub(crate) rest: Option<RestOfBody<'a>>,
 }
 
 /// A bounded pool of connections.
@@ -52,27 +52,27 @@ pub(crate) struct Pool {
     backend: Arc<dyn Backend>,
     limit: usize,
     answer_timeout: Duration,
-    stock: Mutex<Stock>,
+    state: Mutex<PoolState>,
     returned: Condvar,
     /// Held while a connection is opened.
     growth: Mutex<()>,
 }
 
 #[derive(Default)]
-struct Stock {
+struct PoolState {
     /// The last one is the one used last.
-    kept: Vec<Kept>,
+    idle: Vec<IdleLink>,
     in_use: usize,
 }
 
-struct Kept {
+struct IdleLink {
     link: Link,
     since: Instant,
 }
 
-impl Stock {
+impl PoolState {
     fn take(&mut self) -> Option<Link> {
-        while let Some(kept) = self.kept.pop() {
+        while let Some(kept) = self.idle.pop() {
             if !kept.link.is_retired() {
                 return Some(kept.link);
             }
@@ -87,7 +87,7 @@ impl Pool {
             backend,
             limit,
             answer_timeout,
-            stock: Mutex::default(),
+            state: Mutex::default(),
             returned: Condvar::new(),
             growth: Mutex::new(()),
         }
@@ -96,13 +96,13 @@ impl Pool {
     /// Sends a request and waits for the answer; `to_head` says that the request is a HEAD.
     pub(crate) fn exchange(&self, request: &[u8], to_head: bool) -> Result<Exchange<'_>, Error> {
         let connection = self.send(request)?;
-        let answer = Answer::read(&connection.link.stream, to_head)?;
+        let answer = ServerAnswer::read(&connection.link.stream, to_head)?;
         let left = answer.rest();
         if left == 0 {
             connection.keep();
             return Ok(Exchange { answer, rest: None });
         }
-        let rest = Some(Rest { connection, left });
+        let rest = Some(RestOfBody { connection, left });
         Ok(Exchange { answer, rest })
     }
 
@@ -121,13 +121,13 @@ impl Pool {
 
     /// Takes a kept connection, opens one, or waits for one.
     fn take(&self) -> Result<Connection<'_>, Error> {
-        let deadline = Deadline::after(TURN_TIMEOUT);
+        let deadline = Deadline::after(ACQUIRE_TIMEOUT);
         loop {
-            let (kept, turn) = self.turn(deadline)?;
+            let (kept, permit) = self.acquire(deadline)?;
             if let Some(link) = kept {
-                return Ok(Connection::kept(link, turn));
+                return Ok(Connection::kept(link, permit));
             }
-            let error = match self.grow(turn) {
+            let error = match self.grow(permit) {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error,
             };
@@ -139,30 +139,30 @@ impl Pool {
     }
 
     /// Waits until one more connection may be in use. It may be one that is kept.
-    fn turn(&self, deadline: Deadline) -> Result<(Option<Link>, Turn<'_>), Error> {
-        let mut stock = self.stock.lock();
-        while stock.kept.is_empty() && stock.in_use >= self.limit {
+    fn acquire(&self, deadline: Deadline) -> Result<(Option<Link>, Permit<'_>), Error> {
+        let mut state = self.state.lock();
+        while state.idle.is_empty() && state.in_use >= self.limit {
             let left = deadline.remaining().map_err(|_| Error::NoneFree)?;
-            self.returned.wait_for(&mut stock, left);
+            self.returned.wait_for(&mut state, left);
         }
-        stock.in_use += 1;
-        let kept = stock.take();
-        drop(stock);
-        Ok((kept, Turn(self)))
+        state.in_use += 1;
+        let kept = state.take();
+        drop(state);
+        Ok((kept, Permit(self)))
     }
 
     #[cold]
-    fn grow<'a>(&'a self, turn: Turn<'a>) -> io::Result<Connection<'a>> {
+    fn grow<'a>(&'a self, permit: Permit<'a>) -> io::Result<Connection<'a>> {
         let _growth = self.growth.lock();
         // While this one waited for its turn to grow, another may have come back.
-        let kept = self.stock.lock().take();
+        let kept = self.state.lock().take();
         if let Some(link) = kept {
-            return Ok(Connection::kept(link, turn));
+            return Ok(Connection::kept(link, permit));
         }
         Ok(Connection {
             link: self.open()?,
             is_new: true,
-            turn,
+            permit,
         })
     }
 
@@ -170,15 +170,15 @@ impl Pool {
     #[cold]
     fn awaits_another(&self, deadline: Deadline) -> bool {
         let pause = Deadline::after(RETRY_PAUSE);
-        let mut stock = self.stock.lock();
-        while stock.kept.is_empty() {
-            if stock.in_use == 0 || deadline.remaining().is_err() {
+        let mut state = self.state.lock();
+        while state.idle.is_empty() {
+            if state.in_use == 0 || deadline.remaining().is_err() {
                 return false;
             }
             let Ok(left) = pause.remaining() else {
                 return true;
             };
-            self.returned.wait_for(&mut stock, left);
+            self.returned.wait_for(&mut state, left);
         }
         true
     }
@@ -191,12 +191,12 @@ impl Pool {
 }
 
 /// What the rest of an answer's body comes over. Dropped before that, it closes the connection.
-pub(crate) struct Rest<'a> {
+pub(crate) struct RestOfBody<'a> {
     connection: Connection<'a>,
     left: usize,
 }
 
-impl Rest<'_> {
+impl RestOfBody<'_> {
     /// Hands it on in pieces, as it arrives.
     pub(crate) fn relay(self, write: impl FnMut(&[u8]) -> io::Result<()> + Send) -> io::Result<()> {
         with_low_priority("gate-relay", || self.relay_pieces(write))
@@ -224,11 +224,11 @@ impl Rest<'_> {
 }
 
 /// One of the connections that may be in use, until it is dropped.
-struct Turn<'a>(&'a Pool);
+struct Permit<'a>(&'a Pool);
 
-impl Drop for Turn<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.stock.lock().in_use -= 1;
+        self.0.state.lock().in_use -= 1;
         self.0.returned.notify_one();
     }
 }
@@ -238,31 +238,31 @@ struct Connection<'a> {
     link: Link,
     /// Opened just now.
     is_new: bool,
-    turn: Turn<'a>,
+    permit: Permit<'a>,
 }
 
 impl<'a> Connection<'a> {
-    fn kept(link: Link, turn: Turn<'a>) -> Self {
+    fn kept(link: Link, permit: Permit<'a>) -> Self {
         Self {
             link,
             is_new: false,
-            turn,
+            permit,
         }
     }
 
     /// Gives the connection back, after a whole answer.
     fn keep(self) {
-        let Self { link, turn, .. } = self;
+        let Self { link, permit, .. } = self;
         if link.is_retired() {
             return;
         }
         let since = Instant::now();
-        let mut stock = turn.0.stock.lock();
-        stock.kept.push(Kept { link, since });
-        let unused = since.duration_since(stock.kept[0].since) > KEPT;
-        let unused = unused.then(|| stock.kept.remove(0));
-        drop(stock);
-        drop((unused, turn));
+        let mut state = permit.0.state.lock();
+        state.idle.push(IdleLink { link, since });
+        let unused = since.duration_since(state.idle[0].since) > IDLE_TIMEOUT;
+        let unused = unused.then(|| state.idle.remove(0));
+        drop(state);
+        drop((unused, permit));
     }
 }
 
@@ -314,11 +314,11 @@ mod tests {
         for _ in 0..3 {
             pool.exchange(REQUEST, false).unwrap();
             // Until the other end has closed too.
-            let kept = pool.stock.lock().kept.pop().unwrap();
+            let kept = pool.state.lock().idle.pop().unwrap();
             assert_eq!((&kept.link.stream).read(&mut [0]).unwrap(), 0);
-            pool.stock.lock().kept.push(kept);
+            pool.state.lock().idle.push(kept);
         }
-        assert_eq!(pool.stock.lock().in_use, 0);
+        assert_eq!(pool.state.lock().in_use, 0);
     }
 
     #[test]
@@ -327,8 +327,8 @@ mod tests {
         let error = pool.exchange(REQUEST, false).err().unwrap();
         // The server may close before or after the request is written.
         assert!(!matches!(error, Error::NoneFree), "{error}");
-        let stock = pool.stock.lock();
-        assert_eq!((stock.in_use, stock.kept.len()), (0, 0));
+        let state = pool.state.lock();
+        assert_eq!((state.in_use, state.idle.len()), (0, 0));
     }
 
     #[test]
@@ -337,18 +337,18 @@ mod tests {
         for _ in 0..50 {
             pool.exchange(REQUEST, false).unwrap();
         }
-        assert_eq!(pool.stock.lock().kept.len(), 1);
+        assert_eq!(pool.state.lock().idle.len(), 1);
     }
 
     #[test]
     fn a_kept_connection_of_a_retired_server_is_not_used_again() {
         let (pool, _directory) = server(100);
         pool.exchange(REQUEST, false).unwrap();
-        pool.stock.lock().kept[0].link.retire();
+        pool.state.lock().idle[0].link.retire();
         pool.exchange(REQUEST, false).unwrap();
-        let stock = pool.stock.lock();
-        assert_eq!(stock.kept.len(), 1);
-        assert!(!stock.kept[0].link.is_retired());
+        let state = pool.state.lock();
+        assert_eq!(state.idle.len(), 1);
+        assert!(!state.idle[0].link.is_retired());
     }
 
     /// Lets one connection be opened.

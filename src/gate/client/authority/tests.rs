@@ -7,18 +7,18 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// A directory with the files of an authority, which need not be there.
-struct Place(TempDir);
+struct AuthorityDirectory(TempDir);
 
-impl Place {
+impl AuthorityDirectory {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
     /// With an authority that was made at this moment.
     fn made(now: Timestamp) -> Self {
-        let place = Self::new();
-        place.issue(now).unwrap();
-        place
+        let directory = Self::new();
+        directory.issue(now).unwrap();
+        directory
     }
 
     fn certificate(&self) -> PathBuf {
@@ -54,52 +54,54 @@ fn too_late() -> Timestamp {
 
 #[test]
 fn an_authority_is_made_once_and_used_again() {
-    let place = Place::new();
+    let directory = AuthorityDirectory::new();
     for name in ["stable.example.com", "*.example.org", "127.0.0.1", "::1"] {
-        place.issue_for(name, now()).unwrap();
+        directory.issue_for(name, now()).unwrap();
     }
     let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(place.certificate()), 0o644);
-    assert_eq!(mode(place.key()), 0o600);
-    let before = place.content();
-    place.issue(days_after(now(), AUTHORITY_DAYS - 2)).unwrap();
-    assert_eq!(place.content(), before);
+    assert_eq!(mode(directory.certificate()), 0o644);
+    assert_eq!(mode(directory.key()), 0o600);
+    let before = directory.content();
+    directory
+        .issue(days_after(now(), AUTHORITY_DAYS - 2))
+        .unwrap();
+    assert_eq!(directory.content(), before);
     for name in ["", "a b", "\u{e9}.example"] {
-        let error = place.issue_for(name, now()).err().unwrap();
+        let error = directory.issue_for(name, now()).err().unwrap();
         assert!(matches!(error, TlsError::Name(_)), "{name}: {error}");
     }
-    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(directory.0.path()).unwrap().count(), 2);
 }
 
 #[test]
 fn a_certificate_that_is_not_valid_is_made_again_for_the_same_key() {
     for now_valid in [too_late(), days_after(now(), -2)] {
-        let place = Place::made(now());
-        let (certificate, key) = place.content();
-        let identity = place.issue(now_valid).unwrap();
+        let directory = AuthorityDirectory::made(now());
+        let (certificate, key) = directory.content();
+        let identity = directory.issue(now_valid).unwrap();
         assert!(identity.validity.includes(now_valid));
-        let after = place.content();
+        let after = directory.content();
         assert_ne!(after.0, certificate, "{now_valid}");
         assert_eq!(after.1, key, "{now_valid}");
         // What trusts the older one as long as it is valid trusts the same key.
-        place.issue(now_valid).unwrap();
-        assert_eq!(place.content(), after, "{now_valid}");
+        directory.issue(now_valid).unwrap();
+        assert_eq!(directory.content(), after, "{now_valid}");
     }
 }
 
 #[test]
 fn it_is_looked_after_before_the_server_or_the_authority_expires() {
-    let place = Place::made(now());
-    let validity = place.issue(now()).unwrap().validity;
+    let directory = AuthorityDirectory::made(now());
+    let validity = directory.issue(now()).unwrap().validity;
     assert_eq!(validity.until, days_after(now(), RENEWAL_DAYS));
     let late = days_after(now(), AUTHORITY_DAYS - 10);
-    let validity = place.issue(late).unwrap().validity;
+    let validity = directory.issue(late).unwrap().validity;
     assert_eq!(validity.until, days_after(now(), AUTHORITY_DAYS - 1));
 }
 
 #[test]
 fn what_a_killed_process_left_is_made_again() {
-    let whole = Place::made(now()).content();
+    let whole = AuthorityDirectory::made(now()).content();
     let halves = |whole: &str| {
         let (half, zeros) = (&whole[..whole.len() / 2], "\0".repeat(100));
         let without_end = &whole[..whole.len() - 5];
@@ -117,24 +119,27 @@ fn what_a_killed_process_left_is_made_again() {
     for certificate in certificates {
         let keys = missing().chain(halves(&whole.1).map(Some));
         for key in keys.chain([Some(whole.1.clone())]) {
-            let place = Place::new();
-            for (path, content) in [(place.certificate(), &certificate), (place.key(), &key)] {
+            let directory = AuthorityDirectory::new();
+            for (path, content) in [
+                (directory.certificate(), &certificate),
+                (directory.key(), &key),
+            ] {
                 if let Some(content) = content {
                     fs::write(path, content).unwrap();
                 }
             }
-            place.issue(now()).unwrap();
-            let made = place.content();
+            directory.issue(now()).unwrap();
+            let made = directory.content();
             assert_eq!(key == Some(made.1.clone()), key == Some(whole.1.clone()));
-            place.issue(now()).unwrap();
-            assert_eq!(place.content(), made);
+            directory.issue(now()).unwrap();
+            assert_eq!(directory.content(), made);
         }
     }
 }
 
 #[test]
 fn what_clients_may_trust_is_never_made_again() {
-    let other = Place::made(now()).content();
+    let other = AuthorityDirectory::made(now()).content();
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let half = &other.1[..other.1.len() / 2];
@@ -146,41 +151,41 @@ fn what_clients_may_trust_is_never_made_again() {
         ("ca.key", Some(encrypted), "openssl pkey"),
         ("ca.pem", Some("no certificate"), "not in PEM form"),
     ] {
-        let place = Place::made(now());
-        let path = place.0.path().join(file);
+        let directory = AuthorityDirectory::made(now());
+        let path = directory.0.path().join(file);
         match content {
             Some(content) => fs::write(&path, content).unwrap(),
             None => fs::remove_file(&path).unwrap(),
         }
-        let error = place.issue(now()).err().unwrap().to_string();
+        let error = directory.issue(now()).err().unwrap().to_string();
         assert!(error.contains(said) && error.contains(file), "{error}");
         assert_eq!(fs::read_to_string(&path).ok().as_deref(), content);
     }
     // Nobody can trust one that has expired, so its key may be lost.
-    let place = Place::made(now());
-    fs::remove_file(place.key()).unwrap();
-    place.issue(too_late()).unwrap();
+    let directory = AuthorityDirectory::made(now());
+    fs::remove_file(directory.key()).unwrap();
+    directory.issue(too_late()).unwrap();
     // A key of somebody who has not made a certificate yet.
-    let place = Place::new();
-    fs::write(place.key(), encrypted).unwrap();
-    place.issue(now()).err().unwrap();
-    assert_eq!(fs::read_to_string(place.key()).unwrap(), encrypted);
+    let directory = AuthorityDirectory::new();
+    fs::write(directory.key(), encrypted).unwrap();
+    directory.issue(now()).err().unwrap();
+    assert_eq!(fs::read_to_string(directory.key()).unwrap(), encrypted);
 }
 
 #[test]
 fn all_that_start_at_once_have_the_same_authority() {
-    for place in [
-        Place::new(),
-        Place::made(days_after(now(), -2 * AUTHORITY_DAYS)),
+    for directory in [
+        AuthorityDirectory::new(),
+        AuthorityDirectory::made(days_after(now(), -2 * AUTHORITY_DAYS)),
     ] {
-        fs::write(place.key(), "").unwrap();
+        fs::write(directory.key(), "").unwrap();
         let authorities: Vec<_> = std::thread::scope(|scope| {
-            let start = || place.issue(now()).unwrap().chain.pop().unwrap();
+            let start = || directory.issue(now()).unwrap().chain.pop().unwrap();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
             let ended = threads.into_iter().map(|thread| thread.join().unwrap());
             ended.collect()
         });
-        let on_disk = CertificateDer::from_pem_slice(place.content().0.as_bytes()).unwrap();
+        let on_disk = CertificateDer::from_pem_slice(directory.content().0.as_bytes()).unwrap();
         assert!(authorities.iter().all(|authority| *authority == on_disk));
     }
 }

@@ -2,7 +2,7 @@
 
 /// What is said to the client about the connection after this answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum ConnectionOption {
     /// It stays open, as HTTP/1.1 has it.
     Open,
     /// It stays open, which a client of HTTP/1.0 does not assume.
@@ -10,7 +10,7 @@ pub(crate) enum Ending {
     Close,
 }
 
-impl Ending {
+impl ConnectionOption {
     /// The header line, with its end.
     pub(crate) fn line(self) -> &'static str {
         match self {

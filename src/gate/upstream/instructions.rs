@@ -61,13 +61,13 @@ impl Fault {
 
 /// The orders of one answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Order {
+pub(crate) struct Instructions {
     pub(crate) delay: Duration,
     pub(crate) fault: Option<Fault>,
     pub(crate) number: Option<u64>,
 }
 
-impl Order {
+impl Instructions {
     /// Reads them from the fields of an answer; what cannot be read is no order.
     pub(crate) fn from_fields(fields: &[httparse::Header<'_>]) -> Self {
         let value = |name: &str| {
@@ -93,18 +93,18 @@ mod tests {
     fn orders_are_read_from_reserved_fields() {
         let field = |name, value| httparse::Header { name, value };
         let none = [field("X-Stub-Delay", b"5"), field("Fault", b"cut")];
-        assert_eq!(Order::from_fields(&none), Order::default());
+        assert_eq!(Instructions::from_fields(&none), Instructions::default());
         let all = [
             field("x-gate-delay", b"1500"),
             field("X-Gate-Fault", b"cut"),
             field("X-Gate-Number", b"7"),
         ];
-        let expected = Order {
+        let expected = Instructions {
             delay: Duration::from_millis(1500),
             fault: Some(Fault::Cut),
             number: Some(7),
         };
-        assert_eq!(Order::from_fields(&all), expected);
+        assert_eq!(Instructions::from_fields(&all), expected);
         for name in Fault::NAMES {
             assert_eq!(Fault::named(name).map(Fault::name), Some(*name));
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 
 use super::allowance::WriteAllowance;
-use super::connection::{Connection, Shared};
+use super::connection::{Connection, ConnectionContext};
 use super::listener::Listener;
 use super::poll;
 use super::slot_table::Vacancy;
@@ -57,16 +57,16 @@ impl fmt::Debug for ClientNetwork {
 }
 
 /// The thread that accepts connections.
-pub(crate) struct Accepting {
+pub(crate) struct AcceptLoop {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) tls: Option<Arc<TlsAcceptor>>,
     pub(crate) slots: Arc<ConnectionSlots>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) context: Arc<ConnectionContext>,
     pub(crate) client_network: ClientNetwork,
     pub(crate) notices: Notices,
 }
 
-impl Accepting {
+impl AcceptLoop {
     /// Until the gate stops.
     pub(crate) fn run(mut self) {
         let has_files = self.listeners.iter().any(Listener::has_file);
@@ -92,7 +92,7 @@ impl Accepting {
         let listeners = self.listeners.iter();
         let listeners = listeners.map(|listener| PollFd::new(listener, PollFlags::IN));
         let mut polled: Vec<_> = listeners.collect();
-        polled.push(self.shared.stop.polled());
+        polled.push(self.context.stop.polled());
         let left = deadline.map_or(Duration::MAX, |deadline| {
             deadline.remaining().unwrap_or_default()
         });
@@ -103,7 +103,7 @@ impl Accepting {
         if let Err(error) = waited {
             self.not_accepted(&error);
         }
-        (!self.shared.stop.is_set()).then_some(ready)
+        (!self.context.stop.is_set()).then_some(ready)
     }
 
     fn admit(&mut self, socket: Socket, address: Option<IpAddr>, tls: bool) {
@@ -121,15 +121,15 @@ impl Accepting {
             },
             _ => None,
         };
-        let allowance = WriteAllowance::new(&self.shared.limits);
+        let allowance = WriteAllowance::new(&self.context.limits);
         let client = ClientStream::new(
             Arc::clone(&slot),
             allowance,
-            Arc::clone(&self.shared.stop),
+            Arc::clone(&self.context.stop),
             tls,
         );
         let peer = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-        let connection = Connection::new(slot, peer, client, Arc::clone(&self.shared));
+        let connection = Connection::new(slot, peer, client, Arc::clone(&self.context));
         self.serve(connection);
     }
 
@@ -151,7 +151,7 @@ impl Accepting {
                 Err(_) => {}
             }
             self.slots.shrink();
-            if self.shared.stop.is_set() {
+            if self.context.stop.is_set() {
                 return;
             }
         };
@@ -173,13 +173,13 @@ impl Accepting {
                 Vacancy::Leaving => self.notices.full(),
                 Vacancy::AllWaiting => self.notices.all_waiting(),
             }
-            if self.shared.stop.is_set() {
+            if self.context.stop.is_set() {
                 return None;
             }
         }
     }
 
-    /// Accepting goes on whatever happens; out of descriptors or memory, a client has to leave first.
+    /// AcceptLoop goes on whatever happens; out of descriptors or memory, a client has to leave first.
     fn not_accepted(&mut self, error: &io::Error) {
         match error.kind() {
             io::ErrorKind::WouldBlock
