@@ -251,14 +251,14 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
     let upstream = directory.join("bare.sock");
     bare_loop(tiny_http::Server::http_unix(&upstream).unwrap());
     Gate::start(gate::Config {
-        listening: gate::Listening::on(
+        listeners: gate::BoundListeners::bind(
             &[Address::Tcp((Ipv4Addr::LOCALHOST, 0).into())],
             gate::SocketMode::default(),
             None,
         )
         .unwrap(),
         limits: gate::Limits::default(),
-        client_network: gate::ClientNetwork::default(),
+        network_grouping: gate::NetworkGrouping::default(),
         backend: Arc::new(upstream),
         answer_timeout: Duration::from_secs(120),
         forward: Forward::Only(&[]),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::error::StartError;
 use crate::endpoint::Services;
-use crate::gate::{self, ClientNetwork, Forward, Gate, Listening};
+use crate::gate::{self, BoundListeners, Forward, Gate, NetworkGrouping};
 use crate::http::{COMMON_HEADERS, EveryField, ReadField};
 use crate::metrics::GateReading;
 use crate::scratch::Scratch;
@@ -50,7 +50,7 @@ pub(super) struct Fronts {
     pub(super) services: Arc<Services>,
     pub(super) limits: gate::Limits,
     pub(super) answer_timeout: Duration,
-    pub(super) client_network: ClientNetwork,
+    pub(super) client_network: NetworkGrouping,
 }
 
 /// What answers, and the headers of clients that it gets.
@@ -62,7 +62,7 @@ impl Fronts {
     pub(super) fn start_figures(
         &self,
         address: SocketAddr,
-        listening: Listening,
+        listening: BoundListeners,
         hosts: Option<Hosts>,
     ) -> Result<Front, StartError> {
         let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
@@ -79,7 +79,7 @@ impl Fronts {
     pub(super) fn start_calls(
         &self,
         answering: Answering,
-        listening: Listening,
+        listening: BoundListeners,
     ) -> Result<Front, StartError> {
         let is_reachable = Arc::clone(&self.services.is_reachable);
         let front = self.start("calls", is_reachable, answering, listening)?;
@@ -95,7 +95,7 @@ impl Fronts {
         name: &'static str,
         is_reachable: Arc<AtomicBool>,
         (answerer, forward): Answering,
-        listening: Listening,
+        listening: BoundListeners,
     ) -> Result<Front, StartError> {
         let socket = PrivateSocket {
             scratch: Arc::clone(&self.scratch),
@@ -108,9 +108,9 @@ impl Fronts {
             server::Server::start(socket, Arc::clone(&answerer), Arc::clone(&self.services))
                 .map_err(StartError::PrivateSocket)?;
         let gate = Gate::start(gate::Config {
-            listening,
+            listeners: listening,
             limits: self.limits.clone(),
-            client_network: self.client_network.clone(),
+            network_grouping: self.client_network.clone(),
             backend: server.backend(),
             answer_timeout: self.answer_timeout,
             forward,

@@ -24,7 +24,7 @@ use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
 use crate::endpoint::{Lists, LongAnswers, Services, SharedProbe, health};
 use crate::files::directory_of;
 use crate::gate::{
-    self, Address, Bound, ClientNetwork, Forward, Listening, SocketMode, Tls, TlsError,
+    self, Address, Bound, BoundListeners, Forward, NetworkGrouping, SocketMode, Tls, TlsError,
 };
 use crate::hashing::{Cost, Engine, Permits};
 use crate::housekeeping;
@@ -32,7 +32,7 @@ use crate::http::{EveryField, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::periodic::Periodic;
 use crate::scratch::Scratch;
-use crate::server::{Cors, Endpoints, Origin, Origins, Pages};
+use crate::server::{Cors, CorsPolicy, Endpoints, Origin, Origins};
 use crate::store::{
     self, AccountCounts, DatabaseFile, Durability, Location, Migrated, OpenedBy, Progress, Store,
     WhenMissing,
@@ -133,7 +133,7 @@ impl Server {
         };
         let engine = Arc::new(Engine::start(config.hashing)?);
         // Whatever can be refused is, before files are made that stay: the database, then the certificate of an authority.
-        let calls = Listening::on(&config.listen, config.socket_mode, tls)?;
+        let calls = BoundListeners::bind(&config.listen, config.socket_mode, tls)?;
         let figures = listen_for_metrics(config.metrics)?;
         check_descriptors().map_err(StartError::Descriptors)?;
         let database = lasting(&config.database)?;
@@ -163,7 +163,7 @@ impl Server {
             lists: Lists::default(),
             long_answers: LongAnswers::new(gate::MAX_WHOLE_BYTES),
             is_writable: SharedProbe::new(health::WRITABLE_FOR),
-            figures: SharedProbe::new(Duration::ZERO),
+            database_metrics: SharedProbe::new(Duration::ZERO),
             metrics: Metrics::new().map_err(StartError::Metrics)?,
             clock,
             trusted_proxies: config.trusted_proxies.clone(),
@@ -290,7 +290,7 @@ fn answering(
     if origins.listed.is_empty() {
         return (Arc::new(endpoints), forward);
     }
-    let cors = Cors::new(Arc::new(endpoints), Pages::new(origins));
+    let cors = Cors::new(Arc::new(endpoints), CorsPolicy::new(origins));
     (Arc::new(cors), forward)
 }
 
@@ -303,8 +303,8 @@ fn answer_timeout(hash_wait: Duration) -> Duration {
 }
 
 /// A proxy's connections are those of many clients.
-fn client_network(trusted_proxies: TrustedProxies) -> ClientNetwork {
-    ClientNetwork::new(move |address| {
+fn client_network(trusted_proxies: TrustedProxies) -> NetworkGrouping {
+    NetworkGrouping::new(move |address| {
         (!trusted_proxies.contains(address)).then(|| auth::ClientNetwork::from(address).first())
     })
 }
@@ -319,11 +319,11 @@ fn authority(tls: &Tls) -> Option<PathBuf> {
 /// Metrics at an address of their own speak no TLS.
 fn listen_for_metrics(
     metrics: MetricsAccess,
-) -> Result<Option<(SocketAddr, Listening)>, StartError> {
+) -> Result<Option<(SocketAddr, BoundListeners)>, StartError> {
     let MetricsAccess::At(address) = metrics else {
         return Ok(None);
     };
-    let listening = Listening::on(&[Address::Tcp(address)], SocketMode::default(), None)?;
+    let listening = BoundListeners::bind(&[Address::Tcp(address)], SocketMode::default(), None)?;
     Ok(Some((address, listening)))
 }
 

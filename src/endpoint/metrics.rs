@@ -15,7 +15,7 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 pub fn handle(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {
     let load = services.engine.load();
     let database = services
-        .figures
+        .database_metrics
         .get(|| services.store.figures((services.clock)().date))
         .inspect_err(|error| tracing::warn!(%error, "no figures of the database"))
         .ok();

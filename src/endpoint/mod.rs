@@ -51,7 +51,7 @@ pub struct Services {
     /// Whether the database can be read and written.
     pub is_writable: SharedProbe<(), store::Error>,
     /// What the metrics say of the database.
-    pub figures: SharedProbe<Figures, store::Error>,
+    pub database_metrics: SharedProbe<Figures, store::Error>,
     /// Counts what is answered.
     pub metrics: Metrics,
     /// The time of a request.

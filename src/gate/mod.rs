@@ -51,7 +51,7 @@ use client::tls::{self, TlsAcceptor};
 use limits::Capacity;
 use upstream::pool::Pool;
 
-pub use client::accept_loop::ClientNetwork;
+pub use client::accept_loop::NetworkGrouping;
 pub use client::address::{Address, Bound, NotASocketMode, NotAnAddress, SocketMode};
 pub use client::certificate::{Tls, TlsError, certificate_problems};
 pub use client::tls::Warning as TlsWarning;
@@ -59,7 +59,7 @@ pub use client::tls::Warning as TlsWarning;
 #[doc(hidden)]
 pub use http::in_memory;
 pub use http::normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
-pub use http::refused::{OnRefusal, Refused};
+pub use http::refused::{OnRefusal, RefusedRequest};
 pub use limits::Limits;
 pub use upstream::answer::MAX_WHOLE_BYTES;
 pub use upstream::backend::{Backend, Link};
@@ -71,11 +71,11 @@ const OWN_DESCRIPTORS: usize = 20;
 /// What a gate needs at its start.
 pub struct Config {
     /// Where to accept connections.
-    pub listening: Listening,
+    pub listeners: BoundListeners,
     /// What clients may make the gate hold or wait for.
     pub limits: Limits,
     /// Which network a client's connections count for.
-    pub client_network: ClientNetwork,
+    pub network_grouping: NetworkGrouping,
     /// The server behind it.
     pub backend: Arc<dyn Backend>,
     /// For the server's answer to a request: longer than the server itself may take, since a request that it lost must not
@@ -96,7 +96,7 @@ pub struct Config {
 
 /// Addresses that are listened on; clients that connect wait until a gate starts. Dropped, they leave no socket file.
 #[derive(Debug)]
-pub struct Listening {
+pub struct BoundListeners {
     listeners: Vec<Listener>,
     tls: Option<Tls>,
 }
@@ -129,13 +129,13 @@ pub enum Error {
     Start(#[source] io::Error),
 }
 
-impl Listening {
+impl BoundListeners {
     /// Checks the certificate, and makes none yet; then binds every address, with TLS on those of TCP if there is a
     /// certificate, and gives socket files this mode.
     ///
     /// # Errors
     /// When no certificate can be shown, or an address cannot be bound.
-    pub fn on(addresses: &[Address], mode: SocketMode, tls: Option<Tls>) -> Result<Self, Error> {
+    pub fn bind(addresses: &[Address], mode: SocketMode, tls: Option<Tls>) -> Result<Self, Error> {
         if let Some(tls) = &tls {
             check_tls(tls)?;
         }
@@ -181,7 +181,7 @@ impl Gate {
     /// # Errors
     /// When there is no certificate to show, or the thread cannot be started.
     pub fn start(config: Config) -> Result<Self, Error> {
-        let Listening { listeners, tls } = config.listening;
+        let BoundListeners { listeners, tls } = config.listeners;
         let tls = tls.map(TlsAcceptor::new).transpose()?.map(Arc::new);
         let addresses = listeners
             .iter()
@@ -205,7 +205,7 @@ impl Gate {
             tls: tls.clone(),
             slots: Arc::clone(&slots),
             context,
-            client_network: config.client_network,
+            network_grouping: config.network_grouping,
             notices: Notices::default(),
         };
         let thread = thread::Builder::new()

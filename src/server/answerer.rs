@@ -1,7 +1,7 @@
 //! What answers a request: the endpoints, or a layer around them.
 
 use crate::endpoint::{Error, Services};
-use crate::gate::Refused;
+use crate::gate::RefusedRequest;
 use crate::http::{Reply, Request};
 
 /// The name of whatever is no endpoint.
@@ -16,7 +16,7 @@ pub trait Answerer: Send + Sync {
     fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply;
 
     /// Takes note of a request that the gate answered itself; gives header lines for that answer.
-    fn refused(&self, _request: &Refused<'_>) -> Vec<(&'static str, String)> {
+    fn refused(&self, _request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::answerer::{Answerer, Call};
 use super::origin::Origins;
-use crate::gate::Refused;
+use crate::gate::RefusedRequest;
 use crate::http::{ReadField, Reply, Request, is_token_byte};
 
 /// How long a browser may keep the answer to a preflight, in seconds.
 const MAX_AGE: &str = "600";
 
 /// What pages of other origins may call, and what they may send and read.
-pub struct Pages {
+pub struct CorsPolicy {
     origins: Origins,
     /// What the paths begin with that pages may call.
     paths: &'static [&'static str],
@@ -24,7 +24,7 @@ pub struct Pages {
     exposed: &'static str,
 }
 
-impl Pages {
+impl CorsPolicy {
     /// Lets pages of these origins call the API and no more.
     pub fn new(origins: Origins) -> Self {
         Self {
@@ -77,7 +77,7 @@ impl Pages {
     }
 
     /// What lets a page read the answer to a request that the gate refused, whatever its path.
-    pub fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+    pub fn refused(&self, request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
         let origin = self.allowed_origin(request.joined(ReadField::Origin.name()));
         origin.map_or_else(Vec::new, |origin| self.headers(origin))
     }
@@ -132,13 +132,13 @@ fn with_asked(names: &str, asked: &[u8]) -> String {
 /// The endpoints, called by pages of other origins.
 pub struct Cors {
     inner: Arc<dyn Answerer>,
-    pages: Pages,
+    policy: CorsPolicy,
 }
 
 impl Cors {
     /// Lets these pages call.
-    pub fn new(inner: Arc<dyn Answerer>, pages: Pages) -> Self {
-        Self { inner, pages }
+    pub fn new(inner: Arc<dyn Answerer>, policy: CorsPolicy) -> Self {
+        Self { inner, policy }
     }
 }
 
@@ -148,13 +148,13 @@ impl Answerer for Cors {
     }
 
     fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
-        self.pages
+        self.policy
             .answer(call, request, |request| self.inner.answer(call, request))
     }
 
     /// A page must be able to read what was wrong with its request, too.
-    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
-        self.pages.refused(request)
+    fn refused(&self, request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
+        self.policy.refused(request)
     }
 }
 

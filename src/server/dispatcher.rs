@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use super::answerer::{Answerer, Call, OTHER, Pace};
 use super::arrival;
 use crate::endpoint::{self, Services, user_login};
-use crate::gate::{DELAY, OnRefusal, Refused};
+use crate::gate::{DELAY, OnRefusal, RefusedRequest};
 use crate::http::{Reply, Request, path_of};
 use crate::low_priority::with_low_priority;
 
@@ -149,8 +149,8 @@ pub(crate) fn on_refusal(answerer: Arc<dyn Answerer>, services: Arc<Services>) -
 }
 
 /// No call was looked for, whatever the path: a slow client is no slow login.
-fn record(services: &Services, request: &Refused<'_>) {
-    let Refused {
+fn record(services: &Services, request: &RefusedRequest<'_>) {
+    let RefusedRequest {
         method,
         status,
         detail,

@@ -30,7 +30,7 @@ use dispatcher::Dispatcher;
 use supervisor::Supervisor;
 
 pub use answerer::{Answerer, Call, Pace};
-pub use cors::{Cors, Pages};
+pub use cors::{Cors, CorsPolicy};
 pub use origin::{IsOwn, NotAnOrigin, Origin, Origins};
 pub use routes::{Endpoints, Exposure};
 

@@ -48,7 +48,7 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
         lists: Lists::default(),
         long_answers: LongAnswers::new(gate::MAX_WHOLE_BYTES),
         is_writable: SharedProbe::new(health::WRITABLE_FOR),
-        figures: SharedProbe::new(Duration::ZERO),
+        database_metrics: SharedProbe::new(Duration::ZERO),
         metrics: Metrics::new().unwrap(),
         clock: Arc::new(move || {
             assert!(!is_broken(&defects), "the clock is broken");
@@ -134,14 +134,14 @@ fn a_panic_is_one_500_and_the_connection_lives_on() {
     };
     let server = Server::start(socket, Arc::new(layer), services).unwrap();
     let gate = Gate::start(gate::Config {
-        listening: gate::Listening::on(
+        listeners: gate::BoundListeners::bind(
             &["127.0.0.1:0".parse().unwrap()],
             gate::SocketMode::default(),
             None,
         )
         .unwrap(),
         limits: gate::Limits::default(),
-        client_network: gate::ClientNetwork::default(),
+        network_grouping: gate::NetworkGrouping::default(),
         backend: server.backend(),
         answer_timeout: Duration::from_secs(120),
         forward: Forward::Only(ReadField::NAMES),

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::outcome::Error;
-use crate::gate::Refused;
+use crate::gate::RefusedRequest;
 use crate::http::{EveryField, Reply, Request};
 use crate::server::{Answerer, Call, Origin, is_loopback_authority, is_loopback_origin};
 
@@ -168,7 +168,7 @@ impl Answerer for OwnHosts {
         }
     }
 
-    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+    fn refused(&self, request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
         self.inner.refused(request)
     }
 

@@ -5,7 +5,7 @@
 //! together, one line decides.
 //!
 //! ```text
-//! OwnHosts (421) --> Stub (its own calls, the page, the journal) --> Pages (CORS) --> Steered (forced answers, delays, faults) --> the endpoints
+//! OwnHosts (421) --> Stub (its own calls, the page, the journal) --> CorsPolicy (CORS) --> Steered (forced answers, delays, faults) --> the endpoints
 //! ```
 
 mod account_change;
@@ -35,9 +35,9 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::endpoint::{self, Services, openapi};
-use crate::gate::{FAULT, NUMBER, Refused};
+use crate::gate::{FAULT, NUMBER, RefusedRequest};
 use crate::http::{EveryField, ReadField, Reply, Request, path_of};
-use crate::server::{Answerer, Call, Endpoints, Origins, Pace, Pages};
+use crate::server::{Answerer, Call, CorsPolicy, Endpoints, Origins, Pace};
 use accounts::Accounts;
 use clock::MovableClock;
 use description::Description;
@@ -116,7 +116,7 @@ impl Beginning {
             ..origins
         };
         Stub {
-            pages: Pages::new(origins)
+            pages: CorsPolicy::new(origins)
                 .with_paths(&[API, OWN])
                 .with_headers(ALLOWED_HEADERS, EXPOSED_HEADERS),
             steered,
@@ -146,7 +146,7 @@ impl Beginning {
 
 /// The endpoints with everything that steers them.
 pub struct Stub {
-    pages: Pages,
+    pages: CorsPolicy,
     steered: Steered,
     endpoints: Arc<dyn Answerer>,
     documented: Arc<Documented>,
@@ -217,7 +217,7 @@ impl Answerer for Stub {
     }
 
     /// Kept whatever the path: that one was not looked at.
-    fn refused(&self, request: &Refused<'_>) -> Vec<(&'static str, String)> {
+    fn refused(&self, request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
         let mut headers = self.pages.refused(request);
         let entry = self
             .recorder

@@ -11,7 +11,7 @@ use super::entry::{Answer, Entry, Headers, Progress};
 use super::presented::{Presented, TokenState};
 use super::shown::Shown;
 use crate::endpoint::user_login;
-use crate::gate::{DELAY, FAULT, Fault, RESERVED_PREFIX, Refused};
+use crate::gate::{DELAY, FAULT, Fault, RESERVED_PREFIX, RefusedRequest};
 use crate::http::{Body, COMMON_HEADERS, EveryField, ReadField, Reply, Request};
 use crate::server::Call;
 
@@ -149,7 +149,7 @@ impl Recorder {
     /// An entry of what could be read of a request that the gate answers, with these header lines; nothing of its body.
     pub(super) fn refused(
         &self,
-        request: &Refused<'_>,
+        request: &RefusedRequest<'_>,
         own: &[(&'static str, String)],
         time: Timestamp,
     ) -> Entry {

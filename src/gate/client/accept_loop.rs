@@ -32,27 +32,27 @@ const FILE_CHECK: Duration = Duration::from_secs(2);
 /// Gives the network that a client's address counts for, by its first address; `None` if its connections are not counted.
 /// Over socket files none are.
 #[derive(Clone)]
-pub struct ClientNetwork(Arc<NetworkOf>);
+pub struct NetworkGrouping(Arc<NetworkOf>);
 
 type NetworkOf = dyn Fn(IpAddr) -> Option<IpAddr> + Send + Sync;
 
-impl ClientNetwork {
+impl NetworkGrouping {
     /// As `network_of` says, of an address; IPv4 comes as IPv4.
     pub fn new(network_of: impl Fn(IpAddr) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         Self(Arc::new(network_of))
     }
 }
 
-impl Default for ClientNetwork {
+impl Default for NetworkGrouping {
     /// Each address is a network of its own.
     fn default() -> Self {
         Self::new(Some)
     }
 }
 
-impl fmt::Debug for ClientNetwork {
+impl fmt::Debug for NetworkGrouping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientNetwork")
+        f.write_str("NetworkGrouping")
     }
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct AcceptLoop {
     pub(crate) tls: Option<Arc<TlsAcceptor>>,
     pub(crate) slots: Arc<ConnectionSlots>,
     pub(crate) context: Arc<ConnectionContext>,
-    pub(crate) client_network: ClientNetwork,
+    pub(crate) network_grouping: NetworkGrouping,
     pub(crate) notices: Notices,
 }
 
@@ -162,7 +162,7 @@ impl AcceptLoop {
     /// A slot for a new client, once there is room for it. `None` closes it: its network has all it may have, and none of
     /// them can be evicted; or the gate stops.
     fn slot(&mut self, socket: Socket, address: Option<IpAddr>) -> Option<Slot> {
-        let network = address.and_then(|address| (self.client_network.0)(address));
+        let network = address.and_then(|address| (self.network_grouping.0)(address));
         if self.slots.is_network_full(network) {
             self.notices.network_full(network);
         }

@@ -15,7 +15,7 @@ use super::request_line;
 use super::wiped::Wiped;
 
 /// A request that the gate answered itself, as far as it could be read.
-pub struct Refused<'a> {
+pub struct RefusedRequest<'a> {
     /// The peer's IP address without its port, or `unix`.
     pub peer: &'a str,
     /// The method, where there can be no doubt that it is one.
@@ -33,7 +33,7 @@ pub struct Refused<'a> {
     pub duration: Duration,
 }
 
-impl Refused<'_> {
+impl RefusedRequest<'_> {
     /// The values of all fields of a name as one list (RFC 9110, 5.3); `None` without any.
     pub fn joined(&self, name: &str) -> Option<Vec<u8>> {
         let values = self.fields.iter();
@@ -48,17 +48,17 @@ impl Refused<'_> {
 #[derive(Clone)]
 pub struct OnRefusal(Arc<Observer>);
 
-type Observer = dyn Fn(&Refused<'_>) -> Vec<(&'static str, String)> + Send + Sync;
+type Observer = dyn Fn(&RefusedRequest<'_>) -> Vec<(&'static str, String)> + Send + Sync;
 
 impl OnRefusal {
     /// Calls this.
     pub fn new(
-        observer: impl Fn(&Refused<'_>) -> Vec<(&'static str, String)> + Send + Sync + 'static,
+        observer: impl Fn(&RefusedRequest<'_>) -> Vec<(&'static str, String)> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(observer))
     }
 
-    pub(crate) fn call(&self, refused: &Refused<'_>) -> Vec<(&'static str, String)> {
+    pub(crate) fn call(&self, refused: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
         (self.0)(refused)
     }
 }
@@ -107,11 +107,11 @@ impl PartialHead {
         peer: &'a str,
         refusal: Refusal,
         duration: Duration,
-    ) -> Refused<'a> {
+    ) -> RefusedRequest<'a> {
         let mut lines = Lines(&self.bytes);
         let first = lines.next().unwrap_or(lines.0);
         let (method, target) = request_line::read(first);
-        Refused {
+        RefusedRequest {
             peer,
             method,
             target,

@@ -43,14 +43,14 @@ impl Server {
         });
         let receivers = receivers.collect();
         let config = Config {
-            listening: Listening::on(
+            listeners: BoundListeners::bind(
                 &["127.0.0.1:0".parse().unwrap()],
                 SocketMode::default(),
                 None,
             )
             .unwrap(),
             limits,
-            client_network: ClientNetwork::default(),
+            network_grouping: NetworkGrouping::default(),
             backend: Arc::new(upstream),
             answer_timeout: Duration::from_secs(60),
             forward: Forward::Only(&["Content-Type", "Host"]),
