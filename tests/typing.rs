@@ -314,7 +314,7 @@ fn a_failure_names_the_thing_and_what_to_do_about_it() {
         ),
         (
             tls("--tls-cert empty --tls-key key.pem"),
-            "empty holds no certificate in PEM form: the file is empty",
+            "empty contains no certificate in PEM format: the file is empty",
         ),
         (tls("--tls-cert text --tls-key key.pem"), "-----BEGIN"),
         (
@@ -333,7 +333,10 @@ fn a_failure_names_the_thing_and_what_to_do_about_it() {
             tls("--tls-cert broken.pem --tls-key key.pem"),
             "a certificate is damaged",
         ),
-        (tls("--tls-self-signed *.*.x"), "\"*.*.x\": a name such as"),
+        (
+            tls("--tls-self-signed *.*.x"),
+            "\"*.*.x\": use a host name such as",
+        ),
         (
             "serve --demo --listen unix:nowhere/x".to_owned(),
             "there is no directory nowhere",

@@ -1,23 +1,23 @@
-//! The instant by which something must have happened.
+//! A deadline that is shared by several reads.
 //!
-//! A deadline is made once and asked before every single read, however few bytes each of them brings: a timeout that
-//! starts again with each read is what a slow sender lives on.
+//! A deadline is created once and checked before every single read, however few bytes a read returns. A timeout that
+//! restarted with each read would let a slow sender hold its connection for ever.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-/// An instant that does not move.
+/// The instant by which an operation must be complete.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline(Instant);
 
 impl Deadline {
     pub(super) fn after(duration: Duration) -> Self {
-        // A century from now stands for limits that no clock can hold.
+        // Durations that would overflow the clock are cut to a century.
         let century = Duration::from_secs(100 * 365 * 24 * 60 * 60);
         Self(Instant::now() + duration.min(century))
     }
 
-    /// What is left, which is never zero, or `TimedOut`.
+    /// The remaining time, which is never zero, or a `TimedOut` error.
     pub(super) fn remaining(self) -> io::Result<Duration> {
         match self.0.saturating_duration_since(Instant::now()) {
             Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_passes_once_and_never_leaves_zero() {
+    fn a_passed_deadline_is_an_error_and_the_remaining_time_is_never_zero() {
         let passed = Deadline::after(Duration::ZERO);
         assert_eq!(
             passed.remaining().unwrap_err().kind(),

@@ -1,29 +1,31 @@
-//! The bounds of everything a client can make the gate hold or wait for.
+//! The limits on everything that a client can make the gate store or wait for.
 
 use std::time::Duration;
 
-/// What a client may send, how long it may take, and how many may be there at once.
+/// Limits on sizes, times and the number of connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request's head.
+    /// Maximum size of a request head, in bytes.
     pub max_head: usize,
-    /// Header fields of a request.
+    /// Maximum number of header fields in a request.
     pub max_header_fields: usize,
-    /// Bytes of a request's body, decoded.
+    /// Maximum size of a request body, in bytes after decoding.
     pub max_body: usize,
-    /// From a request's first byte to its last, and for a TLS handshake.
+    /// Maximum time from the first byte of a request to its last, and maximum time for a TLS handshake.
     pub request_timeout: Duration,
-    /// For which an answer may make no progress. Waiting uses it up, and what the client takes gives it back, at
-    /// `min_write_rate`.
+    /// How long an answer may make no progress. Waiting for the client uses this time up; every byte that the client
+    /// receives earns it back, at `min_write_rate`.
     pub write_timeout: Duration,
-    /// Bytes a second that a client must take, over all its answers, to go on for longer than `write_timeout`.
+    /// The rate, in bytes a second over all its answers, at which a client must read to be served for longer than
+    /// `write_timeout`.
     pub min_write_rate: u32,
-    /// For which a connection may stay silent between requests. Longer than proxies keep theirs: one that sends a request
-    /// in the moment in which it is closed here has to answer its own client 502.
+    /// How long a connection may be idle between requests. Should be longer than the idle timeout of a reverse proxy:
+    /// a proxy that sends a request just as the gate closes the connection has to answer 502.
     pub idle_timeout: Duration,
-    /// Connections that are open at once.
+    /// Maximum number of open connections.
     pub max_connections: usize,
-    /// Of these, connections of one client network. `None` is a quarter of all that the file descriptors allow, 0 no limit.
+    /// Maximum number of open connections from one client network. `None` is a quarter of the connections that the file
+    /// descriptors allow, `Some(0)` is no limit.
     pub max_connections_per_client: Option<usize>,
 }
 
@@ -44,7 +46,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How many of `connections` one client network may have.
+    /// How many of `connections` one client network may have; `None` is no limit.
     pub(super) fn per_client(&self, connections: usize) -> Option<usize> {
         match self.max_connections_per_client {
             None => Some((connections / 4).max(1)),
@@ -54,7 +56,7 @@ impl Limits {
     }
 }
 
-/// How many clients may be connected, and how many requests in work at once.
+/// How many clients may be connected, and how many requests may be at the server, at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Capacity {
     pub(super) connections: usize,
@@ -62,10 +64,11 @@ pub(super) struct Capacity {
 }
 
 impl Capacity {
-    /// Fits both into the file descriptors there are.
+    /// Fits both numbers into the available file descriptors.
     ///
-    /// A client costs one. A request in work costs three more: the gate's end of its connection to the server, and two
-    /// at the other end, since tiny_http clones its stream (and ends its accept thread for good when that fails).
+    /// A client needs one descriptor. A request at the server needs three more: the gate's end of the connection to the
+    /// server, and two at the other end, because tiny_http clones its stream (and its accept thread ends for good when that
+    /// fails).
     pub(super) fn fit(wanted: usize, descriptors: usize) -> Self {
         const CLIENT: usize = 1;
         const REQUEST: usize = 3;
@@ -75,7 +78,7 @@ impl Capacity {
                 upstream: wanted,
             };
         }
-        // Most connections are idle most of the time, so they get the larger share.
+        // Most connections are idle most of the time, so client connections get the larger share.
         let connections = wanted.min(descriptors * 5 / 8).max(1);
         let upstream = descriptors.saturating_sub(connections) / REQUEST;
         Self {

@@ -1,28 +1,28 @@
-//! Only whole, well-formed, bounded HTTP/1.1 requests get through here to the server.
+//! The front of the server: lets only complete, well-formed, bounded HTTP/1.1 requests through.
 //!
-//! The gate owns the public sockets. Of each connection it reads one request at a time, checks it as RFC 9110 and 9112
-//! say, and where two readers could disagree more strictly; rewrites it in a normal form (`http::normal`); hands it to
-//! tiny_http over a private Unix socket; and passes the answer back. So tiny_http, which believes every length it is given
-//! and waits for ever, only meets requests that are whole, small and correctly framed.
+//! The gate owns the public sockets. It reads one request at a time from each connection and checks it against RFC 9110 and
+//! RFC 9112, more strictly wherever two parsers could disagree. It then rewrites the request in a normal form
+//! (`http::normal`), sends it to tiny_http over a private Unix socket, and passes the answer back. tiny_http trusts every
+//! length it is given and has no timeouts, so it only ever receives requests that are complete, small and correctly framed.
 //!
-//! It knows nothing of logins, paths, statuses of the program or any other module of this crate but `files`, `random`,
-//! `text` and `low_priority`, and could be a crate of its own. It never looks into a body, and it sets nothing that holds
-//! for the whole process.
+//! The gate knows nothing about logins, paths or the statuses of the API. Of this crate it uses only `files`, `random`,
+//! `text` and `low_priority`, and it could be a separate crate. It never parses a body, and it never changes process-wide
+//! settings.
 //!
 //! ```text
-//! Gate        starts and stops it
+//! Gate        starts and stops the gate
 //!   |
 //!   v
 //! client/     sockets, deadlines, TLS, connection slots, the life of one connection
 //!   |
 //!   v
-//! upstream/   the connections to the server
+//! upstream/   the connections to the server behind the gate
 //!   |
 //!   v
-//! http/       bytes to requests: no sockets, no clock, no threads
+//! http/       parses bytes into requests: no sockets, no clock, no threads
 //! ```
 //!
-//! Below all of them are `limits` and `deadline`. No file imports one that imports it.
+//! All of them use `limits` and `deadline`. No two files import each other.
 
 use std::io;
 use std::sync::Arc;
@@ -65,76 +65,77 @@ pub use upstream::answer::MAX_WHOLE_BYTES;
 pub use upstream::backend::{Backend, Link};
 pub use upstream::instructions::{DELAY, FAULT, Fault, NUMBER, OnDelivery};
 
-/// Listeners, the stop signal, standard streams, and files a moment open.
+/// File descriptors for the listeners, the stop signal, the standard streams, and files that are open for a moment.
 const OWN_DESCRIPTORS: usize = 20;
 
-/// What a gate needs at its start.
+/// Everything that a gate needs to start.
 pub struct Config {
-    /// Where to accept connections.
+    /// The listeners from which the gate accepts connections.
     pub listeners: BoundListeners,
-    /// What clients may make the gate hold or wait for.
+    /// Limits on what clients can make the gate store or wait for.
     pub limits: Limits,
-    /// Which network a client's connections count for.
+    /// Maps a client's address to the network for which its connections are counted.
     pub network_grouping: NetworkGrouping,
-    /// The server behind it.
+    /// The server behind the gate.
     pub backend: Arc<dyn Backend>,
-    /// For the server's answer to a request: longer than the server itself may take, since a request that it lost must not
-    /// hold its client for ever.
+    /// How long the gate waits for the server's answer to a request. Must be longer than the server itself may take; it
+    /// keeps a request that the server lost from holding its client for ever.
     pub answer_timeout: Duration,
-    /// Which of a client's header fields go on to the server.
+    /// Which of a client's header fields are forwarded to the server.
     pub forward: Forward,
-    /// Called with every request that the gate answers itself.
+    /// Called for every request that the gate answers itself.
     pub on_refusal: OnRefusal,
-    /// Called with every answer that the server numbered, once it has gone out or cannot.
+    /// Called for every answer that the server numbered, once it has been sent or cannot be sent.
     pub on_delivery: OnDelivery,
-    /// The header lines that every answer has, besides `Date` and those about the body.
+    /// The header fields of every answer of the gate, besides `Date` and the fields about the body.
     pub answer_fields: &'static [(&'static str, &'static str)],
-    /// File descriptors that the rest of the process needs. Connections are fitted into what then remains of the limit,
-    /// which the gate reads and never sets.
+    /// Number of file descriptors that the rest of the process needs. The gate sizes itself to fit into the rest of the
+    /// process's descriptor limit, which it reads and never sets.
     pub reserved_descriptors: usize,
 }
 
-/// Addresses that are listened on; clients that connect wait until a gate starts. Dropped, they leave no socket file.
+/// Sockets that are bound and listening. Clients that connect wait in the listen queue until a gate starts. Dropping this
+/// removes the socket files.
 #[derive(Debug)]
 pub struct BoundListeners {
     listeners: Vec<Listener>,
     tls: Option<Tls>,
 }
 
-/// Why a gate does not start.
+/// Why a gate could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An address cannot be bound.
     #[error("cannot listen on {address}{}", bind_error::remedy(.address, .source))]
     Listen {
-        /// As it was given.
+        /// The address as it was configured.
         address: Address,
-        /// What stands in the way.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// A socket file on which a server answers.
+    /// Another server answers on this socket file.
     #[error("another server answers on {0}; stop it, or take another path")]
     InUse(Address),
-    /// A file that is no socket; it is left as it is.
+    /// The path is a file that is not a socket. The file is not changed.
     #[error(
         "cannot listen on {0}: the file exists and is not a socket; take another path, or move it away"
     )]
     NotASocket(Address),
-    /// There is no certificate to show.
+    /// There is no usable certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The gate's own thread or its stop signal could not be had.
+    /// The accepting thread or the stop signal could not be created.
     #[error("cannot start accepting connections")]
     Start(#[source] io::Error),
 }
 
 impl BoundListeners {
-    /// Checks the certificate, and makes none yet; then binds every address, with TLS on those of TCP if there is a
-    /// certificate, and gives socket files this mode.
+    /// Checks the certificate without creating one, then binds every address. TCP addresses use TLS if `tls` is given;
+    /// socket files get the permissions `mode`.
     ///
     /// # Errors
-    /// When no certificate can be shown, or an address cannot be bound.
+    /// When there is no usable certificate, or an address cannot be bound.
     pub fn bind(addresses: &[Address], mode: SocketMode, tls: Option<Tls>) -> Result<Self, Error> {
         if let Some(tls) = &tls {
             check_tls(tls)?;
@@ -147,18 +148,18 @@ impl BoundListeners {
     }
 }
 
-/// Finds out what a start would say of a certificate; writes none.
+/// Checks a certificate as a start would, without writing one. Returns the warnings that a start would log.
 ///
 /// # Errors
-/// When it cannot be shown.
+/// When the certificate cannot be used.
 pub fn check_tls(tls: &Tls) -> Result<Vec<TlsWarning>, TlsError> {
     tls::check(tls, Timestamp::now())
 }
 
-/// Finds out whether a socket file could be made; TCP addresses are not tried.
+/// Checks whether a socket file could be created. TCP addresses are not tried.
 ///
 /// # Errors
-/// What its start would say.
+/// The error with which a start would fail.
 pub fn check_address(address: &Address) -> Result<(), Error> {
     match address {
         Address::Unix(path) => listener::check_file(path).map_err(|error| explain(address, error)),
@@ -166,7 +167,7 @@ pub fn check_address(address: &Address) -> Result<(), Error> {
     }
 }
 
-/// A running gate. Dropped, it stops without grace.
+/// A running gate. Dropping it stops it without a grace period.
 #[derive(Debug)]
 pub struct Gate {
     addresses: Vec<Bound>,
@@ -176,10 +177,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Reads the certificate, or makes it, then accepts.
+    /// Reads or creates the certificate, then starts accepting connections.
     ///
     /// # Errors
-    /// When there is no certificate to show, or the thread cannot be started.
+    /// When there is no usable certificate, or the accepting thread cannot be started.
     pub fn start(config: Config) -> Result<Self, Error> {
         let BoundListeners { listeners, tls } = config.listeners;
         let tls = tls.map(TlsAcceptor::new).transpose()?.map(Arc::new);
@@ -223,23 +224,23 @@ impl Gate {
         })
     }
 
-    /// What is listened on, in the order it was asked for.
+    /// The addresses that the gate listens on, in the order in which they were configured.
     pub fn addresses(&self) -> &[Bound] {
         &self.addresses
     }
 
-    /// How many clients are connected.
+    /// The number of connected clients.
     pub fn connections(&self) -> usize {
         self.slots.taken()
     }
 
-    /// When the first certificate of the chain that is shown expires; `None` without TLS.
+    /// The earliest expiry of any certificate in the chain; `None` without TLS.
     pub fn certificate_expires(&self) -> Option<Timestamp> {
         self.tls.as_ref().map(|tls| tls.expires())
     }
 
-    /// Reads the certificate again, for connections from now on. After an error the old one stays; without TLS there is
-    /// nothing to do.
+    /// Reads the certificate again, for connections accepted from now on. After an error the old one stays in use. Does
+    /// nothing without TLS.
     ///
     /// # Errors
     /// When a file cannot be read, or the certificate cannot be used.
@@ -247,15 +248,16 @@ impl Gate {
         self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
     }
 
-    /// Stops accepting, closes idle connections and answers every request whose first byte has arrived. What is not done
-    /// shortly before `grace` is over is cut off; then the result is false. A gate that has stopped already does nothing.
+    /// Stops accepting, closes idle connections and answers every request whose first byte has arrived. Connections that
+    /// are still open shortly before `grace` is over are closed; the result is then false. Does nothing if the gate has
+    /// already stopped.
     pub fn stop(&self, grace: Duration) -> bool {
         let Some(thread) = self.accepting.lock().take() else {
             return true;
         };
         self.slots.stop();
         if thread.join().is_err() {
-            tracing::error!("the accepting thread had panicked");
+            tracing::error!("the accepting thread panicked");
         }
         self.slots.drain(grace)
     }
@@ -285,7 +287,8 @@ fn explain(address: &Address, error: listener::Error) -> Error {
     }
 }
 
-/// What a gate for so many connections would warn of, beside what the rest of the process needs.
+/// The warning that a gate would log at its start if the process has too few file descriptors for `max_connections`, given
+/// that the rest of the process needs `reserved` of them.
 pub fn check_descriptors(max_connections: usize, reserved: usize) -> Option<String> {
     let capacity = capacity(max_connections, reserved);
     (capacity.upstream < max_connections).then(|| too_few_descriptors(max_connections))

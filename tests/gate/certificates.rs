@@ -282,7 +282,7 @@ fn the_kinds_of_keys_that_openssl_makes_work_or_are_named() {
         openssl(&place, commands);
         place
             .run(&args)
-            .failed_naming(commands, "cannot be used: RSA of");
+            .failed_naming(commands, "supported are RSA with");
     }
     for encrypt in [
         "openssl pkey -in tls.key -aes256 -passout pass:x -out encrypted",

@@ -52,7 +52,7 @@ fn a_client_that_takes_its_answers_slowly_is_evicted_for_a_new_one() {
     // One is enough.
     let whole = slow.map(gets_all);
     assert_eq!(whole.iter().filter(|whole| **whole).count(), 1, "{whole:?}");
-    assert!(server.log().contains("all connections are taken"));
+    assert!(server.log().contains("the connection limit is reached"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The thread that accepts connections and finds a slot for each. It never waits for a client: one that has to leave is
-//! given a moment, and then another one has to.
+//! The thread that accepts connections and finds a slot for each. It never waits for a particular client: if an evicted one
+//! has not left after a short time, another one is evicted.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,28 +23,28 @@ use super::stream::ClientStream;
 use super::tls::TlsAcceptor;
 use crate::gate::deadline::Deadline;
 
-/// The same is logged once in this time, however often it happens.
+/// Minimum time between two log lines with the same message.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Time between two looks at the socket files.
+/// Time between two checks of the socket files.
 const FILE_CHECK: Duration = Duration::from_secs(2);
 
-/// Gives the network that a client's address counts for, by its first address; `None` if its connections are not counted.
-/// Over socket files none are.
+/// Maps a client's address to the network for which its connections are counted, represented by the network's first
+/// address; `None` if they are not counted. Connections over socket files are never counted.
 #[derive(Clone)]
 pub struct NetworkGrouping(Arc<NetworkOf>);
 
 type NetworkOf = dyn Fn(IpAddr) -> Option<IpAddr> + Send + Sync;
 
 impl NetworkGrouping {
-    /// As `network_of` says, of an address; IPv4 comes as IPv4.
+    /// Groups addresses by `network_of`, which never gets an IPv4-mapped IPv6 address.
     pub fn new(network_of: impl Fn(IpAddr) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         Self(Arc::new(network_of))
     }
 }
 
 impl Default for NetworkGrouping {
-    /// Each address is a network of its own.
+    /// Counts every address separately.
     fn default() -> Self {
         Self::new(Some)
     }
@@ -67,7 +67,7 @@ pub(crate) struct AcceptLoop {
 }
 
 impl AcceptLoop {
-    /// Until the gate stops.
+    /// Accepts connections until the gate stops.
     pub(crate) fn run(mut self) {
         let has_files = self.listeners.iter().any(Listener::has_file);
         let mut file_check = Deadline::after(FILE_CHECK);
@@ -87,7 +87,8 @@ impl AcceptLoop {
         }
     }
 
-    /// The listeners with a client waiting, none at the deadline; `None` once the gate stops.
+    /// Waits for clients. Returns the indices of the listeners with a waiting client, an empty list at the deadline, and
+    /// `None` once the gate stops.
     fn wait(&mut self, deadline: Option<Deadline>) -> Option<Vec<usize>> {
         let listeners = self.listeners.iter();
         let listeners = listeners.map(|listener| PollFd::new(listener, PollFlags::IN));
@@ -108,8 +109,8 @@ impl AcceptLoop {
 
     fn admit(&mut self, socket: Socket, address: Option<IpAddr>, tls: bool) {
         if let Err(error) = socket.prepare() {
-            // Gone again already.
-            return tracing::debug!(%error, "a connection broke");
+            // The client has already closed the connection.
+            return tracing::debug!(%error, "connection failed");
         }
         let Some(slot) = self.slot(socket, address) else {
             return;
@@ -117,7 +118,7 @@ impl AcceptLoop {
         let tls = match &self.tls {
             Some(acceptor) if tls => match acceptor.start_session() {
                 Ok(tls) => Some(tls),
-                Err(error) => return tracing::error!(%error, "TLS cannot start"),
+                Err(error) => return tracing::error!(%error, "cannot start a TLS session"),
             },
             _ => None,
         };
@@ -133,8 +134,8 @@ impl AcceptLoop {
         self.serve(connection);
     }
 
-    /// In a thread of its own. While there is none to be had, a client waits, as do those behind it; another may have to
-    /// leave for it.
+    /// Serves a connection in a new thread. While none can be started, the client waits, as do those behind it in the
+    /// listen queue; another client may be evicted to free a thread.
     fn serve(&mut self, connection: Connection) {
         let mut is_first = true;
         let thread = loop {
@@ -143,7 +144,7 @@ impl AcceptLoop {
                 Err(error) if is_first => {
                     self.notices.out_of_resources(
                         &error,
-                        "no thread for a connection, which waits for one",
+                        "cannot start a thread for a connection; it waits for one",
                     );
                     connection.hold();
                     is_first = false;
@@ -155,12 +156,12 @@ impl AcceptLoop {
                 return;
             }
         };
-        // The thread waits for it.
+        // Cannot fail: the thread waits for the connection.
         let _ = thread.send(connection);
     }
 
-    /// A slot for a new client, once there is room for it. `None` closes it: its network has all it may have, and none of
-    /// them can be evicted; or the gate stops.
+    /// Waits for a free slot for a new client. `None` closes the connection: either its network has reached its limit and
+    /// none of its connections can be evicted, or the gate stops.
     fn slot(&mut self, socket: Socket, address: Option<IpAddr>) -> Option<Slot> {
         let network = address.and_then(|address| (self.network_grouping.0)(address));
         if self.slots.is_network_full(network) {
@@ -179,7 +180,8 @@ impl AcceptLoop {
         }
     }
 
-    /// AcceptLoop goes on whatever happens; out of descriptors or memory, a client has to leave first.
+    /// Handles an error of `accept`; accepting continues after any error. If descriptors or memory have run out, a client is
+    /// evicted first.
     fn not_accepted(&mut self, error: &io::Error) {
         match error.kind() {
             io::ErrorKind::WouldBlock
@@ -187,14 +189,14 @@ impl AcceptLoop {
             | io::ErrorKind::ConnectionAborted => {}
             _ => {
                 self.notices
-                    .out_of_resources(error, "a connection was not accepted");
+                    .out_of_resources(error, "cannot accept a connection");
                 self.slots.shrink();
             }
         }
     }
 }
 
-/// Starts a thread that serves the connection that it gets.
+/// Starts a thread that serves the connection sent to it.
 fn serving_thread() -> io::Result<SyncSender<Connection>> {
     let (give, given) = sync_channel::<Connection>(1);
     thread::Builder::new()
@@ -209,7 +211,7 @@ fn serving_thread() -> io::Result<SyncSender<Connection>> {
     Ok(give)
 }
 
-/// What the accepting thread has to say, each of it once in a while.
+/// The rate-limited log messages of the accepting thread.
 #[derive(Default)]
 pub(crate) struct Notices {
     full: Notice,
@@ -218,12 +220,12 @@ pub(crate) struct Notices {
     networks: HashMap<IpAddr, Notice>,
 }
 
-/// When something was last logged.
+/// When a message was last logged.
 #[derive(Default)]
 struct Notice(Option<Instant>);
 
 impl Notice {
-    /// Whether it is to be logged now.
+    /// Whether the message should be logged now.
     fn is_due(&mut self) -> bool {
         let is_due = !self.is_recent();
         if is_due {
@@ -247,9 +249,9 @@ impl Notices {
         if self.networks.entry(network).or_default().is_due() {
             tracing::warn!(
                 %network,
-                "a client has as many connections as one may have (--max-connections-per-client): for each new one its \
-                 oldest that does not wait for an answer is closed; if it is a proxy of yours, start the server with \
-                 --trusted-proxy and its address (logged once a minute)"
+                "a client has reached its connection limit (--max-connections-per-client): for each new connection, its \
+                 oldest one that is not waiting for an answer is closed; if it is your proxy, start the server with \
+                 --trusted-proxy and its address (logged at most once a minute)"
             );
         }
     }
@@ -257,8 +259,8 @@ impl Notices {
     fn full(&mut self) {
         if self.full.is_due() {
             tracing::warn!(
-                "all connections are taken (--max-connections): for each new one an idle or slow one is closed (logged once \
-                 a minute)"
+                "the connection limit is reached (--max-connections): for each new connection, an idle or slow one is closed \
+                 (logged at most once a minute)"
             );
         }
     }
@@ -266,15 +268,15 @@ impl Notices {
     fn all_waiting(&mut self) {
         if self.all_waiting.is_due() {
             tracing::warn!(
-                "all connections are taken (--max-connections) and wait for answers: new ones are not accepted until then \
-                 (logged once a minute)"
+                "the connection limit is reached (--max-connections) and all connections are waiting for answers: no new \
+                 connection is accepted until one is answered (logged at most once a minute)"
             );
         }
     }
 
     fn out_of_resources(&mut self, error: &io::Error, what: &str) {
         if self.out_of_resources.is_due() {
-            tracing::warn!(%error, "{what} (logged once a minute)");
+            tracing::warn!(%error, "{what} (logged at most once a minute)");
         }
     }
 }

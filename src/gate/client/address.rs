@@ -1,13 +1,13 @@
-//! Where the gate listens: as it is written on a command line, and as it was really bound.
+//! The addresses on which the gate listens: as written on the command line, and as bound.
 //!
-//! Names are never looked up: an address is a number, `localhost` or a path.
+//! Host names are never resolved: an address is an IP address, `localhost` or a path.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// In a correction of an address without one.
+/// The port to suggest for an address without one.
 const USUAL_PORT: &str = "8080";
 
 /// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` or `unix:/run/login.sock`.
@@ -19,7 +19,7 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// Why a text is no [`Address`], and what was probably meant.
+/// A text that is not an [`Address`], with a hint at what was probably meant.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not IP:PORT, localhost:PORT or unix:PATH{0}")]
 pub struct NotAnAddress(String);
@@ -35,7 +35,7 @@ impl FromStr for Address {
             };
         }
         if let Some(port) = text.strip_prefix("localhost:") {
-            // `parse` alone would take "+80".
+            // `parse` alone would accept "+80".
             let port = port.parse().ok().filter(|_| is_number(port));
             let port = port.ok_or_else(|| NotAnAddress::from(text))?;
             return Ok(Self::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
@@ -56,7 +56,7 @@ impl From<&str> for NotAnAddress {
     }
 }
 
-/// The address that a text nearly is.
+/// The address that was probably meant by a text that is not one.
 fn meant(text: &str) -> Option<String> {
     let is_address = |text: &String| text.parse::<SocketAddr>().is_ok();
     let bare = text.trim();
@@ -99,7 +99,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What is wrong with a text that is like no address.
+/// The hint for a text that cannot be corrected to an address; empty if there is none.
 fn hint(text: &str) -> String {
     let (host, port) = text.rsplit_once(':').unwrap_or_else(|| host_or_port(text));
     let is_number = is_number(port);
@@ -107,13 +107,13 @@ fn hint(text: &str) -> String {
         return format!("; a port is a number from 0 to {}", u16::MAX);
     }
     if host.contains('%') {
-        return "; behind % is the number of an interface, which `ip link` shows".to_owned();
+        return "; % is followed by the number of an interface, which `ip link` shows".to_owned();
     }
     if !is_number || host.is_empty() || host == "unix" || host.contains([':', '/']) {
         return String::new();
     }
     format!(
-        "; names are not looked up: type an IP address of this machine, or 0.0.0.0:{port} for all of them"
+        "; host names are not resolved: use an IP address of this machine, or 0.0.0.0:{port} for all of them"
     )
 }
 
@@ -126,19 +126,19 @@ impl fmt::Display for Address {
     }
 }
 
-/// Who may connect to a socket file: the permissions of the file, in octal. By default `0600`, the owner alone.
+/// The permissions of a socket file, written in octal: they decide who may connect. The default is `0600`, the owner only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketMode(u32);
 
-/// Why a text is no [`SocketMode`].
+/// A text that is not a [`SocketMode`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not the permissions of a file in octal, such as 0660")]
 pub struct NotASocketMode;
 
 impl SocketMode {
-    /// Whether every user of the machine may connect.
+    /// Whether every user of this machine may connect.
     pub fn lets_everybody_connect(self) -> bool {
-        // To connect takes the right to write.
+        // Connecting requires write permission.
         self.0 & 0o002 != 0
     }
 
@@ -157,7 +157,7 @@ impl FromStr for SocketMode {
     type Err = NotASocketMode;
 
     fn from_str(text: &str) -> Result<Self, NotASocketMode> {
-        // Alone, this would take "+600".
+        // `from_str_radix` alone would accept "+600".
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let mode = u32::from_str_radix(text, 8)
             .ok()
@@ -172,13 +172,13 @@ impl fmt::Display for SocketMode {
     }
 }
 
-/// An address that is listened on, with the port the system gave. Displays as `http://127.0.0.1:8080`,
+/// An address that a socket is bound to, with the port that the system assigned. Displays as `http://127.0.0.1:8080`,
 /// `https://[::1]:8443` or `unix:/run/login.sock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
     /// The address.
     pub address: Address,
-    /// Whether clients speak TLS here; never so on a socket file.
+    /// Whether clients speak TLS on this address; always false for a socket file.
     pub tls: bool,
 }
 
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_numbers_localhost_or_a_path() {
+    fn an_address_is_an_ip_address_with_a_port_or_localhost_or_a_path() {
         for (text, shown) in [
             ("127.0.0.1:8080", "127.0.0.1:8080"),
             ("[::1]:0", "[::1]:0"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nearly_an_address_is_corrected() {
+    fn the_error_suggests_the_address_that_was_probably_meant() {
         for (text, correction) in [
             ("8080", "; try 127.0.0.1:8080"),
             (":8080", "; try 127.0.0.1:8080"),
@@ -242,18 +242,18 @@ mod tests {
             ("99999", "; a port is a number from 0 to 65535"),
             (
                 "[fe80::1%eth0]:80",
-                "; behind % is the number of an interface, which `ip link` shows",
+                "; % is followed by the number of an interface, which `ip link` shows",
             ),
             (
                 "host.example:80",
-                "; names are not looked up: type an IP address of this machine, or 0.0.0.0:80 for all of them",
+                "; host names are not resolved: use an IP address of this machine, or 0.0.0.0:80 for all of them",
             ),
             ("localhost:http", ""),
             ("unix:", ""),
             ("", "; try 127.0.0.1:8080"),
             (
                 "nowhere",
-                "; names are not looked up: type an IP address of this machine, or 0.0.0.0:8080 for all of them",
+                "; host names are not resolved: use an IP address of this machine, or 0.0.0.0:8080 for all of them",
             ),
         ] {
             let NotAnAddress(hint) = text.parse::<Address>().unwrap_err();
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bound_displays_as_a_url() {
+    fn a_bound_address_displays_as_a_url() {
         let tcp = |tls| Bound {
             address: "[::1]:8443".parse().unwrap(),
             tls,
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_three_octal_digits_or_four() {
+    fn a_socket_mode_is_up_to_four_octal_digits_of_permissions() {
         for (text, shown) in [
             ("600", "0600"),
             ("0660", "0660"),

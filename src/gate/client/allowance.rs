@@ -1,14 +1,14 @@
-//! How long a client may keep its answers waiting, over all of them.
+//! How long writes to one client may wait in total, over all its answers.
 //!
-//! A limit on each pause alone is what a slow reader lives on: it takes a byte, and has bought another pause. Here every
-//! byte that is taken buys the time that it would take at the least rate, and no more.
+//! A limit on each single pause would not stop a slow reader: reading one byte would buy it another full pause. Here every
+//! byte that the client reads earns only the time that it takes at the minimum rate.
 
 use std::io;
 use std::time::Duration;
 
 use crate::gate::limits::Limits;
 
-/// The time for which writes may still wait. Full at first, and never more than full.
+/// The time for which writes may still wait. It starts full and never exceeds its start value.
 #[derive(Debug)]
 pub(crate) struct WriteAllowance {
     left: Duration,
@@ -25,7 +25,7 @@ impl WriteAllowance {
         }
     }
 
-    /// What is left, or `TimedOut`.
+    /// The remaining time, or a `TimedOut` error.
     pub(crate) fn left(&self) -> io::Result<Duration> {
         match self.left {
             Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
@@ -33,12 +33,12 @@ impl WriteAllowance {
         }
     }
 
-    /// A write waited.
+    /// Takes off the time that a write waited.
     pub(crate) fn spend(&mut self, waited: Duration) {
         self.left = self.left.saturating_sub(waited);
     }
 
-    /// The client's end took so many bytes.
+    /// Adds the time for this number of bytes, which the client's end accepted.
     pub(crate) fn earn(&mut self, bytes: usize) {
         if self.left < self.full {
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -52,8 +52,8 @@ impl WriteAllowance {
 mod tests {
     use super::*;
 
-    /// Whether a client that takes so many bytes every so many seconds gets an answer of this length.
-    fn gets(answer: usize, bytes: usize, seconds: u64) -> bool {
+    /// Whether a client that reads `bytes` every `seconds` receives the whole answer.
+    fn receives_whole_answer(answer: usize, bytes: usize, seconds: u64) -> bool {
         let mut allowance = WriteAllowance::new(&Limits::default());
         let mut taken = 0;
         while taken < answer {
@@ -71,14 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_client_gets_its_answer_and_a_slower_one_does_not() {
+    fn a_client_at_the_minimum_rate_gets_its_answer_and_a_slower_one_does_not() {
         for (expected, answer, bytes, seconds) in [
             (true, 60_000, 2_000, 1),
             (true, 60_000, 16_000, 8),
             (true, 10_000_000, 1_100, 1),
             (true, 10_000_000, 9_000, 8),
             (true, 100, 1, 0),
-            // Short answers may come slowly, however small the pieces; many in a row may not.
+            // A short answer may be read slowly, however small the pieces; a longer one may not.
             (true, 9, 1, 1),
             (false, 20, 1, 1),
             (false, 60_000, 750, 1),
@@ -87,7 +87,7 @@ mod tests {
             (false, 60_000, 30_000, 11),
         ] {
             assert_eq!(
-                gets(answer, bytes, seconds),
+                receives_whole_answer(answer, bytes, seconds),
                 expected,
                 "{answer} bytes, {bytes} every {seconds} s"
             );

@@ -1,8 +1,9 @@
-//! A certificate authority of our own, for TLS without a name that a public one would vouch for.
+//! A private certificate authority, for TLS with names for which no public authority issues certificates.
 //!
-//! Two files: its certificate, which clients are made to trust, and its key. Both are used again at the next start, so
-//! that trust lasts. They are made again only when no certificate is valid, since nobody can trust the authority then; a
-//! key that is there is kept. The server's own certificate lives in memory only and is renewed at half its life.
+//! The authority has two files: its certificate, which clients must trust, and its key. Both are used again at the next
+//! start, so that clients keep trusting them. The certificate is created again only when it is missing or not valid, because
+//! no client can trust the authority then; an existing key is kept. The server's own certificate is kept in memory only and
+//! renewed at half its lifetime.
 
 use std::io;
 use std::path::Path;
@@ -27,17 +28,18 @@ use super::validity::{self, Validity};
 use crate::files::{self, Existing};
 use crate::random;
 
+/// Lifetime of the authority's certificate, in days.
 const AUTHORITY_DAYS: i64 = 3650;
-/// Some clients take no certificate that is valid for longer.
+/// Lifetime of the server's certificate, in days. Some clients accept no certificate that is valid for longer.
 const SERVER_DAYS: i64 = 397;
-/// After so many days the server's certificate is renewed.
+/// Age at which the server's certificate is renewed, in days.
 const RENEWAL_DAYS: i64 = 198;
 
 /// The labels of the PEM sections in the two files.
 const CERTIFICATE: &str = "CERTIFICATE";
 const KEY: &str = "PRIVATE KEY";
 
-/// Makes a certificate for `names`, and the authority first if there is none whose certificate is valid.
+/// Issues a certificate for `names`, after creating the authority if there is none with a valid certificate.
 pub(crate) fn issue(
     certificate: &Path,
     key: &Path,
@@ -48,7 +50,7 @@ pub(crate) fn issue(
     Authority::open(files, now)?.issue(names, files, now)
 }
 
-/// Does what [`issue`] would do, and writes nothing: an authority that would have to be made exists in memory only.
+/// Does the same as [`issue`] without writing files: an authority that would have to be created exists in memory only.
 pub(crate) fn rehearse(
     certificate: &Path,
     key: &Path,
@@ -84,15 +86,15 @@ impl Authority {
         }
         let _lock = files::lock_directory_of(files.certificate)
             .map_err(|source| cannot_write(files.certificate, source))?;
-        // Another process may have made it by now.
+        // Another process may have created it in the meantime.
         match Self::read(files, now)? {
             Some(authority) => Ok(authority),
             None => Self::make(files, now),
         }
     }
 
-    /// `None` without a certificate that is valid. The key gets its name first, so where there is a certificate there is
-    /// a key.
+    /// Reads the authority from its files; `None` without a valid certificate. The key is written first, so a certificate
+    /// without a key is an error.
     fn read(files: Files<'_>, now: Timestamp) -> Result<Option<Self>, TlsError> {
         let Some(certificate) = read_certificate(files)? else {
             return Ok(None);
@@ -114,7 +116,8 @@ impl Authority {
         }))
     }
 
-    /// Keeps a key that is there: who trusts an older certificate for it trusts what it signs as long as that is valid.
+    /// Creates the authority. An existing key is kept: clients that trust an older certificate for this key accept what it
+    /// signs for as long as that certificate is valid.
     fn make(files: Files<'_>, now: Timestamp) -> Result<Self, TlsError> {
         let old = read_certificate(files)?;
         let pair = match read_key(files)? {
@@ -130,19 +133,20 @@ impl Authority {
         write(files.certificate, pem.as_bytes(), 0o644)?;
         if let Some(problem) = old.and_then(|old| validity::problem(&old, now)) {
             let path = files.certificate.display();
-            tracing::warn!(%path, "the authority {problem}: made a new certificate for it, which clients must trust");
+            tracing::warn!(%path, "the authority's certificate {problem}: a new one was created, which clients must trust");
         }
         Ok(authority)
     }
 
-    /// With its certificate in PEM form.
+    /// Creates an authority that signs its own certificate; also returns the certificate as PEM.
     fn signed_by_itself(
         pair: KeyPair,
         files: Files<'_>,
         now: Timestamp,
     ) -> Result<(Self, String), TlsError> {
         let mut params = authority_params(files.certificate, now);
-        // Browsers refuse two certificates of one issuer with the same number, which would follow from the key otherwise.
+        // Browsers refuse two certificates of one issuer with the same serial number. By default it would be derived from
+        // the key, which does not change.
         let number = random::uuid().map_err(TlsError::Random)?;
         params.serial_number = Some(SerialNumber::from_slice(number.as_bytes()));
         let made = params.self_signed(&pair)?;
@@ -175,7 +179,8 @@ impl Authority {
         })
     }
 
-    /// Looks at a certificate as a client will that trusts the authority: the files may be of another program.
+    /// Verifies a certificate as a client that trusts the authority does: the files may have been written by another
+    /// program.
     fn check(
         &self,
         server: &CertificateDer<'_>,
@@ -197,7 +202,7 @@ impl Authority {
             .map_err(|error| unusable(rustls::Error::General(error.to_string())))?;
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        // A wildcard is a name in a certificate, but not one that a client calls.
+        // A certificate may contain a wildcard, but no client connects to one.
         for given in names {
             let called = given.replacen('*', "www", 1);
             let name = ServerName::try_from(called).map_err(|_| TlsError::Name(given.clone()))?;
@@ -218,17 +223,17 @@ impl Files<'_> {
     }
 }
 
-/// `None` when there is none, or only the beginning of one.
+/// Reads the authority's certificate; `None` if the file is missing or cut short.
 fn read_certificate(files: Files<'_>) -> Result<Option<CertificateDer<'static>>, TlsError> {
     let Some(pem) = read(files.certificate, CERTIFICATE)? else {
         return Ok(None);
     };
     CertificateDer::from_pem_slice(&pem)
         .map(Some)
-        .map_err(|_| files.refused("the authority's certificate is not in PEM form"))
+        .map_err(|_| files.refused("the authority's certificate is not in PEM format"))
 }
 
-/// `None` when there is none, or only the beginning of one.
+/// Reads the authority's key; `None` if the file is missing or cut short.
 fn read_key(files: Files<'_>) -> Result<Option<KeyPair>, TlsError> {
     let Some(pem) = read(files.key, KEY)? else {
         return Ok(None);
@@ -255,8 +260,8 @@ fn read(path: &Path, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, TlsError
     }
 }
 
-/// Whether it is what a process leaves that is killed while it writes a PEM section under the final name, as version 0.1.0
-/// did; a power failure can leave zeros for the rest.
+/// Whether a PEM file was cut short because the process that wrote it was killed. Version 0.1.0 wrote these files in place;
+/// after a power failure, the missing part can also be zeros.
 fn is_cut_short(content: &[u8], label: &str) -> bool {
     let Ok(text) = std::str::from_utf8(content) else {
         return false;
@@ -269,7 +274,8 @@ fn is_cut_short(content: &[u8], label: &str) -> bool {
     (text.starts_with(&first) && !text.contains(&last)) || first.starts_with(text)
 }
 
-/// The same for every certificate of this name, so that one read from its file is one's own issuer.
+/// The parameters of the authority's certificate. The subject depends only on the file name, so that an authority that was
+/// read from its file matches the issuer name of what it signs.
 fn authority_params(certificate: &Path, now: Timestamp) -> CertificateParams {
     let mut params = CertificateParams::default();
     let name = certificate.file_stem().unwrap_or_default();
@@ -301,14 +307,14 @@ fn distinguished_name(common_name: &str) -> DistinguishedName {
     name
 }
 
-/// From yesterday: a client's clock may be behind.
+/// Makes a certificate valid from yesterday, because a client's clock may be slow.
 fn set_validity(params: &mut CertificateParams, now: Timestamp, days: i64) {
     params.not_before = system_time(days_after(now, -1)).into();
     params.not_after = system_time(days_after(now, days - 1)).into();
 }
 
 fn system_time(moment: Timestamp) -> SystemTime {
-    SystemTime::try_from(moment).expect("Unix counts far more seconds than a timestamp can have")
+    SystemTime::try_from(moment).expect("Unix time covers a wider range than Timestamp")
 }
 
 fn days_after(now: Timestamp, days: i64) -> Timestamp {

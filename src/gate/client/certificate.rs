@@ -1,4 +1,4 @@
-//! Certificates and their keys, as they are in files.
+//! Reads certificates and their keys from files.
 
 use std::fs;
 use std::io;
@@ -18,25 +18,25 @@ use crate::text::without_mark;
 /// Where the certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tls {
-    /// PEM files: the certificate with its chain, and its key.
+    /// PEM files with the certificate chain and the key.
     Files {
-        /// The certificate first, then those that issued it.
+        /// The file with the server's certificate, followed by the certificates that issued it.
         certificate: PathBuf,
-        /// The certificate's key.
+        /// The file with the private key of the server's certificate.
         key: PathBuf,
     },
-    /// A certificate made for these names, issued by an authority of our own that clients can be made to trust.
+    /// A certificate for `names`, issued by a private authority that clients must be configured to trust.
     SelfSigned {
-        /// The authority's certificate. Written if it is missing or has expired, otherwise used again.
+        /// The file with the authority's certificate. Created if it is missing or has expired.
         ca_certificate: PathBuf,
-        /// The authority's key, for its owner only. Written if it is missing, otherwise used again.
+        /// The file with the authority's key, readable by its owner only. Created if it is missing.
         ca_key: PathBuf,
-        /// Names and IP addresses that clients call the server by.
+        /// The host names and IP addresses that clients use to connect.
         names: Vec<String>,
     },
 }
 
-/// Why there is no certificate to show.
+/// Why there is no usable certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
@@ -44,7 +44,7 @@ pub enum TlsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What stands in the way.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -53,35 +53,35 @@ pub enum TlsError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What stands in the way.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The file has no PEM section `CERTIFICATE`, or a broken one.
-    #[error("{path} holds no certificate in PEM form{}", .found.remedy("x509", .path))]
+    /// The file has no valid PEM section `CERTIFICATE`.
+    #[error("{path} contains no certificate in PEM format{}", .found.remedy("x509", .path))]
     NoCertificate {
         /// The file.
         path: PathBuf,
-        /// What it holds instead.
+        /// What the file contains instead.
         found: FileContent,
     },
-    /// The file has no PEM section with a private key, or a broken one.
-    #[error("{path} holds no private key in PEM form{}", .found.remedy("pkey", .path))]
+    /// The file has no valid PEM section with a private key.
+    #[error("{path} contains no private key in PEM format{}", .found.remedy("pkey", .path))]
     NoKey {
         /// The file.
         path: PathBuf,
-        /// What it holds instead.
+        /// What the file contains instead.
         found: FileContent,
     },
     /// The private key is protected by a password.
-    #[error("the key in {0} is encrypted; `openssl pkey -in {0} -out FILE` writes it decrypted")]
+    #[error("the key in {0} is encrypted; `openssl pkey -in {0} -out FILE` decrypts it")]
     Encrypted(PathBuf),
-    /// The private key is of a kind that rustls with ring does not know.
+    /// The private key is of a type that rustls with ring does not support.
     #[error(
-        "the key in {0} cannot be used: RSA of 2048 to 4096 bits, ECDSA on P-256 or P-384, and Ed25519 can"
+        "the key in {0} is not supported; supported are RSA with 2048 to 4096 bits, ECDSA on P-256 or P-384, and Ed25519"
     )]
     UnsupportedKey(PathBuf),
-    /// The key is another certificate's.
+    /// The key belongs to another certificate.
     #[error("the key in {key} does not belong to the first certificate in {certificate}")]
     Mismatch {
         /// The certificate's file.
@@ -89,51 +89,52 @@ pub enum TlsError {
         /// The key's file.
         key: PathBuf,
     },
-    /// The files of an own authority that clients may trust already, so that it is not made again.
+    /// The files of the private authority do not fit together. They are not replaced, since clients may already trust the
+    /// authority.
     #[error(
-        "{problem}: put back the files that belong together, or remove both {certificate} and {key} and let clients trust the new certificate"
+        "{problem}: restore the files that belong together, or remove both {certificate} and {key} and have clients trust the new certificate"
     )]
     Authority {
-        /// The certificate's file.
+        /// The authority's certificate file.
         certificate: PathBuf,
-        /// The key's file.
+        /// The authority's key file.
         key: PathBuf,
-        /// What is wrong with them.
+        /// What is wrong with the files.
         problem: &'static str,
     },
-    /// The two cannot be used.
+    /// The certificate cannot be used with the key.
     #[error("cannot use {certificate} with {key}: {problem}")]
     Unusable {
         /// The certificate's file.
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// Why not.
+        /// Why they cannot be used.
         problem: String,
     },
-    /// A name that cannot be in a certificate.
+    /// The name cannot be in a certificate.
     #[error(
-        "no certificate can be made for {0:?}: a name such as login.example, *.example or an IP address can be in one"
+        "cannot create a certificate for {0:?}: use a host name such as login.example, a wildcard such as *.example, or an IP address"
     )]
     Name(String),
-    /// The operating system gave no random bytes.
-    #[error("no random number for a certificate")]
+    /// The operating system returned no random bytes.
+    #[error("cannot generate a random serial number for a certificate")]
     Random(#[source] io::Error),
-    /// Making a certificate failed.
-    #[error("cannot make a certificate")]
+    /// Generating or signing a certificate failed.
+    #[error("cannot create a certificate")]
     Issue(#[from] rcgen::Error),
 }
 
-/// What is in a file that holds no PEM section of the kind that is wanted.
+/// The content of a file without a PEM section of the expected type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileContent {
-    /// Nothing.
+    /// The file is empty.
     Nothing,
-    /// DER, which starts as every ASN.1 sequence does.
+    /// The file starts like an ASN.1 sequence, so it is probably in DER format.
     Der,
-    /// A section of another kind, or a broken one.
+    /// The file has a PEM section of another type, or a damaged one.
     OtherPem,
-    /// Something else.
+    /// The file is neither PEM nor DER.
     Other,
 }
 
@@ -147,24 +148,24 @@ impl FileContent {
         }
     }
 
-    /// For the end of a message; `command` is that of OpenSSL for what is wanted.
+    /// What to do about the file, to follow a message that names it. `command` is the OpenSSL command for the expected type.
     fn remedy(self, command: &str, path: &Path) -> String {
         let path = path.display();
         match self {
             Self::Nothing => ": the file is empty".to_owned(),
             Self::Der => format!(
-                ": it is in DER form, which `openssl {command} -inform DER -in {path} -out {path}.pem` turns into PEM"
+                ": it is in DER format; `openssl {command} -inform DER -in {path} -out {path}.pem` converts it"
             ),
             Self::OtherPem => {
-                ": it holds another thing, or a damaged one; --tls-cert takes the certificate and --tls-key its key"
+                ": its PEM section is of another type or damaged; --tls-cert takes the certificate and --tls-key its key"
                     .to_owned()
             }
-            Self::Other => ": such a file has a line that begins with -----BEGIN".to_owned(),
+            Self::Other => ": a PEM file has a line that starts with -----BEGIN".to_owned(),
         }
     }
 }
 
-/// What rustls finds wrong with a certificate, in words of the field.
+/// Describes for the operator what rustls finds wrong with a certificate.
 pub(crate) fn problem(error: &rustls::Error) -> String {
     use rustls::CertificateError as Wrong;
     let rustls::Error::InvalidCertificate(wrong) = error else {
@@ -174,37 +175,39 @@ pub(crate) fn problem(error: &rustls::Error) -> String {
         Wrong::BadEncoding => "a certificate is damaged; copy the file again",
         Wrong::Expired | Wrong::ExpiredContext { .. } => "a certificate has expired",
         Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => {
-            "a certificate is not valid yet; look at this machine's clock"
+            "a certificate is not valid yet; check this machine's clock"
         }
         Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => {
             "the certificate is for other names"
         }
-        Wrong::UnknownIssuer => "the certificate is not one of the authority beside it",
+        Wrong::UnknownIssuer => {
+            "the certificate was not issued by the authority in the same directory"
+        }
         Wrong::BadSignature | Wrong::UnsupportedSignatureAlgorithmContext { .. } => {
-            "its signature is wrong, or of a kind that TLS no longer takes"
+            "its signature is wrong, or made with an algorithm that TLS no longer supports"
         }
         Wrong::InvalidPurpose | Wrong::InvalidPurposeContext { .. } => {
-            "the certificate is not one for servers"
+            "the certificate is not a server certificate"
         }
-        _ => "the certificate is not one that TLS clients take",
+        _ => "TLS clients do not accept the certificate",
     }
     .to_owned()
 }
 
-/// A certificate's chain and key, ready to be shown.
+/// A certificate chain and its key, ready for use.
 pub(crate) struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: PrivateKeyDer<'static>,
-    /// The files to be named when the two do not go together.
+    /// The files of the certificate and the key, for the error when the two do not match.
     pub(crate) files: (PathBuf, PathBuf),
-    /// Outside of this it needs attention.
+    /// Outside of this period the certificate must be renewed, or the operator be warned.
     pub(crate) validity: Validity,
 }
 
-/// What clients will refuse at this moment about the certificates in a file, one sentence for each.
+/// The reasons for which clients would refuse the certificates in a file at `now`, one sentence for each.
 ///
 /// # Errors
-/// When the file cannot be read, or holds no certificate.
+/// When the file cannot be read, or contains no certificate.
 pub fn certificate_problems(path: &Path, now: Timestamp) -> Result<Vec<String>, TlsError> {
     Ok(validity::problems(&read_certificates(path)?, now))
 }
@@ -250,7 +253,7 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     })
 }
 
-/// In PKCS #8, or as OpenSSL encrypted keys before.
+/// Whether a PEM file has an encrypted key, in PKCS #8 or in OpenSSL's traditional format.
 pub(crate) fn is_encrypted(pem: &[u8]) -> bool {
     pem.split(|&byte| byte == b'\n').any(|line| {
         line.starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")

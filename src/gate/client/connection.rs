@@ -1,8 +1,7 @@
-//! One client's connection from its first byte to its close: requests are received, answered in their order, and the
-//! rest is thrown away.
+//! Serves one client's connection from its first byte to its close: receives requests and answers them in order.
 //!
-//! Runs in a thread of its own. Reading ahead is bounded by the input buffer: the next request is looked at when this one
-//! is answered.
+//! Each connection has its own thread. Reading ahead is bounded by the input buffer: the next request is parsed only after
+//! the current one has been answered.
 
 use std::io;
 use std::sync::Arc;
@@ -25,12 +24,12 @@ use crate::gate::upstream::answer::ServerAnswer;
 use crate::gate::upstream::instructions::{Fault, GARBAGE, Instructions, NUMBER, OnDelivery};
 use crate::gate::upstream::pool::{self, Exchange, Pool};
 
-/// For a client to receive what was written and close its end.
+/// How long the gate waits for a client to receive the last answer and close its end.
 const LINGER: Duration = Duration::from_secs(5);
-/// For the reset with which a client answers that closed its connection during a delay.
+/// How long the gate waits for the reset that a client sends if it closed its connection during a delay.
 const RESET_WAIT: Duration = Duration::from_millis(50);
 
-/// What all connections share.
+/// What all connections of a gate share.
 pub(crate) struct ConnectionContext {
     pub(crate) limits: Limits,
     pub(crate) forward: Forward,
@@ -46,15 +45,15 @@ pub(crate) struct Connection {
     input: Input,
     peer: String,
     context: Arc<ConnectionContext>,
-    /// Last: the gate has stopped when all slots are free, and nothing else is held by then.
+    /// The last field, so that it is dropped last: once all slots are free, no connection holds anything else.
     slot: Slot,
 }
 
-/// What follows on an answer.
+/// What follows an answer on the connection.
 enum Next {
     Request,
     Close,
-    /// A fault was injected after which nothing may follow, not even a proper end.
+    /// A fault was injected: the connection must end with a reset instead of an orderly close.
     Reset,
 }
 
@@ -74,12 +73,12 @@ impl Connection {
         }
     }
 
-    /// Keeps the client from having to leave for another before it is served.
+    /// Protects the client from eviction until it is served.
     pub(crate) fn hold(&self) {
         self.slot.set_waiting();
     }
 
-    /// Serves the client until one of the two closes.
+    /// Serves the client until either side closes the connection.
     pub(crate) fn serve(mut self) {
         self.slot.set_idle();
         let deadline = Deadline::after(self.context.limits.request_timeout);
@@ -88,7 +87,7 @@ impl Connection {
             Err(error) => Err(error),
         };
         if let Err(error) = served {
-            tracing::debug!(peer = self.peer, %error, "a connection broke");
+            tracing::debug!(peer = self.peer, %error, "connection failed");
         }
     }
 
@@ -120,7 +119,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for the first byte of a request; false when none comes.
+    /// Waits for the first byte of a request. False when the client closed its end, the idle timeout passed, or the gate
+    /// stops.
     fn await_request(&mut self) -> io::Result<bool> {
         self.slot.set_idle();
         if !self.input.is_empty() {
@@ -160,7 +160,7 @@ impl Connection {
             Ok(exchange) => self.relay(exchange, &request),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, cause, "a request got no answer");
+                tracing::warn!(%error, cause, "no answer from the server to a request");
                 let refusal = match error {
                     pool::Error::Unreachable(_) | pool::Error::NoneFree => refusal::UNAVAILABLE,
                     pool::Error::NoAnswer(_) => refusal::DEFECT,
@@ -180,7 +180,8 @@ impl Connection {
         next.map(|(next, _)| next)
     }
 
-    /// What follows, and whether the client was sent the whole answer.
+    /// Sends the answer as the server's instructions say. Returns what follows, and whether the client was sent the whole
+    /// answer.
     fn carry_out(
         &mut self,
         instructions: Instructions,
@@ -193,14 +194,15 @@ impl Connection {
         if let Some(fault) = instructions.fault {
             return Ok((self.inject(fault, exchange.answer)?, false));
         }
-        // Its end of input, or another request.
+        // Input is either the end of the client's input or its next request.
         let may_have_closed = !instructions.delay.is_zero() && self.client.has_input();
         let next = self.send(exchange, request)?;
         let is_gone = may_have_closed && self.slot.socket.is_reset_within(RESET_WAIT);
         Ok((next, !is_gone))
     }
 
-    /// An error once a part of the answer was sent leaves nothing but to close: its length was sent too.
+    /// Sends an answer. After an error the connection must be closed: the length was already sent, so nothing else can
+    /// follow a part of the answer.
     fn send(&mut self, exchange: Exchange<'_>, request: &Request) -> io::Result<Next> {
         let option = if !request.keep_alive || self.is_last() {
             ConnectionOption::Close
@@ -211,7 +213,7 @@ impl Connection {
         };
         let Exchange { answer, rest } = exchange;
         if rest.is_none() {
-            // Already: the client may have read the answer long before this thread has seen its last byte leave.
+            // Set before the write: the client may read the answer and send its next request before the write returns.
             self.slot.set_idle();
         }
         self.client.write_all(&answer.into_bytes(option))?;
@@ -239,12 +241,12 @@ impl Connection {
         Ok(Next::Close)
     }
 
-    /// Whether the gate stops, and nothing has arrived after this request.
+    /// Whether this is the last request: the gate stops, and nothing has arrived after the request.
     fn is_last(&self) -> bool {
         self.context.stop.is_set() && self.input.is_empty() && !self.client.has_input()
     }
 
-    /// Kept apart by the compiler too: what it needs of the stack would stay with every idle connection.
+    /// Answers with a refusal. Never inlined: otherwise every idle connection would keep the stack space that this needs.
     #[cold]
     #[inline(never)]
     fn refuse(
@@ -276,7 +278,7 @@ struct RequestSource<'a> {
 }
 
 impl Source for RequestSource<'_> {
-    /// The end of input is also how a client that is evicted learns of it.
+    /// An eviction shuts down the read side of the socket, so an end of input may mean that the client was evicted.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.client.read(buffer, self.deadline) {
             Ok(0) if self.slot.is_evicted() => Err(io::ErrorKind::TimedOut.into()),

@@ -1,7 +1,7 @@
-//! Binding the addresses a gate listens on.
+//! Binds the addresses that a gate listens on.
 //!
-//! A socket file has its mode from the moment it exists. One that was left behind is replaced, one that answers
-//! is another's; on drop ours is removed, and only ours.
+//! A socket file has its permissions from the moment it exists. A stale socket file is replaced; one on which a server
+//! answers belongs to another server and is an error. Dropping a listener removes its own socket file and no other.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,10 +23,10 @@ use super::socket::Socket;
 use crate::files::{check_directory, directory_of};
 use crate::gate::deadline::Deadline;
 
-/// Clients that may wait to be accepted. The system lowers it to its own limit.
+/// Maximum length of the listen queue. The system lowers it to its own limit.
 const BACKLOG: i32 = 4096;
 
-/// For another server to finish binding in the same directory, which takes it less than a millisecond.
+/// How long to wait for another server to finish binding in the same directory, which takes less than a millisecond.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
@@ -51,14 +51,15 @@ pub(crate) struct Listener {
 enum BoundSocket {
     Tcp(TcpListener),
     Unix {
-        /// Goes before the listener: once nobody listens, another server may have the name.
+        /// Declared before the listener, so that the file is removed first: once nobody listens, another server may take
+        /// the name.
         file: SocketFile,
         listener: UnixListener,
     },
 }
 
 impl Listener {
-    /// Binds an address, which is one of `all`; `tls` says whether TCP connections will speak it.
+    /// Binds one address; `all` are all addresses of the gate, and `tls` says whether its TCP connections use TLS.
     pub(crate) fn bind(
         address: &Address,
         all: &[Address],
@@ -72,7 +73,7 @@ impl Listener {
                 } else {
                     TcpListener::bind(address)?
                 };
-                // Again, for a queue longer than the standard library's.
+                // The second call sets a longer queue than the standard library does.
                 rustix::net::listen(&listener, BACKLOG).map_err(io::Error::from)?;
                 listener.set_nonblocking(true)?;
                 let address = Address::Tcp(listener.local_addr()?);
@@ -96,7 +97,8 @@ impl Listener {
         }
     }
 
-    /// A connection that waits, or `WouldBlock`; and its peer's address, IPv4 as IPv4, unless it came over a socket file.
+    /// Accepts a waiting connection, or returns `WouldBlock`. The address is the peer's, never IPv4-mapped; `None` over a
+    /// socket file.
     pub(crate) fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
         match &self.socket {
             BoundSocket::Tcp(listener) => {
@@ -112,12 +114,12 @@ impl Listener {
 }
 
 impl Listener {
-    /// Whether it has a file, which others may remove.
+    /// Whether it has a socket file, which other processes may remove.
     pub(crate) fn has_file(&self) -> bool {
         matches!(self.socket, BoundSocket::Unix { .. })
     }
 
-    /// Logs, once, that its file is gone or another's.
+    /// Logs once if its socket file was removed or replaced.
     pub(crate) fn check_file(&self) {
         if let BoundSocket::Unix { file, .. } = &self.socket {
             file.check();
@@ -134,8 +136,8 @@ impl AsFd for Listener {
     }
 }
 
-/// Whether an IPv6 address must leave IPv4 clients to another listener: `[::]` takes them as well where it is alone, and
-/// the system binds a port to each family once.
+/// Whether an IPv6 address must leave IPv4 clients to another listener on the same port: `[::]` alone accepts them as well,
+/// and the system binds a port only once for each address family.
 fn leaves_ipv4(address: &SocketAddr, all: &[Address]) -> bool {
     let is_ipv4 = |address: &SocketAddr| address.ip().to_canonical().is_ipv4();
     !is_ipv4(address)
@@ -146,7 +148,7 @@ fn leaves_ipv4(address: &SocketAddr, all: &[Address]) -> bool {
         })
 }
 
-/// As the standard library does, but for the option that has to be set in between.
+/// Binds as the standard library does, but sets `IPV6_V6ONLY` first.
 fn bind_ipv6_only(address: &SocketAddr) -> io::Result<TcpListener> {
     let socket = rustix::net::socket(AddressFamily::INET6, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
@@ -156,8 +158,8 @@ fn bind_ipv6_only(address: &SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from(socket))
 }
 
-/// Between binding and listening a socket looks as if it had been left behind, so one server at a time does this in a
-/// directory.
+/// Binds a socket file. Between `bind` and `listen` a socket file looks stale to other servers, so only one server at a
+/// time does this in a directory.
 fn bind_file(path: &Path, mode: SocketMode) -> Result<(UnixListener, SocketFile), Error> {
     let _lock = lock_directory(path)?;
     make_way(path)?;
@@ -166,7 +168,7 @@ fn bind_file(path: &Path, mode: SocketMode) -> Result<(UnixListener, SocketFile)
     Ok((listener, file))
 }
 
-/// `None` where the directory cannot be read or its file system has no locks: nobody can be waited for then.
+/// Locks the directory of a socket file; `None` if the directory cannot be read or its file system has no locks.
 fn lock_directory(path: &Path) -> io::Result<Option<File>> {
     let parent = path
         .parent()
@@ -181,7 +183,7 @@ fn lock_directory(path: &Path) -> io::Result<Option<File>> {
             Err(Errno::WOULDBLOCK) if deadline.remaining().is_ok() => thread::sleep(LOCK_PAUSE),
             Err(Errno::WOULDBLOCK) => {
                 return Err(io::Error::other(
-                    "another process holds a lock on its directory",
+                    "another process holds the lock on its directory",
                 ));
             }
             Err(_) => return Ok(None),
@@ -189,7 +191,7 @@ fn lock_directory(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Whether a socket file could be made, be it in the place of one that a server answers on now.
+/// Checks whether a socket file could be created. One on which a server answers now is not an error.
 pub(crate) fn check_file(path: &Path) -> Result<(), Error> {
     SocketAddrUnix::new(path).map_err(io::Error::from)?;
     match fs::symlink_metadata(path) {
@@ -198,7 +200,7 @@ pub(crate) fn check_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes a socket file that nobody answers on.
+/// Removes a stale socket file, on which no server answers.
 fn make_way(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -215,21 +217,21 @@ fn make_way(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The mode is set on the socket before it has a file: afterwards there would be a moment in which others can connect,
-/// and the umask belongs to the whole process.
+/// Binds a socket file with these permissions. They are set on the socket before the file exists, so that there is no
+/// moment in which others can connect; changing the umask would affect the whole process.
 fn bind_with(path: &Path, mode: SocketMode) -> io::Result<UnixListener> {
     let mode = Mode::from_raw_mode(mode.bits());
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     rustix::fs::fchmod(&socket, mode)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    // Where the system ignores a socket's own mode.
+    // For systems that ignore the mode of the socket itself.
     rustix::fs::chmod(path, mode)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(UnixListener::from(socket))
 }
 
-/// The file of a socket of ours, removed on drop unless another has taken its name.
+/// The socket file of a listener. Removed on drop, unless it was replaced by another file.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
@@ -255,7 +257,7 @@ impl SocketFile {
         if is_lost && !self.is_lost.swap(is_lost, Ordering::Relaxed) {
             tracing::error!(
                 path = %self.path.display(),
-                "the socket file was removed or replaced: nobody can connect to it until a restart"
+                "the socket file was removed or replaced: no client can connect to it until a restart"
             );
         }
     }
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_file_is_private_and_goes_with_its_listener() {
+    fn a_socket_file_is_private_and_is_removed_with_its_listener() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("login.sock");
         let listener = unix(&path).unwrap();
@@ -303,13 +305,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_left_behind_is_replaced_and_others_are_not() {
+    fn a_stale_socket_file_is_replaced_and_other_files_are_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("login.sock");
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "as after a kill");
         let first = unix(&path).unwrap();
-        // Somebody else's file under our name is left alone.
+        // Another file at the same path is not removed.
         fs::remove_file(&path).unwrap();
         fs::write(&path, "not a socket").unwrap();
         drop(first);
@@ -318,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_that_start_at_once_on_a_file_left_behind_one_gets_it() {
+    fn of_many_servers_that_start_at_once_on_a_stale_socket_file_one_binds_it() {
         const STARTS: usize = 8;
         let directory = tempfile::tempdir().unwrap();
         for round in 0..50 {
@@ -343,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn port_0_takes_a_free_one() {
+    fn port_0_binds_a_free_port() {
         let listener = Listener::bind(
             &"[::1]:0".parse().unwrap(),
             &[],

@@ -1,7 +1,7 @@
-//! How far the connection of one client is, as all threads of the gate know it.
+//! The phase of one client's connection, shared by all threads of the gate.
 //!
-//! Its own thread moves it from phase to phase. Others only end it: to free its slot for another client, or when the grace
-//! of a stop is over. They shut its socket down, which wakes its thread.
+//! The connection's own thread moves it from phase to phase. Other threads only end the connection: to free its slot for
+//! another client, or when the grace period of a stop is over. They shut its socket down, which wakes its thread.
 
 use std::io;
 use std::net::Shutdown;
@@ -13,7 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::slot_table::{Evictable, Phase, Progress};
 use super::socket::Socket;
 
-/// A client, for its connection's thread and for those that may end it.
+/// A connected client, shared by its connection's thread and the threads that may end the connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) socket: Socket,
@@ -29,7 +29,7 @@ impl Client {
         Self { socket, progress }
     }
 
-    /// The client has had its answer, and may send a request from now on.
+    /// The client has been answered, and may send a request from now on.
     pub(crate) fn set_idle(&self) {
         let mut progress = self.lock();
         if matches!(progress.phase, Phase::Waiting | Phase::Writing) {
@@ -38,7 +38,7 @@ impl Client {
         }
     }
 
-    /// The request's first bytes are there, and more is waited for.
+    /// The first bytes of a request have arrived, and the rest is awaited.
     pub(crate) fn set_receiving(&self) {
         let mut progress = self.lock();
         if matches!(progress.phase, Phase::Idle | Phase::Writing) {
@@ -46,7 +46,7 @@ impl Client {
         }
     }
 
-    /// The request is whole. False when the client was evicted before that.
+    /// The request is complete, and the client waits for the server. False if the client was evicted before that.
     pub(crate) fn set_waiting(&self) -> bool {
         let mut progress = self.lock();
         let stays = progress.phase != Phase::Evicted;
@@ -56,7 +56,7 @@ impl Client {
         stays
     }
 
-    /// The client takes no more for now. An error when it was evicted.
+    /// The client does not read its answer as fast as it could be sent. Returns an error if the client was evicted.
     pub(crate) fn set_writing(&self) -> io::Result<()> {
         let mut progress = self.lock();
         match progress.phase {
@@ -68,7 +68,7 @@ impl Client {
         Ok(())
     }
 
-    /// The client has only to close from now on.
+    /// The last answer was sent, and only the client's close is awaited.
     pub(crate) fn set_closing(&self) {
         let mut progress = self.lock();
         if progress.phase != Phase::Evicted {
@@ -80,7 +80,7 @@ impl Client {
         self.lock().phase == Phase::Evicted
     }
 
-    /// Ends the connection, whatever its phase.
+    /// Ends the connection in any phase.
     pub(crate) fn cut(&self) {
         self.lock().phase = Phase::Evicted;
         self.socket.shutdown(Shutdown::Both);
@@ -96,7 +96,7 @@ impl Evictable for Arc<Client> {
         *self.lock()
     }
 
-    /// One that has not sent its request whole only gets the end of its input, so that it still gets its answer.
+    /// A client whose request is incomplete only has its input ended, so that it still gets a 408.
     fn evict(&self) -> bool {
         let mut progress = self.lock();
         let how = match progress.phase {

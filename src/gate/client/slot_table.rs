@@ -1,9 +1,9 @@
-//! Which connections are open, of which client network each is, and which one is evicted next. No sockets, no clock, no
-//! threads.
+//! Which connections are open, to which client network each belongs, and which one is evicted next. Uses no sockets, no
+//! clock and no threads.
 //!
-//! What counts is how long a client has been without a whole request, not when it last sent a byte: one that drips bytes
-//! is evicted like one that is silent. Clients that take their answers slowly come after those. A client that waits for the
-//! server is never evicted.
+//! The order of eviction depends on how long a client has been without a complete request, not on when it last sent a byte:
+//! a client that sends single bytes is evicted like a silent one. Clients that read their answers slowly are evicted after
+//! those. A client that waits for the server is never evicted.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,39 +11,40 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-/// An evicted connection is expected to be gone within this time; after it, another one is evicted.
+/// How long an evicted connection may take to close before another one is evicted.
 pub(crate) const LEAVE_TIME: Duration = Duration::from_secs(1);
 
-/// Where a connection is in the round of a request.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// No byte of a request has come.
+    /// No byte of a request has arrived.
     Idle,
-    /// Some bytes of a request have come, not all.
+    /// A part of a request has arrived.
     Receiving,
     /// The client waits for the server.
     Waiting,
-    /// The server's answer is there, and the client does not take it as fast as it could be sent.
+    /// The server has answered, and the client reads the answer more slowly than it could be sent.
     Writing,
-    /// All is said; the client has only to close.
+    /// The last answer was sent, and only the client's close is awaited.
     Closing,
-    /// Closed for another client, or since the gate stops.
+    /// The connection was ended for another client, or because the gate stops.
     Evicted,
 }
 
-/// A phase, and the instant that orders connections of one phase.
+/// The phase of a connection, and the instant that orders connections of the same phase.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Progress {
     pub(crate) phase: Phase,
-    /// Since when the client has been without a whole request; while `Writing`, since when its answer has been there.
+    /// Since when the client has been without a complete request; in phase `Writing`, since when it has been reading its
+    /// answer.
     pub(crate) since: Instant,
 }
 
 impl Progress {
-    /// The smallest is evicted first; `None` must not be evicted.
+    /// The sort key for eviction: the smallest is evicted first. `None` must not be evicted.
     fn order(self) -> Option<(u8, Instant)> {
         let class = match self.phase {
-            // Nobody misses a connection that is only being closed.
+            // Evicting a connection that only waits for the client's close costs nothing.
             Phase::Closing => 0,
             Phase::Idle | Phase::Receiving => 1,
             Phase::Writing => 2,
@@ -53,33 +54,32 @@ impl Progress {
     }
 }
 
-/// A connection, as far as eviction needs to know it.
+/// What eviction needs of a connection.
 pub(crate) trait Evictable {
     fn progress(&self) -> Progress;
 
-    /// Closes the connection, and makes its phase [`Phase::Evicted`]. False when it has come to wait for the server
-    /// meanwhile.
+    /// Ends the connection, and sets its phase to [`Phase::Evicted`]. False if the client waits for the server by now.
     fn evict(&self) -> bool;
 }
 
-/// What stands in the way of one more connection.
+/// Whether there is a slot for one more connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Vacancy {
-    /// Nothing.
+    /// A slot is free.
     Free,
-    /// All slots are taken, and an evicted connection is about to leave one.
+    /// All slots are taken, and an evicted connection is about to free one.
     Leaving,
     /// All slots are taken, and all clients wait for the server.
     AllWaiting,
-    /// Its network has as many as it may have, and all of them wait for the server.
+    /// The client's network has reached its limit, and all of its connections wait for the server.
     NetworkWaiting,
 }
 
-/// The slots for connections, of which one client network may take only so many.
+/// The slots for connections, with a limit for each client network.
 #[derive(Debug)]
 pub(crate) struct SlotTable<C> {
     slots: Slab<Entry<C>>,
-    /// The connections of each network that were not evicted.
+    /// The number of connections of each network, without the evicted ones.
     networks: HashMap<IpAddr, usize>,
     limit: usize,
     limit_per_network: Option<usize>,
@@ -88,8 +88,9 @@ pub(crate) struct SlotTable<C> {
 #[derive(Debug)]
 struct Entry<C> {
     connection: C,
-    /// `None` is not counted.
+    /// The network for which the connection is counted; `None` if it is not counted.
     network: Option<IpAddr>,
+    /// When the connection was evicted.
     evicted: Option<Instant>,
 }
 
@@ -111,14 +112,14 @@ impl<C: Evictable> SlotTable<C> {
         self.slots.iter().map(|(_, slot)| &slot.connection)
     }
 
-    /// Whether a network has as many connections as it may have.
+    /// Whether a network has reached its connection limit.
     pub(crate) fn is_network_full(&self, network: Option<IpAddr>) -> bool {
         let count = network.and_then(|network| self.networks.get(&network));
         matches!((count, self.limit_per_network), (Some(count), Some(limit)) if *count >= limit)
     }
 
-    /// Looks for a slot for a connection of `network`, and evicts what has to leave for it: of a network that has as many
-    /// as it may have, one of its own.
+    /// Looks for a slot for a connection of `network`, and evicts another connection if necessary: one of the same network
+    /// if the network has reached its limit, otherwise one of any network.
     pub(crate) fn make_room(&mut self, network: Option<IpAddr>, now: Instant) -> Vacancy {
         if self.is_network_full(network) && !self.evict(now, |slot| slot.network == network) {
             return Vacancy::NetworkWaiting;
@@ -132,12 +133,12 @@ impl<C: Evictable> SlotTable<C> {
         }
     }
 
-    /// Evicts the next one of any network, if there is one.
+    /// Evicts the next connection of any network. False if there is none to evict.
     pub(crate) fn evict_any(&mut self, now: Instant) -> bool {
         self.evict(now, |_| true)
     }
 
-    /// The same, but of those that have been in their phase for at least `age`.
+    /// Evicts the next connection whose [`Progress::since`] is at least `age` ago. False if there is none to evict.
     pub(crate) fn evict_any_older_than(&mut self, age: Duration, now: Instant) -> bool {
         self.evict(now, |slot| {
             now.saturating_duration_since(slot.connection.progress().since) >= age
@@ -170,7 +171,7 @@ impl<C: Evictable> SlotTable<C> {
         }
     }
 
-    /// Takes a slot, which [`Vacancy::Free`] said is there, and gives its number.
+    /// Puts a connection into a slot and returns the slot's number. Call only after [`Vacancy::Free`].
     pub(crate) fn add(&mut self, connection: C, network: Option<IpAddr>) -> usize {
         if let Some(network) = network {
             *self.networks.entry(network).or_default() += 1;

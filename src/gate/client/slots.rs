@@ -1,4 +1,4 @@
-//! The connections of a gate, shared by its threads: which slot each has, and how all of them end.
+//! The connection slots of a gate, shared by its threads, and how a stop ends all connections.
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -13,10 +13,11 @@ use super::socket::Socket;
 use super::stop::StopSignal;
 use crate::gate::deadline::Deadline;
 
-/// Of the time that a stop has, one part in so many is kept for closing what was not done.
+/// The fraction of a stop's grace period that is reserved for closing connections that did not finish: one part in this
+/// number.
 const CUT_SHARE: u32 = 20;
 
-/// A client whose connection is as young as this may have sent a request that is not here yet.
+/// Age below which an idle connection is not evicted by [`ConnectionSlots::shrink`]: the client's request may be on its way.
 const SPARED: Duration = Duration::from_millis(250);
 
 type Slots = SlotTable<Arc<Client>>;
@@ -43,13 +44,13 @@ impl ConnectionSlots {
         })
     }
 
-    /// Whether a client network has as many connections as it may have.
+    /// Whether a client network has reached its connection limit.
     pub(crate) fn is_network_full(&self, network: Option<IpAddr>) -> bool {
         self.slots.lock().is_network_full(network)
     }
 
-    /// Looks for room for a client of `network`, and evicts another where there is none. It waits a moment at most for
-    /// one that was evicted to leave.
+    /// Looks for a slot for a client of `network`, and evicts another client if there is none. Waits at most
+    /// [`LEAVE_TIME`] for the evicted one to close its connection.
     pub(crate) fn make_room(&self, network: Option<IpAddr>) -> Vacancy {
         let mut slots = self.slots.lock();
         let vacancy = slots.make_room(network, Instant::now());
@@ -59,15 +60,15 @@ impl ConnectionSlots {
         vacancy
     }
 
-    /// Evicts one without a new client, and waits a moment for it: file descriptors or threads have run out. Spares those
-    /// that came, or were answered, only just: their requests may be on the way.
+    /// Evicts a client because file descriptors or threads have run out, and waits at most [`LEAVE_TIME`] for it to close
+    /// its connection. Clients that have just connected or been answered are spared: their requests may be on their way.
     pub(crate) fn shrink(&self) {
         let mut slots = self.slots.lock();
         slots.evict_any_older_than(SPARED, Instant::now());
         self.wait_for_leaving(slots);
     }
 
-    /// Gives a client a slot, for which there is room.
+    /// Gives a client a slot. Call only after [`Vacancy::Free`].
     pub(crate) fn enter(self: &Arc<Self>, socket: Socket, network: Option<IpAddr>) -> Slot {
         let client = Arc::new(Client::new(socket));
         let number = self.slots.lock().add(Arc::clone(&client), network);
@@ -78,22 +79,22 @@ impl ConnectionSlots {
         }
     }
 
-    /// How many slots are taken.
+    /// The number of taken slots.
     pub(crate) fn taken(&self) -> usize {
         self.slots.lock().taken()
     }
 
-    /// Ends accepting, and every connection as soon as it may end.
+    /// Ends accepting, and lets every connection end as soon as its request is answered.
     pub(crate) fn stop(&self) {
         self.stop.set();
-        // Under the lock: a thread that has just found the signal not set must be waiting by now.
+        // Notified under the lock, so that a thread which found the signal not set is already waiting.
         let slots = self.slots.lock();
         self.changed.notify_all();
         drop(slots);
     }
 
-    /// Waits for all connections to end, and cuts off what is left so that all is over within `grace`. False when any was
-    /// cut off.
+    /// Waits for all connections to end, and shuts the remaining ones down shortly before `grace` is over. False if any had
+    /// to be shut down.
     pub(crate) fn drain(&self, grace: Duration) -> bool {
         let end = Deadline::after(grace);
         let cut = Deadline::after(grace - grace / CUT_SHARE);
@@ -122,7 +123,7 @@ impl ConnectionSlots {
     }
 }
 
-/// A client's slot, given back on drop.
+/// A client's slot, freed on drop.
 #[derive(Debug)]
 pub(crate) struct Slot {
     client: Arc<Client>,
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_evicted_client_learns_it_by_the_end_of_its_input_and_leaves() {
+    fn an_eviction_ends_the_input_of_the_client_and_frees_its_slot() {
         let slots = slots(2);
         let (answered, _a) = enter(&slots);
         let (dripping, _b) = enter(&slots);
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_sent_at_once_is_no_reason_to_stay() {
+    fn a_client_can_be_evicted_once_it_is_answered() {
         let slots = slots(1);
         let (slot, _a) = enter(&slots);
         assert!(slot.set_waiting());
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_done_after_the_grace_is_cut_off() {
+    fn connections_that_are_open_after_the_grace_period_are_shut_down() {
         let slots = slots(2);
         let (waiting, mut client) = enter(&slots);
         assert!(waiting.set_waiting());

@@ -1,4 +1,4 @@
-//! A connected socket, of either family.
+//! A connected TCP or Unix socket.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,7 @@ use rustix::net::{RecvFlags, SendFlags};
 
 use super::poll;
 
-/// A connected socket of either family, read and written through a shared reference.
+/// A connected TCP or Unix socket, which can be read and written through a shared reference.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
@@ -19,7 +19,7 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    /// Sets what holds for the whole connection.
+    /// Sets the socket options of the connection.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_nodelay(true),
@@ -27,7 +27,7 @@ impl Socket {
         }
     }
 
-    /// A socket that the peer has closed already gives an error, which means the same.
+    /// Shuts the socket down. Errors are ignored: they mean that the peer has already closed the connection.
     pub(crate) fn shutdown(&self, how: Shutdown) {
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(how),
@@ -35,21 +35,21 @@ impl Socket {
         };
     }
 
-    /// Whether there is something to be read by now.
+    /// Whether something can be read without waiting, including the end of the input.
     pub(crate) fn has_input(&self) -> bool {
         self.poll(PollFlags::IN, Duration::ZERO)
             .is_ok_and(|ready| ready)
     }
 
-    /// Waits for something to read, be it the end, or until something can be sent.
+    /// Waits until the socket is ready for `what`. False if the timeout passed. The end of the input counts as readable.
     pub(crate) fn poll(&self, what: PollFlags, timeout: Duration) -> io::Result<bool> {
         let mut polled = [PollFd::from_borrowed_fd(self.as_fd(), what)];
         poll::wait(&mut polled, timeout)?;
         Ok(poll::is_ready(&polled[0]))
     }
 
-    /// Waits for the peer to answer with a reset what was sent: it is no longer there. Sending to a socket file that nobody
-    /// has open any more is an error already.
+    /// Waits for a TCP reset from the peer: it answers with one if it closed its connection before it received what was
+    /// sent. Always false for a Unix socket, where sending to a closed peer already fails.
     pub(crate) fn is_reset_within(&self, timeout: Duration) -> bool {
         let is_tcp = matches!(self, Self::Tcp(_));
         is_tcp
@@ -58,8 +58,8 @@ impl Socket {
                 .is_ok_and(|ready| ready)
     }
 
-    /// Has the peer see a reset instead of an end once the connection is closed. A socket file's peer sees one only where it
-    /// had sent more than was read.
+    /// Makes the close of the connection a reset. On a Unix socket this has no effect: its peer sees a reset only if it had
+    /// sent more than was read.
     pub(crate) fn reset_when_closed(&self) -> io::Result<()> {
         if let Self::Tcp(stream) = self {
             rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?;
@@ -67,13 +67,13 @@ impl Socket {
         Ok(())
     }
 
-    /// Receives what can be received without waiting.
+    /// Receives without waiting.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (received, _) = rustix::net::recv(self, buffer, RecvFlags::DONTWAIT)?;
         Ok(received)
     }
 
-    /// Sends what can be sent without waiting.
+    /// Sends without waiting; possibly only a part of `bytes`.
     pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         Ok(rustix::net::send(self, bytes, flags)?)

@@ -1,10 +1,10 @@
-//! The stop of the gate, as every wait learns of it: one descriptor that is readable once the gate stops.
+//! The stop signal of the gate: a file descriptor that becomes readable once the gate stops.
 //!
-//! - A wait for the first byte of a request, for a handshake or for a client to close polls this descriptor beside the
-//!   socket (`stream`). What has already arrived is read first; with nothing there, the connection ends.
-//! - A request of which a byte has arrived is received and answered. The answer says `Connection: close` unless more has
-//!   arrived (`connection`).
-//! - What is not done shortly before the grace is over is cut off (`slots`).
+//! - A wait for the first byte of a request, for a handshake or for a client to close polls this descriptor together with
+//!   the socket (`stream`). Bytes that have already arrived are read first; if there are none, the connection ends.
+//! - A request of which a byte has arrived is received and answered. The answer has `Connection: close` unless more bytes
+//!   have arrived (`connection`).
+//! - Connections that are open shortly before the grace period is over are shut down (`slots`).
 
 use std::io;
 use std::net::Shutdown;
@@ -18,11 +18,11 @@ use rustix::event::{PollFd, PollFlags};
 use super::poll;
 use crate::gate::deadline::Deadline;
 
-/// Set once, and never cleared.
+/// A signal that is set once and never cleared.
 #[derive(Debug)]
 pub(crate) struct StopSignal {
     is_set: AtomicBool,
-    /// At its end, and so readable, once the other one is shut down.
+    /// The end that is polled: readable once the pair is shut down.
     polled: UnixStream,
     other: UnixStream,
 }
@@ -39,7 +39,7 @@ impl StopSignal {
 
     pub(crate) fn set(&self) {
         self.is_set.store(true, Ordering::SeqCst);
-        // Both ends are open for as long as this lives.
+        // Cannot fail: both ends are open until `self` is dropped.
         let _ = self.other.shutdown(Shutdown::Both);
     }
 
@@ -47,12 +47,12 @@ impl StopSignal {
         self.is_set.load(Ordering::SeqCst)
     }
 
-    /// To wait for it.
+    /// The descriptor to poll for the signal.
     pub(crate) fn polled(&self) -> PollFd<'_> {
         PollFd::from_borrowed_fd(self.polled.as_fd(), PollFlags::IN)
     }
 
-    /// Lets time pass, unless the gate stops.
+    /// Sleeps for `time`, or until the gate stops.
     pub(crate) fn sleep(&self, time: Duration) -> io::Result<()> {
         let deadline = Deadline::after(time);
         while !self.is_set()

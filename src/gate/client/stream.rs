@@ -1,7 +1,7 @@
-//! A client's socket, plain or under TLS. The one place where the gate waits for a client.
+//! A client's connection, plain or with TLS. This is the only place where the gate waits for a client.
 //!
-//! Every read asks a [`Deadline`], below TLS, so that dripped records buy no time. Every write waits for the client as
-//! long as the connection's [`WriteAllowance`] lasts.
+//! Every read has a [`Deadline`]. It is checked below TLS, so that a client gains no time by sending its TLS records byte by
+//! byte. Every write waits for the client only as long as the connection's [`WriteAllowance`] lasts.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -17,19 +17,19 @@ use super::stop::StopSignal;
 use crate::gate::deadline::Deadline;
 use crate::gate::http::wiped::Wiped;
 
-/// Between two looks at the stop signal where it cannot be polled.
+/// Time between two checks of the stop signal where it cannot be polled.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Whether a wait for the client ends, as if its input had ended, when the gate stops and nothing has arrived.
+/// Whether a wait for the client ends when the gate stops and nothing has arrived. It then returns the end of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EndsAtStop {
     Always,
-    /// The first byte may be part of a request, which is answered.
+    /// Only before the first byte: a request that has started to arrive is answered.
     UntilFirstByte,
     Never,
 }
 
-/// The bytes on the wire, read under a deadline and written within an allowance.
+/// The socket below TLS, read with a deadline and written with an allowance.
 #[derive(Debug)]
 pub(crate) struct Wire {
     client: Arc<Client>,
@@ -40,13 +40,13 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// For the reads that follow.
+    /// Sets the deadline and the behaviour at a stop for the reads that follow.
     fn expect(&mut self, deadline: Deadline, ends_at_stop: EndsAtStop) {
         self.deadline = deadline;
         self.ends_at_stop = ends_at_stop;
     }
 
-    /// Waits for something to read, be it the end. False when the gate stops and that ends the wait.
+    /// Waits until something can be read, including the end of the input. False if the wait ended because the gate stops.
     fn wait_to_receive(&self) -> io::Result<bool> {
         let socket = PollFd::new(&self.client.socket, PollFlags::IN);
         let mut polled = [socket, self.stop.polled()];
@@ -54,10 +54,10 @@ impl Wire {
         let count = if ends_at_stop { 2 } else { 1 };
         loop {
             let left = self.deadline.remaining()?;
-            // Asked for before the wait: what arrives before the stop is received.
+            // Checked before the wait, so that bytes which arrive before the stop are received.
             let is_stopping = self.stop.is_set();
             match poll::wait(&mut polled[..count], left) {
-                // The limit of descriptors is below two, and so is what the system polls at once.
+                // With a descriptor limit below two, the system refuses to poll two descriptors.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                     poll::wait(&mut polled[..1], left.min(RETRY))?;
                 }
@@ -72,8 +72,8 @@ impl Wire {
         }
     }
 
-    /// Waits until the client takes more. The kernel reports that late, when a good part of its own buffer is free, so
-    /// the end of the time is no error: what follows is one more try.
+    /// Waits until more can be sent. The kernel reports that late, once a large part of its send buffer is free, so the end
+    /// of the time is not an error: one more attempt to send follows.
     #[cold]
     fn wait_to_send(&mut self) -> io::Result<()> {
         self.client.set_writing()?;
@@ -129,7 +129,7 @@ impl Write for Wire {
     }
 }
 
-/// A client, as the rest of the gate reads and writes it.
+/// A client's connection, as the rest of the gate reads and writes it.
 #[derive(Debug)]
 pub(crate) enum ClientStream {
     Plain(Wire),
@@ -137,7 +137,7 @@ pub(crate) enum ClientStream {
 }
 
 impl ClientStream {
-    /// Under TLS if there is a session for it.
+    /// A connection with TLS if `tls` is given.
     pub(crate) fn new(
         client: Arc<Client>,
         allowance: WriteAllowance,
@@ -157,7 +157,7 @@ impl ClientStream {
         }
     }
 
-    /// Agrees on keys, if there are any to agree on.
+    /// Completes the TLS handshake; does nothing on a plain connection.
     pub(crate) fn handshake(&mut self, deadline: Deadline) -> io::Result<()> {
         let Self::Tls(stream) = self else {
             return Ok(());
@@ -166,7 +166,7 @@ impl ClientStream {
         while stream.conn.is_handshaking() {
             let result = stream.conn.complete_io(&mut stream.sock);
             if let Err(error) = result {
-                // An alert may be waiting that says what the client did wrong.
+                // Sends a pending TLS alert, which says what the client did wrong.
                 let _ = stream.conn.write_tls(&mut stream.sock);
                 return Err(error);
             }
@@ -174,8 +174,8 @@ impl ClientStream {
         Ok(())
     }
 
-    /// Waits for the first bytes of a request; 0 is the end of the client's input or the stop of the gate, `TimedOut` the
-    /// deadline's.
+    /// Waits for the first bytes of a request. 0 is the end of the client's input or the stop of the gate; `TimedOut` means
+    /// that the deadline passed.
     pub(crate) fn read_first(
         &mut self,
         buffer: &mut [u8],
@@ -185,7 +185,7 @@ impl ClientStream {
         self.receive(buffer)
     }
 
-    /// Waits for more bytes of a request; 0 is the end of the client's input, `TimedOut` the deadline's.
+    /// Waits for more bytes of a request. 0 is the end of the client's input; `TimedOut` means that the deadline passed.
     pub(crate) fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> io::Result<usize> {
         self.wire().expect(deadline, EndsAtStop::Never);
         self.receive(buffer)
@@ -194,20 +194,20 @@ impl ClientStream {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(wire) => wire.read(buffer),
-            // Gives what is already decrypted before it asks the wire.
+            // Returns decrypted bytes before it reads from the socket.
             Self::Tls(stream) => match stream.read(buffer) {
-                // Many clients end without TLS's own farewell; requests have a length of their own.
+                // Many clients close without a TLS close_notify. It is not needed here: requests have explicit lengths.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
                 result => result,
             },
         }
     }
 
-    /// Whether something can be read by now, be it the end.
+    /// Whether something can be read without waiting, including the end of the input.
     pub(crate) fn has_input(&self) -> bool {
         match self {
             Self::Plain(wire) => wire.client.socket.has_input(),
-            // rustls wants nothing to read while there is something decrypted.
+            // While there are decrypted bytes, `wants_read` is false.
             Self::Tls(stream) => !stream.conn.wants_read() || stream.sock.client.socket.has_input(),
         }
     }
@@ -229,9 +229,10 @@ impl ClientStream {
         }
     }
 
-    /// Closes so that the client receives all that was written: a socket closed with input unread would reset the
-    /// connection, and the reset can overtake the answer. So this end is closed first, and what the client still sends is
-    /// thrown away until it closes too. A client that was evicted is not waited for, and none once the gate stops.
+    /// Closes the connection so that the client receives everything that was written. Closing a socket with unread input
+    /// would reset the connection, and the reset can overtake the answer. So only the write side is closed first, and
+    /// further input is discarded until the client closes its end. An evicted client is not waited for, and no client once
+    /// the gate stops.
     pub(crate) fn close(&mut self, deadline: Deadline) {
         if let Self::Tls(stream) = self {
             stream.conn.send_close_notify();
@@ -240,10 +241,10 @@ impl ClientStream {
         let wire = self.wire();
         wire.client.socket.shutdown(Shutdown::Write);
         wire.expect(deadline, EndsAtStop::Always);
-        // Not on the stack: its pages would stay with every connection, however long it is idle before.
-        let mut waste = Wiped::default();
-        waste.resize(8 * 1024);
-        while wire.read(&mut waste).is_ok_and(|read| read > 0) && !wire.client.is_evicted() {}
+        // Not on the stack: the thread of every idle connection would keep these pages.
+        let mut discarded = Wiped::default();
+        discarded.resize(8 * 1024);
+        while wire.read(&mut discarded).is_ok_and(|read| read > 0) && !wire.client.is_evicted() {}
     }
 }
 
@@ -284,7 +285,7 @@ mod tests {
         assert_eq!(
             stream.read(&mut buffer, deadline).unwrap(),
             2,
-            "the request goes on"
+            "the request is received to its end"
         );
         let _theirs = sending.join().unwrap();
         assert_eq!(

@@ -1,6 +1,7 @@
-//! TLS at the gate: the certificate it shows, and reading it again.
+//! TLS at the gate: loads the certificate, reloads and renews it.
 //!
-//! rustls with ring, TLS 1.2 and 1.3. Handshakes run in the connection's own thread; nothing process-wide is set.
+//! Uses rustls with ring, and offers TLS 1.2 and 1.3. Handshakes run in the connection's own thread. No process-wide
+//! setting is changed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,18 +21,18 @@ use super::certificate::{
 };
 use super::validity::{self, Validity};
 
-/// Between two attempts to renew a certificate, or two warnings that it has expired.
+/// Time between two attempts to renew a certificate, or two warnings that it has expired.
 const ATTENTION_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// The permissions of a file by which every user can read or write it.
+/// The permission bits that let every user read or write a file.
 const EVERYBODY: u32 = 0o006;
 
-/// Starts the TLS of new connections with a certificate that can be replaced while the gate runs.
+/// Starts the TLS sessions of new connections, with a certificate that can be replaced while the gate runs.
 #[derive(Debug)]
 pub(crate) struct TlsAcceptor {
     source: Tls,
     current: RwLock<LoadedCertificate>,
-    /// When a certificate outside of its validity was last looked after.
+    /// When the last attempt was made to renew the certificate or warn about it.
     attended: Mutex<Option<Instant>>,
 }
 
@@ -56,7 +57,7 @@ impl TlsAcceptor {
         })
     }
 
-    /// Reads the files again. After an error the old certificate stays.
+    /// Reads the files again. After an error the old certificate stays in use.
     pub(crate) fn reload(&self) -> Result<(), TlsError> {
         let now = Timestamp::now();
         self.reload_at(now)?;
@@ -70,7 +71,7 @@ impl TlsAcceptor {
         Ok(())
     }
 
-    /// When the first certificate of the chain expires.
+    /// The earliest expiry of any certificate in the chain.
     pub(crate) fn expires(&self) -> Timestamp {
         Validity::of_all(&self.current.read().chain).until
     }
@@ -79,10 +80,10 @@ impl TlsAcceptor {
         let now = Timestamp::now();
         if self.needs_attention(now) {
             let acceptor = Arc::clone(self);
-            // It reads files, and the thread that accepts connections waits for nothing.
+            // In a new thread, because it reads files and must not block the accepting thread.
             let thread = thread::Builder::new().name("gate-certificate".to_owned());
             if let Err(error) = thread.spawn(move || acceptor.attend(now)) {
-                tracing::warn!(%error, "no thread to renew the certificate");
+                tracing::warn!(%error, "cannot start a thread to renew the certificate");
             }
         }
         let current = self.current.read();
@@ -102,7 +103,8 @@ impl TlsAcceptor {
         true
     }
 
-    /// Renews a certificate of our own; about any other the operator is warned, since its files are read on request only.
+    /// Renews a certificate of the private authority. For certificate files it only warns the operator, since they are read
+    /// again only on request.
     fn attend(&self, now: Timestamp) {
         match &self.source {
             Tls::Files { .. } => self.warn_of_dates(now),
@@ -116,7 +118,7 @@ impl TlsAcceptor {
         }
     }
 
-    /// Logs what is wrong with the files, which can be used all the same.
+    /// Logs problems of the files that do not prevent their use.
     pub(crate) fn warn(&self, now: Timestamp) {
         if let Some(Warning { path, text }) = warning_of_mode(&self.source) {
             tracing::warn!(path = %path.display(), "{text}");
@@ -124,7 +126,7 @@ impl TlsAcceptor {
         self.warn_of_dates(now);
     }
 
-    /// Logs what clients will refuse; the next attention is due after a pause.
+    /// Logs the problems for which clients will refuse the certificate. The next check is due after [`ATTENTION_PAUSE`].
     fn warn_of_dates(&self, now: Timestamp) {
         let warnings = warnings_of_dates(&self.source, &self.current.read().chain, now);
         for Warning { path, text } in warnings {
@@ -134,16 +136,16 @@ impl TlsAcceptor {
     }
 }
 
-/// What is wrong with a certificate or its key, which can be used all the same.
+/// A problem of a certificate or its key that does not prevent its use.
 #[derive(Debug)]
 pub struct Warning {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The problem, as a sentence for the operator.
     pub text: String,
 }
 
-/// Finds out whether a start could show a certificate; writes none.
+/// Checks the certificate as a start would, without writing files. Returns the warnings that a start would log.
 pub(crate) fn check(source: &Tls, now: Timestamp) -> Result<Vec<Warning>, TlsError> {
     let loaded = prepare(identity(source, authority::rehearse, now)?)?;
     let mut warnings: Vec<Warning> = warning_of_mode(source).into_iter().collect();
@@ -152,7 +154,7 @@ pub(crate) fn check(source: &Tls, now: Timestamp) -> Result<Vec<Warning>, TlsErr
     Ok(warnings)
 }
 
-/// A start makes a certificate again for an authority whose own is not valid.
+/// The warning that a start would create a new certificate for the authority, because the existing one is not valid.
 fn warning_of_renewal(source: &Tls, now: Timestamp) -> Option<Warning> {
     let Tls::SelfSigned { ca_certificate, .. } = source else {
         return None;
@@ -160,7 +162,7 @@ fn warning_of_renewal(source: &Tls, now: Timestamp) -> Option<Warning> {
     let problem = certificate_problems(ca_certificate, now).ok()?.pop()?;
     Some(Warning {
         path: ca_certificate.clone(),
-        text: format!("{problem}: a start makes a new one, which clients must trust"),
+        text: format!("{problem}: a start creates a new one, which clients must trust"),
     })
 }
 
@@ -169,11 +171,13 @@ fn warning_of_mode(source: &Tls) -> Option<Warning> {
     let mode = fs::metadata(key).ok()?.permissions().mode();
     (mode & EVERYBODY != 0).then(|| Warning {
         path: key.clone(),
-        text: "every user of this machine can read or replace the TLS key: `chmod o-rw` keeps them out".to_owned(),
+        text:
+            "every user of this machine can read or replace the TLS key: `chmod o-rw` prevents that"
+                .to_owned(),
     })
 }
 
-/// What clients will refuse.
+/// The problems for which clients will refuse the certificate.
 fn warnings_of_dates(source: &Tls, chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<Warning> {
     let (Tls::Files { certificate, .. }
     | Tls::SelfSigned {
@@ -189,7 +193,8 @@ fn warnings_of_dates(source: &Tls, chain: &[CertificateDer<'_>], now: Timestamp)
         .collect()
 }
 
-/// How a certificate of our own is made.
+/// A function that issues a certificate of the private authority, given its certificate file, its key file, the names and
+/// the current time.
 type Issue = fn(&Path, &Path, &[String], Timestamp) -> Result<Identity, TlsError>;
 
 fn load(source: &Tls, now: Timestamp) -> Result<LoadedCertificate, TlsError> {
@@ -229,7 +234,7 @@ fn unusable((certificate, key): (PathBuf, PathBuf), error: rustls::Error) -> Tls
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             TlsError::Mismatch { certificate, key }
         }
-        // Only what reads the key has errors that are so general.
+        // Only the key parser returns this general error.
         rustls::Error::General(_) => TlsError::UnsupportedKey(key),
         source => TlsError::Unusable {
             certificate,
@@ -245,7 +250,7 @@ mod tests {
     use jiff::SignedDuration;
 
     #[test]
-    fn a_certificate_of_our_own_is_renewed_at_half_its_life_and_tried_no_more_than_hourly() {
+    fn a_self_signed_certificate_is_renewed_at_half_its_lifetime_and_retried_at_most_hourly() {
         let directory = tempfile::tempdir().unwrap();
         let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
         let source = Tls::SelfSigned {
@@ -260,7 +265,10 @@ mod tests {
         assert!(!acceptor.needs_attention(start + days(190)));
         let (first, late) = (chain(), start + days(200));
         assert!(acceptor.needs_attention(late));
-        assert!(!acceptor.needs_attention(late), "somebody is at it");
+        assert!(
+            !acceptor.needs_attention(late),
+            "another thread renews it already"
+        );
         acceptor.attend(late);
         let second = chain();
         assert_ne!(first[0], second[0]);
@@ -270,11 +278,11 @@ mod tests {
 
         fs::write(directory.path().join("ca.key"), "").unwrap();
         acceptor.attend(late + days(200));
-        assert_eq!(chain(), second, "after an error the old one stays");
+        assert_eq!(chain(), second, "after an error the old one stays in use");
     }
 
     #[test]
-    fn a_certificate_that_expires_while_it_is_shown_is_noticed_once_an_hour() {
+    fn a_certificate_that_expires_while_in_use_is_noticed_once_an_hour() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let pair = rcgen::KeyPair::generate().unwrap();

@@ -1,11 +1,11 @@
-//! When a certificate is valid, and what to say when it is not. Nothing here reads a clock.
+//! The validity periods of certificates, and messages about invalid ones. Nothing here reads a clock.
 
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use yasna::tags::{TAG_GENERALIZEDTIME, TAG_UTCTIME};
 use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReader, BERReaderSeq, Tag};
 
-/// The time in which a certificate counts, both ends included.
+/// The period in which a certificate is valid, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
     pub(crate) from: Timestamp,
@@ -18,7 +18,7 @@ impl Validity {
         until: Timestamp::MAX,
     };
 
-    /// `None` when the certificate is malformed.
+    /// The validity period of a certificate; `None` if it is malformed.
     pub(crate) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         yasna::parse_ber(certificate, |reader| {
             reader.read_sequence(|reader| {
@@ -30,7 +30,7 @@ impl Validity {
         .ok()
     }
 
-    /// In which every one of these counts; those that cannot be read are left out.
+    /// The period in which all certificates are valid; those that cannot be parsed are ignored.
     pub(crate) fn of_all(certificates: &[CertificateDer<'_>]) -> Self {
         let each = certificates.iter().filter_map(Self::of);
         each.fold(Self::ALWAYS, Self::and)
@@ -48,7 +48,7 @@ impl Validity {
     }
 }
 
-/// What clients will refuse about a chain at this moment, as one sentence a certificate.
+/// The problems for which clients would refuse a chain at `now`, one sentence for each invalid certificate.
 pub(crate) fn problems(chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<String> {
     let count = chain.len();
     let problems = chain.iter().zip(1..).filter_map(|(certificate, number)| {
@@ -58,7 +58,7 @@ pub(crate) fn problems(chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<Stri
     problems.collect()
 }
 
-/// What follows on the certificate's name.
+/// Why a certificate is not valid at `now`, as a clause to follow its name; `None` if it is valid.
 pub(crate) fn problem(certificate: &CertificateDer<'_>, now: Timestamp) -> Option<String> {
     match Validity::of(certificate) {
         None => Some("has no dates that can be read".to_owned()),
@@ -68,7 +68,8 @@ pub(crate) fn problem(certificate: &CertificateDer<'_>, now: Timestamp) -> Optio
     }
 }
 
-/// RFC 5280, 4.1: version, serial number, signature algorithm, issuer, validity; then what is of no interest here.
+/// Reads the validity from a TBSCertificate (RFC 5280, 4.1): version, serial number, signature algorithm, issuer, validity.
+/// The fields that follow are skipped.
 fn read_to_be_signed(reader: &mut BERReaderSeq<'_, '_>) -> ASN1Result<Validity> {
     reader
         .read_optional(|reader| reader.read_tagged(Tag::context(0), |reader| reader.read_der()))?;
@@ -93,7 +94,7 @@ fn read_time(reader: BERReader<'_, '_>) -> ASN1Result<Timestamp> {
         TAG_GENERALIZEDTIME => reader.read_generalized_time()?.datetime().unix_timestamp(),
         _ => return Err(ASN1Error::new(ASN1ErrorKind::Invalid)),
     };
-    // The end of the year 9999, which means that a certificate never expires, is later than a timestamp can be.
+    // The end of the year 9999 means that a certificate never expires; it is later than the maximum timestamp.
     Ok(Timestamp::from_second(second).unwrap_or(Timestamp::MAX))
 }
 
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_a_date_are_read() {
+    fn both_date_formats_of_certificates_are_parsed() {
         for (from, until) in [
             ("1996-02-29T23:59:59Z", "2049-12-31T23:59:59Z"),
             ("2024-01-01T00:00:00Z", "2050-01-01T00:00:00Z"),
@@ -129,13 +130,13 @@ mod tests {
         }
         let mut params = CertificateParams::default();
         params.not_after = rcgen::date_time_ymd(9999, 12, 31);
-        let for_ever = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        let validity = Validity::of(for_ever.der()).unwrap();
+        let unlimited = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let validity = Validity::of(unlimited.der()).unwrap();
         assert_eq!(validity.until, Timestamp::MAX);
     }
 
     #[test]
-    fn what_is_no_certificate_has_no_dates() {
+    fn bytes_that_are_not_a_certificate_have_no_validity() {
         let whole = certificate("2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z");
         assert_eq!(Validity::of(&CertificateDer::from_slice(b"")), None);
         for length in 1..whole.len() {
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn each_certificate_of_a_chain_is_judged_at_the_moment() {
+    fn each_invalid_certificate_of_a_chain_is_reported_with_its_number() {
         let chain = [
             certificate("2024-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
             certificate("2023-01-01T00:00:00Z", "2025-01-01T00:00:00Z"),

@@ -1,7 +1,7 @@
-//! Decoding a chunked body (RFC 9112, 7.1), in whatever pieces it arrives.
+//! Decodes a chunked body (RFC 9112, 7.1) that arrives in pieces of any size.
 //!
-//! Extensions and trailers are checked, bounded with the head's limits and dropped. The decoder never holds more than
-//! one line, and never decides on a byte that has not arrived.
+//! Extensions and trailers are checked, limited in the same way as a head, and discarded. The decoder buffers only the
+//! current line or the trailer section, and never needs to look ahead.
 
 use super::fields::parse_fields;
 use super::refusal::{self, Refusal};
@@ -9,16 +9,16 @@ use super::request_line::is_token;
 use super::wiped::Wiped;
 use crate::gate::limits::Limits;
 
-/// More hexadecimal digits than any 64-bit size has.
+/// Maximum number of hexadecimal digits in a chunk size: a 64-bit number has no more.
 const MAX_SIZE_DIGITS: usize = 16;
 
-/// Reads one chunked body.
+/// Decodes one chunked body.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     state: DecoderState,
-    /// The line so far: a chunk's size and extensions, or all the trailer fields so far.
+    /// What has arrived of the current line (a chunk's size and extensions), or of the whole trailer section.
     line: Vec<u8>,
-    /// Bytes of extensions so far, over all chunks.
+    /// The total length of the extensions of all chunks so far.
     extension_bytes: usize,
     trailer_fields: usize,
     max_line_bytes: usize,
@@ -34,14 +34,14 @@ enum DecoderState {
     Trailers,
 }
 
-/// What [`Decoder::decode`] has come to.
+/// The result of [`Decoder::decode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decoded {
-    /// All input was taken and more is needed.
+    /// All input was consumed, and more is needed.
     More,
-    /// The body is whole; this many bytes of the input belong to it.
+    /// The body is complete; this many bytes of the input belong to it.
     Whole(usize),
-    /// The body passes its limit; nothing after it can be read.
+    /// The body exceeds its limit, so the request cannot be read to its end.
     TooLarge,
 }
 
@@ -58,7 +58,7 @@ impl Decoder {
         }
     }
 
-    /// Takes what has arrived, and appends the body's bytes in it to `body`.
+    /// Decodes what has arrived, and appends the decoded bytes to `body`.
     pub(crate) fn decode(&mut self, input: &[u8], body: &mut Wiped) -> Result<Decoded, Refusal> {
         let mut at = 0;
         while at < input.len() {
@@ -100,7 +100,7 @@ impl Decoder {
         Ok(Decoded::More)
     }
 
-    /// Adds a byte to the line; true when it ended the line.
+    /// Adds a byte to the line. True if it ended the line.
     fn push(&mut self, byte: u8) -> Result<bool, Refusal> {
         let after_cr = self.line.last() == Some(&b'\r');
         match (after_cr, byte) {
@@ -117,7 +117,7 @@ impl Decoder {
             });
         }
         if self.state == DecoderState::SizeLine && self.line.len() <= MAX_SIZE_DIGITS + 1 {
-            // Refused before the line's end, which what is no size may never have.
+            // Checked before the end of the line, which may never come if this is not a chunk size.
             split_size(&self.line)?;
         }
         Ok(byte == b'\n')
@@ -141,7 +141,7 @@ impl Decoder {
         Ok(size)
     }
 
-    /// True when the line was the empty one that ends the body.
+    /// Checks a line of the trailer section. True if it is the empty line that ends the body.
     fn end_trailer_line(&mut self) -> Result<bool, Refusal> {
         if self.line == b"\r\n" || self.line.ends_with(b"\r\n\r\n") {
             parse_fields(&self.line, self.trailer_fields).map_err(|_| refusal::TRAILER)?;
@@ -155,7 +155,7 @@ impl Decoder {
     }
 }
 
-/// Parts the digits of a size from what follows them, which begins with a `;` or a line's end, or is empty.
+/// Splits a line after the digits of the chunk size. What follows must start with `;` or CR, or be empty.
 fn split_size(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     let end = line.iter().position(|byte| !byte.is_ascii_hexdigit());
     let (digits, rest) = line.split_at(end.unwrap_or(line.len()));
@@ -166,7 +166,8 @@ fn split_size(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     }
 }
 
-/// RFC 9112, 7.1.1: `;name`, `;name=token` or `;name="text"`, with blanks allowed on both sides of `=` and after `;`.
+/// Checks chunk extensions (RFC 9112, 7.1.1): `;name`, `;name=token` or `;name="text"`, with optional blanks on both sides
+/// of `=` and after `;`.
 fn check_extensions(mut rest: &[u8]) -> Result<(), Refusal> {
     while let [b';', after @ ..] = rest {
         let (name, after) = split_token(skip_blanks(after))?;
@@ -202,7 +203,7 @@ fn split_token(bytes: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     }
 }
 
-/// What follows the closing quote.
+/// The bytes after the closing quote of a quoted string.
 fn after_quoted(text: &[u8]) -> Result<&[u8], Refusal> {
     let mut bytes = text.iter().enumerate();
     while let Some((at, byte)) = bytes.next() {
@@ -231,7 +232,7 @@ mod tests {
         }
     }
 
-    /// Decodes at once and byte by byte, which must come to the same.
+    /// Decodes a text at once and byte by byte, and checks that the results are equal.
     fn decode(text: &str) -> Result<(Decoded, Vec<u8>), Refusal> {
         let mut body = Wiped::default();
         let whole = Decoder::new(&limits()).decode(text.as_bytes(), &mut body);
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_become_a_body_and_what_follows_is_left() {
+    fn chunks_are_decoded_and_bytes_after_the_body_are_not_consumed() {
         for (text, body) in [
             ("0\r\n\r\n", ""),
             ("5\r\nhello\r\n0\r\n\r\n", "hello"),
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_extensions_and_trailers_are_bounded() {
+    fn bodies_extensions_and_trailers_are_limited() {
         let x = |times| "x".repeat(times);
         let body = |bytes: usize| format!("{bytes:x}\r\n{}\r\n0\r\n\r\n", x(bytes));
         assert!(matches!(decode(&body(20)), Ok((Decoded::Whole(_), _))));

@@ -1,17 +1,18 @@
-//! Whether a connection stays open after an answer.
+//! The `Connection` header field of an answer.
 
-/// What is said to the client about the connection after this answer.
+/// What the answer's `Connection` field says about the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionOption {
-    /// It stays open, as HTTP/1.1 has it.
+    /// The connection stays open, which is the default of HTTP/1.1: there is no field.
     Open,
-    /// It stays open, which a client of HTTP/1.0 does not assume.
+    /// The connection stays open, and the client speaks HTTP/1.0, where this must be stated.
     KeepAlive,
+    /// The connection is closed after the answer.
     Close,
 }
 
 impl ConnectionOption {
-    /// The header line, with its end.
+    /// The header line with its CR LF; empty if there is none.
     pub(crate) fn line(self) -> &'static str {
         match self {
             Self::Open => "",

@@ -1,11 +1,11 @@
-//! Header fields and trailer fields, once their lines are known to end in CR LF.
+//! Parses header fields and trailer fields whose lines are already known to end in CR LF.
 
 use httparse::Header;
 
 use super::refusal::{self, Refusal};
 use super::request_line::is_token;
 
-/// Reads field lines up to the empty line that ends them; `count` is their number.
+/// Parses field lines up to the empty line that ends them; `count` is the number of fields.
 pub(crate) fn parse_fields(bytes: &[u8], count: usize) -> Result<Vec<Header<'_>>, Refusal> {
     let mut fields = vec![httparse::EMPTY_HEADER; count];
     match httparse::parse_headers(bytes, &mut fields) {
@@ -21,7 +21,7 @@ pub(crate) fn parse_fields(bytes: &[u8], count: usize) -> Result<Vec<Header<'_>>
     }
 }
 
-/// The name and value of one field line, without its CR LF, if it is well-formed.
+/// The name and value of one field line, given without its CR LF; `None` if it is malformed.
 pub(crate) fn field(line: &[u8]) -> Option<(&str, &[u8])> {
     let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
     let value = trim(&value[1..]);
@@ -37,7 +37,7 @@ fn is_folded(bytes: &[u8]) -> bool {
     blank(bytes.first()) || bytes.windows(2).any(after_line)
 }
 
-/// The values of all fields of one name.
+/// The values of all fields with this name.
 pub(crate) fn values<'a>(
     fields: &'a [Header<'_>],
     name: &'a str,
@@ -48,7 +48,7 @@ pub(crate) fn values<'a>(
         .map(|field| trim(field.value))
 }
 
-/// Without the optional white space around a value (RFC 9110, 5.6.3).
+/// Removes the optional white space around a value (RFC 9110, 5.6.3).
 pub(crate) fn trim(value: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = value.iter().position(|byte| !blank(byte));

@@ -1,7 +1,7 @@
-//! Where the body of a request ends (RFC 9112, 6).
+//! Determines where the body of a request ends (RFC 9112, 6).
 //!
-//! What two readers could take for two different lengths is refused, even where the RFC says which of them counts: a
-//! proxy in front of the gate may not have read that page.
+//! A request that two parsers could frame differently is refused, even if the RFC says which length applies: a proxy in
+//! front of the gate may implement it differently.
 
 use httparse::Header;
 
@@ -12,12 +12,15 @@ use super::request_line::{Version, is_token};
 /// How the end of a body is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// No length at all means no body.
+    /// Neither a length nor a transfer coding: there is no body.
     None,
+    /// A body of this many bytes.
     Length(u64),
+    /// A body in chunked transfer coding.
     Chunked,
 }
 
+/// The framing of a request with these header fields.
 pub(crate) fn of(fields: &[Header<'_>], version: Version) -> Result<Framing, Refusal> {
     let mut lengths = values(fields, "Content-Length");
     let mut codings = values(fields, "Transfer-Encoding");
@@ -37,7 +40,8 @@ pub(crate) fn of(fields: &[Header<'_>], version: Version) -> Result<Framing, Ref
     }
 }
 
-/// Digits only. A leading zero is refused as well: some read such a number as octal, and nobody sends one.
+/// Parses a Content-Length, which must be digits only. A leading zero is refused: some parsers read such a number as octal,
+/// and no client sends one.
 fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     let well_formed = match value {
         [b'0'] => true,
@@ -68,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_one_plain_number() {
+    fn a_content_length_is_one_decimal_number() {
         let of_length = |value| framing(Version::Http11, &[("content-length", value)]);
         for (value, length) in [
             ("0", 0),
@@ -102,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_coding_is_one_chunked_and_nothing_beside_it() {
+    fn the_only_transfer_coding_is_a_single_chunked() {
         let of_coding = |value| framing(Version::Http11, &[("Transfer-Encoding", value)]);
         for value in ["chunked", "CHUNKED", " chunked "] {
             assert_eq!(of_coding(value), Ok(Framing::Chunked), "{value}");
@@ -128,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn two_tellings_of_a_length_are_refused() {
+    fn a_length_that_is_given_twice_is_refused() {
         let (length, coding) = (("Content-Length", "5"), ("Transfer-Encoding", "chunked"));
         let http11 = |fields: &[_]| framing(Version::Http11, fields);
         assert_eq!(http11(&[]), Ok(Framing::None));
@@ -144,7 +148,7 @@ mod tests {
                 Err(refusal::CODING_IN_1_0)
             );
         }
-        // Other names are other fields.
+        // A similar name is a different field.
         assert_eq!(
             http11(&[("Content_Length", "9"), length]),
             Ok(Framing::Length(5))

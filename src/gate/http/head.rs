@@ -1,7 +1,7 @@
-//! The head of a request: finding its end in what has arrived, and checking it whole.
+//! The head of a request: finds its end in the received bytes, and checks it.
 //!
-//! `httparse` reads the fields. It takes a bare LF as the end of a line, so every line is looked at here first; nothing
-//! later meets a CR, LF or NUL that is not where it belongs.
+//! `httparse` parses the fields. It accepts a bare LF as the end of a line, so the line ends are checked here first: no
+//! later code gets a misplaced CR, LF or NUL.
 
 use httparse::Header;
 
@@ -11,11 +11,11 @@ use super::refusal::{self, Refusal};
 use super::request_line::{self, RequestLine, Version};
 use crate::gate::limits::Limits;
 
-/// A whole head that may go on to the server.
+/// A complete and valid head.
 #[derive(Debug)]
 pub(crate) struct Head<'a> {
     pub(crate) line: RequestLine<'a>,
-    /// As they came, in their order.
+    /// The header fields as they were sent, in their order.
     pub(crate) fields: Vec<Header<'a>>,
     pub(crate) framing: Framing,
     /// Whether the client waits for a `100 Continue` before it sends the body.
@@ -24,43 +24,45 @@ pub(crate) struct Head<'a> {
     pub(crate) keep_alive: bool,
 }
 
-/// Where the reading of a head has got to.
+/// Finds the end of a head in bytes that arrive in pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
-    /// Bytes that were looked at.
+    /// The number of bytes that were scanned.
     scanned: usize,
-    /// Where the line begins that is not ended yet.
+    /// The offset of the first line whose end was not found yet.
     line_start: usize,
-    /// Lines that were ended, the request line included.
+    /// The number of complete lines, including the request line.
     lines: usize,
-    /// Length of the empty line before the request line: 0 or 2.
+    /// The length of the empty line before the request line: 0 or 2.
     skipped: usize,
 }
 
-/// What [`Scanner::advance`] saw.
+/// The result of [`Scanner::advance`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Scan {
+    /// More bytes are needed.
     More,
+    /// The head is complete.
     Whole(Extent),
 }
 
-/// A head's place in the bytes that were scanned.
+/// The position of a head in the scanned bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
-    /// Where the request line begins.
+    /// The offset of the request line.
     start: usize,
-    /// Just past the empty line that ends the head.
+    /// The offset just past the empty line that ends the head.
     pub(crate) end: usize,
-    /// Number of header fields.
+    /// The number of header fields.
     fields: usize,
 }
 
 impl Scanner {
-    /// Looks at what is new in `bytes`, all that has arrived since the last request.
+    /// Scans the new bytes in `bytes`, which are all bytes that have arrived since the last request.
     pub(crate) fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Scan, Refusal> {
         while self.scanned < bytes.len() {
             if self.scanned >= limits.max_head + self.skipped {
-                self.check_beginning(bytes)?;
+                self.check_incomplete(bytes)?;
                 return Err(refusal::HEAD_TOO_LARGE);
             }
             let byte = bytes[self.scanned];
@@ -78,18 +80,18 @@ impl Scanner {
                 _ => {}
             }
         }
-        self.check_beginning(bytes)?;
+        self.check_incomplete(bytes)?;
         Ok(Scan::More)
     }
 
-    /// Of the same bytes, those that were looked at, from the request line on: nothing behind what was refused.
+    /// The part of `bytes` that was scanned, from the request line on. It ends at the byte that was refused.
     pub(crate) fn seen<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         &bytes[self.skipped..self.scanned]
     }
 
-    fn check_beginning(&self, bytes: &[u8]) -> Result<(), Refusal> {
+    fn check_incomplete(&self, bytes: &[u8]) -> Result<(), Refusal> {
         match self.lines {
-            0 => request_line::check_beginning(&bytes[self.skipped..]),
+            0 => request_line::check_incomplete(&bytes[self.skipped..]),
             _ => Ok(()),
         }
     }
@@ -110,7 +112,7 @@ impl Scanner {
                     fields: lines - 1,
                 }));
             }
-            // Refused at once: HTTP/0.9 sends this line only, and waits.
+            // Checked at once: an HTTP/0.9 client sends only this line, and waits.
             (_, 0) => {
                 request_line::parse(line)?;
             }
@@ -125,11 +127,11 @@ impl Scanner {
 }
 
 impl<'a> Head<'a> {
-    /// Checks a head that a [`Scanner`] found whole in `bytes`.
+    /// Parses and checks the head that a [`Scanner`] found in `bytes`.
     pub(crate) fn parse(bytes: &'a [u8], extent: Extent) -> Result<Self, Refusal> {
         let bytes = &bytes[extent.start..extent.end];
         let line_end = bytes.iter().position(|byte| *byte == b'\r');
-        let line_end = line_end.expect("the scanner saw at least two lines that end in CR LF");
+        let line_end = line_end.expect("the scanner found at least two lines that end in CR LF");
         let line = request_line::parse(&bytes[..line_end])?;
         let fields = parse_fields(&bytes[line_end + 2..], extent.fields)?;
         check_host(&fields, line.version)?;
@@ -146,8 +148,8 @@ impl<'a> Head<'a> {
     }
 }
 
-/// RFC 9112, 3.2. Two equal fields are refused too: who reads the first and who the last would still agree, but no
-/// honest client sends them.
+/// Checks that there is exactly one valid `Host` field, which HTTP/1.0 may omit (RFC 9112, 3.2). Two equal fields are
+/// refused as well: parsers would agree on the host, but no legitimate client sends two.
 fn check_host(fields: &[Header<'_>], version: Version) -> Result<(), Refusal> {
     let mut hosts = values(fields, "Host");
     match (hosts.next(), hosts.next(), version) {
@@ -158,7 +160,7 @@ fn check_host(fields: &[Header<'_>], version: Version) -> Result<(), Refusal> {
     }
 }
 
-/// RFC 9110, 10.1.1: HTTP/1.0 has no expectations.
+/// Whether the client expects a `100 Continue` (RFC 9110, 10.1.1). The `Expect` field of an HTTP/1.0 request is ignored.
 fn expects_continue(fields: &[Header<'_>], version: Version) -> Result<bool, Refusal> {
     let mut expected = false;
     for value in values(fields, "Expect") {
@@ -173,7 +175,7 @@ fn expects_continue(fields: &[Header<'_>], version: Version) -> Result<bool, Ref
     Ok(expected)
 }
 
-/// RFC 9112, 9.3.
+/// Whether the connection persists after the request (RFC 9112, 9.3).
 fn keep_alive(fields: &[Header<'_>], version: Version) -> bool {
     let has = |option: &[u8]| {
         values(fields, "Connection")
@@ -197,7 +199,7 @@ mod tests {
             ..Limits::default()
         };
         let whole = Scanner::default().advance(text, &limits);
-        // Arriving byte by byte changes nothing.
+        // The result must not depend on the pieces in which the bytes arrive.
         let mut scanner = Scanner::default();
         let mut dripped = Ok(Scan::More);
         for end in 1..=text.len() {
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn each_head_is_taken_or_refused_with_its_status() {
+    fn each_head_is_accepted_or_refused_with_its_status() {
         for (text, expected) in [
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
             ("GET / HTTP/1.1\r\nHost:a \t\r\nEmpty:\r\n\r\nGET", 200),
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_may_have_just_the_bytes_of_its_limit() {
+    fn a_head_may_be_as_long_as_its_limit_and_no_longer() {
         let head = |bytes: usize| {
             let rest = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".len();
             format!(
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_stay_open_as_version_and_options_say() {
+    fn connections_persist_as_the_version_and_the_connection_options_say() {
         for (version, connection, expected) in [
             ("1.1", "X: a", true),
             ("1.1", "Connection: close", false),

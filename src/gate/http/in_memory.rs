@@ -1,5 +1,5 @@
-//! Receiving a request out of memory, by the code that serves clients: for fuzzing, and for the tests that compare the
-//! gate with a plain reading of RFC 9112. Not in the program.
+//! Receives a request from memory with the code that serves clients: for fuzzing, and for tests that compare the gate with
+//! a simple parser of RFC 9112. Not part of the program.
 
 use std::io;
 
@@ -9,20 +9,20 @@ use super::receive::{Failure, Receiver, Source};
 use super::refusal;
 use crate::gate::limits::Limits;
 
-/// What bytes are to the gate.
+/// How the gate interprets some bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// The beginning of a request.
+    /// An incomplete request.
     More,
     /// A request of this many bytes, with this body.
     Whole(usize, Vec<u8>),
-    /// A request whose body passes the limit.
+    /// A request whose body exceeds the limit.
     TooLarge,
-    /// Refused with this status.
+    /// A request that is refused with this status.
     Refused(u16),
 }
 
-/// Gives bytes in pieces of the given lengths, and the rest at once.
+/// A source that returns its bytes in pieces of the given lengths, and the rest at once.
 struct Pieces<'a> {
     bytes: &'a [u8],
     lengths: std::slice::Iter<'a, usize>,
@@ -30,7 +30,7 @@ struct Pieces<'a> {
 
 impl Source for Pieces<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Only the end of the input has no bytes.
+        // Empty pieces are skipped: reading 0 bytes means the end of the input.
         let length = self.lengths.find(|length| **length > 0);
         let length = length.copied().unwrap_or(usize::MAX);
         let length = length.min(self.bytes.len()).min(buffer.len());
@@ -75,12 +75,12 @@ pub fn read(bytes: &[u8], pieces: &[usize], limits: &Limits) -> Reading {
             ..
         }) => Reading::More,
         Err(Failure::Refused { refusal, .. }) => Reading::Refused(refusal.status),
-        Err(Failure::Broken(error)) => panic!("memory does not break: {error}"),
+        Err(Failure::Broken(error)) => panic!("reading from memory cannot fail: {error}"),
     }
 }
 
-/// Fails unless the bytes mean the same in whatever pieces they arrive, and what is let through ends where a plain
-/// reading of RFC 9112 ends.
+/// Panics unless the result is the same for all piece lengths, and an accepted request ends where a simple parser of RFC
+/// 9112 says.
 pub fn check(bytes: &[u8], limits: &Limits) {
     let at_once = read(bytes, &[], limits);
     for piece in [1, 2, 7] {
@@ -89,13 +89,13 @@ pub fn check(bytes: &[u8], limits: &Limits) {
         assert_eq!(in_pieces, at_once, "{}", bytes.escape_ascii());
     }
     if let Reading::Whole(end, body) = at_once {
-        let plainly = plainly(bytes);
-        assert_eq!(plainly, Some((end, body)), "{}", bytes.escape_ascii());
+        let expected = parse_simply(bytes);
+        assert_eq!(expected, Some((end, body)), "{}", bytes.escape_ascii());
     }
 }
 
-/// Where a request ends, and its body, read as RFC 9112 has it and checked nowhere.
-fn plainly(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
+/// The end of a request and its body, as a simple parser of RFC 9112 without checks finds them.
+fn parse_simply(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
     let find = |from: usize, what: &[u8]| {
         let found = bytes[from..]
             .windows(what.len())
@@ -123,7 +123,7 @@ fn plainly(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
         let size = usize::from_str_radix(text.split(';').next()?, 16).ok()?;
         at = line + 2;
         if size == 0 {
-            // From the size's own line end on, so that no trailer fields are found as well.
+            // Starts at the end of the size line, so that the search also works without trailer fields.
             return Some((find(line, b"\r\n\r\n")? + 4, body));
         }
         body.extend_from_slice(bytes.get(at..at + size)?);
@@ -170,7 +170,7 @@ mod tests {
         b"0\r\n\r\n",
     ];
 
-    /// What fuzzing starts from.
+    /// The seeds of the fuzzer, by file name.
     fn seeds() -> Vec<(String, Vec<u8>)> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/requests");
         let mut seeds: Vec<_> = fs::read_dir(directory)
@@ -185,12 +185,12 @@ mod tests {
         seeds
     }
 
-    /// Requests with a few places overwritten, cut out or grown by what parsers stumble over.
-    fn nearly_requests() -> impl Strategy<Value = Vec<u8>> {
+    /// The seeds with a few bytes replaced, removed or inserted; the inserted fragments are typical of parser errors.
+    fn mutated_requests() -> impl Strategy<Value = Vec<u8>> {
         let change = (any::<Index>(), 0_usize..4, select(&FRAGMENTS[..]));
         (select(seeds()), vec(change, 0..4)).prop_map(|((_, mut bytes), changes)| {
-            for (place, cut, fragment) in changes {
-                let start = place.index(bytes.len() + 1);
+            for (position, cut, fragment) in changes {
+                let start = position.index(bytes.len() + 1);
                 let end = (start + cut).min(bytes.len());
                 bytes.splice(start..end, fragment.iter().copied());
             }
@@ -202,13 +202,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4000))]
 
         #[test]
-        fn what_the_gate_lets_through_ends_where_the_rfc_says(bytes in nearly_requests()) {
+        fn an_accepted_request_ends_where_the_rfc_says(bytes in mutated_requests()) {
             check(&bytes, &Limits::default());
         }
 
         #[test]
-        fn it_does_not_matter_in_which_pieces_bytes_arrive(
-            bytes in nearly_requests(),
+        fn the_result_does_not_depend_on_the_pieces_in_which_bytes_arrive(
+            bytes in mutated_requests(),
             pieces in vec(0_usize..9, 0..40),
         ) {
             let limits = small();
@@ -217,7 +217,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_can_be_read(bytes: Vec<u8>) {
+        fn any_bytes_can_be_parsed(bytes: Vec<u8>) {
             check(&bytes, &Limits::default());
         }
     }
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn each_seed_is_whole_or_refused() {
+    fn each_seed_is_a_complete_request_or_refused_as_listed() {
         let refused = [
             ("bare_lf", 400),
             ("folded", 400),

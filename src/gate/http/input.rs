@@ -1,4 +1,4 @@
-//! What a client has sent and was not read yet.
+//! A buffer for what a client has sent and was not parsed yet.
 
 use std::io;
 
@@ -6,11 +6,11 @@ use zeroize::Zeroize;
 
 use super::wiped::Wiped;
 
-/// Most requests of most clients fit, so that an idle client costs no more.
+/// The initial size of the buffer, in bytes. Most requests fit, so the buffer of an idle client has this size.
 const SMALL: usize = 1024;
 
-/// A buffer that starts small, grows with what arrives and becomes small again. Its reader bounds it, by
-/// refusing what is too long. Beyond what is unread it holds zeros only.
+/// A buffer that grows with what arrives and shrinks again once everything is consumed. Its user limits the size by
+/// refusing requests that are too long. Outside of the unread bytes it contains only zeros.
 pub(crate) struct Input {
     buffer: Wiped,
     start: usize,
@@ -34,7 +34,7 @@ impl Input {
         self.start == self.end
     }
 
-    /// Drops the first bytes of what is unread, or all there are.
+    /// Discards the first `bytes` of the unread bytes, or all of them if there are fewer.
     pub(crate) fn consume(&mut self, bytes: usize) {
         let consumed = self.start..self.start + bytes.min(self.end - self.start);
         self.start = consumed.end;
@@ -50,7 +50,7 @@ impl Input {
         }
     }
 
-    /// Adds what `read` brings; 0 is the end of the input.
+    /// Appends the bytes that `read` returns. The result is their number; 0 is the end of the input.
     pub(crate) fn fill(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
@@ -65,9 +65,9 @@ impl Input {
                 self.buffer.resize(self.buffer.len() * 2);
             }
         }
-        let brought = read(&mut self.buffer[self.end..])?;
-        self.end += brought;
-        Ok(brought)
+        let received = read(&mut self.buffer[self.end..])?;
+        self.end += received;
+        Ok(received)
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
         let sent: Vec<u8> = (1..10_000_u32).flat_map(u32::to_be_bytes).collect();
         let (mut source, mut input, mut received) = (&sent[..], Input::new(), Vec::new());
         while input.fill(|buffer| source.read(buffer)).unwrap() > 0 {
-            // Leaves a rest every time, as pipelined requests do.
+            // Always leaves some bytes unread, as with pipelined requests.
             let taken = input.unread().len() / 3;
             received.extend_from_slice(&input.unread()[..taken]);
             input.consume(taken);

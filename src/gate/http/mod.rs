@@ -1,13 +1,13 @@
-//! Bytes to requests: no sockets, no clock, no threads.
+//! Parses bytes into requests: no sockets, no clock, no threads.
 //!
 //! ```text
-//! receive       one request from a source of bytes: its head, then its body
-//! head          ← request_line, fields, framing
-//! chunked       ← fields
-//! normal        the request as the server gets it
-//! refusal       the gate's own answers
-//! refused       what could be read of those requests
-//! input, wiped  the buffers
+//! receive            reads one request from a source of bytes: its head, then its body
+//! head               parses a head               ← request_line, fields, framing
+//! chunked            decodes a chunked body      ← fields
+//! normal             writes the request in the form that the server gets
+//! refusal            the gate's own answers      ← connection_option
+//! refused            what could be read of a refused request
+//! input, wiped       the buffers
 //! ```
 
 pub(crate) mod chunked;

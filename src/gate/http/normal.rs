@@ -1,4 +1,4 @@
-//! The normal form in which requests go on to the server, rewritten rather than copied.
+//! The normal form in which requests are sent to the server. They are rewritten, not copied.
 //!
 //! ```text
 //! POST /api/organizations/user-login/ HTTP/1.1
@@ -7,9 +7,9 @@
 //! Content-Length: 70
 //! ```
 //!
-//! The target is in origin-form, the body has a plain length, and field names that begin with `X-Gate-` are the gate's:
-//! a client's own are dropped. A field that tiny_http would act upon, or whose value it cannot read, goes on under such
-//! a name too; [`original_field`] turns it back.
+//! The target is in origin-form, and the body has a Content-Length. Field names that start with `X-Gate-` are reserved for
+//! the gate; a client's fields with such names are dropped. A field that tiny_http would act on, or whose value it cannot
+//! represent, is encoded under a reserved name; [`original_field`] decodes it.
 
 use httparse::Header;
 
@@ -17,20 +17,21 @@ use super::fields::trim;
 use super::head::Head;
 use super::wiped::Wiped;
 
-/// What the names of the fields between gate and server begin with. No client can set one.
+/// The prefix of the names of all fields between gate and server. No client can set a field with this prefix.
 pub const RESERVED_PREFIX: &str = "X-Gate-";
-/// The peer's IP address without its port, or `unix`.
+/// The field with the peer's IP address without its port, or `unix`.
 pub const PEER: &str = "X-Gate-Peer";
-/// The limit, in bytes, that the body passes. The request then has no body here.
+/// The field with the size limit, in bytes, that the body exceeds. The request is then sent without its body.
 pub const BODY_TOO_LARGE: &str = "X-Gate-Body-Too-Large";
-/// On a request of the gate itself, to be answered (204) and neither counted nor logged.
+/// The field that marks a request of the gate itself. It is answered with 204, and neither counted nor logged.
 pub const WARM_UP: &str = "X-Gate-Warm-Up";
 
-/// Before the name of a field whose value is percent-encoded. The name says so, hence no value can be mistaken.
+/// The prefix of the name of a field whose value is percent-encoded. Since no client can set such a name, it is always
+/// clear whether a value is encoded.
 const ENCODED_PREFIX: &str = "X-Gate-Encoded-";
 
-/// Fields tiny_http acts upon; what they say was for the gate.
-const ACTED_UPON: [&str; 7] = [
+/// Fields that tiny_http would act on. The gate has already handled them.
+const ACTED_ON: [&str; 7] = [
     "Connection",
     "Content-Length",
     "Expect",
@@ -40,12 +41,12 @@ const ACTED_UPON: [&str; 7] = [
     "Upgrade",
 ];
 
-/// Which of a client's fields go on to the server.
+/// Which of a client's header fields are forwarded to the server.
 #[derive(Debug, Clone, Copy)]
 pub enum Forward {
-    /// Those of these names; a field costs time, so the shorter the better.
+    /// Only fields with these names. Every forwarded field costs time.
     Only(&'static [&'static str]),
-    /// All, in their order and as they came.
+    /// All fields without a reserved name, unchanged and in their order.
     All,
 }
 
@@ -62,7 +63,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     strip_prefix(name, RESERVED_PREFIX).is_some()
 }
 
-/// Writes a request's head up to, but without, the length of its body.
+/// Writes the head of a request up to the length of its body, which is not included.
 pub(crate) fn start(head: &Head<'_>, peer: &str, forward: Forward, out: &mut Wiped) {
     let target = &head.line.target;
     let slash = if target.lacks_slash { "/" } else { "" };
@@ -84,7 +85,7 @@ pub(crate) fn start(head: &Head<'_>, peer: &str, forward: Forward, out: &mut Wip
     }
 }
 
-/// Ends a head that [`start`] started, and adds the body.
+/// Completes a head that [`start`] wrote, and appends the body.
 pub(crate) fn end_with_body(body: &[u8], out: &mut Wiped) {
     if !body.is_empty() {
         line(out, "Content-Length", body.len().to_string().as_bytes());
@@ -93,27 +94,27 @@ pub(crate) fn end_with_body(body: &[u8], out: &mut Wiped) {
     out.extend_from_slice(body);
 }
 
-/// Ends the head of a request whose body was not read, since it passes `limit`.
+/// Completes the head of a request whose body was not read because it exceeds `limit` bytes.
 pub(crate) fn end_too_large(limit: usize, out: &mut Wiped) {
     line(out, BODY_TOO_LARGE, limit.to_string().as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
-/// The request that makes a new connection to the server usable.
+/// The request that checks a new connection to the server.
 pub(crate) fn warm_up() -> String {
     format!("GET / HTTP/1.1\r\n{WARM_UP}: 1\r\n\r\n")
 }
 
-/// RFC 9112, 3.2.2: the host of an absolute-form counts instead of the one in the field.
+/// Writes one field. In place of `Host`, the authority of an absolute-form target is used (RFC 9112, 3.2.2).
 fn write_field(field: &Header<'_>, authority: Option<&str>, out: &mut Wiped) {
     let value = match authority {
         Some(authority) if is_host(field) => authority.as_bytes(),
         _ => trim(field.value),
     };
-    let acted_upon = ACTED_UPON
+    let is_acted_on = ACTED_ON
         .iter()
         .any(|name| name.eq_ignore_ascii_case(field.name));
-    if acted_upon || !value.is_ascii() {
+    if is_acted_on || !value.is_ascii() {
         out.extend_from_slice(ENCODED_PREFIX.as_bytes());
         line(out, field.name, &encode(value));
     } else {
@@ -142,7 +143,7 @@ fn encode(value: &[u8]) -> Wiped {
     out
 }
 
-/// The name and value that a client sent, if the field has a name that says its value is encoded.
+/// The name and value of a field as the client sent it, if it was forwarded in encoded form; `None` otherwise.
 ///
 /// ```
 /// use thanos_login::gate::original_field;
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_goes_on_with_the_fields_that_are_read() {
+    fn a_request_is_forwarded_with_the_wanted_fields() {
         let text = b"POST http://b.example?x HTTP/1.1\r\nHost: a.example\r\nhost-like: a\r\nX-Gate-Peer: 10.0.0.1\r\n\
                      x-gate-encoded-b: %00\r\nConnection: close\r\nACCEPT:  a \r\nAccept: b\r\nName: \xE9%\r\n\r\n";
         let start = "POST /?x HTTP/1.1\r\nX-Gate-Peer: 192.0.2.1\r\n";
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_told_by_a_plain_length() {
+    fn a_body_has_a_content_length() {
         let mut out = Wiped::default();
         end_with_body(b"{}", &mut out);
         assert_eq!(&*out, b"Content-Length: 2\r\n\r\n{}");
@@ -219,14 +220,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_decodes_to_itself(value: Vec<u8>) {
+        fn an_encoded_value_decodes_to_itself(value: Vec<u8>) {
             let encoded = String::from_utf8(encode(&value).to_vec()).unwrap();
             prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic()));
             prop_assert_eq!(original_field("x-gate-encoded-A", &encoded), Some(("A", value)));
         }
 
         #[test]
-        fn any_text_can_be_asked_for(name: String, value: String) {
+        fn decoding_any_field_does_not_panic(name: String, value: String) {
             original_field(&name, &value);
         }
     }

@@ -1,4 +1,4 @@
-//! Receiving one whole request within the limits, whatever its bytes come from.
+//! Receives one complete request within the limits, from any source of bytes.
 
 use std::io;
 
@@ -15,35 +15,36 @@ use crate::gate::limits::Limits;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A request that may go on to the server.
+/// A request that may be sent to the server.
 pub(crate) struct Request {
-    /// Head and body, in normal form.
+    /// The head and body, in normal form.
     pub(crate) bytes: Wiped,
+    /// Whether the method is HEAD.
     pub(crate) is_head: bool,
     pub(crate) version: Version,
     /// Whether another request may follow on this connection.
     pub(crate) keep_alive: bool,
 }
 
-/// Why no request came.
+/// Why no request was received.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The client is answered what was wrong.
+    /// The request is refused, and the client is to be answered.
     Refused { refusal: Refusal, seen: PartialHead },
-    /// The connection broke: there is no client to answer.
+    /// The connection failed: there is no client to answer.
     Broken(io::Error),
 }
 
-/// Where the bytes of one request come from.
+/// The source of the bytes of one request.
 pub(crate) trait Source {
     /// Waits for bytes; 0 is the end of the input, and `TimedOut` means that the request took too long.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Sends something to the client, which waits for it.
+    /// Sends bytes to the client, such as a `100 Continue`.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
-/// What receiving needs of a connection.
+/// Receives one request from a source.
 pub(crate) struct Receiver<'a, S> {
     pub(crate) source: S,
     pub(crate) input: &'a mut Input,
@@ -57,15 +58,15 @@ enum Body {
     TooLarge,
 }
 
-/// Inside this file: the refusal, or the broken connection.
+/// The reason for a [`Failure`], before the received part of the head is added to it.
 enum ReceiveError {
     Refusal(Refusal),
     Broken(io::Error),
 }
 
-/// A head that was read.
+/// A head that was received and checked.
 struct CheckedHead {
-    /// What goes on to the server, up to its length.
+    /// The head in normal form, without the length of the body.
     bytes: Wiped,
     is_head: bool,
     version: Version,
@@ -90,13 +91,13 @@ impl From<Refusal> for ReceiveError {
 }
 
 impl<S: Source> Receiver<'_, S> {
-    /// Reads a request whole, of which the beginning may be in `input`, and may leave that of the next one there. `None`:
-    /// the client sent nothing but an empty line.
+    /// Reads a complete request. Its first bytes may already be in `input`, and bytes of the next request may be left
+    /// there. `None` if the client sent nothing but an empty line.
     pub(crate) fn receive(&mut self) -> Result<Option<Request>, Failure> {
         let mut scanner = Scanner::default();
         let mut head = match self.read_head(&mut scanner) {
             Ok(head) => head,
-            // Some clients send an empty line behind a body, and nothing more (RFC 9112, 2.2).
+            // Some clients send an empty line after a body (RFC 9112, 2.2).
             Err(ReceiveError::Refusal(refusal::TOO_SLOW | refusal::CUT_SHORT))
                 if b"\r\n".starts_with(self.input.unread()) =>
             {
@@ -140,7 +141,7 @@ impl<S: Source> Receiver<'_, S> {
         Ok(received)
     }
 
-    /// Completes the request with its body; says whether another one may follow.
+    /// Reads the body and completes the request with it. Returns whether another request may follow.
     fn read_rest(&mut self, head: &mut CheckedHead) -> Result<bool, ReceiveError> {
         let body = self.read_body(head.framing, head.expects_continue)?;
         match body {
@@ -176,7 +177,7 @@ impl<S: Source> Receiver<'_, S> {
         }
     }
 
-    /// A client whose body is on its way already need not wait for it.
+    /// Sends `100 Continue` if the client expects it and has not started to send its body.
     fn send_continue(&mut self, expects_continue: bool) -> Result<(), ReceiveError> {
         if expects_continue && self.input.is_empty() {
             self.source

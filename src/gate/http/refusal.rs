@@ -1,11 +1,11 @@
-//! The gate's own answers: what was wrong with a message, in the shape of every other answer.
+//! The gate's own answers to requests that it refuses. They have the same form as all other answers.
 //!
-//! A refusal always ends the connection: where the next request would begin is no longer certain. Its text never quotes
-//! what the client sent.
+//! A refusal always closes the connection, because it is no longer certain where the next request would start. Its text
+//! never quotes what the client sent.
 
 use super::connection_option::ConnectionOption;
 
-/// A status and the sentence that says what was wrong with the message.
+/// A status and a sentence that says what was wrong with the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -64,7 +64,7 @@ refusals! {
 }
 
 impl Refusal {
-    /// Appends the whole answer, with this `Date`. `common` are the lines that every answer has, `own` those of this one.
+    /// Appends the complete answer to `out`. `common` are the header fields of every answer, `own` those of this one only.
     pub(crate) fn write(
         &self,
         date: &str,
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_a_whole_json_answer_that_closes() {
+    fn a_refusal_is_a_complete_json_answer_that_closes_the_connection() {
         let mut out = Vec::new();
         let (common, own) = (
             [("Content-Type", "application/json")],

@@ -1,7 +1,6 @@
-//! What could be read of a request that the gate answers itself, for the log, the metrics and the headers of the answer.
+//! The readable parts of a request that the gate answers itself, for the log, the metrics and the headers of the answer.
 //!
-//! Only lines that have arrived whole count, each by itself: one that is malformed hides none of the others. Nothing of a
-//! body is looked at.
+//! Only complete lines are read, each independently: a malformed line does not hide the others. The body is never read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,23 +17,23 @@ use super::wiped::Wiped;
 pub struct RefusedRequest<'a> {
     /// The peer's IP address without its port, or `unix`.
     pub peer: &'a str,
-    /// The method, where there can be no doubt that it is one.
+    /// The method, if it certainly is one.
     pub method: Option<&'a str>,
     /// The path with its query, in visible ASCII characters.
     pub target: Option<String>,
-    /// The well-formed header fields, in their order and as they came. Of a request that was read up to its body, those that
+    /// The well-formed header fields, unchanged and in their order. If the request was read up to its body, only those that
     /// are forwarded.
     pub fields: Vec<(&'a str, Cow<'a, [u8]>)>,
     /// The status of the answer.
     pub status: u16,
-    /// The sentence in it.
+    /// The sentence in the body of the answer.
     pub detail: &'static str,
-    /// From the first byte of the request.
+    /// The time since the first byte of the request.
     pub duration: Duration,
 }
 
 impl RefusedRequest<'_> {
-    /// The values of all fields of a name as one list (RFC 9110, 5.3); `None` without any.
+    /// The values of all fields with this name as one list (RFC 9110, 5.3); `None` if there are none.
     pub fn joined(&self, name: &str) -> Option<Vec<u8>> {
         let values = self.fields.iter();
         let values = values.filter(|(given, _)| given.eq_ignore_ascii_case(name));
@@ -43,15 +42,15 @@ impl RefusedRequest<'_> {
     }
 }
 
-/// Called with every request that the gate answers itself, before the answer is sent. What it returns are header lines of
-/// that answer.
+/// A callback for every request that the gate answers itself. It is called before the answer is sent, and returns header
+/// fields for the answer.
 #[derive(Clone)]
 pub struct OnRefusal(Arc<Observer>);
 
 type Observer = dyn Fn(&RefusedRequest<'_>) -> Vec<(&'static str, String)> + Send + Sync;
 
 impl OnRefusal {
-    /// Calls this.
+    /// Creates a callback from a function.
     pub fn new(
         observer: impl Fn(&RefusedRequest<'_>) -> Vec<(&'static str, String)> + Send + Sync + 'static,
     ) -> Self {
@@ -69,11 +68,11 @@ impl fmt::Debug for OnRefusal {
     }
 }
 
-/// The head of a refused request, as far as it was read.
+/// The head of a refused request, as far as it was received.
 pub(crate) struct PartialHead {
-    /// From the request line on.
+    /// The bytes from the request line on.
     bytes: Wiped,
-    /// Whether they are in the normal form.
+    /// Whether the bytes are in normal form.
     is_normal: bool,
 }
 
@@ -84,7 +83,7 @@ impl fmt::Debug for PartialHead {
 }
 
 impl PartialHead {
-    /// As the client sent it, up to the byte that was refused.
+    /// A head as the client sent it, up to the byte that was refused.
     pub(crate) fn sent(bytes: &[u8]) -> Self {
         let mut copy = Wiped::with_capacity(bytes.len());
         copy.extend_from_slice(bytes);
@@ -94,7 +93,7 @@ impl PartialHead {
         }
     }
 
-    /// As it was to go on to the server, with or without a body.
+    /// A head in normal form, with or without a body.
     pub(crate) fn normal(bytes: Wiped) -> Self {
         Self {
             bytes,
@@ -126,7 +125,7 @@ impl PartialHead {
         let mut fields = Vec::new();
         for line in lines {
             if line.starts_with(b" ") || line.starts_with(b"\t") {
-                // Folded: the line before is not all of its field.
+                // A folded line continues the field before it, which is therefore incomplete.
                 fields.pop();
                 fields.push(None);
             } else {
@@ -136,7 +135,7 @@ impl PartialHead {
         fields.into_iter().flatten().collect()
     }
 
-    /// The field as the client meant it; `None` for what the gate added, and for a client's own under a reserved name.
+    /// The field as the client sent it. `None` for fields that the gate added, and for a client's fields with reserved names.
     fn original<'a>(&self, (name, value): (&'a str, &'a [u8])) -> Option<(&'a str, Cow<'a, [u8]>)> {
         if !self.is_normal {
             return (!is_reserved(name)).then_some((name, Cow::Borrowed(value)));
@@ -145,12 +144,12 @@ impl PartialHead {
             let (name, value) = original_field(name, std::str::from_utf8(value).ok()?)?;
             return Some((name, Cow::Owned(value)));
         }
-        let is_ours = name.eq_ignore_ascii_case("Content-Length");
-        (!is_ours).then_some((name, Cow::Borrowed(value)))
+        let is_of_gate = name.eq_ignore_ascii_case("Content-Length");
+        (!is_of_gate).then_some((name, Cow::Borrowed(value)))
     }
 }
 
-/// Lines that end in CR LF, up to an empty one; afterwards, what has arrived of the next.
+/// An iterator over the lines that end in CR LF, up to an empty one. It contains the bytes that were not returned yet.
 struct Lines<'a>(&'a [u8]);
 
 impl<'a> Iterator for Lines<'a> {
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_arrived_whole_is_read_and_nothing_else() {
+    fn only_complete_and_well_formed_lines_are_read() {
         for (sent, expected) in [
             ("", "- -"),
             ("GE", "- -"),
@@ -208,10 +207,10 @@ mod tests {
                 "GET - A=\\xc3\\xa9",
             ),
             ("GET /\u{1b}[m HTTP/1.1\r\n", "GET -"),
-            // The rest of a body whose length was not sent is no method.
+            // The rest of a body whose length was not sent is not taken for a method.
             ("secret word\r\n", "- -"),
             ("{\"password\": \"secret\"}", "- -"),
-            // A malformed line, two folded ones.
+            // A malformed line, and folded lines.
             (
                 "GET / HTTP/1.1\r\nA b: c\r\nA : b\r\n: a\r\nB: c\x01\r\nC\r\nD: e\r\n",
                 "GET / D=e",
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_normal_form_is_read_back_as_it_came() {
+    fn the_normal_form_is_read_back_as_the_client_sent_it() {
         let mut bytes = Wiped::default();
         bytes.extend_from_slice(
             b"POST /a HTTP/1.1\r\nX-Gate-Peer: 192.0.2.1\r\nA: b\r\nX-Gate-Encoded-Content-Length: 6\r\n\
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn two_fields_of_a_name_are_one_list() {
+    fn two_fields_with_the_same_name_are_joined_to_one_list() {
         let seen = PartialHead::sent(b"GET / HTTP/1.1\r\nA: b\r\nC: d\r\na: e\r\n");
         let refused = seen.refused("unix", refusal::TOO_SLOW, Duration::ZERO);
         assert_eq!(refused.joined("A"), Some(b"b, e".to_vec()));

@@ -1,11 +1,11 @@
-//! The first line of a request: method, target and version, and the grammar of a host.
+//! The first line of a request (method, target and version), and the grammar of a host.
 //!
-//! Stricter than `httparse`, which takes bytes over 0x7F in a target and has one error for a version that is
-//! malformed (400) and one that is only unknown (505). Nothing here is decoded: `%2e` stays `%2e`.
+//! The checks are stricter than those of `httparse`, which accepts bytes over 0x7F in a target and does not distinguish a
+//! malformed version (400) from an unsupported one (505). Nothing is decoded here: `%2e` stays `%2e`.
 
 use super::refusal::{self, Refusal};
 
-/// Longer than any registered method; what runs on without a blank is no request at all.
+/// Maximum length of a method, in bytes; longer than any registered method.
 const MAX_METHOD_BYTES: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) enum Version {
     Http11,
 }
 
-/// A request line that was checked.
+/// A valid request line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RequestLine<'a> {
     pub(crate) method: &'a str,
@@ -22,18 +22,18 @@ pub(crate) struct RequestLine<'a> {
     pub(crate) version: Version,
 }
 
-/// What a request is about, reduced to origin-form (RFC 9112, 3.2).
+/// A request target (RFC 9112, 3.2), reduced to origin-form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
-    /// The host that an absolute-form names; it counts instead of the `Host` field.
+    /// The host in an absolute-form target, which replaces the `Host` field.
     pub(crate) authority: Option<&'a str>,
-    /// Whether the path is empty in an absolute-form, as in `http://host?query`: it then begins with a `/` of ours.
+    /// Whether the path of an absolute-form target is empty, as in `http://host?query`, so that a `/` must be added.
     pub(crate) lacks_slash: bool,
     /// The path with its query, or `*`.
     pub(crate) path: &'a str,
 }
 
-/// Checks a whole line, without its CR LF.
+/// Parses and checks a complete line, given without its CR LF.
 pub(crate) fn parse(line: &[u8]) -> Result<RequestLine<'_>, Refusal> {
     let mut words = line.split(|byte| *byte == b' ');
     let (method, target, version) = match (words.next(), words.next(), words.next(), words.next()) {
@@ -54,9 +54,10 @@ pub(crate) fn parse(line: &[u8]) -> Result<RequestLine<'_>, Refusal> {
     })
 }
 
-/// The method and the target, in origin-form, of a line that may be malformed or cut off; each only if it is whole.
+/// The method and the target, in origin-form, of a line that may be malformed or incomplete. Each is returned only if it is
+/// complete.
 ///
-/// A word that is none of the well-known methods is one only in front of a path: it may be the rest of a body.
+/// A word that is not a well-known method is taken for a method only if a path follows: it may be the rest of a body.
 pub(crate) fn read(line: &[u8]) -> (Option<&str>, Option<String>) {
     const WELL_KNOWN: [&str; 9] = [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
@@ -72,7 +73,8 @@ pub(crate) fn read(line: &[u8]) -> (Option<&str>, Option<String>) {
     (is_known.then_some(method), target)
 }
 
-/// What is refused as a target is still shown if it is plainly a path: an absolute form may have a password in it.
+/// The target to report in origin-form. A refused target is reported only if it is a path, because an absolute-form target
+/// may contain a password.
 fn read_target(method: &str, target: &[u8]) -> Option<String> {
     match parse_target(method, target) {
         Ok(target) if target.lacks_slash => Some(format!("/{}", target.path)),
@@ -86,8 +88,8 @@ fn is_visible(target: &[u8]) -> bool {
     target.iter().all(|byte| matches!(byte, 0x21..=0x7E))
 }
 
-/// Refuses the beginning of a line that can no longer become a request line.
-pub(crate) fn check_beginning(bytes: &[u8]) -> Result<(), Refusal> {
+/// Refuses an incomplete line that can no longer become a request line.
+pub(crate) fn check_incomplete(bytes: &[u8]) -> Result<(), Refusal> {
     let end = bytes.iter().position(|byte| matches!(byte, b' ' | b'\r'));
     let method = &bytes[..end.unwrap_or(bytes.len())];
     if method.is_empty() && end.is_none_or(|end| bytes[end] == b'\r') || is_method(method) {
@@ -101,7 +103,7 @@ fn is_method(word: &[u8]) -> bool {
     word.len() <= MAX_METHOD_BYTES && is_token(word)
 }
 
-/// RFC 9110, 5.6.2.
+/// Whether a word is a token (RFC 9110, 5.6.2).
 pub(crate) fn is_token(word: &[u8]) -> bool {
     let is_token_char =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
@@ -120,7 +122,7 @@ fn parse_version(word: &[u8]) -> Result<Version, Refusal> {
 }
 
 fn parse_target<'a>(method: &str, target: &'a [u8]) -> Result<Target<'a>, Refusal> {
-    // CONNECT asks for a tunnel, which is not for this end of the line to dig.
+    // CONNECT requests a tunnel, which an origin server does not provide.
     if method == "CONNECT" || !is_visible(target) {
         return Err(refusal::TARGET);
     }
@@ -138,7 +140,7 @@ fn parse_target<'a>(method: &str, target: &'a [u8]) -> Result<Target<'a>, Refusa
         },
         _ => absolute_form(method, target)?,
     };
-    // Browsers never send a fragment, and write a backslash in a path as a slash; other readers do not.
+    // Browsers never send a fragment, and replace a backslash in a path by a slash. Other parsers may not do the same.
     let path = target.path.split('?').next().unwrap_or_default();
     if target.path.contains('#') || path.contains('\\') {
         return Err(refusal::TARGET);
@@ -156,7 +158,7 @@ fn absolute_form<'a>(method: &str, target: &'a str) -> Result<Target<'a>, Refusa
     if !is_host(authority.as_bytes()) {
         return Err(refusal::TARGET);
     }
-    // RFC 9112, 3.2.4: an OPTIONS of the whole server, by way of a proxy.
+    // RFC 9112, 3.2.4: an OPTIONS request for the whole server, sent through a proxy.
     let whole_server = path.is_empty() && method == "OPTIONS";
     Ok(Target {
         authority: Some(authority),
@@ -165,7 +167,7 @@ fn absolute_form<'a>(method: &str, target: &'a str) -> Result<Target<'a>, Refusa
     })
 }
 
-/// Whether a value is a host with an optional port (RFC 3986, 3.2.2), and one only: no user, no path, no list.
+/// Whether a value is exactly one host with an optional port (RFC 3986, 3.2.2), without user information, path or list.
 pub(crate) fn is_host(value: &[u8]) -> bool {
     let (host, port) = if value.first() == Some(&b'[') {
         let Some(end) = value.iter().position(|byte| *byte == b']') else {
@@ -190,7 +192,8 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
     !host.is_empty() && is_port(port)
 }
 
-/// A comma is allowed by RFC 3986, but a list of hosts is what it means in a header field.
+/// Whether a name is a registered name of RFC 3986. A comma is not accepted, although RFC 3986 allows it, because in a
+/// header field it separates the elements of a list.
 fn is_registered_name(name: &[u8]) -> bool {
     let mut bytes = name.iter();
     while let Some(byte) = bytes.next() {
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn each_request_line_is_taken_or_refused_with_its_status() {
+    fn each_request_line_is_accepted_or_refused_with_its_status() {
         for (line, expected) in [
             ("GET / HTTP/1.1", 200),
             ("get / HTTP/1.0", 200),
@@ -326,20 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_is_refused_once_it_cannot_become_a_request_line() {
-        for beginning in ["", "G", "GET", "GET ", "GET /a\u{e9}", "\r"] {
-            assert_eq!(
-                check_beginning(beginning.as_bytes()),
-                Ok(()),
-                "{beginning:?}"
-            );
+    fn an_incomplete_line_is_refused_once_it_cannot_become_a_request_line() {
+        for line in ["", "G", "GET", "GET ", "GET /a\u{e9}", "\r"] {
+            assert_eq!(check_incomplete(line.as_bytes()), Ok(()), "{line:?}");
         }
         let endless = "A".repeat(MAX_METHOD_BYTES + 1);
-        for beginning in [" ", "\u{16}\u{3}", "G{T", endless.as_str()] {
-            assert!(
-                check_beginning(beginning.as_bytes()).is_err(),
-                "{beginning:?}"
-            );
+        for line in [" ", "\u{16}\u{3}", "G{T", endless.as_str()] {
+            assert!(check_incomplete(line.as_bytes()).is_err(), "{line:?}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Bytes that are wiped after use: passwords and tokens pass through the gate in heads, bodies and answers.
+//! A byte buffer that is wiped after use, because heads, bodies and answers contain passwords and tokens.
 
 use std::ops::{Deref, DerefMut};
 
 use zeroize::{Zeroize, Zeroizing};
 
-/// A growing buffer that leaves no copy behind, neither where it grew out of nor where it ended.
+/// A growing buffer that leaves no copy of its bytes in memory, neither when it is reallocated nor when it is dropped.
 #[derive(Default)]
 pub(crate) struct Wiped(Zeroizing<Vec<u8>>);
 
@@ -18,7 +18,7 @@ impl Wiped {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Makes it `length` bytes long; what is new is zero, what is cut off is wiped.
+    /// Changes the length to `length` bytes. New bytes are zero, removed bytes are wiped.
     pub(crate) fn resize(&mut self, length: usize) {
         match length.checked_sub(self.0.len()) {
             Some(more) => self.reserve(more),
@@ -27,7 +27,7 @@ impl Wiped {
         self.0.resize(length, 0);
     }
 
-    /// A vector that grows by itself would move, and leave its bytes where they were.
+    /// Reserves space for `more` bytes. A `Vec` that reallocates by itself would leave a copy of its bytes behind.
     fn reserve(&mut self, more: usize) {
         let needed = self.0.len() + more;
         if needed > self.0.capacity() {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_grows_and_shrinks_like_a_vector() {
+    fn a_wiped_buffer_grows_and_shrinks_like_a_vector() {
         let mut wiped = Wiped::with_capacity(2);
         for part in ["a", "bc", "", "defghijk"] {
             wiped.extend_from_slice(part.as_bytes());

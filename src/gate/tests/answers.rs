@@ -1,11 +1,11 @@
-//! Answers that are long, broken off or none.
+//! Tests of answers that are long, aborted, malformed or missing.
 
 use std::path::PathBuf;
 
 use super::*;
 
 #[test]
-fn an_answer_that_is_none_is_500_and_the_next_request_works() {
+fn a_malformed_answer_is_500_and_the_next_request_works() {
     let server = Server::start(Limits::default());
     for _ in 0..3 {
         let answer = server.talk(format!("GET /garbage HTTP/1.1\r\n{CLOSE}\r\n"));
@@ -16,7 +16,7 @@ fn an_answer_that_is_none_is_500_and_the_next_request_works() {
 }
 
 #[test]
-fn a_long_answer_is_relayed_whole_and_the_connection_is_kept() {
+fn a_long_answer_is_relayed_completely_and_the_connection_stays_open() {
     let server = Server::start(Limits::default());
     let mut stream = server.connect();
     for request in [
@@ -37,10 +37,10 @@ fn a_long_answer_is_relayed_whole_and_the_connection_is_kept() {
 }
 
 #[test]
-fn a_server_that_breaks_off_a_long_answer_breaks_the_connection() {
+fn if_the_server_aborts_a_long_answer_the_connection_is_closed() {
     let directory = tempfile::tempdir().unwrap();
-    let upstream = directory.path().join("cutting.sock");
-    let cutting = UnixListener::bind(&upstream).unwrap();
+    let upstream = directory.path().join("aborting.sock");
+    let aborting = UnixListener::bind(&upstream).unwrap();
     let server = Server::start_with(Limits::default(), |config| Config {
         backend: Arc::new(upstream),
         ..config
@@ -48,7 +48,7 @@ fn a_server_that_breaks_off_a_long_answer_breaks_the_connection() {
     thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..2 {
-                let (mut stream, _) = cutting.accept().unwrap();
+                let (mut stream, _) = aborting.accept().unwrap();
                 read_head(&mut stream);
                 stream
                     .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -69,7 +69,7 @@ fn a_server_that_breaks_off_a_long_answer_breaks_the_connection() {
 }
 
 #[test]
-fn a_client_that_goes_away_within_a_long_answer_frees_its_place() {
+fn a_client_that_disconnects_during_a_long_answer_frees_its_slot() {
     let server = Server::start(Limits::default());
     for _ in 0..8 {
         let mut stream = server.connect();
@@ -98,11 +98,11 @@ fn without_a_server_the_answer_is_503_and_reported() {
             let origin = refused
                 .joined("origin")
                 .map(|origin| String::from_utf8(origin).unwrap());
-            let said = format!(
+            let report = format!(
                 "{} {method} {target} {} {origin:?}",
                 refused.peer, refused.status
             );
-            sender.send(said).unwrap();
+            sender.send(report).unwrap();
             vec![("Vary", "Origin".to_owned())]
         }),
         ..config
@@ -118,7 +118,7 @@ fn without_a_server_the_answer_is_503_and_reported() {
 }
 
 #[test]
-fn numbered_answers_are_reported_with_whether_they_were_sent() {
+fn the_delivery_of_numbered_answers_is_reported() {
     let (sender, reported) = std::sync::mpsc::channel();
     let server = Server::start_with(Limits::default(), |config| Config {
         on_refusal: OnRefusal::new(|_| vec![(NUMBER, "9".to_owned())]),
@@ -135,5 +135,8 @@ fn numbered_answers_are_reported_with_whether_they_were_sent() {
         assert_eq!(reported.recv().unwrap(), expected, "{path}");
     }
     server.talk(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n"));
-    assert!(reported.try_recv().is_err(), "it has no number");
+    assert!(
+        reported.try_recv().is_err(),
+        "an answer without a number is not reported"
+    );
 }

@@ -1,10 +1,10 @@
-//! Slow readers.
+//! Tests with clients that read slowly.
 
 use super::*;
 
-/// However short its pauses are.
+/// The client is closed although each of its pauses is short.
 #[test]
-fn a_client_that_reads_more_slowly_than_the_least_rate_is_closed() {
+fn a_client_that_reads_below_the_minimum_rate_is_closed() {
     let server = Server::start(Limits {
         write_timeout: Duration::from_millis(100),
         min_write_rate: u32::MAX,
@@ -21,13 +21,13 @@ fn a_client_that_reads_more_slowly_than_the_least_rate_is_closed() {
 }
 
 #[test]
-fn a_stop_cuts_off_slow_readers_when_its_grace_is_over() {
+fn a_stop_closes_slow_readers_when_the_grace_period_is_over() {
     let server = Server::start(Limits::default());
     let mut slow = server.connect_small();
     write!(slow, "GET /long HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     read_head(&mut slow);
     assert!(!server.gate.stop(Duration::from_millis(100)));
-    // Its thread has yet to see that.
+    // The connection's thread may not have noticed it yet.
     while server.gate.connections() > 0 {
         thread::yield_now();
     }

@@ -1,4 +1,4 @@
-//! The whole gate, with a small tiny_http server behind it.
+//! Tests of the whole gate, with a small tiny_http server behind it.
 
 mod answers;
 mod limits;
@@ -16,7 +16,7 @@ use super::*;
 
 const FIELDS: &[(&str, &str)] = &[("Content-Type", "application/json")];
 
-/// Answers 200 without a body, and a few paths in ways of their own.
+/// A gate before a tiny_http server that answers 200 without a body, except for a few special paths.
 struct Server {
     gate: Gate,
     tiny: Arc<tiny_http::Server>,
@@ -75,7 +75,7 @@ impl Server {
         stream
     }
 
-    /// With a receive buffer that is soon full.
+    /// Connects with a small receive buffer, which is soon full.
     fn connect_small(&self) -> TcpStream {
         let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         net::sockopt::set_socket_recv_buffer_size(&socket, 1 << 16).unwrap();
@@ -90,7 +90,7 @@ impl Server {
         address
     }
 
-    /// Sends bytes on a connection of their own, and reads until the gate closes.
+    /// Sends bytes on a new connection, and reads until the gate closes it.
     fn talk(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect();
         stream.write_all(bytes.as_ref()).unwrap();
@@ -128,10 +128,10 @@ fn answer(request: tiny_http::Request) {
             return;
         }
         "/long" => {
-            // Longer than what any buffer on the way holds.
+            // The body is larger than all buffers on the way together.
             let body = long_body();
             let response = tiny_http::Response::from_data(body).with_chunked_threshold(usize::MAX);
-            // A client that goes away before the end is one of the cases.
+            // Fails if the client disconnects before the end, which one of the tests does.
             let _ = request.respond(response);
             return;
         }
@@ -171,7 +171,7 @@ fn read_head(stream: &mut impl Read) -> String {
     head
 }
 
-/// Reads one answer with a length.
+/// Reads one answer that has a Content-Length.
 fn read_answer(stream: &mut impl Read) -> (String, String) {
     let head = read_head(stream);
     let length = head

@@ -1,11 +1,11 @@
-//! The server's answers: read, and rewritten for the client.
+//! Reads the server's answers and rewrites them for the client.
 //!
-//! All but long ones are in memory whole before their first byte goes to the client, so that a slow reader holds no
-//! connection to the server. Of a long one only the beginning is, and the rest follows in pieces. Fields about the
-//! connection, and `Server`, which would name the HTTP library, stay here.
+//! A short answer is read completely before its first byte is sent to the client, so that a slow reader holds no connection
+//! to the server. A long answer is read only in part, and the rest is relayed in pieces. Fields about the connection are not
+//! relayed, nor is `Server`, which would name the HTTP library.
 //!
-//! Response fields that begin with [`RESERVED_PREFIX`](crate::gate::RESERVED_PREFIX) are orders of the server to the gate. They
-//! never reach a client; [`ServerAnswer::read`] is where they are seen, `Connection::relay` where they can be carried out.
+//! Response fields whose names start with [`RESERVED_PREFIX`](crate::gate::RESERVED_PREFIX) are instructions of the server
+//! to the gate. They never reach a client: [`ServerAnswer::read`] parses and removes them, `Connection::relay` follows them.
 
 use std::io::{self, Read};
 
@@ -15,16 +15,16 @@ use crate::gate::http::input::Input;
 use crate::gate::http::normal::is_reserved;
 use crate::gate::http::wiped::Wiped;
 
-/// Bodies of up to this length are read whole.
+/// Bodies of up to this length, in bytes, are read completely before they are sent.
 pub const MAX_WHOLE_BYTES: usize = 64 * 1024;
-/// Far above any head of a server that is in instructions.
+/// Maximum length of an answer's head, in bytes; far above that of any correct answer.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// More than any answer has.
+/// Maximum number of header fields in an answer; more than any answer has.
 const MAX_FIELDS: usize = 48;
 
 const END_OF_HEAD: &[u8] = b"\r\n";
 
-/// Fields that only the gate sets, or that no client gets.
+/// Fields of the server's answer that are not relayed to the client.
 const DROPPED: [&str; 5] = [
     "Server",
     "Connection",
@@ -33,31 +33,31 @@ const DROPPED: [&str; 5] = [
     "Upgrade",
 ];
 
-/// An answer of the server: whole, or with a part of the body still to come.
+/// An answer of the server: complete, or with a part of the body still to be read.
 pub(crate) struct ServerAnswer {
-    /// As the client gets it while the connection stays open, as far as it was read.
+    /// The answer as the client gets it if the connection stays open, as far as it was read.
     bytes: Wiped,
-    /// Where the head's last line has ended, but for the empty one.
+    /// The offset of the empty line that ends the head.
     fields_end: usize,
-    /// Bytes of the body that were not read.
+    /// The number of bytes of the body that were not read yet.
     rest: usize,
     instructions: Instructions,
 }
 
-/// Why there is no answer.
+/// Why no answer could be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The connection broke, or the answer took too long.
+    /// The connection failed, or the answer took too long.
     #[error("the answer did not arrive")]
     Read(#[from] io::Error),
-    /// Not an HTTP answer with a length.
+    /// The server sent something other than an HTTP answer with a length.
     #[error("the answer is malformed: {0}")]
     Malformed(&'static str),
 }
 
 impl ServerAnswer {
-    /// Reads an answer that nothing follows, a long one only in part; `to_head` says that it is one to HEAD and so has no
-    /// body.
+    /// Reads an answer, a long one only in part. `to_head` says that it answers a HEAD request and so has no body. Bytes
+    /// after the end of the answer are an error.
     pub(crate) fn read(mut from: impl Read, to_head: bool) -> Result<Self, Error> {
         let mut input = Input::new();
         let head = loop {
@@ -65,7 +65,7 @@ impl ServerAnswer {
                 break head;
             }
             if input.unread().len() > MAX_HEAD_BYTES {
-                return Err(Error::Malformed("the head has no end"));
+                return Err(Error::Malformed("its head is too long"));
             }
             if read_some(&mut input, &mut from)? == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
@@ -86,7 +86,9 @@ impl ServerAnswer {
         };
         answer.read_more(held - here, from)?;
         if !input.is_empty() {
-            return Err(Error::Malformed("longer than its length"));
+            return Err(Error::Malformed(
+                "its body is longer than its Content-Length",
+            ));
         }
         Ok(answer)
     }
@@ -99,7 +101,7 @@ impl ServerAnswer {
         Ok(())
     }
 
-    /// The answer as the client gets it, as far as it was read.
+    /// The answer as the client gets it, as far as it was read, with this connection option.
     pub(crate) fn into_bytes(self, option: ConnectionOption) -> Wiped {
         let line = option.line();
         if line.is_empty() {
@@ -113,17 +115,17 @@ impl ServerAnswer {
         bytes
     }
 
-    /// What the server asks of the gate.
+    /// The server's instructions to the gate.
     pub(crate) fn instructions(&self) -> Instructions {
         self.instructions
     }
 
-    /// Bytes of the body that are here.
+    /// The number of bytes of the body that were read.
     pub(crate) fn held(&self) -> usize {
         self.bytes.len() - self.fields_end - END_OF_HEAD.len()
     }
 
-    /// Bytes of the body that the server still has to send.
+    /// The number of bytes of the body that the server still has to send.
     pub(crate) fn rest(&self) -> usize {
         self.rest
     }
@@ -138,33 +140,34 @@ fn read_some(input: &mut Input, mut from: impl Read) -> io::Result<usize> {
     }
 }
 
-/// What the head of an answer says.
+/// The parsed head of an answer.
 struct Head {
-    /// Its own length.
+    /// The length of the head.
     bytes: usize,
     body_bytes: usize,
-    /// As the client gets it, with its end.
+    /// The head as the client gets it, including the empty line.
     to_client: Wiped,
     fields_end: usize,
     instructions: Instructions,
 }
 
 impl Head {
-    /// `None` when it is not whole yet.
+    /// Parses a head; `None` if it is not complete yet.
     fn parse(bytes: &[u8], to_head: bool) -> Result<Option<Self>, Error> {
-        // Not on the stack, of which every idle connection would keep one page more.
+        // Not on the stack: the thread of every idle connection would keep another page.
         let mut fields = vec![httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
         let head_bytes = match response.parse(bytes) {
             Ok(httparse::Status::Complete(bytes)) => bytes,
             Ok(httparse::Status::Partial) => return Ok(None),
-            Err(_) => return Err(Error::Malformed("not HTTP")),
+            Err(_) => return Err(Error::Malformed("it is not HTTP")),
         };
         let code = response.code.unwrap_or_default();
         let body_bytes = match code {
             _ if to_head => 0,
             204 | 304 => 0,
-            _ => content_length(response.headers).ok_or(Error::Malformed("no length"))?,
+            _ => content_length(response.headers)
+                .ok_or(Error::Malformed("it has no Content-Length"))?,
         };
         let mut to_client = for_client(code, response.reason.unwrap_or_default(), response.headers);
         let fields_end = to_client.len();
@@ -190,7 +193,7 @@ fn for_client(code: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Wiped
     let mut head = Wiped::with_capacity(512);
     head.extend_from_slice(format!("HTTP/1.1 {code} {reason}\r\n").as_bytes());
     for field in fields {
-        // RFC 9110, 8.6: a 204 has no length, and a 304 not that of the body it lacks; tiny_http gives both one.
+        // RFC 9110, 8.6: a 204 has no Content-Length, and a 304 must not have a wrong one; tiny_http adds one to both.
         let of_no_content =
             matches!(code, 204 | 304) && field.name.eq_ignore_ascii_case("Content-Length");
         let dropped = DROPPED
@@ -210,7 +213,7 @@ fn for_client(code: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Wiped
 mod tests {
     use super::*;
 
-    /// Gives its bytes one at a time.
+    /// A reader that returns one byte at a time.
     struct Drip<'a>(&'a [u8]);
 
     impl Read for Drip<'_> {
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_loses_what_is_between_gate_and_server() {
+    fn fields_between_gate_and_server_do_not_reach_the_client() {
         let text = "HTTP/1.1 200 OK\r\nServer: tiny-http (Rust)\r\nDate: now\r\nX-Gate-Instructions: a\r\nKeep-Alive: 1\r\n\
                     Content-Length: 2\r\n\r\n{}";
         let shown = "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\n";
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_beginning_of_a_long_answer_is_held() {
+    fn only_the_first_part_of_a_long_answer_is_held() {
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
         let text = head.to_owned() + &"x".repeat(1_000_000);
         let mut from = text.as_bytes();
@@ -280,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_answer_is_an_error() {
+    fn an_incomplete_or_malformed_answer_is_an_error() {
         for text in [
             "",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{",

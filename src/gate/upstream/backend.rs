@@ -1,4 +1,4 @@
-//! The server behind the gate, as the gate reaches it.
+//! How the gate connects to the server behind it.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
@@ -10,14 +10,14 @@ use std::time::Duration;
 use super::answer::{self, ServerAnswer};
 use crate::gate::http::normal;
 
-/// For the answer to a warm-up, which waits for nothing but a processor.
+/// How long to wait for the answer to a warm-up request, which needs nothing but CPU time.
 const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
-/// For a request to be taken in.
+/// How long a write to the server may block.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens connections to a server.
 pub trait Backend: Send + Sync {
-    /// A new connection, over which the server has answered already. The gate opens one at a time.
+    /// Opens a new connection, over which the server has answered a warm-up request. The gate opens one at a time.
     ///
     /// # Errors
     /// When the server cannot be reached, or does not answer.
@@ -31,7 +31,7 @@ impl Backend for PathBuf {
     }
 }
 
-/// A connection to a server that has answered a warm-up over it.
+/// A connection over which the server has answered a warm-up request.
 #[derive(Debug)]
 pub struct Link {
     pub(crate) stream: UnixStream,
@@ -39,11 +39,11 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects to a socket of this process. Once `is_retired` is set, the gate closes the connection as soon as nothing
-    /// waits for an answer on it; until it is closed, it holds on to `is_retired`.
+    /// Connects to a socket of this process. Once `is_retired` is set, the gate closes the connection as soon as no request
+    /// waits for an answer on it. The connection keeps a reference to `is_retired` until it is closed.
     ///
     /// # Errors
-    /// When the socket is not there, belongs to another process, or a warm-up gets no answer in time.
+    /// When the socket does not exist or belongs to another process, or the warm-up request gets no answer in time.
     pub fn open(path: &Path, is_retired: Arc<AtomicBool>) -> io::Result<Self> {
         let mut stream = UnixStream::connect(path)?;
         check_peer(&stream)?;
@@ -67,7 +67,8 @@ impl Link {
     }
 }
 
-/// Passwords go over it: a process that takes over the name must not get them.
+/// Fails unless this process owns the other end: passwords are sent over the connection, and another process may have
+/// taken over the socket's path.
 #[cfg(target_os = "linux")]
 fn check_peer(stream: &UnixStream) -> io::Result<()> {
     let peer = rustix::net::sockopt::socket_peercred(stream)?;

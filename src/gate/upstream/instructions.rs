@@ -1,43 +1,43 @@
-//! What the server asks of the gate about one answer: to wait before it, to inject a fault, or to report its delivery.
+//! Instructions of the server to the gate about one answer: to delay it, to inject a fault, or to report its delivery.
 //!
-//! Orders are in response fields whose names no client can set and none gets to see. A stub gives them, so that its
-//! clients' tests meet a network that is slow or broken; waiting is done here, where it holds no thread of the server.
+//! They are response fields with reserved names, which no client can set or see. The stub uses them to let clients test
+//! against a slow or faulty network. The gate does the waiting, so that a delayed answer holds no thread of the server.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Milliseconds to wait before the answer. The gate's stop ends the wait.
+/// The field with the number of milliseconds to wait before the answer is sent. A stop of the gate ends the wait.
 pub const DELAY: &str = "X-Gate-Delay";
-/// The fault to inject: one of [`Fault::NAMES`].
+/// The field with the fault to inject: one of [`Fault::NAMES`].
 pub const FAULT: &str = "X-Gate-Fault";
-/// A number under which the gate reports whether the answer was delivered.
+/// The field with a number under which the gate reports whether the answer was delivered.
 pub const NUMBER: &str = "X-Gate-Number";
 
-/// Called once with the [`NUMBER`] of every answer that has one: whether all of it was written to a client that was still
-/// there, and no fault was injected. The connection is closed or reset afterwards, if at all.
+/// Called once for every answer with a [`NUMBER`], before the connection is closed or reset. The arguments are the number,
+/// and whether the whole answer was written to a client that was still connected, without an injected fault.
 pub type OnDelivery = Arc<dyn Fn(u64, bool) + Send + Sync>;
 
-/// What goes to the client instead of the answer.
+/// An injected fault: what happens instead of sending the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing: the connection is reset.
+    /// Nothing is sent, and the connection is reset.
     Reset,
-    /// Nothing: the connection is closed.
+    /// Nothing is sent, and the connection is closed.
     Empty,
-    /// The head and half of the body; without a body, nothing.
+    /// The head and half of the body are sent, and the connection is closed. Nothing is sent if there is no body.
     Cut,
-    /// Bytes that are not HTTP.
+    /// Bytes that are not HTTP are sent, and the connection is closed.
     Garbage,
 }
 
-/// What is sent for [`Fault::Garbage`]: no line of it can be taken for a status line.
+/// The bytes that are sent for [`Fault::Garbage`]: none of its lines looks like a status line.
 pub(crate) const GARBAGE: &[u8] = b"\x16\x03garbage\r\n\0\xff\xfe not HTTP\r\n\r\n";
 
 impl Fault {
-    /// Every name.
+    /// The names of all faults.
     pub const NAMES: &[&str] = &["reset", "empty", "cut", "garbage"];
 
-    /// The fault of a name.
+    /// The fault with this name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "reset" => Some(Self::Reset),
@@ -48,7 +48,7 @@ impl Fault {
         }
     }
 
-    /// Its name.
+    /// The name of the fault.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reset => "reset",
@@ -59,7 +59,7 @@ impl Fault {
     }
 }
 
-/// The orders of one answer.
+/// The instructions for one answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Instructions {
     pub(crate) delay: Duration,
@@ -68,7 +68,7 @@ pub(crate) struct Instructions {
 }
 
 impl Instructions {
-    /// Reads them from the fields of an answer; what cannot be read is no order.
+    /// Reads the instructions from the fields of an answer. Malformed values are ignored.
     pub(crate) fn from_fields(fields: &[httparse::Header<'_>]) -> Self {
         let value = |name: &str| {
             let field = fields
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_are_read_from_reserved_fields() {
+    fn instructions_are_read_from_reserved_fields() {
         let field = |name, value| httparse::Header { name, value };
         let none = [field("X-Stub-Delay", b"5"), field("Fault", b"cut")];
         assert_eq!(Instructions::from_fields(&none), Instructions::default());

@@ -1,10 +1,10 @@
 //! The connections to the server behind the gate.
 //!
 //! ```text
-//! pool      a connection for each request in work
-//! backend   opens one
-//! answer    the server's answer, read and rewritten for the client
-//! instructions  what the server asks of the gate with it
+//! pool          one connection for each request at the server
+//! backend       opens connections
+//! answer        reads the server's answer and rewrites it for the client
+//! instructions  what the server asks of the gate with an answer
 //! ```
 
 pub(crate) mod answer;

@@ -1,9 +1,9 @@
-//! Connections to tiny_http over its private Unix socket, each for one request at a time.
+//! A pool of connections to tiny_http over its private Unix socket, each for one request at a time.
 //!
-//! They are kept and used again, the last one first, so that as few as possible are awake. tiny_http hands a new
-//! connection to one of its threads on a count that may be stale: of several opened in a burst some get no answer while
-//! the others stay open. So they are opened one at a time, and each has answered a request of ours, the warm-up, before it
-//! is used and the next is opened.
+//! Connections are reused, the one used last first, so that as few threads as possible are woken. tiny_http assigns a new
+//! connection to a thread by a count that can be out of date: of several connections opened at once, some get no answer
+//! while the others stay open. So connections are opened one at a time, and each must answer a warm-up request before it is
+//! used and before the next one is opened.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -17,31 +17,31 @@ use crate::gate::deadline::Deadline;
 use crate::gate::http::wiped::Wiped;
 use crate::low_priority::with_low_priority;
 
-/// For a connection to become free when no further one can be opened.
+/// How long a request waits for a connection to become free when no further one can be opened.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Before another try to open a connection, when others are in use that may become free meanwhile.
+/// Time between two attempts to open a connection, in which one in use may become free.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// Connections not needed for this long are closed; each holds a thread of tiny_http.
+/// Connections that were not used for this long are closed, because each holds a thread of tiny_http.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// What is held of a long answer at a time.
+/// How many bytes of a long answer are in memory at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// Why the server gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The server has not got the request whole, so it has not acted upon it.
+    /// The server did not receive the whole request, so it did not act on it.
     #[error("the server cannot be reached")]
     Unreachable(#[source] io::Error),
     /// All connections were in use for too long.
     #[error("no connection to the server became free")]
     NoneFree,
-    /// The server got the request; whether it acted upon it is not known.
-    #[error("no answer of the server")]
+    /// The server received the request; it is not known whether it acted on it.
+    #[error("the server did not answer")]
     NoAnswer(#[from] answer::Error),
 }
 
-/// An answer, and what the rest of its body comes over.
+/// An answer, and the connection from which the rest of its body can be read.
 pub(crate) struct Exchange<'a> {
     pub(crate) answer: ServerAnswer,
     pub(crate) rest: Option<RestOfBody<'a>>,
@@ -60,7 +60,7 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct PoolState {
-    /// The last one is the one used last.
+    /// Idle connections; the one used last is at the end.
     idle: Vec<IdleLink>,
     in_use: usize,
 }
@@ -93,7 +93,7 @@ impl Pool {
         }
     }
 
-    /// Sends a request and waits for the answer; `to_head` says that the request is a HEAD.
+    /// Sends a request and waits for the answer; `to_head` says that it is a HEAD request.
     pub(crate) fn exchange(&self, request: &[u8], to_head: bool) -> Result<Exchange<'_>, Error> {
         let connection = self.send(request)?;
         let answer = ServerAnswer::read(&connection.link.stream, to_head)?;
@@ -106,20 +106,20 @@ impl Pool {
         Ok(Exchange { answer, rest })
     }
 
-    /// A kept connection may have been closed at the other end. Nothing is lost by trying another then: of a request
-    /// that could not be written the server has only a part, which it does not act upon.
+    /// Writes a request to a connection. The server may have closed an idle connection; another one is tried then. That is
+    /// safe, because the server does not act on a request that it received only in part.
     fn send(&self, request: &[u8]) -> Result<Connection<'_>, Error> {
         loop {
             let connection = self.take()?;
             match (&connection.link.stream).write_all(request) {
                 Ok(()) => return Ok(connection),
                 Err(error) if connection.is_new => return Err(Error::Unreachable(error)),
-                Err(error) => tracing::debug!(%error, "a kept connection to the server is broken"),
+                Err(error) => tracing::debug!(%error, "an idle connection to the server is broken"),
             }
         }
     }
 
-    /// Takes a kept connection, opens one, or waits for one.
+    /// Takes an idle connection, opens one, or waits for one.
     fn take(&self) -> Result<Connection<'_>, Error> {
         let deadline = Deadline::after(ACQUIRE_TIMEOUT);
         loop {
@@ -134,11 +134,11 @@ impl Pool {
             if !self.awaits_another(deadline) {
                 return Err(Error::Unreachable(error));
             }
-            tracing::debug!(%error, "no further connection to the server");
+            tracing::debug!(%error, "cannot open another connection to the server");
         }
     }
 
-    /// Waits until one more connection may be in use. It may be one that is kept.
+    /// Waits until one more connection may be in use. Also returns an idle connection, if there is one.
     fn acquire(&self, deadline: Deadline) -> Result<(Option<Link>, Permit<'_>), Error> {
         let mut state = self.state.lock();
         while state.idle.is_empty() && state.in_use >= self.limit {
@@ -154,7 +154,7 @@ impl Pool {
     #[cold]
     fn grow<'a>(&'a self, permit: Permit<'a>) -> io::Result<Connection<'a>> {
         let _growth = self.growth.lock();
-        // While this one waited for its turn to grow, another may have come back.
+        // While this thread waited for the lock, a connection may have become idle.
         let kept = self.state.lock().take();
         if let Some(link) = kept {
             return Ok(Connection::kept(link, permit));
@@ -166,7 +166,8 @@ impl Pool {
         })
     }
 
-    /// Waits a moment for a connection that is in use to come back. False when there is none, or no time left.
+    /// Waits at most [`RETRY_PAUSE`] for a connection in use to become idle. False if none is in use, or the deadline has
+    /// passed.
     #[cold]
     fn awaits_another(&self, deadline: Deadline) -> bool {
         let pause = Deadline::after(RETRY_PAUSE);
@@ -190,14 +191,14 @@ impl Pool {
     }
 }
 
-/// What the rest of an answer's body comes over. Dropped before that, it closes the connection.
+/// The connection from which the rest of an answer's body can be read. Dropping it before the end closes the connection.
 pub(crate) struct RestOfBody<'a> {
     connection: Connection<'a>,
     left: usize,
 }
 
 impl RestOfBody<'_> {
-    /// Hands it on in pieces, as it arrives.
+    /// Passes the rest of the body to `write` in pieces, as they arrive.
     pub(crate) fn relay(self, write: impl FnMut(&[u8]) -> io::Result<()> + Send) -> io::Result<()> {
         with_low_priority("gate-relay", || self.relay_pieces(write))
     }
@@ -213,7 +214,7 @@ impl RestOfBody<'_> {
                 result => result,
             };
             let read = read.inspect_err(|error| {
-                tracing::warn!(%error, left = self.left, "the server broke off an answer");
+                tracing::warn!(%error, left = self.left, "the server aborted an answer");
             })?;
             write(&piece[..read])?;
             self.left -= read;
@@ -223,7 +224,7 @@ impl RestOfBody<'_> {
     }
 }
 
-/// One of the connections that may be in use, until it is dropped.
+/// Permission to use one connection, given back on drop.
 struct Permit<'a>(&'a Pool);
 
 impl Drop for Permit<'_> {
@@ -233,10 +234,10 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// A connection in use. Dropped, it is closed: what comes next on it is known only after a whole answer.
+/// A connection in use. Dropping it closes it: it can be reused only after a complete answer.
 struct Connection<'a> {
     link: Link,
-    /// Opened just now.
+    /// Whether it was opened for this request.
     is_new: bool,
     permit: Permit<'a>,
 }
@@ -250,7 +251,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Gives the connection back, after a whole answer.
+    /// Puts the connection back into the pool, after a complete answer.
     fn keep(self) {
         let Self { link, permit, .. } = self;
         if link.is_retired() {
@@ -309,11 +310,11 @@ mod tests {
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
     #[test]
-    fn a_connection_that_went_stale_is_replaced_unnoticed() {
+    fn an_idle_connection_that_the_server_closed_is_replaced() {
         let (pool, _directory) = server(2);
         for _ in 0..3 {
             pool.exchange(REQUEST, false).unwrap();
-            // Until the other end has closed too.
+            // Wait until the other end has closed the connection.
             let kept = pool.state.lock().idle.pop().unwrap();
             assert_eq!((&kept.link.stream).read(&mut [0]).unwrap(), 0);
             pool.state.lock().idle.push(kept);
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_used_again_the_last_one_first() {
+    fn a_connection_is_reused_for_the_next_request() {
         let (pool, _directory) = server(100);
         for _ in 0..50 {
             pool.exchange(REQUEST, false).unwrap();
@@ -341,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_connection_of_a_retired_server_is_not_used_again() {
+    fn an_idle_connection_to_a_retired_server_is_not_reused() {
         let (pool, _directory) = server(100);
         pool.exchange(REQUEST, false).unwrap();
         pool.state.lock().idle[0].link.retire();
@@ -351,15 +352,15 @@ mod tests {
         assert!(!state.idle[0].link.is_retired());
     }
 
-    /// Lets one connection be opened.
-    struct Only {
+    /// A backend that can open only one connection.
+    struct OneConnection {
         server: PathBuf,
-        asked: AtomicUsize,
+        attempts: AtomicUsize,
     }
 
-    impl Backend for Only {
+    impl Backend for OneConnection {
         fn connect(&self) -> io::Result<Link> {
-            match self.asked.fetch_add(1, Ordering::SeqCst) {
+            match self.attempts.fetch_add(1, Ordering::SeqCst) {
                 0 => self.server.connect(),
                 _ => Err(io::ErrorKind::OutOfMemory.into()),
             }
@@ -367,41 +368,41 @@ mod tests {
     }
 
     #[test]
-    fn a_request_for_which_none_can_be_opened_waits_for_one_that_is_in_use() {
+    fn a_request_waits_for_a_connection_in_use_if_no_further_one_can_be_opened() {
         let (server, _directory) = listen(100);
-        let only = Arc::new(Only {
+        let backend = Arc::new(OneConnection {
             server,
-            asked: AtomicUsize::new(0),
+            attempts: AtomicUsize::new(0),
         });
-        let pool = Pool::new(Arc::clone(&only) as Arc<dyn Backend>, 8, PATIENCE);
+        let pool = Pool::new(Arc::clone(&backend) as Arc<dyn Backend>, 8, PATIENCE);
         let first = pool.take().unwrap();
         thread::scope(|scope| {
             let waiting: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| pool.exchange(REQUEST, false).is_ok()))
                 .collect();
-            while only.asked.load(Ordering::SeqCst) <= waiting.len() {
+            while backend.attempts.load(Ordering::SeqCst) <= waiting.len() {
                 thread::yield_now();
             }
             first.keep();
             assert!(waiting.into_iter().all(|waiting| waiting.join().unwrap()));
         });
-        // None is in use that could come back.
+        // No connection is in use that could become idle.
         drop(pool.take().unwrap());
         assert!(matches!(pool.take(), Err(Error::Unreachable(_))));
     }
 
     #[test]
-    fn an_answer_that_does_not_come_in_its_time_is_none() {
+    fn an_answer_after_the_timeout_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("silent.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let pool = Pool::new(Arc::new(path), 1, Duration::from_millis(1));
         thread::scope(|scope| {
-            let asking = scope.spawn(|| pool.exchange(REQUEST, false).err());
+            let exchange = scope.spawn(|| pool.exchange(REQUEST, false).err());
             let (mut stream, _) = listener.accept().unwrap();
-            // To the warm-up, and to nothing after it.
+            // Answers the warm-up, and nothing after it.
             stream.write_all(ANSWER).unwrap();
-            let error = asking.join().unwrap().unwrap();
+            let error = exchange.join().unwrap().unwrap();
             assert!(matches!(error, Error::NoAnswer(_)), "{error}");
         });
     }

@@ -1,4 +1,4 @@
-//! The files of an authority in every state, at injected times.
+//! Tests of the authority's files in every state, at injected times.
 
 use super::*;
 use std::fs;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// A directory with the files of an authority, which need not be there.
+/// A directory for the files of an authority.
 struct AuthorityDirectory(TempDir);
 
 impl AuthorityDirectory {
@@ -14,7 +14,7 @@ impl AuthorityDirectory {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// With an authority that was made at this moment.
+    /// A directory with an authority that was created at `now`.
     fn made(now: Timestamp) -> Self {
         let directory = Self::new();
         directory.issue(now).unwrap();
@@ -47,13 +47,13 @@ fn now() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
-/// When an authority that was made now has expired.
+/// A time at which an authority that is created now has expired.
 fn too_late() -> Timestamp {
     days_after(now(), AUTHORITY_DAYS)
 }
 
 #[test]
-fn an_authority_is_made_once_and_used_again() {
+fn an_authority_is_created_once_and_used_again() {
     let directory = AuthorityDirectory::new();
     for name in ["stable.example.com", "*.example.org", "127.0.0.1", "::1"] {
         directory.issue_for(name, now()).unwrap();
@@ -74,7 +74,7 @@ fn an_authority_is_made_once_and_used_again() {
 }
 
 #[test]
-fn a_certificate_that_is_not_valid_is_made_again_for_the_same_key() {
+fn a_certificate_that_is_not_valid_is_created_again_for_the_same_key() {
     for now_valid in [too_late(), days_after(now(), -2)] {
         let directory = AuthorityDirectory::made(now());
         let (certificate, key) = directory.content();
@@ -83,14 +83,14 @@ fn a_certificate_that_is_not_valid_is_made_again_for_the_same_key() {
         let after = directory.content();
         assert_ne!(after.0, certificate, "{now_valid}");
         assert_eq!(after.1, key, "{now_valid}");
-        // What trusts the older one as long as it is valid trusts the same key.
+        // Clients that trust the old certificate, while it is valid, trust the same key.
         directory.issue(now_valid).unwrap();
         assert_eq!(directory.content(), after, "{now_valid}");
     }
 }
 
 #[test]
-fn it_is_looked_after_before_the_server_or_the_authority_expires() {
+fn a_certificate_is_renewed_before_it_or_its_authority_expires() {
     let directory = AuthorityDirectory::made(now());
     let validity = directory.issue(now()).unwrap().validity;
     assert_eq!(validity.until, days_after(now(), RENEWAL_DAYS));
@@ -100,7 +100,7 @@ fn it_is_looked_after_before_the_server_or_the_authority_expires() {
 }
 
 #[test]
-fn what_a_killed_process_left_is_made_again() {
+fn files_that_a_killed_process_left_incomplete_are_created_again() {
     let whole = AuthorityDirectory::made(now()).content();
     let halves = |whole: &str| {
         let (half, zeros) = (&whole[..whole.len() / 2], "\0".repeat(100));
@@ -138,18 +138,18 @@ fn what_a_killed_process_left_is_made_again() {
 }
 
 #[test]
-fn what_clients_may_trust_is_never_made_again() {
+fn files_that_clients_may_trust_are_never_replaced() {
     let other = AuthorityDirectory::made(now()).content();
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let half = &other.1[..other.1.len() / 2];
-    for (file, content, said) in [
+    for (file, content, message) in [
         ("ca.key", None, "missing or incomplete"),
         ("ca.key", Some(half), "missing or incomplete"),
         ("ca.key", Some(other.1.as_str()), "another certificate"),
         ("ca.key", Some("no key"), "cannot be read"),
         ("ca.key", Some(encrypted), "openssl pkey"),
-        ("ca.pem", Some("no certificate"), "not in PEM form"),
+        ("ca.pem", Some("no certificate"), "not in PEM format"),
     ] {
         let directory = AuthorityDirectory::made(now());
         let path = directory.0.path().join(file);
@@ -158,14 +158,14 @@ fn what_clients_may_trust_is_never_made_again() {
             None => fs::remove_file(&path).unwrap(),
         }
         let error = directory.issue(now()).err().unwrap().to_string();
-        assert!(error.contains(said) && error.contains(file), "{error}");
+        assert!(error.contains(message) && error.contains(file), "{error}");
         assert_eq!(fs::read_to_string(&path).ok().as_deref(), content);
     }
-    // Nobody can trust one that has expired, so its key may be lost.
+    // No client trusts an expired certificate, so its key may be lost.
     let directory = AuthorityDirectory::made(now());
     fs::remove_file(directory.key()).unwrap();
     directory.issue(too_late()).unwrap();
-    // A key of somebody who has not made a certificate yet.
+    // A key for which no certificate was created yet.
     let directory = AuthorityDirectory::new();
     fs::write(directory.key(), encrypted).unwrap();
     directory.issue(now()).err().unwrap();
@@ -173,7 +173,7 @@ fn what_clients_may_trust_is_never_made_again() {
 }
 
 #[test]
-fn all_that_start_at_once_have_the_same_authority() {
+fn servers_that_start_at_the_same_time_have_the_same_authority() {
     for directory in [
         AuthorityDirectory::new(),
         AuthorityDirectory::made(days_after(now(), -2 * AUTHORITY_DAYS)),

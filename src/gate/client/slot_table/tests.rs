@@ -1,4 +1,4 @@
-//! Connections in every phase, at injected times.
+//! Tests of eviction with connections in every phase, at injected times.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -86,7 +86,7 @@ fn connections_are_evicted_in_the_order_of_their_phase_and_time() {
         let phase = table.connections[number].get().phase;
         assert_eq!(phase, Phase::Evicted, "{number}");
         let others = table.evicted().len();
-        // While one is on its way out, no other has to leave.
+        // While an evicted connection is about to close, no other one is evicted.
         assert_eq!(table.make_room(None, now), Vacancy::Leaving);
         assert_eq!(table.evicted().len(), others);
     }
@@ -104,7 +104,7 @@ fn a_network_at_its_limit_loses_its_own_connections_only() {
     table.add(Phase::Idle, 4, Some(2));
     assert_eq!(table.make_room(Some(1), 9), Vacancy::Free);
     assert!(table.evicted().is_empty());
-    // An evicted one is not counted any more, be it still there.
+    // An evicted connection is no longer counted, even before it has closed.
     assert_eq!(table.make_room(Some(2), 9), Vacancy::Free);
     assert_eq!(table.evicted(), [3]);
     assert!(!table.slots.is_network_full(Some(address(2))));
@@ -114,7 +114,7 @@ fn a_network_at_its_limit_loses_its_own_connections_only() {
     table.add(Phase::Waiting, 9, Some(2));
     assert_eq!(table.make_room(Some(2), 9), Vacancy::NetworkWaiting);
     assert_eq!(table.evicted(), [2, 3]);
-    // What is not counted is not limited.
+    // Connections without a network are not limited.
     table.add(Phase::Idle, 9, None);
     assert_eq!(table.make_room(None, 9), Vacancy::Free);
     table.slots.remove(4);
