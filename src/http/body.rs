@@ -1,4 +1,4 @@
-//! A request's body, whole.
+//! The complete body of a request.
 
 use std::io::Read;
 
@@ -6,19 +6,19 @@ use zeroize::Zeroizing;
 
 use super::{Error, Object};
 
-/// The bytes of a body, wiped when dropped since a password is among them.
+/// The bytes of a body. They are wiped on drop because they may contain a password.
 pub struct Body(Zeroizing<Vec<u8>>);
 
 impl Body {
-    /// Reads as many bytes as were announced.
+    /// Reads a body of `length` bytes.
     pub(super) fn read(mut source: impl Read, length: usize) -> Result<Self, Error> {
-        // Room for everything at once: a buffer that grows leaves copies behind.
+        // Allocated in full at once: a growing buffer would leave copies of the bytes behind.
         let mut bytes = Zeroizing::new(vec![0; length]);
         source.read_exact(&mut bytes).map_err(Error::Read)?;
         Ok(Self(bytes))
     }
 
-    /// One that is here already.
+    /// A body of these bytes.
     pub fn from_bytes(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self(bytes)
     }
@@ -36,7 +36,7 @@ impl Body {
         Object::parse(&self.0)
     }
 
-    /// The body as a JSON list of objects; `None` when it is no list.
+    /// The body as a JSON list of objects; `None` if it is not a list.
     ///
     /// # Errors
     /// [`Error::NotJson`].

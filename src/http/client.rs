@@ -1,4 +1,4 @@
-//! The address that a request comes from, behind reverse proxies too.
+//! The client address of a request, also behind reverse proxies.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -7,15 +7,15 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::ReadField;
 
-/// The networks whose `X-Forwarded-For` is believed. Without any, only a proxy on a Unix socket is.
+/// The networks of proxies whose `X-Forwarded-For` is trusted. A proxy that connects over a Unix socket is always trusted.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
     ignored: Arc<Ignored>,
 }
 
-/// What was ignored, and logged the first time: a server is often put behind a proxy that it does not know of, and then
-/// takes all clients for one.
+/// Warnings about ignored header fields, each logged once. They are for servers behind a proxy that was not configured as
+/// trusted: such a server takes all clients for one.
 #[derive(Debug, Default)]
 struct Ignored {
     untrusted: OnceLock<()>,
@@ -23,7 +23,7 @@ struct Ignored {
 }
 
 impl TrustedProxies {
-    /// Takes the networks as they were given; an IPv4-mapped one stands for its IPv4 network.
+    /// Trusts the proxies in these networks. An IPv4-mapped network is converted to its IPv4 network.
     pub fn new(networks: Vec<IpNet>) -> Self {
         Self {
             networks: networks.into_iter().map(unmapped).collect(),
@@ -31,20 +31,21 @@ impl TrustedProxies {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no trusted networks.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty()
     }
 
-    /// Whether there is a proxy on another machine, and not just everybody.
+    /// Whether a proxy on another machine is trusted, and none of the networks is so large that it cannot be one of proxies.
     pub fn is_another_machine(&self) -> bool {
         let is_remote = |network: &IpNet| !network.network().is_loopback();
         self.larger_than_any().is_none() && self.networks.iter().any(is_remote)
     }
 
-    /// A network that is larger than any of proxies can be, such as the whole Internet, alone or made of several.
+    /// A trusted network that is larger than any private network, such as the whole Internet. Adjacent networks are merged
+    /// first.
     pub fn larger_than_any(&self) -> Option<IpNet> {
-        // The largest that is anybody's own: 10.0.0.0/8 and fc00::/7.
+        // The largest private networks are 10.0.0.0/8 and fc00::/7.
         let is_too_large = |network: &IpNet| match network {
             IpNet::V4(network) => network.prefix_len() < 8,
             IpNet::V6(network) => network.prefix_len() < 7,
@@ -54,11 +55,14 @@ impl TrustedProxies {
             .find(is_too_large)
     }
 
-    /// The client's address: the peer's, unless the peer is trusted (one without an address is on a Unix socket, and
-    /// trusted). Then it is the right-most address of `X-Forwarded-For` that is not itself trusted: what is left of it
-    /// was written by somebody else. A list that is absent or makes no sense where it is read gives the peer's address.
+    /// The address of the client.
     ///
-    /// `joined` gives the values of all fields of a name as one list.
+    /// If the peer is not trusted, this is the peer's address. If it is trusted, this is the right-most address in
+    /// `X-Forwarded-For` that is not trusted itself, because everything to the left of it may be forged. If the field is
+    /// absent, or has something other than an address where it is read, this is the peer's address. A `peer` of `None` is on
+    /// a Unix socket and trusted; its own address is 127.0.0.1.
+    ///
+    /// `joined` returns the values of all fields with a name as one list.
     pub(crate) fn client(
         &self,
         peer: Option<IpAddr>,
@@ -82,7 +86,7 @@ impl TrustedProxies {
             .unwrap_or(own)
     }
 
-    /// Whether a peer with this address, IPv4 as IPv4, is trusted.
+    /// Whether a peer with this address, which must not be IPv4-mapped, is trusted.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let mut networks = self.networks.iter();
         networks.any(|network| network.contains(&address))
@@ -94,8 +98,8 @@ impl Ignored {
         self.untrusted.get_or_init(|| {
             tracing::warn!(
                 %peer,
-                "X-Forwarded-For of a peer that is no trusted proxy is ignored; if it is your proxy, start the server with \
-                 --trusted-proxy and its address (logged once)"
+                "X-Forwarded-For of a peer that is not a trusted proxy is ignored; if it is your proxy, start the server \
+                 with --trusted-proxy and its address (logged once)"
             );
         });
     }
@@ -109,7 +113,7 @@ impl Ignored {
             self.unread.get_or_init(|| {
                 tracing::warn!(
                     field = field.name(),
-                    "this header field is not read; a proxy has to send the client's address as X-Forwarded-For (logged once)"
+                    "this header field is ignored; a proxy must send the client's address as X-Forwarded-For (logged once)"
                 );
             });
         }
@@ -127,7 +131,7 @@ fn unmapped(network: IpNet) -> IpNet {
     network
 }
 
-/// Some proxies add the port.
+/// The address in one entry of `X-Forwarded-For`, to which some proxies add the port.
 fn address(entry: &str) -> Option<IpAddr> {
     let bare = entry
         .strip_prefix('[')
@@ -149,7 +153,7 @@ mod tests {
         let proxies = TrustedProxies::new(trusted.map(|network| network.parse().unwrap()).to_vec());
         let (proxy, client) = (Some("10.0.0.1"), "198.51.100.1");
         for (peer, forwarded, expected) in [
-            // A peer that is no proxy, and one without the field.
+            // A peer that is not a proxy, and a proxy that does not send the field.
             (Some("203.0.113.9"), Some(client), "203.0.113.9"),
             (proxy, None, "10.0.0.1"),
             (proxy, Some(client), client),
@@ -158,12 +162,12 @@ mod tests {
             (proxy, Some("198.51.100.1,10.0.0.7"), client),
             (proxy, Some(" 1.1.1.1,\t198.51.100.1\t, 10.0.0.7 "), client),
             (proxy, Some("unknown, 198.51.100.1"), client),
-            // None that is usable.
+            // No usable address.
             (proxy, Some("10.0.0.8, 10.0.0.7"), "10.0.0.1"),
             (proxy, Some("198.51.100.1, unknown"), "10.0.0.1"),
             (proxy, Some("198.51.100.1,"), "10.0.0.1"),
             (proxy, Some(""), "10.0.0.1"),
-            // IPv6, and IPv4 as such.
+            // IPv6, and IPv4-mapped addresses.
             (Some("2001:db8::1"), Some("2001:470::1"), "2001:470::1"),
             (Some("::ffff:10.0.0.1"), Some("::ffff:198.51.100.1"), client),
             (proxy, Some("198.51.100.1, ::ffff:10.1.1.1"), client),

@@ -1,7 +1,7 @@
-//! The header fields of clients that this program reads.
+//! The list of the clients' header fields that this program reads.
 //!
-//! A real server's gate hands on these and no others, so a field that is not in this list cannot be read by mistake: there
-//! is no name to read it by.
+//! Outside of a demo the gate forwards only these fields. A field that is not in the list cannot be read by mistake, because
+//! there is no `ReadField` for it.
 
 macro_rules! read_fields {
     ($($(#[$doc:meta])* $field:ident = $name:literal,)+) => {
@@ -14,7 +14,7 @@ macro_rules! read_fields {
         /// }
         /// ```
         ///
-        /// No other can be read, even in a demo, where all of them are handed on:
+        /// No other field can be read, even in a demo, where all fields are forwarded:
         ///
         /// ```compile_fail
         /// use thanos_login::http::{ReadField, Request};
@@ -28,10 +28,10 @@ macro_rules! read_fields {
         }
 
         impl ReadField {
-            /// The names of all.
+            /// The names of all these fields.
             pub const NAMES: &'static [&'static str] = &[$($name,)+];
 
-            /// Its name.
+            /// The name of the field.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$field => $name,)+
@@ -50,24 +50,25 @@ read_fields! {
     ContentEncoding = "Content-Encoding",
     /// The client's address, from a proxy.
     XForwardedFor = "X-Forwarded-For",
-    /// Read only to report that it is not: the same in the words of RFC 7239.
+    /// The client's address in the format of RFC 7239. It is not used; the log reports once that it was sent.
     Forwarded = "Forwarded",
-    /// Read only to report that it is not: the same as some proxies have it.
+    /// The client's address as some proxies send it. It is not used; the log reports once that it was sent.
     XRealIp = "X-Real-IP",
-    /// The page that makes the call.
+    /// The origin of the page that makes the call.
     Origin = "Origin",
-    /// What a browser asks for before a page makes the call.
+    /// In a preflight request, the method of the call that follows.
     AccessControlRequestMethod = "Access-Control-Request-Method",
-    /// And with which header fields.
+    /// In a preflight request, the header fields of the call that follows.
     AccessControlRequestHeaders = "Access-Control-Request-Headers",
 }
 
-/// Permission to read any field, for the stub: the gate of a demo hands on all of them, that of a real server does not.
+/// Permission to read any header field. Only the stub has it: the gate forwards all fields in a demo, and only those in
+/// [`ReadField`] otherwise.
 #[derive(Clone, Copy)]
 pub struct EveryField(());
 
 impl EveryField {
-    /// For what only a demo has.
+    /// The permission, for code that runs only in a demo.
     pub(crate) fn of_a_demo() -> Self {
         Self(())
     }

@@ -1,7 +1,7 @@
-//! A JSON object as request body, read so that no two readers can understand it differently.
+//! Parses a JSON object in a request body, strictly enough that no two parsers can interpret it differently.
 //!
-//! Doubled keys and lone surrogates are refused, depth is bounded, and numbers keep their spelling. Values stay raw until
-//! somebody asks for one.
+//! Duplicate keys and lone surrogates are refused, the nesting depth is limited, and numbers keep their spelling. Values are
+//! decoded only when they are read.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,30 +12,30 @@ use zeroize::Zeroizing;
 
 use super::Error;
 
-/// Nesting from which a body is refused; the limit of Python's and serde's parsers is of this kind, and nothing that is
-/// asked for is nested at all.
+/// Nesting depth from which a body is refused. The parsers of Python and serde have similar limits, and none of the calls
+/// needs nested values.
 const MAX_LEVELS: usize = 128;
 
-/// The entries of a JSON object, in the order they were sent.
+/// The entries of a JSON object, in the order in which they were sent.
 pub struct Object<'b> {
     text: &'b str,
     entries: Vec<(String, &'b RawValue)>,
 }
 
-/// One value of an object, as far as a text is wanted.
+/// The value of a key that is expected to be a string.
 pub enum Field {
-    /// The key is not there.
+    /// The object does not have the key.
     Missing,
-    /// `null`.
+    /// The value is `null`.
     Null,
-    /// A string, wiped when dropped since it may be a secret.
+    /// The value is a string. It is wiped on drop because it may be a secret.
     Text(Zeroizing<String>),
-    /// A number, boolean, list or object.
+    /// The value is a number, boolean, list or object.
     Other,
 }
 
 impl<'b> Object<'b> {
-    /// Reads a whole body; one without a byte is an object without entries.
+    /// Parses a complete body. An empty body is an object without entries.
     ///
     /// # Errors
     /// [`Error::NotJson`], [`Error::NotAnObject`] or [`Error::Null`].
@@ -58,7 +58,7 @@ impl<'b> Object<'b> {
         })
     }
 
-    /// Reads a body that is a list of objects; `None` when it is no list.
+    /// Parses a body that is a list of objects; `None` if it is not a list.
     ///
     /// # Errors
     /// [`Error::NotJson`].
@@ -76,10 +76,10 @@ impl<'b> Object<'b> {
         ))
     }
 
-    /// The object that is the value of a key; `None` when the value is no object.
+    /// The object that is the value of a key; `None` if the value is not an object.
     ///
     /// # Errors
-    /// [`Error::NotJson`] when a key is given twice in it.
+    /// [`Error::NotJson`] when a key is given twice in that object.
     pub fn object(&self, key: &str) -> Result<Option<Self>, Error> {
         let Some(value) = self.raw(key).filter(|value| value.starts_with('{')) else {
             return Ok(None);
@@ -92,7 +92,7 @@ impl<'b> Object<'b> {
     /// The value of a key.
     ///
     /// # Errors
-    /// [`Error::NotJson`] for a string with a lone surrogate, which stands for no text.
+    /// [`Error::NotJson`] for a string with a lone surrogate, which is not valid text.
     pub fn field(&self, key: &str) -> Result<Field, Error> {
         let Some((_, value)) = self.entries.iter().find(|(name, _)| name == key) else {
             return Ok(Field::Missing);
@@ -105,12 +105,12 @@ impl<'b> Object<'b> {
         })
     }
 
-    /// The keys, in the order they were sent.
+    /// The keys, in the order in which they were sent.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|(key, _)| key.as_str())
     }
 
-    /// The text of a key's value, as it was sent.
+    /// The JSON text of a key's value, as it was sent.
     pub fn raw(&self, key: &str) -> Option<&'b str> {
         let (_, value) = self.entries.iter().find(|(name, _)| name == key)?;
         Some(value.get())
@@ -119,7 +119,7 @@ impl<'b> Object<'b> {
     fn decode(&self, value: &str) -> Result<String, Error> {
         serde_json::from_str(value).map_err(|error| {
             let start = value.as_ptr() as usize - self.text.as_ptr() as usize;
-            // A string has no line break in it, so the column is a count of bytes.
+            // A JSON string contains no line break, so the column is a byte offset.
             let position = Position::of(
                 self.text.as_bytes(),
                 start + error.column().saturating_sub(1),
@@ -131,7 +131,7 @@ impl<'b> Object<'b> {
     }
 }
 
-/// The text of a body that is not nested too deeply.
+/// The text of a body, if it is UTF-8 without a byte-order mark, and not nested too deeply.
 fn checked_text(body: &[u8]) -> Result<&str, Error> {
     if let Some(encoding) = byte_order_mark(body) {
         let position = Position::of(body, 0);
@@ -150,7 +150,7 @@ fn not_json(error: serde_json::Error) -> Error {
     Error::NotJson(error.to_string())
 }
 
-/// Where a byte stands, counted from 1 as serde_json does.
+/// The line and column of a byte, counted from 1 as in serde_json.
 struct Position {
     line: usize,
     column: usize,
@@ -176,9 +176,9 @@ impl fmt::Display for Position {
     }
 }
 
-/// The encoding that a text says it has by its first bytes; RFC 8259, 8.1, allows none of them to say so.
+/// The encoding that a byte-order mark at the start of a text declares. RFC 8259, 8.1, allows no byte-order mark.
 fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
-    // Those of UTF-32 first: the mark of UTF-16 is the beginning of one.
+    // UTF-32 comes before UTF-16, because the UTF-16 mark is a prefix of one of its marks.
     const MARKS: [(&[u8], &str); 5] = [
         (b"\xEF\xBB\xBF", "UTF-8"),
         (b"\xFF\xFE\0\0", "UTF-32"),
@@ -192,7 +192,7 @@ fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
         .map(|(_, encoding)| *encoding)
 }
 
-/// Raw values are skipped without a depth limit of their own.
+/// Checks the nesting depth, because serde_json skips raw values without a limit.
 fn check_depth(text: &str) -> Result<(), Error> {
     let mut levels: usize = 0;
     let mut bytes = text.bytes().enumerate();
@@ -223,7 +223,8 @@ fn skip_string(bytes: &mut impl Iterator<Item = (usize, u8)>) {
     }
 }
 
-/// What Python calls the type of a JSON value, a number by its spelling; `None` for `null`.
+/// Python's name for the type of a JSON value; `None` for `null`. Whether a number is an `int` or a `float` depends on its
+/// spelling.
 fn python_type(value: &str) -> Option<&'static str> {
     match value.as_bytes().first() {
         Some(b'[') => Some("list"),
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_with_their_place() {
+    fn an_error_has_the_line_and_column_of_the_mistake() {
         for (body, expected) in [
             (
                 &b"{\"username\": }"[..],
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_surrogate_counts_only_where_it_is_read() {
+    fn a_lone_surrogate_is_an_error_only_in_a_value_that_is_read() {
         let object =
             Object::parse(br#"{"other":"\ud800","deep":{"\ud800":1},"username":"\ud83d\ude00"}"#)
                 .unwrap();
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_are_told_by_their_python_type() {
+    fn other_values_are_reported_with_their_python_type() {
         for (body, expected) in [
             ("[]", Some("list")),
             ("\"a\"", Some("str")),
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn the_128th_level_is_one_too_many() {
+    fn a_body_may_be_nested_127_levels_deep() {
         let nested = |levels: usize| {
             format!(
                 "{{\"a\":{}{}}}",
@@ -370,20 +371,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+        fn any_bytes_are_parsed_without_a_panic(bytes: Vec<u8>) {
             error(&bytes);
         }
 
         #[test]
-        fn any_text_close_to_json_is_read_without_a_panic(body in "[\\[\\]{}\",:\\\\ud8c0a-f0-9tn \n.eE-]{0,40}") {
+        fn any_text_similar_to_json_is_parsed_without_a_panic(body in "[\\[\\]{}\",:\\\\ud8c0a-f0-9tn \n.eE-]{0,40}") {
             let accepted = Object::parse(body.as_bytes()).is_ok();
             let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&body).is_ok();
-            // We refuse more: doubled keys; and less: a number too large, a surrogate where nobody looks.
+            // Unlike serde_json, this parser refuses duplicate keys, and accepts numbers that are too large and lone
+            // surrogates in values that are not read.
             prop_assert!(!accepted || is_object || body.is_empty() || body.contains(['e', 'E', 'u', 'd']));
         }
 
         #[test]
-        fn what_is_read_is_what_was_sent(username: String, password: String, others: Vec<(String, f64)>, pretty: bool) {
+        fn the_decoded_values_are_those_that_were_sent(username: String, password: String, others: Vec<(String, f64)>, pretty: bool) {
             let mut sent = serde_json::Map::new();
             for (key, number) in others {
                 sent.insert(key, serde_json::json!({ "nested": [number, null] }));

@@ -1,9 +1,9 @@
-//! Whether a Content-Type says JSON (RFC 9110, sections 5.6.6 and 8.3), and a Content-Encoding that the body is as it is.
+//! Checks whether a Content-Type is JSON (RFC 9110, 5.6.6 and 8.3), and whether a Content-Encoding means no encoding.
 
-/// True for `application/json` with any parameters, as long as a `charset` among them is UTF-8.
+/// Whether a Content-Type is `application/json`. Any parameters are allowed, but a `charset` must be UTF-8.
 ///
-/// Type, subtype, parameter names and the charset are compared without regard to case; empty parameters are allowed; a
-/// parameter without `name=value` makes the whole value malformed.
+/// Type, subtype, parameter names and charset are compared case-insensitively. Empty parameters are allowed. A parameter
+/// without `name=value` makes the whole value malformed.
 pub(super) fn is_json(content_type: &[u8]) -> bool {
     let (essence, parameters) = match content_type.iter().position(|&byte| byte == b';') {
         Some(semicolon) => content_type.split_at(semicolon),
@@ -13,7 +13,8 @@ pub(super) fn is_json(content_type: &[u8]) -> bool {
     essence.eq_ignore_ascii_case(b"application/json") && has_valid_parameters(parameters)
 }
 
-/// True for a list (RFC 9110, 5.6.1) of nothing but `identity`, which stands for no encoding (RFC 9110, 12.5.3).
+/// Whether a Content-Encoding is a list (RFC 9110, 5.6.1) of nothing but `identity`, which means no encoding (RFC 9110,
+/// 12.5.3).
 pub(super) fn is_identity(content_encoding: &[u8]) -> bool {
     content_encoding
         .split(|&byte| byte == b',')
@@ -38,7 +39,7 @@ fn has_valid_parameters(mut rest: &[u8]) -> bool {
     rest.is_empty()
 }
 
-/// Reads `name=value`, without blanks around the `=`; gives what follows as third.
+/// Parses `name=value`, without blanks around the `=`. Returns the name, the value and the rest of the text.
 fn parameter(text: &[u8]) -> Option<(&[u8], Vec<u8>, &[u8])> {
     let (name, rest) = token(text)?;
     let rest = rest.strip_prefix(b"=")?;
@@ -53,7 +54,7 @@ fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     (length > 0).then(|| text.split_at(length))
 }
 
-/// Reads on behind the opening quote.
+/// Parses a quoted string whose opening quote was already removed. Returns its value and the rest of the text.
 fn quoted_string(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut value = Vec::new();
     let mut bytes = text.iter().enumerate();
@@ -73,7 +74,7 @@ fn quoted_string(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     None
 }
 
-/// Whether a token may have it (RFC 9110, 5.6.2).
+/// Whether a token may contain this byte (RFC 9110, 5.6.2).
 pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_and_everything_else_are_distinguished() {
+    fn only_application_json_in_utf_8_is_json() {
         for content_type in [
             "application/json",
             " Application/JSON\t",
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_is_no_encoding() {
+    fn identity_means_no_encoding() {
         for (expected, content_encoding) in [
             (true, ""),
             (true, "identity"),
@@ -180,14 +181,14 @@ mod tests {
             (false, "identity gzip"),
             (false, "\u{e9}"),
         ] {
-            let judged = is_identity(content_encoding.as_bytes());
-            assert_eq!(judged, expected, "{content_encoding:?}");
+            let is_identity = is_identity(content_encoding.as_bytes());
+            assert_eq!(is_identity, expected, "{content_encoding:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_judged_without_a_panic(bytes: Vec<u8>) {
+        fn any_bytes_are_checked_without_a_panic(bytes: Vec<u8>) {
             is_json(&bytes);
             is_json(&[b"application/json;", &bytes[..]].concat());
         }

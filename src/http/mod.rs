@@ -1,6 +1,6 @@
-//! Requests and replies as the endpoints see them: media type, JSON body, headers, answer.
+//! Requests and replies as the endpoints see them: media type, JSON body, header fields and reply.
 //!
-//! It knows HTTP and JSON, and nothing of logins. Statuses and texts of answers are chosen in `endpoint`.
+//! This module knows HTTP and JSON, and nothing about logins. Statuses and texts of answers are chosen in `endpoint`.
 
 mod body;
 mod client;

@@ -1,32 +1,34 @@
-//! The body of an answer: in pieces, so that a long one needs no memory in one block, and each piece is gone once it is sent.
+//! The body of a reply in pieces, so that a long one needs no large block of memory, and each piece is freed once it is sent.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
 use zeroize::Zeroizing;
 
-/// Most answers fit into the first piece, which has this length unless it comes as a whole.
+/// The capacity of the first piece, in bytes. Most bodies fit into it.
 const FIRST_BYTES: usize = 1024;
-/// The others have this length.
+/// The capacity of all other pieces, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Bytes that are written at one end and read at the other. Wiped when read or dropped, since a token may be in them.
+/// A queue of bytes: they are appended at the end and read from the front. They are wiped once they are read or dropped,
+/// because they may contain a token.
 #[derive(Default)]
 pub struct Pieces {
-    /// None of them is empty.
+    /// The pieces, none of which is empty.
     pieces: VecDeque<Zeroizing<Vec<u8>>>,
-    /// Of the first piece.
+    /// How many bytes of the first piece were read.
     read: usize,
+    /// How many bytes were not read yet.
     bytes: usize,
 }
 
 impl Pieces {
-    /// How many bytes there are.
+    /// The number of bytes that were not read yet.
     pub fn len(&self) -> usize {
         self.bytes
     }
 
-    /// A copy of what was not read yet.
+    /// A copy of the bytes that were not read yet.
     pub fn copy(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(self.bytes));
         let mut skipped = self.read;
@@ -37,7 +39,7 @@ impl Pieces {
         bytes
     }
 
-    /// Whether there are none.
+    /// Whether all bytes were read.
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
     }
@@ -65,10 +67,10 @@ impl Write for Pieces {
                 let capacity = if is_first { FIRST_BYTES } else { PIECE_BYTES };
                 let piece = Zeroizing::new(Vec::with_capacity(capacity));
                 self.pieces.push_back(piece);
-                self.pieces.back_mut().expect("it was pushed just now")
+                self.pieces.back_mut().expect("a piece was just pushed")
             }
         };
-        // Never more than fits: a vector that grows would move, and leave its bytes where they were.
+        // Never more than fits: a `Vec` that reallocates would leave a copy of its bytes behind.
         let taken = bytes.len().min(piece.capacity() - piece.len());
         piece.extend_from_slice(&bytes[..taken]);
         self.bytes += taken;
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_come_out_as_they_went_in_whatever_the_steps() {
+    fn bytes_are_read_in_the_order_in_which_they_were_written() {
         let sent: Vec<u8> = (0..50_000_u32).flat_map(u32::to_be_bytes).collect();
         for step in [
             1,
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_no_longer_in_memory() {
+    fn pieces_that_were_read_are_freed() {
         let mut pieces = Pieces::default();
         pieces
             .write_all(&[1; FIRST_BYTES + 2 * PIECE_BYTES])

@@ -1,4 +1,4 @@
-//! An answer, before it is put on the wire.
+//! The reply to a request, before it is sent.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -9,44 +9,49 @@ use tiny_http::{Header, Response};
 
 use super::{Body, Pieces};
 
-/// What every answer carries besides Date and Content-Length: account data belongs in no cache, and is what it says it is.
+/// The header fields of every reply, besides `Date` and `Content-Length`. They keep account data out of caches, and keep
+/// browsers from guessing the media type.
 pub const COMMON_HEADERS: &[(&str, &str)] = &[
     ("Content-Type", JSON),
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
 ];
 
-/// The media type of all answers but a few.
+/// The media type of most replies.
 pub const JSON: &str = "application/json";
 
-/// A status, the headers that belong to it alone, and a JSON body.
+/// A status, header fields and a body.
 pub struct Reply {
     status: u16,
     content_type: Option<&'static str>,
+    /// The header fields of this reply only.
     headers: Vec<(Cow<'static, str>, String)>,
     body: Pieces,
-    /// Of a body that is not here, since the request was a HEAD.
+    /// The length of the body that GET would have, if the request is HEAD and `body` is therefore empty.
     announced_bytes: Option<usize>,
+    /// How long the gate delays the reply.
     pause: Duration,
+    /// Values that are dropped once the reply is sent.
     held: Vec<Box<dyn Any + Send>>,
+    /// Work to be done once the reply is sent.
     afterwards: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Reply {
-    /// An answer with this compact JSON as body.
+    /// A reply with `body` as compact JSON.
     pub fn json(status: u16, body: &impl Serialize) -> Self {
         let mut pieces = Pieces::default();
         serde_json::to_writer(&mut pieces, body)
-            .expect("bodies are structs of texts, which all have a JSON form, and memory takes it");
+            .expect("bodies are structs of strings, which can be serialized, and writing to memory cannot fail");
         Self::pieces(status, JSON, pieces)
     }
 
-    /// An answer with a body that has its final form.
+    /// A reply with this body and media type.
     pub fn text(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self::pieces(status, content_type, Pieces::from(body.into()))
     }
 
-    /// The same with a body in pieces.
+    /// A reply with a body in pieces and this media type.
     pub fn pieces(status: u16, content_type: &'static str, body: Pieces) -> Self {
         Self {
             status,
@@ -60,7 +65,7 @@ impl Reply {
         }
     }
 
-    /// The answer to a HEAD whose GET would have a body of this many bytes.
+    /// The reply to a HEAD request for which GET would have a body of `bytes` bytes.
     pub fn without_body(status: u16, content_type: &'static str, bytes: usize) -> Self {
         Self {
             announced_bytes: Some(bytes),
@@ -68,12 +73,12 @@ impl Reply {
         }
     }
 
-    /// Done, and there is nothing to say (204).
+    /// A reply with status 204 and no body.
     pub fn no_content() -> Self {
         Self::empty(204)
     }
 
-    /// An answer without a body.
+    /// A reply without a body.
     pub fn empty(status: u16) -> Self {
         Self {
             content_type: None,
@@ -81,7 +86,7 @@ impl Reply {
         }
     }
 
-    /// `{"detail":"…"}`, the form of every answer about a request as a whole.
+    /// A reply with the body `{"detail":"…"}`, the form of every answer that concerns the request as a whole.
     pub fn detail(status: u16, text: &str) -> Self {
         #[derive(Serialize)]
         struct Detail<'t> {
@@ -90,14 +95,14 @@ impl Reply {
         Self::json(status, &Detail { detail: text })
     }
 
-    /// Adds a header.
+    /// Adds a header field.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Adds a header in place of those that it has of this name.
+    /// Adds a header field, and removes others with the same name.
     #[must_use]
     pub fn replacing(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers
@@ -105,36 +110,36 @@ impl Reply {
         self.with(name.to_owned(), value)
     }
 
-    /// Has the client wait for it, at the gate.
+    /// Delays the reply by `pause`. The gate does the waiting.
     #[must_use]
     pub fn after(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
-    /// How long the client waits for it.
+    /// How long the gate delays the reply.
     pub fn pause(&self) -> Duration {
         self.pause
     }
 
-    /// Holds on to something until the answer is sent.
+    /// Keeps a value until the reply is sent, then drops it.
     #[must_use]
     pub fn holding(mut self, held: impl Any + Send) -> Self {
         self.held.push(Box::new(held));
         self
     }
 
-    /// Takes out what is held until the answer is sent.
+    /// Takes the values that are kept until the reply is sent.
     pub fn take_held(&mut self) -> Vec<Box<dyn Any + Send>> {
         std::mem::take(&mut self.held)
     }
 
-    /// A copy of the body as far as it is here.
+    /// A copy of the body; empty if the reply is to a HEAD request.
     pub fn copy_body(&self) -> Body {
         Body::from_bytes(self.body.copy())
     }
 
-    /// The headers by now, but for what the gate adds.
+    /// The header fields so far, without those that the gate adds.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let content_type = self.content_type.map(|value| ("Content-Type", value));
         let common = COMMON_HEADERS.iter().copied();
@@ -144,19 +149,19 @@ impl Reply {
         content_type.into_iter().chain(common).chain(own)
     }
 
-    /// The length of the body as far as it is here.
+    /// The length of the body in bytes; 0 if the reply is to a HEAD request.
     pub fn body_bytes(&self) -> usize {
         self.body.len()
     }
 
-    /// Has `work` done once the client has its answer.
+    /// Runs `work` once the reply is sent.
     #[must_use]
     pub fn and_then(mut self, work: impl FnOnce() + Send + 'static) -> Self {
         self.afterwards = Some(Box::new(work));
         self
     }
 
-    /// Takes out what is to be done once the client has its answer.
+    /// Takes the work to be done once the reply is sent.
     pub fn take_afterwards(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
         self.afterwards.take()
     }
@@ -171,11 +176,11 @@ impl Reply {
         names.any(|other| other.eq_ignore_ascii_case(name))
     }
 
-    /// The library's form of it. Never chunked, whatever its length: the gate passes on none that is.
+    /// The reply as a tiny_http response. It is never chunked, because the gate accepts no chunked answers.
     pub fn into_response(self) -> Response<Pieces> {
         let headers = self
             .headers()
-            // A value with a byte that no header may have is left out rather than ending the answer.
+            // A field with an invalid byte is left out, so that the reply can still be sent.
             .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
             .collect();
         let length = self.announced_bytes.unwrap_or(self.body.len());

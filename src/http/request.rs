@@ -8,31 +8,31 @@ use tiny_http::Method;
 use super::media_type::{is_identity, is_json, trim_blanks};
 use super::{Body, Error, EveryField, ReadField, TrustedProxies};
 
-/// What the server that took the request in knows about it, besides what stands in it.
+/// What is known about a received request besides its content.
 pub struct Arrival {
-    /// The address of the other end; `None` on a Unix socket.
+    /// The address of the peer; `None` on a Unix socket.
     pub peer: Option<IpAddr>,
-    /// The limit in bytes that the body passes. It was not read then.
+    /// The limit in bytes that the body exceeds, if it was not read for that reason.
     pub body_too_large: Option<usize>,
-    /// Turns a header that came under another name, since its value could not be handed on as it was, into the client's.
+    /// Decodes a header field that was forwarded in encoded form; `None` for all other fields.
     pub original: fn(&str, &str) -> Option<OriginalHeader>,
 }
 
-/// A header as the client sent it: its name, and its value, which may have any bytes over 0x7F.
+/// A header field as the client sent it: its name, and its value, which may contain bytes over 0x7F.
 pub type OriginalHeader = (String, Vec<u8>);
 
-/// A view of the library's request, and what is learned while it is answered.
+/// A request of tiny_http, and what becomes known while it is answered.
 pub struct Request<'r> {
     inner: &'r mut tiny_http::Request,
     arrival: Arrival,
-    /// Once somebody asked for it.
+    /// The body, once it was read.
     body: Option<Body>,
     user_uuid: Option<String>,
     org_uuid: Option<String>,
 }
 
 impl<'r> Request<'r> {
-    /// Looks at a request that was received.
+    /// Wraps a received request.
     pub fn new(inner: &'r mut tiny_http::Request, arrival: Arrival) -> Self {
         Self {
             inner,
@@ -43,22 +43,22 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// The method as it was sent.
+    /// The method, as it was sent.
     pub fn method(&self) -> &Method {
         self.inner.method()
     }
 
-    /// The path without the query, not decoded: no endpoint has a path that needs it.
+    /// The path without the query. It is not percent-decoded, because no endpoint's path needs encoding.
     pub fn path(&self) -> &str {
         path_of(self.inner.url())
     }
 
-    /// The path with its query, as they were sent.
+    /// The path with its query, as sent.
     pub fn target(&self) -> &str {
         self.inner.url()
     }
 
-    /// The body of a JSON request, whose parts are not looked at yet.
+    /// The body of a request with a JSON media type. The JSON itself is not parsed yet.
     ///
     /// # Errors
     /// [`Error::UnsupportedMediaType`], [`Error::UnsupportedContentEncoding`], [`Error::BodyTooLarge`], then
@@ -77,12 +77,12 @@ impl<'r> Request<'r> {
         self.body()
     }
 
-    /// Whether a body was announced, be it too long.
+    /// Whether the request has a body, including one that was not read because it is too large.
     fn has_body(&self) -> bool {
         self.arrival.body_too_large.is_some() || self.inner.body_length().is_some_and(|n| n > 0)
     }
 
-    /// The body, whatever it is; empty if it was too long to be read.
+    /// The body of any media type; empty if it was not read because it is too large.
     ///
     /// # Errors
     /// [`Error::Read`].
@@ -97,7 +97,7 @@ impl<'r> Request<'r> {
         Ok(self.body.insert(body))
     }
 
-    /// Refuses a body that was too long to be read, for calls that ignore what is in it.
+    /// Refuses a body that is too large. Calls that ignore the content of the body use this.
     ///
     /// # Errors
     /// [`Error::BodyTooLarge`].
@@ -108,42 +108,42 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Where the request comes from: the peer, or what a trusted proxy says.
+    /// The client's address: the peer's, or the one that a trusted proxy sent.
     pub fn client(&self, trusted_proxies: &TrustedProxies) -> IpAddr {
         trusted_proxies.client(self.arrival.peer, |field| self.joined(field))
     }
 
-    /// Notes whose request it turned out to be, for the log.
+    /// Stores the UUID of the user who makes the request, for the log.
     pub fn note_user(&mut self, uuid: &str) {
         self.user_uuid = Some(uuid.to_owned());
     }
 
-    /// Whose request it is, once that is known.
+    /// The UUID of the user who makes the request, once it is known.
     pub fn user_uuid(&self) -> Option<&str> {
         self.user_uuid.as_deref()
     }
 
-    /// Notes on whose behalf it is, which decides what it may take.
+    /// Stores the UUID of the user's organization, for limits that apply to organizations.
     pub fn note_organization(&mut self, uuid: &str) {
         self.org_uuid = Some(uuid.to_owned());
     }
 
-    /// The organization of the user, once that is known.
+    /// The UUID of the user's organization, once it is known.
     pub fn org_uuid(&self) -> Option<&str> {
         self.org_uuid.as_deref()
     }
 
-    /// Whether the answer goes without its body.
+    /// Whether the method is HEAD, so that the reply is sent without its body.
     pub fn is_head(&self) -> bool {
         *self.method() == Method::Head
     }
 
-    /// The values of all header fields of a name as one list (RFC 9110, 5.3); `None` without any.
+    /// The values of all header fields with a name as one list (RFC 9110, 5.3); `None` if there are none.
     pub fn joined(&self, field: ReadField) -> Option<Vec<u8>> {
         self.joined_of(field.name())
     }
 
-    /// The same of any name.
+    /// The values of all header fields with any name as one list (RFC 9110, 5.3); `None` if there are none.
     pub fn joined_any(&self, _: EveryField, name: &'static str) -> Option<Vec<u8>> {
         self.joined_of(name)
     }
@@ -153,8 +153,8 @@ impl<'r> Request<'r> {
         (!values.is_empty()).then(|| values.join(&b", "[..]))
     }
 
-    /// All of the client's header fields, in their order. The length in the plain field is that of the normal form; a
-    /// client's own came under another name.
+    /// All of the client's header fields, in their order. The plain `Content-Length` field is left out because the gate
+    /// added it; the client's own was forwarded in encoded form.
     pub fn fields(&self, _: EveryField) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, [u8]>)> {
         self.inner.headers().iter().filter_map(|header| {
             let (name, value) = (header.field.as_str().as_str(), header.value.as_str());
