@@ -1,68 +1,69 @@
-//! What answers a request: the endpoints, or a layer around them.
+//! The interface of the components that answer requests: the endpoints, and layers around them.
 
 use crate::endpoint::{Error, Services};
 use crate::gate::RefusedRequest;
 use crate::http::{Reply, Request};
 
-/// The name of whatever is no endpoint.
+/// The name under which requests to unknown paths are counted.
 pub(super) const OTHER: &str = "other";
 
-/// Answers requests.
+/// A component that answers requests.
 pub trait Answerer: Send + Sync {
-    /// What a request asks for.
+    /// Which call a request is.
     fn call(&self, method: &str, target: &str) -> Call;
 
-    /// The answer to it, whatever its status.
+    /// Answers a request, with any status.
     fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply;
 
-    /// Takes note of a request that the gate answered itself; gives header lines for that answer.
+    /// Called for every request that the gate answers itself. Returns header fields for the answer.
     fn refused(&self, _request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
-    /// Takes note of whether the client was sent the whole of an answer that has a number
-    /// ([`NUMBER`](crate::gate::NUMBER)).
+    /// Called with the number of every answer that has one ([`NUMBER`](crate::gate::NUMBER)), and whether the client was
+    /// sent the whole answer.
     fn delivered(&self, _number: u64, _is_whole: bool) {}
 
-    /// Ends what waits: the server stops.
+    /// Called when the server stops. Must end all waits.
     fn stop(&self) {}
 }
 
-/// The function of one endpoint.
+/// The function that answers the requests of one endpoint.
 pub(super) type Handler = fn(&Services, &mut Request<'_>) -> Result<Reply, Error>;
 
-/// What a request asks for.
+/// The call that a request makes: an endpoint, and whether it has the method.
 #[derive(Clone, Copy)]
 pub struct Call {
-    /// The path of an endpoint, with a name in place of what varies; `other` where there is none.
+    /// The path of the endpoint, with placeholders for variable parts; `other` if there is no such endpoint.
     pub name: &'static str,
     /// What answering may have to wait for.
     pub pace: Pace,
     /// Whether the endpoint has the method.
     pub has_method: bool,
-    /// The methods that the path has, as the Allow header lists them; `None` where no endpoint is.
+    /// The methods of the endpoint, in the format of the `Allow` header field; `None` if there is no such endpoint.
     pub allow: Option<&'static str>,
-    /// `None` where a layer answers, or nothing.
+    /// The endpoint's function; `None` if a layer answers, or if there is no such endpoint.
     pub(super) handler: Option<Handler>,
 }
 
-/// What answering may have to wait for.
+/// What answering a request may have to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Nothing.
+    /// Answering waits for nothing.
     Quick,
-    /// A look-up in the database: of microseconds in a file, of seconds on servers that are away.
+    /// Answering waits for a look-up in the database. It takes microseconds in a file, and up to seconds if the database
+    /// servers cannot be reached.
     LookUp,
-    /// Hashing, the disk, or a long list.
+    /// Answering waits for hashing or the disk, or produces a long list.
     Slow,
 }
 
 impl Call {
-    /// Of something that has this path.
+    /// A call to an endpoint, whose path is `name`.
     pub fn new(name: &'static str, pace: Pace, has_method: bool, allow: &'static str) -> Self {
         Self {
             name,
-            // A method that it does not have is refused at once.
+            // A method that the endpoint does not have is refused at once.
             pace: if has_method { pace } else { Pace::Quick },
             has_method,
             allow: Some(allow),
@@ -70,7 +71,7 @@ impl Call {
         }
     }
 
-    /// Of a path that nothing has.
+    /// A call to an unknown path.
     pub(super) fn other() -> Self {
         Self {
             name: OTHER,
@@ -81,7 +82,7 @@ impl Call {
         }
     }
 
-    /// Whether there is something to answer it.
+    /// Checks that the endpoint exists and has the method.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::MethodNotAllowed`].

@@ -1,15 +1,16 @@
-//! What the gate says about a request, in headers that no client can set.
+//! Reads the header fields that the gate adds to a request, and that no client can set.
 
 use std::net::IpAddr;
 
 use crate::gate::{BODY_TOO_LARGE, PEER, WARM_UP, original_field};
 use crate::http::Arrival;
 
-/// A request of the gate itself, which makes a new connection usable.
+/// Whether this is the gate's own request, with which it checks a new connection.
 pub(super) fn is_warm_up(request: &tiny_http::Request) -> bool {
     value(request, WARM_UP).is_some()
 }
 
+/// What the gate says about a request.
 pub(super) fn of(request: &tiny_http::Request) -> Arrival {
     Arrival {
         peer: value(request, PEER).and_then(address),
@@ -20,7 +21,7 @@ pub(super) fn of(request: &tiny_http::Request) -> Arrival {
     }
 }
 
-/// `None` for a peer on a Unix socket.
+/// The address of a peer; `None` if it is on a Unix socket.
 pub(super) fn address(peer: &str) -> Option<IpAddr> {
     peer.parse().ok()
 }

@@ -1,7 +1,7 @@
-//! Pages of other origins: which may call from a browser (CORS, as the Fetch standard has it).
+//! CORS: which pages from other origins may call the API from a browser (Fetch standard, "CORS protocol").
 //!
-//! Wraps the endpoints only where it is asked for. Nothing here reads a cookie: credentials are allowed since clients that
-//! always send them could not read an answer otherwise.
+//! This layer exists only if it is configured. Credentials are allowed because a client that always sends them could not
+//! read the answers otherwise; no cookie is ever read.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use super::origin::Origins;
 use crate::gate::RefusedRequest;
 use crate::http::{ReadField, Reply, Request, is_token_byte};
 
-/// How long a browser may keep the answer to a preflight, in seconds.
+/// How long a browser may cache the answer to a preflight request, in seconds.
 const MAX_AGE: &str = "600";
 
-/// What pages of other origins may call, and what they may send and read.
+/// Which pages from other origins may call which paths, and which header fields they may send and read.
 pub struct CorsPolicy {
     origins: Origins,
-    /// What the paths begin with that pages may call.
+    /// The prefixes of the paths that pages may call.
     paths: &'static [&'static str],
-    /// The request headers that every preflight allows, besides those that it asks for.
+    /// The request header fields that every preflight allows, besides those that it asks for.
     allowed: &'static str,
-    /// The answer's headers that scripts may read.
+    /// The header fields of the answer that scripts may read.
     exposed: &'static str,
 }
 
 impl CorsPolicy {
-    /// Lets pages of these origins call the API and no more.
+    /// Lets pages from these origins call the API, and no other paths.
     pub fn new(origins: Origins) -> Self {
         Self {
             origins,
@@ -35,13 +35,13 @@ impl CorsPolicy {
         }
     }
 
-    /// Lets pages call what is at these paths instead.
+    /// Replaces the prefixes of the paths that pages may call.
     #[must_use]
     pub fn with_paths(self, paths: &'static [&'static str]) -> Self {
         Self { paths, ..self }
     }
 
-    /// Lets scripts set and read these headers instead.
+    /// Replaces the header fields that scripts may send and read.
     #[must_use]
     pub fn with_headers(self, allowed: &'static str, exposed: &'static str) -> Self {
         Self {
@@ -51,7 +51,8 @@ impl CorsPolicy {
         }
     }
 
-    /// What `inner` answers, readable for the pages that may call; their preflights are answered here.
+    /// Answers a preflight request, or lets `inner` answer. Adds the header fields that let the page read the answer, if its
+    /// origin is allowed.
     pub fn answer<'r>(
         &self,
         call: &Call,
@@ -76,24 +77,25 @@ impl CorsPolicy {
         headers.fold(reply, |reply, (name, value)| reply.with(name, value))
     }
 
-    /// What lets a page read the answer to a request that the gate refused, whatever its path.
+    /// The header fields that let a page read the answer to a request that the gate refused. They do not depend on the path.
     pub fn refused(&self, request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
         let origin = self.allowed_origin(request.joined(ReadField::Origin.name()));
         origin.map_or_else(Vec::new, |origin| self.headers(origin))
     }
 
-    /// A page sees the 404 of a path that nothing has.
+    /// Whether pages may call a path. Unknown paths are included, so that a page can read the 404.
     fn include(&self, call: &Call, path: &str) -> bool {
         call.allow.is_none() || self.paths.iter().any(|start| path.starts_with(start))
     }
 
-    /// The origin of a request, if its pages may call.
+    /// The origin of a request, if it is allowed.
     fn allowed_origin(&self, origin: Option<Vec<u8>>) -> Option<String> {
         let origin = String::from_utf8(origin?).ok()?;
         self.origins.include(&origin).then_some(origin)
     }
 
-    /// No cache keeps the answers without an origin either, so those need not say what they would vary by.
+    /// The header fields that let a page from this origin read the answer. Answers to requests without an allowed origin
+    /// need no `Vary`, because caches store no answer of this server.
     fn headers(&self, origin: String) -> Vec<(&'static str, String)> {
         vec![
             ("Vary", "Origin".to_owned()),
@@ -103,7 +105,7 @@ impl CorsPolicy {
         ]
     }
 
-    /// Allows whatever method is asked for: where there is none, the page sees the 404 or 405.
+    /// Answers a preflight request. Every method that it asks for is allowed, so that the page can read a 404 or 405.
     fn preflight(&self, call: &Call, method: &[u8], headers: &[u8]) -> Reply {
         let methods = with_asked(call.allow.unwrap_or_default(), method);
         Reply::no_content()
@@ -116,7 +118,7 @@ impl CorsPolicy {
     }
 }
 
-/// A list of names, followed by those of another list that it does not have.
+/// A list of names, followed by the names in `asked` that it does not contain.
 fn with_asked(names: &str, asked: &[u8]) -> String {
     let asked = String::from_utf8_lossy(asked);
     let mut all: Vec<&str> = names.split(", ").filter(|name| !name.is_empty()).collect();
@@ -129,14 +131,14 @@ fn with_asked(names: &str, asked: &[u8]) -> String {
     all.join(", ")
 }
 
-/// The endpoints, called by pages of other origins.
+/// A layer that applies a CORS policy to what it wraps.
 pub struct Cors {
     inner: Arc<dyn Answerer>,
     policy: CorsPolicy,
 }
 
 impl Cors {
-    /// Lets these pages call.
+    /// Applies `policy` to `inner`.
     pub fn new(inner: Arc<dyn Answerer>, policy: CorsPolicy) -> Self {
         Self { inner, policy }
     }
@@ -152,7 +154,7 @@ impl Answerer for Cors {
             .answer(call, request, |request| self.inner.answer(call, request))
     }
 
-    /// A page must be able to read what was wrong with its request, too.
+    /// Lets the page read what was wrong with its request.
     fn refused(&self, request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
         self.policy.refused(request)
     }
@@ -163,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_is_allowed_once_if_it_is_a_name() {
+    fn each_requested_name_is_allowed_once_if_it_is_valid() {
         for (asked, expected) in [
             ("", "Accept, Range"),
             ("range,ACCEPT", "Accept, Range"),

@@ -1,10 +1,10 @@
-//! One request, from its arrival to its answer and its line in the log.
+//! Handles one request from its arrival to its answer and its line in the log.
 //!
-//! What is quick is answered by the thread that received it. A login may wait for its hash and for the disk, so it has a
-//! thread of its own, and so has a long answer, since its client may read slowly: neither full lanes, nor a locked
-//! database, nor a client holds up a quick request. A look-up in a database on servers is answered by the thread that received
-//! it while no other one is: a look-up may be waited for, and one such thread is always free. There are never more threads of
-//! their own than connections of the gate.
+//! A quick request is answered by the thread that received it. A login may wait for hashing and for the disk, so it gets a
+//! new thread. A long answer gets one as well, because its client may read slowly. So neither full lanes, nor a locked
+//! database, nor a slow client delays a quick request. A look-up in a remote database is answered by the receiving thread if
+//! no other receiving thread is doing one, and in a new thread otherwise: so one receiving thread is always free. There are
+//! never more such threads than connections of the gate.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,29 +22,29 @@ use crate::gate::{DELAY, OnRefusal, RefusedRequest};
 use crate::http::{Reply, Request, path_of};
 use crate::low_priority::with_low_priority;
 
-/// Answers requests. Everything that is being answered holds on to it.
+/// Answers requests. Every request holds a reference to it until it is answered.
 pub(super) struct Dispatcher {
     pub(super) answerer: Arc<dyn Answerer>,
     pub(super) services: Arc<Services>,
-    /// Whether a thread that receives waits for servers of the database.
+    /// Whether a receiving thread waits for a remote database.
     pub(super) is_looking_up: AtomicBool,
-    /// Closed once nothing is answered any more.
+    /// Dropped with the dispatcher, which closes the channel once all requests are answered.
     pub(super) _in_work: Sender<Infallible>,
 }
 
-/// A request on its way to its answer.
+/// A request that was not answered yet.
 struct PendingRequest {
     request: tiny_http::Request,
     call: Call,
     received: Instant,
 }
 
-/// What is sent and logged.
+/// A reply, and what the log says about its request.
 struct PreparedReply {
     reply: Reply,
     client: String,
     user: Option<String>,
-    /// Sending it may have to wait for the client.
+    /// Whether sending the reply may have to wait for the client.
     is_long: bool,
 }
 
@@ -52,7 +52,7 @@ impl Dispatcher {
     pub(super) fn dispatch(self: &Arc<Self>, request: tiny_http::Request) {
         let received = Instant::now();
         if arrival::is_warm_up(&request) {
-            // Nobody waits for it but the gate, which finds out by itself that the connection is of no use.
+            // An error can be ignored: the gate notices that it gets no answer.
             let _ = request.respond(tiny_http::Response::empty(204));
             return;
         }
@@ -86,7 +86,7 @@ impl Dispatcher {
     fn answer(&self, pending: &mut PendingRequest) -> PreparedReply {
         let arrival = arrival::of(&pending.request);
         let mut request = Request::new(&mut pending.request, arrival);
-        // A defect may be in a layer around the endpoints.
+        // Catches panics here too, because a layer around the endpoints may have a defect.
         let reply = endpoint::reply(|| Ok(self.answerer.answer(&pending.call, &mut request)));
         PreparedReply {
             client: request.client(&self.services.trusted_proxies).to_string(),
@@ -96,7 +96,7 @@ impl Dispatcher {
         }
     }
 
-    /// Sends an answer, then counts and logs it.
+    /// Sends a reply, then counts and logs the request.
     fn send(&self, pending: PendingRequest, prepared: PreparedReply) {
         let PendingRequest {
             request,
@@ -123,7 +123,7 @@ impl Dispatcher {
             respond()
         };
         if let Err(error) = sent {
-            tracing::debug!(%error, "the client did not take its answer");
+            tracing::debug!(%error, "cannot send the answer to the client");
         }
         let duration = received.elapsed();
         self.services.metrics.observe(call.name, status, duration);
@@ -139,8 +139,8 @@ impl Dispatcher {
     }
 }
 
-/// Requests that the gate answered itself are counted and logged like all others, and passed to the answerer, which may
-/// keep them and add headers.
+/// The gate's callback for requests that it answers itself. They are counted and logged like all others, and passed to the
+/// answerer, which may record them and add header fields.
 pub(crate) fn on_refusal(answerer: Arc<dyn Answerer>, services: Arc<Services>) -> OnRefusal {
     OnRefusal::new(move |request| {
         record(&services, request);
@@ -148,7 +148,8 @@ pub(crate) fn on_refusal(answerer: Arc<dyn Answerer>, services: Arc<Services>) -
     })
 }
 
-/// No call was looked for, whatever the path: a slow client is no slow login.
+/// Counts and logs a request that the gate answered itself. It is always counted under [`OTHER`], because the time that a
+/// client takes to send its request must not count as the duration of a login.
 fn record(services: &Services, request: &RefusedRequest<'_>) {
     let RefusedRequest {
         method,
@@ -167,13 +168,13 @@ fn record(services: &Services, request: &RefusedRequest<'_>) {
     tracing::info!(method, path, status, duration_ms, client, detail, "request");
 }
 
-/// For the log: cut to what can be read; no request takes so long that the number loses digits.
+/// A duration for the log, in milliseconds with three decimals. An `f64` is precise enough for the duration of any request.
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
 
-/// Has `work` done by a thread of its own, or by the caller when the operating system gives none: nothing is lost then, and
-/// the caller has time, since without threads no client can connect.
+/// Runs `work` in a new thread, or in the calling thread if none can be started. The caller can afford to wait then,
+/// because without threads no client can connect.
 fn in_own_thread(work: impl FnOnce() + Send + 'static) {
     start_or_run(thread::Builder::new().name("worker".to_owned()), work);
 }
@@ -187,7 +188,7 @@ fn start_or_run(thread: thread::Builder, work: impl FnOnce() + Send + 'static) {
         }
     };
     if let Err(error) = thread.spawn(run.clone()) {
-        tracing::warn!(%error, "cannot start a thread for a request; others wait for it");
+        tracing::warn!(%error, "cannot start a thread for a request; other requests wait for it");
         run();
     }
 }
@@ -200,8 +201,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_piece_of_work_has_a_thread_at_once() {
-        // Would wait for ever if one piece came after another.
+    fn every_piece_of_work_runs_in_its_own_thread() {
+        // The barrier would block for ever if the pieces ran one after another.
         let together = Arc::new(Barrier::new(20));
         let (done, all_done) = channel();
         for _ in 0..20 {
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_thread_the_caller_does_the_work() {
+    fn the_caller_does_the_work_if_no_thread_can_be_started() {
         let (done, by) = channel();
         let more_than_there_is = thread::Builder::new().stack_size(1 << 60);
         start_or_run(more_than_there_is, move || {

@@ -1,7 +1,7 @@
-//! One tiny_http server on a private socket of its own, and the threads that receive from it.
+//! One tiny_http server on its own private socket, and the threads that receive requests from it.
 //!
-//! tiny_http stops accepting for good at the first connection for which it gets no descriptor or no thread; the connections
-//! that it has go on. A client that opens a connection notices by its refusal or its end.
+//! tiny_http stops accepting for good at the first connection for which it gets no descriptor or no thread; its open
+//! connections continue. Whoever opens a connection notices this because the connection is refused or closed.
 
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,36 +16,37 @@ use parking_lot::Mutex;
 use crate::gate::Link;
 use crate::scratch::Scratch;
 
-/// More receivers cost more than they give: each wake-up takes another sleeping thread.
+/// The number of receiving threads. With more of them, more requests would wake a sleeping thread, which costs more than it
+/// gains.
 pub(super) const RECEIVERS: usize = 2;
 
-/// tiny_http's own at its start: one that accepts, and four that read.
+/// The number of threads that tiny_http starts itself: one that accepts, and four that read.
 const TINY_HTTP_THREADS: usize = 5;
 
-/// What is done with a request.
+/// The function that handles a request.
 pub(super) type Handle = dyn Fn(tiny_http::Request) + Send + Sync;
 
-/// A running tiny_http server. Dropped, it handles what it has received, and ends.
+/// A running tiny_http server. On drop it handles the requests that it has received, and ends.
 pub(super) struct HttpLoop {
     path: PathBuf,
     /// Shared with every connection.
     is_retired: Arc<AtomicBool>,
     receivers: Vec<JoinHandle<()>>,
     state: Arc<LoopState>,
-    /// Last, so that it outlives the socket in it.
+    /// The directory of the socket. The last field, so that it is dropped after the socket.
     _scratch: Arc<Scratch>,
 }
 
 struct LoopState {
-    /// Dropped, it ends the accepting thread by way of the socket's name, if that is still there.
+    /// Ends its accepting thread on drop by connecting to the socket's path, if that still exists.
     http: tiny_http::Server,
-    /// Ends the accepting thread otherwise. `None` once it has ended by itself.
+    /// Ends the accepting thread if the socket's path no longer exists. `None` once the thread has ended by itself.
     listener: Mutex<Option<AcceptingSocket>>,
     stopping: AtomicBool,
     handle: Arc<Handle>,
 }
 
-/// The socket that tiny_http accepts from. Dropped, it accepts nothing more.
+/// The socket from which tiny_http accepts connections. Dropping it ends accepting.
 struct AcceptingSocket(UnixListener);
 
 impl Drop for AcceptingSocket {
@@ -87,17 +88,17 @@ impl HttpLoop {
         Ok(http_loop)
     }
 
-    /// A new connection, over which tiny_http has answered.
+    /// Opens a connection, over which tiny_http has answered a warm-up request.
     pub(super) fn connect(&self) -> io::Result<Link> {
         Link::open(&self.path, Arc::clone(&self.is_retired))
     }
 
-    /// Accepts nothing more; who tries to connect finds out at once.
+    /// Stops accepting connections. Attempts to connect then fail at once.
     pub(super) fn close(&self) {
         *self.state.listener.lock() = None;
     }
 
-    /// Asks for all connections to be closed.
+    /// Asks the gate to close all connections to this server.
     pub(super) fn retire(&self) {
         self.is_retired.store(true, Ordering::Relaxed);
     }
@@ -129,12 +130,12 @@ impl LoopState {
     fn receive(&self) {
         while !self.stopping.load(Ordering::Acquire) {
             match self.http.recv() {
-                // A defect must not end the thread.
+                // A panic must not end the thread.
                 Ok(request) => _ = catch_unwind(AssertUnwindSafe(|| (self.handle)(request))),
                 Err(_) if self.stopping.load(Ordering::Acquire) => {}
                 Err(error) => {
                     tracing::debug!(%error, "a private socket accepts no more connections");
-                    // Or connections would wait there to be accepted.
+                    // Otherwise new connections would wait in the listen queue.
                     *self.listener.lock() = None;
                 }
             }
@@ -142,29 +143,29 @@ impl LoopState {
     }
 }
 
-/// tiny_http panics when it gets no thread.
+/// Starts tiny_http, which panics if it cannot start a thread.
 fn serve(listener: UnixListener) -> io::Result<tiny_http::Server> {
     let serve = || tiny_http::Server::from_listener(listener, None);
     catch_unwind(AssertUnwindSafe(serve))
-        .unwrap_or_else(|_| Err("it could not start a thread".into()))
+        .unwrap_or_else(|_| Err("cannot start a thread".into()))
         .map_err(io::Error::other)
 }
 
-/// Whether there are this many threads, and descriptors for one connection, to be had. tiny_http does not survive when
-/// there are not; others may take them in between, so this only makes that rare.
+/// Checks that this many threads can be started, and that there are descriptors for one connection. tiny_http stops working
+/// if it gets none. Other code may take them in between, so this check only makes that unlikely.
 pub(super) fn check_resources(threads: usize) -> io::Result<()> {
     let _descriptors = (UnixStream::pair()?, UnixStream::pair()?);
-    let gate = Arc::new(Mutex::new(()));
-    let closed = gate.lock();
+    let barrier = Arc::new(Mutex::new(()));
+    let blocked = barrier.lock();
     let threads: io::Result<Vec<_>> = (0..threads)
         .map(|_| {
-            let gate = Arc::clone(&gate);
+            let barrier = Arc::clone(&barrier);
             thread::Builder::new()
                 .name("spare".to_owned())
-                .spawn(move || drop(gate.lock()))
+                .spawn(move || drop(barrier.lock()))
         })
         .collect();
-    drop(closed);
+    drop(blocked);
     for thread in threads? {
         let _ = thread.join();
     }

@@ -1,4 +1,4 @@
-//! Receives requests by tiny_http, finds their route, lets the endpoints answer, and logs the outcome.
+//! Receives requests with tiny_http, finds their route, lets the endpoints answer, and logs the result.
 //!
 //! ```text
 //! supervisor --> http_loop --> dispatcher --> answerer: cors, the layers of a stub --> routes --> endpoint
@@ -37,33 +37,34 @@ pub use routes::{Endpoints, Exposure};
 pub(crate) use dispatcher::on_refusal;
 pub(crate) use origin::{is_loopback_authority, is_loopback_origin};
 
-/// How long a stop waits for what is being answered. The gate has given it its grace by then, and every client that waited
-/// longer has been closed.
+/// How long a stop waits for requests that are being answered. The gate's grace period is already over then, and it has
+/// closed the connections of the clients that were still waiting.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The running server. Dropped, it answers what has been received, and ends.
+/// The running server. On drop it answers the requests that it has received, and ends.
 pub struct Server {
     supervisor: Arc<Supervisor>,
     watch: Option<Periodic>,
     services: Arc<Services>,
-    /// Closed once nothing is answered any more.
+    /// The channel is closed once all requests are answered.
     in_work: Mutex<Receiver<Infallible>>,
 }
 
-/// Where a server's private sockets are.
+/// Where a server creates its private sockets, and where it reports whether they can be reached.
 pub(crate) struct PrivateSocket {
+    /// The directory of the sockets.
     pub(crate) scratch: Arc<Scratch>,
-    /// What their names begin with.
+    /// The prefix of the sockets' file names.
     pub(crate) name: &'static str,
-    /// Kept true while new connections reach the server.
+    /// Whether new connections reach the server; kept up to date.
     pub(crate) is_reachable: Arc<AtomicBool>,
 }
 
 impl Server {
-    /// Starts to answer what arrives at its backend.
+    /// Starts to answer the requests that arrive over its backend.
     ///
     /// # Errors
-    /// When the socket cannot be made or a thread cannot be started.
+    /// When the socket cannot be created or a thread cannot be started.
     pub(crate) fn start(
         socket: PrivateSocket,
         answerer: Arc<dyn Answerer>,
@@ -91,12 +92,12 @@ impl Server {
         })
     }
 
-    /// What a gate connects to.
+    /// The backend for a gate, which opens connections to this server.
     pub fn backend(&self) -> Arc<dyn Backend> {
         Arc::clone(&self.supervisor) as Arc<dyn Backend>
     }
 
-    /// Answers what has been received, and says whether all of it has ended in this time.
+    /// Answers the requests that were received. False if not all of them were answered within the timeout.
     fn end(&mut self, timeout: Duration) -> bool {
         self.watch = None;
         self.supervisor.stop();
@@ -109,7 +110,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if !self.end(END_TIMEOUT) {
-            tracing::warn!("requests are left that do not end");
+            tracing::warn!("the server stops although some requests were not answered");
         }
     }
 }

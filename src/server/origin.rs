@@ -1,4 +1,4 @@
-//! Where a page comes from, as browsers say it.
+//! Origins of web pages, as browsers send them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,16 +9,16 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);
 
-/// What is no origin.
+/// A text that is not an [`Origin`].
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "an origin is http:// or https:// with a host, and a port if it is not the usual one, all lower case and nothing after it, such as https://shop.example; with --demo also {}",
+    "an origin is http:// or https:// followed by a host, and a port unless it is the default one, in lower case and without a path, such as https://shop.example; with --demo also {}",
     SHARED.join(", ")
 )]
 pub struct NotAnOrigin;
 
-/// Origins that say nothing about whose page it is: every app that a toolkit wraps has that toolkit's, and every page in a
-/// sandbox or a file has `null`.
+/// Origins that do not identify a site: all apps made with a toolkit share one origin, and `null` is the origin of all
+/// sandboxed pages and local files.
 const SHARED: &[&str] = &[
     "capacitor://localhost",
     "ionic://localhost",
@@ -29,7 +29,7 @@ const SHARED: &[&str] = &[
 impl FromStr for Origin {
     type Err = NotAnOrigin;
 
-    /// Only what a browser would send is taken: anything else would never match, and nobody would notice.
+    /// Accepts only what a browser would send, because anything else would silently never match.
     fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
         if SHARED.contains(&text) {
             return Ok(Self(text.to_owned()));
@@ -46,12 +46,12 @@ impl FromStr for Origin {
 }
 
 impl Origin {
-    /// Whether pages and apps of many have it, so that only a demo may let it in.
+    /// Whether unrelated pages and apps share this origin, so that only a demo may allow it.
     pub(crate) fn is_shared(&self) -> bool {
         SHARED.contains(&self.0.as_str())
     }
 
-    /// Whether its pages come from another machine without TLS.
+    /// Whether pages from this origin are loaded from another machine without TLS.
     pub(crate) fn is_plain_and_remote(&self) -> bool {
         let host = self.0.strip_prefix("http://").and_then(host_and_port);
         host.is_some_and(|(host, _)| {
@@ -68,7 +68,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What follows `http://` or `https://`, and the scheme's own port.
+/// The part of an origin after `http://` or `https://`, and the default port of the scheme.
 fn scheme_removed(origin: &str) -> Option<(&str, u16)> {
     match origin.split_once("://")? {
         ("http", authority) => Some((authority, 80)),
@@ -77,7 +77,7 @@ fn scheme_removed(origin: &str) -> Option<(&str, u16)> {
     }
 }
 
-/// The parts of `HOST` or `HOST:PORT`, if the port is one, in digits without a zero in front.
+/// Splits `HOST` or `HOST:PORT`; `None` if the port is not a port number without leading zeros.
 fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     match authority.rsplit_once(':') {
         Some((host, text)) if !text.ends_with(']') => {
@@ -100,7 +100,7 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// Labels in lower case; the dot of the root may follow.
+/// Whether a text is a host name in lower case, with an optional dot at the end.
 fn is_name(name: &str) -> bool {
     let is_plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_plain);
@@ -111,16 +111,16 @@ fn without_root(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// Whose pages may call.
+/// The origins whose pages may call.
 #[derive(Clone, Default)]
 pub struct Origins {
-    /// Compared byte for byte.
+    /// Configured origins, compared byte for byte.
     pub listed: Vec<Origin>,
-    /// And those for which this is true.
+    /// Also allows the origins for which this returns true.
     pub own: Option<IsOwn>,
 }
 
-/// Whether an origin needs not be listed.
+/// A function that returns whether an origin is allowed without being configured.
 pub type IsOwn = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 impl Origins {
@@ -130,13 +130,13 @@ impl Origins {
     }
 }
 
-/// Whether an origin is `http://` or `https://` and a host of this machine, with any port.
+/// Whether an origin is `http://` or `https://` followed by a loopback host, with any port.
 pub(crate) fn is_loopback_origin(origin: &str) -> bool {
     scheme_removed(origin).is_some_and(|(authority, _)| is_loopback_authority(authority.as_bytes()))
 }
 
-/// Whether a host, with or without a port, names this machine: `127.0.0.1`, `[::1]`, `localhost` and all names below it
-/// (RFC 6761, 6.3).
+/// Whether a host, with or without a port, is a loopback host: `127.0.0.1`, `[::1]`, `localhost` or a name below it (RFC
+/// 6761, 6.3).
 pub(crate) fn is_loopback_authority(authority: &[u8]) -> bool {
     let authority = String::from_utf8_lossy(authority).to_ascii_lowercase();
     host_and_port(&authority).is_some_and(|(host, _)| {
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_written_as_browsers_write_it() {
+    fn only_origins_that_a_browser_would_send_are_accepted() {
         for origin in [
             "https://shop.example",
             "http://shop.example:8080",
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loopback_origin_is_a_host_of_this_machine_with_a_port_that_exists() {
+    fn a_loopback_origin_is_a_loopback_host_with_a_valid_port() {
         for origin in [
             "http://localhost",
             "https://localhost:1",
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loopback_host_may_have_any_letter_case_and_the_usual_port() {
+    fn a_loopback_host_may_have_any_letter_case_and_any_valid_port() {
         for host in [
             "localhost",
             "LocalHost:80",

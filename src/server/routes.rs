@@ -1,4 +1,4 @@
-//! Which endpoint answers a path, with which methods, and whether that may take long.
+//! The routing table: which endpoint answers a path, with which methods, and whether that may take long.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::http::{Reply, Request, path_of};
 
 /// One endpoint.
 struct Route {
-    /// The path, with a name in place of what varies: what logs and figures group by.
+    /// The path, with placeholders for variable parts. Metrics are grouped by it.
     name: &'static str,
     methods: Methods,
     pace: Pace,
@@ -23,13 +23,13 @@ struct Route {
 pub enum Exposure {
     /// All calls.
     Api,
-    /// All calls, and the figures for Prometheus.
+    /// All calls, and the metrics for Prometheus.
     ApiAndMetrics,
-    /// Nothing but the figures for Prometheus.
+    /// Only the metrics for Prometheus.
     Metrics,
 }
 
-/// What an endpoint is asked with.
+/// The methods of an endpoint.
 #[derive(Clone, Copy)]
 enum Methods {
     Get,
@@ -58,7 +58,7 @@ impl Route {
 
 const METRICS: Route = Route::get(metrics::PATH, Pace::Slow, metrics::handle);
 
-/// Every endpoint with a fixed path, but for the figures.
+/// All endpoints with a fixed path, except the metrics.
 const ROUTES: &[Route] = &[
     Route::post(user_login::PATH, user_login::handle),
     Route::get(token_verify::PATH, Pace::LookUp, token_verify::handle),
@@ -72,19 +72,19 @@ const ROUTES: &[Route] = &[
 ];
 const USER_DETAIL: Route = Route::get(users::DETAIL_NAME, Pace::LookUp, users::handle_detail);
 
-/// The endpoints themselves.
+/// The innermost answerer, which calls the endpoints.
 pub struct Endpoints {
     exposure: Exposure,
     services: Arc<Services>,
 }
 
 impl Endpoints {
-    /// Those that `exposure` says.
+    /// The endpoints that `exposure` selects.
     pub fn new(exposure: Exposure, services: Arc<Services>) -> Self {
         Self { exposure, services }
     }
 
-    /// The endpoint of a target, whose query counts for nothing.
+    /// The endpoint of a target. The query is ignored.
     fn find(&self, target: &str) -> Option<&'static Route> {
         let path = path_of(target);
         if path == metrics::PATH {
@@ -123,7 +123,7 @@ impl Answerer for Endpoints {
 }
 
 impl Methods {
-    /// HEAD goes wherever GET goes (RFC 9110, 9.3.2).
+    /// Whether a method is included. HEAD is allowed wherever GET is (RFC 9110, 9.3.2).
     fn include(self, method: &str) -> bool {
         match self {
             Self::Get => matches!(method, "GET" | "HEAD"),

@@ -1,7 +1,8 @@
-//! Keeps a tiny_http server within reach: one that cannot be connected to is replaced by another on a new private socket.
+//! Keeps a tiny_http server reachable: if no connection to it can be opened, it is replaced by another one on a new private
+//! socket.
 //!
-//! That happens as soon as a connection is opened in vain, and is looked for at intervals, since nobody opens one while there
-//! are enough. A server that was replaced goes on with the connections it has, until all of them are closed.
+//! That happens as soon as an attempt to connect fails. A periodic check also connects, because the gate opens no connection
+//! while it has enough of them. A replaced server keeps serving its open connections until all of them are closed.
 
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -16,38 +17,39 @@ use crate::gate::{Backend, Link};
 use crate::periodic::Periodic;
 use crate::scratch::Scratch;
 
-/// Time between two looks.
+/// Time between two checks.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// For one connection of tiny_http, and one more because a thread that has ended still counts for a moment.
+/// The number of threads that must be available to open a connection: tiny_http needs one, and a thread that has just ended
+/// still counts for a moment.
 const CONNECTION_THREADS: usize = 2;
 
 pub(super) struct Supervisor {
-    /// `None` once stopped: who still refers to it then keeps nothing of it.
+    /// `None` once stopped, so that remaining references to the supervisor keep no server alive.
     running: Mutex<Option<RunningServers>>,
-    /// Whether the last connection could be opened.
+    /// Whether the last attempt to connect succeeded.
     is_reachable: Arc<AtomicBool>,
 }
 
 struct RunningServers {
     sockets: Sockets,
     current: HttpLoop,
-    /// Replaced ones that may have connections yet.
+    /// Replaced servers that may still have connections.
     retired: Vec<HttpLoop>,
 }
 
-/// Where and how the next private socket is made.
+/// Where and how the next private socket is created.
 struct Sockets {
     scratch: Arc<Scratch>,
-    /// What their names begin with.
+    /// The prefix of the sockets' file names.
     name: &'static str,
-    /// How many were made.
+    /// The number of sockets that were created.
     count: usize,
     handle: Arc<Handle>,
 }
 
 impl Supervisor {
-    /// Starts a server whose sockets are made in `scratch`. `is_reachable` is kept true while it can be connected to.
+    /// Starts a server whose sockets are created in `scratch`. `is_reachable` is true while connections to it can be opened.
     pub(super) fn start(
         scratch: Arc<Scratch>,
         name: &'static str,
@@ -72,19 +74,19 @@ impl Supervisor {
         }))
     }
 
-    /// Starts the thread that looks whether the server can be connected to.
+    /// Starts the thread that periodically checks whether the server can be connected to.
     pub(super) fn watch(self: &Arc<Self>) -> io::Result<Periodic> {
         let supervisor = Arc::clone(self);
         let name = |running: &RunningServers| format!("watch-{}", running.sockets.name);
         let name = self.running.lock().as_ref().map(name).unwrap_or_default();
         Periodic::start(&name, INTERVAL, move |_| {
-            // What is wrong has been logged.
+            // An error has already been logged.
             let _ = supervisor.connect();
             drop(supervisor.take_unused());
         })
     }
 
-    /// Handles what was received, and ends all.
+    /// Handles the requests that were received, and ends all servers.
     pub(super) fn stop(&self) {
         let stopped = self.running.lock().take();
         drop(stopped);
@@ -134,7 +136,7 @@ impl RunningServers {
             error.kind(),
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
         ) {
-            // Its accepting thread has panicked, and nobody is to wait for that should there be no other yet.
+            // Its accepting thread has panicked. Connections must not wait in its listen queue in case the replacement fails.
             self.current.close();
         }
         let next = self.sockets.serve_next()?;
@@ -172,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    /// One that answers every request in the same way.
+    /// A supervisor whose server answers every request with 204.
     fn supervisor() -> (Arc<Supervisor>, Arc<AtomicBool>) {
         let handle = |request: tiny_http::Request| {
             let _ = request.respond(tiny_http::Response::empty(204));
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn is_replaced_once(supervisor: &Supervisor, old: Link) {
+    fn assert_replaced_once(supervisor: &Supervisor, old: Link) {
         let links = [(); 4].map(|()| supervisor.connect().unwrap());
         let counts = || {
             with(supervisor, |running| {
@@ -203,7 +205,7 @@ mod tests {
             })
         };
         assert_eq!(counts(), (1, 2));
-        // It is there for as long as it has a connection.
+        // The old server is kept for as long as it has a connection.
         assert!(supervisor.take_unused().is_empty());
         drop(old);
         assert_eq!(supervisor.take_unused().len(), 1);
@@ -213,24 +215,24 @@ mod tests {
     }
 
     #[test]
-    fn a_server_whose_socket_lost_its_name_is_replaced() {
+    fn a_server_whose_socket_file_was_removed_is_replaced() {
         let (supervisor, _) = supervisor();
         let old = supervisor.connect().unwrap();
         fs::remove_file(directory(&supervisor).join("calls.sock")).unwrap();
-        is_replaced_once(&supervisor, old);
+        assert_replaced_once(&supervisor, old);
     }
 
     #[test]
-    fn a_server_whose_directory_is_gone_is_replaced_in_another() {
+    fn a_server_whose_directory_was_removed_is_replaced_in_another_directory() {
         let (supervisor, _) = supervisor();
         let old = supervisor.connect().unwrap();
         let before = directory(&supervisor);
         fs::remove_dir_all(&before).unwrap();
-        is_replaced_once(&supervisor, old);
+        assert_replaced_once(&supervisor, old);
         let after = directory(&supervisor);
         assert_ne!(before, after);
         supervisor.stop();
-        // Although somebody refers to it yet, such as the thread of a connection that has just ended.
+        // Even while there are references to the supervisor, such as that of a connection that has just ended.
         assert!(!after.exists());
     }
 
@@ -239,18 +241,18 @@ mod tests {
         let (supervisor, _) = supervisor();
         let old = supervisor.connect().unwrap();
         with(&supervisor, |running| running.current.close());
-        is_replaced_once(&supervisor, old);
+        assert_replaced_once(&supervisor, old);
     }
 
-    /// Says to the process that the test starts where it shall listen.
-    const ANOTHERS: &str = "TEST_SOCKET_OF_ANOTHER_PROCESS";
+    /// The environment variable with the path on which the other process of the test is to listen.
+    const OTHER_SOCKET: &str = "TEST_SOCKET_OF_ANOTHER_PROCESS";
 
-    /// A process that makes the directory again must get no request.
+    /// A process that creates the socket file again must get no request.
     #[test]
     fn a_socket_of_another_process_is_not_connected_to() {
-        if let Some(path) = std::env::var_os(ANOTHERS) {
+        if let Some(path) = std::env::var_os(OTHER_SOCKET) {
             let _listener = UnixListener::bind(path).unwrap();
-            // Until the test is over.
+            // Wait until the test is over.
             let _ = io::stdin().read(&mut [0]);
             return;
         }
@@ -261,7 +263,7 @@ mod tests {
         let this = "server::supervisor::tests::a_socket_of_another_process_is_not_connected_to";
         let mut other = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", this])
-            .env(ANOTHERS, &path)
+            .env(OTHER_SOCKET, &path)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -270,20 +272,20 @@ mod tests {
             assert!(other.try_wait().unwrap().is_none(), "it does not listen");
             thread::yield_now();
         }
-        is_replaced_once(&supervisor, old);
+        assert_replaced_once(&supervisor, old);
         drop(other.stdin.take());
         assert!(other.wait().unwrap().success());
     }
 
     #[test]
-    fn it_is_unreachable_from_a_failed_connection_to_the_next_good_one() {
+    fn the_server_is_unreachable_from_a_failed_connection_until_the_next_successful_one() {
         let (supervisor, is_reachable) = supervisor();
         let is_reachable = || is_reachable.load(Ordering::Relaxed);
         assert!(is_reachable());
-        // A name that is too long for a socket.
+        // No socket can be created with this name, because it is too long.
         let name = with(&supervisor, |running| {
             running.current.close();
-            mem::replace(&mut running.sockets.name, LONG)
+            mem::replace(&mut running.sockets.name, TOO_LONG)
         });
         supervisor.connect().unwrap_err();
         assert!(!is_reachable());
@@ -294,6 +296,6 @@ mod tests {
         supervisor.connect().unwrap_err();
     }
 
-    const LONG: &str = "a-name-that-has-more-bytes-than-the-path-of-a-socket-may-have-\
+    const TOO_LONG: &str = "a-name-that-has-more-bytes-than-the-path-of-a-socket-may-have-\
                         whatever-the-name-of-the-directory-is-in-which-it-is-made";
 }

@@ -1,4 +1,4 @@
-//! What a defect costs: one answer; and what does not end, a stop: no more than its time.
+//! Tests that a defect costs only one answer, and that a request which does not end delays a stop only by its timeout.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ use crate::store::{Durability, Store, WhenMissing};
 const LOGIN: &str = "/api/organizations/user-login/";
 const PERMITS: usize = 2;
 
-/// The demo accounts, and a clock that panics whenever `defects` says that it is to.
+/// Services with the demo accounts, and a clock that panics as often as `defects` says.
 fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services {
     let path = directory.join("demo.db");
     let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
@@ -59,7 +59,7 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
     }
 }
 
-/// The endpoints in a layer that has a defect of its own.
+/// A layer around the endpoints that panics as often as `defects` says.
 struct Layer {
     endpoints: Endpoints,
     defects: Arc<AtomicUsize>,
@@ -77,7 +77,7 @@ impl Answerer for Layer {
     }
 }
 
-/// Counts down to 0.
+/// Whether the next call is to panic; counts down to 0.
 fn is_broken(defects: &AtomicUsize) -> bool {
     let left = |left: usize| left.checked_sub(1);
     let was = defects.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
@@ -118,7 +118,7 @@ fn answer(stream: &mut TcpStream) -> (u16, String) {
 }
 
 #[test]
-fn a_panic_is_one_500_and_the_connection_lives_on() {
+fn a_panic_costs_one_500_and_the_connection_stays_open() {
     let directory = tempfile::tempdir().unwrap();
     let defects = Arc::new(AtomicUsize::new(0));
     let services = Arc::new(services(directory.path(), &defects));
@@ -154,7 +154,7 @@ fn a_panic_is_one_500_and_the_connection_lives_on() {
     let address = gate.addresses()[0].to_string().replace("http://", "");
     let mut stream = TcpStream::connect(address).unwrap();
     let defect = (500, r#"{"detail":"A server error occurred."}"#.to_owned());
-    // More often than there are permits and receivers: none of them is lost with it.
+    // More panics than there are permits and receivers, to show that none of these is lost.
     for _ in 0..2 * PERMITS + 2 * http_loop::RECEIVERS {
         defects.store(1, Ordering::SeqCst);
         assert_eq!(login(&mut stream), defect);
@@ -170,9 +170,9 @@ fn a_panic_is_one_500_and_the_connection_lives_on() {
     drop(server);
 }
 
-/// Answers once it may, which is long after its server is to stop.
+/// An answerer that answers only once the test lets it, long after its server is to stop.
 struct Late {
-    asked: Sender<()>,
+    called: Sender<()>,
     may_answer: Mutex<Receiver<Infallible>>,
 }
 
@@ -182,14 +182,14 @@ impl Answerer for Late {
     }
 
     fn answer(&self, _: &Call, _: &mut Request<'_>) -> Reply {
-        self.asked.send(()).unwrap();
+        self.called.send(()).unwrap();
         let _ = self.may_answer.lock().recv();
         Reply::no_content()
     }
 }
 
 #[test]
-fn what_does_not_end_does_not_hold_up_a_stop() {
+fn a_request_that_does_not_end_does_not_delay_a_stop() {
     let directory = tempfile::tempdir().unwrap();
     let services = Arc::new(services(directory.path(), &Arc::default()));
     let scratch = Arc::new(Scratch::create_below(&std::env::temp_dir()).unwrap());
@@ -199,15 +199,15 @@ fn what_does_not_end_does_not_hold_up_a_stop() {
         name: "calls",
         is_reachable: Arc::default(),
     };
-    let ((asked, is_asked), (may, may_answer)) = (channel(), channel());
+    let ((called, is_called), (may, may_answer)) = (channel(), channel());
     let late = Late {
-        asked,
+        called,
         may_answer: Mutex::new(may_answer),
     };
     let mut server = Server::start(socket, Arc::new(late), services).unwrap();
     let mut stream = UnixStream::connect(path).unwrap();
     write!(stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    is_asked.recv().unwrap();
+    is_called.recv().unwrap();
     assert!(!server.end(Duration::ZERO));
     drop(may);
     assert!(server.end(Duration::MAX));
