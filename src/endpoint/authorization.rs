@@ -1,4 +1,4 @@
-//! `Authorization: Token <40 hex>`, read as Django REST Framework reads it.
+//! Parses `Authorization: Token <40 hex>` as Django REST Framework does.
 
 use zeroize::Zeroizing;
 
@@ -7,24 +7,24 @@ use crate::auth::Token;
 use crate::http::{ReadField, Request};
 use crate::store::Holder;
 
-/// What is wrong with the header, before the token in it is looked at.
+/// What is wrong with the header field; the token itself is not checked yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderFault {
-    /// There is no header, or it has another scheme.
+    /// There is no header field, or it has another scheme.
     #[error("no token was presented")]
     NotProvided,
-    /// The scheme stands alone.
+    /// The scheme is not followed by a token.
     #[error("the token is missing")]
     NoCredentials,
-    /// More than one word follows the scheme.
-    #[error("the token has spaces in it")]
+    /// The scheme is followed by more than one word.
+    #[error("the token contains spaces")]
     Spaces,
     /// The token is not UTF-8.
     #[error("the token is not UTF-8")]
     InvalidCharacters,
 }
 
-/// Who makes the request, with the token that shows it; notes the user for the log.
+/// Authenticates a request by its token. Returns the token and its holder, and stores the user in the request for the log.
 ///
 /// # Errors
 /// [`Error::Header`] or [`Error::Auth`].
@@ -41,7 +41,8 @@ pub(super) fn authorize(
     Ok((token, holder))
 }
 
-/// Like [`authorize`], then refuses a body over the limit: account calls ignore what is in a body, but not its size.
+/// Authenticates a request as [`authorize`] does, then refuses a body over the limit: account calls ignore the content of a
+/// body, but not its size.
 ///
 /// # Errors
 /// Those of [`authorize`], or [`Error::Http`].
@@ -54,7 +55,7 @@ pub(super) fn authorize_account_call(
     Ok(authorized)
 }
 
-/// The token in a header's value; an empty one is none.
+/// The token in the value of the header field; an empty value means that the field is absent.
 ///
 /// # Errors
 /// See [`HeaderFault`].
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_read_as_the_published_service_reads_it() {
+    fn a_header_is_parsed_as_the_published_service_does() {
         for (header, expected) in [
             (&b""[..], Err(HeaderFault::NotProvided)),
             (b"Basic abc", Err(HeaderFault::NotProvided)),

@@ -9,12 +9,12 @@ use super::{Error, Services};
 use crate::hashing;
 use crate::http::{Reply, Request};
 
-/// The path that says whether the process is up.
+/// The path of the liveness probe.
 pub const HEALTH_PATH: &str = "/healthz";
-/// The path that says whether logins can be answered.
+/// The path of the readiness probe.
 pub const READY_PATH: &str = "/readyz";
 
-/// For how long the database counts as writable once a page of it was written.
+/// How long a successful test write to the database counts.
 pub const WRITABLE_FOR: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
@@ -22,14 +22,18 @@ struct Status {
     status: &'static str,
 }
 
+/// Answers that the process is up.
+///
 /// # Errors
 /// Never.
 pub fn handle_health(_: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {
     Ok(Reply::json(200, &Status { status: "ok" }))
 }
 
+/// Answers whether logins can be answered.
+///
 /// # Errors
-/// Those of [`check_parts`], and [`Error::NotReady`] when the database cannot be read and written.
+/// The errors of [`check_parts`], and [`Error::NotReady`] when the database cannot be read and written.
 pub fn handle_ready(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {
     check_parts(services)?;
     services
@@ -39,16 +43,16 @@ pub fn handle_ready(services: &Services, _: &mut Request<'_>) -> Result<Reply, E
     Ok(Reply::json(200, &Status { status: "ready" }))
 }
 
-/// Finds out what shows without waiting for the database.
+/// Checks everything that readiness requires and that can be checked without waiting for the database.
 ///
 /// # Errors
-/// [`Error::Unreachable`] when new connections do not get here, [`Error::NotReady`] when the path of the database leads to
-/// another file, [`Error::Auth`] when hashing has ended.
+/// [`Error::Unreachable`] when new connections do not reach the server, [`Error::NotReady`] when the path of the database
+/// leads to another file, [`Error::Auth`] when the hashing engine has stopped.
 pub fn check_parts(services: &Services) -> Result<(), Error> {
     if !services.is_reachable.load(Ordering::Relaxed) {
         return Err(Error::Unreachable);
     }
-    // Cheap, and not to be kept: a file that was replaced is noticed at once.
+    // Cheap, so the result is not cached: a replaced file is noticed at once.
     services.store.check_path().map_err(Error::NotReady)?;
     if !services.engine.is_alive() {
         return Err(hashing::Error::Stopped.into());

@@ -1,5 +1,5 @@
-//! How many lists are read and sent at once: a list takes a processor for a while, and a thread for as long as its client
-//! reads.
+//! Limits the number of lists that are read and sent at the same time: reading a list uses a CPU core for a while, and
+//! sending it uses a thread for as long as its client reads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 
 use crate::store::Holder;
 
-/// Lists that are read from the database, or wait for that.
+/// Maximum number of lists that are being read from the database, or wait for that.
 const MAX_READ: usize = 8;
-/// The same of one organization: others get theirs.
+/// Maximum number of lists of one organization that are being read, so that other organizations get a share.
 const MAX_READ_OF_ORGANIZATION: usize = MAX_READ / 2;
-/// Lists of one user that are read or sent.
+/// Maximum number of lists of one user that are being read or sent.
 const MAX_OF_USER: usize = 2;
 
-/// The lists in work.
+/// Counts the lists that are being read or sent.
 #[derive(Clone, Default)]
 pub struct Lists(Arc<Mutex<InWork>>);
 
@@ -26,7 +26,7 @@ struct InWork {
     of_user: Counts,
 }
 
-/// One list in work. Dropped, it is no longer.
+/// Permission to read and send one list, given back on drop.
 pub(super) struct ListPermit {
     lists: Lists,
     org_id: i64,
@@ -35,7 +35,7 @@ pub(super) struct ListPermit {
 }
 
 impl Lists {
-    /// `None` when there are too many lists in work.
+    /// Permission for a list of this user; `None` if a limit is reached.
     pub(super) fn admit(&self, holder: &Holder) -> Option<ListPermit> {
         self.admit_of(holder.org_id, holder.user_id)
     }
@@ -61,7 +61,7 @@ impl Lists {
 }
 
 impl ListPermit {
-    /// The list is read, and has yet to be sent.
+    /// Call once the list was read and only has to be sent.
     pub(super) fn finish_reading(&mut self) {
         if std::mem::take(&mut self.is_read) {
             let mut in_work = self.lists.0.lock();
@@ -78,7 +78,7 @@ impl Drop for ListPermit {
     }
 }
 
-/// How many there are of each row; what there is none of is not kept.
+/// A counter for each row ID. Counters that are zero are removed.
 #[derive(Default)]
 struct Counts(HashMap<i64, usize>);
 
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_has_two_lists_in_work_until_one_is_sent() {
+    fn a_user_may_have_two_lists_read_or_sent_at_a_time() {
         let lists = Lists::default();
         let mut first = lists.admit_of(1, 1).unwrap();
         first.finish_reading();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_only_sent_keeps_no_other_user_from_reading_one() {
+    fn a_list_that_is_being_sent_does_not_count_as_being_read() {
         let lists = Lists::default();
         let mut users = 0..;
         let mut admit = |organization| lists.admit_of(organization, users.next().unwrap());

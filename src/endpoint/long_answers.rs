@@ -1,5 +1,5 @@
-//! What long answers may hold in memory, over all clients: each is held until its last byte is sent, and its client may read
-//! slowly. Short ones are in the hands of the gate at once.
+//! Limits the memory of long answers over all clients. A long answer is in memory until its last byte is sent, and its
+//! client may read slowly. Short answers are passed to the gate at once and are not counted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use parking_lot::Mutex;
 use super::Error;
 use crate::http::{Reply, Request};
 
-/// Once long answers hold as much as this, no further one is sent. The last one may be as long as it is, or nobody could
-/// ever get one that is longer.
+/// Once long answers use this many bytes, no further one is admitted. The last admitted one may exceed the limit;
+/// otherwise an answer that is longer than the limit could never be sent.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// The same for those of one organization: others get theirs.
+/// The limit for the long answers of one organization, so that other organizations get a share.
 const MAX_BYTES_OF_ORGANIZATION: usize = MAX_BYTES / 2;
-/// What an answer counts for at least: each has threads and a connection as long as it is sent.
+/// The number of bytes for which an answer counts at least, because each also uses threads and a connection.
 const MIN_BYTES: usize = 1024 * 1024;
 
-/// The long answers that are sent.
+/// Counts the long answers that are being sent.
 pub struct LongAnswers {
     max_short_bytes: usize,
     held: Arc<Mutex<Held>>,
@@ -29,10 +29,10 @@ struct Held {
     of_organization: HashMap<Organization, usize>,
 }
 
-/// By its UUID; `None` is everybody who needs no token.
+/// The UUID of an organization; `None` stands for all calls without a token.
 type Organization = Option<String>;
 
-/// A long answer that is sent. Dropped, it is no longer.
+/// A long answer that is being sent. It is no longer counted once this is dropped.
 struct LongAnswer {
     held: Arc<Mutex<Held>>,
     organization: Organization,
@@ -40,7 +40,7 @@ struct LongAnswer {
 }
 
 impl LongAnswers {
-    /// Bodies that are longer than `max_short_bytes` are long: the gate takes them only as fast as their clients read.
+    /// Counts answers with a body over `max_short_bytes`: the gate reads them only as fast as their clients do.
     pub fn new(max_short_bytes: usize) -> Self {
         Self {
             max_short_bytes,
@@ -53,22 +53,22 @@ impl LongAnswers {
         reply.body_bytes() > self.max_short_bytes
     }
 
-    /// Refuses what may become a long answer before there is work in it, as far as that is known by now.
+    /// Refuses a request whose answer may become long, before any work is done for it.
     ///
     /// # Errors
-    /// [`Error::TooManyLongAnswers`] when the organization holds too much already.
+    /// [`Error::TooManyLongAnswers`] when the long answers of the organization already use too much memory.
     pub fn check(&self, organization: &str) -> Result<(), Error> {
         let organization = Some(organization.to_owned());
-        if self.held.lock().is_over_its_half(&organization) {
+        if self.held.lock().is_over_share(&organization) {
             return Err(Error::TooManyLongAnswers);
         }
         Ok(())
     }
 
-    /// Counts an answer, if it is a long one, until it is sent.
+    /// Counts an answer, if it is long, until it is sent.
     ///
     /// # Errors
-    /// [`Error::TooManyLongAnswers`] when too much is held already.
+    /// [`Error::TooManyLongAnswers`] when long answers already use too much memory.
     pub fn admit(&self, request: &Request<'_>, reply: Reply) -> Result<Reply, Error> {
         if !self.include(&reply) {
             return Ok(reply);
@@ -81,7 +81,7 @@ impl LongAnswers {
         let organization = organization.map(str::to_owned);
         let bytes = bytes.max(MIN_BYTES);
         let mut held = self.held.lock();
-        if held.bytes >= MAX_BYTES || held.is_over_its_half(&organization) {
+        if held.bytes >= MAX_BYTES || held.is_over_share(&organization) {
             return None;
         }
         held.bytes += bytes;
@@ -98,7 +98,7 @@ impl LongAnswers {
 }
 
 impl Held {
-    fn is_over_its_half(&self, organization: &Organization) -> bool {
+    fn is_over_share(&self, organization: &Organization) -> bool {
         let bytes = self.of_organization.get(organization);
         bytes.is_some_and(|bytes| *bytes >= MAX_BYTES_OF_ORGANIZATION)
     }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_organization_holds_half_of_what_all_hold_and_the_last_answer_has_any_length() {
+    fn an_organization_may_use_half_of_the_memory_and_the_last_answer_may_have_any_length() {
         let all = LongAnswers::new(0);
         let hold = |organization, bytes| all.hold(organization, bytes);
         let first = hold(Some("a"), MAX_BYTES_OF_ORGANIZATION - 1).unwrap();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_only_so_many_however_short_they_are() {
+    fn the_number_of_long_answers_is_limited_however_short_they_are() {
         let all = LongAnswers::new(0);
         let organizations = ["a", "b", "c"];
         let held: Vec<_> = (0..99)

@@ -1,7 +1,7 @@
-//! One file per path: parse the input, call `auth`, shape the output.
+//! The endpoints, one file per path: parse the input, call `auth`, format the output.
 //!
-//! A handler reads like the published page, in the order of its checks, and returns a `Result`; `outcome` is the one place
-//! that knows the statuses and texts of everything that is not a success.
+//! A handler makes its checks in the order of the published API page, and returns a `Result`. The statuses and texts of all
+//! errors are in `outcome` only.
 
 pub mod authorization;
 pub mod health;
@@ -34,35 +34,35 @@ pub use long_answers::LongAnswers;
 pub use outcome::{Error, reply};
 pub use shared_probe::SharedProbe;
 
-/// What handlers work with.
+/// The components that handlers use.
 pub struct Services {
-    /// Decides logins and what tokens open.
+    /// The rules for logins and tokens.
     pub auth: Auth,
-    /// For the probes, which ask about the parts themselves.
+    /// The database. Handlers use it only for probes and metrics; everything else goes through `auth`.
     pub store: Arc<Store>,
-    /// Likewise.
+    /// The hashing engine. Handlers use it only for probes and metrics; everything else goes through `auth`.
     pub engine: Arc<Engine>,
-    /// The places of logins.
+    /// Limits the number of logins that are being answered.
     pub permits: Permits,
-    /// The lists in work.
+    /// Limits the number of lists that are being read or sent.
     pub lists: Lists,
-    /// The long answers that are sent.
+    /// Limits the memory of long answers.
     pub long_answers: LongAnswers,
-    /// Whether the database can be read and written.
+    /// Checks whether the database can be read and written.
     pub is_writable: SharedProbe<(), store::Error>,
-    /// What the metrics say of the database.
+    /// Reads the metrics of the database.
     pub database_metrics: SharedProbe<Figures, store::Error>,
-    /// Counts what is answered.
+    /// Counts requests.
     pub metrics: Metrics,
-    /// The time of a request.
+    /// The current time.
     pub clock: Clock,
-    /// Whose word about a client's address counts.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: TrustedProxies,
     /// Whether new connections of the gate reach the server.
     pub is_reachable: Arc<AtomicBool>,
 }
 
-/// A moment as the published service writes it: with microseconds, unless there are none.
+/// Formats a time as the published service does: with microseconds, unless they are zero.
 fn iso8601(moment: Timestamp) -> String {
     if moment.subsec_microsecond() == 0 && moment.subsec_nanosecond() == 0 {
         format!("{moment:.0}")
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_have_microseconds_or_none() {
+    fn times_have_six_decimals_or_none() {
         for (text, expected) in [
             ("2017-10-23T18:20:43.336669Z", "2017-10-23T18:20:43.336669Z"),
             ("2017-10-23T18:20:43.5Z", "2017-10-23T18:20:43.500000Z"),

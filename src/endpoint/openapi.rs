@@ -1,14 +1,16 @@
-//! `GET /openapi.json`: the description of every call, for people's tools.
+//! `GET /openapi.json`: the OpenAPI description of every call.
 
 use super::{Error, Services};
 use crate::http::{JSON, Reply, Request};
 
-/// The path.
+/// The path of the call.
 pub const PATH: &str = "/openapi.json";
 
-/// OpenAPI 3.1, with an example of each answer.
+/// The description in OpenAPI 3.1, with an example of each answer.
 pub const DESCRIPTION: &str = include_str!("openapi.json");
 
+/// Answers the description.
+///
 /// # Errors
 /// Never.
 pub fn handle(_: &Services, _: &mut Request<'_>) -> Result<Reply, Error> {

@@ -8,9 +8,11 @@ use crate::account::Person;
 use crate::http::{Reply, Request};
 use crate::store::Organization;
 
-/// The path.
+/// The path of the call.
 pub const PATH: &str = "/api/organizations/";
 
+/// Answers the organization of the user whose token is presented.
+///
 /// # Errors
 /// See [`Error`].
 pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
@@ -19,7 +21,7 @@ pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, E
     Ok(Reply::json(200, &OrganizationAnswer::from(&organization)))
 }
 
-/// The published answer; the order of the fields is part of it.
+/// The body of the answer, as published; the order of the fields matters.
 #[derive(Serialize)]
 struct OrganizationAnswer<'o> {
     uuid: &'o str,

@@ -1,4 +1,4 @@
-//! Every status and text of an answer that is not a success.
+//! The statuses and texts of all answers to calls that did not succeed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -15,16 +15,17 @@ const BAD_CREDENTIALS: &str = "Unable to log in with provided credentials.";
 const UNAVAILABLE: &str = "Service temporarily unavailable, try again later.";
 const DEFECT: &str = "A server error occurred.";
 
-/// The challenge of every 401: the scheme that account calls take.
+/// The challenge of every 401: the authentication scheme of the account calls.
 const CHALLENGE: &str = "Token";
 
-/// Seconds after which a client may try again: a lock is held and a queue is full for moments only.
+/// The `Retry-After` of a 503, in seconds: a lock is held, or a queue is full, only for a moment.
 const RETRY_AFTER: &str = "1";
 
-/// How long a client waits that wants more than its share: should it ask again at once, it costs others nothing.
+/// How long the answer is delayed if a client exceeds its share, so that repeating the request at once does not affect
+/// others.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Why a call got no 200.
+/// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No endpoint has this path.
@@ -35,40 +36,41 @@ pub enum Error {
     MethodNotAllowed {
         /// The method as it was sent.
         method: String,
-        /// The methods that the path has, as the Allow header lists them.
+        /// The methods of the endpoint, in the format of the `Allow` header field.
         allow: &'static str,
     },
-    /// The request is not one that the endpoint can read.
+    /// The request cannot be processed by any endpoint.
     #[error(transparent)]
     Http(#[from] http::Error),
-    /// The body can be read but does not hold what is needed.
-    #[error("the body lacks something")]
+    /// A field of the body is missing or invalid.
+    #[error("a field of the body is missing or invalid")]
     Fields(FieldErrors),
-    /// A mistake of this program.
+    /// A defect of this program.
     #[error("a defect")]
     Defect,
-    /// Logins could not be answered now. To whoever sends them here it is all one whether a lock or a rotten file is why.
+    /// Logins cannot be answered at the moment. The answer is the same for a locked and for a corrupt database: in both
+    /// cases a load balancer must send logins to another server.
     #[error("not ready")]
     NotReady(#[source] store::Error),
-    /// This request came over a connection that was there before; others do not get through.
+    /// New connections do not reach the server. This request came over a connection that was opened before.
     #[error("new connections do not reach the server")]
     Unreachable,
-    /// Too many lists are in work, of the user or of all.
-    #[error("too many lists are in work")]
+    /// The user, its organization or the server has reached the limit of lists that are being read or sent.
+    #[error("too many lists are being read or sent")]
     TooManyLists,
-    /// Clients have yet to read too much of what was sent.
-    #[error("too many long answers are sent")]
+    /// The long answers that clients have not read yet use too much memory.
+    #[error("too many long answers are being sent")]
     TooManyLongAnswers,
-    /// No token can be read from the Authorization header.
+    /// The Authorization header field contains no token.
     #[error(transparent)]
     Header(#[from] HeaderFault),
-    /// The login did not succeed, or the token does not count.
+    /// The login did not succeed, or the token is not valid.
     #[error(transparent)]
     Auth(#[from] auth::Error),
 }
 
 impl Error {
-    /// Whether the log has said once for all requests why they fail.
+    /// Whether the cause was already logged, once for all requests that fail because of it.
     fn is_logged(&self) -> bool {
         match self {
             Self::NotReady(error) | Self::Auth(auth::Error::Store(error)) => error.is_logged(),
@@ -101,7 +103,7 @@ fn defect() -> Reply {
     Reply::detail(500, DEFECT)
 }
 
-/// What a call is answered: its reply, that of its error, or after a panic that of a defect.
+/// Runs a call and returns its reply, the reply for its error, or after a panic the reply for a defect.
 pub fn reply(call: impl FnOnce() -> Result<Reply, Error>) -> Reply {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(reply)) => reply,
@@ -122,7 +124,7 @@ fn refuse(error: Error) -> Reply {
     reply
 }
 
-/// An error with everything that caused it, on one line.
+/// The text of an error and of all its causes, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,13 +1,13 @@
-//! What is expensive to find out and the same for everybody: found out by one caller at a time, for all who wait.
+//! Shares the result of an expensive check: one caller at a time runs it, for all callers that wait.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// A probe whose result callers share.
+/// A probe whose result is shared by its callers.
 pub struct SharedProbe<T, E> {
-    /// For how long a success counts. A failure counts only for those who waited for it, so that an end of the trouble shows
-    /// at once.
+    /// How long a success is cached. A failure is only shared with the callers that waited for it, so that a recovery is
+    /// visible at once.
     kept_for: Duration,
     last: Mutex<Option<Last<T, E>>>,
 }
@@ -18,7 +18,7 @@ struct Last<T, E> {
 }
 
 impl<T: Clone, E: Clone> SharedProbe<T, E> {
-    /// Keeps a success for this long.
+    /// A probe that caches a success for this time.
     pub fn new(kept_for: Duration) -> Self {
         Self {
             kept_for,
@@ -26,22 +26,19 @@ impl<T: Clone, E: Clone> SharedProbe<T, E> {
         }
     }
 
-    /// The kept result, that of the probe under way, or that of `probe`.
+    /// Returns the cached result, or the result of the probe that is already running, or runs `probe`.
     ///
     /// # Errors
-    /// Those of the probe.
+    /// The errors of the probe.
     pub fn get(&self, probe: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.get_for_one_who_asked(Instant::now(), probe)
+        self.get_since(Instant::now(), probe)
     }
 
-    fn get_for_one_who_asked(
-        &self,
-        asked: Instant,
-        probe: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
+    /// Like [`get`](Self::get), for a caller that has waited since `called`.
+    fn get_since(&self, called: Instant, probe: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let mut last = self.last.lock();
         if let Some(last) = &*last
-            && (last.ended >= asked || last.result.is_ok() && last.ended.elapsed() < self.kept_for)
+            && (last.ended >= called || last.result.is_ok() && last.ended.elapsed() < self.kept_for)
         {
             return last.result.clone();
         }
@@ -61,7 +58,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(1000);
 
     #[test]
-    fn a_success_is_kept_for_its_time_and_a_failure_is_not() {
+    fn a_success_is_cached_for_its_time_and_a_failure_is_not() {
         let results = [Ok(1), Ok(2), Err("bad"), Err("worse"), Ok(3)];
         for (kept_for, expected) in [(LONG, [Ok(1); 5]), (Duration::ZERO, results)] {
             let probe = SharedProbe::new(kept_for);
@@ -75,12 +72,12 @@ mod tests {
     }
 
     #[test]
-    fn those_who_waited_for_a_probe_share_its_result() {
+    fn callers_that_waited_for_a_probe_share_its_result() {
         for result in [Ok(1), Err("bad")] {
-            let (probe, asked) = (SharedProbe::new(Duration::ZERO), Instant::now());
+            let (probe, called) = (SharedProbe::new(Duration::ZERO), Instant::now());
             assert_eq!(probe.get(|| result), result);
-            let another = || -> Result<i32, &str> { panic!("they do not probe") };
-            assert_eq!(probe.get_for_one_who_asked(asked, another), result);
+            let another = || -> Result<i32, &str> { panic!("the probe runs only once") };
+            assert_eq!(probe.get_since(called, another), result);
         }
     }
 }

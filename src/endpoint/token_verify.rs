@@ -1,4 +1,4 @@
-//! `GET /api/organizations/token-verify/`: whether a token counts, for reverse proxies that guard other services.
+//! `GET /api/organizations/token-verify/`: whether a token is valid, for reverse proxies that protect other services.
 
 use serde::Serialize;
 
@@ -6,9 +6,11 @@ use super::authorization::authorize_account_call;
 use super::{Error, Services, iso8601};
 use crate::http::{Reply, Request};
 
-/// The path.
+/// The path of the call.
 pub const PATH: &str = "/api/organizations/token-verify/";
 
+/// Answers whose token is presented, and when it expires, in the body and in header fields.
+///
 /// # Errors
 /// See [`Error`].
 pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
@@ -22,13 +24,14 @@ pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, E
         org_type: holder.org_type.as_str(),
         expires_at: holder.expires_at.map(iso8601),
     };
-    // Always all three: a proxy that copies what is there must never keep one that a client sent.
+    // All three are always sent, so that a proxy which copies them always replaces those that a client sent.
     Ok(Reply::json(200, &answer)
         .with("X-Auth-User", &*holder.user_uuid)
         .with("X-Auth-Org", &*holder.org_uuid)
         .with("X-Auth-Org-Type", holder.org_type.as_str()))
 }
 
+/// The body of the answer.
 #[derive(Serialize)]
 struct TokenAnswer<'h> {
     org_uuid: &'h str,
@@ -36,6 +39,6 @@ struct TokenAnswer<'h> {
     retailer_uuid: &'h str,
     supplier_uuid: &'h str,
     org_type: &'static str,
-    /// RFC 3339 in UTC; `null` is never.
+    /// The time in UTC in the format of RFC 3339; `null` if the token never expires.
     expires_at: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `POST /api/organizations/user-login/`: a username and a password in, a token and account data out.
+//! `POST /api/organizations/user-login/`: takes a username and a password, answers a token and account data.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::auth::{Admission, Attempt, ClientNetwork, Credentials, Login};
 use crate::hashing::{Password, Permit};
 use crate::http::{Field, Object, Reply, Request};
 
-/// The path, whose trailing slash is part of it.
+/// The path of the call, including its trailing slash.
 pub const PATH: &str = "/api/organizations/user-login/";
 
 const REQUIRED: &str = "This field is required.";
@@ -23,7 +23,7 @@ const NUL_CHARACTER: &str = "Null characters are not allowed.";
 /// Answers a login.
 ///
 /// # Errors
-/// Every answer but 200; see [`Error`].
+/// One for every answer other than 200; see [`Error`].
 pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
     let body = request.json_body()?;
     let credentials = credentials(&body.object()?)?;
@@ -46,7 +46,8 @@ fn log_in(services: &Services, credentials: &Credentials, client: IpAddr) -> Res
         .authenticate(attempt, &permit, credentials, now)?)
 }
 
-/// A try that the limits refuse needs no permit; one that waits, for others or for the database, has it already.
+/// Admits an attempt to log in. An attempt that the throttle refuses at once needs no permit; one that has to wait, for
+/// other attempts or for the database, gets its permit first.
 fn admit(
     services: &Services,
     username: &Username,
@@ -68,7 +69,7 @@ fn admit(
     }
 }
 
-/// For the log: whose login failed. Names of nobody are not in it.
+/// Stores the user whose login failed, for the log. Usernames that do not exist are never logged.
 fn note_user(request: &mut Request<'_>, error: &Error) {
     if let Error::Auth(error) = error
         && let Some(user_uuid) = error.user_uuid()
@@ -77,7 +78,7 @@ fn note_user(request: &mut Request<'_>, error: &Error) {
     }
 }
 
-/// The published answer; the order of the fields is part of it.
+/// The body of the answer, as published; the order of the fields matters.
 #[derive(Serialize)]
 struct LoginAnswer<'l> {
     auth_token: &'l str,
@@ -102,7 +103,7 @@ impl<'l> From<&'l Login> for LoginAnswer<'l> {
     }
 }
 
-/// What is wrong with each field, in the order of the published page.
+/// The errors of each field, in the order of the published API page.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FieldErrors {
     #[serde(skip_serializing_if = "Vec::is_empty")]

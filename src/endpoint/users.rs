@@ -14,13 +14,13 @@ use crate::store::Member;
 /// The path of the list.
 pub const ALL_PATH: &str = "/api/organizations/users/all/";
 
-/// The path of one user, with a name in place of the UUID.
+/// The path of one user, with a placeholder for the UUID.
 pub const DETAIL_NAME: &str = "/api/organizations/users/detail/{user_uuid}/";
 
-/// What stands before and after the UUID in the path of one user.
+/// The parts of the path of one user before and after the UUID.
 const DETAIL_PATH: (&str, &str) = ("/api/organizations/users/detail/", "/");
 
-/// The UUID in a path of one user; only the hyphenated, lower-case form is one.
+/// The UUID in the path of one user; `None` if the path is another, or the UUID is not in hyphenated lower-case form.
 pub fn user_uuid(path: &str) -> Option<&str> {
     let uuid = path
         .strip_prefix(DETAIL_PATH.0)?
@@ -34,7 +34,7 @@ pub fn user_uuid(path: &str) -> Option<&str> {
     (uuid.len() == 36 && uuid.bytes().enumerate().all(is_valid)).then_some(uuid)
 }
 
-/// All users, ordered by username.
+/// Answers all users of the caller's organization, ordered by username.
 ///
 /// # Errors
 /// See [`Error`].
@@ -51,15 +51,16 @@ pub fn handle_all(services: &Services, request: &mut Request<'_>) -> Result<Repl
     if services.long_answers.include(&reply) {
         return Ok(reply.holding(permit));
     }
-    // The client may have a short answer, and ask again, before the thread that sends it has seen it leave.
+    // Given back before a short answer is sent: the client may receive it and send its next request before the sending thread
+    // continues.
     drop(permit);
     Ok(reply)
 }
 
-/// One user.
+/// Answers one user of the caller's organization.
 ///
 /// # Errors
-/// [`Error::NotFound`] alike for an unknown user and one of another organization; see [`Error`] for the rest.
+/// [`Error::NotFound`] both for an unknown user and for a user of another organization; see [`Error`] for the others.
 pub fn handle_detail(services: &Services, request: &mut Request<'_>) -> Result<Reply, Error> {
     let (_, holder) = authorize_account_call(services, request)?;
     let uuid = user_uuid(request.path()).ok_or(Error::NotFound)?;
@@ -70,11 +71,11 @@ pub fn handle_detail(services: &Services, request: &mut Request<'_>) -> Result<R
     Ok(Reply::json(200, &UserAnswer::from(&member)))
 }
 
-/// A list, written as the rows come: a hundred thousand users are in memory once, in their final form. For a HEAD their bytes
-/// are only counted.
+/// A list that is serialized row by row, so that even a hundred thousand users are in memory only once, in their final form.
+/// For a HEAD request only the number of bytes is counted.
 struct List {
     bytes: usize,
-    /// `None` where they are only counted.
+    /// `None` if the bytes are only counted.
     body: Option<Pieces>,
 }
 
@@ -107,7 +108,8 @@ impl List {
     }
 }
 
-const CANNOT_FAIL: &str = "a struct of texts has a JSON form, and memory takes it";
+const CANNOT_FAIL: &str =
+    "a struct of strings can be serialized, and writing to memory cannot fail";
 
 impl Write for List {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -124,7 +126,7 @@ impl Write for List {
     }
 }
 
-/// The published shape; the order of the fields is part of it.
+/// One user in the body of an answer, as published; the order of the fields matters.
 #[derive(Serialize)]
 struct UserAnswer<'m> {
     uuid: &'m str,
