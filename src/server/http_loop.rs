@@ -1,7 +1,7 @@
 //! One tiny_http server on its own private socket, and the threads that receive requests from it.
 //!
 //! tiny_http stops accepting for good at the first connection for which it gets no descriptor or no thread; its open
-//! connections continue. Whoever opens a connection notices this because the connection is refused or closed.
+//! connections continue. A client notices this because its connection is refused or closed.
 
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -25,7 +25,7 @@ use super::validity::{self, Validity};
 const ATTENTION_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// The permission bits that let every user read or write a file.
-const EVERYBODY: u32 = 0o006;
+const OTHERS: u32 = 0o006;
 
 /// Starts the TLS sessions of new connections, with a certificate that can be replaced while the gate runs.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ fn warning_of_renewal(source: &Tls, now: Timestamp) -> Option<Warning> {
 fn warning_of_mode(source: &Tls) -> Option<Warning> {
     let (Tls::Files { key, .. } | Tls::SelfSigned { ca_key: key, .. }) = source;
     let mode = fs::metadata(key).ok()?.permissions().mode();
-    (mode & EVERYBODY != 0).then(|| Warning {
+    (mode & OTHERS != 0).then(|| Warning {
         path: key.clone(),
         text:
             "every user of this machine can read or replace the TLS key: `chmod o-rw` prevents that"
