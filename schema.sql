@@ -1,15 +1,16 @@
--- Organizations, their users, and the tokens of those who logged in.
+-- Organizations, their users, and the tokens that logins issued.
 --
 -- Times are microseconds since 1970-01-01 UTC. UUIDs are text in the hyphenated, lower-case form.
 
--- Says that a file is ours ("THNS").
+-- Identifies the file as a database of this program ("THNS").
 PRAGMA application_id = 0x54484e53;
 
--- Imports of many rows that are under way, or that were cut off: what they have added does not count. AUTOINCREMENT, since
--- the rows of a finished import keep its number.
+-- Imports of many rows that are in progress or were interrupted. The rows that they have added are not visible yet.
+-- AUTOINCREMENT, because the rows of a finished import keep its number.
 CREATE TABLE imports (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
-    -- Permissions from this one on that nobody has go with the rows of an import that was cut off.
+    -- When the rows of an interrupted import are removed, permissions with this id or a higher one are removed too,
+    -- unless a user has them.
     first_permission INTEGER NOT NULL
 ) STRICT;
 
@@ -30,7 +31,7 @@ CREATE TABLE organizations (
                   CHECK (length(uuid) = 36 AND uuid NOT GLOB '*[^0-9a-f-]*'),
     name          TEXT NOT NULL CHECK (name <> ''),
     org_type      TEXT NOT NULL,
-    -- The one that goes with org_type is there, the other is not.
+    -- The column that belongs to org_type is set; the other one is NULL.
     retailer_uuid TEXT UNIQUE
                   CHECK (length(retailer_uuid) = 36 AND retailer_uuid NOT GLOB '*[^0-9a-f-]*'),
     supplier_uuid TEXT UNIQUE
@@ -39,7 +40,7 @@ CREATE TABLE organizations (
     created_date  INTEGER NOT NULL,
     active_date   INTEGER,
     account_manager_id INTEGER REFERENCES people (id),
-    -- The import of many rows that added it, if one did.
+    -- The import of many rows that added the organization; NULL if none did.
     import_id     INTEGER,
     CHECK (
         (org_type = 'RETAILER' AND retailer_uuid IS NOT NULL AND supplier_uuid IS NULL)
@@ -60,25 +61,25 @@ CREATE TABLE users (
                   CHECK (username <> '' AND length(username) <= 254),
     password_hash TEXT NOT NULL
                   CHECK (length(password_hash) = 60 AND password_hash GLOB '$2[aby]$[01][0-9]$*'),
-    -- bcrypt's cost, read out of the hash.
+    -- The bcrypt cost, taken from the hash.
     cost          INTEGER NOT NULL AS (CAST(substr(password_hash, 5, 2) AS INTEGER))
                   CHECK (cost BETWEEN 4 AND 15),
-    -- SHA-256 of the hash that a fixture last loaded: a login may have rehashed the password since, and the same fixture
-    -- must not bring the old hash back.
+    -- SHA-256 of the hash that a fixture last loaded. A login may have rehashed the password since then, and loading
+    -- the same fixture again must not restore the old hash.
     loaded_hash_digest BLOB CHECK (length(loaded_hash_digest) = 32),
     status        TEXT NOT NULL CHECK (status IN ('CONFIRMATION WAITING', 'ACTIVE', 'DEACTIVATED')),
-    -- Raised with every change of password or status: a login that verified the old one issues no token.
+    -- Incremented with every change of the password or the status: a login that read the earlier state issues no token.
     revision      INTEGER NOT NULL DEFAULT 0,
     last_login    INTEGER,
     -- When an operator last unlocked the user.
     unlocked_at   INTEGER,
-    -- How often that was done: failed logins that a server counted when it was less do not count. The date would not say
-    -- which came first, once the clock has been set.
+    -- How many times operators have unlocked the user. Failed logins that were counted at a lower number are ignored. A
+    -- date could not show which came first, because the clock may be set.
     unlocks       INTEGER NOT NULL DEFAULT 0,
-    -- The import of many rows that added it, if one did.
+    -- The import of many rows that added the user; NULL if none did.
     import_id     INTEGER,
-    -- bcrypt hash of the password that a file gave in clear when it was last loaded. The password may have been changed
-    -- since, and the same file must not bring the old one back.
+    -- bcrypt hash of the plain password that a file gave when it was last loaded. The password may have been changed
+    -- since then, and loading the same file again must not restore the old one.
     loaded_password_hash TEXT
                   CHECK (length(loaded_password_hash) = 60 AND loaded_password_hash GLOB '$2[aby]$[01][0-9]$*')
 ) STRICT;
@@ -86,8 +87,8 @@ CREATE TABLE users (
 CREATE INDEX users_by_org ON users (org_id, username, import_id);
 CREATE INDEX users_by_cost ON users (cost);
 
--- How many users that can log in have a hash of each cost, those of an import under way too, kept by the triggers below:
--- every login does as much work as the highest one, and asks for it.
+-- The number of users that can log in, by the cost of their hash, maintained by the triggers below. Users of an import
+-- in progress are included. Every login reads the highest cost and does as much work as that.
 CREATE TABLE login_costs (
     cost  INTEGER PRIMARY KEY,
     users INTEGER NOT NULL
@@ -120,8 +121,8 @@ WHEN (OLD.status = 'ACTIVE') <> (NEW.status = 'ACTIVE') BEGIN
     WHERE login_costs.cost = own.cost;
 END;
 
--- What the revision and the unlocks of a new user start from: more than any deleted user had. SQLite gives the new one the
--- number of a deleted row, and servers may still have logins in work, and failures counted, that are about that one.
+-- The initial revision and unlocks of a new user: higher than those of any deleted user. SQLite may reuse the id of a
+-- deleted row while servers still have logins in progress, or failures counted, for the deleted user.
 CREATE TABLE first_numbers (
     number INTEGER NOT NULL
 ) STRICT;
@@ -135,7 +136,8 @@ CREATE TRIGGER user_numbers_started AFTER INSERT ON users WHEN (SELECT number FR
     UPDATE users SET revision = number, unlocks = number FROM first_numbers WHERE users.id = NEW.id;
 END;
 
--- What a user may be allowed to do on the market place. Nothing here acts on it: account calls show it.
+-- What a user may be allowed to do on the market place. This program does not enforce permissions; account calls return
+-- them.
 CREATE TABLE permissions (
     id           INTEGER PRIMARY KEY,
     uuid         TEXT NOT NULL UNIQUE
@@ -149,7 +151,7 @@ CREATE INDEX permissions_by_name ON permissions (name);
 
 CREATE TABLE permission_assignments (
     user_id       INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    -- The order in which a user's permissions were given.
+    -- The position in the user's list of permissions.
     position      INTEGER NOT NULL,
     permission_id INTEGER NOT NULL REFERENCES permissions (id),
     assigned      INTEGER NOT NULL CHECK (assigned IN (0, 1)),
@@ -159,18 +161,18 @@ CREATE TABLE permission_assignments (
 
 CREATE INDEX assignments_by_permission ON permission_assignments (permission_id);
 
--- A token itself is never stored, so a stolen file or backup opens nothing; the exception is a pinned one, which a fixture
--- gave in clear and each login of its user must answer.
+-- Only the digest of a token is stored, so a stolen file or backup gives no access. The exception is a pinned token: a
+-- fixture gave it in plain text, and every login of its user must return it.
 CREATE TABLE tokens (
     -- SHA-256 of the 40 hexadecimal characters.
     digest     BLOB PRIMARY KEY CHECK (length(digest) = 32),
     user_id    INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     issued_at  INTEGER NOT NULL,
-    -- NULL lives until it is revoked.
+    -- NULL: the token is valid until it is revoked.
     expires_at INTEGER,
     pinned     TEXT CHECK (length(pinned) = 40 AND pinned NOT GLOB '*[^0-9a-f]*'),
-    -- The order in which a user's tokens were issued, whatever the clock said. Tokens with the same number are older than
-    -- this column, and in the order of their dates.
+    -- The order in which a user's tokens were issued, independent of the clock. Tokens with equal numbers were issued
+    -- before this column existed and are ordered by issued_at.
     number     INTEGER NOT NULL DEFAULT 0,
     CHECK (pinned IS NULL OR expires_at IS NULL)
 ) STRICT, WITHOUT ROWID;
@@ -179,31 +181,31 @@ CREATE INDEX tokens_by_user ON tokens (user_id, number, issued_at);
 CREATE INDEX tokens_by_expiry ON tokens (expires_at) WHERE expires_at IS NOT NULL;
 CREATE UNIQUE INDEX pinned_token_of_user ON tokens (user_id) WHERE pinned IS NOT NULL;
 
--- What happened: logins of users that exist, and every change by an administrator. Rows are added and, when they are too
--- old or too many, removed; never changed. They stay when the user or organization is deleted.
+-- Logins of existing users, and every change by an administrator. Rows are added, and removed when they are too old or
+-- too many; they are never changed. They remain when the user or the organization is deleted.
 CREATE TABLE events (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     time      INTEGER NOT NULL,
     -- `login`, or the command that made the change, such as `user set-status`.
     action    TEXT NOT NULL CHECK (action <> ''),
-    -- Of a login.
+    -- The outcome of a login; NULL for a change.
     outcome   TEXT CHECK (outcome IN ('succeeded', 'failed', 'throttled', 'inactive')),
-    -- How many logins with this outcome one row stands for.
+    -- The number of logins with this outcome that the row represents.
     times     INTEGER NOT NULL DEFAULT 1 CHECK (times > 0),
     -- The system user who ran the command.
     actor     TEXT,
-    -- The client's address of a login.
+    -- The client address of a login.
     address   TEXT,
     user_uuid TEXT,
     org_uuid  TEXT,
-    -- The username, the organization's name or the file, as it was then.
+    -- The username, the organization's name or the file name at that time.
     object    TEXT,
-    -- Of statuses, names and other values that are no secret.
+    -- The old and the new value of a status, a name or another field that is not secret.
     before    TEXT,
     after     TEXT,
-    -- Counts the logins of a user, so that the oldest beyond a number can be removed.
+    -- The sequence number among the logins of the user, so that the oldest can be removed when there are too many.
     number    INTEGER,
-    -- The import of many rows that it belongs to, if one does.
+    -- The import of many rows that the event belongs to; NULL if none.
     import_id INTEGER,
     CHECK ((action = 'login') = (outcome IS NOT NULL))
 ) STRICT;
@@ -214,33 +216,33 @@ CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN
     SELECT raise(ABORT, 'an event is never changed');
 END;
 
--- The server's counters of failed logins, written after each answer: other processes read them, and the next start goes on
--- from them.
+-- The counters of failed logins. The server writes them after each reply; other processes read them, and the server
+-- reads them at its next start.
 CREATE TABLE failed_logins (
-    -- A digest with the secret below. The name itself is not kept: it may be nobody's.
+    -- A digest keyed with the secret below. The name itself is not stored, because no user may have it.
     key           BLOB PRIMARY KEY CHECK (length(key) = 16),
-    -- What is counted: a username from one address, an address, or a username from everywhere.
+    -- What the counter is for: a username from one address, an address, or a username from all addresses.
     kind          TEXT NOT NULL CHECK (kind IN ('user', 'address', 'account')),
-    -- NULL where nobody has the username.
+    -- NULL if no user has the username.
     user_uuid     TEXT,
     address       TEXT,
     failures      INTEGER NOT NULL,
     first_failure INTEGER NOT NULL,
-    -- `users.unlocks` when they were counted: with another number there, they do not count.
+    -- `users.unlocks` when the failures were counted. If the user's number differs now, they are ignored.
     unlocks       INTEGER NOT NULL,
-    -- NULL while the limit is not reached.
+    -- NULL until the limit is reached.
     locked_until  INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX failed_logins_by_user ON failed_logins (user_uuid) WHERE user_uuid IS NOT NULL;
 CREATE INDEX failed_logins_by_time ON failed_logins (kind, first_failure);
 
--- They count for a name, and the user has another one now.
+-- The counters are for a username, which the user no longer has.
 CREATE TRIGGER username_changed AFTER UPDATE OF username ON users WHEN OLD.username <> NEW.username BEGIN
     UPDATE failed_logins SET user_uuid = NULL WHERE user_uuid = NEW.uuid;
 END;
 
--- One row. Keeps others from choosing usernames whose digests are the same.
+-- One row. The secret prevents clients from choosing usernames whose digests collide.
 CREATE TABLE throttle_secret (
     secret BLOB NOT NULL CHECK (length(secret) = 16)
 ) STRICT;

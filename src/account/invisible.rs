@@ -1,11 +1,11 @@
-//! Characters that nobody sees, or that change how the text around them looks.
+//! Characters that are invisible, or that change how the text around them is displayed.
 //!
-//! They are those that change the direction of text, blanks of other widths, fillers, and what Unicode assigns to nobody or
-//! leaves to private use. Letters, marks and symbols of all scripts are none of them.
+//! These are characters that change the direction of text, blanks of unusual widths, fillers, unassigned code points
+//! and private-use code points. Letters, marks and symbols of all scripts are not among them.
 
 use std::ops::RangeInclusive;
 
-/// Unicode's ignorable and blank characters that are letters, marks or symbols by category.
+/// Ignorable and blank characters whose Unicode category is letter, mark or symbol.
 const LETTERS_MARKS_SYMBOLS: [RangeInclusive<char>; 11] = [
     '\u{34F}'..='\u{34F}',
     '\u{115F}'..='\u{1160}',
@@ -20,7 +20,7 @@ const LETTERS_MARKS_SYMBOLS: [RangeInclusive<char>; 11] = [
     '\u{E0000}'..='\u{E0FFF}',
 ];
 
-/// Not in ASCII: whether a blank or a control may stay there depends on the place.
+/// Whether a character outside ASCII is invisible. ASCII blanks and control characters are for the caller to decide.
 pub fn is_invisible(char: char) -> bool {
     !char.is_ascii()
         && (is_not_graphic(char)
@@ -29,12 +29,13 @@ pub fn is_invisible(char: char) -> bool {
                 .any(|range| range.contains(&char)))
 }
 
-/// By the tables of Rust's `Debug`: controls, format characters, separators, and what is not assigned.
+/// Whether Rust's `Debug` escapes the character: control characters, format characters, separators and unassigned code
+/// points.
 fn is_not_graphic(char: char) -> bool {
     let mut text = [b'x'; 5];
     let length = char.encode_utf8(&mut text[1..]).len();
     let text = std::str::from_utf8(&text[..=length]).expect("a letter and a character");
-    // After a letter, since it also escapes marks that have none to stand on.
+    // A letter comes first, because combining marks at the start of a text are escaped too.
     text.escape_debug().count() > 2
 }
 
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_character_that_turns_or_hides_text_is_invisible() {
+    fn characters_that_reverse_or_hide_text_are_invisible() {
         let ranges = [
             '\u{80}'..='\u{A0}',
             '\u{AD}'..='\u{AD}',
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_marks_and_symbols_of_all_scripts_are_seen() {
+    fn letters_marks_and_symbols_of_all_scripts_are_visible() {
         let text = "Zoë e\u{301} 日本 \"a\" 'b' \\ 𝔘 😀 שלום مرحبا हिन्दी ไทย";
         assert!(!text.contains(is_invisible));
     }

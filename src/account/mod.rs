@@ -1,6 +1,6 @@
-//! The words for accounts that every module shares: kinds of organization, statuses, usernames, people.
+//! The vocabulary of accounts that all modules share: organization types, statuses, usernames, people and permissions.
 //!
-//! Only names, their spelling and their order. What a status allows is decided in `auth`.
+//! This module defines only names, their spelling and their order. `auth` decides what a status allows.
 
 mod invisible;
 
@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 pub use invisible::is_invisible;
 
-/// The longest username in code points, after trimming; longer ones are refused at the door.
+/// The maximum length of a username in code points, after trimming. Longer ones are rejected before any look-up.
 pub const MAX_USERNAME_CHARS: usize = 254;
 
-/// Gives an enum its names as the API, the fixtures and the database spell them.
+/// Defines an enum whose variants have names, spelled alike in the API, the fixtures and the database.
 macro_rules! spelled {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -24,10 +24,10 @@ macro_rules! spelled {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
-            /// Every spelling, in the order of declaration.
+            /// All names, in the order of declaration.
             pub const NAMES: &[&str] = &[$($text),+];
 
-            /// The spelling of the API, the fixtures and the database.
+            /// The name in the API, the fixtures and the database.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
@@ -36,7 +36,7 @@ macro_rules! spelled {
         impl std::str::FromStr for $name {
             type Err = $crate::account::UnknownName;
 
-            /// In any spelling that [`is_spelling_of`](crate::account::is_spelling_of) takes.
+            /// Accepts every spelling that [`is_spelling_of`](crate::account::is_spelling_of) accepts.
             fn from_str(text: &str) -> Result<Self, $crate::account::UnknownName> {
                 [$(Self::$variant),+]
                     .into_iter()
@@ -72,7 +72,7 @@ spelled! {
 }
 
 impl OrgType {
-    /// The key, and the column, of the UUID that goes with it.
+    /// The JSON key, and the database column, of the UUID that belongs to this type.
     pub(crate) fn party_key(self) -> &'static str {
         match self {
             Self::Retailer => "retailer_uuid",
@@ -80,7 +80,7 @@ impl OrgType {
         }
     }
 
-    /// What only a retailer has, and what only a supplier has: the other one is empty.
+    /// The pair (value for a retailer, value for a supplier), in which the value of the other type is empty.
     pub(crate) fn split<T: Default>(self, own: T) -> (T, T) {
         match self {
             Self::Retailer => (own, T::default()),
@@ -90,31 +90,31 @@ impl OrgType {
 }
 
 spelled! {
-    /// Where an organization stands.
+    /// The status of an organization.
     OrganizationStatus {
-        /// Asked to join.
+        /// It has asked to join.
         Pending = "PENDING",
         /// Its users may log in.
         Active = "ACTIVE",
-        /// Switched off.
+        /// It has been deactivated.
         Deactivated = "DEACTIVATED",
     }
 }
 
 spelled! {
-    /// Where a user stands.
+    /// The status of a user.
     UserStatus {
-        /// Invited, not confirmed yet.
+        /// The user has been invited and has not confirmed yet.
         ConfirmationWaiting = "CONFIRMATION WAITING",
-        /// May log in, if the organization may.
+        /// The user may log in if the organization is active.
         Active = "ACTIVE",
-        /// Switched off.
+        /// The user has been deactivated.
         Deactivated = "DEACTIVATED",
     }
 }
 
-/// Whether a text is a name of this program as somebody may type it: in any case, `-` and `_` for a space, and white space
-/// around it.
+/// Whether a text is an accepted spelling of a name: in upper or lower case, with `-` or `_` for a space, and with
+/// white space around it.
 pub(crate) fn is_spelling_of(text: &str, name: &str) -> bool {
     let plain = |byte: u8| match byte {
         b'-' | b'_' => b' ',
@@ -123,55 +123,55 @@ pub(crate) fn is_spelling_of(text: &str, name: &str) -> bool {
     trimmed(text).bytes().map(plain).eq(name.bytes().map(plain))
 }
 
-/// A word that is none of an enum's names.
+/// The text is not one of an enum's names.
 #[derive(Debug, thiserror::Error)]
 #[error("expected {}", .expected.join(", "))]
 pub struct UnknownName {
-    /// The names there are.
+    /// The names that are accepted.
     pub(crate) expected: &'static [&'static str],
 }
 
-/// A user or an account manager as other people see them; the order of the fields is that of the API. A file may leave out
-/// any of them.
+/// The personal data of a user or an account manager. The fields are in the order of the API. A file may omit any of
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
-    /// Identity; in a file, derived from the username, or the organization's name, where it is left out.
+    /// The person's UUID. If a file omits it, it is derived from the username or the organization's name.
     pub uuid: Option<String>,
-    /// As written by the person.
+    /// The first name, stored as given.
     pub first_name: Option<String>,
-    /// As written by the person.
+    /// The last name, stored as given.
     pub last_name: Option<String>,
-    /// A user's username unless something else is given.
+    /// The e-mail address. For a user, the default is the username.
     pub email: Option<String>,
-    /// In any notation.
+    /// The phone number, in any notation.
     pub phone: Option<String>,
 }
 
-/// Something that users may be allowed to do; the order of the fields is that of the API.
+/// A permission that users may have. The fields are in the order of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Permission {
-    /// Identity.
+    /// The permission's UUID.
     pub uuid: String,
-    /// For programs.
+    /// The name that programs use.
     pub name: String,
-    /// For people.
+    /// The name that is displayed to people.
     pub display_name: Option<String>,
-    /// For people.
+    /// The description that is displayed to people.
     pub description: Option<String>,
 }
 
-/// A permission of one user; the order of the fields is that of the API.
+/// A permission of one user. The fields are in the order of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Assignment {
-    /// Whether the user has it.
+    /// Whether the user has the permission.
     pub assigned: bool,
-    /// What it is.
+    /// The permission itself.
     pub permission: Permission,
 }
 
-/// A username as it is looked up: trimmed, not blank, at most 254 code points, without NUL. Compared without regard to
-/// ASCII case, by their keys.
+/// A valid username: trimmed, not blank, at most 254 code points, without NUL. Usernames are compared by their
+/// [`key`](Self::key), which ignores ASCII case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username(String);
 
@@ -189,7 +189,7 @@ impl Serialize for Username {
     }
 }
 
-/// Everything that keeps a text from being a username.
+/// The reasons why a text is not a valid username.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsernameFaults {
     /// Nothing is left after trimming.
@@ -219,10 +219,10 @@ impl fmt::Display for UsernameFaults {
 }
 
 impl Username {
-    /// Trims and checks.
+    /// Trims and checks a text.
     ///
     /// # Errors
-    /// All faults at once.
+    /// [`UsernameFaults`] with all faults of the text.
     pub fn parse(text: &str) -> Result<Self, UsernameFaults> {
         let trimmed = trimmed(text);
         let faults = UsernameFaults {
@@ -237,7 +237,8 @@ impl Username {
         }
     }
 
-    /// Why a new user may not have this name, which looks like another one; users who have such a name keep it.
+    /// Why the name is rejected for a new user: it could be mistaken for another name. Existing users with such a name
+    /// keep it.
     pub fn oddity(&self) -> Option<String> {
         let text = self.as_str();
         let is_hidden = |char: char| char.is_control() || is_invisible(char);
@@ -253,34 +254,35 @@ impl Username {
         ))
     }
 
-    /// What is the same for two names that mean one user: the name with its ASCII letters in lower case.
+    /// The name with its ASCII letters in lower case. Two names with the same key identify the same user.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 
-    /// The trimmed text, in the case it was given in.
+    /// The trimmed text, with upper and lower case as given.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Without the white space around it.
+/// The text without leading and trailing white space.
 pub fn trimmed(text: &str) -> &str {
     text.trim_matches(is_white_space)
 }
 
-/// The hyphenated, lower-case form of a UUID that somebody wrote in any form.
+/// Converts a UUID in any common notation to the hyphenated, lower-case form. `None` if the text is not a UUID.
 pub fn written_uuid(text: &str) -> Option<String> {
     let uuid = Uuid::try_parse(trimmed(text)).ok()?;
     Some(uuid.to_string())
 }
 
-/// White space as Python's `str.strip` sees it, which the published service uses: Unicode's and four separators.
+/// White space as defined by Python's `str.strip`, which the published service uses: Unicode white space and U+001C to
+/// U+001F.
 fn is_white_space(char: char) -> bool {
     char.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&char)
 }
 
-/// The last character of the shortest start of the text that is not in NFC.
+/// The last character of the shortest prefix of the text that is not in NFC. `None` if the text is in NFC.
 fn first_outside_nfc(text: &str) -> Option<char> {
     if is_nfc(text) {
         return None;
@@ -310,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_found_all_at_once() {
+    fn all_faults_of_a_username_are_reported_together() {
         let long = "é".repeat(254);
         assert!(Username::parse(&long).is_ok());
         let faults = Username::parse(&format!("{long}\0")).unwrap_err();
@@ -319,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_looks_like_another_is_odd() {
+    fn a_name_that_could_be_mistaken_for_another_is_rejected() {
         let code_of = |text: &str| Username::parse(text).unwrap().oddity();
         for (text, code) in [
             ("jane\t@acme.com", "U+0009"),
@@ -338,7 +340,8 @@ mod tests {
             ("\u{feff}jane@acme.com", "U+FEFF"),
             ("jane\u{e0041}", "U+E0041"),
             ("jane\u{10ffff}", "U+10FFFF"),
-            // Not in NFC: a mark that composes, one out of order, a sign that is a letter, and two letters that are one.
+            // Not in NFC: a mark that composes, marks in the wrong order, a sign that is equivalent to a letter, and
+            // two letters that compose.
             ("zoe\u{308}@acme.com", "U+0308"),
             ("q\u{307}\u{323}", "U+0323"),
             ("\u{212b}ngstrom", "U+212B"),
@@ -361,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_spelled_as_the_api_does() {
+    fn names_are_spelled_as_in_the_api() {
         for name in UserStatus::NAMES {
             assert_eq!(name.parse::<UserStatus>().unwrap().as_str(), *name);
         }
@@ -370,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_taken_whatever_their_case() {
+    fn names_are_accepted_in_any_case_and_with_separators_for_spaces() {
         for text in [
             "CONFIRMATION WAITING",
             "confirmation waiting",
