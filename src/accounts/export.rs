@@ -1,4 +1,4 @@
-//! Writing accounts to a file, from which the same accounts can be read.
+//! Writing accounts to a file that can be imported again.
 
 use std::io::{self, Write};
 
@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::{Organization, User, csv};
 
-/// What is written, in the format it is written in.
+/// The accounts to be written, by file format.
 pub enum Export {
-    /// A row a user.
+    /// One row per user.
     Csv(Vec<User>),
-    /// An object a line.
+    /// One JSON object per line.
     JsonLines(Vec<User>),
-    /// Whole organizations, with their users.
+    /// Organizations, each with its users.
     Fixture(Vec<(Organization, Vec<User>)>),
 }
 
@@ -29,7 +29,7 @@ struct Whole<'o> {
 }
 
 impl Export {
-    /// How many users there are in it.
+    /// The number of users.
     pub fn users(&self) -> u64 {
         let count = match self {
             Self::Csv(users) | Self::JsonLines(users) => users.len(),
@@ -40,10 +40,10 @@ impl Export {
         count as u64
     }
 
-    /// Writes all of it, piece by piece: passwords in clear and tokens are never a part.
+    /// Writes all accounts piece by piece, never plain passwords or tokens.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// The errors of `out`.
     pub fn write(&self, mut out: impl Write) -> io::Result<()> {
         match self {
             Self::Csv(users) => csv::write(out, users),

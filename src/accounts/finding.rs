@@ -1,14 +1,14 @@
-//! What is wrong in a file, and where.
+//! Findings: what is wrong in a file of accounts, and where.
 
 use std::fmt;
 use std::path::Path;
 
-/// Where a record is in its file.
+/// The position of a record in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// The file as a whole.
     File,
-    /// The line on which a record starts, from 1.
+    /// The line on which a record starts, counted from 1.
     Line(u64),
     /// `organizations[n]`.
     Organization(usize),
@@ -16,27 +16,27 @@ pub enum Place {
     User(usize, usize),
 }
 
-/// One mistake.
+/// One problem in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The record.
+    /// The position of the record.
     pub place: Place,
     /// The key in the record, such as `person.uuid`; empty for the record as a whole.
     pub key: String,
-    /// What is wrong there, without any secret.
+    /// What is wrong. Contains no secret.
     pub message: String,
 }
 
-/// All mistakes of a file; one line each when shown.
+/// All findings of a file. `Display` writes one line for each.
 #[derive(Debug, thiserror::Error)]
 pub struct Findings {
-    /// What the file is called in messages.
+    /// The name of the file in messages.
     file: String,
     findings: Vec<Finding>,
 }
 
 impl Place {
-    /// The index, in a fixture, of the organization that this is or is inside.
+    /// The index in a fixture of the organization at this position or around it.
     pub fn organization(self) -> Option<usize> {
         match self {
             Self::Organization(index) | Self::User(index, _) => Some(index),
@@ -46,7 +46,7 @@ impl Place {
 }
 
 impl Finding {
-    /// Makes one.
+    /// Creates a finding.
     pub fn new(place: Place, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             place,
@@ -57,7 +57,7 @@ impl Finding {
 }
 
 impl Findings {
-    /// Puts the findings into the order of the file.
+    /// Sorts the findings by their position in the file.
     pub fn of(file: &Path, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|Finding { place, .. }| (place.organization(), *place));
         Self {
@@ -66,24 +66,24 @@ impl Findings {
         }
     }
 
-    /// How many there are.
+    /// The number of findings.
     pub fn count(&self) -> usize {
         self.findings.len()
     }
 
-    /// Each of them, in the order of the file.
+    /// The findings in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter()
     }
 
-    /// How many records have some.
+    /// The number of records that have at least one finding.
     pub fn records(&self) -> usize {
         let places = self.findings.chunk_by(|one, next| one.place == next.place);
         places.count()
     }
 
-    /// One each: `users.csv:7: uuid: …` for a line, `organizations[0].uuid: …` in a fixture, `file.json: …` for the file as
-    /// a whole.
+    /// One line of text per finding: `users.csv:7: uuid: …` for a line, `organizations[0].uuid: …` in a fixture,
+    /// `file.json: …` for the file as a whole.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.findings.iter().map(|finding| {
             let Finding { place, key, .. } = finding;

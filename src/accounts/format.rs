@@ -1,23 +1,23 @@
-//! The formats of files of accounts.
+//! The file formats for accounts.
 
 use std::path::Path;
 
 use crate::account::spelled;
 
 spelled! {
-    /// How users are in a file.
+    /// The format of a file of accounts.
     Format {
-        /// A header row, then a row a user.
+        /// A header row, then one row per user.
         Csv = "csv",
-        /// An object a line.
+        /// One JSON object per line.
         JsonLines = "jsonl",
-        /// Whole organizations.
+        /// One JSON document of organizations with their users.
         Fixture = "fixture",
     }
 }
 
 impl Format {
-    /// By the ending of the file's name, whatever its case.
+    /// The format for the extension of a file name, in any case. `None` for an unknown extension.
     pub fn of(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
         match ending.as_str() {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ending_says_the_format_whatever_its_case() {
+    fn the_file_extension_determines_the_format_in_any_case() {
         for (name, expected) in [
             ("users.csv", Some(Format::Csv)),
             ("dir.json/USERS.CSV", Some(Format::Csv)),

@@ -1,5 +1,4 @@
-//! Importing accounts: what the database says against them, then all hashing, and then everything counts at once or nothing
-//! does.
+//! Importing accounts: check all records against the database, hash all passwords, then write everything atomically.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -16,23 +15,23 @@ use crate::hashing::{
 use crate::store::{self, Import, Imported, KnownHashes, Pins, Store};
 use crate::threads;
 
-/// Of no known password, for a dry run.
+/// The placeholder for the hashes that a dry run does not compute. It is the hash of no known password.
 const ASSUMED_HASH: &str = "$2b$10$.....................................................";
 
-/// What an import takes, and what becomes of the rest.
+/// The options of an import.
 pub struct Options {
-    /// Whether passwords in clear that are short or easily guessed are findings.
+    /// Whether plain passwords that are short or easily guessed are findings.
     pub policy: bool,
-    /// Whether records with findings are left out; otherwise one finding keeps everything from being imported.
+    /// Whether records with findings are skipped. Otherwise a single finding prevents the whole import.
     pub skip_bad: bool,
-    /// What becomes of a pinned token that the file says nothing of.
+    /// What happens to a pinned token that the file does not mention.
     pub pins: Pins,
-    /// The UUID of the organization of users for whom the file has none.
+    /// The UUID of the organization for users for whom the file names none.
     pub default_org: Option<String>,
 }
 
 impl Options {
-    /// For a fixture that the operator of a database, or of a stub, has written.
+    /// The options for a fixture: no password policy, and pinned tokens that the fixture does not mention are removed.
     pub const SEED: Self = Self {
         policy: false,
         skip_bad: false,
@@ -44,7 +43,7 @@ impl Options {
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file, or the file and the database together, are wrong.
+    /// The file has findings, by itself or in conflict with the database.
     #[error("the accounts cannot be imported")]
     Findings(#[from] Findings),
     /// The database could not be read or written.
@@ -55,23 +54,24 @@ pub enum Error {
     Hashing(#[from] hashing::Error),
 }
 
-/// Accounts against which nothing is said.
+/// Accounts that have been checked and can be imported.
 pub struct Checked {
     import: Import,
-    /// Of users who exist and have a password in clear.
+    /// The stored hashes of existing users for whom the file gives a plain password.
     known_hashes: HashMap<Place, KnownHashes>,
-    /// What is said against the records that are left out.
+    /// The findings of the records that are skipped.
     pub skipped: Findings,
     file: Box<Path>,
 }
 
-/// Hears how many passwords are hashed, of how many.
+/// Called with the number of passwords hashed so far and their total.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
 
-/// Looks at all records, in the file and beside the database; hashes and writes nothing.
+/// Checks all records by themselves and against the database. Hashes and writes nothing.
 ///
 /// # Errors
-/// [`Error::Findings`], unless bad records are skipped and the file as a whole is readable; [`Error::Store`].
+/// [`Error::Findings`] if a record is wrong and bad records are not skipped, or if the file as a whole is wrong.
+/// [`Error::Store`] if the database cannot be read.
 pub fn check(store: &Store, file: &Path, read: Read, options: &Options) -> Result<Checked, Error> {
     let Read {
         mut accounts,
@@ -113,7 +113,7 @@ pub fn check(store: &Store, file: &Path, read: Read, options: &Options) -> Resul
 /// Loads the accounts of a fixture.
 ///
 /// # Errors
-/// See [`Error`]; nothing is written then.
+/// See [`Error`]. Nothing has been written in that case.
 pub fn load(
     store: &Store,
     engine: &Engine,
@@ -129,7 +129,7 @@ pub fn load(
     checked.import(store, engine, Some(cost), now, &mut |_, _| {})
 }
 
-/// Guessing takes about a millisecond for each, so every core takes part.
+/// Finds passwords that violate the policy. A check takes about a millisecond, so the work is spread over all cores.
 fn easily_guessed(users: &[Entry]) -> Vec<Finding> {
     let next = AtomicUsize::new(0);
     let guess = || {
@@ -148,17 +148,18 @@ fn easily_guessed(users: &[Entry]) -> Vec<Finding> {
 }
 
 impl Checked {
-    /// The costs of the hashes that the file gives.
+    /// The costs of the password hashes in the file.
     pub fn given_costs(&self) -> impl Iterator<Item = Cost> {
         let users = self.import.accounts.users.iter();
         users.filter_map(|entry| Some(entry.user.password_hash.as_ref()?.cost()))
     }
 
-    /// Hashes all passwords, then writes. Without a cost for new hashes this is a dry run, which reports what an import would
-    /// do now: only passwords of users who exist are hashed, to see whether they change.
+    /// Hashes all passwords, then writes. Without a cost for new hashes this is a dry run, which only reports what an
+    /// import would do: it hashes the passwords of existing users only, to see whether they change.
     ///
     /// # Errors
-    /// See [`Error`]; nothing counts then. [`Error::Findings`] for what another process changed since the check.
+    /// See [`Error`]. Nothing has been imported in that case. [`Error::Findings`] if another process changed the
+    /// accounts after the check.
     pub fn import(
         mut self,
         store: &Store,
@@ -175,8 +176,8 @@ impl Checked {
         outcome.map_err(|findings| Findings::of(&self.file, findings).into())
     }
 
-    /// Replaces passwords in clear by their hashes, where the file has changed them: the others are left out. Much work is
-    /// started before any is waited for, so that all lanes have some.
+    /// Replaces plain passwords that the file has changed by their hashes, and removes the others. All hashing is
+    /// started before the first result is awaited, so that all lanes are busy.
     fn replace_passwords(
         &mut self,
         engine: &Engine,
@@ -185,7 +186,7 @@ impl Checked {
     ) -> Result<(), Error> {
         let passwords = self.take_passwords()?;
         let users = &mut self.import.accounts.users;
-        // As long as the file has not changed, this is all.
+        // If the file has not changed, this finds every password unchanged.
         let (_, others) = verify(engine, passwords, |clear| clear.loaded.as_ref())?;
         let (present, changed) = verify(engine, others, Clear::present_if_other)?;
         for Clear { index, present, .. } in present {
@@ -229,18 +230,19 @@ impl Checked {
     }
 }
 
-/// A password that the file gives in clear.
+/// A plain password from the file.
 struct Clear {
-    /// Of its user.
+    /// The index of its user.
     index: usize,
     password: Password,
-    /// Of the one that was last loaded, if that is known.
+    /// The hash of the password that was last loaded, if it is known.
     loaded: Option<PasswordHash>,
-    /// Of the one that the user has, if it exists.
+    /// The hash of the user's present password, if the user exists.
     present: Option<PasswordHash>,
 }
 
 impl Clear {
+    /// The hash of the present password, unless it equals that of the password last loaded.
     fn present_if_other(&self) -> Option<&PasswordHash> {
         let loaded = self.loaded.as_ref().map(PasswordHash::as_str);
         let present = self.present.as_ref();
@@ -248,7 +250,7 @@ impl Clear {
     }
 }
 
-/// Passwords that are those of a hash, and the others.
+/// Splits the passwords into those that match the given hash and the others.
 fn verify(
     engine: &Engine,
     passwords: Vec<Clear>,

@@ -1,5 +1,4 @@
-//! Reading JSON: a whole fixture, or an object a line. What a record says wrong is a finding; the other records are read all
-//! the same.
+//! Reading JSON: a fixture, or one object per line. A malformed record is a finding; the other records are still read.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -15,7 +14,7 @@ struct Fixture<'f> {
     organizations: Vec<&'f RawValue>,
 }
 
-/// The users of an organization, which are looked at even if it has a mistake of its own.
+/// The users of an organization. They are read even if the organization itself is malformed.
 #[derive(Deserialize)]
 struct Users<'f> {
     #[serde(borrow, default)]
@@ -48,7 +47,7 @@ pub(super) fn fixture(bytes: &[u8]) -> Read {
     read
 }
 
-/// Reads an object a line; blank lines are none.
+/// Reads one object per line. Blank lines are ignored.
 pub(super) fn lines(bytes: &[u8]) -> Read {
     let mut read = Read::default();
     for (line, bytes) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
@@ -66,12 +65,12 @@ fn text(place: Place, bytes: &[u8]) -> Result<&str, Finding> {
     std::str::from_utf8(bytes).map_err(|_| Finding::new(place, "", "not UTF-8"))
 }
 
-/// Reads one JSON object, in which a mistake is of this place.
+/// Reads one JSON object. An error becomes a finding at `place`.
 pub(super) fn from_text<'t, T: Deserialize<'t>>(place: Place, text: &'t str) -> Result<T, Finding> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        // The path of the record itself.
+        // `.` is the path of the record itself.
         let key = if path == "." { String::new() } else { path };
         match error.into_inner() {
             error if error.is_data() => explained(place, key, &error),
@@ -98,7 +97,7 @@ fn not_json(place: Place, error: &serde_json::Error) -> Finding {
     Finding::new(place, "", message)
 }
 
-/// serde's message without the value that it quotes, which may be a secret, and with the key that it names.
+/// Converts serde's message to a finding: without the quoted value, which may be a secret, and with the key.
 fn explained(place: Place, path: String, error: &serde_json::Error) -> Finding {
     let text = error.to_string();
     let (text, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
@@ -126,7 +125,7 @@ fn explained(place: Place, path: String, error: &serde_json::Error) -> Finding {
     Finding::new(place, path, message)
 }
 
-/// A type in JSON's words.
+/// Translates serde's name of a type to the JSON term.
 fn plain(of_serde: &str) -> &str {
     let kind = of_serde.split(['`', '"']).next().unwrap_or_default();
     match kind.split(' ').next().unwrap_or_default() {

@@ -1,7 +1,7 @@
 //! Accounts in files: reading, checking, importing and exporting organizations and users.
 //!
-//! A file becomes [`Accounts`]; what one place alone can say is checked first, then what the database says, then all
-//! passwords are hashed, and then everything counts at once or nothing does.
+//! A file becomes [`Accounts`]. First each record is checked by itself, then against the database, then all passwords
+//! are hashed, and then everything is written atomically.
 
 mod csv;
 mod export;
@@ -25,49 +25,49 @@ pub use records::{Organization, Permission, User};
 use crate::hashing::PasswordHash;
 use crate::text::{is_wide, without_mark};
 
-/// The accounts of the published example, and one for each other answer of a login.
+/// The demo accounts: the published example, and one account for each other reply of a login.
 pub const DEMO: &str = include_str!("../../fixtures/demo.json");
 
 const WIDE: &str = "UTF-16 or UTF-32: save the file as UTF-8";
 
-/// What a file says.
+/// The accounts in a file.
 #[derive(Clone, Default)]
 pub struct Accounts {
-    /// Those of a fixture, in the order of the file.
+    /// The organizations of a fixture, in the order of the file.
     pub organizations: Vec<(Place, Organization)>,
-    /// In the order of the file, those inside an organization too.
+    /// The users, in the order of the file, including those inside organizations.
     pub users: Vec<Entry>,
 }
 
-/// A user of a file.
+/// A user in a file.
 #[derive(Clone)]
 pub struct Entry {
-    /// Where it is.
+    /// The position in the file.
     pub place: Place,
-    /// What the file says of it.
+    /// The user's data.
     pub user: User,
-    /// What is kept of its password.
+    /// What is stored to detect whether a later file changes the password.
     pub loaded: Loaded,
 }
 
-/// What is kept of a password from a file, to see the next time whether the file has changed it. The user may have got
-/// another one meanwhile, which the same file must not undo.
+/// What is stored of a password from a file, to detect whether the file has changed it the next time it is loaded. The
+/// user's password may have been changed in the meantime, and loading the same file again must not undo that.
 #[derive(Clone)]
 pub enum Loaded {
-    /// The digest of the hash that the file gives, if it gives one.
+    /// The digest of the hash in the file, if it has one.
     GivenHash,
-    /// A hash of the password that the file gives in clear.
+    /// A hash of the plain password in the file.
     Password(PasswordHash),
-    /// Nothing, since the password is from no file.
+    /// Nothing, because the password does not come from a file.
     Nothing,
 }
 
-/// What could be read of a file, and what could not.
+/// The accounts that were read, and the findings.
 #[derive(Default)]
 pub struct Read {
-    /// Without the records that could not be read.
+    /// The records that could be read.
     pub accounts: Accounts,
-    /// What one file alone shows to be wrong.
+    /// The findings that do not depend on the database.
     pub findings: Vec<Finding>,
 }
 
@@ -88,7 +88,7 @@ impl Read {
         read
     }
 
-    /// Checks records that come from no file.
+    /// Checks records that do not come from a file.
     pub fn of_records(accounts: Accounts) -> Self {
         let mut read = Self {
             accounts,
@@ -98,10 +98,10 @@ impl Read {
         read
     }
 
-    /// The accounts, if nothing is wrong.
+    /// The accounts, if there are no findings.
     ///
     /// # Errors
-    /// All findings; `file` is what they call the file.
+    /// All findings. `file` is the name of the file in messages.
     pub fn without_findings(self, file: &Path) -> Result<Accounts, Findings> {
         if self.findings.is_empty() {
             Ok(self.accounts)
@@ -123,7 +123,7 @@ impl Read {
 }
 
 impl Accounts {
-    /// Those of a fixture.
+    /// Parses a fixture.
     ///
     /// # Errors
     /// All findings.
@@ -131,7 +131,7 @@ impl Accounts {
         Read::of(Format::Fixture, fixture.as_bytes()).without_findings(Path::new("fixture"))
     }
 
-    /// The UUIDs of organizations and users, as far as the accounts alone say them.
+    /// The UUIDs of organizations and users, as given in the file or derived from their names.
     pub fn identities(&self) -> Vec<String> {
         let organizations = self.organizations.iter();
         let user = |Entry { user, .. }: &Entry| Some(user.new_uuid(user.username.as_ref()?));
@@ -141,10 +141,10 @@ impl Accounts {
             .collect()
     }
 
-    /// Those of the published example.
+    /// The demo accounts, see [`DEMO`].
     ///
     /// # Errors
-    /// None: a test reads the embedded file.
+    /// Never fails: a test parses the embedded file.
     pub fn demo() -> Result<Self, Findings> {
         Self::parse(DEMO)
     }

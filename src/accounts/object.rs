@@ -1,4 +1,5 @@
-//! Reading a struct from a JSON object alone: what serde derives also takes a list of the fields in their order.
+//! Reading a struct from a JSON object only. The code that serde derives would also accept a list of the fields in
+//! order.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -28,7 +29,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// For a field that may be left out.
+/// Deserializes a field that may be omitted.
 pub(super) fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -38,7 +39,7 @@ where
     Ok(object.map(|Object(value)| value))
 }
 
-/// For a list that may be left out.
+/// Deserializes a list that may be omitted.
 pub(super) fn optional_list<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,7 +1,8 @@
-//! What a file says of organizations, users, people and permissions: one struct for each, read and written in every format.
+//! The records of a file: organizations, users, people and permissions. Each is one struct, read and written in every
+//! format.
 //!
-//! `None` is what the file leaves out (`null` is the same): it is never written to a row that exists, and a default only
-//! where a row is new. UUIDs are text that `validate` checks and puts into the hyphenated, lower-case form.
+//! `None` is a value that the file omits or gives as `null`. It never changes an existing row; a new row gets the
+//! default. UUIDs are text that `validate` checks and converts to the hyphenated, lower-case form.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -15,39 +16,39 @@ use super::object::{optional, optional_list};
 use crate::account::{Assignment, OrgType, OrganizationStatus, Person, UserStatus, Username};
 use crate::hashing::{Password, PasswordHash};
 
-/// The namespace of UUIDs derived from names (version 5): the same file has the same ones everywhere.
+/// The namespace of the UUIDs (version 5) that are derived from names. The same file yields the same UUIDs everywhere.
 const NAMESPACE: Uuid = Uuid::from_u128(0x3f0e_8a54_6d0b_4c55_9c0a_7a1b_5d9e_2c41);
 
 /// An organization.
 #[derive(Clone, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Organization {
-    /// The name people know it by.
+    /// The name that is displayed to people.
     pub name: String,
     /// Retailer or supplier.
     #[serde(deserialize_with = "parsed")]
     pub org_type: OrgType,
-    /// ACTIVE where it is new.
+    /// The status. The default for a new organization is ACTIVE.
     #[serde(default, deserialize_with = "parsed_option")]
     pub status: Option<OrganizationStatus>,
-    /// Identity; derived from the name where it is left out.
+    /// The organization's UUID. The default is derived from the name.
     pub uuid: Option<String>,
-    /// Of a retailer.
+    /// The UUID as a retailer; only for retailers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retailer_uuid: Option<String>,
-    /// Of a supplier.
+    /// The UUID as a supplier; only for suppliers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supplier_uuid: Option<String>,
-    /// When it joined; now where it is new.
+    /// When it joined. The default for a new organization is the present time.
     #[serde(default, deserialize_with = "date")]
     pub created_date: Option<Timestamp>,
-    /// When it became active, if that is known.
+    /// When it became active, if known.
     #[serde(default, deserialize_with = "date")]
     pub active_date: Option<Timestamp>,
-    /// The person who looks after it, if there is one.
+    /// The account manager, if it has one.
     #[serde(default, deserialize_with = "optional")]
     pub account_manager: Option<Person>,
-    /// Its users, which are read and written on their own.
+    /// Its users. They are read and written separately.
     #[serde(skip_serializing)]
     pub users: Vec<IgnoredAny>,
 }
@@ -56,30 +57,31 @@ pub struct Organization {
 #[derive(Clone, Default, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
-    /// The name or UUID of the organization, where the user is not inside one.
+    /// The name or UUID of the organization, for a user that is not inside one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub org: Option<String>,
-    /// What it logs in with.
+    /// The username.
     #[serde(default, deserialize_with = "parsed_option")]
     pub username: Option<Username>,
-    /// In clear; never written to a file.
+    /// The plain password. It is never written to a file.
     #[serde(default, deserialize_with = "password", skip_serializing)]
     pub password: Option<Password>,
-    /// A finished hash; a user has one of both.
+    /// The bcrypt hash of the password. A file gives either this or `password`.
     #[serde(default, deserialize_with = "parsed_option")]
     pub password_hash: Option<PasswordHash>,
-    /// ACTIVE where it is new.
+    /// The status. The default for a new user is ACTIVE.
     #[serde(default, deserialize_with = "parsed_option")]
     pub status: Option<UserStatus>,
-    /// Identity; where it is left out, the username says which user it is, and a new one's is derived from it.
+    /// The user's UUID. If it is omitted, the username identifies the user, and the UUID of a new user is derived from
+    /// it.
     pub uuid: Option<String>,
-    /// The token that each login answers; never written to a file.
+    /// The pinned token, which every login returns. It is never written to a file.
     #[serde(skip_serializing)]
     pub auth_token: Option<String>,
-    /// Who it is.
+    /// The personal data.
     #[serde(default, deserialize_with = "optional")]
     pub person: Option<Person>,
-    /// In their order.
+    /// The permissions, in order.
     #[serde(default, deserialize_with = "optional_list")]
     pub permissions: Option<Vec<Permission>>,
 }
@@ -88,25 +90,25 @@ pub struct User {
 #[derive(Clone, Debug, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
-    /// Identity; derived from the name where it is left out.
+    /// The permission's UUID. The default is derived from the name.
     pub uuid: Option<String>,
-    /// For programs.
+    /// The name that programs use.
     pub name: String,
-    /// For people.
+    /// The name that is displayed to people.
     pub display_name: Option<String>,
-    /// For people.
+    /// The description that is displayed to people.
     pub description: Option<String>,
-    /// Whether the user has it; it does where this is left out.
+    /// Whether the user has the permission. The default is that it does.
     pub assigned: Option<bool>,
 }
 
 impl Organization {
-    /// The UUID that identifies it: its own, or the one derived from its name.
+    /// The UUID of the organization: the given one, or the one derived from its name.
     pub fn identity(&self) -> String {
         given_or_derived(self.uuid.as_ref(), "organization", &self.name)
     }
 
-    /// The retailer's or supplier's UUID that the file says.
+    /// The retailer or supplier UUID that the file gives.
     pub fn given_party_uuid(&self) -> Option<&String> {
         let (retailer, supplier) = (&self.retailer_uuid, &self.supplier_uuid);
         match self.org_type {
@@ -115,26 +117,26 @@ impl Organization {
         }
     }
 
-    /// The one that a new organization has.
+    /// The retailer or supplier UUID of a new organization.
     pub fn party_uuid(&self) -> String {
         let kind = self.org_type.as_str().to_ascii_lowercase();
         given_or_derived(self.given_party_uuid(), &kind, &self.name)
     }
 
-    /// The UUID that its account manager has where that person is new.
+    /// The UUID of a new account manager.
     pub fn manager_uuid(&self, manager: &Person) -> String {
         given_or_derived(manager.uuid.as_ref(), "account_manager", &self.name)
     }
 }
 
 impl User {
-    /// The UUID that a new user of this name has.
+    /// The UUID of a new user with this name.
     pub fn new_uuid(&self, username: &Username) -> String {
         let username = username.key();
         given_or_derived(self.uuid.as_ref(), "user", &username)
     }
 
-    /// The UUID that the person behind a new user of this name has.
+    /// The UUID of the person of a new user with this name.
     pub fn new_person_uuid(&self, username: &Username) -> String {
         let given = self.person.as_ref().and_then(|person| person.uuid.as_ref());
         given_or_derived(given, "person", &username.key())
@@ -142,7 +144,7 @@ impl User {
 }
 
 impl Permission {
-    /// The UUID that identifies it: its own, or the one derived from its name.
+    /// The UUID of the permission: the given one, or the one derived from its name.
     pub fn identity(&self) -> String {
         given_or_derived(self.uuid.as_ref(), "permission", &self.name)
     }

@@ -1,5 +1,5 @@
-//! What one file alone shows to be wrong: forms, what only one record may have, and passwords that could never log in. UUIDs
-//! are put into the hyphenated, lower-case form.
+//! The checks of a file that do not need the database: formats, values that must be unique, and passwords that no login
+//! could use. UUIDs are converted to the hyphenated, lower-case form.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::{Organization, Permission, Person, Read, User};
 use crate::account::OrgType;
 use crate::auth::check_new_password;
 
-/// Checks all records; the findings are added to those that reading has made.
+/// Checks all records and adds the findings to those of the parser.
 pub(super) fn validate(read: &mut Read) {
     let mut checker = Checker {
         findings: &mut read.findings,
@@ -27,16 +27,17 @@ pub(super) fn validate(read: &mut Read) {
 
 struct Checker<'f> {
     findings: &'f mut Vec<Finding>,
-    /// What only one record may have, and the record and key that have it.
+    /// The unique values seen so far, each with the record and key that has it.
     taken: HashMap<Claim, (Place, String)>,
-    /// Permissions by UUID, and where each was described first.
+    /// Permissions by UUID, each with the record and key of its first description.
     permissions: HashMap<String, (Permission, Place, String)>,
 }
 
+/// A value that only one record may have.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Claim {
     Uuid(String),
-    /// Its key.
+    /// The key of the username.
     Username(String),
     Token(String),
 }
@@ -114,7 +115,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Only what could never log in: whether a password is easily guessed is asked where real ones are set.
+    /// Rejects only passwords that no login could use. The password policy is checked where passwords of real users are
+    /// set.
     fn password(&mut self, place: Place, user: &User) {
         if user.password.is_some() && user.password_hash.is_some() {
             self.report(place, "", "has both a `password` and a `password_hash`");
@@ -139,7 +141,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Many users have the same permission, and all must describe it alike.
+    /// Several users may have the same permission; all of them must describe it alike.
     fn permission(&mut self, place: Place, key: &str, permission: &mut Permission) {
         if permission.name.trim().is_empty() {
             self.report(place, format!("{key}.name"), "blank");
@@ -174,15 +176,15 @@ impl Checker<'_> {
         }
     }
 
-    /// Not every database can keep U+0000.
+    /// Rejects U+0000, which not every database can store.
     fn text(&mut self, place: Place, key: &str, text: Option<&String>) {
         if text.is_some_and(|text| text.contains('\0')) {
             self.report(place, key, "contains a null character");
         }
     }
 
-    /// A UUID that no other record may have. Derived ones are only noted where they identify a record: none of them is ever
-    /// given to anything else.
+    /// Checks a UUID that no other record may have. Derived UUIDs are compared only if they identify a record, because
+    /// they never collide with those of other kinds.
     fn uuid(&mut self, place: Place, key: &str, uuid: &mut Option<String>) {
         self.well_formed(place, key, uuid);
         if let Some(uuid) = uuid {
@@ -190,7 +192,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Only the form with hyphens is taken; another one is reported and forgotten.
+    /// Accepts only the hyphenated form. Any other text is reported and removed.
     fn well_formed(&mut self, place: Place, key: &str, uuid: &mut Option<String>) {
         let Some(text) = uuid else {
             return;
@@ -210,7 +212,7 @@ impl Checker<'_> {
             return;
         };
         let message = match claim {
-            // A UUID that is derived from the name has no key.
+            // The key is empty for a UUID that is derived from the name.
             Claim::Uuid(_) if key.is_empty() || first_key.is_empty() => {
                 format!("the same organization as at {first_place}")
             }

@@ -1,4 +1,5 @@
-//! CSV: a header row of column names, then a row a user. A cell that is empty is left out; every other one is data as it is.
+//! CSV: a header row with the column names, then one row per user. An empty cell omits the value; any other cell is
+//! taken literally.
 
 mod scan;
 
@@ -13,7 +14,7 @@ use super::finding::{Finding, Place};
 use super::{Read, User, json};
 use scan::{Row, Scanner};
 
-/// The names of the columns, in the order in which they are written; a file to be read has any of them, in any order.
+/// The column names, in the order in which they are written. A file that is read may have any of them, in any order.
 const COLUMNS: [&str; 12] = [
     "username",
     "password",
@@ -29,7 +30,7 @@ const COLUMNS: [&str; 12] = [
     "permissions",
 ];
 
-/// A row in JSON, with the keys that a line of JSON has.
+/// A row, serialized with the same keys as a line of JSON.
 #[derive(Default, Serialize)]
 struct Cells<'r> {
     #[serde(flatten)]
@@ -40,7 +41,7 @@ struct Cells<'r> {
     permissions: Option<&'r RawValue>,
 }
 
-/// Reads all rows. A mistake that leaves open which rows there are is one of the whole file.
+/// Reads all rows. A quoting error that makes the row boundaries ambiguous is a finding of the whole file.
 pub(super) fn read(bytes: &[u8]) -> Read {
     let mut read = Read::default();
     let mut rows = Scanner::new(bytes).filter(|row| !row.is_blank());
@@ -57,7 +58,7 @@ pub(super) fn read(bytes: &[u8]) -> Read {
             read.findings.push(finding);
             if row.first_line < row.last_line {
                 read.findings.push(in_file(format!(
-                    "a misplaced quote leaves open which rows are on lines {} to {}: correct it first, --skip-bad does not pass over it",
+                    "a misplaced quote makes it unclear which rows are on lines {} to {}: correct it first; --skip-bad cannot skip it",
                     row.first_line, row.last_line
                 )));
             }
@@ -73,14 +74,14 @@ fn in_file(message: impl Into<String>) -> Finding {
     Finding::new(Place::File, "", message)
 }
 
-/// The columns that the first row names, once it is clear what separates them.
+/// Determines the separator and reads the column names from the first row.
 fn header(
     bytes: &[u8],
     rows: &mut impl Iterator<Item = Row>,
 ) -> Result<Vec<Option<&'static str>>, Vec<String>> {
     match separator(first_line(bytes)) {
         (b',', false) => {}
-        // Excel's line that names the separator.
+        // The `sep=,` line that Excel understands.
         (b',', true) => drop(rows.next()),
         (other, _) => return Err(vec![separated_by(other)]),
     }
@@ -98,7 +99,8 @@ fn first_line(bytes: &[u8]) -> &[u8] {
     lines.find(|line| !line.is_empty()).unwrap_or_default()
 }
 
-/// What separates the columns, as far as the first line shows it, and whether that is all that the line says.
+/// The separator of the columns, guessed from the first line, and whether the line only declares the separator
+/// (`sep=;`).
 fn separator(line: &[u8]) -> (u8, bool) {
     let start = line.strip_prefix(b"\"").unwrap_or(line);
     if let Some((name, [separator, ..])) = start.split_at_checked(4)
@@ -128,7 +130,7 @@ fn separated_by(separator: u8) -> String {
     )
 }
 
-/// The column that a header names: in any case, whatever is around it.
+/// The known column with this header name, ignoring case and surrounding white space and quotes.
 fn column(name: &[u8]) -> Option<&'static str> {
     let name = std::str::from_utf8(name).ok()?;
     let name = name.trim_matches(|char: char| char.is_whitespace() || char == '"');
@@ -137,12 +139,13 @@ fn column(name: &[u8]) -> Option<&'static str> {
         .find(|column| column.eq_ignore_ascii_case(name))
 }
 
-/// The column of each cell; `None` for one without a name, as spreadsheet programs write it behind the last one.
+/// The column of each cell. `None` for a column without a name; spreadsheet programs write such columns after the last
+/// one.
 fn columns(header: &[Vec<u8>]) -> Result<Vec<Option<&'static str>>, Vec<String>> {
     let known = COLUMNS.join(", ");
     let columns: Vec<_> = header.iter().map(|name| column(name)).collect();
     if columns.iter().all(Option::is_none) {
-        // Without a header it is a user, whose password is not to be shown.
+        // If the header is missing, this row is a user, whose password must not be shown.
         return Err(vec![format!(
             "unknown columns: the first row names none of {known}"
         )]);
@@ -155,7 +158,7 @@ fn columns(header: &[Vec<u8>]) -> Result<Vec<Option<&'static str>>, Vec<String>>
                 messages.push(format!("unknown column {name:?} (known: {known})"));
             }
             Some(name) if columns[..index].contains(column) => {
-                messages.push(format!("the column {name} is there twice"));
+                messages.push(format!("the column {name} appears twice"));
             }
             _ => {}
         }
@@ -184,7 +187,7 @@ fn misshapen(columns: &[Option<&str>], row: &Row) -> Option<Finding> {
     })
 }
 
-/// The line of JSON that says the same.
+/// The row as the equivalent line of JSON.
 fn in_json(columns: &[Option<&'static str>], row: &Row) -> Result<Zeroizing<String>, Finding> {
     let finding = |key, message: &str| Finding::new(Place::Line(row.first_line), key, message);
     let mut cells = Cells::default();
@@ -215,7 +218,7 @@ fn in_json(columns: &[Option<&'static str>], row: &Row) -> Result<Zeroizing<Stri
     Ok(text.into())
 }
 
-/// The key in `person` of a column that is about it.
+/// The key in `person` that a column sets. `None` for the other columns.
 fn person_key(column: &'static str) -> Option<&'static str> {
     match column {
         "person_uuid" => Some("uuid"),
@@ -224,8 +227,8 @@ fn person_key(column: &'static str) -> Option<&'static str> {
     }
 }
 
-/// Writes rows under a header, of which passwords in clear are never a part. A cell that starts like a formula is written
-/// as it is: an import takes back exactly what was exported.
+/// Writes a header and one row per user, never plain passwords. A cell that looks like a formula is written unchanged,
+/// so that an import reads exactly what was exported.
 pub(super) fn write(out: impl io::Write, users: &[User]) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     let columns = COLUMNS.into_iter().filter(|name| *name != "password");

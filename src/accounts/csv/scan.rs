@@ -1,23 +1,24 @@
-//! Splits CSV into rows as RFC 4180 says. The `csv` crate takes every file, and does not say where a quote is wrong; so it
-//! only writes here.
+//! Splits CSV into rows according to RFC 4180. The `csv` crate accepts every file and does not report where a quote is
+//! wrong, so this program uses that crate only for writing.
 
 use zeroize::Zeroize;
 
 /// A row, as far as it could be read.
 pub(super) struct Row {
-    /// The first line of what it was read from, counted from 1. One that has a fault may start earlier: where its quotes
-    /// first leave open which rows there are.
+    /// The first line of the row, counted from 1. For a row with a fault this may be an earlier line: the first one for
+    /// which the quotes make the row boundaries ambiguous.
     pub(super) first_line: u64,
-    /// The last line of it.
+    /// The last line of the row.
     pub(super) last_line: u64,
     pub(super) cells: Vec<Vec<u8>>,
-    /// The first one in it.
+    /// The first quoting error in the row.
     pub(super) fault: Option<Fault>,
 }
 
+/// A quoting error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// Where the quote is.
+    /// The line of the quote.
     pub(super) line: u64,
     pub(super) message: &'static str,
 }
@@ -28,15 +29,16 @@ const AFTER_QUOTE: &str =
 const IN_CELL: &str =
     "a quote in a cell without quotes (put the cell in quotes, and write the quote twice)";
 
-/// Reads rows one by one. A row with a fault is read to its likely end, so that those after it can be read too.
+/// Reads rows one by one. A row with a fault is read to its likely end, so that the rows after it can be read too.
 pub(super) struct Scanner<'b> {
     rest: &'b [u8],
     line: u64,
-    /// The first line of a row with text after a closing quote, from where on the cell may really go on.
+    /// The first line of an earlier row with text after a closing quote. Its cell may in fact continue up to the
+    /// present line.
     maybe_open: Option<u64>,
 }
 
-/// What has been read of a cell. A quoted one has the line on which its quote opens.
+/// How much of a cell has been read. The quoted states hold the line of the opening quote.
 #[derive(Clone, Copy)]
 enum Cell {
     Start,
@@ -55,7 +57,7 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// CR LF, CR and LF all end a line.
+    /// Takes the next byte and counts lines. CR LF, CR and LF each end a line.
     fn take(&mut self) -> Option<u8> {
         let (&byte, rest) = self.rest.split_first()?;
         self.rest = rest;
@@ -65,11 +67,11 @@ impl<'b> Scanner<'b> {
         Some(byte)
     }
 
-    /// Takes a quote that is wrong where it is, and says how the cell goes on.
+    /// Records a misplaced quote, and returns the state in which the cell continues.
     fn misplaced(&mut self, row: &mut Row, is_first_in_cell: bool) -> Cell {
         row.blame(self.line, IN_CELL);
         if is_first_in_cell {
-            // Behind blanks; what it was meant to enclose may have line breaks.
+            // The quote follows blanks only, so it was meant to enclose the cell, which may contain line breaks.
             return Cell::Quoted(self.line);
         }
         let looks_like_an_end = self
@@ -159,7 +161,7 @@ impl Row {
     }
 }
 
-/// A cell may be a password.
+/// Wipes the cells, because one of them may be a password.
 impl Drop for Row {
     fn drop(&mut self) {
         self.cells.zeroize();
@@ -176,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// Each row as its lines and its cells, or its fault.
+    /// Shows each row as its line numbers and its cells, or its fault.
     fn shown(text: &str) -> Vec<String> {
         let show = |row: Row| {
             let lines = format!("{}-{}", row.first_line, row.last_line);
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_read_strictly_and_each_fault_has_its_line() {
+    fn rows_are_read_strictly_and_each_fault_is_reported_with_its_line() {
         let fault = |lines: &str, line: u64, message: &str| format!("{lines} {line}: {message}");
         let ok = |row: &str| row.to_owned();
         for (label, text, expected) in [
@@ -288,9 +290,9 @@ mod tests {
     }
 
     proptest! {
-        /// Where nothing is wrong, the crate that writes reads the same.
+        /// If no row has a fault, the `csv` crate reads the same rows.
         #[test]
-        fn rows_without_a_fault_are_those_of_the_crate(text in r#"[a,";é \r\n]{0,40}"#) {
+        fn rows_without_a_fault_are_those_that_the_csv_crate_reads(text in r#"[a,";é \r\n]{0,40}"#) {
             let rows: Vec<Row> = Scanner::new(text.as_bytes()).collect();
             prop_assume!(rows.iter().all(|row| row.fault.is_none()));
             let rows: Vec<Vec<Vec<u8>>> = rows

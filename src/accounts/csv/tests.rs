@@ -27,7 +27,7 @@ fn names(read: &Read) -> Vec<&str> {
 }
 
 #[test]
-fn a_row_says_what_a_line_of_json_says() {
+fn a_row_means_the_same_as_a_line_of_json() {
     let csv = format!(
         "username,password_hash,status,uuid,org,first_name,last_name,email,phone,person_uuid,permissions\n\
          a@acme.com,{HASH},ACTIVE,u,Acme,\"Ann, \"\"A\"\"\",' B,=1+1,+1,p,\"[{{\"\"name\"\":\"\"x\"\"}}]\"\n"
@@ -46,7 +46,7 @@ fn a_row_says_what_a_line_of_json_says() {
 }
 
 #[test]
-fn what_spreadsheet_programs_write_is_understood() {
+fn files_of_spreadsheet_programs_are_read() {
     for (label, csv) in [
         (
             "every row end",
@@ -117,7 +117,7 @@ fn a_file_without_a_usable_header_is_one_finding_that_shows_no_password() {
         (
             "a name twice",
             b"username,org,ORG\n".to_vec(),
-            "the column org is there twice",
+            "the column org appears twice",
         ),
         (
             "nobody named",
@@ -184,7 +184,7 @@ fn a_file_without_a_usable_header_is_one_finding_that_shows_no_password() {
 }
 
 #[test]
-fn bad_rows_have_their_lines_and_the_others_are_read() {
+fn bad_rows_are_reported_with_their_lines_and_the_others_are_read() {
     let mut csv = b"username,org,permissions,\n\
         good,\"a\nb\",,\n\
         a,b\n\
@@ -246,7 +246,7 @@ fn a_quote_that_may_have_joined_rows_is_a_finding_of_the_file() {
             "2 to 3",
         ),
         (
-            "closed elsewhere",
+            "closed in another row",
             "username,org\nb,\"x\"y\nc,z\nd\",w\n",
             2,
             "2 to 4",
@@ -254,7 +254,7 @@ fn a_quote_that_may_have_joined_rows_is_a_finding_of_the_file() {
     ] {
         let found = findings(&super::read(csv.as_bytes()));
         let of_line = format!("line {line}  ");
-        let of_file = format!("  a misplaced quote leaves open which rows are on lines {lines}: ");
+        let of_file = format!("  a misplaced quote makes it unclear which rows are on lines {lines}: ");
         assert!(
             found.iter().any(|found| found.starts_with(&of_line)),
             "{label}: {found:#?}"
@@ -266,7 +266,7 @@ fn a_quote_that_may_have_joined_rows_is_a_finding_of_the_file() {
     }
 }
 
-/// Anything but nothing, which a row cannot tell from what is left out.
+/// Any text but the empty one, which a row cannot distinguish from an omitted value.
 fn text() -> impl Strategy<Value = Option<String>> {
     of(prop_oneof![r#"[a,;"'=+@ \r\n\t-]{1,6}"#, "(?s).{1,4}"])
 }
@@ -281,7 +281,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// As it is written.
+    /// A user as it is exported.
     fn user()(
         username in text().prop_filter_map("a username", |text| text?.parse::<Username>().ok()),
         texts in proptest::array::uniform7(text()),
@@ -304,7 +304,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(written in prop::collection::vec(user(), 0..4)) {
+    fn exported_users_are_read_back_unchanged(written in prop::collection::vec(user(), 0..4)) {
         let export = |format: fn(Vec<User>) -> Export| {
             let users = written.iter().map(|user| User::deserialize(user).unwrap());
             let mut bytes = Vec::new();
