@@ -1,4 +1,4 @@
-//! Finding the account behind a username, and what a login changes in it.
+//! Looking up the account for a username, and updating it after a login.
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -8,65 +8,65 @@ use super::rows::spelled;
 use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username};
 
-/// Whom a username means.
+/// The user that a username identifies.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Public identity of the user.
+    /// The user's UUID.
     pub user_uuid: String,
-    /// Public identity of the organization.
+    /// The organization's UUID.
     pub org_uuid: String,
-    /// As the database spells it.
+    /// The username as stored in the database.
     pub username: String,
-    /// How often operators have unlocked the user.
+    /// How many times operators have unlocked the user.
     pub unlocks: i64,
 }
 
-/// A user with its organization, as a login needs it.
+/// A user and its organization: the data that a login needs.
 pub struct Account {
-    /// The row, for changes that follow.
+    /// The id of the row, for subsequent changes.
     pub user_id: i64,
-    /// Changes with the password and the status.
+    /// A number that changes with the password and the status.
     pub revision: i64,
-    /// Who it is.
+    /// The user's identity.
     pub identity: Identity,
-    /// bcrypt, 60 characters.
+    /// The bcrypt hash, 60 characters.
     pub password_hash: String,
-    /// Where the user stands.
+    /// The status of the user.
     pub user_status: UserStatus,
-    /// Retailer or supplier.
+    /// Whether the organization is a retailer or a supplier.
     pub org_type: OrgType,
     /// The `retailer_uuid` of a retailer, the `supplier_uuid` of a supplier.
     pub party_uuid: String,
-    /// Where the organization stands.
+    /// The status of the organization.
     pub org_status: OrganizationStatus,
-    /// The token that a fixture pinned, in clear.
+    /// The token that a fixture pinned, in plain text.
     pub pinned_token: Option<Zeroizing<String>>,
 }
 
 impl Account {
-    /// Whether the user may log in, as far as statuses go.
+    /// Whether the statuses of the user and its organization allow a login.
     pub fn is_active(&self) -> bool {
         self.user_status == UserStatus::Active && self.org_status == OrganizationStatus::Active
     }
 }
 
-/// What a login reads.
+/// The data that a login reads.
 pub struct Lookup {
-    /// `None` when nobody has the name.
+    /// The account. `None` if no user has the username.
     pub account: Option<Account>,
-    /// The highest bcrypt cost of all active users of active organizations; `None` without any.
+    /// The highest bcrypt cost of all active users of active organizations. `None` if there are none.
     pub highest_cost: Option<u8>,
 }
 
 impl Lookup {
-    /// Whom the username means.
+    /// The user that the username identifies, if there is one.
     pub fn identity(&self) -> Option<&Identity> {
         self.account.as_ref().map(|account| &account.identity)
     }
 }
 
 impl Store {
-    /// Finds the account of a username, without regard to ASCII case, and the highest cost that a login can have now.
+    /// Looks up the account for a username, ignoring ASCII case, and the highest cost that a login can have now.
     ///
     /// # Errors
     /// See [`Error`].
@@ -79,7 +79,7 @@ impl Store {
         })
     }
 
-    /// Whom a username means, by one statement whether that is somebody or not.
+    /// Looks up the user that a username identifies. Runs the same single statement whether or not the user exists.
     ///
     /// # Errors
     /// See [`Error`].
@@ -96,9 +96,9 @@ impl Store {
         })
     }
 
-    /// Replaces a hash by one of the same password, wherever it is kept. Does nothing when the password or status changed since
-    /// `revision`, or an administrator changes accounts at this moment: both count users by the costs of their hashes, in
-    /// another order.
+    /// Replaces a hash, in every column that holds it, by another hash of the same password. Does nothing if the
+    /// password or the status has changed since `revision`, or if an administrator is changing accounts: both update
+    /// the numbers of users by cost, in different orders, and could deadlock.
     ///
     /// # Errors
     /// See [`Error`].
@@ -160,7 +160,8 @@ fn identity(row: &Row<'_>, first: usize) -> engine::Result<Identity> {
     })
 }
 
-/// A dozen rows, so asking at each login costs microseconds and sees every change of another process.
+/// Reads the highest cost. The table has a dozen rows, so reading it at each login takes microseconds and sees the
+/// changes of other processes.
 fn highest_cost(connection: &Connection) -> engine::Result<Option<u8>> {
     connection.first(
         "SELECT cost FROM used_costs ORDER BY cost DESC LIMIT 1",
@@ -169,7 +170,8 @@ fn highest_cost(connection: &Connection) -> engine::Result<Option<u8>> {
     )
 }
 
-/// Notes a login. `false` when the password or status changed since `revision`, or the user is gone.
+/// Records the time of a login. Returns `false` if the password or the status has changed since `revision`, or if the
+/// user no longer exists.
 pub(super) fn record_login(
     connection: &Connection,
     user_id: i64,

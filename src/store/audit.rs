@@ -1,5 +1,5 @@
-//! What an operator should look into in a database: each rule with what it reads. Changes nothing, except that what a killed
-//! `restore` left unfinished is rolled back, as every opening of the file does.
+//! The audit of a database: problems that an operator should look into. Changes nothing, except that an interrupted
+//! `restore` is rolled back, as by every opening of the file.
 
 use std::fmt::Display;
 #[cfg(feature = "postgres")]
@@ -25,37 +25,39 @@ use super::engine::{self, Connection, OpenError, Parameters, WhenMissing, parame
 use super::rows::unsigned;
 use crate::hashing::Cost;
 
-/// So many lines of damage say enough.
+/// The maximum number of lines that describe damage.
 const MAX_LINES: u32 = 20;
 
-/// Of how many users the names are read.
+/// The maximum number of users that a finding names.
 const MAX_NAMED: u32 = 10;
 
-/// A running server removes expired tokens within seconds; so many, so old, show that none runs or that it cannot.
+/// A running server removes expired tokens within seconds. More than this number of tokens that expired long ago show
+/// that no server is running, or that it cannot remove them.
 const MANY_EXPIRED: u64 = 10_000;
+/// The age from which an expired token counts as expired long ago.
 const EXPIRED_LONG_AGO: SignedDuration = SignedDuration::from_hours(1);
 
-/// SQLite starts its log again at 4 MiB, unless a read that does not end keeps it from that.
+/// SQLite restarts its log from the beginning at 4 MiB, unless a read transaction that stays open prevents that.
 const BIG_LOG_BYTES: u64 = 64 << 20;
 
-/// Something to look into; the names and the order of the fields are those of `--json`.
+/// A problem to look into. The fields have the names and the order of `--json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditFinding {
-    /// Which check it was; these names stay.
+    /// The name of the check. These names are stable.
     pub check: &'static str,
-    /// What it found, and what to do about it.
+    /// What was found, and what to do about it.
     pub message: String,
 }
 
 impl AuditFinding {
-    /// Makes one.
+    /// Creates a finding.
     pub fn new(check: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { check, message }
     }
 }
 
-/// The version of SQLite that is linked, if it is too old.
+/// Checks whether the linked SQLite is too old.
 pub fn audit_sqlite() -> Option<AuditFinding> {
     old_sqlite(rusqlite::version_number(), rusqlite::version())
 }
@@ -66,10 +68,11 @@ fn old_sqlite(number: i32, version: &str) -> Option<AuditFinding> {
     is_old.then(|| AuditFinding::new("sqlite", message()))
 }
 
-/// Reads all of a database, of which `progress` hears. `cost` is that of new hashes, and `demo_users` are UUIDs.
+/// Audits a database file, which is read completely; `progress` is called meanwhile. `cost` is the bcrypt cost of new
+/// hashes, and `demo_users` are the UUIDs of the demo accounts.
 ///
 /// # Errors
-/// [`OpenError`] for what is no database of ours that can be read.
+/// [`OpenError`] if the file is not a database of this program or cannot be read.
 pub fn audit_database(
     file: &DatabaseFile,
     cost: Cost,
@@ -93,11 +96,11 @@ pub fn audit_database(
         let rows = damage.dangling;
         find(
             "foreign_keys",
-            format!("{shown}: rows that refer to none: {rows}; restore a backup"),
+            format!("{shown}: rows that refer to missing rows: {rows}; restore a backup"),
         );
     }
     let known = newest_version();
-    // The tables of an older schema may be others.
+    // An older schema may have different tables.
     if version == known {
         define_views(&connection).map_err(failed)?;
         let connection = Connection::Sqlite(&connection);
@@ -111,10 +114,10 @@ pub fn audit_database(
     Ok(findings)
 }
 
-/// Finds out, without changing anything, why a database on servers would not be opened.
+/// Checks whether a PostgreSQL database can be opened. Changes nothing.
 ///
 /// # Errors
-/// [`OpenError`].
+/// [`OpenError`] if it could not be opened.
 #[cfg(feature = "postgres")]
 pub fn check_servers(location: &Location, missing: WhenMissing) -> Result<(), OpenError> {
     match location {
@@ -125,10 +128,10 @@ pub fn check_servers(location: &Location, missing: WhenMissing) -> Result<(), Op
     }
 }
 
-/// What an operator should look into in a database on servers; whether its pages are sound, they find out themselves.
+/// Audits a PostgreSQL database. The integrity of its pages is checked by the server itself.
 ///
 /// # Errors
-/// [`OpenError`] for what is no database of ours that can be read.
+/// [`OpenError`] if it is not a database of this program or cannot be read.
 #[cfg(feature = "postgres")]
 pub fn audit_servers(
     address: &Address,
@@ -159,7 +162,7 @@ pub fn audit_servers(
 fn unsafe_setting(address: &Address, setting: &str) -> String {
     let harm = match setting {
         "synchronous_commit" => {
-            "this program has its own changes wait for the disk all the same, other programs lose their last ones"
+            "this program still waits until its own commits are on disk, but other programs may lose their last commits"
         }
         _ => "after a power failure the database may be damaged",
     };
@@ -168,7 +171,7 @@ fn unsafe_setting(address: &Address, setting: &str) -> String {
 
 fn old_schema(shown: impl Display, version: i64, known: i64) -> String {
     format!(
-        "{shown}: has schema {version}, and this program {known}; `thanos-login init` brings it up"
+        "{shown}: has schema {version}, and this program {known}; `thanos-login init` migrates it"
     )
 }
 
@@ -206,7 +209,7 @@ fn audit_users(
             find(
                 "demo_users",
                 format!(
-                    "{username:?} is a demo user, whose password everybody knows; `thanos-login user set-status` switches it off"
+                    "{username:?} is a demo user, whose password is public; `thanos-login user set-status` switches it off"
                 ),
             );
         }
@@ -214,7 +217,8 @@ fn audit_users(
     Ok(())
 }
 
-/// Some users that can log in and have a hash of a higher cost, which every login pays, the most expensive ones first.
+/// Some of the users that can log in and have a hash of a higher cost, the most expensive ones first. Every login takes
+/// as long as the most expensive hash.
 fn most_expensive(connection: &Connection, cost: Cost) -> engine::Result<Vec<(String, u8)>> {
     connection.rows("SELECT users.username, users.cost
              FROM visible_users AS users
@@ -235,7 +239,7 @@ fn expensive_text(count: u64, named: &[(String, u8)], cost: Cost) -> String {
     }
     let users = users.join(", ");
     format!(
-        "every login of everybody takes as long as that of the most expensive hash, and these users have one of a higher cost than {cost}: {users}; their next login or `thanos-login user passwd` changes it"
+        "every login takes as long as the most expensive hash requires, and these users have a hash of a higher cost than {cost}: {users}; their next login or `thanos-login user passwd` changes it"
     )
 }
 
@@ -250,7 +254,7 @@ fn audit_tokens(
         find(
             "pinned_tokens",
             format!(
-                "tokens that are kept in clear and never expire: {pinned}; `thanos-login token revoke` ends them"
+                "tokens that are stored in plain text and never expire: {pinned}; `thanos-login token revoke` ends them"
             ),
         );
     }
@@ -275,7 +279,7 @@ fn audit_log(file: &DatabaseFile, bytes: u64) -> Option<AuditFinding> {
         AuditFinding::new(
             "wal",
             format!(
-                "{shown}-wal has {mebibytes} MiB; some program reads without an end, or none has closed the file"
+                "{shown}-wal has {mebibytes} MiB; a program keeps a read transaction open, or the last program did not close the file"
             ),
         )
     })
@@ -299,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn users_with_expensive_hashes_are_named_and_those_beyond_some_are_counted() {
+    fn some_users_with_expensive_hashes_are_named_and_the_others_are_counted() {
         let named = [("a".to_owned(), 15), ("b".to_owned(), 13)];
         let text = expensive_text(12, &named, Cost::DEFAULT);
         assert!(
@@ -309,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_big_when_something_keeps_it_from_starting_again() {
+    fn a_log_that_cannot_restart_is_reported_by_its_size() {
         let file = DatabaseFile::resolve(Path::new("thanos-login.db")).unwrap();
         assert_eq!(audit_log(&file, BIG_LOG_BYTES), None);
         let found = audit_log(&file, BIG_LOG_BYTES + 1).unwrap();

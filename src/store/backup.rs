@@ -1,4 +1,4 @@
-//! Backing a database up while servers write to it.
+//! Backing up a database while servers write to it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,40 +17,40 @@ use super::engine::sqlite::recover::recover;
 use super::engine::{OpenError, WhenMissing};
 use crate::files::{Existing, Partial, remedy};
 
-/// Some milliseconds of work; progress is reported in between.
+/// The number of pages that are copied between two reports of progress. That takes a few milliseconds.
 const PAGES_PER_STEP: i32 = 1024;
 
-/// Why nothing was backed up or restored. Every text names the file.
+/// Why a backup or a restore failed. Every message names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The file that is copied, or the database that is replaced, was refused.
+    /// The source of the copy, or the database to be replaced, cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The destination exists and was not to be replaced.
-    #[error("{}: there is such a file already (--force replaces it)", .0.display())]
+    /// The destination exists and must not be replaced.
+    #[error("{}: the file exists already (--force replaces it)", .0.display())]
     Exists(PathBuf),
-    /// A log, an index or a journal is beside the destination.
+    /// A log, an index or a journal is beside the destination, and SQLite would treat it as a part of the backup.
     #[error(
         "{}: would be taken for a part of the backup; if no program uses the file beside it, remove it",
         .0.display()
     )]
     LeftOver(PathBuf),
-    /// There is no such file to restore from.
+    /// The backup file does not exist.
     #[error("{}: there is no such backup", .0.display())]
     NoBackup(PathBuf),
-    /// One file under two names.
+    /// The source and the destination are the same file.
     #[error("{}: that is the database itself", .0.display())]
     SameFile(PathBuf),
     /// A server or another program has the file open.
     #[error("{}: the database is in use; stop the server first", .0.display())]
     InUse(PathBuf),
-    /// Nothing was ever made in it.
+    /// The database is empty.
     #[error("{}: an empty database", .0.display())]
     Empty(PathBuf),
-    /// What is there cannot be replaced through SQLite.
-    #[error("{}: damaged; move it and the files beside it that begin with its name away, then restore again", .0.display())]
+    /// The present database is so damaged that SQLite cannot replace its content.
+    #[error("{}: damaged; move it away, together with the files beside it whose names start with its name, then restore again", .0.display())]
     Damaged(PathBuf),
-    /// SQLite found something wrong with the copy.
+    /// SQLite found damage in the copy.
     #[error("{}: the copy is malformed: {reason}", .path.display())]
     Malformed {
         /// The copy.
@@ -58,10 +58,10 @@ pub enum BackupError {
         /// SQLite's first finding.
         reason: String,
     },
-    /// The operating system refused something.
+    /// The operating system reported an error.
     #[error("{}: cannot write the file{}", .0.display(), remedy(.0, .1))]
     Io(PathBuf, #[source] io::Error),
-    /// SQLite refused something.
+    /// SQLite reported an error.
     #[error("{}: cannot copy the database: {reason}", .path.display())]
     Failed {
         /// The file.
@@ -79,7 +79,7 @@ impl BackupError {
         }
     }
 
-    /// The same of a statement.
+    /// Converts the error of a statement.
     pub(super) fn of_statement(path: &Path, error: &StatementError) -> Self {
         Self::Failed {
             path: path.to_owned(),
@@ -88,13 +88,13 @@ impl BackupError {
     }
 }
 
-/// Copies the database at `source`, as it is at one moment, to `destination`, which gets its name only once it is whole,
-/// checked and on disk. Servers go on writing meanwhile. An older schema stays as it is.
+/// Copies a consistent snapshot of the database at `source` to `destination`. The copy gets its name only when it is
+/// complete, checked and on disk. Servers can write during the backup. An older schema is not migrated.
 ///
-/// `progress` hears how many pages are done, of how many. Returns what the copy has.
+/// `progress` is called with the number of pages copied and their total. Returns the content of the copy.
 ///
 /// # Errors
-/// See [`BackupError`]; nothing is left behind then.
+/// See [`BackupError`]. No file is left behind in that case.
 pub fn back_up(
     source: &Path,
     destination: &Path,
@@ -113,7 +113,7 @@ pub fn back_up(
     write_copy(&from, partial.path(), destination.given(), progress)?;
     drop(from);
     let content = check_copy(&partial, &destination)?;
-    // Copying takes a while.
+    // Such files may have appeared while the copy was made.
     refuse_left_overs(&destination)?;
     let existing = if replace {
         Existing::Replace
@@ -124,7 +124,7 @@ pub fn back_up(
     Ok(content)
 }
 
-/// The file that is copied.
+/// Resolves the path of the file to be copied, and inspects the file.
 pub(super) fn resolve_source(source: &Path) -> Result<DatabaseFile, BackupError> {
     let source = DatabaseFile::resolve(source)?;
     source.make_if_missing(WhenMissing::Refuse)?;
@@ -154,7 +154,8 @@ fn check_destination(
     refuse_left_overs(destination)
 }
 
-/// SQLite takes what lies beside a file for a part of it.
+/// Refuses a destination that has a log, an index or a journal beside it, which SQLite would treat as parts of the
+/// file.
 pub(super) fn refuse_left_overs(destination: &DatabaseFile) -> Result<(), BackupError> {
     let left = destination
         .companions()
@@ -167,13 +168,14 @@ pub(super) fn is_same_file(one: &DatabaseFile, other: &DatabaseFile) -> bool {
     FileId::of(one.path()).is_ok_and(|id| FileId::of(other.path()).is_ok_and(|other| other == id))
 }
 
-/// Closing this connection writes no log back that a killed process left behind: nobody has looked whether it fits.
+/// Connects to the source. Closing this connection does not checkpoint a log that a killed process left behind, because
+/// nothing has verified that it belongs to the file.
 fn connect_source(source: &DatabaseFile) -> Result<Connection, BackupError> {
     let has_log = source.has_log();
     let connect = || {
         let connection = connect(source.path(), Mode::Write)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
-        // One read for all steps: without it, each write of a server would make the copy start again.
+        // One read transaction for all steps. Without it, each write of a server would restart the copy.
         connection.execute_batch("BEGIN")?;
         touch(&connection)?;
         Ok(connection)
@@ -191,9 +193,9 @@ pub(super) fn write_copy(
     let mut to = connect(path, Mode::Write).map_err(failed)?;
     set(&to, shown, "synchronous", "OFF", "0")?;
     copy(from, &mut to, progress).map_err(failed)?;
-    // In one file, which can be moved alone and read from anywhere.
+    // Without WAL mode the copy is a single file, which can be moved and read on its own.
     match set(&to, shown, "journal_mode", "DELETE", "delete") {
-        // Whether the copy may be damaged is for the caller to say.
+        // The caller decides whether the copy may be damaged.
         Ok(()) | Err(OpenError::Malformed { .. } | OpenError::NotADatabase(_)) => {}
         Err(error) => return Err(error.into()),
     }
@@ -214,7 +216,7 @@ pub(super) fn copy(
         progress(total - count(at.remaining).min(total), total);
         match step {
             StepResult::Done => return Ok(()),
-            // Nobody holds a lock for long; SQLite has waited for it already.
+            // SQLite has already waited for the lock. No connection holds it for long, so try again.
             StepResult::Busy | StepResult::Locked => {
                 std::thread::sleep(std::time::Duration::from_millis(10));
             }
@@ -234,7 +236,7 @@ pub(super) fn check(connection: &Connection, shown: &Path) -> Result<(), BackupE
     })
 }
 
-/// Reads the finished file as those who open it will: through a new connection, alone and in one piece.
+/// Checks the finished copy through a new connection, as a later reader will open it.
 fn check_copy(partial: &Partial, destination: &DatabaseFile) -> Result<Content, BackupError> {
     let file = DatabaseFile::resolve(partial.path())?;
     refuse_left_overs(&file)?;

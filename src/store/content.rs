@@ -1,4 +1,4 @@
-//! What a database has, for a question or a report. It may have an older schema, and be any that SQLite can read.
+//! A summary of the content of a database, for confirmation prompts and reports. The database may have an older schema.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -6,17 +6,17 @@ use rusqlite::Connection;
 use super::engine::{self, Row};
 use super::rows::{optional_moment, unsigned};
 
-/// What a database has.
+/// A summary of the content of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// How many users.
+    /// The number of users.
     pub users: u64,
-    /// The newest login of any of them that succeeded.
+    /// The time of the most recent successful login.
     pub newest_login: Option<Timestamp>,
 }
 
 impl Content {
-    /// The views of those that count are only for the present schema.
+    /// Reads the summary. The `visible_*` views are not used, because they need the present schema.
     pub(super) fn of(connection: &Connection) -> engine::Result<Self> {
         const ALL: &str = "SELECT count(*), max(last_login) FROM users";
         let counting =
@@ -35,7 +35,7 @@ impl Content {
     }
 }
 
-/// Whether nothing would be lost with it. An older or damaged one is not asked.
+/// Whether the database holds nothing that could be lost. `false` for an older schema or a damaged database.
 pub(super) fn is_without_content(connection: &Connection) -> bool {
     let is_true = |query| connection.query_one(query, [], |row| row.get::<_, bool>(0));
     is_true("SELECT count(*) = 0 FROM sqlite_schema").unwrap_or(false)

@@ -1,4 +1,5 @@
-//! Changes of single fields of users and organizations, through the path of an import, so that the same rules hold.
+//! Changing single fields of users and organizations. A change is made as an import of one record, so that the same
+//! rules apply.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,20 +15,21 @@ use crate::account::{trimmed, written_uuid};
 use crate::accounts::{Accounts, Entry, Finding, Loaded, Organization, Permission, Place, User};
 use crate::fields::{Difference, differences};
 
-/// A row after a change of its fields.
+/// A row after its fields were changed.
 pub struct Edited<R> {
-    /// As it is now.
+    /// The row after the change.
     pub row: R,
-    /// The fields that are not what they were; none for what was so already.
+    /// The fields whose values differ from before. Empty if the row already had the requested values.
     pub changed: Vec<Difference>,
 }
 
-/// What became of a change: `None` for a row that is not there any more, or what is said against it.
+/// The outcome of a change: the edited row, `None` if the row no longer exists, or the findings that prevent the
+/// change.
 pub type Editing<R> = Result<Option<Edited<R>>, Vec<Finding>>;
 
 impl Store {
-    /// Gives the user with the record's UUID what the record says, and nothing in the cleared columns of its person. Its
-    /// tokens stay.
+    /// Updates the user that has the record's UUID with the values of the record, and sets the `cleared` columns of its
+    /// person to NULL. Its tokens remain valid.
     ///
     /// # Errors
     /// See [`Error`].
@@ -66,8 +68,9 @@ impl Store {
         })
     }
 
-    /// The same for the organization with the record's UUID; its name and type stay. The columns are those of its account
-    /// manager and `active_date`; with `account_manager_id` among them it has none from then on.
+    /// Updates the organization that has the record's UUID, except its name and type, and sets the `cleared` columns to
+    /// NULL. These are columns of its account manager, or `active_date`, or `account_manager_id`, which removes the
+    /// account manager.
     ///
     /// # Errors
     /// See [`Error`].
@@ -107,8 +110,8 @@ impl Store {
         })
     }
 
-    /// The permission that a name or a UUID means, or why none can be said; a name that none has means a new one, which is
-    /// without a UUID.
+    /// The permission with a name or a UUID. The inner error explains why no single permission was found. An unknown
+    /// name yields a new permission without a UUID.
     ///
     /// # Errors
     /// See [`Error`].
@@ -176,7 +179,8 @@ fn clear_organization(
     }
 }
 
-/// Empties columns of the row whose number a query gives for a UUID. All of these are text of this program.
+/// Sets columns to NULL in the row whose id the query `id` selects for a UUID. The names and the query are constants of
+/// this program, never input.
 fn clear(
     connection: &Connection,
     table: &str,
@@ -198,7 +202,7 @@ fn edited<R: Serialize>(before: &R, row: R) -> engine::Result<Edited<R>> {
     Ok(Edited { row, changed })
 }
 
-/// The fields that changed, as they were and as they are; `None` where there are none.
+/// The changed fields as text, with the old and with the new values. `None` if no field changed.
 fn listed(changed: &[Difference]) -> Option<(String, String)> {
     let listed = |text: fn(&Difference) -> &str| {
         let fields = changed.iter().map(|it| format!("{}={}", it.name, text(it)));
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_one_event_with_its_fields_and_no_change_is_none() {
+    fn a_change_is_one_event_with_the_changed_fields_and_no_change_is_no_event() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("one.db");
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
@@ -307,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_not_changed() {
+    fn a_removed_row_is_not_changed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("one.db");
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();

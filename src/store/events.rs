@@ -1,4 +1,5 @@
-//! What happened: logins of users that exist, and changes by administrators, each written with the change itself.
+//! Events: logins of existing users, and changes by administrators. An event is written in the transaction of the
+//! change.
 
 use std::sync::Arc;
 
@@ -10,13 +11,13 @@ use super::rows::{self, moment};
 use crate::account::spelled;
 
 spelled! {
-    /// What became of a login of a user that exists.
+    /// The outcome of a login of an existing user.
     LoginOutcome {
-        /// It got a token.
+        /// The login got a token.
         Succeeded = "succeeded",
         /// The password was wrong.
         Failed = "failed",
-        /// Too many had failed before it.
+        /// Too many earlier logins had failed.
         Throttled = "throttled",
         /// The password was right, but the user or its organization is not ACTIVE.
         Inactive = "inactive",
@@ -26,35 +27,35 @@ spelled! {
 /// The action of every login.
 pub const LOGIN: &str = "login";
 
-/// Something that happened; the names and the order of the fields are those of `--json`. Holds no secrets.
+/// An event. The fields have the names and the order of `--json`. Contains no secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// When.
+    /// When it happened.
     pub time: Timestamp,
     /// [`LOGIN`], or the command that made the change, such as `user set-status`.
     pub action: String,
-    /// Of a login.
+    /// The outcome of a login. `None` for a change.
     pub outcome: Option<LoginOutcome>,
-    /// How many logins with this outcome it stands for.
+    /// The number of logins with this outcome that the event represents.
     pub times: u32,
     /// The system user who ran the command.
     pub actor: Option<String>,
-    /// The client's address of a login.
+    /// The client address of a login.
     pub address: Option<String>,
-    /// The user that it is about.
+    /// The UUID of the user concerned.
     pub user_uuid: Option<String>,
-    /// The organization that it is about.
+    /// The UUID of the organization concerned.
     pub org_uuid: Option<String>,
-    /// The username, the organization's name or the file, as it was then.
+    /// The username, the organization's name or the file name at that time.
     pub object: Option<String>,
-    /// What was changed, as it was before.
+    /// The changed value before the change.
     pub before: Option<String>,
-    /// What was changed, as it is after.
+    /// The changed value after the change.
     pub after: Option<String>,
 }
 
 impl Event {
-    /// Logs it, with the names that its columns have.
+    /// Logs the event. The log fields have the names of the columns.
     pub fn log(&self) {
         let Self {
             action,
@@ -76,7 +77,7 @@ impl Event {
     }
 }
 
-/// Who changes a database by which command.
+/// The administrator who changes a database, and the command.
 #[derive(Clone, Debug)]
 pub struct Actor {
     /// The system user, such as `root`.
@@ -86,7 +87,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// An event about nothing yet.
+    /// Creates an event of this actor that does not concern any object yet.
     pub fn event(&self, time: Timestamp) -> Event {
         Event {
             time,
@@ -98,8 +99,8 @@ impl Actor {
     }
 }
 
-/// Adds an event and says its number; it counts with an import of many rows, and goes with it, if it is of one. Logins of a user
-/// are numbered.
+/// Adds an event and returns its id. An event of an import of many rows becomes visible with the import, and is removed
+/// with it. Logins of a user are numbered.
 pub(super) fn insert(
     connection: &Connection,
     event: &Event,
@@ -129,7 +130,7 @@ pub(super) fn insert(
         }, |row| row.get(0))
 }
 
-/// What [`read`] reads.
+/// The columns that [`read`] expects.
 pub(super) const COLUMNS: &str =
     "time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after";
 

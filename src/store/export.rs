@@ -1,4 +1,4 @@
-//! Reading accounts whole, to be written to a file.
+//! Reading complete accounts for an export to a file.
 
 use super::engine::{self, Connection, Row, parameters};
 use super::members::permissions;
@@ -14,7 +14,7 @@ const USERS: &str =
      JOIN people ON people.id = users.person_id";
 
 impl Store {
-    /// Every user, or those of one organization, by organization and username.
+    /// All users, or those of one organization, ordered by organization and username.
     ///
     /// # Errors
     /// See [`Error`].
@@ -22,7 +22,7 @@ impl Store {
         self.read(|connection| connection.at_one_moment(|connection| users(connection, org_id)))
     }
 
-    /// Every organization, or one, with its users, all as of one moment.
+    /// All organizations, or a single one, each with its users, from one snapshot.
     ///
     /// # Errors
     /// See [`Error`].
@@ -72,7 +72,7 @@ fn users(connection: &Connection, org_id: Option<i64>) -> engine::Result<Vec<Use
     Ok(users)
 }
 
-/// Without permissions.
+/// Reads a user without its permissions.
 fn user(row: &Row<'_>) -> engine::Result<User> {
     Ok(User {
         org: row.get(1)?,

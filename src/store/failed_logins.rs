@@ -1,4 +1,4 @@
-//! The server's counters of failed logins, as other processes and the next start read them.
+//! The stored counters of failed logins, for other processes and for the next start of the server.
 
 use jiff::Timestamp;
 
@@ -8,48 +8,48 @@ use super::{Error, Store};
 use crate::account::spelled;
 
 spelled! {
-    /// What a counter counts.
+    /// What a counter is for.
     LimitKind {
         /// Failures of one username from one client network.
         User = "user",
         /// Failures from one client network.
         Address = "address",
-        /// Failures of one username from everywhere.
+        /// Failures of one username from all addresses.
         Account = "account",
     }
 }
 
 impl LimitKind {
-    /// All of them, in the order of declaration.
+    /// All kinds, in the order of declaration.
     pub const ALL: [Self; 3] = [Self::User, Self::Address, Self::Account];
 }
 
-/// Names a counter: a digest of what it counts, with a secret.
+/// The key of a counter: a keyed digest of the username, the client network, or both.
 pub type CounterKey = [u8; 16];
 
-/// One counter.
+/// A counter of failed logins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedLogins {
-    /// Its primary key.
+    /// The primary key.
     pub key: CounterKey,
-    /// What it counts.
+    /// What the counter is for.
     pub kind: LimitKind,
-    /// `None` where nobody has the username, or any username counts.
+    /// The user's UUID. `None` if no user has the username, or if the counter is for all usernames.
     pub user_uuid: Option<String>,
-    /// The client network; `None` where every one counts.
+    /// The client network. `None` if the counter is for all networks.
     pub address: Option<String>,
-    /// How many there were.
+    /// The number of failures.
     pub failures: u32,
-    /// When its window started.
+    /// The time of the first failure, at which the window starts.
     pub first_failure: Timestamp,
-    /// How often operators had unlocked the user by then.
+    /// How many times operators had unlocked the user when the failures were counted.
     pub unlocks: i64,
-    /// The end of the window, once the limit is reached.
+    /// The end of the window, if the limit has been reached.
     pub locked_until: Option<Timestamp>,
 }
 
 impl Store {
-    /// Mixed into each key, so that nobody can choose usernames whose keys are the same.
+    /// The secret for computing counter keys. It prevents clients from choosing usernames whose keys collide.
     ///
     /// # Errors
     /// See [`Error`].
@@ -59,7 +59,7 @@ impl Store {
         })
     }
 
-    /// The counters of a kind whose windows started last, the newest first.
+    /// At most `max` counters of a kind, those with the most recent windows first.
     ///
     /// # Errors
     /// See [`Error`].
@@ -82,8 +82,8 @@ impl Store {
         })
     }
 
-    /// Removes at most `limit` counters of a kind: those whose window did not start between `oldest` and `newest`, and the
-    /// oldest of more than `max`. `false` when there is none.
+    /// Removes at most `limit` counters of a kind: those whose window did not start between `oldest` and `newest`, and
+    /// the oldest ones if there are more than `max`. Returns `false` if there was nothing to remove.
     ///
     /// # Errors
     /// See [`Error`].
@@ -116,11 +116,11 @@ impl Store {
         if keys.is_empty() {
             return Ok(false);
         }
-        // Everybody locks them in this order.
+        // All transactions lock counters in the order of their keys.
         keys.sort_unstable();
         self.write_in_common(move |connection| {
             for (key, first_failure) in &keys {
-                // Not one whose window has started again since: servers that share it count in it.
+                // A counter whose window has restarted since then stays: other servers still use it.
                 connection.execute(
                     "DELETE FROM failed_logins WHERE key = :key AND first_failure = :first_failure",
                     parameters! { ":key": key, ":first_failure": first_failure },
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_go_with_their_window_and_the_oldest_of_too_many() {
+    fn counters_are_removed_after_their_window_or_when_there_are_too_many() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("test.db");
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();

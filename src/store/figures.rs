@@ -1,4 +1,4 @@
-//! What operators and probes want to know about the database.
+//! Metrics of the database, and the check that it can be written.
 
 use jiff::Timestamp;
 
@@ -6,32 +6,32 @@ use super::engine::parameters;
 use super::rows::unsigned;
 use super::{Error, Store};
 
-/// Sizes of a database.
+/// Metrics of a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
-    /// Tokens that count now.
+    /// The number of valid tokens.
     pub tokens_live: u64,
-    /// Tokens that have expired and are not removed yet.
+    /// The number of tokens that have expired and have not been removed yet.
     pub tokens_expired: u64,
-    /// By how many versions the schema is newer than that of this program.
+    /// By how many versions the schema is newer than the newest one that this program knows.
     pub schema_ahead: u64,
-    /// Of the file's disk; `None` if the system does not say it.
+    /// The free space on the disk of the file, in bytes. `None` if it is unknown.
     pub disk_free_bytes: Option<u64>,
-    /// The file without its log.
+    /// The size of the database in bytes, without the log.
     pub database_bytes: u64,
 }
 
-/// How many accounts there are, whatever their status.
+/// The numbers of accounts of any status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountCounts {
-    /// Retailers and suppliers.
+    /// The number of organizations.
     pub organizations: u64,
-    /// Users of all of them.
+    /// The number of users.
     pub users: u64,
 }
 
 impl Store {
-    /// Counts the accounts; takes some milliseconds for a million of them.
+    /// Counts the accounts. Takes a few milliseconds for a million accounts.
     ///
     /// # Errors
     /// See [`Error`].
@@ -46,7 +46,7 @@ impl Store {
         })
     }
 
-    /// Counts; takes some tens of milliseconds for a million tokens.
+    /// Reads the metrics. Takes some tens of milliseconds for a million tokens.
     ///
     /// # Errors
     /// See [`Error`].
@@ -67,8 +67,8 @@ impl Store {
         })
     }
 
-    /// Reads and writes for real: a full disk shows only when a page is written. The number that is written is the one
-    /// that stands there.
+    /// Checks that the database can be read and written. It writes a page, because a full disk only shows then; the
+    /// value written is the present one.
     ///
     /// # Errors
     /// See [`Error`].

@@ -1,4 +1,4 @@
-//! Reading events, in the order in which they were written: dates may have been set.
+//! Reading events in the order in which they were written. Dates do not define the order, because the clock may be set.
 
 use jiff::Timestamp;
 
@@ -7,19 +7,19 @@ use super::events::{self, COLUMNS, Event};
 use super::{Error, Store};
 use crate::account::{trimmed, written_uuid};
 
-/// Which events are listed.
+/// Selects the events to be listed.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    /// Only those about this user.
+    /// Only events that concern this user.
     pub user_uuid: Option<String>,
-    /// Only those from then on.
+    /// Only events from this time on.
     pub since: Option<Timestamp>,
-    /// The newest first.
+    /// Whether the newest events come first.
     pub reverse: bool,
 }
 
 impl Store {
-    /// A page of events, each with its number; `after` is the last number of the page before.
+    /// A page of at most `limit` events, each with its id. `after` is the last id of the previous page.
     ///
     /// # Errors
     /// See [`Error`].
@@ -33,7 +33,7 @@ impl Store {
             false => (">", "ASC", i64::MIN),
             true => ("<", "DESC", i64::MAX),
         };
-        // `+` keeps SQLite from reading all events for those of one user, which an index gives.
+        // The `+` makes SQLite use the index on user_uuid instead of scanning all events by id.
         let (user, id) = match filter.user_uuid {
             Some(_) => ("user_uuid = :user_uuid", "+id"),
             None => (":user_uuid IS NULL", "id"),
@@ -56,7 +56,8 @@ impl Store {
         })
     }
 
-    /// The UUIDs of the users that events know by a name or UUID, deleted ones too. Reads all events.
+    /// The UUIDs of the users, including deleted ones, that appear in events under a username or UUID. Scans all
+    /// events.
     ///
     /// # Errors
     /// See [`Error`].

@@ -1,4 +1,4 @@
-//! Tokens as an operator lists and revokes them: by the beginning of their digest, since nothing else of them is kept.
+//! Listing and revoking tokens by a prefix of their digest, because the tokens themselves are not stored.
 
 use std::collections::BTreeMap;
 
@@ -12,29 +12,30 @@ use super::tokens::end_all_tokens;
 use super::{Error, Store};
 use crate::text::counted;
 
-/// How many characters of the digest name a token in listings: 64 bits are the same in no two of them.
+/// The number of hexadecimal digits of the digest that identify a token in listings. 64 bits make collisions
+/// negligible.
 const ID_CHARS: usize = 16;
 
-/// A token as a listing shows it; the names and the order of the fields are those of `--json`.
+/// A token in a listing. The fields have the names and the order of `--json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct TokenRow {
-    /// The beginning of the digest in hexadecimal; opens nothing.
+    /// The prefix of the digest in hexadecimal. It gives no access.
     pub id: String,
-    /// Whose it is.
+    /// The username of the token's user.
     pub username: String,
-    /// Identity of that user.
+    /// The UUID of the token's user.
     pub user_uuid: String,
     /// The name of the organization.
     pub org: String,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// `None` lives until it is revoked.
+    /// When it expires. `None` if it is valid until it is revoked.
     pub expires_at: Option<Timestamp>,
-    /// Whether a fixture gave it.
+    /// Whether it is a pinned token from a fixture.
     pub pinned: bool,
 }
 
-/// The tokens whose digest begins alike.
+/// The range of digests with a common prefix.
 #[derive(Clone, Copy)]
 pub struct DigestRange {
     first: [u8; 32],
@@ -42,7 +43,7 @@ pub struct DigestRange {
 }
 
 impl DigestRange {
-    /// From 8 to 64 hexadecimal characters.
+    /// Parses a prefix of 8 to 64 hexadecimal digits. `None` for any other text.
     pub fn parse(id: &str) -> Option<Self> {
         if !(8..=64).contains(&id.len()) {
             return None;
@@ -62,7 +63,7 @@ impl DigestRange {
 }
 
 impl Store {
-    /// The tokens that count now, those of one user or all.
+    /// The tokens that are valid now, of one user or of all.
     ///
     /// # Errors
     /// See [`Error`].
@@ -92,7 +93,7 @@ impl Store {
         })
     }
 
-    /// How many tokens have a digest that begins so.
+    /// The number of tokens whose digest is in the range.
     ///
     /// # Errors
     /// See [`Error`].
@@ -106,7 +107,7 @@ impl Store {
         })
     }
 
-    /// Ends tokens, pinned ones too: all in these ranges, and all of a user. Says how many there were.
+    /// Revokes the tokens in the ranges and all tokens of the user, including pinned ones. Returns their number.
     ///
     /// # Errors
     /// See [`Error`].
@@ -128,7 +129,7 @@ impl Store {
                 revoked.extend(holders.into_iter().map(|holder| (holder, 0)));
             }
             revoked.extend(user_id.map(|user_id| (user_id, 0)));
-            // Their logins end tokens, too: one of the two comes first.
+            // Logins of these users remove tokens too, so the user is locked first.
             for holder in revoked.keys() {
                 connection.lock_user(*holder)?;
             }

@@ -1,62 +1,63 @@
-//! The order of a listing, and how much of it.
+//! The order and the length of a listing.
 
 use crate::account::spelled;
 
-/// Which rows come first, and how many.
+/// The order and the maximum length of a listing.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing<O> {
-    /// What the rows are ordered by.
+    /// The sort key of the rows.
     pub order: O,
-    /// From the last to the first.
+    /// Whether the order is descending.
     pub reverse: bool,
-    /// At most this many; `None` is all.
+    /// The maximum number of rows. `None` for all.
     pub limit: Option<u32>,
 }
 
 spelled! {
-    /// What organizations are listed by.
+    /// The sort key of organizations.
     OrganizationOrder {
-        /// The name.
+        /// By name.
         Name = "name",
-        /// When it joined.
+        /// By the date of joining.
         CreatedDate = "created_date",
-        /// Where it stands.
+        /// By status.
         Status = "status",
-        /// How many users it has.
+        /// By the number of users.
         Users = "users",
     }
 }
 
 spelled! {
-    /// What users are listed by.
+    /// The sort key of users.
     UserOrder {
-        /// What they log in with.
+        /// By username.
         Username = "username",
-        /// The name of the organization.
+        /// By the name of the organization.
         Org = "org",
-        /// Where they stand.
+        /// By status.
         Status = "status",
-        /// When they last logged in; those who never did come first.
+        /// By the time of the last login. Users who have never logged in come first.
         LastLogin = "last_login",
-        /// How many tokens they have now.
+        /// By the number of valid tokens.
         TokensLive = "tokens_live",
     }
 }
 
 spelled! {
-    /// What tokens are listed by.
+    /// The sort key of tokens.
     TokenOrder {
-        /// When they were issued.
+        /// By the time of issue.
         IssuedAt = "issued_at",
-        /// When they expire; those that never do come first.
+        /// By the time of expiry. Tokens that never expire come first.
         ExpiresAt = "expires_at",
-        /// Whose they are.
+        /// By the username of the token's user.
         Username = "username",
     }
 }
 
 impl<O> Listing<O> {
-    /// The end of a statement that lists rows by `column`, those with the same value by `id`. Both are text of this program.
+    /// The `ORDER BY` and `LIMIT` clauses that sort by `column` and then by `id`. Both are constants of this program,
+    /// never input.
     pub(super) fn clause(&self, column: &str, id: &str) -> String {
         let order = match self.reverse {
             false => "ASC NULLS FIRST",

@@ -1,4 +1,4 @@
-//! Where a database is: in a file, or on servers.
+//! The location of a database: a file, or PostgreSQL servers.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 #[cfg(feature = "postgres")]
 use super::engine::postgres::{self, Address};
 
-/// Where a database is.
+/// The location of a database.
 #[derive(Clone)]
 pub enum Location {
     /// A file.
@@ -16,31 +16,31 @@ pub enum Location {
     /// PostgreSQL servers.
     #[cfg(feature = "postgres")]
     Servers {
-        /// Their hosts, the database, and as whom to log in.
+        /// The hosts, the name of the database, and the user to log in as.
         address: Box<Address>,
-        /// The certificates of the authority that theirs are of (PEM); the system's without it.
+        /// The file with the certificates (PEM) of the authority to trust. `None` for the authorities of the system.
         authority: Option<PathBuf>,
     },
 }
 
-/// Why a text says of no database where it is. Shows no password.
+/// Why a text is not a valid location. The messages contain no password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
-    /// A URL of servers that this program was built without.
+    /// The text is a URL, and this program was built without PostgreSQL.
     #[cfg(not(feature = "postgres"))]
     #[error("this build has no PostgreSQL: build with `--features postgres`, or give a file")]
     NotBuiltIn,
-    /// The URL is wrong.
+    /// The URL is malformed.
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Address(#[from] super::engine::postgres::AddressError),
-    /// The authority is of servers, and this is a file.
+    /// A certificate authority was given, but the location is a file.
     #[error("--db-ca goes with the URL of a database, not with a file")]
     NeedlessAuthority,
 }
 
 impl Location {
-    /// Takes a URL for one of PostgreSQL servers, and everything else for a path.
+    /// Parses a location. A URL refers to PostgreSQL servers; any other text is a path.
     ///
     /// # Errors
     /// See [`LocationError`].
@@ -59,26 +59,27 @@ impl Location {
         }
     }
 
-    /// A URL without its password, and that; `None` if it has none, or is no URL.
+    /// Splits a URL into the URL without its password, and the password. `None` if there is no password or the text is
+    /// not a URL.
     #[cfg(feature = "postgres")]
     pub fn take_password(text: &OsStr) -> Option<(String, Zeroizing<String>)> {
         postgres::take_password(text.to_str()?)
     }
 
-    /// `None`: no URL is taken.
+    /// Returns `None`, because this build does not accept URLs.
     #[cfg(not(feature = "postgres"))]
     pub fn take_password(_: &OsStr) -> Option<(String, Zeroizing<String>)> {
         None
     }
 
-    /// A text that says where a database is, such that it shows no password.
+    /// The text of a location, without its password, for display.
     pub fn shown(text: &OsStr) -> String {
         let whole = text.to_string_lossy();
         match Self::take_password(text) {
             Some((url, _)) => url,
             None if !is_url(text) => whole.into_owned(),
             None if Self::new(text.into(), None).is_ok() => whole.into_owned(),
-            // What a password is in a malformed URL, nobody can say.
+            // In a malformed URL it is not clear which part is the password.
             None => whole
                 .split_inclusive("://")
                 .take(1)
@@ -87,7 +88,7 @@ impl Location {
         }
     }
 
-    /// What the operator should know of the file of passwords.
+    /// A warning for the operator if the password file is ignored.
     pub fn warning(&self) -> Option<String> {
         match self {
             Self::File(_) => None,
@@ -96,7 +97,7 @@ impl Location {
         }
     }
 
-    /// The file; `None` for servers.
+    /// The path of the file. `None` for servers.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
@@ -106,7 +107,7 @@ impl Location {
     }
 }
 
-/// Whether it begins with a scheme, of whatever it is.
+/// Whether a text starts with any URL scheme.
 fn is_url(text: &OsStr) -> bool {
     let bytes = text.as_encoded_bytes();
     let end = bytes.windows(3).position(|part| part == b"://");

@@ -1,4 +1,4 @@
-//! Whether failed logins keep a user out, from the counters that the server writes.
+//! Whether a user is locked because of failed logins, according to the stored counters.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -7,23 +7,24 @@ use super::engine::{self, Row};
 use super::rows::{optional_moment, unsigned};
 use crate::text::{counted, moment};
 
-/// How many addresses are named where all would be too many.
+/// The maximum number of addresses that a description names.
 const NAMED_ADDRESSES: usize = 3;
 
-/// What failed logins have led to; the names and the order of the fields are those of `--json`.
+/// The effect of failed logins on a user. The fields have the names and the order of `--json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct UserLock {
-    /// The failed logins that count now, as the servers on this database have written them.
+    /// The number of failed logins that count towards a limit now, as stored by the servers.
     pub failed_logins: u64,
-    /// The last moment at which a login is refused, from whichever address.
+    /// The latest end of a lock, for any address.
     pub locked_until: Option<Timestamp>,
-    /// The addresses whose next login is refused.
+    /// The addresses from which logins are refused.
     pub locked_addresses: Vec<String>,
-    /// Until when the next login is refused for every address that has not logged in as this user.
+    /// Until when logins are refused from all addresses that have not logged in as this user before.
     pub account_locked_until: Option<Timestamp>,
 }
 
-/// The columns of `users` that [`UserLock::of`] reads, at `:now`. What was counted before the last unlocking does not count.
+/// The columns of `users` that [`UserLock::of`] reads, at the time `:now`. Failures counted before the last unlocking
+/// are ignored.
 pub(super) const COLUMNS: &str = "(SELECT coalesce(max(counted.failures), 0)
       FROM (SELECT CAST(sum(failures) AS BIGINT) AS failures FROM failed_logins AS failed
             WHERE failed.user_uuid = users.uuid AND failed.unlocks = users.unlocks
@@ -57,7 +58,8 @@ impl UserLock {
         })
     }
 
-    /// Who is kept out until when, or how many failed logins count; `None` when there are none.
+    /// A description of the lock, or of the number of failed logins if there is no lock. `None` if there are no failed
+    /// logins.
     pub fn described(&self) -> Option<String> {
         let Some(until) = self.locked_until else {
             let failed = self.failed_logins;
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_counters_of_the_user_are_read() {
+    fn the_lock_of_a_user_is_read_by_an_index() {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch(include_str!("../../schema.sql"))
