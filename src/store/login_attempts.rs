@@ -1,10 +1,11 @@
-//! Counting failed logins, and logins in work, for several servers on one database.
+//! Counting failed logins and logins in progress, for several servers that share a database.
 //!
-//! Only databases on servers have the table `login_attempts`: the counters of a server that is alone with its file are in its
-//! memory, and `failed_logins` is what it writes of them.
+//! Only PostgreSQL databases have the table `login_attempts`. A server with a database file is the only one; it keeps
+//! its counters in memory and writes copies to `failed_logins`.
 //!
-//! Tries of one address come one after the other, failures of one username too: each takes the locks of these keys until its
-//! transaction's end, the address's first. Dates are the database's, so that the clocks of the servers need not agree.
+//! Login attempts from one address are serialized, and so are failures of one username: each transaction locks these
+//! keys until it ends, that of the address first. Times are those of the database, so that the clocks of the servers
+//! need not agree.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,33 +17,33 @@ use super::failed_logins::{CounterKey, FailedLogins, LimitKind, put, read_from};
 use super::rows::moment;
 use super::{Error, Store};
 
-/// Names a row of `login_attempts`.
+/// The id of a row of `login_attempts`.
 pub type AttemptId = [u8; 16];
 
-/// What has been counted under the keys of a try.
+/// The counts that apply to a login attempt.
 #[derive(Clone, Debug)]
 pub struct Counted {
-    /// When it was, by the database's clock.
+    /// The time of the query, by the database's clock.
     pub now: Timestamp,
-    /// Tries in work with the same username and address, and with the same address.
+    /// The number of attempts in progress with the same username and address, and with the same address.
     pub in_flight: [u32; 2],
-    /// Those that there are.
+    /// The existing counters of failed logins.
     pub counters: Vec<FailedLogins>,
 }
 
-/// The keys of a try, in the order of [`LimitKind::ALL`].
+/// The counter keys of a login attempt, in the order of [`LimitKind::ALL`].
 type Keys = [CounterKey; 3];
 
-/// The date of the database, in microseconds.
+/// The time of the database, in microseconds since 1970-01-01 UTC.
 const DATE: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
 
 impl Store {
-    /// Whether servers on several machines may use the database at once.
+    /// Whether several servers may use the database at the same time.
     pub fn is_shared(&self) -> bool {
         self.database.is_remote()
     }
 
-    /// What has been counted under the keys of a try. Nothing is locked.
+    /// Reads the counts that apply to a login attempt. Takes no locks.
     ///
     /// # Errors
     /// See [`Error`].
@@ -50,7 +51,8 @@ impl Store {
         self.read(|connection| counted(connection, &keys))
     }
 
-    /// Counts a try as in work for a time, if `decide` lets it in; writes the counters that `decide` gives in any case.
+    /// Calls `decide` with the counts. If it admits the attempt, the attempt counts as in progress for the time
+    /// `lasts`. The counters that `decide` returns are written in any case.
     ///
     /// # Errors
     /// See [`Error`].
@@ -76,9 +78,9 @@ impl Store {
         })
     }
 
-    /// Counts a failed login, which is in work no longer: writes the counters that `count` gives.
+    /// Counts a failed login and ends its attempt. Writes the counters that `count` returns.
     ///
-    /// The commit does not wait for the disk: a failure is as good as lost with the server that crashes right after it.
+    /// The commit does not wait for the disk: the failure may be lost if the database server crashes right afterwards.
     ///
     /// # Errors
     /// See [`Error`].
@@ -91,7 +93,8 @@ impl Store {
         self.write(move |connection| {
             lock(connection, &keys[LimitKind::Address as usize])?;
             lock(connection, &keys[LimitKind::Account as usize])?;
-            // In the order in which everybody locks them. A login that succeeds meanwhile ends the first one.
+            // All transactions lock counters in the order of their keys. A login that succeeds concurrently removes the
+            // first one.
             connection.exists(
                 "SELECT 1 FROM failed_logins WHERE key IN (:user, :address, :account) ORDER BY key FOR UPDATE",
                 parameters! { ":user": keys[0], ":address": keys[1], ":account": keys[2] },
@@ -106,7 +109,8 @@ impl Store {
         })
     }
 
-    /// Removes counters of a user, unless they are from after it was unlocked for the `unlocks`th time.
+    /// Removes the counters with these keys, except those whose failures were counted when the user had been unlocked
+    /// `unlocks` times.
     ///
     /// # Errors
     /// See [`Error`].
@@ -121,7 +125,7 @@ impl Store {
         })
     }
 
-    /// These tries are in work no longer.
+    /// Ends these login attempts: they are no longer in progress.
     ///
     /// # Errors
     /// See [`Error`].
@@ -133,7 +137,7 @@ impl Store {
         })
     }
 
-    /// Removes tries of servers that were killed, once they no longer count.
+    /// Removes login attempts that have timed out, which servers that were killed have left behind.
     ///
     /// # Errors
     /// See [`Error`].
@@ -141,14 +145,14 @@ impl Store {
         if !self.is_shared() {
             return Ok(());
         }
-        // One that lasts for days is from before the date was set back.
+        // No attempt lasts for days; one that appears to was made before the clock was set back.
         let purge = format!(
             "DELETE FROM login_attempts WHERE counts_until NOT BETWEEN {DATE} AND {DATE} + 172800000000"
         );
         self.read(|connection| connection.execute(&purge, &[]).map(drop))
     }
 
-    /// The date by which failed logins are counted: the given one, unless the database has a clock of its own.
+    /// The time that is used for counting failed logins: that of the PostgreSQL server, or `here` for a database file.
     ///
     /// # Errors
     /// See [`Error`].
@@ -159,7 +163,7 @@ impl Store {
         self.read(|connection| connection.one(&format!("SELECT {DATE}"), &[], |row| moment(row, 0)))
     }
 
-    /// The addresses that have logged in as a user, as far as events of that are kept.
+    /// The addresses that have logged in as a user, according to the stored events.
     ///
     /// # Errors
     /// See [`Error`].
@@ -177,7 +181,7 @@ impl Store {
     }
 }
 
-/// Keeps others who lock the same key waiting until the transaction's end, which need not wait for the disk.
+/// Locks a key until the end of the transaction, and lets the commit return before it is on disk.
 fn lock(connection: &Connection, key: &CounterKey) -> engine::Result<()> {
     let [number, _] = *key.as_chunks::<8>().0 else {
         return Ok(());

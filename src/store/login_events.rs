@@ -1,6 +1,6 @@
-//! Events of logins: recording them, and keeping them bounded.
+//! Login events: recording them, and limiting their number.
 //!
-//! A login of nobody's name takes the same statements as one of a user, and leaves no row.
+//! A login with an unknown username runs the same statements as one of an existing user, and leaves no row.
 
 use std::collections::HashSet;
 
@@ -11,33 +11,35 @@ use super::events::{self, COLUMNS, Event, LOGIN};
 use super::failed_logins::{CounterKey, FailedLogins, put, remove};
 use super::{Error, Store};
 
-/// So many logins of a user are kept.
+/// The maximum number of stored login events per user.
 const MAX_LOGINS: u32 = 1_000;
 
-/// So many events are looked through at once for changes to log.
+/// The number of events that one call examines for changes to log.
 const CHANGES_PAGE: i64 = 1_000;
 
-/// So many of the newest events are looked at for addresses that have logged in.
+/// The number of the newest events that are examined for addresses that have logged in.
 const MAX_LOOKED_AT: u32 = 1 << 18;
 
-/// So many of the oldest events are looked at for those that are too old: the date may have been set in between.
+/// The number of the oldest events that one call examines for those that are too old. Their dates need not be
+/// ascending, because the clock may have been set.
 const OLDEST: u32 = 500;
 
+/// The condition for events that may be removed.
 const ARE_OLD: &str =
     "id IN (SELECT id FROM events ORDER BY id LIMIT :oldest) AND time <= :until AND id <= :logged";
 
-/// What is written of a login that got no token.
+/// What is written for a login that got no token.
 pub struct RecordedLogin {
-    /// The counters that it counts in.
+    /// The counters that it has changed.
     pub counters: Vec<FailedLogins>,
-    /// Those that are over.
+    /// The counters to be removed.
     pub ended: Vec<CounterKey>,
-    /// Itself; `None` where no events are kept.
+    /// The event. `None` if events are not recorded.
     pub event: Option<Event>,
 }
 
 impl Store {
-    /// Writes logins that got no token; `logins` says what, once it is their turn.
+    /// Writes logins that got no token. `logins` is called when the transaction runs.
     ///
     /// # Errors
     /// See [`Error`].
@@ -52,7 +54,8 @@ impl Store {
         })
     }
 
-    /// Usernames and the addresses that logged in to them last, each pair once, the newest first.
+    /// At most `max` distinct pairs of a username and an address that has logged in as this user, the most recent
+    /// first.
     ///
     /// # Errors
     /// See [`Error`].
@@ -87,7 +90,8 @@ impl Store {
         })
     }
 
-    /// The number of the newest event, from which [`Store::changes_after`] goes on; `None` while accounts are being changed.
+    /// The id of the newest event, from which [`Store::changes_after`] continues. `None` while accounts are being
+    /// changed.
     ///
     /// # Errors
     /// See [`Error`].
@@ -98,7 +102,7 @@ impl Store {
         })
     }
 
-    /// The number of the newest event.
+    /// The id of the newest event; 0 if there is none.
     ///
     /// # Errors
     /// See [`Error`].
@@ -110,10 +114,11 @@ impl Store {
         })
     }
 
-    /// A page of the changes by administrators after the event with a number, and the number to go on from. It ends before the first
-    /// event of an import that is under way, which does not count yet. Of an import of many rows it has the import alone: a
-    /// log would drop other lines for that many. It is empty while a change is under way on servers, whose events have lower
-    /// numbers than those of logins that are there already.
+    /// A page of changes by administrators after the event with an id, and the id to continue from. The page ends
+    /// before the first event of an import in progress, which is not visible yet. For an import of many rows it
+    /// contains only the event of the import as a whole, because so many lines would displace others from the log. On
+    /// PostgreSQL the page is empty while a change is in progress, because events of that change may have lower ids
+    /// than login events that are already visible.
     ///
     /// # Errors
     /// See [`Error`].
@@ -123,7 +128,7 @@ impl Store {
         Ok(changes.unwrap_or_else(|| (Vec::new(), number)))
     }
 
-    /// Whether one of the oldest events up to the one with the number `logged` is from `until` or before.
+    /// Whether one of the oldest events up to the id `logged` is from `until` or before.
     ///
     /// # Errors
     /// See [`Error`].
@@ -137,8 +142,8 @@ impl Store {
         })
     }
 
-    /// Removes those of the oldest events up to the one with the number `logged` that are from `until` or before, and says how
-    /// many it removed: none while another server is at it, and none that others have locked.
+    /// Removes those of the oldest events up to the id `logged` that are from `until` or before, and returns their
+    /// number. Skips rows that other transactions have locked, and does nothing while another server does this work.
     ///
     /// # Errors
     /// See [`Error`].
@@ -192,7 +197,8 @@ fn record(connection: &Connection, login: &RecordedLogin) -> engine::Result<()> 
         .map_or(Ok(()), |event| insert_login(connection, event))
 }
 
-/// Adds a login and removes what is one too many of the user; or what it has added, if it was nobody's.
+/// Adds a login event, and removes the oldest one of the user if there are too many. For an unknown username it removes
+/// the event that it has added.
 pub(super) fn insert_login(connection: &Connection, event: &Event) -> engine::Result<()> {
     let id = events::insert(connection, event, None)?;
     connection.execute(
@@ -251,7 +257,7 @@ mod tests {
         }
     }
 
-    /// What SQLite prepares for a login on a new database, step by step, and the rows of each table that it leaves.
+    /// The steps that SQLite runs for a login on a new database, and the number of rows that remain in each table.
     fn prepared(user_uuid: Option<&str>) -> (Vec<String>, [i64; 2]) {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         connection
@@ -277,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_nobody_takes_the_statements_of_a_user_and_leaves_no_event() {
+    fn a_login_with_an_unknown_username_runs_the_same_statements_and_leaves_no_event() {
         let (of_a_user, of_nobody) = (prepared(Some("a")), prepared(None));
         assert_eq!(of_a_user.0, of_nobody.0);
         assert!(of_a_user.0.len() > 10, "{of_a_user:?}");
@@ -286,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_given_once_and_those_of_an_import_when_it_has_ended() {
+    fn changes_are_returned_once_and_those_of_an_import_after_its_end() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("test.db");
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();

@@ -1,4 +1,4 @@
-//! Reading an organization and its users, as account calls show them.
+//! Reading an organization and its users for the account calls.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -12,37 +12,37 @@ use super::rows::{moment, optional_moment, optional_person, person, spelled};
 use super::{Error, Store};
 use crate::account::{Assignment, OrgType, OrganizationStatus, Permission, Person, UserStatus};
 
-/// After so many rows a list lets others go first. Even a thread of low priority keeps its processor for milliseconds when
-/// nothing interrupts it, in which hundreds of requests are answered.
+/// The number of rows after which a list yields the processor. Without that, even a thread of low priority keeps its
+/// processor for milliseconds, in which hundreds of requests could be answered.
 const ROWS_AT_A_TIME: usize = 8;
 
-/// An organization as its users see it.
+/// An organization, as returned to its users.
 pub struct Organization {
-    /// Identity.
+    /// The organization's UUID.
     pub uuid: String,
-    /// The name people know it by.
+    /// The name that is displayed to people.
     pub name: String,
-    /// Retailer or supplier.
+    /// Whether it is a retailer or a supplier.
     pub org_type: OrgType,
-    /// Where it stands.
+    /// The status.
     pub status: OrganizationStatus,
     /// When it joined.
     pub created_date: Timestamp,
-    /// When it became active, if that is known.
+    /// When it became active, if known.
     pub active_date: Option<Timestamp>,
-    /// Who looks after it, if anybody does.
+    /// The account manager, if it has one.
     pub account_manager: Option<Person>,
 }
 
-/// A user as other users of the organization see it.
+/// A user, as returned to users of the same organization.
 pub struct Member {
-    /// Identity.
+    /// The user's UUID.
     pub uuid: String,
-    /// Who it is.
+    /// The personal data.
     pub person: Person,
-    /// In the order they were given.
+    /// The permissions, in order.
     pub permissions: Vec<Assignment>,
-    /// Where it stands.
+    /// The status.
     pub status: UserStatus,
 }
 
@@ -60,8 +60,9 @@ impl Store {
         })
     }
 
-    /// Hands on the users of the organization with a UUID one by one, ordered by username: there may be many. `false` when
-    /// it is not ACTIVE or gone: one with many users is DEACTIVATED while they are deleted.
+    /// Calls `receive` with each user of the organization with a UUID, ordered by username. Returns `false` if the
+    /// organization is not ACTIVE or does not exist. (An organization with many users is DEACTIVATED while they are
+    /// being deleted.)
     ///
     /// # Errors
     /// See [`Error`].
@@ -134,7 +135,7 @@ fn organization(row: &Row<'_>) -> engine::Result<Organization> {
     })
 }
 
-/// Without permissions.
+/// Reads a user without its permissions.
 fn member(row: &Row<'_>) -> engine::Result<Member> {
     Ok(Member {
         permissions: Vec::new(),
@@ -147,7 +148,7 @@ fn member(row: &Row<'_>) -> engine::Result<Member> {
 const PERMISSIONS: &str = "SELECT user_id, assigned, uuid, name, display_name, description
      FROM permission_assignments JOIN permissions ON permissions.id = permission_assignments.permission_id";
 
-/// In the order in which they were given.
+/// The permissions of a user, in order.
 pub(super) fn permissions_of(
     connection: &Connection,
     user_id: i64,
@@ -159,7 +160,7 @@ pub(super) fn permissions_of(
     )
 }
 
-/// Those of a page of users, by the row of the user; who has none is left out.
+/// The permissions of a page of users, by the id of the user. Users without permissions are omitted.
 pub(super) fn permissions(
     connection: &Connection,
     user_ids: impl Iterator<Item = i64>,
@@ -171,7 +172,7 @@ pub(super) fn permissions(
         (names, text)
     });
     let (names, statement) = &*STATEMENT;
-    // One statement does for every number of users: no row has the number 0.
+    // The same statement serves any number of users: unused parameters are 0, which is the id of no row.
     let values = user_ids.chain(iter::repeat(0)).map(Value::Integer);
     let parameters: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
     let mut found: HashMap<_, Vec<_>> = HashMap::new();
@@ -201,7 +202,7 @@ mod tests {
     use super::*;
     use crate::store::{Durability, WhenMissing};
 
-    /// More than there are connections for look-ups.
+    /// More lists than there are connections for look-ups.
     const LISTS: usize = 6;
 
     const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";
@@ -224,10 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_waits_for_no_list() {
+    fn a_look_up_does_not_wait_for_a_list() {
         let directory = tempfile::tempdir().unwrap();
         let store = &store_with_a_user(directory.path());
-        // Of those lists that have a connection.
+        // Wait for the lists that have got a connection.
         let (started, is_over) = (&Barrier::new(3), &Barrier::new(3));
         thread::scope(|scope| {
             let mut lists: Vec<_> = (0..LISTS)

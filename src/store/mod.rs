@@ -1,7 +1,7 @@
-//! Organizations, users and tokens in one SQLite file.
+//! Storage of organizations, users and tokens in a SQLite file or a PostgreSQL database.
 //!
-//! The only module that speaks SQL. It knows nothing of HTTP, sees no plain password (callers bring finished hashes and
-//! digests) and reads no clock: whatever depends on time takes `now`.
+//! This is the only module that contains SQL. It knows nothing of HTTP, never sees a plain password (callers pass
+//! hashes and digests), and never reads the clock: functions that depend on the time take `now`.
 
 mod accounts;
 mod audit;
@@ -73,19 +73,20 @@ use engine::sqlite::Sqlite;
 use engine::{Connection, Database};
 use notes::Notes;
 
-/// A database, open for reading and writing. Dropping a file's ends its writer and checkpoints it.
+/// A database that is open for reading and writing. Dropping it ends the writer thread of a file and checkpoints the
+/// file.
 pub struct Store {
     database: Database,
-    /// Who makes the changes, if an administrator does.
+    /// The administrator who makes the changes. `None` for a server.
     actor: Option<Actor>,
 }
 
 impl Store {
-    /// Opens the file at `path` for a command, making it if `missing` allows, and brings an older one up to the present
+    /// Opens the file at `path` for a command. Creates a missing file if `missing` allows that, and migrates an older
     /// schema.
     ///
     /// # Errors
-    /// [`OpenError`] names the file; one that is refused is left as it was.
+    /// [`OpenError`]. A file that is refused is left unchanged.
     pub fn open(
         path: &Path,
         missing: WhenMissing,
@@ -95,11 +96,11 @@ impl Store {
         Self::open_by(OpenedBy::Command, path, missing, durability, progress)
     }
 
-    /// Opens the file at `path` for a command or a server; `progress` hears how far the look at all of the file is that an
-    /// unclean end takes.
+    /// Opens the file at `path` for a command or a server. `progress` is called during the integrity check after an
+    /// unclean shutdown.
     ///
     /// # Errors
-    /// [`OpenError`] names the file; one that is refused is left as it was.
+    /// [`OpenError`]. A file that is refused is left unchanged.
     pub fn open_by(
         by: OpenedBy,
         path: &Path,
@@ -109,19 +110,19 @@ impl Store {
     ) -> Result<(Self, Option<Migrated>), OpenError> {
         let (file, migrated) = Sqlite::open(by, path, missing, durability, progress)?;
         let store = Self::of(Database::File(file));
-        // A server does this while it answers.
+        // A server does this in the background.
         if by == OpenedBy::Command
             && let Err(error) = store.remove_unfinished_imports(&|| false)
         {
-            tracing::warn!(%error, "cannot remove what an import has left behind; it does not count");
+            tracing::warn!(%error, "cannot remove the rows of an interrupted import; they are not visible");
         }
         Ok((store, migrated))
     }
 
-    /// Opens the database at a location, which stays.
+    /// Opens the database at a location, with full durability.
     ///
     /// # Errors
-    /// [`OpenError`] names the file, or hosts and database.
+    /// [`OpenError`] names the file, or the hosts and the database.
     pub fn open_at(
         by: OpenedBy,
         location: &Location,
@@ -144,13 +145,13 @@ impl Store {
         Self { database, actor }
     }
 
-    /// From here on each change is noted in `events` as this one's.
+    /// Sets the actor who is recorded in `events` with each change.
     pub fn by(mut self, actor: Actor) -> Self {
         self.actor = Some(actor);
         self
     }
 
-    /// For a change, which takes it into its transaction.
+    /// The recorder of events for one change. The change moves it into its transaction.
     fn notes(&self, now: Timestamp) -> Notes {
         Notes {
             actor: self.actor.clone(),
@@ -159,22 +160,23 @@ impl Store {
         }
     }
 
-    /// Whether there was no such file when it was opened, or one without anything in it.
+    /// Whether the database did not exist, or was empty, when it was opened.
     pub fn is_new(&self) -> bool {
         self.database.is_new()
     }
 
-    /// Whether a killed process had left its log behind; all of the file was looked at then.
+    /// Whether a killed process had left its log behind. The integrity of the whole file was checked in that case.
     pub fn was_unclean(&self) -> bool {
         self.database.was_unclean()
     }
 
-    /// Whether the database is on servers: every answer may have to be waited for.
+    /// Whether the database is on PostgreSQL servers, so that every call may have to wait for the network.
     pub fn is_remote(&self) -> bool {
         self.database.is_remote()
     }
 
-    /// Looks whether the path still leads to the open file; where it does not, this and all other calls fail until it does.
+    /// Checks whether the path still leads to the open file. If it does not, this and all other calls fail until it
+    /// does again.
     ///
     /// # Errors
     /// [`Error::FileReplaced`].
@@ -186,7 +188,8 @@ impl Store {
         self.database.read(query)
     }
 
-    /// For queries over many rows: of a file, no look-up waits for one, and they take little of a processor that others want.
+    /// Runs a query over many rows. With a file, it uses its own connections, so that look-ups do not wait for it, and
+    /// a thread of low priority.
     fn read_long<T: Send>(
         &self,
         query: impl FnOnce(&Connection) -> engine::Result<T> + Send,
@@ -194,7 +197,8 @@ impl Store {
         self.database.read_long(query)
     }
 
-    /// Runs `change` in a transaction and returns once that is committed, hence on disk unless the change says otherwise.
+    /// Runs `change` in a transaction, and returns when it is committed. The commit is on disk then, unless the change
+    /// has disabled that.
     fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
@@ -202,7 +206,7 @@ impl Store {
         self.database.write(change, |_| true)
     }
 
-    /// The same for work that one server of several is to do: where another one is at it, nothing is done.
+    /// Runs a change that only one of several servers needs to make. Does nothing while another server makes it.
     fn write_in_common<T: Default + Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
@@ -213,7 +217,7 @@ impl Store {
         })
     }
 
-    /// The same for a change of accounts by an administrator: one comes after the other, by whichever process.
+    /// Runs a change of accounts by an administrator. Such changes are serialized across all processes.
     fn write_accounts<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
@@ -224,7 +228,7 @@ impl Store {
         })
     }
 
-    /// The same, but what `change` has written is undone when it gives the inner error.
+    /// Runs a change of accounts by an administrator, and rolls it back if it returns the inner error.
     fn write_unless_refused<T: Send + 'static, R: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> engine::Result<Result<T, R>> + Send + 'static,

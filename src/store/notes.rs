@@ -1,21 +1,22 @@
-//! Noting what commands change, each in the transaction of the change. What a server or a stub changes is not noted here.
+//! Recording the changes of commands as events, in the transaction of the change. Changes by a server or a stub are not
+//! recorded here.
 
 use jiff::Timestamp;
 
 use super::engine::{self, Connection, parameters};
 use super::events::{self, Actor, Event};
 
-/// Notes the changes of one command, if it is one that makes them.
+/// Records the changes of one command as events. Records nothing if there is no actor.
 #[derive(Clone)]
 pub(super) struct Notes {
     pub(super) actor: Option<Actor>,
     pub(super) now: Timestamp,
-    /// What is noted counts with this import of many rows, and goes with it.
+    /// The import of many rows that the events belong to: they become visible with it, and are removed with it.
     pub(super) import_id: Option<i64>,
 }
 
 impl Notes {
-    /// Notes nothing.
+    /// A recorder that records nothing.
     pub(super) fn none(now: Timestamp) -> Self {
         Self {
             actor: None,
@@ -24,7 +25,7 @@ impl Notes {
         }
     }
 
-    /// About a user, whose name is the one that it has at this moment.
+    /// Records a change of a user, with its present username.
     pub(super) fn user(
         &self,
         connection: &Connection,
@@ -37,7 +38,7 @@ impl Notes {
         self.about(connection, statement, id, before, after)
     }
 
-    /// About an organization, whose name is the one that it has at this moment.
+    /// Records a change of an organization, with its present name.
     pub(super) fn organization(
         &self,
         connection: &Connection,
@@ -49,7 +50,7 @@ impl Notes {
         self.about(connection, statement, id, before, after)
     }
 
-    /// About no single user or organization, but a file if it has a name.
+    /// Records a change that concerns no single user or organization, with the name of a file if there is one.
     pub(super) fn whole(
         &self,
         connection: &Connection,

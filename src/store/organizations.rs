@@ -1,4 +1,4 @@
-//! Organizations as an operator lists, adds and changes them.
+//! Listing, adding and changing organizations, for operators.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,40 +13,40 @@ use crate::account::{OrgType, OrganizationStatus, Person, trimmed, written_uuid}
 use crate::accounts::{self, Accounts, Finding, Place};
 use crate::nearest::Nearest;
 
-/// An organization as a listing shows it; the names and the order of the fields are those of `--json`.
+/// An organization in a listing. The fields have the names and the order of `--json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct OrganizationRow {
-    /// The row, for changes that follow.
+    /// The id of the row, for subsequent changes.
     #[serde(skip)]
     pub id: i64,
-    /// Identity.
+    /// The organization's UUID.
     pub uuid: String,
-    /// The name people know it by.
+    /// The name that is displayed to people.
     pub name: String,
-    /// Retailer or supplier.
+    /// Whether it is a retailer or a supplier.
     pub org_type: OrgType,
-    /// Where it stands.
+    /// The status.
     pub status: OrganizationStatus,
-    /// Of a retailer.
+    /// The UUID as a retailer; only for retailers.
     pub retailer_uuid: Option<String>,
-    /// Of a supplier.
+    /// The UUID as a supplier; only for suppliers.
     pub supplier_uuid: Option<String>,
     /// When it joined.
     pub created_date: Timestamp,
-    /// When it became active, if that is known.
+    /// When it became active, if known.
     pub active_date: Option<Timestamp>,
-    /// Who looks after it, if anybody does.
+    /// The account manager, if it has one.
     pub account_manager: Option<Person>,
-    /// How many users it has.
+    /// The number of its users.
     pub users: u64,
 }
 
-/// Which organizations are listed; a part that is `None` leaves none out.
+/// Selects the organizations to be listed. A field that is `None` does not restrict the list.
 #[derive(Clone, Copy, Default)]
 pub struct OrganizationFilter<'f> {
-    /// Of this status.
+    /// Only organizations with this status.
     pub status: Option<OrganizationStatus>,
-    /// With this text in the name, whatever the case of ASCII letters.
+    /// Only organizations whose name contains this text, ignoring ASCII case.
     pub search: Option<&'f str>,
 }
 
@@ -58,7 +58,7 @@ const SELECT: &str =
      LEFT JOIN people ON people.id = organizations.account_manager_id";
 
 impl Store {
-    /// The organizations that pass the filter.
+    /// The organizations that match the filter.
     ///
     /// # Errors
     /// See [`Error`].
@@ -92,8 +92,8 @@ impl Store {
         })
     }
 
-    /// The organization that a name or a UUID means, or why none can be said. A name comes first, and need not be unique. White
-    /// space around it does not count, unless a name has it too.
+    /// Finds the organization with a name or a UUID. The inner error explains why no single one was found. Names take
+    /// precedence over UUIDs and need not be unique. Surrounding white space is ignored, unless a name contains it.
     ///
     /// # Errors
     /// See [`Error`].
@@ -104,7 +104,7 @@ impl Store {
         self.read(|connection| organization_called(connection, text))
     }
 
-    /// The organization with a UUID, as the database has it.
+    /// The organization with a UUID in the hyphenated, lower-case form.
     ///
     /// # Errors
     /// See [`Error`].
@@ -112,8 +112,8 @@ impl Store {
         self.read(|connection| Ok(find_organizations(connection, "uuid", uuid)?.pop()))
     }
 
-    /// Adds an organization without users, or gives what other rows have of it. Its name may be that of another one only if
-    /// `same_name` allows it.
+    /// Adds an organization without users, or returns the conflicts with existing rows. `same_name` allows a name that
+    /// another organization has.
     ///
     /// # Errors
     /// See [`Error`].
@@ -147,8 +147,9 @@ impl Store {
         })
     }
 
-    /// Changes where an organization stands; one that becomes active for the first time gets its date. Says whether it
-    /// stood elsewhere. Tokens of its users stay, and are refused as long as it is not active.
+    /// Changes the status of an organization, and returns whether it was different before. An organization that becomes
+    /// active for the first time gets its `active_date`. The tokens of its users are kept, and are refused while it is
+    /// not active.
     ///
     /// # Errors
     /// See [`Error`].

@@ -1,4 +1,5 @@
-//! Removing users and organizations, with what nobody else has of them: tokens, people, permissions.
+//! Removing users and organizations, together with their tokens and with the people and permissions that no other row
+//! uses.
 
 use jiff::Timestamp;
 
@@ -7,16 +8,16 @@ use super::notes::Notes;
 use super::{Error, Store};
 use crate::account::OrganizationStatus;
 
-/// What became of an organization that is to be removed.
+/// The outcome of removing an organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// It is removed, with its last users, which were so many.
+    /// The organization and its last users, this many, have been removed.
     Done(usize),
-    /// So many of its users are removed, and it is DEACTIVATED; the same call goes on.
+    /// This many users have been removed, and the organization is DEACTIVATED. Another call continues.
     Started(usize),
-    /// It has so many users, and stays.
+    /// The organization has this many users and has not been removed.
     HasUsers(u64),
-    /// There is none.
+    /// There is no such organization.
     Gone,
 }
 
@@ -33,7 +34,7 @@ struct Organization {
 }
 
 impl Store {
-    /// Removes the user with a UUID. `false` when there is none.
+    /// Removes the user with a UUID. Returns `false` if there is none.
     ///
     /// # Errors
     /// See [`Error`].
@@ -53,8 +54,9 @@ impl Store {
         })
     }
 
-    /// Removes the organization with a UUID, and its users if `with_users` allows it, of whom at most `limit` go at once:
-    /// logins wait for no longer than that takes. With more, it is DEACTIVATED first, and nobody of it gets in any more.
+    /// Removes the organization with a UUID, and its users if `with_users` allows that. One call removes at most
+    /// `limit` users, so that logins do not wait for long. If there are more, the organization is DEACTIVATED first, so
+    /// that its users can no longer log in.
     ///
     /// # Errors
     /// See [`Error`].
@@ -105,7 +107,7 @@ impl Organization {
     }
 }
 
-/// All of them, those that an import under way has added too.
+/// The number of users of an organization, including those that an import in progress has added.
 fn count_users(connection: &Connection, org_id: i64) -> engine::Result<u64> {
     let users: i64 = connection.one(
         "SELECT count(*) FROM users WHERE org_id = :org_id",
@@ -158,7 +160,7 @@ fn remove_organization(
     Ok(Removal::Done(users.len()))
 }
 
-/// Tokens and assignments go with the row.
+/// Removes a user. Its tokens and permission assignments are removed by `ON DELETE CASCADE`.
 fn remove_user(connection: &Connection, user: &User, notes: &Notes) -> engine::Result<()> {
     let User {
         id,
@@ -184,7 +186,7 @@ fn remove_user(connection: &Connection, user: &User, notes: &Notes) -> engine::R
     Ok(())
 }
 
-/// Removes a person that nobody is any more.
+/// Removes a person that no user and no organization refers to.
 pub(super) fn remove_unused_person(connection: &Connection, id: i64) -> engine::Result<()> {
     connection.execute(
         "DELETE FROM people

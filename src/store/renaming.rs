@@ -1,4 +1,4 @@
-//! Other names for users and organizations that are there.
+//! Renaming users and organizations.
 
 use jiff::Timestamp;
 
@@ -8,21 +8,22 @@ use super::users::another_has_username;
 use super::{Error, Store};
 use crate::account::Username;
 
-/// What became of a new name.
+/// The outcome of renaming a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renaming {
-    /// It counts from now on.
+    /// The row has the new name.
     Done,
-    /// It was the name before.
+    /// The row already had this name.
     Same,
-    /// Another row has it.
+    /// Another row has this name.
     Taken,
-    /// There is no row to have it.
+    /// The row does not exist.
     Gone,
 }
 
 impl Store {
-    /// Gives the user with a UUID another username, and ends its tokens. An email address that is the old username follows.
+    /// Changes the username of the user with a UUID, and revokes its tokens. If its email address equals the old
+    /// username, it is changed too.
     ///
     /// # Errors
     /// See [`Error`].
@@ -63,8 +64,8 @@ impl Store {
         })
     }
 
-    /// Gives the organization with a UUID another name, which another one may have only if `same_name` allows it. Its
-    /// users do not log in with it, so their tokens stay.
+    /// Changes the name of the organization with a UUID. `same_name` allows a name that another organization has. The
+    /// tokens of its users remain valid, because logins do not use the name.
     ///
     /// # Errors
     /// See [`Error`].

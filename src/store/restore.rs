@@ -1,4 +1,4 @@
-//! Making a database what a backup holds. What it held before is kept beside it.
+//! Restoring a database from a backup. The previous content is kept in a file beside it.
 
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
@@ -25,13 +25,13 @@ use super::events::{self, Actor, Event};
 use crate::files::{Partial, Revocable};
 use crate::text::counted;
 
-/// What the name of the database ends with where its old content is kept.
+/// The suffix of the file that keeps the previous content.
 const KEPT: &str = ".before-restore";
 
-/// A backup that was looked at, and the database that it shall replace.
+/// A backup that has been checked, and the database that it will replace.
 ///
-/// A server, even an idle one, keeps a shared lock on its file; the exclusive one taken here shows that there is none, and
-/// keeps one from starting in the middle.
+/// A server, even an idle one, holds a shared lock on its file. The exclusive lock that is taken here ensures that no
+/// server is running, and prevents one from starting during the restore.
 pub struct Restoration {
     source: PathBuf,
     backup: Connection,
@@ -39,26 +39,26 @@ pub struct Restoration {
     kept: DatabaseFile,
 }
 
-/// What a restore replaces, and by what.
+/// The content that a restore replaces, and the content that replaces it.
 pub struct Loss {
-    /// `None` where it cannot be read.
+    /// The present content. `None` if it cannot be read.
     pub present: Option<Content>,
-    /// What is in its place then.
+    /// The content of the backup.
     pub backup: Content,
-    /// Where the present content is kept.
+    /// The file in which the present content will be kept.
     pub kept: PathBuf,
 }
 
-/// What was restored.
+/// The result of a restore.
 pub struct Restored {
-    /// What the database has now.
+    /// The restored content.
     pub content: Content,
-    /// Where its content from before is, if it had any.
+    /// The file with the previous content, if there was any.
     pub kept: Option<PathBuf>,
 }
 
 impl Restoration {
-    /// Looks at all of the backup at `source`.
+    /// Checks the whole backup at `source`.
     ///
     /// # Errors
     /// See [`BackupError`].
@@ -71,7 +71,7 @@ impl Restoration {
         let backup = connect(source.path(), Mode::Inspect)
             .map_err(|error| BackupError::new(source.given(), &error))?;
         check(&backup, source.given())?;
-        // Beside the file itself, if the path is a link.
+        // If the path is a symbolic link, the kept file is beside the link's target.
         let given = match destination.given().is_symlink() {
             true => destination.path(),
             false => destination.given(),
@@ -84,7 +84,7 @@ impl Restoration {
         })
     }
 
-    /// What [`Restoration::run`] would replace; `None` where nothing is.
+    /// The content that [`Restoration::run`] would replace. `None` if there is none.
     ///
     /// # Errors
     /// See [`BackupError`], in particular [`BackupError::InUse`].
@@ -105,11 +105,12 @@ impl Restoration {
         }))
     }
 
-    /// Makes the database hold what the backup does, in one transaction: a crash in the middle leaves the old content. Makes
-    /// the file if it is missing. What a log beside it holds is replaced, too. What was there before is kept.
+    /// Replaces the content of the database by that of the backup, in one transaction: a crash during the restore
+    /// leaves the old content. Creates the file if it is missing. The content of a log beside the file is replaced too.
+    /// The previous content is kept.
     ///
     /// # Errors
-    /// See [`BackupError`]; the database, and what an earlier restore has kept, are as before then.
+    /// See [`BackupError`]. The database, and the file that an earlier restore has kept, are unchanged in that case.
     pub fn run(
         self,
         actor: &Actor,
@@ -148,11 +149,11 @@ impl Restoration {
             after: Some(described(content)),
             ..actor.event(now)
         };
-        // All is replaced, so it is no failure any more.
+        // The content has been replaced already, so the restore must not fail because of the event.
         if let Err(error) = note(&to, &event) {
             tracing::warn!(
                 error = error.reason(),
-                "the restore is not among the events"
+                "cannot record the restore in the events"
             );
         }
         fold_log_at_end(&to, true).map_err(failed)?;
@@ -165,7 +166,7 @@ fn described(content: Content) -> String {
     counted(content.users, "user")
 }
 
-/// Adds the event to what was restored, if its schema is the present one.
+/// Adds the event to the restored database, unless it has an older schema.
 fn note(connection: &Connection, event: &Event) -> engine::Result<()> {
     let connection = engine::Connection::Sqlite(connection);
     match connection.schema_version()? == i64::from(newest_version()) {
@@ -174,7 +175,7 @@ fn note(connection: &Connection, event: &Event) -> engine::Result<()> {
     }
 }
 
-/// All content is about to be replaced, so it may be damaged as long as SQLite can write into the file.
+/// Checks whether SQLite can write to the destination. Damaged content is accepted, because it will be replaced.
 fn check_destination(destination: &DatabaseFile) -> Result<(), BackupError> {
     match recover(destination).and_then(|()| inspect(destination)) {
         Ok(_) | Err(OpenError::Newer { .. } | OpenError::Malformed { .. }) => Ok(()),
@@ -186,13 +187,12 @@ fn check_destination(destination: &DatabaseFile) -> Result<(), BackupError> {
     }
 }
 
-/// Takes a lock that nobody else's connection goes with, and keeps it as long as the connection. Nothing is changed until
-/// more is done.
+/// Opens the file with an exclusive lock, which is held until the connection is closed. Changes nothing.
 fn lock(file: &DatabaseFile) -> Result<Connection, BackupError> {
     try_lock(file).map_err(explained)
 }
 
-/// A backup is no database that a command makes.
+/// Replaces the error for a missing database, whose remedy `init` does not apply to a backup.
 fn missing(error: BackupError) -> BackupError {
     match error {
         BackupError::Open(OpenError::Missing(path)) => BackupError::NoBackup(path),
@@ -214,7 +214,7 @@ fn try_lock(file: &DatabaseFile) -> Result<Connection, OpenError> {
     let connection = connect(file.path(), Mode::Write).map_err(failed)?;
     connection.busy_timeout(Duration::ZERO).map_err(failed)?;
     fold_log_at_end(&connection, !has_log).map_err(failed)?;
-    // With this a schema that cannot be read is no error; a sound one takes its place.
+    // With this setting, a schema that cannot be read is not an error. It will be replaced.
     run(&connection, "PRAGMA writable_schema = ON").map_err(failed)?;
     set(
         &connection,
@@ -230,23 +230,25 @@ fn try_lock(file: &DatabaseFile) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// A log that was there before may belong to another database: it is left there unless all was replaced.
+/// Sets whether closing the connection checkpoints the log. A log that existed before may belong to another database,
+/// so it is left unchanged unless the restore succeeds.
 fn fold_log_at_end(connection: &Connection, folds: bool) -> rusqlite::Result<()> {
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !folds)
         .map(|_| ())
 }
 
-/// Without, a source in WAL mode would change the mode in the middle, and an empty journal would stay.
+/// Switches to WAL mode before the copy. Otherwise a source in WAL mode would change the mode during the copy, and an
+/// empty journal would be left behind.
 fn log_ahead(connection: &Connection, file: &DatabaseFile) -> Result<(), BackupError> {
     match set(connection, file.given(), "journal_mode", "WAL", "wal") {
-        // Its content is about to be replaced.
+        // Damage is not an error here, because the content will be replaced.
         Ok(()) | Err(OpenError::Malformed { .. } | OpenError::NotADatabase(_)) => Ok(()),
         Err(error) => Err(explained(error)),
     }
 }
 
-/// Copies what the database holds, damaged or not, in place of what an earlier restore has kept.
+/// Copies the present content, damaged or not, to the kept file, and replaces that of an earlier restore.
 fn keep(
     connection: &Connection,
     file: &DatabaseFile,
@@ -256,7 +258,7 @@ fn keep(
     refuse_left_overs(kept)?;
     let partial = Partial::create(kept.path(), 0o600).map_err(failed)?;
     if geteuid().is_root() {
-        // It is the server's, as the database is.
+        // The kept file gets the owner of the database, which is usually the server's user.
         let owner = fs::metadata(file.path()).map_err(failed)?;
         fchown(partial.file(), Some(owner.uid()), Some(owner.gid())).map_err(failed)?;
     }

@@ -1,4 +1,4 @@
-//! Reading columns: what the values of a row mean to the program.
+//! Converting the columns of a row to the types of the program.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::engine::{self, Row, StatementError, Value};
 use crate::account::Person;
 
-/// Reads a word of [`crate::account`]; another one would have to get past the schema's checks.
+/// Reads a name of an enum or a username of [`crate::account`]. The schema's checks reject other values of the enums.
 pub(super) fn spelled<T>(row: &Row<'_>, column: usize) -> engine::Result<T>
 where
     T: FromStr<Err: Error + Send + Sync + 'static>,
@@ -22,6 +22,7 @@ pub(super) fn unsigned(row: &Row<'_>, column: usize) -> engine::Result<u64> {
     Ok(row.get::<i64>(column)?.unsigned_abs())
 }
 
+/// Reads a time in microseconds since 1970-01-01 UTC.
 pub(super) fn moment(row: &Row<'_>, column: usize) -> engine::Result<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?)
         .map_err(|error| StatementError::column(column, error))
@@ -45,7 +46,7 @@ pub(super) fn person(row: &Row<'_>, first: usize) -> engine::Result<Person> {
     })
 }
 
-/// The same; `None` where there is nobody.
+/// Reads a person from five columns, starting with `first`. `None` if the UUID is NULL.
 pub(super) fn optional_person(row: &Row<'_>, first: usize) -> engine::Result<Option<Person>> {
     match row.value(first)? {
         Value::Null(_) => Ok(None),

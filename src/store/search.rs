@@ -1,12 +1,13 @@
-//! Rows with a text somewhere in a column, whatever the case of ASCII letters.
+//! SQL conditions for a substring search that ignores ASCII case.
 
-/// Whether a column, or another expression that is text of this program, contains `:search`, which is [`lower_case`]. `LIKE`
-/// would take some of its characters for a pattern.
+/// The condition that an expression contains `:search`, which must come from [`lower_case`]. The expression is a
+/// constant of this program, never input. `LIKE` is not used, because it would interpret some characters as wildcards.
 pub(super) fn contains(column: &str) -> String {
     format!("replace(lower({column}), :search, '') <> lower({column})")
 }
 
-/// `None` for the empty text, which every text contains, though replacing it changes none.
+/// The search text in lower case. `None` for an empty text, for which the condition would be false although every text
+/// contains it.
 pub(super) fn lower_case(search: Option<&str>) -> Option<String> {
     let search = search.filter(|search| !search.is_empty());
     search.map(str::to_ascii_lowercase)

@@ -1,4 +1,4 @@
-//! Issuing, finding, ending and purging tokens. Only digests come in here.
+//! Storing, finding, revoking and purging tokens. This module sees only digests, never the tokens.
 
 use jiff::Timestamp;
 
@@ -13,56 +13,56 @@ use super::{Error, Store};
 use crate::account::{OrgType, OrganizationStatus, UserStatus};
 use crate::text::counted;
 
-/// A token to be kept.
+/// A token to be stored.
 pub struct NewToken {
     /// SHA-256 of the token.
     pub digest: [u8; 32],
-    /// `None` lives for ever.
+    /// When it expires. `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// How many tokens of the user, this one included, may live at once.
+    /// The maximum number of valid tokens of the user, including this one.
     pub max_per_user: u32,
 }
 
-/// A login whose password was right.
+/// A login whose password has been verified.
 pub struct VerifiedLogin {
-    /// The row of the user.
+    /// The id of the user's row.
     pub user_id: i64,
-    /// What it was when the account was read.
+    /// The user's revision when the account was read.
     pub revision: i64,
-    /// The token to be kept; `None` where a pinned one is answered.
+    /// The token to be stored. `None` if the reply is a pinned token.
     pub token: Option<NewToken>,
-    /// The counter of failed logins that ends with it.
+    /// The counter of failed logins that this login removes.
     pub counter: CounterKey,
-    /// Where the database counts it as in work.
+    /// The row that counts this login as in progress, if the database counts them.
     pub attempt: Option<AttemptId>,
-    /// What is recorded of it; `None` where no events are kept.
+    /// The event to be recorded. `None` if events are not recorded.
     pub event: Option<Event>,
 }
 
-/// Whose a token is, and whether that still counts.
+/// The user of a token, with all data that determine whether the token is valid.
 pub struct Holder {
-    /// The row of the user.
+    /// The id of the user's row.
     pub user_id: i64,
-    /// The row of the organization.
+    /// The id of the organization's row.
     pub org_id: i64,
-    /// Public identity of the user.
+    /// The user's UUID.
     pub user_uuid: String,
-    /// Public identity of the organization.
+    /// The organization's UUID.
     pub org_uuid: String,
-    /// Retailer or supplier.
+    /// Whether the organization is a retailer or a supplier.
     pub org_type: OrgType,
     /// The `retailer_uuid` of a retailer, the `supplier_uuid` of a supplier.
     pub party_uuid: String,
-    /// Where the user stands.
+    /// The status of the user.
     pub user_status: UserStatus,
-    /// Where the organization stands.
+    /// The status of the organization.
     pub org_status: OrganizationStatus,
-    /// `None` lives for ever.
+    /// When the token expires. `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// Finds whose a token is, by three primary keys in one statement.
+    /// Looks up the user of a token, by three primary keys in one statement.
     ///
     /// # Errors
     /// See [`Error`].
@@ -78,7 +78,7 @@ impl Store {
         })
     }
 
-    /// Ends one token; a pinned one goes on.
+    /// Revokes one token, unless it is pinned.
     ///
     /// # Errors
     /// See [`Error`].
@@ -92,13 +92,13 @@ impl Store {
         })
     }
 
-    /// Ends all tokens of a user; a pinned one goes on.
+    /// Revokes all tokens of a user except a pinned one.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn end_tokens(&self, user_id: i64) -> Result<(), Error> {
         self.write(move |connection| {
-            // A login ends tokens, too: one of the two comes first.
+            // A login of this user removes tokens too, so the user is locked first.
             connection.lock_user(user_id)?;
             connection.execute(
                 "DELETE FROM tokens WHERE user_id = :user_id AND pinned IS NULL",
@@ -108,8 +108,8 @@ impl Store {
         })
     }
 
-    /// Ends all tokens that logins were given, and forgets when users logged in last, what failed and all events; pinned
-    /// tokens go on.
+    /// Revokes all tokens except pinned ones, and removes the times of the last logins, the counters of failed logins
+    /// and all events.
     ///
     /// # Errors
     /// See [`Error`].
@@ -126,10 +126,10 @@ impl Store {
         })
     }
 
-    /// Completes a login: notes it, keeps the new token, ends the user's oldest tokens beyond the cap, and ends the counter
-    /// of failed logins, all in one transaction.
+    /// Completes a login in one transaction: records its time, stores the new token, revokes the user's oldest tokens
+    /// beyond the limit, and removes the counter of failed logins.
     ///
-    /// `false` when the user's password or status changed since the revision was read: nothing is kept then.
+    /// Returns `false`, and stores nothing, if the user's password or status has changed since the revision was read.
     ///
     /// # Errors
     /// See [`Error`].
@@ -153,7 +153,7 @@ impl Store {
         })
     }
 
-    /// Whether a token has expired and still stands.
+    /// Whether an expired token has not been removed yet.
     ///
     /// # Errors
     /// See [`Error`].
@@ -167,8 +167,8 @@ impl Store {
         })
     }
 
-    /// Removes at most `limit` expired tokens and says how many it removed: none while another server is at it, and none that
-    /// others have locked.
+    /// Removes at most `limit` expired tokens and returns their number. Skips rows that other transactions have locked.
+    /// A server removes none while another server does this work.
     ///
     /// # Errors
     /// See [`Error`].
@@ -183,7 +183,7 @@ impl Store {
             }
             Ok(removed)
         };
-        // A command waits for its turn, and notes what it has done.
+        // A command waits for other changes, and records its own in the events.
         match self.actor {
             Some(_) => self.write_accounts(purge),
             None => self.write_in_common(purge),
@@ -191,7 +191,7 @@ impl Store {
     }
 }
 
-/// Ends every token of a user, a pinned one too, and says how many there were.
+/// Revokes all tokens of a user, including a pinned one, and returns their number.
 pub(super) fn end_all_tokens(connection: &Connection, user_id: i64) -> engine::Result<usize> {
     connection.execute(
         "DELETE FROM tokens WHERE user_id = :user_id",
@@ -233,7 +233,8 @@ fn insert(
     Ok(())
 }
 
-/// The oldest are those issued first, whatever the clock said then.
+/// Revokes the oldest tokens of a user beyond the limit. The order is that of issue, which does not depend on the
+/// clock.
 fn end_oldest(
     connection: &Connection,
     user_id: i64,

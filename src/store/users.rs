@@ -1,4 +1,4 @@
-//! Users as an operator lists, adds and changes them.
+//! Listing, adding and changing users, for operators.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,59 +17,59 @@ use crate::account::{
 };
 use crate::accounts::{Accounts, Entry, Loaded, Permission, Place, User};
 
-/// A user as a listing shows it; the names and the order of the fields are those of `--json`.
+/// A user in a listing. The fields have the names and the order of `--json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct UserRow {
-    /// The row, for changes that follow.
+    /// The id of the row, for subsequent changes.
     #[serde(skip)]
     pub id: i64,
-    /// Identity.
+    /// The user's UUID.
     pub uuid: String,
-    /// What it logs in with.
+    /// The username.
     pub username: String,
-    /// Where it stands.
+    /// The status.
     pub status: UserStatus,
     /// The name of its organization.
     pub org: String,
-    /// Identity of the organization.
+    /// The UUID of its organization.
     pub org_uuid: String,
-    /// Retailer or supplier.
+    /// Whether the organization is a retailer or a supplier.
     pub org_type: OrgType,
-    /// Where the organization stands.
+    /// The status of the organization.
     pub org_status: OrganizationStatus,
-    /// As written by the person.
+    /// The first name, stored as given.
     pub first_name: Option<String>,
-    /// As written by the person.
+    /// The last name, stored as given.
     pub last_name: Option<String>,
-    /// The username unless something else was given.
+    /// The email address. The default is the username.
     pub email: Option<String>,
-    /// In any notation.
+    /// The phone number, in any notation.
     pub phone: Option<String>,
-    /// In the order they were given.
+    /// The permissions, in order.
     pub permissions: Vec<Permission>,
-    /// bcrypt's cost of the password's hash.
+    /// The bcrypt cost of the password hash.
     pub bcrypt_cost: u8,
-    /// The last login that succeeded.
+    /// The time of the last successful login.
     pub last_login: Option<Timestamp>,
-    /// When an operator last unlocked it.
+    /// When an operator last unlocked the user.
     pub unlocked_at: Option<Timestamp>,
-    /// How many tokens count now.
+    /// The number of valid tokens.
     pub tokens_live: u64,
-    /// Whether failed logins keep it out.
+    /// Whether the user is locked because of failed logins.
     #[serde(flatten)]
     pub lock: UserLock,
 }
 
-/// Which users are listed; a part that is `None` leaves none out.
+/// Selects the users to be listed. A field that is `None` does not restrict the list.
 #[derive(Clone, Copy, Default)]
 pub struct UserFilter<'f> {
-    /// Of this organization.
+    /// Only users of this organization.
     pub org_id: Option<i64>,
-    /// Of this status.
+    /// Only users with this status.
     pub status: Option<UserStatus>,
-    /// With this text in the username, the first and last name or the email address, whatever the case of ASCII letters.
+    /// Only users whose username, first and last name or email address contains this text, ignoring ASCII case.
     pub search: Option<&'f str>,
-    /// Whose next login is refused, from some address at least.
+    /// Only users whose logins are refused from at least one address.
     pub only_locked: bool,
 }
 
@@ -85,7 +85,7 @@ const TABLES: &str = "visible_users AS users
      JOIN people ON people.id = users.person_id";
 
 impl Store {
-    /// The users that pass the filter.
+    /// The users that match the filter.
     ///
     /// # Errors
     /// See [`Error`].
@@ -143,7 +143,8 @@ impl Store {
         Ok(users)
     }
 
-    /// The user that a username or a UUID means; a username comes first. White space around it does not count.
+    /// Finds the user with a username or a UUID. Usernames take precedence over UUIDs. Surrounding white space is
+    /// ignored.
     ///
     /// # Errors
     /// See [`Error`].
@@ -158,7 +159,7 @@ impl Store {
         })
     }
 
-    /// The user with a UUID, as the database has it.
+    /// The user with a UUID in the hyphenated, lower-case form.
     ///
     /// # Errors
     /// See [`Error`].
@@ -166,7 +167,7 @@ impl Store {
         self.read(|connection| find_user(connection, "uuid", uuid, now))
     }
 
-    /// Hands on every username.
+    /// Calls `receive` with every username.
     ///
     /// # Errors
     /// See [`Error`].
@@ -210,7 +211,8 @@ impl Store {
         })
     }
 
-    /// Gives the user with a UUID another password, and ends all tokens issued for the old one. One who is gone gets none.
+    /// Changes the password of the user with a UUID, and revokes all its tokens. Does nothing if the user does not
+    /// exist.
     ///
     /// # Errors
     /// See [`Error`].
@@ -238,7 +240,7 @@ impl Store {
         })
     }
 
-    /// Changes where a user stands, and ends its tokens if that is elsewhere than before, which it says.
+    /// Changes the status of a user, and returns whether it was different before. If so, the user's tokens are revoked.
     ///
     /// # Errors
     /// See [`Error`].
@@ -264,8 +266,9 @@ impl Store {
         })
     }
 
-    /// Notes that an operator unlocked a user, who is returned as it was before; a server sees it when it would refuse the
-    /// next login. What it compares is the number of times: the date is that of another process, and may be the same twice.
+    /// Unlocks a user, and returns its row as it was before. A server notices the change when it would refuse the
+    /// user's next login. It compares the number of unlocks and not the date, because two unlocks may have the same
+    /// date and the clock may be set.
     ///
     /// # Errors
     /// See [`Error`].
@@ -339,7 +342,7 @@ impl UserRow {
     }
 }
 
-/// Without permissions.
+/// Reads a user without its permissions.
 fn user_row(row: &Row<'_>) -> engine::Result<UserRow> {
     Ok(UserRow {
         id: row.get(0)?,

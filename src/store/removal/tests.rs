@@ -8,7 +8,7 @@ use crate::store::{
 
 const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";
 
-/// Users 1, 2 and so on, each with a token and the same permission.
+/// A store with users named 1, 2 and so on, each with a token and the same permission.
 fn store_with(users: u32) -> (Store, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("test.db");
@@ -84,7 +84,7 @@ fn account(store: &Store, id: u32) -> Account {
 }
 
 #[test]
-fn a_user_goes_with_all_that_nobody_else_has() {
+fn a_user_is_removed_with_all_rows_that_no_other_user_needs() {
     let (store, _directory) = store_with(2);
     assert_eq!(counts(&store), [2, 3, 2, 2, 1, 1]);
     assert!(remove(&store, 1));
@@ -95,7 +95,7 @@ fn a_user_goes_with_all_that_nobody_else_has() {
 }
 
 #[test]
-fn an_organization_with_many_users_is_switched_off_first() {
+fn an_organization_with_many_users_is_deactivated_first() {
     let (store, _directory) = store_with(5);
     let store = store.by(Actor {
         system_user: "operator".into(),
@@ -159,7 +159,7 @@ fn verified(account: &Account, token: Option<NewToken>) -> VerifiedLogin {
 }
 
 #[test]
-fn a_login_in_work_is_not_completed_for_the_next_user_of_the_row() {
+fn a_login_in_progress_is_not_completed_for_a_new_user_with_the_same_row_id() {
     let (store, _directory) = store_with(1);
     let old = account(&store, 1);
     remove(&store, 1);
@@ -168,7 +168,7 @@ fn a_login_in_work_is_not_completed_for_the_next_user_of_the_row() {
     assert_eq!(new.user_id, old.user_id, "what the test is about");
     assert_ne!(
         new.identity.unlocks, old.identity.unlocks,
-        "failures of the other one do not count"
+        "failures of the removed user are ignored"
     );
     let complete = |account: &Account| {
         let token = NewToken {
@@ -188,7 +188,7 @@ fn a_login_in_work_is_not_completed_for_the_next_user_of_the_row() {
 }
 
 #[test]
-fn a_login_in_work_is_not_completed_once_its_user_is_renamed() {
+fn a_login_in_progress_is_not_completed_after_its_user_was_renamed() {
     let (store, _directory) = store_with(1);
     let old = account(&store, 1);
     let new = Username::parse("another").unwrap();
