@@ -171,7 +171,7 @@ fn a_second_import_of_many_rows_is_refused_and_one_that_lives_goes_on() {
     let token = server.login(JWEIR, PASSWORD).token();
     let mut import = half_way(&place);
     import.signal(Signal::STOP);
-    fails_with(&place, &IMPORT, "another import is under way");
+    fails_with(&place, &IMPORT, "another import is in progress");
     // Others look, and leave it alone.
     assert_eq!(
         run(&place, &["user", "list", "--json"])

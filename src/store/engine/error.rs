@@ -17,7 +17,7 @@ pub enum Error {
     #[error("the path of the database leads to another file than the open one")]
     FileReplaced,
     /// Another process, or another call, writes many rows.
-    #[error("another import is under way; try again after its end")]
+    #[error("another import is in progress; try again when it has ended")]
     ImportUnderWay,
     /// The store was closed, or a change panicked.
     #[error("the database writer gave no answer")]

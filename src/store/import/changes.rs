@@ -1,5 +1,6 @@
-//! Changes of rows that are there. Temporary tables hold them until all are known; then one statement writes all rows in
-//! which the same columns change, in a fraction of the time, during which nobody else can write, of a statement for each.
+//! Changes of existing rows. Temporary tables collect them until all are known. Then one statement writes all rows in
+//! which the same columns change. This blocks other writers for a fraction of the time that one statement per row would
+//! take.
 
 use super::columns::{Columns, FoundRow};
 use super::noted::note_row;
@@ -10,7 +11,7 @@ use crate::accounts::Person;
 use crate::store::engine::{self, Connection, parameters};
 use crate::store::notes::Notes;
 
-/// They have every column that may change, with the type that it has.
+/// The temporary tables. They have every column that may change, with its type.
 const TABLES: &str = "
     CREATE TEMP TABLE IF NOT EXISTS changed_rows AS
     SELECT users.id AS kind, users.id AS row_id, users.uuid AS row_uuid,
@@ -25,18 +26,18 @@ const TABLES: &str = "
     DELETE FROM changed_rows;
     DELETE FROM changed_assignments;";
 
-/// A column that counts up instead of taking a value; the user's tokens end with it.
+/// The column that is incremented instead of being set. When it changes, the user's tokens are removed.
 pub(super) const REVISION: &str = "revision";
 
 /// All changes of an import.
 pub(super) struct Changes {
-    /// `None` where they are only noticed, and not to be written.
+    /// Records the events. `None` if the changes are only detected, and not written.
     notes: Option<Notes>,
     is_prepared: bool,
-    /// The table of each kind of change, and the columns that change in it.
+    /// The kinds of change: the table, and the columns that change.
     kinds: Vec<(&'static str, Vec<&'static str>)>,
     rows: usize,
-    /// Organizations that get an account manager, with the UUID of that.
+    /// Organizations that get an account manager, each with the manager's UUID and data.
     managers: Vec<(i64, String, Person)>,
 }
 
@@ -51,8 +52,9 @@ impl Changes {
         }
     }
 
-    /// Takes the changes of a row, and notes them now, since the transaction that writes all of them is to be short; says
-    /// whether there are any. Its UUID shows later that its number is not another row's.
+    /// Collects the changes of a row, and returns whether there are any. Their events are recorded now, because the
+    /// transaction that writes all changes must be short. The UUID of the row is stored to detect that its id has been
+    /// reused by then.
     pub(super) fn row(
         &mut self,
         connection: &Connection,
@@ -83,7 +85,7 @@ impl Changes {
         Ok(true)
     }
 
-    /// Notes a user that was added, with its status.
+    /// Records the event of an added user, with its status.
     pub(super) fn added_user(
         &self,
         connection: &Connection,
@@ -97,7 +99,7 @@ impl Changes {
         }
     }
 
-    /// Notes an organization that was added, with its status.
+    /// Records the event of an added organization, with its status.
     pub(super) fn added_organization(
         &self,
         connection: &Connection,
@@ -111,7 +113,7 @@ impl Changes {
         }
     }
 
-    /// Takes the permissions that a user has from then on, and no other.
+    /// Collects the new permissions of a user, which replace the present ones.
     pub(super) fn assignments(
         &mut self,
         connection: &Connection,
@@ -126,7 +128,7 @@ impl Changes {
         let given = (0_i64..).zip(assignments);
         let given =
             given.map(|(position, (id, assigned))| (Some(position), Some(id), Some(assigned)));
-        // The first row says that all present ones go.
+        // The first row, without a position, means that all present permissions are removed.
         for (position, permission_id, assigned) in std::iter::once((None, None, None)).chain(given)
         {
             connection.execute(
@@ -144,6 +146,7 @@ impl Changes {
         Ok(())
     }
 
+    /// Collects a new account manager for an organization that has none.
     pub(super) fn add_manager(
         &mut self,
         connection: &Connection,
@@ -158,7 +161,7 @@ impl Changes {
         }
     }
 
-    /// Writes all changes. `false` when a row is not there any more; then all is to be undone.
+    /// Writes all changes. Returns `false` if a row no longer exists; the transaction must be rolled back then.
     pub(super) fn write(&self, connection: &Connection) -> engine::Result<bool> {
         let mut written = 0;
         for (kind, (table, columns)) in (0_i64..).zip(&self.kinds) {
@@ -184,7 +187,8 @@ impl Changes {
     }
 }
 
-/// Writes no other columns, so that only indexes and triggers of these have work. Says how many rows there were.
+/// Writes one kind of change, and returns the number of rows written. Only the changed columns are set, so that no
+/// other indexes and triggers are involved.
 fn write_rows(
     connection: &Connection,
     kind: i64,
@@ -213,7 +217,7 @@ fn write_rows(
     Ok(written)
 }
 
-/// `false` when a user is not there any more.
+/// Writes the new permissions of all users. Returns `false` if a user no longer exists.
 fn write_assignments(connection: &Connection) -> engine::Result<bool> {
     let are_there = connection.one("SELECT NOT EXISTS (
              SELECT 1 FROM changed_assignments AS changed

@@ -1,4 +1,4 @@
-//! What the database says of a record: whether it can be written, and why not. Writes nothing.
+//! Checks of a record against the database: whether it can be written, and if not, why. Writes nothing.
 
 use std::collections::HashMap;
 
@@ -58,9 +58,9 @@ impl Importer {
                 self.refuse(place, "", "needs a `password` or a `password_hash`");
             }
             if !is_inside && user.org.is_none() {
-                self.refuse(place, "org", "missing, and --org names none");
+                self.refuse(place, "org", "missing, and --org is not given");
             }
-            // Without a UUID too, the file alone shows it.
+            // If the UUID is missing too, the check of the file alone has already reported it.
             if user.username.is_none() && user.uuid.is_some() && !is_inside {
                 self.refuse(place, "username", "missing");
             }
@@ -110,7 +110,8 @@ impl Importer {
         Ok(())
     }
 
-    /// Refuses a UUID that is to be written and that a row has. Without a given one it is derived.
+    /// Reports a UUID that would be written and that an existing row has. `given` is `None` if the UUID is derived from
+    /// a name.
     fn check_uuid(
         &mut self,
         connection: &Connection,
@@ -132,7 +133,7 @@ impl Importer {
     }
 }
 
-/// The UUID that a person is to have, unless it has that already.
+/// The UUID that would be written for a person. `None` if it does not change.
 fn new_person_uuid(
     connection: &Connection,
     id: Option<i64>,
@@ -149,7 +150,8 @@ fn new_person_uuid(
     }
 }
 
-/// Two records that mean one user, though the file alone does not show it.
+/// Findings for pairs of records that identify the same user in the database, although the file alone does not show
+/// that.
 pub(super) fn same_users(entries: &[Entry], identities: &HashMap<Place, Uuid>) -> Vec<Finding> {
     let key = |entry: &Entry| entry.user.username.as_ref().map(Username::key);
     let mut seen: HashMap<&Uuid, &Entry> = HashMap::new();

@@ -1,22 +1,22 @@
-//! Rows as their columns: what a file says of one, what the database has of it, and what differs. The names of tables and
-//! columns are text of this program.
+//! Rows as lists of columns: the values of a file, the values in the database, and the differences. The names of tables
+//! and columns are constants of this program, never input.
 
 use crate::store::engine::{
     self, Connection, OwnedValue as Value, Parameters, ToValue, parameters,
 };
 
-/// What a file says of a row; a column that it leaves out is not here.
+/// The values that a file gives for a row. Columns that it omits are missing.
 #[derive(Default)]
 pub(super) struct Columns(pub(super) Vec<(&'static str, Value)>);
 
-/// A table, what its rows are read from, and the columns that are read.
+/// A table, the table or view that its rows are read from, and the columns that are read.
 pub(super) struct Table {
     pub(super) name: &'static str,
     source: &'static str,
     columns: &'static str,
 }
 
-/// A row that is there.
+/// An existing row.
 pub(super) struct FoundRow {
     pub(super) table: &'static Table,
     values: Vec<Value>,
@@ -53,7 +53,7 @@ impl Columns {
         self
     }
 
-    /// Adds a column that is left out.
+    /// Adds a column unless it is present.
     pub(super) fn or(self, column: &'static str, value: impl Into<Value>) -> Self {
         let is_left_out = !self.has(column);
         self.with(column, is_left_out.then_some(value))
@@ -68,13 +68,13 @@ impl Columns {
         self
     }
 
-    /// Only the columns of which the row has another value.
+    /// Keeps only the columns whose value differs from that of the row.
     pub(super) fn differing_from(mut self, row: &FoundRow) -> Self {
         self.0.retain(|(column, value)| row.value(column) != value);
         self
     }
 
-    /// Adds a row to a table; gives its number.
+    /// Inserts a row into a table, and returns its id.
     pub(super) fn insert(&self, connection: &Connection, table: &Table) -> engine::Result<i64> {
         self.insert_by(table.name, |insert, parameters| {
             let insert = format!("{insert} RETURNING id");
@@ -82,7 +82,7 @@ impl Columns {
         })
     }
 
-    /// Has `run` add a row to a table.
+    /// Calls `run` with the statement, and its parameters, that inserts a row into a table.
     pub(super) fn insert_by<T>(
         &self,
         table: &str,
@@ -100,7 +100,7 @@ impl Columns {
     }
 }
 
-/// The row that has a value in a column in which no two rows have the same.
+/// The row with a value in a unique column.
 pub(super) fn find(
     connection: &Connection,
     table: &'static Table,
@@ -128,7 +128,7 @@ impl FoundRow {
         found.map_or(&Value::Null, |(_, value)| value)
     }
 
-    /// `None` for NULL.
+    /// The integer in a column. `None` for NULL.
     pub(super) fn number(&self, column: &str) -> Option<i64> {
         match self.value(column) {
             Value::Integer(number) => Some(*number),
@@ -136,7 +136,7 @@ impl FoundRow {
         }
     }
 
-    /// Empty for NULL.
+    /// The text in a column. Empty for NULL.
     pub(super) fn text(&self, column: &str) -> &str {
         match self.value(column) {
             Value::Text(text) => text,

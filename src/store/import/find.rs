@@ -1,4 +1,4 @@
-//! Which rows a record of a file means, and which values other rows have.
+//! Finding the row that a record of a file identifies, and the values that other rows already have.
 
 use std::collections::HashSet;
 
@@ -11,12 +11,13 @@ pub(super) const HAS_UUID: &str = "another row of the database has this UUID";
 pub(super) const HAS_DERIVED_UUID: &str =
     "missing: another row of the database has the UUID that is derived from the name";
 pub(super) const HAS_TOKEN: &str = "another row of the database has this token";
-const UNDER_WAY: &str = "an import that is under way adds it; try again after its end";
+const UNDER_WAY: &str = "an import in progress adds it; try again when that has ended";
 
-/// The row that a record means, if there is one; or the key that keeps it from having one, and why.
+/// The row that a record identifies, if there is one; or the key for which no row can be determined, and the reason.
 pub(super) type Found = engine::Result<Result<Option<FoundRow>, (&'static str, String)>>;
 
-/// The row with the UUID that is given; else the one with the username, else the one with the UUID derived from that.
+/// Finds the row of a user: by the given UUID, otherwise by the username, otherwise by the UUID derived from the
+/// username.
 pub(super) fn user(connection: &Connection, user: &User) -> Found {
     let with = |column, value: &str| find(connection, USERS, column, value);
     let (key, row) = match (&user.uuid, &user.username) {
@@ -35,8 +36,8 @@ pub(super) fn user(connection: &Connection, user: &User) -> Found {
     unless_under_way(connection, key, row)
 }
 
-/// The row with the UUID that is given; else the one of this name and type, else the one with the UUID derived from the name.
-/// A name never means a row whose UUID another record gives.
+/// Finds the row of an organization: by the given UUID, otherwise by name and type, otherwise by the UUID derived from
+/// the name. A name never identifies a row whose UUID another record gives.
 pub(super) fn organization(
     connection: &Connection,
     organization: &Organization,
@@ -64,7 +65,8 @@ pub(super) fn organization(
     unless_under_way(connection, "uuid", row)
 }
 
-/// The same for a permission, which has no type; an error says why it has no row.
+/// Finds the row of a permission: by the given UUID, otherwise by name, otherwise by the UUID derived from the name.
+/// The inner error explains why no row can be determined.
 pub(super) fn permission(
     connection: &Connection,
     permission: &Permission,
@@ -92,7 +94,8 @@ fn uuids(
     connection.rows(query, parameters, |row| row.get(0))
 }
 
-/// The UUID of the only row of a name. Among several it is the derived one, as it is where there is none.
+/// Selects the UUID for a name: that of the only row with the name. If there are no rows, or several that include the
+/// derived UUID, it is the derived one. Otherwise the error lists the candidates.
 fn only(
     mut named: Vec<String>,
     given: &HashSet<String>,
@@ -128,7 +131,7 @@ fn unless_under_way(connection: &Connection, key: &'static str, row: Option<Foun
     })
 }
 
-/// Whether a row has the UUID. A UUID names one thing, so it may be once in all the columns that hold one.
+/// Whether a row has the UUID. A UUID identifies one object, so it must be unique across all columns that hold UUIDs.
 pub(super) fn has_uuid(connection: &Connection, uuid: &str) -> engine::Result<bool> {
     connection.one(
         "SELECT EXISTS (SELECT 1 FROM users WHERE uuid = :uuid)
@@ -142,7 +145,7 @@ pub(super) fn has_uuid(connection: &Connection, uuid: &str) -> engine::Result<bo
     )
 }
 
-/// Whether another user than this one has the token; `None` for a new user.
+/// Whether a user other than `user_id` has the token. `user_id` is `None` for a new user.
 pub(super) fn another_has_token(
     connection: &Connection,
     digest: &[u8; 32],

@@ -1,4 +1,4 @@
-//! One record of a file: looked up and compared and, unless it is only checked, written in the same transaction.
+//! The import of one record: it is looked up, compared and, unless it is only checked, written in the same transaction.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,9 +22,9 @@ pub(super) const CHANGED: &str =
     "another process has changed these accounts in the meantime; import again";
 const REMOVED: &str = "another process has removed its organization or a permission; import again";
 
-const MEANT_TWICE: &str = "another permission of the file means the same row of the database";
+const MEANT_TWICE: &str = "another permission of the file identifies the same row of the database";
 
-/// Where a row would be that a check does not write.
+/// The placeholder for the id of a row that a check does not write.
 const NOT_WRITTEN: i64 = 0;
 
 #[derive(Clone, Copy)]
@@ -34,34 +34,35 @@ pub(super) enum Record<'r> {
     User(&'r Entry),
 }
 
-/// Takes the records in the order of [`Record`].
+/// Checks or writes records, which must be passed in the order of [`Record`].
 pub(super) struct Importer {
     pins: Pins,
-    /// `None` where nothing is written.
+    /// `None` if records are only checked.
     terms: Option<Terms>,
-    /// Whether what is there is compared, and not only what is to be written.
+    /// Whether records are compared with existing rows, to report what an import would change.
     compares: bool,
     changes: Changes,
-    /// Users whose pinned token is set or ended last, and the token.
+    /// Users whose pinned token is to be set or removed at the end, each with the token.
     pinned: Vec<(i64, Place, Option<String>)>,
-    /// The UUIDs that records of organizations and permissions give.
+    /// The UUIDs that are given in records of organizations and permissions.
     given_uuids: HashSet<String>,
-    /// The rows that records of organizations mean.
+    /// The records of organizations, by the id of the row that they identify.
     organizations: HashMap<i64, Place>,
-    /// By the index of the organization.
+    /// The ids of organizations, by their index in the fixture.
     org_ids: HashMap<usize, i64>,
-    /// The organizations that names and UUIDs mean, each looked for once.
+    /// The results of looking up organizations by name or UUID.
     called: HashMap<String, Result<i64, String>>,
     pub(super) permissions: PermissionRows,
-    /// The UUIDs that users have or will have.
+    /// The UUIDs of users, whether existing or new.
     pub(super) identities: HashMap<Place, Uuid>,
     pub(super) checked: Checked,
-    /// A record was refused by a rule of the schema: what was written is not there, and the next ones would miss it.
+    /// Whether a record violated a constraint of the schema. Rows written before it may be rolled back, so no further
+    /// records can be imported.
     pub(super) is_undone: bool,
 }
 
 impl Importer {
-    /// Without notes nothing is written.
+    /// Creates an importer. Without `notes` it only checks records.
     pub(super) fn new(
         pins: Pins,
         notes: Option<Notes>,
@@ -85,7 +86,7 @@ impl Importer {
         }
     }
 
-    /// Takes one record.
+    /// Checks or writes one record.
     pub(super) fn record(
         &mut self,
         connection: &Connection,
@@ -101,7 +102,7 @@ impl Importer {
         }
     }
 
-    /// Writes the changes, and the pinned tokens last. With findings nothing is to stay.
+    /// Writes the changes and then the pinned tokens. If the outcome has findings, the transaction must be rolled back.
     pub(super) fn finish(mut self, connection: &Connection) -> engine::Result<Outcome> {
         if let Some(terms) = self.terms
             && self.checked.findings.is_empty()
@@ -165,7 +166,7 @@ impl Importer {
             (Ok(None), None) if find::has_uuid(connection, &uuid)? => Err(HAS_UUID.to_owned()),
             (Ok(None), None) => Ok((NOT_WRITTEN, false)),
         };
-        // Where records are checked first, each user that has it says so.
+        // A check reports this at each user that has the permission.
         if self.terms.is_some() && row.is_err() {
             self.refuse(Place::File, "", CHANGED);
         }
@@ -252,7 +253,7 @@ impl Importer {
                     self.changes.added_user(connection, id, entry.user.status)?;
                     (id, Fate::Added, token.is_some())
                 }
-                // It was there when the records were checked.
+                // The user existed when the records were checked, so its record may omit required values.
                 None => return self.check_user(connection, entry, None),
             },
             (None, None) => (NOT_WRITTEN, Fate::Added, false),
@@ -283,7 +284,8 @@ impl Importer {
         }
     }
 
-    /// Another process has changed a row since the records were checked, or the schema is right to complain.
+    /// Explains the violation of a constraint by findings. If the check finds nothing wrong, the error itself is
+    /// returned.
     fn explain(
         &mut self,
         connection: &Connection,

@@ -1,12 +1,12 @@
-//! Writing the accounts of a file: all of them count at once, or none does.
+//! Importing the accounts of a file atomically.
 //!
-//! What a record means is looked up, compared and written in one transaction, and what the file leaves out is not written:
-//! another process's change of it in the meantime stays.
+//! Each record is looked up, compared and written in one transaction. Values that the file omits are not written, so
+//! that concurrent changes of them by other processes are kept.
 //!
-//! Few records are one transaction. Many would keep a server from writing for seconds, so they are several short ones: new
-//! rows get the number of the import, and rows whose import is in the table `imports` do not count. What is to change in the
-//! rows that are there is collected meanwhile; the last transaction writes it and removes the import from that table. A row
-//! that is as the file says when its turn comes is not looked at again.
+//! A small import is one transaction. A large one would block a server's writes for seconds, so it consists of several
+//! short transactions. New rows get the id of the import, and rows whose import is in the table `imports` are not
+//! visible. Changes of existing rows are collected meanwhile. The last transaction writes them and removes the import
+//! from that table. A row that agrees with the file when it is compared is not examined again.
 
 mod changes;
 mod check;
@@ -47,21 +47,21 @@ use noted::note_run;
 use pass::{Pass, check};
 use unfinished::{BATCH, PAUSE, end, start};
 
-/// So many organizations and users are written in some tens of milliseconds.
+/// The maximum number of organizations and users in a small import, which takes some tens of milliseconds.
 const FEW: usize = 1_000;
 
-/// What shall be written.
+/// The input of an import.
 pub struct Import {
-    /// Passwords in clear are hashed, or left out where the file has not changed them.
+    /// The accounts. Plain passwords have been replaced by hashes, or removed if the file has not changed them.
     pub accounts: Accounts,
-    /// What becomes of pinned tokens.
+    /// What happens to pinned tokens that the file does not mention.
     pub pins: Pins,
-    /// What the file is called, for the event.
+    /// The name of the file, for the event.
     pub file: String,
 }
 
 impl Store {
-    /// What the database says of the accounts before anything is hashed.
+    /// Checks the accounts against the database, before anything is hashed.
     ///
     /// # Errors
     /// See [`Error`].
@@ -69,7 +69,7 @@ impl Store {
         self.check_records(import, false)
     }
 
-    /// Reports what [`Store::import`] would, and writes nothing.
+    /// Returns the outcome that [`Store::import`] would have, and writes nothing.
     ///
     /// # Errors
     /// See [`Error`].
@@ -77,13 +77,13 @@ impl Store {
         Ok(self.check_records(import, true)?.outcome())
     }
 
-    /// Whether there are organizations or users that have none of these UUIDs.
+    /// Whether there are organizations or users other than those with these UUIDs.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn has_others(&self, uuids: &[String]) -> Result<bool, Error> {
         let uuids: HashSet<&str> = uuids.iter().map(String::as_str).collect();
-        // Each UUID is at most once in each table: among more rows there is another.
+        // Each UUID occurs at most once per table, so this many rows suffice to find another one.
         let limit = 2 * i64::try_from(uuids.len()).unwrap_or(i64::MAX / 2) + 1;
         let found = self.read(|connection| {
             connection.rows(
@@ -106,11 +106,11 @@ impl Store {
         })
     }
 
-    /// Writes the accounts. Findings are those that another process has given cause for since
+    /// Writes the accounts. Findings arise only from changes that other processes have made after
     /// [`Store::check_import`].
     ///
     /// # Errors
-    /// See [`Error`]; nothing counts then.
+    /// See [`Error`]. Nothing has been imported in that case.
     pub fn import(&self, import: Import, now: Timestamp) -> Result<Outcome, Error> {
         let Import {
             accounts,
@@ -160,7 +160,7 @@ impl Store {
         if !matches!(outcome, Ok(Ok(_)))
             && let Err(error) = self.remove_all_unfinished(&|| false)
         {
-            tracing::warn!(%error, "what the import has left behind is removed by the next command");
+            tracing::warn!(%error, "cannot remove the rows of the failed import now; the next command removes them");
         }
         outcome
     }
@@ -192,8 +192,8 @@ impl Store {
     }
 }
 
-/// Adds an organization or a user, which may not be there; the caller notes it. What is written with findings is to be
-/// undone.
+/// Adds an organization or a user that must not exist yet. The caller records the event. If the outcome has findings,
+/// the transaction must be rolled back.
 pub(super) fn add_new(
     connection: &Connection,
     accounts: Accounts,
@@ -208,7 +208,7 @@ pub(super) fn add_new(
     ))
 }
 
-/// Writes the accounts in the present transaction. What is written with findings is to be undone.
+/// Writes the accounts in the present transaction. If the outcome has findings, the transaction must be rolled back.
 pub(super) fn at_once(
     connection: &Connection,
     accounts: Accounts,

@@ -1,4 +1,4 @@
-//! What is noted of an import: that it was made, what it adds, and what it changes in rows that are there.
+//! The events of an import: one for the import as a whole, and one for each added row and each changed value.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::store::engine::{self, Connection, OwnedValue as Value, parameters};
 use crate::store::notes::Notes;
 use crate::text::counted;
 
-/// Notes that an import was made, unless it changes nothing.
+/// Records the event of the import as a whole, unless it changes nothing.
 pub(super) fn note_run(
     connection: &Connection,
     notes: &Notes,
@@ -21,7 +21,7 @@ pub(super) fn note_run(
     }
 }
 
-/// `1 organization and 12 users added, 2 users changed`; `None` for nothing.
+/// A text such as `1 organization and 12 users added, 2 users changed`. `None` if nothing was added or changed.
 fn described(imported: &Imported) -> Option<String> {
     let part = |count: fn(&Summary) -> usize, what: &str| {
         let counts = [
@@ -40,7 +40,8 @@ fn described(imported: &Imported) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Notes what is to change in a row. A status is the whole of before and after, any other column is named there.
+/// Records an event for each changed value of a row. For a status, `before` and `after` are just the statuses; for
+/// other columns they contain the name of the column.
 pub(super) fn note_row(
     connection: &Connection,
     notes: &Notes,
@@ -69,7 +70,8 @@ pub(super) fn note_row(
     Ok(())
 }
 
-/// Notes a change of the user or organization that a row is, or of those whose person or account manager it is.
+/// Records a change of a user or an organization. For a row of `people`, that is every user and organization that
+/// refers to it.
 fn note_about(
     connection: &Connection,
     notes: &Notes,
@@ -104,7 +106,7 @@ fn ids(connection: &Connection, statement: &str, person_id: i64) -> engine::Resu
     connection.rows(statement, parameters, |row| row.get(0))
 }
 
-/// A text, or the date that a number is.
+/// A value as text. A number is a date.
 fn shown(value: &Value) -> String {
     match value {
         Value::Text(text) if !text.is_empty() => text.clone(),

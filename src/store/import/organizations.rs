@@ -1,4 +1,4 @@
-//! Organizations as a file has them.
+//! Adding and changing organizations in an import.
 
 use jiff::Timestamp;
 
@@ -29,7 +29,7 @@ fn with_party(columns: Columns, organization: &Organization, uuid: String) -> Co
         .with("supplier_uuid", Some(supplier_uuid))
 }
 
-/// The UUID as a retailer or supplier that the row is to have, unless it has that already.
+/// The retailer or supplier UUID that would be written. `None` if it does not change.
 pub(super) fn new_party_uuid(
     row: Option<&FoundRow>,
     organization: &Organization,
@@ -77,7 +77,7 @@ pub(super) fn add(
     .insert(connection, ORGANIZATIONS)
 }
 
-/// Says whether an organization differs from what the file says.
+/// Collects the changes of an existing organization, and returns whether it differs from the file.
 pub(super) fn change(
     connection: &Connection,
     row: &FoundRow,
@@ -85,7 +85,8 @@ pub(super) fn change(
     changes: &mut Changes,
 ) -> engine::Result<bool> {
     let mut columns = columns(organization).differing_from(row);
-    // It was found by the UUID that is derived from its name, and an operator has given it another one since.
+    // Without a given UUID, a different name means that the row was found by the UUID derived from the name, and that
+    // an operator has renamed the organization since: the new name is kept.
     if organization.uuid.is_none() {
         columns = columns.without("name");
     }

@@ -1,4 +1,4 @@
-//! What becomes of the records of a file.
+//! The outcome of an import, in total and per record.
 
 use std::collections::HashMap;
 
@@ -6,44 +6,44 @@ use serde::Serialize;
 
 use crate::accounts::{Finding, Place};
 
-/// How many rows were touched; the names and the order of the fields are those of `--json`.
+/// The numbers of rows by what happened to them. The fields have the names and the order of `--json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// New rows.
+    /// The number of new rows.
     pub added: usize,
-    /// Rows that differed.
+    /// The number of rows that differed from the file.
     pub changed: usize,
-    /// Rows that are as described.
+    /// The number of rows that agreed with the file.
     pub unchanged: usize,
 }
 
-/// What became of the records.
+/// The result of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Those of organizations.
+    /// The numbers of organizations.
     pub organizations: Summary,
-    /// Those of users.
+    /// The numbers of users.
     pub users: Summary,
 }
 
-/// What was done, or why nothing was.
+/// The result of an import, or the findings that prevented it.
 pub type Outcome = Result<Imported, Vec<Finding>>;
 
-/// What the database says of the records.
+/// The result of checking records against the database.
 #[derive(Default)]
 pub struct Checked {
-    /// In the order of the records.
+    /// The findings, in the order of the records.
     pub findings: Vec<Finding>,
     pub(super) imported: Imported,
-    /// Of users who exist and have a password in clear.
+    /// The stored hashes of existing users for whom the file gives a plain password.
     pub known_hashes: HashMap<Place, KnownHashes>,
 }
 
-/// What the password that a file gives in clear is compared with.
+/// The stored hashes with which a plain password from a file is compared.
 pub struct KnownHashes {
-    /// Of the password that a file gave in clear when it was last loaded.
+    /// The hash of the plain password that was last loaded from a file.
     pub loaded: Option<String>,
-    /// Of the password that the user has.
+    /// The hash of the user's present password.
     pub present: String,
 }
 
@@ -56,7 +56,7 @@ impl Checked {
     }
 }
 
-/// What becomes of one record.
+/// What happens to the row of one record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Added,
@@ -65,7 +65,7 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    /// Of a row that is there.
+    /// The fate of an existing row.
     pub(super) fn of(differs: bool) -> Self {
         if differs {
             Self::Changed

@@ -1,4 +1,4 @@
-//! A pass over all records of a file. Imports of many records take several transactions for it.
+//! A pass over all records of a file. A large import spreads it over several transactions.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -13,15 +13,17 @@ use crate::accounts::{Accounts, Permission};
 use crate::store::engine::{self, Connection};
 use crate::store::notes::Notes;
 
+/// The state of a pass.
 pub(super) struct Pass<A> {
     importer: Importer,
     accounts: A,
     permissions: Vec<Permission>,
-    /// So many records are done.
+    /// The number of records that are done.
     done: usize,
 }
 
-/// Checks all records, and says what an import does if `compares` asks for it. Writes nothing.
+/// Checks all records. With `compares`, the result also contains the numbers of rows that an import would add and
+/// change. Writes nothing.
 pub(super) fn check(
     connection: &Connection,
     accounts: &Accounts,
@@ -58,7 +60,8 @@ impl<A: Borrow<Accounts>> Pass<A> {
         }
     }
 
-    /// Goes on for about this long; says whether all records are done, or no more can be.
+    /// Processes records for about the given time. Returns `true` if all records are done, or if no further ones can be
+    /// processed.
     pub(super) fn go_on(
         &mut self,
         connection: &Connection,
@@ -88,7 +91,8 @@ impl<A: Borrow<Accounts>> Pass<A> {
     }
 }
 
-/// Those of organizations and permissions: of users, the username comes first.
+/// The UUIDs that are given for organizations and permissions. Users are not included, because a username always
+/// identifies its user.
 fn given_uuids(accounts: &Accounts) -> HashSet<String> {
     let organizations = accounts.organizations.iter().map(|(_, it)| &it.uuid);
     let users = accounts.users.iter().map(|entry| &entry.user);
@@ -101,7 +105,7 @@ fn given_uuids(accounts: &Accounts) -> HashSet<String> {
         .collect()
 }
 
-/// Permissions come first, then organizations, then users, since these name the others.
+/// The record with an index. Permissions come first, then organizations, then users, because users refer to the others.
 fn record<'r>(
     permissions: &'r [Permission],
     accounts: &'r Accounts,

@@ -1,4 +1,4 @@
-//! People: users as others see them, and account managers.
+//! Adding and changing the personal data of users and account managers in an import.
 
 use super::changes::Changes;
 use super::columns::{Columns, FoundRow, PEOPLE, find};
@@ -14,7 +14,7 @@ fn columns(person: &Person) -> Columns {
         .with("phone", person.phone.clone())
 }
 
-/// Adds a person; the UUID and the email address are for one without an own.
+/// Adds a person. The UUID and the email address are the defaults if the file omits them.
 pub(super) fn add(
     connection: &Connection,
     person: Option<&Person>,
@@ -28,8 +28,8 @@ pub(super) fn add(
         .insert(connection, PEOPLE)
 }
 
-/// Says whether a person differs from what a file says. Another UUID is another person in the same place: what the file leaves
-/// out of it stays, too.
+/// Collects the changes of an existing person, and returns whether it differs from the file. A different UUID changes
+/// the UUID of the row; omitted values are kept even then.
 pub(super) fn change(
     connection: &Connection,
     id: i64,
@@ -40,7 +40,7 @@ pub(super) fn change(
     changes.row(connection, &row, columns(person).differing_from(&row))
 }
 
-/// The person behind a row that refers to it.
+/// The person with an id that another row refers to.
 pub(super) fn with_id(connection: &Connection, id: i64) -> engine::Result<FoundRow> {
     let row = find(connection, PEOPLE, "id", id)?;
     row.ok_or(StatementError::NoRow)

@@ -1,4 +1,4 @@
-//! Permissions, which many users may have, and who has them.
+//! Permissions, and their assignments to users, in an import.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,14 @@ use super::columns::Columns;
 use crate::accounts::{Entry, Permission};
 use crate::store::engine::{self, Connection, parameters};
 
-/// A permission's row, and whether the user has it, if that is said.
+/// The id of a permission, and whether the user has it, if the file gives that.
 pub(super) type Assignment = (i64, Option<bool>);
 
-/// A permission's row, and whether the user has it.
+/// The id of a permission, and whether the user has it.
 pub(super) type HasPermission = (i64, bool);
 
-/// Every permission of the users once, in the order of the file; what one of them leaves out of it, another one may say.
+/// Every distinct permission of the users, in the order of the file. Values that one user's record omits are taken from
+/// those of others.
 pub(super) fn distinct(users: &[Entry]) -> Vec<Permission> {
     let mut distinct: IndexMap<String, Permission> = IndexMap::new();
     for permission in users
@@ -39,9 +40,9 @@ pub(super) fn distinct(users: &[Entry]) -> Vec<Permission> {
 /// The rows of the permissions of a file.
 #[derive(Default)]
 pub(super) struct PermissionRows {
-    /// By UUID, the row and whether it is to change; or why there is none.
+    /// By UUID: the id of the row and whether it changes, or the reason why there is no row.
     rows: HashMap<String, Result<(i64, bool), String>>,
-    /// By row, the UUID of the permission that means it.
+    /// By the id of the row: the UUID of the permission that identifies it.
     uuids: HashMap<i64, String>,
 }
 
@@ -50,13 +51,13 @@ impl PermissionRows {
         self.rows.insert(uuid, row);
     }
 
-    /// Whether another permission of the file means this row.
+    /// Whether another permission of the file identifies the same row.
     pub(super) fn is_meant_twice(&mut self, uuid: &str, id: i64) -> bool {
         let first = self.uuids.entry(id).or_insert_with(|| uuid.to_owned());
         first != uuid
     }
 
-    /// The keys of permissions in a record that have no row, and why.
+    /// The keys of the permissions in a record that have no row, with the reasons.
     pub(super) fn refused(&self, entry: &Entry) -> Vec<(String, String)> {
         let given = (0..).zip(entry.user.permissions.iter().flatten());
         let refused = |(index, permission): (usize, &Permission)| {
@@ -66,7 +67,7 @@ impl PermissionRows {
         given.filter_map(refused).collect()
     }
 
-    /// The permissions that a record says, and whether one of them is to change.
+    /// The permissions of a record, and whether the row of one of them changes.
     pub(super) fn assignments(&self, entry: &Entry) -> (Option<Vec<Assignment>>, bool) {
         let mut are_changed = false;
         let mut assignment = |permission: &Permission| {
@@ -80,7 +81,7 @@ impl PermissionRows {
     }
 }
 
-/// What the file says of a permission.
+/// The columns of a permission that the file gives.
 pub(super) fn columns(permission: &Permission) -> Columns {
     Columns::default()
         .with("name", Some(permission.name.clone()))
@@ -88,7 +89,7 @@ pub(super) fn columns(permission: &Permission) -> Columns {
         .with("description", permission.description.clone())
 }
 
-/// The permissions of a user in their order, and whether it has each.
+/// The permissions of a user in order, each with whether the user has it.
 pub(super) fn assigned(
     connection: &Connection,
     user_id: i64,
@@ -96,7 +97,7 @@ pub(super) fn assigned(
     connection.rows("SELECT permission_id, assigned FROM permission_assignments WHERE user_id = :user_id ORDER BY position", parameters! { ":user_id": user_id }, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Gives a new user these permissions.
+/// Assigns permissions to a new user.
 pub(super) fn assign(
     connection: &Connection,
     user_id: i64,

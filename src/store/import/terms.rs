@@ -1,28 +1,28 @@
-//! On which terms records are written.
+//! Parameters of an import that are the same for all records.
 
 use jiff::Timestamp;
 
 use crate::store::notes::Notes;
 
-/// What becomes of a pinned token that the file says nothing of.
+/// What happens to a pinned token that the file does not mention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pins {
-    /// It stays, unless the password or status changes, which ends all tokens.
+    /// It is kept, unless the password or the status changes, which revokes all tokens.
     Keep,
-    /// There is none from now on.
+    /// It is removed.
     End,
 }
 
-/// What new rows get.
+/// Values for new rows.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
     pub(super) now: Timestamp,
-    /// What is added does not count while this import is under way.
+    /// The import of many rows that adds the rows. They are not visible while it is in progress.
     pub(super) import_id: Option<i64>,
 }
 
 impl Terms {
-    /// Those of what is noted.
+    /// The same time and import as those of the recorded events.
     pub(super) fn of(notes: &Notes) -> Self {
         Self {
             now: notes.now,

@@ -1,4 +1,4 @@
-//! What an import of many rows has added before all of it counts, and removing that.
+//! The start and the end of an import of many rows, and the removal of rows that an interrupted one has left behind.
 
 use std::thread;
 use std::time::Duration;
@@ -7,21 +7,21 @@ use crate::store::engine::sqlite::Taking;
 use crate::store::engine::{self, Connection, StatementError, parameters};
 use crate::store::{Error, Store};
 
-/// About how long a batch keeps others from writing.
+/// About how long a batch blocks other writers.
 pub(super) const BATCH: Duration = Duration::from_millis(40);
 
-/// So many rows are removed in less than that.
+/// The number of rows that one transaction removes, which takes less than [`BATCH`].
 const SOME: usize = 1_000;
 
-/// Between two batches, so that another process that tries to write gets its turn: SQLite has no queue.
+/// The pause between two batches, in which other processes can write: SQLite has no queue of writers.
 pub(super) const PAUSE: Duration = Duration::from_millis(4);
 
-/// Starts an import: what has its number does not count until [`end`].
+/// Starts an import and returns its id. Rows with this id are not visible until [`end`].
 pub(super) fn start(connection: &Connection) -> engine::Result<i64> {
     connection.one("INSERT INTO imports (first_permission) SELECT coalesce(max(id), 0) + 1 FROM permissions RETURNING id", &[], |row| row.get(0))
 }
 
-/// All that an import has added counts from now on.
+/// Ends an import: the rows that it has added become visible.
 pub(super) fn end(connection: &Connection, import_id: i64) -> engine::Result<()> {
     let ended = connection.execute(
         "DELETE FROM imports WHERE id = :import_id",
@@ -29,16 +29,17 @@ pub(super) fn end(connection: &Connection, import_id: i64) -> engine::Result<()>
     )?;
     match ended {
         1 => Ok(()),
-        // Another process took it for left behind, where two do not see each other's locks.
+        // Another process removed it as interrupted. That is possible on file systems without working locks.
         _ => Err(StatementError::NoRow),
     }
 }
 
-/// A row and the person that goes with it.
+/// The id of a row, and that of the person to be removed with it.
 type Row = (i64, Option<i64>);
 
 impl Store {
-    /// Removes what imports have left behind whose process has ended. `is_stopping` may end that early; the next call goes on.
+    /// Removes the rows of imports whose process has ended. Returns early if `is_stopping` returns `true`; the next
+    /// call continues.
     ///
     /// # Errors
     /// See [`Error`].
@@ -55,7 +56,7 @@ impl Store {
         }
     }
 
-    /// Whether another process adds many rows now.
+    /// Whether an import of many rows is in progress.
     pub(super) fn is_import_under_way(&self) -> Result<bool, Error> {
         Ok(self.has_unfinished()? && matches!(self.database.take_import_lock(), Taking::Held))
     }
@@ -68,7 +69,8 @@ impl Store {
         })
     }
 
-    /// Only for the holder of the lock: no other import of many rows is under way then.
+    /// Removes the rows of all interrupted imports. Only the holder of the lock may call this, because no other import
+    /// of many rows is in progress then.
     pub(super) fn remove_all_unfinished(
         &self,
         is_stopping: &dyn Fn() -> bool,
@@ -106,7 +108,7 @@ impl Store {
     }
 }
 
-/// The last ones, since what was added last is found soonest.
+/// Some rows of interrupted imports, newest first, because the newest rows of a table are found fastest.
 fn some_unfinished(connection: &Connection, table: &str, person: &str) -> engine::Result<Vec<Row>> {
     connection.rows(&format!(
             "SELECT id, {person} FROM {table} WHERE import_id IN (SELECT id FROM imports) ORDER BY id DESC LIMIT {SOME}"

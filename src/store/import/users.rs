@@ -1,4 +1,4 @@
-//! Users as a file has them, with their permissions and pinned tokens.
+//! Adding and changing users in an import, with their permissions and pinned tokens.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ use crate::accounts::{Entry, Loaded, User};
 use crate::hashing::PasswordHash;
 use crate::store::engine::{self, Connection, OwnedValue as Value, parameters};
 
-/// The rows that a record of a user names, as far as it does.
+/// The rows that the record of a user refers to.
 pub(super) struct Named {
     pub(super) org_id: Option<i64>,
     pub(super) assignments: Option<Vec<Assignment>>,
@@ -29,7 +29,7 @@ fn columns(user: &User, org_id: Option<i64>) -> Columns {
         .with("status", status.map(str::to_owned))
 }
 
-/// Adds a user, without a pinned token. `None` when the record leaves out what a new user needs.
+/// Adds a user, without a pinned token. Returns `None` if the record omits a value that a new user needs.
 pub(super) fn add(
     connection: &Connection,
     entry: &Entry,
@@ -60,8 +60,9 @@ pub(super) fn add(
     Ok(Some(id))
 }
 
-/// What is kept of the password that the file gives. One that is written replaces what was kept of others; one that the user
-/// has already leaves what was kept of a password of the other kind, which is from another file.
+/// The columns that record which password was loaded. A password that is written clears the column of the other kind
+/// (hash or plain password). One that the user already has leaves that column unchanged, because it may be from another
+/// file.
 fn loaded(entry: &Entry, is_written: bool) -> Columns {
     const DIGEST: &str = "loaded_hash_digest";
     const HASH: &str = "loaded_password_hash";
@@ -75,12 +76,13 @@ fn loaded(entry: &Entry, is_written: bool) -> Columns {
         .with(other, is_written.then_some(Value::Null))
 }
 
-/// A login may replace a hash that the file gave by another one of the same password.
+/// The digest of a hash from a file. It identifies the hash after a login has replaced it by another one of the same
+/// password.
 fn hash_digest(hash: &PasswordHash) -> Vec<u8> {
     Sha256::digest(hash.as_str()).to_vec()
 }
 
-/// What is not said stays, or is yes.
+/// Fills in omitted values of `assigned`: the present value, or `true` for a new permission.
 fn with_defaults(assignments: &[Assignment], present: &[HasPermission]) -> Vec<HasPermission> {
     let present = |id: i64| present.iter().find(|(other, _)| *other == id);
     assignments
@@ -92,8 +94,8 @@ fn with_defaults(assignments: &[Assignment], present: &[HasPermission]) -> Vec<H
         .collect()
 }
 
-/// Says whether a user differs from what the file says. A token to be pinned is no part of the changes, and to note which
-/// password was loaded changes no user.
+/// Collects the changes of an existing user, and returns whether it differs from the file. The pinned token is compared
+/// here but written separately. Recording which password was loaded does not count as a difference.
 pub(super) fn change(
     connection: &Connection,
     row: &FoundRow,
@@ -104,7 +106,8 @@ pub(super) fn change(
 ) -> engine::Result<bool> {
     let user = &entry.user;
     let mut columns = columns(user, named.org_id).differing_from(row);
-    // The UUID that is derived from the name shows who it is, also under the name that an operator has given it since.
+    // The row was found by the UUID that is derived from the username: an operator has renamed the user, and the new
+    // name is kept.
     if user.uuid.is_none() && !is_called(row, user) {
         columns = columns.without("username");
     }
@@ -141,15 +144,15 @@ fn is_called(row: &FoundRow, user: &User) -> bool {
     row.text("username").eq_ignore_ascii_case(username)
 }
 
-/// The hash that the file gives, unless it is there or was the one when it was last loaded.
+/// The hash from the file, unless it is the user's present hash or the one that was last loaded.
 fn new_hash<'e>(row: &FoundRow, entry: &'e Entry) -> Option<&'e PasswordHash> {
     let hash = entry.user.password_hash.as_ref()?;
     let is_there = row.text("password_hash") == hash.as_str();
     (!is_there && !was_loaded(row, entry)).then_some(hash)
 }
 
-/// Whether the hash that the file gives is of the password that was last loaded; an export gives those of passwords in clear,
-/// too.
+/// Whether the hash from the file is of the password that was last loaded. That may have been a plain password, because
+/// an export contains its hash.
 fn was_loaded(row: &FoundRow, entry: &Entry) -> bool {
     let (Loaded::GivenHash, Some(hash)) = (&entry.loaded, &entry.user.password_hash) else {
         return false;
@@ -181,7 +184,7 @@ fn pinned(connection: &Connection, user_id: i64) -> engine::Result<Option<String
     )
 }
 
-/// Pins a token of a user, and no other one; `false` when another user has it.
+/// Pins a token of a user and removes any other pinned token. Returns `false` if another user has the token.
 pub(super) fn pin(
     connection: &Connection,
     user_id: i64,

@@ -1,4 +1,4 @@
-//! Imports of many records: what others see of them, and what is left when one is cut off.
+//! Imports of many records: what other readers see of them, and what remains of an interrupted one.
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use crate::store::{
     UserOrder, audit_database,
 };
 
-/// Accounts of every kind: new ones, some that are there and differ, permissions, people, a pinned token.
+/// Accounts of every kind: new ones, existing ones that differ, permissions, people, a pinned token.
 fn file() -> Accounts {
     let new = json!({"username": "new", "password_hash": OTHER_HASH, "auth_token": TOKEN,
                      "permissions": [{"name": "read", "display_name": "Read"}, {"name": "write"}]});
@@ -44,7 +44,7 @@ fn there() -> Database {
     Database::with(fixture(json!([retailer("one", [user])])))
 }
 
-/// An import that goes as far as to its last transaction, and that.
+/// An import that has done everything but its last transaction.
 struct UnderWay {
     pass: Pass<Accounts>,
     notes: Notes,
@@ -81,7 +81,7 @@ impl UnderWay {
     }
 }
 
-/// The users and organizations that each way to read them shows.
+/// The numbers of users and organizations that each way of reading them returns.
 fn seen(database: &Database) -> Vec<usize> {
     let store = &database.store;
     let by_username = Listing {
@@ -134,14 +134,14 @@ fn seen(database: &Database) -> Vec<usize> {
 }
 
 #[test]
-fn what_an_import_adds_counts_at_its_end_and_nobody_sees_it_before() {
+fn added_rows_become_visible_at_the_end_of_an_import() {
     let database = there();
     let (before, seen_before) = (database.dump(), seen(&database));
     let under_way = UnderWay::start(&database.store, file());
     assert_eq!(seen(&database), seen_before);
     database.assert_balanced();
-    // Another process may not add it, and sees why.
-    let message = "an import that is under way adds it; try again after its end";
+    // Another process cannot add the same user, and its finding says why.
+    let message = "an import in progress adds it; try again when that has ended";
     for user in [
         user("many1"),
         json!({"username": "NEW", "status": "ACTIVE"}),
@@ -161,7 +161,7 @@ fn what_an_import_adds_counts_at_its_end_and_nobody_sees_it_before() {
     assert_eq!(seen(&database), all);
     database.assert_balanced();
 
-    // At once and in batches, the same is written.
+    // An import in one transaction writes the same rows as one in batches.
     let at_once = there();
     assert_eq!(at_once.dump(), before);
     at_once
@@ -183,7 +183,7 @@ fn what_an_import_adds_counts_at_its_end_and_nobody_sees_it_before() {
 }
 
 #[test]
-fn what_an_import_changes_is_noted_while_it_runs_and_counts_with_it() {
+fn events_of_an_import_are_recorded_while_it_runs_and_become_visible_with_it() {
     let managed = retailer("managed", []);
     let rows = || {
         let users = (0..FEW * 2)
@@ -200,7 +200,7 @@ fn what_an_import_changes_is_noted_while_it_runs_and_counts_with_it() {
         database.number(counting),
         i64::try_from(FEW * 2 + 2).unwrap(),
     );
-    // One of each import, each organization and each user.
+    // One event for each import, each organization and each user.
     assert_eq!(at_first, 2 + 3 + 1 + all - 2);
 
     let under_way = UnderWay::start(&database.store, rows());
@@ -243,7 +243,7 @@ fn what_an_import_changes_is_noted_while_it_runs_and_counts_with_it() {
 }
 
 #[test]
-fn what_others_change_while_an_import_is_under_way_stays() {
+fn changes_of_other_processes_during_an_import_are_kept() {
     let database = there();
     let accounts = || {
         let user = json!({"username": "there", "person": {"phone": "2"}});
@@ -268,7 +268,7 @@ fn what_others_change_while_an_import_is_under_way_stays() {
 }
 
 #[test]
-fn what_stands_against_the_last_step_leaves_nothing() {
+fn a_conflict_in_the_last_transaction_leaves_no_rows() {
     let database = there();
     let before = database.dump();
     let new = json!({"username": "new", "password_hash": HASH, "auth_token": TOKEN});
@@ -290,7 +290,7 @@ fn what_stands_against_the_last_step_leaves_nothing() {
 }
 
 #[test]
-fn a_row_that_others_remove_or_whose_name_they_take_before_the_last_step_leaves_nothing() {
+fn a_row_removed_or_a_name_taken_before_the_last_transaction_leaves_no_rows() {
     let gone = "DELETE FROM users; INSERT INTO users (uuid, org_id, person_id, username, password_hash, status)
                 SELECT '20000000-0000-4000-8000-000000000002', 1, 1, 'another', '$2b$04$' || printf('%053d', 0), 'ACTIVE'";
     let taken = "INSERT INTO people (id, uuid) VALUES (99, '20000000-0000-4000-8000-000000000003');
@@ -321,15 +321,15 @@ fn a_row_that_others_remove_or_whose_name_they_take_before_the_last_step_leaves_
 }
 
 #[test]
-fn what_an_import_has_left_behind_is_removed_when_the_database_is_opened() {
+fn rows_of_an_interrupted_import_are_removed_when_the_database_is_opened() {
     let database = there();
     let before = database.dump();
     UnderWay::start(&database.store, file());
     assert_ne!(database.dump(), before);
-    // Not while its process lives.
+    // They are not removed while the process of the import is running.
     let file_of_lock = database.directory.path().join("one.db-import");
     let Taking::Taken(lock) = ImportLock::take(&file_of_lock) else {
-        panic!("the lock cannot be had");
+        panic!("cannot take the lock");
     };
     drop(open(&database.path()));
     assert_eq!(database.number("SELECT count(*) FROM imports"), 1);
@@ -341,18 +341,18 @@ fn what_an_import_has_left_behind_is_removed_when_the_database_is_opened() {
     assert_eq!(database.number("SELECT count(*) FROM users"), 1);
     assert!(!file_of_lock.exists());
     database.assert_balanced();
-    // Its number is not given again: what a finished import has added would be hidden.
+    // The id of an import is not reused: otherwise rows of a finished import would become invisible.
     database.import(file());
     UnderWay::start(&database.store, lines([user("x")]));
     assert_eq!(seen(&database)[0], 3 + FEW * 2);
 }
 
 #[test]
-fn one_import_of_many_records_is_under_way_at_a_time() {
+fn only_one_import_of_many_records_runs_at_a_time() {
     let database = there();
     let path = database.directory.path().join("one.db-import");
     let Taking::Taken(lock) = ImportLock::take(&path) else {
-        panic!("the lock cannot be had");
+        panic!("cannot take the lock");
     };
     let import = |accounts| {
         let pins = Pins::Keep;
@@ -361,7 +361,7 @@ fn one_import_of_many_records_is_under_way_at_a_time() {
     let refused = import(file()).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "another import is under way; try again after its end"
+        "another import is in progress; try again when it has ended"
     );
     import(lines([
         json!({"username": "there", "status": "DEACTIVATED"}),
@@ -374,7 +374,7 @@ fn one_import_of_many_records_is_under_way_at_a_time() {
 }
 
 #[test]
-fn the_lock_has_one_holder_however_many_take_and_remove_it() {
+fn the_lock_has_one_holder_even_while_others_take_and_remove_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("one.db-import");
     let (holders, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -396,7 +396,7 @@ fn the_lock_has_one_holder_however_many_take_and_remove_it() {
 }
 
 #[test]
-fn a_dry_run_reports_what_the_run_would_and_writes_nothing() {
+fn a_dry_run_reports_the_same_as_the_import_and_writes_nothing() {
     for accounts in [
         file,
         || lines([json!({"username": "there", "status": "DEACTIVATED"})]),
@@ -427,13 +427,13 @@ fn a_dry_run_reports_what_the_run_would_and_writes_nothing() {
     }
 }
 
-/// Says to the process that the test starts where it shall import.
+/// The environment variable with the path of the database into which the test's child process imports.
 const TO_IMPORT_INTO: &str = "TEST_DATABASE_TO_IMPORT_INTO";
 
 #[test]
 fn a_kill_at_any_point_leaves_what_was_there() {
     let crowd = || {
-        // What is noted of it goes with the rest.
+        // The events of the import have been removed too.
         let changed = json!({"username": "there", "status": "DEACTIVATED"});
         let users = (0..20_000).map(|number| user(&format!("crowd{number}")));
         fixture(json!([

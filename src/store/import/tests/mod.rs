@@ -1,4 +1,4 @@
-//! A database in a directory of its own, and accounts as a file would say them.
+//! Helpers for the tests of imports: a database in a temporary directory, and accounts as read from a file.
 
 mod batches;
 mod rules;
@@ -32,7 +32,7 @@ impl Database {
         Self { directory, store }
     }
 
-    /// One in which these accounts are.
+    /// A database that contains these accounts.
     fn with(accounts: Accounts) -> Self {
         let database = Self::new();
         database.import(accounts);
@@ -63,12 +63,12 @@ impl Database {
         self.store.import(import, now()).unwrap()
     }
 
-    /// Everything that counts, without the numbers of rows and imports.
+    /// All content, without the ids of rows and imports.
     fn dump(&self) -> Vec<Vec<SqlValue>> {
         dump(&self.sql())
     }
 
-    /// Whether `login_costs` is what its triggers shall keep it.
+    /// Asserts that `login_costs` agrees with the users.
     #[track_caller]
     fn assert_balanced(&self) {
         let wrong = self.number(
@@ -135,7 +135,7 @@ fn dump(connection: &Connection) -> Vec<Vec<SqlValue>> {
     rows
 }
 
-/// What a fixture says.
+/// The accounts of a fixture.
 fn fixture(organizations: Value) -> Accounts {
     let mut accounts = Accounts::default();
     for (index, organization) in organizations.as_array().unwrap().iter().enumerate() {
@@ -151,7 +151,7 @@ fn fixture(organizations: Value) -> Accounts {
     accounts
 }
 
-/// What lines of JSON say.
+/// The accounts of lines of JSON.
 fn lines(users: impl IntoIterator<Item = Value>) -> Accounts {
     let users = (1..).zip(users);
     Accounts {
@@ -181,7 +181,7 @@ fn user(username: &str) -> Value {
     json!({"username": username, "password_hash": HASH})
 }
 
-/// So many that they are written in batches.
+/// Enough users for an import in batches.
 fn many() -> impl Iterator<Item = Value> {
     (0..FEW * 2).map(|number| user(&format!("many{number}")))
 }

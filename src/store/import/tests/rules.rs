@@ -1,4 +1,4 @@
-//! What is written, what stays, and what is refused.
+//! The rules of an import: which values are written, which are kept, and which are refused.
 
 use rusqlite::named_params;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn with(mut value: Value, key: &str, replacement: impl Into<Value>) -> Value {
     value
 }
 
-/// An import of as many records as are written in batches, with these among them.
+/// Adds records to an import until there are so many that it is written in batches.
 fn among_many(mut accounts: Accounts) -> Accounts {
     let others = fixture(json!([retailer("many", many())]));
     let first = accounts.organizations.len();
@@ -32,7 +32,7 @@ fn among_many(mut accounts: Accounts) -> Accounts {
 }
 
 #[test]
-fn a_new_row_gets_what_its_record_leaves_out() {
+fn a_new_row_gets_defaults_for_values_that_its_record_omits() {
     let database = Database::with(fixture(json!([retailer("one", [user("A@one.com")])])));
     let row: (String, String, String, Option<String>) = database
         .sql()
@@ -57,7 +57,7 @@ fn a_new_row_gets_what_its_record_leaves_out() {
 }
 
 #[test]
-fn the_same_again_changes_nothing_and_a_difference_is_written() {
+fn importing_the_same_file_again_changes_nothing_and_differences_are_written() {
     let organization = |user: Value| {
         fixture(
             json!([{"name": "one", "org_type": "RETAILER", "status": "PENDING", "uuid": OTHER_UUID,
@@ -74,7 +74,7 @@ fn the_same_again_changes_nothing_and_a_difference_is_written() {
         assert_eq!(imported.users, summary(0, 0, 1));
         assert_eq!(imported.organizations, summary(0, 0, 1));
     }
-    // What the file leaves out stays, a pinned token too where that is asked for.
+    // Omitted values are kept. A pinned token is kept too if the import asks for that.
     let least = json!({"username": "a"});
     for accounts in [lines([least.clone()]), lines([json!({"uuid": UUID})])] {
         let imported = database.try_import(accounts, Pins::Keep).unwrap();
@@ -114,13 +114,13 @@ fn the_same_again_changes_nothing_and_a_difference_is_written() {
     assert_eq!(database.number("SELECT count(*) FROM people"), 2);
 }
 
-/// In one transaction, and in several.
+/// The same accounts as an import in one transaction, and as one in batches.
 fn few_and_many(accounts: impl Fn() -> Accounts) -> [Accounts; 2] {
     [accounts(), among_many(accounts())]
 }
 
 #[test]
-fn what_a_file_leaves_out_stays_as_others_have_set_it_in_the_meantime() {
+fn omitted_values_keep_concurrent_changes_of_other_processes() {
     let file = || {
         fixture(json!([{"name": "one", "org_type": "RETAILER", "users": [
             {"username": "a", "uuid": UUID, "person": {"phone": "2"}}]}]))
@@ -154,7 +154,7 @@ fn what_a_file_leaves_out_stays_as_others_have_set_it_in_the_meantime() {
 }
 
 #[test]
-fn to_note_which_password_was_loaded_changes_no_user() {
+fn storing_which_password_was_loaded_does_not_count_as_a_change() {
     let file = || {
         fixture(json!([retailer(
             "one",
@@ -173,9 +173,9 @@ fn to_note_which_password_was_loaded_changes_no_user() {
     }
 }
 
-/// It is the cheaper one, of the same password, and somebody may steal the file.
+/// The old hash is cheaper to attack and is of the same password, so it must not remain in a file that may be stolen.
 #[test]
-fn a_rehash_leaves_the_old_hash_nowhere() {
+fn a_rehash_replaces_the_old_hash_in_every_column() {
     for (present, kept) in [(HASH, 2), (OTHER_HASH, 1)] {
         let mut accounts = fixture(json!([retailer("one", [user("a")])]));
         accounts.users[0].loaded = Loaded::Password(HASH.parse().unwrap());
@@ -191,7 +191,8 @@ fn a_rehash_leaves_the_old_hash_nowhere() {
     }
 }
 
-/// The keys of the findings, and whether all of them were found before anything was hashed.
+/// The findings of a refused import. Also asserts that the check before hashing found all of them, and that nothing was
+/// written.
 #[track_caller]
 fn refused_at(database: &Database, accounts: Accounts) -> Vec<String> {
     let before = database.dump();
@@ -207,7 +208,7 @@ fn refused_at(database: &Database, accounts: Accounts) -> Vec<String> {
 }
 
 #[test]
-fn what_other_rows_have_and_what_is_missing_is_refused() {
+fn values_of_other_rows_and_missing_values_are_refused() {
     let held = with(with(user("a"), "auth_token", TOKEN), "uuid", UUID);
     let mut one = retailer("one", [held, user("b")]);
     one["retailer_uuid"] = json!(OTHER_UUID);
@@ -267,7 +268,7 @@ fn what_other_rows_have_and_what_is_missing_is_refused() {
         ),
         (
             lines([user("new")]),
-            "line 1 org: missing, and --org names none".to_owned(),
+            "line 1 org: missing, and --org is not given".to_owned(),
         ),
         (
             lines([
@@ -315,7 +316,7 @@ fn identities(database: &Database, username: &str) -> Vec<Option<String>> {
 }
 
 #[test]
-fn no_identity_follows_a_new_name() {
+fn renaming_changes_no_uuid() {
     let one = || {
         json!({"name": "one", "org_type": "RETAILER", "account_manager": {"first_name": "Mia"}, "users": [
         with(user("a"), "permissions", json!([{"name": "sell"}]))]})
@@ -329,12 +330,12 @@ fn no_identity_follows_a_new_name() {
             uuid(before[3].as_ref().unwrap()),
             uuid(before[5].as_ref().unwrap()),
         );
-        // By UUID.
+        // Renamed by UUID.
         let mut renamed = with(with(one(), "name", "two"), "uuid", org);
         renamed["users"] = json!([{"username": "b", "uuid": of_user, "permissions": [{"name": "vend", "uuid": permission}]}]);
         database.import(fixture(json!([renamed])));
         assert_eq!(identities(&database, "b"), before);
-        // By the names that they have now.
+        // Identified by the new names.
         let mut again = with(one(), "name", "two");
         again["users"] = json!([{"username": "b", "permissions": [{"name": "vend"}]}]);
         for again in few_and_many(|| fixture(json!([again]))) {
@@ -350,14 +351,14 @@ fn no_identity_follows_a_new_name() {
 }
 
 #[test]
-fn a_name_means_no_row_of_another_type_or_that_another_record_means() {
+fn a_name_does_not_identify_a_row_of_another_type_or_of_another_record() {
     let uuid_of = |database: &Database| identities(database, "a")[0].clone().unwrap();
     let supplier = || with(retailer("one", []), "org_type", "SUPPLIER");
     let other = || {
         let other = with(retailer("one", []), "uuid", OTHER_UUID);
         with(other, "retailer_uuid", SPARE_UUID)
     };
-    // What is written first does not count for what comes after it.
+    // A row that the import has just written is not used for a later record with the same name.
     let both = [other(), retailer("one", [user("a")])];
     let database = Database::with(fixture(json!(both)));
     let derived = uuid_of(&database);
@@ -372,7 +373,7 @@ fn a_name_means_no_row_of_another_type_or_that_another_record_means() {
         database.import(fixture(json!([supplier()]))).organizations,
         summary(1, 0, 0)
     );
-    // Another name for it leaves its name to a new one.
+    // If the organization is renamed, its old name is free for a new one.
     let renamed = with(other(), "name", "two");
     let imported = database.import(fixture(json!([retailer("one", []), renamed])));
     assert_eq!(
@@ -422,7 +423,7 @@ fn a_name_of_several_rows_is_refused_with_their_uuids() {
 }
 
 #[test]
-fn two_records_that_mean_one_row_are_refused() {
+fn two_records_that_identify_the_same_row_are_refused() {
     let permissions = json!([{"name": "sell"}]);
     let database = Database::with(fixture(json!([retailer(
         "one",
@@ -449,6 +450,6 @@ fn two_records_that_mean_one_row_are_refused() {
     );
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(
-        refused[0].ends_with("another permission of the file means the same row of the database")
+        refused[0].ends_with("another permission of the file identifies the same row of the database")
     );
 }
