@@ -254,7 +254,8 @@ fn a_quote_that_may_have_joined_rows_is_a_finding_of_the_file() {
     ] {
         let found = findings(&super::read(csv.as_bytes()));
         let of_line = format!("line {line}  ");
-        let of_file = format!("  a misplaced quote makes it unclear which rows are on lines {lines}: ");
+        let of_file =
+            format!("  a misplaced quote makes it unclear which rows are on lines {lines}: ");
         assert!(
             found.iter().any(|found| found.starts_with(&of_line)),
             "{label}: {found:#?}"

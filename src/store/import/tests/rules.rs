@@ -450,6 +450,7 @@ fn two_records_that_identify_the_same_row_are_refused() {
     );
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(
-        refused[0].ends_with("another permission of the file identifies the same row of the database")
+        refused[0]
+            .ends_with("another permission of the file identifies the same row of the database")
     );
 }
