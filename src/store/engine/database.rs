@@ -1,4 +1,4 @@
-//! An open database, whichever it is: what reads it, and what changes it.
+//! An open database of either kind, and running queries and changes on it.
 
 #[cfg(feature = "postgres")]
 use super::postgres::Servers;
@@ -6,7 +6,7 @@ use super::sqlite::{Sqlite, Taking};
 use super::statement_error::Result as StatementResult;
 use super::{Connection, Error};
 
-/// An open database.
+/// An open database: a SQLite file or PostgreSQL servers.
 #[allow(
     clippy::large_enum_variant,
     reason = "a process has one or two of these"
@@ -18,7 +18,7 @@ pub(in crate::store) enum Database {
 }
 
 impl Database {
-    /// Whether there was none before it was opened.
+    /// Whether the database did not exist, or was empty, when it was opened.
     pub(in crate::store) fn is_new(&self) -> bool {
         match self {
             Self::File(file) => file.is_new,
@@ -36,12 +36,12 @@ impl Database {
         }
     }
 
-    /// Whether every answer comes over a connection to another process, which may be away.
+    /// Whether every call uses a connection to another process, which may be unavailable.
     pub(in crate::store) fn is_remote(&self) -> bool {
         !matches!(self, Self::File(_))
     }
 
-    /// Looks whether a path still leads to the open file.
+    /// Checks whether the path still leads to the open file.
     pub(in crate::store) fn check_path(&self) -> Result<(), Error> {
         match self {
             Self::File(file) => file.check_path(),
@@ -62,7 +62,7 @@ impl Database {
         }
     }
 
-    /// Runs a query of many rows.
+    /// Runs a query over many rows.
     pub(in crate::store) fn read_long<T: Send>(
         &self,
         query: impl FnOnce(&Connection) -> StatementResult<T> + Send,
@@ -74,7 +74,7 @@ impl Database {
         }
     }
 
-    /// Runs a change, which is committed when this returns; undone, if `is_kept` says so.
+    /// Runs a change in a transaction. It is committed when this returns, or rolled back if `is_kept` returns `false`.
     pub(in crate::store) fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> StatementResult<T> + Send + 'static,
@@ -87,7 +87,8 @@ impl Database {
         }
     }
 
-    /// Whether imports of many rows are several transactions, which a lock keeps from each other.
+    /// Whether an import of many rows consists of several transactions, so that a lock is needed to exclude other
+    /// imports.
     pub(in crate::store) fn has_import_lock(&self) -> bool {
         match self {
             Self::File(file) => file.has_import_lock(),
@@ -96,7 +97,7 @@ impl Database {
         }
     }
 
-    /// Whether the lock's file is there, which somebody may hold or have left behind.
+    /// Whether the lock file exists. A process may hold the lock or may have left the file behind.
     pub(in crate::store) fn is_import_lock_there(&self) -> bool {
         match self {
             Self::File(file) => file.is_import_lock_there(),
@@ -105,17 +106,17 @@ impl Database {
         }
     }
 
-    /// Takes the lock of imports of many rows.
+    /// Tries to take the lock for an import of many rows.
     pub(in crate::store) fn take_import_lock(&self) -> Taking {
         match self {
             Self::File(file) => file.take_import_lock(),
-            // One transaction of any length keeps nobody from anything there.
+            // A long transaction does not block other writers there.
             #[cfg(feature = "postgres")]
             Self::Servers(_) => Taking::Impossible,
         }
     }
 
-    /// Of the file's disk; `None` if nobody here can say it.
+    /// The free space on the disk of the file, in bytes. `None` if it is unknown.
     pub(in crate::store) fn free_bytes(&self) -> Option<u64> {
         match self {
             Self::File(file) => file.free_bytes(),

@@ -1,31 +1,31 @@
-//! Why a call of the store failed.
+//! The errors of calls of the store.
 
 use std::sync::Arc;
 
 use super::statement_error::StatementError;
 
-/// Why a query or a change failed. Shared, since one failed commit is the failure of everyone who waited for it.
+/// Why a query or a change failed. It can be cloned, because a failed commit is the error of every change in the group.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Passes by itself or when the operator makes room: a lock, the disk, memory.
+    /// A temporary problem, or one that the operator can solve: a lock, a full disk, too little memory.
     #[error("the database is not available: {}", .0.reason())]
     Unavailable(Arc<StatementError>),
-    /// A malformed file or a mistake of this program.
+    /// A malformed file, or a defect of this program.
     #[error("the database failed: {}", .0.reason())]
     Defect(Arc<StatementError>),
-    /// The database was moved, removed or replaced while it is open.
-    #[error("the path of the database leads to another file than the open one")]
+    /// The file of the database was moved, removed or replaced while it was open.
+    #[error("the path of the database no longer leads to the open file")]
     FileReplaced,
-    /// Another process, or another call, writes many rows.
+    /// Another import of many rows is in progress, in this or another process.
     #[error("another import is in progress; try again when it has ended")]
     ImportUnderWay,
     /// The store was closed, or a change panicked.
-    #[error("the database writer gave no answer")]
+    #[error("the database writer did not reply")]
     NoAnswer,
 }
 
 impl Error {
-    /// Whether the log has said it once for all calls.
+    /// Whether the error has already been logged once for all calls.
     pub fn is_logged(&self) -> bool {
         matches!(self, Self::Unavailable(error) if error.is_logged())
     }

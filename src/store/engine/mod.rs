@@ -1,4 +1,4 @@
-//! The databases that a store can be in: each runs a statement with named parameters, and gives rows.
+//! The database engines, SQLite and PostgreSQL, behind one interface: statements with named parameters, and rows.
 
 mod database;
 mod error;
@@ -22,7 +22,7 @@ use std::mem;
 
 use value::Columns;
 
-/// Rows of very many that are in memory at once.
+/// The number of rows that are in memory at once when a statement returns very many.
 pub(in crate::store) const PAGE: usize = 64;
 
 /// A connection to a database, for one thread at a time.
@@ -33,11 +33,11 @@ pub(in crate::store) enum Connection<'c> {
     Postgres(&'c postgres::Session),
 }
 
-/// A row that a statement gave.
+/// A row that a statement returned.
 pub(in crate::store) struct Row<'r>(&'r dyn Columns);
 
 impl Connection<'_> {
-    /// Runs a statement that gives no rows; says how many it changed.
+    /// Runs a statement that returns no rows. Returns the number of rows that it changed.
     pub(in crate::store) fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<usize> {
         match self {
             Self::Sqlite(connection) => sqlite::statements::execute(connection, sql, parameters),
@@ -46,7 +46,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Hands on each row.
+    /// Calls `receive` with each row.
     pub(in crate::store) fn for_each(
         &self,
         sql: &str,
@@ -58,8 +58,8 @@ impl Connection<'_> {
         })
     }
 
-    /// Hands on the rows of a statement that gives very many, at most [`PAGE`] at once, and never has more of them in memory.
-    /// Only for [`Connection::at_one_moment`]; `receive` may run other statements.
+    /// Calls `receive` with pages of at most [`PAGE`] rows. No more rows than that are in memory at once. Must be
+    /// called inside [`Connection::at_one_moment`]. `receive` may run other statements.
     pub(in crate::store) fn pages<T>(
         &self,
         sql: &str,
@@ -88,7 +88,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Every row.
+    /// All rows.
     pub(in crate::store) fn rows<T>(
         &self,
         sql: &str,
@@ -118,7 +118,7 @@ impl Connection<'_> {
         Ok(found)
     }
 
-    /// The one row that there always is.
+    /// The only row of a statement that always returns one.
     pub(in crate::store) fn one<T>(
         &self,
         sql: &str,
@@ -129,23 +129,25 @@ impl Connection<'_> {
             .ok_or(StatementError::NoRow)
     }
 
-    /// Whether there is a row.
+    /// Whether the statement returns a row.
     pub(in crate::store) fn exists(&self, sql: &str, parameters: Parameters<'_>) -> Result<bool> {
         Ok(self.first(sql, parameters, |_| Ok(()))?.is_some())
     }
 
-    /// Runs a part of a change that may break a rule of the schema, after which the change can read on, to find out why: what
-    /// the part has written is undone then, and what some parts before it have written may be.
+    /// Runs a part of a change that may violate a constraint of the schema. After a violation the transaction can still
+    /// run queries to find out the reason. The writes of the part are undone then, and those of earlier parts may be
+    /// undone too.
     pub(in crate::store) fn attempt<T>(&self, part: impl FnOnce() -> Result<T>) -> Result<T> {
         match self {
-            // A statement that fails undoes itself, and leaves the rest.
+            // A statement that fails is undone by itself; the transaction continues.
             Self::Sqlite(_) => part(),
             #[cfg(feature = "postgres")]
             Self::Postgres(session) => session.attempt(part),
         }
     }
 
-    /// Waits until no other change of accounts is under way, and keeps others from them until the transaction's end.
+    /// Takes the exclusive lock on changes of accounts, until the end of the transaction. Waits while another change
+    /// holds it.
     pub(in crate::store) fn lock_accounts(&self) -> Result<()> {
         match self {
             // There is one writer.
@@ -155,32 +157,34 @@ impl Connection<'_> {
         }
     }
 
-    /// Whether this process may do the work that all servers of a database would do at the same time, until the transaction's
-    /// end. It never waits long for a row of somebody else from then on.
+    /// Tries to take the lock on work that only one server of a database needs to do, until the end of the transaction.
+    /// Returns `false` if another server holds it. From then on, the transaction does not wait long for rows locked by
+    /// others.
     pub(in crate::store) fn takes_common_work(&self) -> Result<bool> {
         match self {
-            // Changes come one after the other, and find it done.
+            // Changes are serialized, so a later one finds the work done.
             Self::Sqlite(_) => Ok(true),
             #[cfg(feature = "postgres")]
             Self::Postgres(session) => session.takes_common_work(),
         }
     }
 
-    /// Runs `read` while no change of accounts is under way: whatever a later one writes has higher numbers than what there is.
-    /// `None` when one is.
+    /// Runs `read` while no change of accounts is in progress, so that later changes get higher ids than all existing
+    /// rows. Returns `None` if a change is in progress.
     pub(in crate::store) fn between_changes<T>(
         &self,
         read: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
         match self {
-            // Numbers are given by the one writer, in the order of its transactions.
+            // The only writer assigns ids in the order of its transactions.
             Self::Sqlite(_) => read().map(Some),
             #[cfg(feature = "postgres")]
             Self::Postgres(session) => session.between_changes(read),
         }
     }
 
-    /// Keeps changes of accounts from starting until the transaction's end, unless one is under way: `false` then.
+    /// Tries to prevent changes of accounts from starting until the end of the transaction. Returns `false` if one is
+    /// in progress.
     pub(in crate::store) fn hold_off_accounts(&self) -> Result<bool> {
         match self {
             Self::Sqlite(_) => Ok(true),
@@ -189,7 +193,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Waits until no other change of a user is under way, and keeps others from it until the transaction's end.
+    /// Locks a user until the end of the transaction. Waits while another transaction holds the lock.
     #[cfg_attr(not(feature = "postgres"), expect(unused_variables))]
     pub(in crate::store) fn lock_user(&self, user_id: i64) -> Result<()> {
         match self {
@@ -199,8 +203,8 @@ impl Connection<'_> {
         }
     }
 
-    /// What a query of rows to be removed ends with: those that another change has locked are left out, and nobody is waited
-    /// for.
+    /// The clause at the end of a query for rows to be removed. It skips rows that other transactions have locked,
+    /// without waiting.
     pub(in crate::store) fn unlocked(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "",
@@ -218,7 +222,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Has all statements in `read` see the database as it is at one moment.
+    /// Runs `read` with a consistent snapshot of the database.
     pub(in crate::store) fn at_one_moment<T>(
         &self,
         read: impl FnOnce(&Self) -> Result<T>,
@@ -233,7 +237,7 @@ impl Connection<'_> {
         }
     }
 
-    /// How large the database is, in bytes.
+    /// The size of the database in bytes.
     pub(in crate::store) fn bytes(&self) -> Result<u64> {
         match self {
             Self::Sqlite(connection) => sqlite::statements::bytes(connection),
@@ -242,7 +246,7 @@ impl Connection<'_> {
         }
     }
 
-    /// The version of the schema that the database has.
+    /// The schema version of the database.
     pub(in crate::store) fn schema_version(&self) -> Result<i64> {
         match self {
             Self::Sqlite(connection) => sqlite::statements::schema_version(connection),
@@ -251,7 +255,7 @@ impl Connection<'_> {
         }
     }
 
-    /// The newest version of the schema that this program knows.
+    /// The newest schema version that this program knows.
     pub(in crate::store) fn newest_version(&self) -> i64 {
         match self {
             Self::Sqlite(_) => sqlite::migrate::newest_version().into(),
@@ -260,7 +264,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Writes the version that the schema has already, to see whether anything can be written.
+    /// Writes the present schema version again, to check that the database can be written.
     pub(in crate::store) fn write_schema_version(&self) -> Result<()> {
         match self {
             Self::Sqlite(connection) => sqlite::statements::write_schema_version(connection),
@@ -269,17 +273,17 @@ impl Connection<'_> {
         }
     }
 
-    /// What the server should have switched on, so that nothing is lost.
+    /// The names of settings that are off and should be on, so that no commit is lost.
     #[cfg(feature = "postgres")]
     pub(in crate::store) fn unsafe_settings(&self) -> Result<Vec<String>> {
         match self {
-            // Each opening sets them.
+            // The settings of a file are set whenever it is opened.
             Self::Sqlite(_) => Ok(Vec::new()),
             Self::Postgres(session) => session.unsafe_settings(),
         }
     }
 
-    /// Prepares for a change of many rows; the setting stays.
+    /// Tunes the connection for a change of many rows. The settings remain in effect.
     pub(in crate::store) fn expect_many_rows(&self) -> Result<()> {
         match self {
             Self::Sqlite(connection) => sqlite::statements::expect_many_rows(connection),

@@ -1,4 +1,4 @@
-//! Why a database is not opened.
+//! The errors of opening a database.
 
 use std::path::PathBuf;
 
@@ -8,37 +8,37 @@ use super::StatementError;
 use super::sqlite::codes::{needs_to_write, reason};
 use crate::files::remedy;
 
-/// Why a database was not opened. Every text names the file, or the servers.
+/// Why a database was not opened. Every message names the file or the servers.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is no such file, and the caller does not want one made.
+    /// The file does not exist, and the caller does not want it to be created.
     #[error("{}: no such database (`thanos-login init --db {}` makes one)", .0.display(), .0.display())]
     Missing(PathBuf),
-    /// The file could not be made.
+    /// The file could not be created.
     #[error("{}: cannot create the database{}", .0.display(), remedy(.0, .1))]
     Create(PathBuf, #[source] std::io::Error),
-    /// The path cannot be followed to its end.
+    /// The path cannot be resolved.
     #[error("{}: cannot open the database{}", .0.display(), remedy(.0, .1))]
     Path(PathBuf, #[source] std::io::Error),
-    /// A directory, a device or the like.
+    /// The path leads to a directory, a device or another special file.
     #[error("{}: not a regular file", .0.display())]
     NotAFile(PathBuf),
-    /// A symbolic link whose target is missing.
+    /// The path is a symbolic link whose target does not exist.
     #[error("{}: a symbolic link to a file that does not exist", .0.display())]
     DanglingLink(PathBuf),
-    /// A file with hard links.
+    /// The file has several hard links.
     #[error(
         "{}: the file has several names (hard links), and its log is beside only one of them; remove the others, or copy the file",
         .0.display()
     )]
     SeveralNames(PathBuf),
-    /// Some other kind of file.
+    /// The file is not an SQLite database.
     #[error("{}: not an SQLite database", .0.display())]
     NotADatabase(PathBuf),
-    /// An SQLite database of another program.
+    /// The file is an SQLite database of another program.
     #[error("{}: an SQLite database of another program", .0.display())]
     NotOurs(PathBuf),
-    /// Made by a newer release.
+    /// The database has a newer schema than this program knows.
     #[error("{}: made by a newer thanos-login (schema {found}, this one knows {known})", .path.display())]
     Newer {
         /// The file.
@@ -48,7 +48,7 @@ pub enum OpenError {
         /// The newest version this program knows.
         known: i32,
     },
-    /// Cut off or damaged.
+    /// The file is truncated or damaged.
     #[error("{}: truncated or malformed: {reason}; `thanos-login restore` puts a backup in its place", .path.display())]
     Malformed {
         /// The file.
@@ -56,7 +56,7 @@ pub enum OpenError {
         /// The first finding.
         reason: String,
     },
-    /// Damaged when it is read together with the log or journal beside it.
+    /// The file is damaged when it is read together with the log or journal beside it.
     #[error(
         "{}: malformed together with {}, which may belong to another database: {reason}; `thanos-login restore` puts a backup in the place of both, and if the file was copied here, remove that other file",
         .path.display(),
@@ -70,28 +70,28 @@ pub enum OpenError {
         /// The first finding.
         reason: String,
     },
-    /// A log or a journal with content whose database is missing.
-    #[error("{}: is here without its database; put that back beside it, or move this file away", .0.display())]
+    /// There is a log or a journal with content, and its database is missing.
+    #[error("{}: exists without its database; put the database back beside it, or move this file away", .0.display())]
     Orphan(PathBuf),
-    /// The file, or its directory, cannot be written.
+    /// The file or its directory cannot be written.
     #[error("{}: not writable: {}", .0.display(), needs_to_write())]
     NotWritable(PathBuf),
-    /// Another process works on it alone.
+    /// Another process has locked the file.
     #[error("{}: locked by another process, which `fuser {}` shows; try again when it has ended", .0.display(), .0.display())]
     InUse(PathBuf),
-    /// The file system or the library did not take a setting.
+    /// SQLite did not accept a setting.
     #[error("{}: cannot set {setting} to {wanted}: it stays {found}", .path.display())]
     Setting {
         /// The file.
         path: PathBuf,
-        /// Which one.
+        /// The name of the setting.
         setting: &'static str,
-        /// The value that was asked for.
+        /// The value that was requested.
         wanted: &'static str,
         /// The value that it has.
         found: String,
     },
-    /// Anything else that SQLite reports.
+    /// SQLite reported another error.
     #[error("{}: cannot open the database: {reason}", .path.display())]
     Failed {
         /// The file.
@@ -113,52 +113,52 @@ pub enum OpenError {
         /// The version of the linked library.
         found: &'static str,
     },
-    /// No server of the database answers, or none lets this program in.
+    /// No server of the database replies or accepts a connection of this program.
     #[cfg(feature = "postgres")]
     #[error("{address}: cannot use the database server: {reason}")]
     Server {
-        /// Its hosts and its name.
+        /// The hosts and the name of the database.
         address: String,
-        /// What the last of them reports.
+        /// The error of the last server.
         reason: String,
     },
-    /// There is no schema, and the caller does not want one made.
+    /// There is no schema, and the caller does not want it to be created.
     #[cfg(feature = "postgres")]
     #[error("{0}: no tables of thanos-login (`thanos-login init` makes them)")]
     NoSchema(String),
-    /// The schema is missing or older, and the role has no right to change that.
+    /// The schema is missing or older, and the role has no privilege to create or migrate it.
     #[cfg(feature = "postgres")]
     #[error(
         "{address}: this role may not make or migrate the tables of thanos-login: {reason}; run `thanos-login init` as their owner first"
     )]
     MayNotMigrate {
-        /// Its hosts and its name.
+        /// The hosts and the name of the database.
         address: String,
         /// What the server reports.
         reason: String,
     },
-    /// A schema of the same name that is another program's.
+    /// A schema of the same name belongs to another program.
     #[cfg(feature = "postgres")]
-    #[error("{0}: the schema thanos_login is not one of this program")]
+    #[error("{0}: the schema thanos_login belongs to another program")]
     ForeignSchema(String),
-    /// Made by a newer release.
+    /// The database has a newer schema than this program knows.
     #[cfg(feature = "postgres")]
     #[error("{address}: made by a newer thanos-login (schema {found}, this one knows {known})")]
     NewerSchema {
-        /// Its hosts and its name.
+        /// The hosts and the name of the database.
         address: String,
         /// The schema version it has.
         found: i64,
         /// The newest version this program knows.
         known: i64,
     },
-    /// The writer's thread could not be started.
+    /// The thread of the writer could not be started.
     #[error("cannot start the database writer")]
     Thread(#[source] std::io::Error),
 }
 
 impl OpenError {
-    /// Whether there is no database, and one could be made.
+    /// Whether the database does not exist and could be created.
     pub fn is_missing(&self) -> bool {
         match self {
             Self::Missing(_) => true,
@@ -168,7 +168,7 @@ impl OpenError {
         }
     }
 
-    /// Classifies what a statement in the file at `path` reports.
+    /// Classifies the error of a statement on the file at `path`.
     pub(in crate::store) fn of_statement(path: &std::path::Path, error: &StatementError) -> Self {
         match error {
             StatementError::Sqlite(error) => Self::new(path, error),
@@ -179,7 +179,7 @@ impl OpenError {
         }
     }
 
-    /// Classifies what SQLite reports of the file at `path`.
+    /// Classifies an error that SQLite reports for the file at `path`.
     pub(in crate::store) fn new(path: &std::path::Path, error: &rusqlite::Error) -> Self {
         let path = path.to_owned();
         match error.sqlite_error_code() {

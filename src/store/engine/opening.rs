@@ -1,28 +1,29 @@
-//! How a database is opened, whichever it is.
+//! Options and results of opening a database of either kind.
 
-/// Whether a missing database is made.
+/// What to do if the database does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenMissing {
-    /// Make it; a file gets mode 0600.
+    /// Create it. A file gets mode 0600.
     Create,
-    /// Refuse.
+    /// Return an error.
     Refuse,
 }
 
-/// Who opens a database.
+/// The kind of process that opens a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenedBy {
-    /// A command. When another process has a file open, that one has looked at it.
+    /// A command. If another process has the file open, the command relies on that process having checked the file.
     Command,
-    /// A server. It relies on nobody, since the other process may only read, such as one that copies the log.
+    /// A server. It always checks the file itself, because another process may be a mere reader, such as one that
+    /// replicates the log.
     Server,
 }
 
-/// An existing database that was brought up to the present schema.
+/// A migration to the present schema that has been made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Migrated {
-    /// The version it had.
+    /// The schema version before.
     pub from: i32,
-    /// The version it has.
+    /// The schema version now.
     pub to: i32,
 }

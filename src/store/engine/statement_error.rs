@@ -1,34 +1,34 @@
-//! Why a statement failed.
+//! The errors of statements.
 
 use rusqlite::{ErrorCode, ffi};
 
 use super::sqlite::codes;
 
-/// What a database reports, or what the program finds in a row.
+/// An error that a database reports, or that the program finds in a row.
 #[derive(Debug, thiserror::Error)]
 pub enum StatementError {
-    /// SQLite reports it.
+    /// An error that SQLite reports.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// PostgreSQL reports it, or its server is away.
+    /// An error that PostgreSQL reports, or its server is unavailable.
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Postgres(#[from] super::postgres::Failure),
-    /// A column has a value that the program does not know: somebody else wrote it.
-    #[error("column {index} has a value of another kind")]
+    /// A column has a value that the program does not know. Another program must have written it.
+    #[error("column {index} has a value of an unexpected type")]
     Column {
-        /// Counted from 0.
+        /// The index of the column, counted from 0.
         index: usize,
-        /// What is wrong with it, where that is known.
+        /// What is wrong with the value, if known.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// A row that must be there is not.
-    #[error("a statement gave no row")]
+    /// A statement that always returns a row has returned none.
+    #[error("a statement returned no row")]
     NoRow,
-    /// A statement failed, and the change went on without it.
+    /// A statement failed, and the change ignored that.
     #[cfg(feature = "postgres")]
-    #[error("a change went on after a statement of it had failed")]
+    #[error("a change continued after one of its statements had failed")]
     TransactionFailed,
     /// The code around the statement panicked.
     #[error("a change panicked")]
@@ -39,7 +39,7 @@ pub enum StatementError {
 pub(in crate::store) type Result<T> = std::result::Result<T, StatementError>;
 
 impl StatementError {
-    /// In words that are no library's.
+    /// The reason in plain words, without the terms of a library.
     pub(in crate::store) fn reason(&self) -> String {
         match self {
             Self::Sqlite(error) => codes::reason(error),
@@ -51,7 +51,7 @@ impl StatementError {
         }
     }
 
-    /// A column whose value means nothing.
+    /// The error for a column whose value cannot be converted.
     pub(in crate::store) fn column(
         index: usize,
         source: impl std::error::Error + Send + Sync + 'static,
@@ -60,7 +60,7 @@ impl StatementError {
         Self::Column { index, source }
     }
 
-    /// Whether the same call may succeed later, without a change of the program or of what is in the database.
+    /// Whether the same call may succeed later without a change of the program or of the data.
     pub(in crate::store) fn is_passing(&self) -> bool {
         match self {
             Self::Sqlite(error) => codes::is_passing(error),
@@ -70,7 +70,7 @@ impl StatementError {
         }
     }
 
-    /// Whether the log has said it once for all calls.
+    /// Whether the error has already been logged once for all calls.
     pub(in crate::store) fn is_logged(&self) -> bool {
         match self {
             #[cfg(feature = "postgres")]
@@ -79,7 +79,7 @@ impl StatementError {
         }
     }
 
-    /// Whether a rule of the schema refused a change.
+    /// Whether a change violated a constraint of the schema.
     pub(in crate::store) fn is_constraint(&self) -> bool {
         match self {
             Self::Sqlite(error) => {
@@ -91,7 +91,7 @@ impl StatementError {
         }
     }
 
-    /// Whether a row was to refer to one that is not there, or one to go that others refer to.
+    /// Whether a change violated a foreign key: a row would refer to a missing row.
     pub(in crate::store) fn is_foreign_key(&self) -> bool {
         match self {
             Self::Sqlite(error) => error

@@ -1,20 +1,20 @@
-//! Values of parameters and columns, of which both databases have the same five kinds.
+//! The values of parameters and columns. Both engines have the same five kinds.
 
 use super::statement_error::StatementError;
 
-/// A value on its way to or from a database.
+/// A value that is passed to or returned by a database.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::store) enum Value<'v> {
-    /// Of this kind, if that is known.
+    /// NULL, with the type of the column if it is known.
     Null(Option<Kind>),
-    /// SQLite has these for booleans too.
+    /// An integer. SQLite also represents booleans as integers.
     Integer(i64),
     Boolean(bool),
     Text(&'v str),
     Bytes(&'v [u8]),
 }
 
-/// What a value is.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Kind {
     Integer,
@@ -23,24 +23,24 @@ pub(in crate::store) enum Kind {
     Bytes,
 }
 
-/// What a statement's parameter can be given.
+/// A type that can be used for a parameter of a statement.
 pub(in crate::store) trait ToValue {
-    /// `None` where only the value says it.
+    /// The type of the values. `None` if it depends on the value.
     const KIND: Option<Kind>;
 
     fn to_value(&self) -> Value<'_>;
 }
 
-/// What a column can be read as.
+/// A type that a column can be read as.
 pub(in crate::store) trait FromValue: Sized {
-    /// `None` where the value is of another kind, or out of range.
+    /// Converts a value. `None` if it has another type or is out of range.
     fn from_value(value: Value<'_>) -> Option<Self>;
 }
 
-/// A statement's parameters: each with its name, which begins with a colon.
+/// The parameters of a statement, each with its name, which starts with a colon.
 pub(in crate::store) type Parameters<'p> = &'p [(&'p str, Value<'p>)];
 
-/// `parameters! { ":name": expression, … }`, as [`Parameters`].
+/// Creates [`Parameters`]: `parameters! { ":name": expression, … }`.
 macro_rules! parameters {
     ($($name:literal: $value:expr),* $(,)?) => {
         &[$(($name, $crate::store::engine::ToValue::to_value(&$value))),*] as $crate::store::engine::Parameters<'_>
@@ -49,7 +49,7 @@ macro_rules! parameters {
 
 pub(in crate::store) use parameters;
 
-/// What an owned row keeps.
+/// A value that owns its data.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::store) enum OwnedValue {
     Null,
@@ -215,7 +215,7 @@ impl FromValue for OwnedValue {
     }
 }
 
-/// A row that a statement gave, for as long as it is looked at.
+/// A row of a database library.
 pub(in crate::store) trait Columns {
     fn value(&self, index: usize) -> Result<Value<'_>, StatementError>;
 }

@@ -158,5 +158,5 @@ fn names_that_users_exchange_are_a_finding() {
         .finish();
     assert_eq!(refused.code, Some(1), "{refused:#?}");
     assert!(refused.stderr.contains("exchanged.jsonl"), "{refused:#?}");
-    assert!(!refused.stderr.contains("went on after"), "{refused:#?}");
+    assert!(!refused.stderr.contains("continued after"), "{refused:#?}");
 }

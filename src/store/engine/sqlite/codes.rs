@@ -1,35 +1,35 @@
-//! What SQLite reports, by its result code.
+//! Classifying the errors of SQLite by their result codes.
 
 use rusqlite::{ErrorCode, ffi};
 use rustix::process::geteuid;
 
 use crate::files::needs_the_right;
 
-/// Whether the same call may succeed later, without a change of the program or of what is in the file. An extended code
-/// counts as its primary one.
+/// Whether the same call may succeed later without a change of the program or of the data. An extended code is treated
+/// as its primary code.
 pub(in crate::store) fn is_passing(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code().is_some_and(|code| match code {
-        // Another process holds a lock; PROTOCOL is one of the log that was held for ten seconds.
+        // Another process holds a lock. PROTOCOL means that a lock of the log was held for ten seconds.
         ErrorCode::DatabaseBusy
         | ErrorCode::DatabaseLocked
         | ErrorCode::FileLockingProtocolFailed
-        // The disk, its limits, its permissions, its cable.
+        // A problem of the disk: its space, its limits, its permissions, its hardware.
         | ErrorCode::DiskFull
         | ErrorCode::NoLargeFileSupport
         | ErrorCode::ReadOnly
         | ErrorCode::PermissionDenied
         | ErrorCode::CannotOpen
         | ErrorCode::SystemIoFailure
-        // The machine has too little memory at the moment.
+        // The machine is short of memory.
         | ErrorCode::OutOfMemory
-        // Another call took this one down with it, or another process changed the schema at the same moment.
+        // The call was aborted together with another one, or another process changed the schema at the same time.
         | ErrorCode::OperationAborted
         | ErrorCode::OperationInterrupted
         | ErrorCode::SchemaChanged => true,
-        // A damaged file.
+        // The file is damaged.
         ErrorCode::DatabaseCorrupt
         | ErrorCode::NotADatabase
-        // A statement that is wrong or was given wrong values; nothing here forbids a statement by authorization.
+        // The statement or its values are wrong. This program has no authorizer that could deny a statement.
         | ErrorCode::Unknown
         | ErrorCode::InternalMalfunction
         | ErrorCode::NotFound
@@ -43,6 +43,7 @@ pub(in crate::store) fn is_passing(error: &rusqlite::Error) -> bool {
     })
 }
 
+/// The permissions that the user needs for writing.
 pub(in crate::store) fn needs_to_write() -> String {
     let user = geteuid().as_raw();
     format!(
@@ -50,7 +51,7 @@ pub(in crate::store) fn needs_to_write() -> String {
     )
 }
 
-/// What SQLite reports, without numbers and names that are only its own.
+/// The message for an error of SQLite, without SQLite's own error numbers and names.
 pub(in crate::store) fn reason(error: &rusqlite::Error) -> String {
     let text = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -61,11 +62,11 @@ pub(in crate::store) fn reason(error: &rusqlite::Error) -> String {
         Some(ErrorCode::SystemIoFailure) => "the disk failed (input or output error)",
         Some(ErrorCode::CannotOpen) => {
             return format!(
-                "the file, or one beside it that begins with its name, cannot be opened; {}",
+                "the file, or one beside it whose name starts with its name, cannot be opened; {}",
                 needs_the_right()
             );
         }
-        Some(ErrorCode::DatabaseCorrupt) => "its pages contradict each other",
+        Some(ErrorCode::DatabaseCorrupt) => "its pages are inconsistent",
         Some(ErrorCode::OutOfMemory) => "out of memory",
         _ => match error {
             rusqlite::Error::SqliteFailure(_, Some(message)) => message,
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_is_unavailable_and_all_else_a_defect() {
+    fn temporary_errors_are_unavailable_and_all_others_are_defects() {
         let passing = [
             ffi::SQLITE_BUSY,
             ffi::SQLITE_BUSY_RECOVERY,

@@ -1,4 +1,4 @@
-//! Opening connections, and what every one of them needs.
+//! Opening connections, and the settings that every connection needs.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,22 +10,23 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::database_file::beside;
 use crate::store::engine::OpenError;
 
-/// How long a connection waits for a lock that another one holds.
+/// How long a connection waits for a lock that another connection holds.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a connection may do to the file and to those beside it.
+/// What a connection may do to the file and to the files beside it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Mode {
+    /// Read and write.
     Write,
-    /// Change nothing in the file, but make a log and its index.
+    /// Change nothing in the file, but create the log and its index.
     Read,
-    /// Change and make nothing. Without a log beside it the file is read as immutable, since even a reading connection would
-    /// make a log and leave it behind. With one, the log holds the newest pages and must be read too; an empty one shows that
-    /// another process may write.
+    /// Change and create nothing. If there is no log, the file is opened as immutable, because even a reading
+    /// connection would create a log and leave it behind. If there is a log, it holds the newest pages and is read too;
+    /// even an empty log shows that another process may write.
     Inspect,
 }
 
-/// Opens a file that is there.
+/// Opens an existing file.
 pub(in crate::store) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     let flags = match mode {
         Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -41,7 +42,7 @@ pub(in crate::store) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Con
     } else {
         Connection::open_with_flags(path, flags)?
     };
-    // SQLite falls back on reading when it may not write.
+    // SQLite opens the file read-only if it may not write.
     if mode == Mode::Write && connection.is_readonly("main")? {
         let code = ffi::Error::new(ffi::SQLITE_READONLY);
         return Err(rusqlite::Error::SqliteFailure(code, None));
@@ -50,13 +51,13 @@ pub(in crate::store) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Con
     Ok(connection)
 }
 
-/// Reads the schema, for which SQLite takes the locks that the mode of the connection asks for, and rolls back what is
-/// unfinished if the connection may write.
+/// Reads the schema. SQLite takes the locks that the mode of the connection requires, and rolls back an unfinished
+/// transaction if the connection may write.
 pub(in crate::store) fn touch(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_one("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
-/// What is wrong with a database, as one of SQLite's own checks says.
+/// The damage that one of SQLite's own checks reports, one line each.
 pub(in crate::store) fn damage(
     connection: &Connection,
     check: &str,
@@ -70,8 +71,9 @@ pub(in crate::store) fn damage(
     Ok(lines.filter(is_damage).map(str::to_owned).collect())
 }
 
-/// Changes a setting of a connection to the file that errors call `shown`, and makes sure of it. Changing the journal's mode
-/// is a transaction, whose error comes after a row that has the new mode already: each statement is run to its end.
+/// Changes a setting of a connection, and verifies the new value. `shown` is the name of the file in errors. The
+/// statement is run to its end: a change of the journal mode is a transaction, whose error may come after the row with
+/// the new mode.
 pub(in crate::store) fn set(
     connection: &Connection,
     shown: &Path,
@@ -102,7 +104,7 @@ fn text(connection: &Connection, statement: &str) -> rusqlite::Result<String> {
     })
 }
 
-/// Runs a statement to its end, whatever rows it gives.
+/// Runs a statement to its end, and ignores its rows.
 pub(in crate::store) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(statement)?;
     let mut rows = statement.query([])?;
@@ -110,7 +112,8 @@ pub(in crate::store) fn run(connection: &Connection, statement: &str) -> rusqlit
     Ok(())
 }
 
-/// What SQLite's URI file names need encoded: `%`, `?` and `#` are special, and so are bytes that are not UTF-8.
+/// The characters to be encoded in the URI of a file: `%`, `?` and `#` are special, and so are bytes that are not
+/// UTF-8.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'.')
@@ -121,7 +124,7 @@ fn uri_path(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let encoded = percent_encode(path.as_os_str().as_bytes(), ENCODED);
     let encoded = encoded.to_string();
-    // `file:` followed by two slashes would start with a host name.
+    // Two slashes after `file:` would introduce a host name.
     if encoded.starts_with("//") {
         format!("//{encoded}")
     } else {

@@ -1,4 +1,4 @@
-//! One file, open for reading and writing.
+//! A database file that is open for reading and writing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::low_priority::with_low_priority;
 use crate::store::engine::{Connection, Error, Result as StatementResult};
 use crate::store::engine::{Migrated, OpenError, OpenedBy, WhenMissing};
 
-/// The connections to one file. Dropping it ends the writer and checkpoints the file.
+/// The connections to one file. Dropping this ends the writer and checkpoints the file.
 pub(in crate::store) struct Sqlite {
     readers: Readers,
     long_readers: Readers,
     writer: Writer,
-    /// `None` for a database that is thrown away: nobody else knows its name.
+    /// `None` for a temporary database, whose name no other process knows.
     watch: Option<Arc<Watch>>,
-    /// What an import of many rows locks; `None` for a database that is thrown away.
+    /// The lock file for an import of many rows. `None` for a temporary database.
     import_lock: Option<PathBuf>,
     directory: PathBuf,
     pub(in crate::store) is_new: bool,
@@ -63,7 +63,7 @@ impl Sqlite {
         Ok((open, opened.migrated))
     }
 
-    /// Looks whether the path still leads to the open file.
+    /// Checks whether the path still leads to the open file.
     pub(in crate::store) fn check_path(&self) -> Result<(), Error> {
         match &self.watch {
             Some(watch) if watch.look() => Err(Error::FileReplaced),
@@ -93,12 +93,12 @@ impl Sqlite {
         self.writer.write(change, is_kept)
     }
 
-    /// Whether others have to be kept from a second import of many rows.
+    /// Whether a lock is needed to exclude other imports of many rows.
     pub(in crate::store) fn has_import_lock(&self) -> bool {
         self.import_lock.is_some()
     }
 
-    /// Whether the file of the lock is there, which somebody may hold or have left behind.
+    /// Whether the lock file exists. A process may hold the lock or may have left the file behind.
     pub(in crate::store) fn is_import_lock_there(&self) -> bool {
         let path = self.import_lock.as_ref();
         path.is_some_and(|path| path.symlink_metadata().is_ok())
@@ -110,7 +110,7 @@ impl Sqlite {
             .map_or(Taking::Impossible, ImportLock::take)
     }
 
-    /// Of the file's disk; `None` if the system does not say it.
+    /// The free space on the disk of the file, in bytes. `None` if the system does not report it.
     pub(in crate::store) fn free_bytes(&self) -> Option<u64> {
         free_bytes(&self.directory).ok()
     }

@@ -1,4 +1,4 @@
-//! The path of a database, resolved once, and the files beside it that SQLite finds by their names.
+//! The path of a database, resolved once, and the files beside it that SQLite finds by name.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -10,8 +10,8 @@ use rustix::fs::{Access, AtFlags, CWD};
 use crate::files::{check_directory, directory_of};
 use crate::store::engine::{OpenError, WhenMissing};
 
-/// A database file, which need not exist yet. Symbolic links are followed here and nowhere else, so that everybody looks for
-/// the log beside the same file.
+/// A database file, which need not exist yet. Symbolic links are resolved only here, so that all connections find the
+/// log beside the same file.
 #[derive(Clone, Debug)]
 pub struct DatabaseFile {
     given: PathBuf,
@@ -19,10 +19,11 @@ pub struct DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// Finds the file that a path leads to.
+    /// Resolves a path to a file.
     ///
     /// # Errors
-    /// [`OpenError`] for what is no regular file, has several names, or is a link to nothing.
+    /// [`OpenError`] if the path does not lead to a regular file, if the file has several hard links, or if it is a
+    /// symbolic link to a missing file.
     pub fn resolve(given: &Path) -> Result<Self, OpenError> {
         let failed = |error| OpenError::Path(given.to_owned(), error);
         let path = match fs::canonicalize(given) {
@@ -41,7 +42,7 @@ impl DatabaseFile {
                     Ok(metadata) if metadata.is_symlink() => {
                         return Err(OpenError::DanglingLink(given.to_owned()));
                     }
-                    // Another process has made it meanwhile.
+                    // Another process has created the file in the meantime.
                     Ok(_) => return Self::resolve(given),
                     Err(_) => in_resolved_directory(given),
                 }
@@ -54,17 +55,17 @@ impl DatabaseFile {
         })
     }
 
-    /// As the operator wrote it; messages name this one.
+    /// The path as given by the operator, for messages.
     pub fn given(&self) -> &Path {
         &self.given
     }
 
-    /// The file itself.
+    /// The resolved path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The directory of the file itself.
+    /// The directory of the resolved file.
     pub fn directory(&self) -> &Path {
         directory_of(&self.path)
     }
@@ -74,27 +75,27 @@ impl DatabaseFile {
         beside(&self.path, "-wal")
     }
 
-    /// The index of the log, which the processes that have the file open share.
+    /// The index of the log, which is shared by all processes that have the file open.
     pub fn index(&self) -> PathBuf {
         beside(&self.path, "-shm")
     }
 
-    /// The rollback journal, which is there only in the middle of a `restore` or a first start.
+    /// The rollback journal, which exists only during a `restore` or a first start.
     pub(in crate::store) fn journal(&self) -> PathBuf {
         beside(&self.path, "-journal")
     }
 
-    /// What an import of many rows locks.
+    /// The lock file for an import of many rows.
     pub(in crate::store) fn import_lock(&self) -> PathBuf {
         beside(&self.path, "-import")
     }
 
-    /// What SQLite would take for a part of the database.
+    /// The files that SQLite treats as parts of the database.
     pub(in crate::store) fn companions(&self) -> [PathBuf; 3] {
         [self.log(), self.index(), self.journal()]
     }
 
-    /// Whether newer pages may be in a log beside the file.
+    /// Whether there is a log, which may hold newer pages.
     pub(in crate::store) fn has_log(&self) -> bool {
         self.log().exists()
     }
@@ -103,7 +104,7 @@ impl DatabaseFile {
         self.path.exists()
     }
 
-    /// Whether the file could be opened for writing, or made if that is wanted.
+    /// Checks whether the file can be opened for writing, or can be created if that is wanted.
     pub(in crate::store) fn check(&self, missing: WhenMissing) -> Result<(), OpenError> {
         if self.exists() {
             let access = Access::READ_OK | Access::WRITE_OK;
@@ -117,7 +118,7 @@ impl DatabaseFile {
         }
     }
 
-    /// Says whether the file was made just now.
+    /// Creates the file if it is missing, and returns whether it did.
     pub(in crate::store) fn make_if_missing(
         &self,
         missing: WhenMissing,
@@ -133,18 +134,19 @@ impl DatabaseFile {
             .create_new(true)
             .mode(0o600)
             .open(&self.path)
-            // The mode given above is narrowed by the umask.
+            // The umask may have removed bits from the mode given above.
             .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
         match made {
             Ok(()) => Ok(true),
-            // Another process was quicker.
+            // Another process has created the file first.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(OpenError::Create(self.given.clone(), error)),
         }
     }
 }
 
-/// Where a missing file would be made; without such a directory, making it fails and says why.
+/// The path at which a missing file would be created. If its directory does not exist, creating the file will fail with
+/// the reason.
 fn in_resolved_directory(given: &Path) -> PathBuf {
     let directory = fs::canonicalize(directory_of(given));
     match (directory, given.file_name()) {
@@ -153,13 +155,14 @@ fn in_resolved_directory(given: &Path) -> PathBuf {
     }
 }
 
+/// The path of a file beside another one: its name with a suffix.
 pub(in crate::store) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)
 }
 
-/// 0 for a file that is not there.
+/// The size of a file in bytes; 0 if it does not exist.
 pub(in crate::store) fn file_bytes(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
@@ -173,7 +176,7 @@ impl From<&Metadata> for FileId {
     }
 }
 
-/// Which file it is, whatever it is called.
+/// The identity of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct FileId {
     device: u64,
@@ -181,7 +184,10 @@ pub(in crate::store) struct FileId {
 }
 
 impl FileId {
-    /// An error, too, when the path leads nowhere.
+    /// The identity of the file at a path.
+    ///
+    /// # Errors
+    /// Also if the path does not lead to a file.
     pub(in crate::store) fn of(path: &Path) -> io::Result<Self> {
         Ok(Self::from(&fs::metadata(path)?))
     }

@@ -1,5 +1,5 @@
-//! The lock that an import of many rows holds. It ends with the process: that shows which import is under way, and what a
-//! killed one has left behind.
+//! The lock that an import of many rows holds. The operating system releases it when the process ends, so it
+//! distinguishes an import in progress from the rows that a killed one has left behind.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -9,17 +9,18 @@ use rustix::fs::OFlags;
 
 use super::database_file::FileId;
 
-/// The file is removed when this is dropped.
+/// The lock. The file is removed when this is dropped.
 pub(in crate::store) struct ImportLock {
     path: PathBuf,
     file: File,
 }
 
+/// The result of trying to take the lock.
 pub(in crate::store) enum Taking {
     Taken(ImportLock),
-    /// By another process, or by another import of this one.
+    /// Another process, or another import in this process, holds the lock.
     Held,
-    /// The file cannot be made or opened, or the file system has no locks.
+    /// The file cannot be created or opened, or the file system has no locks.
     Impossible,
 }
 
@@ -38,7 +39,7 @@ impl ImportLock {
                 path: path.to_owned(),
                 file,
             };
-            // Its holder may have removed the file after it was opened here.
+            // The previous holder may have removed the file after it was opened here.
             if lock.is_in_place() {
                 return Taking::Taken(lock);
             }
@@ -54,7 +55,7 @@ impl ImportLock {
 impl Drop for ImportLock {
     fn drop(&mut self) {
         if self.is_in_place() {
-            // What stays is in nobody's way: the next one to take the lock removes it.
+            // If this fails, the next holder of the lock removes the file.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -70,7 +71,7 @@ fn open(path: &Path) -> std::io::Result<File> {
         .mode(0o600)
         .custom_flags(flags.bits().cast_signed())
         .open(path)?;
-    // The mode given above is narrowed by the umask.
+    // The umask may have removed bits from the mode given above.
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }

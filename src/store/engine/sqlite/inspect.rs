@@ -1,5 +1,5 @@
-//! Looking at a file before anything is done with it, through a connection that cannot write: what is refused stays as it
-//! was. What is read is bounded, however big the file is; `look` reads all of it.
+//! Inspecting a file before it is used, through a connection that cannot write, so that a file that is refused is
+//! unchanged. The amount read is bounded, whatever the size of the file; the integrity check reads all of it.
 
 use std::path::{Path, PathBuf};
 
@@ -13,16 +13,16 @@ use crate::store::engine::{OpenError, WhenMissing};
 /// "THNS"; `schema.sql` sets the same number.
 pub(in crate::store) const APPLICATION_ID: i32 = 0x5448_4e53;
 
-/// The smallest page SQLite knows.
+/// The smallest page size of SQLite.
 const MIN_PAGE_BYTES: u64 = 512;
 
-/// A file of at most so many pages is read whole: that takes about a millisecond.
+/// A file of at most this many pages is checked completely, which takes about a millisecond.
 const FEW_PAGES: i64 = 256;
 
-/// Tells ours from everything else and gives the schema version; 0 for a database in which nothing was made yet, such as a
-/// start that was killed half-way leaves behind.
+/// Checks that a file is a database of this program, and returns its schema version. The version is 0 for an empty
+/// database, such as one that is left behind if the first start was killed.
 pub(in crate::store) fn inspect(file: &DatabaseFile) -> Result<i32, OpenError> {
-    // SQLite takes a file shorter than its smallest page for an empty one.
+    // SQLite treats a file that is shorter than its smallest page as an empty database.
     if !file.has_log() && (1..MIN_PAGE_BYTES).contains(&file_bytes(file.path())) {
         return Err(OpenError::NotADatabase(file.given().to_owned()));
     }
@@ -32,10 +32,10 @@ pub(in crate::store) fn inspect(file: &DatabaseFile) -> Result<i32, OpenError> {
         .map_err(|error| with_log(error, file))
 }
 
-/// Finds out whether a server could use the file at `path`, or make it; changes nothing.
+/// Checks whether a server could open the file at `path`, or create it. Changes nothing.
 ///
 /// # Errors
-/// What opening it would say.
+/// The error that opening the file would return.
 pub fn check_file(path: &Path, missing: WhenMissing) -> Result<(), OpenError> {
     let file = DatabaseFile::resolve(path)?;
     file.check(missing)?;
@@ -45,7 +45,7 @@ pub fn check_file(path: &Path, missing: WhenMissing) -> Result<(), OpenError> {
     }
 }
 
-/// What [`inspect`] finds through a connection to the file at `path`, which errors call `shown`.
+/// Does the checks of [`inspect`] through a connection to the file at `path`. `shown` is its name in errors.
 pub(in crate::store) fn version(
     connection: &Connection,
     path: &Path,
@@ -82,14 +82,14 @@ pub(in crate::store) fn version(
     }
 }
 
-/// What is wrong with the pages, as far as that shows without reading all of them. SQLite itself rounds the length of a file
-/// up to whole pages; newer pages in a log may make it longer.
+/// Damage of the pages that can be found without reading all of them. SQLite rounds the length of a file up to whole
+/// pages; newer pages in a log may make the database longer than the file.
 fn first_damage(connection: &Connection, path: &Path) -> rusqlite::Result<Option<String>> {
     let number = |pragma: &str| connection.query_one(pragma, [], |row| row.get::<_, i64>(0));
     let pages = number("PRAGMA page_count")?;
     let expected = pages * number("PRAGMA page_size")?;
     if file_bytes(&beside(path, "-wal")) == 0 && file_bytes(path) < expected.unsigned_abs() {
-        return Ok(Some("the end is missing".to_owned()));
+        return Ok(Some("the end of the file is missing".to_owned()));
     }
     if pages > FEW_PAGES {
         return Ok(None);
@@ -97,7 +97,7 @@ fn first_damage(connection: &Connection, path: &Path) -> rusqlite::Result<Option
     Ok(damage(connection, "quick_check(1)")?.into_iter().next())
 }
 
-/// A damaged file with a log beside it may be sound without it.
+/// If a damaged file has a log beside it, the error names the log, because the file may be intact without it.
 pub(in crate::store) fn with_log(error: OpenError, file: &DatabaseFile) -> OpenError {
     match file_bytes(&file.log()) {
         0 => error,
@@ -105,7 +105,7 @@ pub(in crate::store) fn with_log(error: OpenError, file: &DatabaseFile) -> OpenE
     }
 }
 
-/// Names the file beside it that a malformed one was read with.
+/// Adds to the error for a malformed file the file beside it that was read with it.
 pub(in crate::store) fn malformed_with(error: OpenError, beside: PathBuf) -> OpenError {
     match error {
         OpenError::Malformed { path, reason } => OpenError::MalformedWith {

@@ -1,4 +1,5 @@
-//! Looking at all of a database: `check` does it always, and an opening after an unclean end before anything is written.
+//! The integrity check, which reads the whole database. `check` always does it; opening a file does it after an unclean
+//! shutdown, before anything is written.
 
 use std::time::{Duration, Instant};
 
@@ -10,28 +11,28 @@ use super::database_file::{DatabaseFile, file_bytes};
 use super::inspect::with_log;
 use crate::store::engine::{OpenError, OpenedBy};
 
-/// Called with how many pages are done, of how many; the numbers are estimates.
+/// Called with the number of pages checked and their total. Both numbers are estimates.
 pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
 
-/// A log without frames is its header, or less.
+/// The size of the header of a log. A log that is not larger contains no frames.
 const LOG_HEADER_BYTES: u64 = 32;
 
-/// SQLite reports progress after so many steps.
+/// The number of steps after which SQLite reports progress.
 const STEPS_PER_REPORT: u32 = 100;
 
-/// SQLite first walks over all pages, with a step for each, then over all rows, with about so many for each page of users or
-/// tokens; that was measured.
+/// SQLite first walks over all pages, with one step for each, and then over all rows. The second walk was measured to
+/// take about this many steps for each page of users or tokens.
 const STEPS_PER_PAGE_OF_ROWS: u64 = 1_400;
 
-/// Between two tries to get a lock.
+/// The pause between two attempts to take a lock.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Everything that is wrong with a database.
+/// The damage of a database.
 #[derive(Debug)]
 pub(in crate::store) struct Damage {
-    /// What SQLite's `integrity_check` finds, at most as many as asked for.
+    /// The findings of SQLite's `integrity_check`, up to the requested number.
     pub(in crate::store) lines: Vec<String>,
-    /// Rows that refer to rows that are not there.
+    /// The number of rows that refer to missing rows.
     pub(in crate::store) dangling: u64,
 }
 
@@ -39,12 +40,12 @@ impl Damage {
     /// The first finding.
     pub(in crate::store) fn first(&self) -> Option<String> {
         let dangling =
-            || (self.dangling > 0).then(|| format!("{} rows refer to none", self.dangling));
+            || (self.dangling > 0).then(|| format!("{} rows refer to missing rows", self.dangling));
         self.lines.first().cloned().or_else(dangling)
     }
 }
 
-/// Reads the whole database.
+/// Checks the whole database, and reports at most `limit` findings.
 pub(in crate::store) fn look(
     connection: &Connection,
     limit: u32,
@@ -73,15 +74,17 @@ fn report_progress(connection: &Connection, mut progress: Progress) -> rusqlite:
     connection.progress_handler(STEPS_PER_REPORT.cast_signed(), Some(report))
 }
 
-/// Each of the two walks is half of the work.
+/// Estimates the number of pages that are done. Each of the two walks counts for half.
 fn pages_done(steps: u64, pages: u64) -> u64 {
     let steps_of_rows = steps.saturating_sub(pages);
     let walked = steps.min(pages) + steps_of_rows / STEPS_PER_PAGE_OF_ROWS;
     (walked / 2).min(pages)
 }
 
-/// A log with pages in it that no process has open was left behind by one that was killed. It is trusted to belong to the file
-/// by its name only, so the whole is looked at before it becomes one. A refused pair stays as it was. Says whether there was one.
+/// Checks the database if a killed process has left a log behind, and returns whether that was the case. Such a log
+/// contains pages and no process has it open. SQLite identifies it by its name only, so it may belong to another
+/// database: the file and the log are checked together before the log is written back. If they are refused, both are
+/// unchanged.
 pub(in crate::store) fn look_after_unclean_end(
     file: &DatabaseFile,
     by: OpenedBy,
@@ -108,8 +111,8 @@ pub(in crate::store) fn look_after_unclean_end(
     Ok(is_unclean)
 }
 
-/// A connection with the lock that nobody else's connection goes with; `None` when another process has the file open. One
-/// that holds this lock itself is waited for: what it finds out is not known yet.
+/// A connection with an exclusive lock. `None` if another process has the file open. If another process holds the
+/// exclusive lock, this waits for it, because the result of that process's check is not known yet.
 fn lock_if_alone(file: &DatabaseFile) -> rusqlite::Result<Option<Connection>> {
     let end = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -124,7 +127,7 @@ fn lock_if_alone(file: &DatabaseFile) -> rusqlite::Result<Option<Connection>> {
     }
 }
 
-/// Closing this connection leaves the log as it is.
+/// Takes an exclusive lock. Closing this connection leaves the log unchanged.
 fn lock(file: &DatabaseFile) -> rusqlite::Result<Connection> {
     let connection = connect(file.path(), Mode::Write)?;
     connection.busy_timeout(Duration::ZERO)?;
@@ -134,7 +137,7 @@ fn lock(file: &DatabaseFile) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// What another process that only has the file open does not keep from.
+/// Takes a shared lock, which is possible unless another process holds an exclusive one.
 fn share(file: &DatabaseFile) -> rusqlite::Result<()> {
     let connection = connect(file.path(), Mode::Inspect)?;
     connection.busy_timeout(Duration::ZERO)?;

@@ -1,4 +1,4 @@
-//! The schema, and bringing older files up to it.
+//! Creating the schema, and migrating older files to it.
 
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
@@ -7,7 +7,8 @@ use super::codes::reason;
 use super::database_file::DatabaseFile;
 use crate::store::engine::OpenError;
 
-/// Numbered by `user_version`, starting with 1. A released one is never edited. `schema.sql` describes where they end.
+/// The migrations, numbered from 1; `user_version` is the number of the last one that was applied. A released migration
+/// is never edited. `schema.sql` is the schema that results from all of them.
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/1.sql")),
     M::up(include_str!("migrations/2.sql")),
@@ -20,7 +21,8 @@ pub(in crate::store) fn newest_version() -> i32 {
     i32::try_from(MIGRATIONS.len()).expect("the list of migrations is short")
 }
 
-/// Two processes that start on one old file both try; the one that comes second finds the work done.
+/// Applies the missing migrations. If two processes open an old file at the same time, the second one finds the work
+/// done.
 pub(in crate::store) fn migrate(
     connection: &mut Connection,
     file: &DatabaseFile,
@@ -67,8 +69,9 @@ mod tests {
     use crate::store::engine::{Migrated, OpenedBy, WhenMissing};
 
     #[test]
-    fn the_migrations_are_valid_and_end_at_the_present_schema() {
-        // A migrated table has its later columns last, and its text has fewer comments.
+    fn the_migrations_are_valid_and_result_in_the_present_schema() {
+        // The columns are compared without their order, because a migrated table has the columns that were added later
+        // at its end. Comments differ too.
         let schema = |connection: &Connection| -> Vec<String> {
             connection
                 .prepare(
@@ -97,7 +100,7 @@ mod tests {
         assert_eq!(schema(&migrated), schema(&present));
     }
 
-    /// What a later release may bring: it touches every token, and is at it for a while.
+    /// A migration that a later release might have. It changes every token, which takes a while.
     const LATER: &[M<'static>] = &[
         M::up(include_str!("migrations/1.sql")),
         M::up(include_str!("migrations/2.sql")),
@@ -111,12 +114,12 @@ mod tests {
     ];
     const TOKENS: i64 = 100_000;
 
-    /// Says to the process that the test starts what it shall migrate.
+    /// The environment variable with the path of the database that the test's child process migrates.
     const TO_MIGRATE: &str = "TEST_DATABASE_TO_MIGRATE";
 
-    /// Shows that the way to the next schema may be cut off anywhere.
+    /// A migration may be interrupted at any point.
     #[test]
-    fn a_kill_in_the_middle_of_a_migration_leaves_the_old_schema_and_every_row() {
+    fn a_kill_during_a_migration_leaves_the_old_schema_and_every_row() {
         if let Some(path) = std::env::var_os(TO_MIGRATE) {
             let (mut connection, file, _) = open(Path::new(&path), WhenMissing::Refuse);
             run(&mut connection, &file, LATER).unwrap();
@@ -126,14 +129,14 @@ mod tests {
         let path = directory.path().join("thanos-login.db");
         fill_with_tokens(&path);
         let this = "store::engine::sqlite::migrate::tests::\
-                    a_kill_in_the_middle_of_a_migration_leaves_the_old_schema_and_every_row";
+                    a_kill_during_a_migration_leaves_the_old_schema_and_every_row";
         let mut migrating = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", this])
             .env(TO_MIGRATE, &path)
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        // Far less than it is going to write, and more than it keeps in memory.
+        // Less than the migration writes in total, and more than SQLite keeps in memory.
         let file = DatabaseFile::resolve(&path).unwrap();
         while file_bytes(&file.log()) < 4 << 20 {
             assert!(migrating.try_wait().unwrap().is_none(), "it wrote nothing");
@@ -151,7 +154,7 @@ mod tests {
         assert_eq!(migrated, None);
         assert_eq!(count(&connection, "TRUE").unwrap(), TOKENS);
         count(&connection, "note IS NULL").unwrap_err();
-        // The next start does the whole of it.
+        // The next start makes the whole migration.
         run(&mut connection, &file, LATER).unwrap();
         assert_eq!(count(&connection, "note IS NOT NULL").unwrap(), TOKENS);
         let integrity: String = connection

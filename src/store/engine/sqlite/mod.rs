@@ -1,4 +1,4 @@
-//! One SQLite file: opening and migrating it, a few connections that read, and one that writes.
+//! SQLite: opening and migrating a file, a few connections for reading, and one for writing.
 
 pub(in crate::store) mod codes;
 pub(in crate::store) mod connect;

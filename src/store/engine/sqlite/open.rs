@@ -1,7 +1,7 @@
 //! Opening a database file for writing.
 //!
-//! In this order: the path is resolved, what a killed process left is rolled back, the file is inspected, and after an unclean
-//! end all of it is looked at. What is refused by then stays as it was.
+//! The steps in order: the path is resolved, an unfinished transaction of a killed process is rolled back, the file is
+//! inspected, and after an unclean shutdown its integrity is checked. A file that is refused by then is unchanged.
 
 use std::cell::Cell;
 use std::thread;
@@ -18,28 +18,30 @@ use super::recover::{recover, refuse_orphans};
 use super::visible::define_views;
 use crate::store::engine::{Migrated, OpenError, OpenedBy, WhenMissing};
 
-/// Between two tries to get a lock for writing.
+/// The pause between two attempts to take the lock for writing.
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
-/// Older versions lose commits when two connections write and the log is reset at the wrong moment.
+/// The oldest version that is accepted. Older ones can lose commits if two connections write and the log is reset at
+/// the wrong moment.
 pub(in crate::store) const OLDEST_SQLITE: i32 = 3_051_003;
 
-/// What a commit promises.
+/// The durability of commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// A committed change survives a power failure.
     Full,
-    /// Nothing survives; for databases that are thrown away. Once open, it does without the file's name.
+    /// Nothing is guaranteed to survive; for temporary databases. Once open, such a database does not need its file
+    /// name.
     None,
 }
 
 /// A file that is open for writing, with the present schema.
 pub(in crate::store) struct Opened {
     pub(in crate::store) connection: Connection,
-    /// There was nothing in it before.
+    /// Whether it was missing or empty before.
     pub(in crate::store) is_new: bool,
     pub(in crate::store) migrated: Option<Migrated>,
-    /// A killed process had left its log behind.
+    /// Whether a killed process had left its log behind.
     pub(in crate::store) was_unclean: bool,
 }
 
@@ -54,7 +56,7 @@ pub(in crate::store) fn writing_connection(
         let found = rusqlite::version();
         return Err(OpenError::SqliteTooOld { found });
     }
-    // Missing, too.
+    // The file is empty or missing.
     if file_bytes(file.path()) == 0 {
         refuse_orphans(file)?;
     }
@@ -86,8 +88,8 @@ pub(in crate::store) fn writing_connection(
     })
 }
 
-/// Where several open a new file at once, SQLite may refuse one of them without waiting: the switch to a log wants the file
-/// for itself.
+/// Repeats an attempt while the file is locked. If several processes open a new file at the same time, SQLite may
+/// refuse one of them without waiting, because the switch to WAL mode needs an exclusive lock.
 fn patiently<T>(attempt: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
     let start = Instant::now();
     loop {
@@ -114,7 +116,8 @@ fn connect_to_write(file: &DatabaseFile, durability: Durability) -> Result<Conne
         ("synchronous", synchronous, level),
         ("journal_mode", "WAL", "wal"),
         ("foreign_keys", "ON", "1"),
-        // Each statement that fires a trigger keeps what it changes until its end; a file for that costs more than the rest.
+        // A statement that fires a trigger keeps a statement journal until its end. A file for that would cost more
+        // than the statement itself.
         ("temp_store", "MEMORY", "2"),
     ] {
         set(&connection, file.given(), setting, wanted, as_read)?;
@@ -124,8 +127,9 @@ fn connect_to_write(file: &DatabaseFile, durability: Durability) -> Result<Conne
     Ok(connection)
 }
 
-/// Where the shared memory of the log cannot be opened for writing, SQLite opens it for reading, keeps it for all later
-/// connections, and refuses their changes. Another one's change is not waited for.
+/// Checks that the connection can write. If the shared memory of the log cannot be opened for writing, SQLite opens it
+/// read-only for all later connections and refuses their changes. Does not wait for the write transaction of another
+/// process.
 fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::ZERO)?;
     match run(connection, "BEGIN IMMEDIATE") {
@@ -136,7 +140,8 @@ fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_handler(Some(wait_for_lock))
 }
 
-/// SQLite's own waiting sleeps for up to 100 ms between two tries, and would miss the gaps that an import leaves.
+/// The busy handler of the writer. SQLite's own handler sleeps for up to 100 ms between two attempts, and would miss
+/// the pauses of an import.
 fn wait_for_lock(tries: i32) -> bool {
     thread_local! {
         static START: Cell<Instant> = Cell::new(Instant::now());
@@ -175,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn many_openings_at_once_of_a_new_file_all_succeed() {
+    fn a_new_file_can_be_opened_by_many_at_the_same_time() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new.db");
         std::thread::scope(|scope| {

@@ -1,6 +1,6 @@
-//! Small pools of reading connections, each connection held for one query only.
+//! Small pools of connections for reading. A connection is held for one query only.
 //!
-//! Look-ups and queries over many rows have a pool each, so that no look-up waits for a list.
+//! There is one pool for look-ups and one for queries over many rows, so that look-ups do not wait for lists.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,27 +14,28 @@ use super::watch::Watch;
 use crate::store::engine;
 use crate::store::engine::Error;
 
-/// What the queries of a pool need.
+/// The settings of a pool.
 #[derive(Clone, Copy)]
 pub(in crate::store) struct Kind {
     max_connections: usize,
-    /// Negative, since SQLite takes positive numbers for pages.
+    /// The size of the page cache. The number is negative, because SQLite interprets positive numbers as pages.
     cache_kibibytes: i32,
 }
 
-/// Look-ups take microseconds, and more threads than this do not make them faster. The cache holds the inner pages of a
-/// million tokens and of their users, so that a look-up reads little more than its leaves.
+/// The pool for look-ups. They take microseconds, and more connections do not make them faster. The cache holds the
+/// inner pages for a million tokens and their users, so that a look-up reads little more than its leaf pages.
 pub(in crate::store) const LOOK_UPS: Kind = Kind {
     max_connections: 4,
     cache_kibibytes: -8 * 1024,
 };
 
-/// Queries over many rows pass through their pages once.
+/// The pool for queries over many rows. Its cache is small, because such a query reads each page once.
 pub(in crate::store) const LONG_QUERIES: Kind = Kind {
     max_connections: 2,
     cache_kibibytes: -2 * 1024,
 };
 
+/// A pool of connections for reading.
 pub(in crate::store) struct Readers {
     path: PathBuf,
     kind: Kind,
@@ -60,7 +61,7 @@ impl Readers {
         }
     }
 
-    /// Opens all connections, and the files beside the database with them: none is opened by its name later.
+    /// Opens all connections now, and with them the files beside the database, so that no file is opened by name later.
     pub(in crate::store) fn open_all(path: &Path, kind: Kind) -> rusqlite::Result<Self> {
         let readers = Self::new(path, kind, None);
         let mut pool = readers.pool.lock();
@@ -105,7 +106,7 @@ impl Readers {
         self.connect().inspect_err(|_| self.give_back(None))
     }
 
-    /// The path is used again here, so it must still lead to the file that the writer has open.
+    /// Opens another connection. This uses the path again, so it must still lead to the file that the writer has open.
     fn connect(&self) -> Result<Connection, Error> {
         let connection = connect_to_read(&self.path, self.kind)?;
         match &self.watch {
@@ -125,7 +126,7 @@ impl Readers {
     }
 }
 
-/// Returns the connection also when the query panics.
+/// A borrowed connection. Dropping it returns the connection to the pool, even if the query panics.
 struct Lent<'a> {
     connection: Option<Connection>,
     readers: &'a Readers,

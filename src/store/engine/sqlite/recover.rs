@@ -1,7 +1,8 @@
-//! Rolling back what a killed `restore` or first start left unfinished: a rollback journal with the old pages in it.
+//! Rolling back the unfinished transaction of a killed `restore` or first start. It has left a rollback journal, which
+//! contains the old pages.
 //!
-//! SQLite plays such a journal back into whatever file has the fitting name, so it is first tried on a copy. A pair that is
-//! not ours, or does not make a sound database, stays as it was.
+//! SQLite plays a journal back into any file with the matching name, so it is tried on a copy first. If the file does
+//! not belong to this program, or the result is not an intact database, both files are unchanged.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -21,20 +22,20 @@ use crate::store::engine::OpenError;
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// The header of the database and that of its first page.
+/// The size of the database header and the header of the first page.
 const HEADER_BYTES: usize = 108;
 
-/// Where the journal's header has the number of pages that the file had before.
+/// The position in the journal header of the number of pages that the file had before.
 const JOURNAL_PAGES: std::ops::Range<usize> = 16..20;
 
-/// Rolls back what is unfinished in a file of ours.
+/// Rolls back an unfinished transaction, if there is one.
 pub(in crate::store) fn recover(file: &DatabaseFile) -> Result<(), OpenError> {
     if !has_hot_journal(file)? {
         return Ok(());
     }
     check_header(file)?;
     if let Err(error) = try_on_copy(file) {
-        // Another process may have recovered it meanwhile, under the hands of this one.
+        // Another process may have rolled it back while this one was trying.
         return if has_hot_journal(file)? {
             Err(error)
         } else {
@@ -45,7 +46,8 @@ pub(in crate::store) fn recover(file: &DatabaseFile) -> Result<(), OpenError> {
     recovered.map_err(|error| OpenError::new(file.given(), &error))
 }
 
-/// A log or a journal with content is refused when a new database would be made beside it: SQLite would remove it.
+/// Refuses a log or a journal with content whose database is missing. SQLite would remove it when a new database is
+/// created beside it.
 pub(in crate::store) fn refuse_orphans(file: &DatabaseFile) -> Result<(), OpenError> {
     let orphan = if file_bytes(&file.log()) > 0 {
         Some(file.log())
@@ -59,9 +61,11 @@ pub(in crate::store) fn refuse_orphans(file: &DatabaseFile) -> Result<(), OpenEr
     orphan.map_or(Ok(()), |path| Err(OpenError::Orphan(path)))
 }
 
-/// Whether SQLite would play the journal back, which only a connection that may not do it can ask.
+/// Whether there is a hot journal, which SQLite would play back. This is asked through a read-only connection, because
+/// another one would play it back.
 fn has_hot_journal(file: &DatabaseFile) -> Result<bool, OpenError> {
-    // One that was never synced, or is done with, starts with a zero; beside an empty file it is of no use.
+    // A journal that was never synced, or is finished, starts with a zero byte. Beside an empty file a journal has no
+    // effect.
     let is_used = journal_header(file).first().is_some_and(|byte| *byte != 0);
     if !is_used || file_bytes(file.path()) == 0 {
         return Ok(false);
@@ -73,7 +77,7 @@ fn has_hot_journal(file: &DatabaseFile) -> Result<bool, OpenError> {
     match read {
         Ok(()) => Ok(false),
         Err(error) if extended_code(&error) == Some(ffi::SQLITE_READONLY_ROLLBACK) => Ok(true),
-        // Whatever it is, it is not for want of a rollback.
+        // The file is damaged, but not because a rollback is missing.
         Err(error)
             if matches!(
                 error.sqlite_error_code(),
@@ -102,7 +106,8 @@ fn start_of(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Whether the first page, as far as it was written, may be one of ours: with our number, without anything in it, or zeroes.
+/// Checks whether the first page, as far as it was written, may belong to this program: it has the application id, or
+/// contains no tables, or consists of zeroes.
 fn check_header(file: &DatabaseFile) -> Result<(), OpenError> {
     let path = || file.given().to_owned();
     let mut header =
@@ -137,7 +142,7 @@ fn try_on_copy(file: &DatabaseFile) -> Result<(), OpenError> {
         .map_err(|error| inspect::malformed_with(error, file.journal()))
 }
 
-/// Rolls the file at `path` back, which errors call `shown`, and looks at all of it.
+/// Rolls back the file at `path`, and checks all of it. `shown` is its name in errors.
 fn check_recovered(path: &Path, shown: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::new(shown, &error);
     let connection = connect(path, Mode::Write).map_err(failed)?;

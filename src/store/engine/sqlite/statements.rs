@@ -1,4 +1,4 @@
-//! Statements in SQLite.
+//! Running statements in SQLite.
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, Rows};
@@ -6,10 +6,12 @@ use rusqlite::{CachedStatement, Connection, Row, Rows};
 use crate::store::engine::statement_error::{Result, StatementError};
 use crate::store::engine::value::{Columns, Parameters, Value};
 
-/// Of the pages that random UUIDs are spread over; negative, since SQLite takes positive numbers for pages.
+/// The size of the page cache for an import, whose random UUIDs are spread over many pages. The number is negative,
+/// because SQLite interprets positive numbers as pages.
 const CACHE_KIBIBYTES: i32 = -64 * 1024;
 
-/// A page that several transactions change is written back once.
+/// The number of pages in the log after which an import checkpoints. It is large, so that a page that several
+/// transactions change is written back once.
 const CHECKPOINT_PAGES: i32 = 8 * 1024;
 
 pub(in crate::store::engine) fn execute(
@@ -22,7 +24,7 @@ pub(in crate::store::engine) fn execute(
     Ok(statement.raw_execute()?)
 }
 
-/// Hands on rows until `receive` says that it has enough.
+/// Calls `receive` with each row until it returns `false`.
 pub(in crate::store::engine) fn query(
     connection: &Connection,
     sql: &str,

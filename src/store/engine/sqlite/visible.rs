@@ -1,16 +1,17 @@
-//! The views that statements read, the same in every database.
+//! The views that statements read. Both engines have views with the same names and columns.
 //!
-//! `visible_users`, `visible_organizations` and `visible_events` are those that count: not those of an import that is under
-//! way, or that was cut off. A token, and a user that counts, are of rows that do. `all_users` has the others too. Users have
-//! a `username_key`, which is compared with [`Username::key`](crate::account::Username::key); it is the column itself here,
-//! whose collation ignores case. `used_costs` has the bcrypt costs of users that can log in, and how many `users` have each;
-//! there may be several rows of one cost.
+//! `visible_users`, `visible_organizations` and `visible_events` exclude the rows of an import that is in progress or
+//! was interrupted. Tokens and visible users refer to visible rows only. `all_users` also has the users that are not
+//! visible. Users have a `username_key`, which is compared with [`Username::key`](crate::account::Username::key); here
+//! it is the column `username` itself, whose collation ignores case. `used_costs` has the bcrypt costs of users that
+//! can log in and, in the column `users`, the numbers of these users; a cost may occur in several rows.
 //!
-//! They are views of each connection: with views in the file, `integrity_check` does not see all damage.
+//! They are temporary views of each connection, because `integrity_check` does not find all damage in a file that
+//! contains views.
 
 use rusqlite::Connection;
 
-/// Defines the views for a connection to a database with the present schema.
+/// Creates the views for a connection. The database must have the present schema.
 pub(in crate::store) fn define_views(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "CREATE TEMP VIEW visible_organizations AS

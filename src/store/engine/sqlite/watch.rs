@@ -1,7 +1,7 @@
-//! Noticing that the path of an open database leads to another file, or to none.
+//! Detecting that the path of an open database leads to another file, or to none.
 //!
-//! SQLite goes on with the files it holds, whatever their names lead to: what is written is lost with the removed file, and a
-//! command that is given the path changes another one.
+//! SQLite continues to use the files that it has open, even if their names lead to other files. Without detection,
+//! writes would be lost with the removed file, and commands would change a different file.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::database_file::{DatabaseFile, FileId};
 use crate::store::engine::OpenError;
 
-/// The names of the database, its log and its index, and the files that they led to when it was opened.
+/// The paths of the database, its log and its index, and the files that they led to when the database was opened.
 pub(in crate::store) struct Watch {
     database: Name,
     beside: [Name; 2],
@@ -42,29 +42,30 @@ impl Name {
 }
 
 impl Watch {
-    /// Of a database that is open and has been read, so that its log and index are there.
+    /// Starts to watch a database that is open and has been read, so that its log and index exist.
     pub(in crate::store) fn start(file: &DatabaseFile) -> Result<Self, OpenError> {
         Ok(Self {
-            // The path that commands are given, too, which may go through a link.
+            // The given path and not the resolved one, because commands use it too. It may be a symbolic link.
             database: Name::of(file.given().to_owned())?,
             beside: [Name::of(file.log())?, Name::of(file.index())?],
             is_replaced: AtomicBool::new(false),
         })
     }
 
-    /// What the last look found; costs nothing.
+    /// The result of the last check, without a new one.
     pub(in crate::store) fn is_replaced(&self) -> bool {
         self.is_replaced.load(Ordering::Acquire)
     }
 
-    /// Looks at the names again; three system calls. Logs a change.
+    /// Checks the paths again, with three system calls, and returns whether one leads to another file or to none. Logs
+    /// a change of the result.
     pub(in crate::store) fn look(&self) -> bool {
         let replaced = self.names().find(|name| !name.leads_to_its_file());
         let was_replaced = self.is_replaced.swap(replaced.is_some(), Ordering::AcqRel);
         match replaced {
             Some(name) if !was_replaced => tracing::error!(
                 path = %name.path.display(),
-                "the file was moved, removed or replaced while it is open: not ready, and no login is answered until it is back or the server is started again"
+                "the file was moved, removed or replaced while it is open: the server is not ready and replies to no login until the file is back or the server is restarted"
             ),
             None if was_replaced => tracing::info!(
                 path = %self.database.path.display(),
@@ -75,7 +76,7 @@ impl Watch {
         replaced.is_some()
     }
 
-    /// Whether the log can be written back into the open database: not when somebody works on other files under these names.
+    /// Whether the log can be checkpointed. It cannot if another process uses different files under these names.
     pub(in crate::store) fn may_checkpoint(&self) -> bool {
         !self.beside.iter().any(Name::leads_to_another_file)
     }

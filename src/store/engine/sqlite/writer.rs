@@ -1,7 +1,8 @@
-//! The one thread that writes, and its group commit.
+//! The writer thread and its group commit.
 //!
-//! It takes every change that waits, makes them in one transaction, each in a savepoint of its own where there are several,
-//! syncs once, and only then lets the callers go on: what was answered is on disk, and thirty logins share one sync.
+//! The thread takes all waiting changes and makes them in one transaction. If there are several, each is in its own
+//! savepoint. It syncs once, and only then returns to the callers. So every confirmed change is on disk, and thirty
+//! logins share one sync.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,7 @@ use super::codes::reason;
 use super::watch::Watch;
 use crate::store::engine::{self, Error, StatementError};
 
-/// Bounds how long the first of a group waits for the last one's change.
+/// The maximum number of changes in a group. It limits how long the first change waits for the last one.
 const MAX_GROUP: usize = 256;
 
 pub(in crate::store) struct Writer {
@@ -24,10 +25,12 @@ pub(in crate::store) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A change that waits, made in two steps: tried inside the transaction, then given the outcome of the transaction.
+/// A waiting change. It is made in two steps: it runs inside the transaction, and then receives the outcome of the
+/// transaction.
 trait Change: Send {
-    /// `false` when the change is to be undone, which is no failure.
+    /// Runs the change. Returns `false` if the change is to be rolled back, which is not an error.
     fn attempt(&mut self, connection: &engine::Connection) -> Result<bool, Error>;
+    /// Sends the outcome to the caller.
     fn conclude(self: Box<Self>, commit: Result<(), Error>);
 }
 
@@ -47,7 +50,7 @@ where
         let Some(change) = self.change.take() else {
             return Err(Error::NoAnswer);
         };
-        // A panic in one change must not end the writer, which all others need.
+        // A panic in one change must not end the writer thread.
         let outcome = catch_unwind(AssertUnwindSafe(|| change(connection)))
             .unwrap_or_else(|_| Err(StatementError::Panicked))
             .map_err(Error::from);
@@ -62,7 +65,7 @@ where
             (Some(Ok(value)), Ok(())) => Ok(value),
             (None, Ok(())) => Err(Error::NoAnswer),
         };
-        // A caller that is gone needs no answer.
+        // The caller may no longer be waiting.
         let _ = self.caller.send(outcome);
     }
 }
@@ -104,7 +107,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // The thread ends when the channel closes, after everything that waits is written.
+        // When the channel is closed, the thread writes all waiting changes and ends.
         self.changes = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -141,7 +144,7 @@ fn commit_group(connection: &Connection, watch: Option<&Watch>, group: Vec<Box<d
         execute(connection, end)
     });
     if outcome.is_err() && !connection.is_autocommit() {
-        // If even this fails, the next BEGIN says so to its callers.
+        // If this fails too, the next BEGIN reports the error to its callers.
         let _ = execute(connection, "ROLLBACK");
     }
     for change in tried.into_iter().chain(group) {
@@ -149,7 +152,7 @@ fn commit_group(connection: &Connection, watch: Option<&Watch>, group: Vec<Box<d
     }
 }
 
-/// What would be written to a file that nobody finds again is refused.
+/// Begins a transaction. Refuses to write to a file that its path no longer leads to.
 fn begin(connection: &Connection, watch: Option<&Watch>) -> Result<(), Error> {
     if watch.is_some_and(Watch::look) {
         return Err(Error::FileReplaced);
@@ -157,7 +160,8 @@ fn begin(connection: &Connection, watch: Option<&Watch>) -> Result<(), Error> {
     execute(connection, "BEGIN IMMEDIATE")
 }
 
-/// Fails only when the whole transaction is lost: SQLite rolls all of it back on some errors (disk full, input or output).
+/// Runs a change in a savepoint. Fails only if the whole transaction is lost: SQLite rolls it back after some errors
+/// (disk full, input or output error).
 fn attempt_in_savepoint(connection: &Connection, change: &mut dyn Change) -> Result<(), Error> {
     execute(connection, "SAVEPOINT change")?;
     match change.attempt(&engine::Connection::Sqlite(connection)) {
@@ -173,8 +177,8 @@ fn execute(connection: &Connection, statement: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Leaves the database in its one file. SQLite removes log and index by their names when the last connection closes; where
-/// those lead to other files, it must not.
+/// Checkpoints the database at the end. When the last connection is closed, SQLite removes the log and the index by
+/// name; this is disabled if the names lead to other files.
 fn end(connection: &Connection, watch: Option<&Watch>) {
     if let Some(watch) = watch.filter(|watch| watch.look()) {
         let keeps_names =
@@ -192,7 +196,8 @@ fn end(connection: &Connection, watch: Option<&Watch>) {
     checkpoint(connection);
 }
 
-/// Another process that is reading or writing the database is no error: it does this later.
+/// Checkpoints the log. It is not an error if another process is reading or writing; that process will checkpoint
+/// later.
 fn checkpoint(connection: &Connection) {
     let result = connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     if let Err(error) = result
@@ -242,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_change_takes_no_other_with_it() {
+    fn a_failed_change_does_not_affect_the_others_of_its_group() {
         let connection = database();
         let (first, first_outcome) = change(|connection| insert(connection, 1));
         let (failing, failing_outcome) = change(|connection| {
@@ -266,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_transaction_is_the_failure_of_all() {
+    fn a_lost_transaction_fails_all_changes_of_its_group() {
         let connection = database();
         let (first, first_outcome) = change(|connection| insert(connection, 1));
         let (losing, losing_outcome) = change(|connection| {
@@ -282,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_written_before_the_writer_ends() {
+    fn waiting_changes_are_written_before_the_writer_ends() {
         let writer = Writer::start(database(), None).unwrap();
         let (waiting, outcome) = change(|connection| insert(connection, 1));
         writer.changes.as_ref().unwrap().send(waiting).unwrap();
