@@ -107,7 +107,7 @@ fn servers_that_cannot_be_used_are_named_in_one_line() {
         ),
         (
             network.url(&right, "?sslmode=require"),
-            "the server has no TLS".to_owned(),
+            "the server does not support TLS".to_owned(),
         ),
         (
             format!("postgres://{right}@127.0.0.1:{nobody},127.0.0.1:{nobody}/d"),

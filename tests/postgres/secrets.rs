@@ -129,7 +129,7 @@ fn a_file_of_passwords_that_others_may_read_is_not_used() {
     }
     let list = place.program(&["user", "list", "--db", &url]);
     let list = list.env("PGPASSFILE", "passwords").finish();
-    let line = "warning: passwords: others may read the file of passwords";
+    let line = "warning: passwords: other users may read the password file";
     assert!(list.stderr.contains(line), "{list:#?}");
     let config = place.program(&["serve", "--check-config", "--db", &url]);
     let config = config.env("PGPASSFILE", "passwords").finish();

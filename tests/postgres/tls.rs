@@ -63,7 +63,7 @@ fn a_certificate_of_another_authority_or_host_is_refused() {
     place.write("other.pem", other);
     place.write("empty.pem", "");
     place.write("text.pem", "not a certificate");
-    let of_no_authority = "of no authority that is trusted";
+    let of_no_authority = "not signed by a trusted authority";
     let of_another_host = "for another host";
     for (mode, authority, named) in [
         ("require", "other.pem", of_no_authority),

@@ -1,4 +1,4 @@
-//! Where a database is, as a URL says it.
+//! The address of a PostgreSQL database: its servers, its name and the user, parsed from a URL.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use tokio_postgres::config::{ChannelBinding, Host};
 
 use super::url::{Url, Values};
 
-/// The port where the URL has none.
+/// The default port.
 const PORT: u16 = 5432;
 
-/// What a query may have.
+/// The parameters that the query of a URL may have.
 const PARAMETERS: &str = "user, password, host, port, dbname, sslmode, target_session_attrs, connect_timeout, channel_binding, application_name and options";
 
-/// The servers of a database, and as whom to log in. Shown without the password.
+/// The servers of a database, its name and the user to log in as. `Display` omits the password.
 #[derive(Clone)]
 pub struct Address {
-    /// All of it but the hosts is sent to each server.
+    /// The settings that are the same for each server: everything but the hosts.
     pub(super) config: Config,
     pub(super) servers: Vec<Server>,
-    /// Whether one that only reads, such as a standby, is passed over.
+    /// Whether servers that accept only reads, such as standbys, are skipped.
     pub(super) must_write: bool,
-    /// Whether a certificate must be for the host that the URL names.
+    /// Whether the name in a certificate must match the host in the URL.
     pub(super) checks_names: bool,
-    /// The longest that one server is waited for.
+    /// The time limit for connecting to one server. `None` for the default.
     pub(super) connect_timeout: Option<Duration>,
 }
 
@@ -37,37 +37,37 @@ pub(super) struct Server {
     pub(super) is_tls: bool,
 }
 
-/// Why a URL means no database. Shows no part of it that may be a password.
+/// Why a URL is not valid. The messages contain no part of the URL that may be a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It is none of these URLs.
+    /// The text is not a URL of this form.
     #[error(
-        "a URL of a database is postgres://USER@HOST:PORT/DATABASE, with several HOST:PORT between commas if there are"
+        "the URL of a database is postgres://USER@HOST:PORT/DATABASE; write several HOST:PORT separated by commas"
     )]
     Form,
-    /// A character has a meaning there that it should not have, or a code is none.
+    /// A character must be percent-encoded, or a percent-encoding is malformed.
     #[error(
-        "in the URL of a database, write @ / ? & % and : of names and passwords as %40 %2F %3F %26 %25 and %3A, in UTF-8 and without %00"
+        "in the URL of a database, write @ / ? & % and : in names and passwords as %40 %2F %3F %26 %25 and %3A, in UTF-8 and without %00"
     )]
     Encoding,
-    /// A part of the query is no parameter.
-    #[error("the query of the URL of a database is NAME=VALUE, with & between several")]
+    /// A part of the query is not of the form NAME=VALUE.
+    #[error("the query of the URL of a database is NAME=VALUE; write several separated by &")]
     Query,
-    /// A parameter is not known.
+    /// A parameter is unknown.
     #[error("the URL of a database cannot have {0}; its parameters are {PARAMETERS}")]
     Parameter(String),
-    /// A value is not known.
+    /// The value of a parameter is not valid.
     #[error("{0}")]
     Value(&'static str),
-    /// It names no database.
+    /// The URL names no database.
     #[error("the URL names no database: postgres://USER@HOST/DATABASE")]
     NoDatabase,
-    /// It names no host.
+    /// The URL names no host.
     #[error(
         "the URL names no host: postgres://USER@HOST/DATABASE, or postgres://USER@/DATABASE?host=/run/postgresql for a socket in that directory"
     )]
     NoHost,
-    /// Who runs the program has no name, and the URL names nobody.
+    /// The URL names no user, and the system user has no name.
     #[error("the URL names no user: postgres://USER@HOST/DATABASE")]
     NoUser,
 }
@@ -75,20 +75,21 @@ pub enum AddressError {
 /// How connections are protected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protection {
-    /// TLS, but for addresses of this machine.
+    /// TLS with full verification, except for addresses of this machine.
     Usual,
+    /// No TLS.
     None,
-    /// The certificate is of a trusted authority.
+    /// TLS. The certificate must be signed by a trusted authority.
     Authority,
-    /// And it is for the host.
+    /// TLS. The certificate must be signed by a trusted authority and be valid for the host.
     Full,
 }
 
 impl Address {
-    /// Reads a URL. An authority has certificates verified on this machine, too.
+    /// Parses a URL. With an authority, TLS is also used for servers on this machine.
     ///
     /// # Errors
-    /// When it means no database.
+    /// [`AddressError`] if the URL is not valid.
     pub fn new(url: &str, has_authority: bool) -> Result<Self, AddressError> {
         let values = Url::split(url)?.values()?;
         let database = values.database.as_deref().filter(|name| !name.is_empty());
@@ -129,7 +130,7 @@ impl Address {
         }
         if has_authority && protection == Protection::None {
             return Err(AddressError::Value(
-                "--db-ca does not go with sslmode=disable",
+                "--db-ca cannot be combined with sslmode=disable",
             ));
         }
         address.checks_names = protection != Protection::Authority;
@@ -154,7 +155,7 @@ impl Address {
             ("connect_timeout", value) => {
                 let seconds: u64 = value.parse().map_err(|_| {
                     AddressError::Value(
-                        "connect_timeout is a number of seconds; 0 is no limit of its own",
+                        "connect_timeout is a number of seconds; 0 is the default limit",
                     )
                 })?;
                 self.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
@@ -183,7 +184,7 @@ impl Address {
             }
             ("passfile", _) => {
                 return Err(AddressError::Value(
-                    "the variable PGPASSFILE, not passfile, names the file of passwords",
+                    "the variable PGPASSFILE, not passfile, names the password file",
                 ));
             }
             _ => return Err(AddressError::Parameter(shown(name))),
@@ -192,7 +193,7 @@ impl Address {
     }
 }
 
-/// What is no name of a parameter may be anything.
+/// The name of a parameter for an error. A text that is not a name is not shown, because it may be part of a password.
 fn shown(name: &str) -> String {
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
     match name.len() < 30 && name.bytes().all(is_name) {
@@ -227,14 +228,15 @@ fn system_user() -> Result<String, AddressError> {
     user.map(|user| user.name).ok_or(AddressError::NoUser)
 }
 
-/// libpq's `require` verifies nothing, so anybody on the way could pose as the server: here it is `verify-full`.
+/// Parses `sslmode`. In libpq, `require` does not verify the certificate, so that an attacker on the network could
+/// impersonate the server. Here it is the same as `verify-full`.
 fn protection_of(mode: &str) -> Result<Protection, AddressError> {
     match mode {
         "disable" => Ok(Protection::None),
         "verify-ca" => Ok(Protection::Authority),
         "require" | "verify-full" => Ok(Protection::Full),
         _ => Err(AddressError::Value(
-            "sslmode is verify-full, require (the same), verify-ca (a certificate of any host) or disable (all is sent in clear); there is none that depends on the server",
+            "sslmode is verify-full, require (the same), verify-ca (does not check the host name) or disable (does not encrypt); modes that depend on the server are not supported",
         )),
     }
 }
@@ -277,8 +279,8 @@ fn port(text: &str) -> Result<u16, AddressError> {
         return Ok(PORT);
     }
     let port = text.parse().ok().filter(|port| *port != 0);
-    // Which may be a part of a password.
-    port.ok_or(AddressError::Value("a port in the URL of the database is not a number from 1 to 65535; a : of a name or a password is written %3A"))
+    // The error does not contain the text, which may be part of a password.
+    port.ok_or(AddressError::Value("a port in the URL of the database is not a number from 1 to 65535; write a : in a name or a password as %3A"))
 }
 
 fn is_this_machine(name: &str) -> bool {
@@ -353,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_has_certificates_of_this_machine_verified() {
+    fn an_authority_enables_tls_on_this_machine() {
         let address = Address::new(
             "postgres://u@127.0.0.1,/run/x/d?host=localhost,/run/x",
             true,
@@ -388,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn other_urls_are_refused_without_their_password() {
+    fn other_urls_are_refused_and_the_error_does_not_show_the_password() {
         for (url, named) in [
             ("postgres://u:secret@a", "no database"),
             ("postgres://u:secret@a/", "no database"),

@@ -1,13 +1,14 @@
-//! Channel binding: a digest of the server's certificate goes into the proof of a password, so that nobody who stands
-//! between both, even with a certificate that is trusted, can pass the proof on.
+//! Channel binding: a digest of the server's certificate is part of the proof of a password. So a man in the middle,
+//! even with a trusted certificate, cannot relay the proof.
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use yasna::models::ObjectIdentifier;
 
-/// The object identifier of a signature, and a digest.
+/// The object identifier of a signature algorithm, and a digest function.
 type Algorithm = (&'static [u64], fn(&[u8]) -> Vec<u8>);
 
-/// Signatures, each with the digest that it is over (RFC 5929, section 4.1; those with MD5 or SHA-1 take SHA-256).
+/// Signature algorithms, each with the digest function that channel binding uses for it (RFC 5929, section 4.1: the
+/// function of the signature, but SHA-256 instead of MD5 and SHA-1).
 const ALGORITHMS: &[Algorithm] = &[
     (&[1, 2, 840, 113_549, 1, 1, 4], sha256),
     (&[1, 2, 840, 113_549, 1, 1, 5], sha256),
@@ -19,7 +20,8 @@ const ALGORITHMS: &[Algorithm] = &[
     (&[1, 2, 840, 10045, 4, 3, 4], sha512),
 ];
 
-/// The digest of a certificate (DER). `None` for a signature that is not over a digest of its own, such as Ed25519.
+/// The digest of a certificate (DER). `None` for signature algorithms without a separate digest function, such as
+/// Ed25519.
 pub(super) fn digest(certificate: &[u8]) -> Option<Vec<u8>> {
     let algorithm = yasna::parse_der(certificate, |reader| {
         reader.read_sequence(|reader| {

@@ -1,4 +1,4 @@
-//! Connecting to the first server that takes writes.
+//! Connecting to the first server that accepts writes.
 
 use std::io;
 use std::sync::Arc;
@@ -17,12 +17,13 @@ use super::socket::{Peer, Resolver};
 use super::tls::Tls;
 use crate::store::engine::statement_error::{Result, StatementError};
 
-/// The longest that connecting to the only address of a database takes, and to one of several.
+/// The time limits for connecting: to the only address of a database, and to each of several addresses.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(2)];
 
-/// What every session starts with. The schema comes before temporary tables, so that nobody's table hides one of it.
-/// Waits end before a caller's patience does, and nothing that is cut off goes on. A commit waits for the
-/// disk, and stays as the operator wants it otherwise: what is set here is not changed by a reload of the server's settings.
+/// The settings of every session. The schema precedes `pg_temp` in the search path, so that no temporary table hides a
+/// table of the schema. Waiting for a lock ends before the caller's time limit, and the server ends an abandoned
+/// transaction. A commit always waits for the disk; other modes of `synchronous_commit` that the operator has set are
+/// kept. A reload of the server's configuration does not change settings made here.
 const SETTINGS: &str = "
     SET search_path = thanos_login, pg_temp;
     SET lock_timeout = '2500ms';
@@ -39,7 +40,7 @@ pub(super) struct Route {
     pub(super) address: Address,
     tls: Arc<ClientConfig>,
     resolver: Resolver,
-    /// The server of the last connection.
+    /// The index of the server of the last connection.
     last: AtomicUsize,
 }
 
@@ -53,10 +54,11 @@ impl Route {
         }
     }
 
-    /// Connects to the first server that takes changes, if they must; the last one to do so is asked first.
+    /// Connects to the first usable server, starting with the one used last. A server that must accept writes and does
+    /// not is skipped.
     ///
     /// # Errors
-    /// That of the last one asked that is no standby.
+    /// The error of the last server that was tried and is not a standby.
     pub(super) fn connect(&self) -> Result<Session> {
         let count = self.address.servers.len();
         let last = self.last.load(Ordering::Relaxed);
@@ -67,7 +69,7 @@ impl Route {
                     self.last.store(index, Ordering::Relaxed);
                     return Ok(session);
                 }
-                // A standby says nothing about why the primary is not there.
+                // That this one is a standby does not explain why the primary is unavailable.
                 Err(StatementError::Postgres(Failure::OnlyReads)) if failure.is_some() => {}
                 Err(error) => failure = Some(error),
             }
@@ -75,7 +77,7 @@ impl Route {
         Err(failure.unwrap_or_else(|| Failure::Away(io::ErrorKind::NotFound.into()).into()))
     }
 
-    /// A name may have several addresses.
+    /// Connects to a server, whose name may have several addresses.
     fn connect_to(&self, server: &Server) -> Result<Session> {
         let has_several = |peers: usize| self.address.servers.len() * peers > 1;
         let deadline = |peers| {
@@ -128,9 +130,9 @@ impl Route {
 fn name_of(server: &Server) -> io::Result<ServerName<'static>> {
     let name = match &server.host {
         Host::Tcp(name) if server.is_tls => name.clone(),
-        // Never used: there is no TLS on these.
+        // This name is never used, because these connections do not use TLS.
         Host::Tcp(_) | Host::Unix(_) => "localhost".to_owned(),
     };
-    let wrong = |_| io::Error::other("no certificate can be for a host of this name");
+    let wrong = |_| io::Error::other("the host name cannot be verified in a certificate");
     ServerName::try_from(name).map_err(wrong)
 }

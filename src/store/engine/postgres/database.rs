@@ -1,4 +1,4 @@
-//! A database on servers, opened: its schema is there, and its version is known.
+//! Opening a PostgreSQL database: its schema is found, created or migrated.
 
 use std::path::Path;
 
@@ -16,15 +16,15 @@ use crate::store::engine::{
     Connection, Migrated, OpenError, OpenedBy, StatementError, WhenMissing,
 };
 
-/// The servers of one database.
+/// The servers of an open database.
 pub(in crate::store) struct Servers {
     pub(in crate::store::engine) pool: Pool,
-    /// Whether the schema was made when it was opened.
+    /// Whether the schema was created when the database was opened.
     pub(in crate::store::engine) is_new: bool,
 }
 
 impl Servers {
-    /// Opens a database, and brings its schema up to date; makes a missing one if that is wanted.
+    /// Opens a database, and migrates its schema. Creates a missing schema if `missing` allows that.
     pub(in crate::store) fn open(
         address: Address,
         authority: Option<&Path>,
@@ -36,8 +36,8 @@ impl Servers {
         Ok((Self { pool, is_new }, migrated))
     }
 
-    /// Connects to a database, and changes nothing. Gives the version of its schema and the one that this program knows; 0 where
-    /// there is none yet and one is made when it is opened.
+    /// Connects to a database, and changes nothing. Returns its schema version and the newest one that this program
+    /// knows. The schema version is 0 if there is no schema yet and opening the database would create one.
     pub(in crate::store) fn look(
         address: Address,
         authority: Option<&Path>,
@@ -49,7 +49,7 @@ impl Servers {
         Ok((Self { pool, is_new }, [version, schema::newest_version()]))
     }
 
-    /// Runs a query that finds out whether all is well.
+    /// Runs a query of the audit.
     pub(in crate::store) fn query<T>(
         &self,
         query: impl FnOnce(&Connection) -> StatementResult<T>,
@@ -82,7 +82,7 @@ fn failed(pool: &Pool, error: &StatementError) -> OpenError {
     }
 }
 
-/// The version of the schema; 0 where there is none, and one is to be made.
+/// Connects, and finds the schema version. It is 0 if there is no schema and one is to be created.
 fn find(pool: &Pool, missing: WhenMissing) -> Result<(Session, i64), OpenError> {
     let failed = |error| failed(pool, &error);
     let session = pool.connect_once().map_err(failed)?;
@@ -97,7 +97,7 @@ fn find(pool: &Pool, missing: WhenMissing) -> Result<(Session, i64), OpenError> 
     Ok((session, version))
 }
 
-/// Says whether the schema was made just now, and which migration that took.
+/// Creates or migrates the schema if necessary. Returns whether it was created, and the migration if there was one.
 fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>), OpenError> {
     let (session, found) = find(pool, missing)?;
     let known = schema::newest_version();
@@ -122,7 +122,7 @@ fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>)
     Ok((found == 0, migrated))
 }
 
-/// A schema that is not touched.
+/// The error for a schema that must not be changed.
 fn refused(pool: &Pool, found: Found) -> OpenError {
     let address = pool.address().to_string();
     match found {
@@ -135,7 +135,7 @@ fn refused(pool: &Pool, found: Found) -> OpenError {
     }
 }
 
-/// The authorities in a file; the system's without one.
+/// The certificates of the authorities in a file, or those of the system if no file is given.
 fn roots(authority: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let Some(path) = authority else {
@@ -149,10 +149,10 @@ fn roots(authority: Option<&Path>) -> Result<RootCertStore, String> {
         let certificate = certificate.map_err(unreadable)?;
         roots
             .add(certificate)
-            .map_err(|_| format!("{shown}: has a certificate that is of no authority"))?;
+            .map_err(|_| format!("{shown}: contains a certificate that is not that of an authority"))?;
     }
     match roots.is_empty() {
-        true => Err(format!("{shown}: has no certificate (PEM)")),
+        true => Err(format!("{shown}: contains no certificate (PEM)")),
         false => Ok(roots),
     }
 }

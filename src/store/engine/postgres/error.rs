@@ -1,4 +1,4 @@
-//! What a server reports, by what can be done about it.
+//! The errors of a server, classified by how the program reacts to them.
 
 use std::io;
 
@@ -6,31 +6,31 @@ use tokio_postgres::error::SqlState;
 
 use super::reason::{of_error, of_socket};
 
-/// Why a statement failed.
+/// Why a statement or a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// No answer: the server is away, or was silent until the deadline.
+    /// The server is unavailable, or did not reply before the deadline.
     #[error("{}", of_socket(.0))]
     Away(io::Error),
-    /// There is no connection to use, and the log has said why.
+    /// There is no connection, and the reason has been logged.
     #[error("{0}")]
     NotConnected(String),
-    /// The server is a standby, or takes no changes for another reason.
-    #[error("the server only takes reads")]
+    /// The server is a standby, or is read-only for another reason.
+    #[error("the server accepts only reads")]
     OnlyReads,
     /// All connections were in use until the deadline.
     #[error("all connections to the database server are in use")]
     Busy,
-    /// A commit of which the server says that a standby may not have it.
+    /// The transaction was committed, but the server warned that a standby may not have received it.
     #[error("the database server did not wait for its standby")]
     Unsure,
-    /// The server refused, or the connection to it ended.
+    /// The server reported an error, or the connection ended.
     #[error("{}", of_error(.0))]
     Server(tokio_postgres::Error),
 }
 
 impl Failure {
-    /// `None` when the server itself reports nothing.
+    /// The SQLSTATE. `None` if the server itself did not report an error.
     fn state(&self) -> Option<&SqlState> {
         match self {
             Self::Server(error) => error.code(),
@@ -38,18 +38,17 @@ impl Failure {
         }
     }
 
-    /// Whether the other connections to the same server are of no more use than this one: it takes no changes
-    /// any more.
+    /// Whether the other connections to the same server are unusable too, because it no longer accepts writes.
     pub(super) fn is_of_server(&self) -> bool {
         self.state() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
-    /// Whether the log has said it once for all calls.
+    /// Whether the error has already been logged once for all calls.
     pub(in crate::store) fn is_logged(&self) -> bool {
         matches!(self, Self::NotConnected(_))
     }
 
-    /// Whether nothing can be sent on that connection any more, or what is sent goes to the wrong server.
+    /// Whether the connection is unusable from now on, or leads to the wrong server.
     pub(super) fn ends_session(&self) -> bool {
         self.state().is_none_or(|state| {
             let class = state.code().get(..2).unwrap_or_default();
@@ -63,11 +62,12 @@ impl Failure {
         })
     }
 
-    /// Whether the same call may succeed later, without a change of the program or of what is in the database.
+    /// Whether the same call may succeed later without a change of the program or of the data.
     pub(in crate::store) fn is_passing(&self) -> bool {
         self.state()
             .is_none_or(|state| match state.code().get(..2).unwrap_or_default() {
-                // The connection, resources, an operator who intervened, the system, a transaction that was ended for another.
+                // Errors of the connection, resources, an operator's intervention, the system, or a transaction that
+                // was aborted in favor of another.
                 "08" | "53" | "57" | "58" | "25" | "40" | "55" | "28" => true,
                 _ => [
                     SqlState::INVALID_CATALOG_NAME,
@@ -79,7 +79,7 @@ impl Failure {
             })
     }
 
-    /// Whether the role lacks a right.
+    /// Whether the role lacks a privilege.
     pub(super) fn is_forbidden(&self) -> bool {
         self.state() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
     }

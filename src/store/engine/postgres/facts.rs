@@ -1,11 +1,11 @@
-//! What a server says of itself and of the program's schema.
+//! Queries about a server and the program's schema.
 
 use super::session::Session;
 use crate::store::engine::statement_error::{Result, StatementError};
 use crate::store::engine::value::Value;
 
 impl Session {
-    /// Whether the server is one that takes no changes.
+    /// Whether the server accepts only reads.
     pub(super) fn only_reads(&self) -> Result<bool> {
         let mut only_reads = false;
         self.query("SHOW transaction_read_only", &[], &mut |row| {
@@ -15,7 +15,7 @@ impl Session {
         Ok(only_reads)
     }
 
-    /// How large the program's tables are, with their indexes.
+    /// The size of the program's tables and their indexes in bytes.
     pub(in crate::store::engine) fn bytes(&self) -> Result<u64> {
         let sizes =
             "SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_class
@@ -23,7 +23,7 @@ impl Session {
         Ok(self.number(sizes)?.unsigned_abs())
     }
 
-    /// The settings that are off at the server, of those without which it may lose what it has committed.
+    /// The names of the server settings that are off and without which it may lose commits.
     pub(in crate::store::engine) fn unsafe_settings(&self) -> Result<Vec<String>> {
         let mut settings = Vec::new();
         self.query(
@@ -49,7 +49,7 @@ impl Session {
             .map(drop)
     }
 
-    /// Nothing is to be prepared.
+    /// Does nothing: PostgreSQL needs no preparation for many rows.
     pub(in crate::store::engine) fn expect_many_rows(&self) -> Result<()> {
         Ok(())
     }

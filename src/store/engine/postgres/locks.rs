@@ -1,18 +1,19 @@
-//! The locks that changes take before they read what they change, so that several processes make them one after the other.
+//! The locks that changes take before they read the rows to be changed, so that changes of several processes are
+//! serialized.
 
 use super::session::Session;
 use crate::store::engine::statement_error::Result;
 use crate::store::engine::value::Value;
 
-/// What changes of accounts lock: "THNA".
+/// The key of the advisory lock for changes of accounts: "THNA".
 const ACCOUNTS_LOCK: i64 = 0x5448_4e41;
 
-/// What servers lock while they do what one of them is to do: "THNW".
+/// The key of the advisory lock for work that only one server needs to do: "THNW".
 const COMMON_WORK_LOCK: i64 = 0x5448_4e57;
 
 impl Session {
-    /// Takes the lock of changes of accounts until the transaction's end, however long the import takes that has it: only
-    /// commands do, and they have time.
+    /// Takes the exclusive lock on changes of accounts, until the end of the transaction. Waits without a time limit,
+    /// because an import may hold the lock for long; only commands call this.
     pub(in crate::store::engine) fn lock_accounts(&self) -> Result<()> {
         self.batch("SET LOCAL lock_timeout = 0")?;
         self.query(
@@ -22,15 +23,15 @@ impl Session {
         )
     }
 
-    /// Takes the lock of work that one server is to do, if it is free. It ends before the server of the database looks for
-    /// deadlocks, so that it is no login that one ends.
+    /// Tries to take the lock for work that only one server needs to do. The lock timeout that is set here is shorter
+    /// than `deadlock_timeout`, so that in a deadlock this transaction is aborted and not a login.
     pub(in crate::store::engine) fn takes_common_work(&self) -> Result<bool> {
         self.batch("SET LOCAL lock_timeout = '200ms'")?;
         self.takes("SELECT pg_try_advisory_xact_lock(:lock)", COMMON_WORK_LOCK)
     }
 
-    /// Runs `read` in a transaction that keeps changes of accounts waiting, unless one is under way. Each statement sees what
-    /// was committed before it.
+    /// Runs `read` in a transaction that blocks changes of accounts. Returns `None` if one is in progress. Each
+    /// statement sees the rows that were committed before it.
     pub(in crate::store::engine) fn between_changes<T>(
         &self,
         read: impl FnOnce() -> Result<T>,
@@ -47,13 +48,13 @@ impl Session {
         Ok(value)
     }
 
-    /// Shares the lock of changes of accounts with others that call this, if it is free.
+    /// Tries to take the shared lock on changes of accounts. Returns `false` if a change holds the exclusive one.
     pub(in crate::store::engine) fn hold_off_accounts(&self) -> Result<bool> {
         let lock = "SELECT pg_try_advisory_xact_lock_shared(:lock)";
         self.takes(lock, ACCOUNTS_LOCK)
     }
 
-    /// Takes the lock that a change of the row takes.
+    /// Locks the row of a user, as an update of the row does.
     pub(in crate::store::engine) fn lock_user(&self, user_id: i64) -> Result<()> {
         self.query(
             "SELECT 1 FROM users WHERE id = :user_id FOR NO KEY UPDATE",

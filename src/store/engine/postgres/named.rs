@@ -1,6 +1,7 @@
-//! Named parameters as PostgreSQL has them: by number.
+//! Converting named parameters to the numbered ones of PostgreSQL.
 
-/// A statement with `$1` for the first name in it, and the names in that order. Text in quotes and casts stay.
+/// Replaces the named parameters of a statement by `$1`, `$2` and so on. Returns the statement and the names in this
+/// order. Quoted text and casts are left unchanged.
 pub(super) fn numbered(sql: &str) -> (String, Vec<String>) {
     let (mut text, mut names) = (String::with_capacity(sql.len()), Vec::new());
     let mut rest = sql;
@@ -9,7 +10,7 @@ pub(super) fn numbered(sql: &str) -> (String, Vec<String>) {
         rest = &rest[at..];
         let taken = match name_bytes(rest) {
             _ if rest.starts_with('\'') => quoted_bytes(rest),
-            // A cast, or a colon alone.
+            // This is a cast or a single colon.
             0 => 1 + usize::from(rest.starts_with("::")),
             bytes => {
                 let number = number_of(&rest[..=bytes], &mut names);
@@ -25,14 +26,14 @@ pub(super) fn numbered(sql: &str) -> (String, Vec<String>) {
     (text, names)
 }
 
-/// How long the name behind a colon is.
+/// The length of the name after a colon.
 fn name_bytes(text: &str) -> usize {
     let name = text.get(1..).unwrap_or_default();
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     name.bytes().take_while(|byte| is_part(byte)).count()
 }
 
-/// How long a text in quotes is, with both.
+/// The length of a quoted text, including both quotes.
 fn quoted_bytes(text: &str) -> usize {
     text[1..].find('\'').map_or(text.len(), |end| end + 2)
 }

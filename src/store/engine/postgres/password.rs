@@ -1,5 +1,5 @@
-//! The password of a server, where the URL has none: `PGPASSWORD`, else a line of the file that `PGPASSFILE` names, or of
-//! `~/.pgpass`. Read for each connection, so that a new password needs no restart.
+//! The password for a server if the URL has none: from `PGPASSWORD`, or from a line of the file that `PGPASSFILE`
+//! names, or of `~/.pgpass`. It is read for each connection, so that a new password takes effect without a restart.
 
 use std::env;
 use std::fs;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::address::{Address, Server};
 
-/// Looks for a password. `None` is right where the server asks for none.
+/// Finds the password for a server. `None` is not an error, because the server may not require one.
 pub(super) fn find(server: &Server, database: &str, user: &str) -> Option<Zeroizing<String>> {
     given().or_else(|| {
         let path = path().filter(|path| !is_exposed(path))?;
@@ -21,20 +21,21 @@ pub(super) fn find(server: &Server, database: &str, user: &str) -> Option<Zeroiz
             let find = |host| password_of(line, [host, &port, database, user]);
             match &server.host {
                 Host::Tcp(name) => find(name.as_str()),
-                // The file may call any socket by the second.
+                // In the file, `localhost` also stands for a Unix socket.
                 Host::Unix(directory) => find(directory.to_str()?).or_else(|| find("localhost")),
             }
         })
     })
 }
 
-/// What the operator should know: as other programs that read it, this one takes no notice of a file that others may read.
+/// A warning for the operator if the password file is ignored because other users can read it. Other PostgreSQL clients
+/// ignore such a file too.
 pub(in crate::store) fn warning(address: &Address) -> Option<String> {
     let is_given = address.config.get_password().is_some() || given().is_some();
     let exposed = path().filter(|path| !is_given && is_exposed(path))?;
     let path = exposed.display();
     Some(format!(
-        "{path}: others may read the file of passwords, so it is not used; `chmod 600` keeps them out"
+        "{path}: other users may read the password file, so it is ignored; `chmod 600` protects it"
     ))
 }
 
@@ -53,7 +54,8 @@ fn is_exposed(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o077 != 0)
 }
 
-/// A line is `host:port:database:user:password`; `*` is any, and a backslash takes a colon's meaning.
+/// The password of a line that matches. A line is `host:port:database:user:password`. `*` matches everything, and a
+/// backslash escapes a colon or a backslash.
 fn password_of(line: &str, wanted: [&str; 4]) -> Option<Zeroizing<String>> {
     if line.starts_with('#') {
         return None;
@@ -69,7 +71,7 @@ fn password_of(line: &str, wanted: [&str; 4]) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(unescaped(rest)))
 }
 
-/// Up to the next colon that counts, and what is behind it.
+/// Splits a text at the first colon that is not escaped.
 fn field(text: &str) -> (&str, Option<&str>) {
     let mut is_escaped = false;
     for (at, character) in text.char_indices() {
@@ -100,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_that_fits_gives_the_password() {
+    fn the_first_matching_line_gives_the_password() {
         let wanted = ["db", "5432", "a:b", "u"];
         for (line, password) in [
             (r"db:5432:a\:b:u:secret", Some("secret")),

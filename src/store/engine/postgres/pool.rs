@@ -1,4 +1,4 @@
-//! Queries and changes, each on a connection that is lent to it.
+//! Running queries and changes, each on a connection borrowed from the pool.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,16 +13,17 @@ use super::sessions::{Lent, Sessions};
 use crate::store::engine::statement_error::{Result, StatementError};
 use crate::store::engine::{Connection, OpenedBy};
 
-/// The longest that a request waits for a connection and for all statements of one call. Where the server falls silent then,
-/// there is time left to end a commit, and for what the request does to take back what it had counted.
+/// The time limit of a call in a server, for getting a connection and running all its statements. If the database
+/// server stops replying, the deadline of the request leaves enough time to end the commit and to undo what the request
+/// has counted.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A command has time: it may list or import very many rows.
+/// The time limit of a call in a command, which may list or import very many rows.
 const PATIENCE_OF_A_COMMAND: Duration = Duration::from_secs(60 * 60);
 
 /// Connections to the servers of one database.
 pub(in crate::store) struct Pool {
-    /// For the statements of one call, and for each page of a long list.
+    /// The time limit for the statements of one call, and for each page of a long list.
     patience: Duration,
     sessions: Arc<Sessions>,
 }
@@ -41,7 +42,7 @@ impl Pool {
         &self.sessions.route.address
     }
 
-    /// A connection that is no part of the pool.
+    /// Opens a connection that does not belong to the pool.
     pub(super) fn connect_once(&self) -> Result<Session> {
         self.sessions.route.connect()
     }
@@ -57,10 +58,11 @@ impl Pool {
         query(&Connection::Postgres(&lent))
     }
 
-    /// Runs a change in a transaction of its own, which is committed when this returns; undone, if `is_kept` says so.
+    /// Runs a change in its own transaction. It is committed when this returns, or rolled back if `is_kept` returns
+    /// `false`.
     ///
     /// # Errors
-    /// When it is not known whether the transaction was committed, too.
+    /// Also if it is not known whether the transaction was committed.
     pub(in crate::store) fn write<T>(
         &self,
         change: impl FnOnce(&Connection) -> Result<T>,
@@ -82,7 +84,7 @@ impl Pool {
                 let value = outcome?;
                 rolled_back?;
                 match is_kept(&value) {
-                    // What the change made of a failed statement is of no use: the server has undone all before it.
+                    // A statement had failed, and the server has undone the whole transaction: the value is not valid.
                     true => Err(StatementError::TransactionFailed),
                     false => Ok(value),
                 }
@@ -90,7 +92,8 @@ impl Pool {
         }
     }
 
-    /// A connection may have ended while nobody used it; nothing has been done by then, so another one is tried.
+    /// Borrows a connection and begins a transaction. If the connection ended while it was idle, another one is tried,
+    /// because nothing has been done yet.
     fn begin(&self, deadline: Instant) -> Result<Lent> {
         loop {
             let lent = self.sessions.lend(deadline)?;

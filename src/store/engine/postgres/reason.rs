@@ -1,4 +1,4 @@
-//! Why a server cannot be used, in plain words and with what to do about it.
+//! Messages for operators: why a server cannot be used, and what to do about it.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -9,7 +9,7 @@ use tokio_postgres::error::{DbError, SqlState};
 const GIVE_PASSWORD: &str =
     "the URL, the variable PGPASSWORD or a line of the file that PGPASSFILE names gives it";
 
-/// Of a socket that carries no more, or none.
+/// The message for an error of a socket.
 pub(super) fn of_socket(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionRefused => {
@@ -22,12 +22,12 @@ pub(super) fn of_socket(error: &io::Error) -> String {
         ErrorKind::TimedOut | ErrorKind::WouldBlock => {
             "the server gave no answer in time".to_owned()
         }
-        ErrorKind::NotConnected => "the server is not reached".to_owned(),
+        ErrorKind::NotConnected => "the server cannot be reached".to_owned(),
         _ => error.to_string(),
     }
 }
 
-/// Of a statement, or of connecting.
+/// The message for an error of a statement or a connection.
 pub(super) fn of_error(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => of_server(error),
@@ -35,7 +35,7 @@ pub(super) fn of_error(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// Without the details that a server adds, since they quote rows.
+/// The message for an error that the server reports. It omits the details, because they quote values of rows.
 fn of_server(error: &DbError) -> String {
     let message = error.message();
     let step = match *error.code() {
@@ -44,7 +44,7 @@ fn of_server(error: &DbError) -> String {
             "the server's pg_hba.conf says who may connect, from where and how"
         }
         SqlState::INVALID_CATALOG_NAME => "`createdb` makes one",
-        SqlState::TOO_MANY_CONNECTIONS => "raise the server's max_connections, or let go of others",
+        SqlState::TOO_MANY_CONNECTIONS => "raise the server's max_connections, or close other connections",
         _ => return format!("{message} ({})", error.code().code()),
     };
     format!("{message}; {step}")
@@ -63,11 +63,11 @@ fn of_connection(error: &tokio_postgres::Error) -> String {
             None => of_socket(error),
         };
     }
-    // The library's own, which have no type.
+    // The library's own errors have no type, so their texts are compared.
     match source.to_string().as_str() {
         "password missing" => format!("the server asks for a password: {GIVE_PASSWORD}"),
         "server does not support TLS" => {
-            "the server has no TLS; with sslmode=disable in the URL all is sent in clear".to_owned()
+            "the server does not support TLS; sslmode=disable in the URL connects without encryption".to_owned()
         }
         other => format!("{error}: {other}"),
     }
@@ -83,10 +83,10 @@ fn of_tls(error: &rustls::Error) -> String {
         return format!("TLS: {error}");
     };
     match error {
-        // The second where two authorities have one name.
-        UnknownIssuer | BadSignature => "the server's certificate is of no authority that is trusted; --db-ca names the right one's".to_owned(),
+        // `BadSignature` occurs if two authorities have the same name.
+        UnknownIssuer | BadSignature => "the server's certificate is not signed by a trusted authority; --db-ca names the file with the certificate of the right one".to_owned(),
         NotValidForName | NotValidForNameContext { .. } => {
-            "the server's certificate is for another host than the URL names; give a name that is in it, or sslmode=verify-ca".to_owned()
+            "the server's certificate is for another host than the URL names; use a name from the certificate, or sslmode=verify-ca".to_owned()
         }
         Expired | ExpiredContext { .. } => "the server's certificate has expired".to_owned(),
         NotValidYet | NotValidYetContext { .. } => "the server's certificate is not valid yet".to_owned(),

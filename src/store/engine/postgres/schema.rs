@@ -1,4 +1,4 @@
-//! The program's schema in a database that may have others.
+//! The program's schema in a database, which may have other schemas.
 
 use std::time::{Duration, Instant};
 
@@ -7,29 +7,30 @@ use crate::store::engine::Connection;
 use crate::store::engine::parameters;
 use crate::store::engine::statement_error::{Result, StatementError};
 
-/// Each a transaction of its own, numbered from 1. A released one is never edited. `schema.sql` describes where they end.
+/// The migrations, numbered from 1. A released migration is never edited.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 
-/// So that of several programs that start on an empty database one makes the schema: "THNS".
+/// The key of the advisory lock for creating and migrating the schema: "THNS". Of several programs that start at the
+/// same time, one creates it.
 const LOCK: i64 = 0x5448_4e53;
 
-/// The tables are made or changed by one at a time, and those who wait find it done. Large tables take their time.
+/// The time limit of a migration, including the wait for another program that migrates. Large tables take long.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
-/// What there is.
+/// The schema that was found.
 #[derive(Clone, Copy)]
 pub(super) enum Found {
-    /// The schema, with this version.
+    /// The schema of this program, with this version.
     Ours(i64),
-    /// Nothing, or an empty schema of that name.
+    /// No schema, or an empty one of that name.
     Nothing,
-    /// A schema of that name that is another program's.
+    /// A schema of that name that belongs to another program.
     Foreign,
 }
 
-/// Why the schema is not brought up to date.
+/// Why the schema was not migrated.
 pub(super) enum Refusal {
-    /// What there is by now is not to be touched.
+    /// The schema that was found must not be changed.
     Found(Found),
     /// A statement failed.
     Failed(StatementError),
@@ -40,7 +41,7 @@ pub(in crate::store) fn newest_version() -> i64 {
 }
 
 pub(super) fn find(session: &Session) -> Result<Found> {
-    // One statement sees the schema at one moment, which another process may be making.
+    // A single statement, for a consistent snapshot: another process may be creating the schema.
     let (is_ours, is_used) = Connection::Postgres(session).one(
         "SELECT EXISTS (SELECT 1 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
                         WHERE relnamespace = found.oid AND relname = 'schema_version' AND attname = 'program'),
@@ -58,7 +59,8 @@ pub(super) fn find(session: &Session) -> Result<Found> {
     }
 }
 
-/// Runs what is missing after a version, and says which that was. Who comes second waits, and finds it done.
+/// Runs the missing migrations, and returns the version before. If another process is migrating, this waits and then
+/// finds the work done.
 pub(super) fn migrate(session: &Session) -> std::result::Result<i64, Refusal> {
     session.set_deadline(Instant::now() + PATIENCE);
     session.begin()?;

@@ -1,4 +1,4 @@
-//! A connection to a server, and the statements that it has prepared.
+//! A connection to a server, with its prepared statements.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,38 +19,40 @@ use crate::store::engine::PAGE;
 use crate::store::engine::statement_error::{Result, StatementError};
 use crate::store::engine::value::{Columns, Parameters, Value};
 
-/// The program has fewer statements; all are prepared again in the rare case that listings make more.
+/// The maximum number of prepared statements. The program has fewer, except that listings generate variants; if the
+/// limit is reached, all are prepared again.
 const MAX_STATEMENTS: usize = 256;
 
-/// Each savepoint takes two round trips, and with more than 64 of them in a transaction all others are slowed down.
+/// The number of parts of a transaction per savepoint. A savepoint takes two round trips, and more than 64
+/// subtransactions in a transaction would slow down all other transactions.
 const PARTS_AT_ONCE: u32 = 2_048;
 
-/// How long ending a commit may take.
+/// The time limit for canceling a statement.
 const CANCEL_PATIENCE: Duration = Duration::from_millis(500);
 
 /// One connection, for one thread at a time.
 pub(in crate::store) struct Session {
     client: Client,
-    /// `None` once it has ended: what waits for its answers ends with it.
+    /// `None` after the connection has ended. Dropping it ends all futures that wait for its replies.
     connection: RefCell<Option<Connection<Socket, TlsStream>>>,
     socket: Socket,
     peer: Peer,
     tls: Tls,
     statements: RefCell<HashMap<Box<str>, Arc<Prepared>>>,
-    /// When whatever is in progress has taken too long.
+    /// The deadline of the call in progress.
     deadline: Cell<Instant>,
-    /// How much longer that is with each further page of very many rows.
+    /// The time limit for each further page of a statement that returns very many rows.
     patience: Cell<Duration>,
-    /// A statement of the present transaction has failed: the server has rolled it back.
+    /// Whether a statement of the present transaction has failed, so that the server has aborted the transaction.
     is_failed: Cell<bool>,
-    /// The server has warned of something.
+    /// Whether the server has sent a warning.
     is_warned: Cell<bool>,
-    /// Nothing can be sent any more.
+    /// Whether the connection can no longer be used.
     is_lost: Cell<bool>,
     is_in_transaction: Cell<bool>,
-    /// So many parts of the present transaction may have failed without the rest.
+    /// The number of parts that the present transaction has run with [`Session::attempt`].
     parts: Cell<u32>,
-    /// The other connections to the same server are of no use either.
+    /// Whether the other connections to the same server cannot be used either.
     is_server_lost: Cell<bool>,
 }
 
@@ -90,13 +92,14 @@ impl Session {
         self.deadline.set(deadline);
     }
 
-    /// Sets the deadline of a call that may take `patience` from `start` on, and as long again for each page of very many rows.
+    /// Sets the deadline of a call to `patience` after `start`. Each further page of very many rows may take the same
+    /// time.
     pub(super) fn set_patience(&self, start: Instant, patience: Duration) {
         self.patience.set(patience);
         self.deadline.set(start + patience);
     }
 
-    /// Whether it can be used: what the server has said since is read, without waiting for it.
+    /// Whether the connection can be used. Reads messages that have arrived, without waiting for more.
     pub(super) fn is_alive(&self) -> bool {
         self.hear(&mut Context::from_waker(Waker::noop()));
         !self.is_lost.get()
@@ -107,22 +110,22 @@ impl Session {
         self.run(self.client.batch_execute(sql))
     }
 
-    /// Whether it can be lent again: alive, and in no transaction.
+    /// Whether the connection can be lent again: it is alive and not in a transaction.
     pub(super) fn is_idle(&self) -> bool {
         self.is_alive() && !self.is_in_transaction.get()
     }
 
-    /// Whether another connection is to the same server.
+    /// Whether another connection leads to the same server.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         self.peer == other.peer
     }
 
-    /// Whether the other connections to the same server are of no use either.
+    /// Whether the other connections to the same server cannot be used either.
     pub(super) fn is_server_lost(&self) -> bool {
         self.is_server_lost.get()
     }
 
-    /// Runs a part of a transaction; when it fails, this one and those since the last savepoint are undone.
+    /// Runs a part of a transaction. If it fails, it and all parts since the last savepoint are undone.
     pub(in crate::store::engine) fn attempt<T>(
         &self,
         part: impl FnOnce() -> Result<T>,
@@ -143,7 +146,7 @@ impl Session {
         outcome
     }
 
-    /// Has all statements in `read` see the database as it is at one moment.
+    /// Runs `read` with a consistent snapshot of the database.
     pub(in crate::store::engine) fn at_one_moment<T>(
         &self,
         read: impl FnOnce() -> Result<T>,
@@ -160,7 +163,7 @@ impl Session {
         Ok(value)
     }
 
-    /// Opens a transaction.
+    /// Begins a transaction.
     pub(super) fn begin(&self) -> Result<()> {
         self.is_failed.set(false);
         self.is_in_transaction.set(true);
@@ -168,7 +171,7 @@ impl Session {
         self.batch("BEGIN")
     }
 
-    /// Undoes the open transaction.
+    /// Rolls the open transaction back.
     pub(super) fn roll_back(&self) -> Result<()> {
         self.batch("ROLLBACK")?;
         self.is_in_transaction.set(false);
@@ -178,8 +181,8 @@ impl Session {
     /// Commits the open transaction.
     ///
     /// # Errors
-    /// Also where it may be committed all the same: no answer came, or a warning, with which a server says that it did not
-    /// wait for its standby to the end.
+    /// Also if the transaction may have been committed: there was no reply, or the server warned that it did not wait
+    /// for its standby.
     pub(super) fn commit(&self) -> Result<()> {
         self.is_warned.set(false);
         if let Err(error) = self.batch("COMMIT") {
@@ -193,8 +196,8 @@ impl Session {
         }
     }
 
-    /// Ends a statement that was not answered in time, since a commit that waits for a standby would go on for ever, and says
-    /// whether the server answers then.
+    /// Cancels a statement that has reached its deadline, and returns whether the server replies then. Without that, a
+    /// commit that waits for a standby would never end.
     fn is_answered_after_all(&self) -> bool {
         let deadline = Instant::now() + CANCEL_PATIENCE;
         self.deadline.set(deadline);
@@ -208,7 +211,8 @@ impl Session {
             && !self.is_lost.get()
     }
 
-    /// Asks the server, over a connection of its own, to end what this one is at. Whether it does shows nowhere.
+    /// Requests, over a separate connection, that the server cancel the present statement. The server does not confirm
+    /// that.
     fn cancel(&self) -> std::io::Result<()> {
         let deadline = self.deadline.get();
         let socket = open(&self.peer, deadline)?;
@@ -218,7 +222,7 @@ impl Session {
         outcome.map_err(std::io::Error::other)
     }
 
-    /// Whether a statement has failed since this was asked last.
+    /// Returns whether a statement has failed since the last call, and resets that.
     pub(super) fn take_failed(&self) -> bool {
         self.is_failed.take()
     }
@@ -234,7 +238,8 @@ impl Session {
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
-    /// All rows are read before the first is handed on, so that `receive` may run statements of its own.
+    /// Calls `receive` with each row until it returns `false`. All rows are read first, so that `receive` may run
+    /// statements.
     pub(in crate::store::engine) fn query(
         &self,
         sql: &str,
@@ -253,8 +258,8 @@ impl Session {
         Ok(())
     }
 
-    /// Reads a page of rows at a time. Each is read before the first of it is handed on, so that `receive` may run statements
-    /// of its own, but not another one of this kind.
+    /// Reads rows in pages through a cursor, and calls `receive` with each row. A page is read completely first, so
+    /// that `receive` may run statements, but not this method.
     pub(in crate::store::engine) fn query_many(
         &self,
         sql: &str,
@@ -329,7 +334,7 @@ impl Session {
         Err(failure.into())
     }
 
-    /// Has the connection go on with what it has to read and write.
+    /// Lets the connection read and write what is pending.
     fn hear(&self, context: &mut Context<'_>) {
         let mut connection = self.connection.borrow_mut();
         while let Some(open) = connection.as_mut() {
@@ -355,7 +360,7 @@ impl Prepared {
     }
 }
 
-/// A name that is not given is NULL.
+/// The value of a parameter. A missing one is NULL.
 fn value_of<'v>(name: &str, parameters: Parameters<'v>) -> Value<'v> {
     let given = parameters.iter().find(|(given, _)| *given == name);
     given.map_or(Value::Null(None), |(_, value)| *value)

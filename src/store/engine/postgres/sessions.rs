@@ -1,7 +1,9 @@
-//! The connections to the servers of a database: a bounded number, each lent to one call at a time.
+//! The pool of connections to the servers of a database. Their number is bounded, and each is lent to one call at a
+//! time.
 //!
-//! Calls never connect. A thread does, one connection after the other, while more of them are wanted or the database is away:
-//! so no crowd knocks at a server that comes back, and a call that waits is served at once by then.
+//! Calls never open connections themselves. A thread opens one after the other while more are needed or the database is
+//! unavailable. So a server that comes back is not flooded with connections, and waiting calls continue as soon as
+//! there is one.
 
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
@@ -15,23 +17,25 @@ use super::error::Failure;
 use super::session::Session;
 use crate::store::engine::statement_error::{Result, StatementError};
 
-/// A statement takes some tens of microseconds, so a few keep a server busy.
+/// The maximum number of connections. A statement takes some tens of microseconds, so a few connections keep a server
+/// busy.
 const MAX_SESSIONS: usize = 16;
 
-/// How long a connection is kept that nobody uses.
+/// How long an unused connection is kept.
 const IDLE_TIME: Duration = Duration::from_secs(300);
 
-/// After a failed connecting nobody tries for this long at first, and for twice as long after each further one.
+/// The pause after the first failed attempt to connect. It doubles after each further failure, up to the maximum.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long after a line in the log another reason is worth one.
+/// The minimum time between two log lines with different reasons.
 const BETWEEN_REASONS: Duration = Duration::from_secs(10);
 
-/// How long a call waits for a database that is away: longer than a pause, so that one which is back is noticed.
+/// How long a call waits for a database that is unavailable. It is longer than a pause, so that a database that is back
+/// is noticed.
 const PATIENCE_WHILE_AWAY: Duration = Duration::from_secs(1);
 
-/// All connections.
+/// The pool of connections.
 pub(super) struct Sessions {
     pub(super) route: Route,
     state: Mutex<State>,
@@ -40,31 +44,31 @@ pub(super) struct Sessions {
 
 #[derive(Default)]
 struct State {
-    /// The one that was used last comes last, with the time of that.
+    /// The idle connections, each with the time of its last use. The most recently used one is last.
     idle: Vec<(Session, Instant)>,
-    /// Idle or lent.
+    /// The number of idle and lent connections.
     open: usize,
-    /// Calls that wait for one.
+    /// The number of calls that wait for a connection.
     waiting: usize,
-    /// A thread connects, or pauses before it tries again.
+    /// Whether a thread is connecting, or pausing before its next attempt.
     is_connecting: bool,
-    /// There is no connection, as far as is known, and calls do not wait for long.
+    /// Whether the database is considered unavailable: there is no connection, and calls do not wait for long.
     is_away: bool,
-    /// Since the last connecting that succeeded.
+    /// The failure since the last successful attempt to connect.
     trouble: Option<Trouble>,
 }
 
-/// Why connecting fails.
+/// Why attempts to connect fail.
 struct Trouble {
     reason: String,
-    /// When the log said so, of this reason or of an earlier one.
+    /// When this reason or an earlier one was logged.
     logged: Instant,
 }
 
-/// A connection that is given back when it is dropped.
+/// A borrowed connection. Dropping it returns the connection to the pool.
 pub(super) struct Lent {
     sessions: Arc<Sessions>,
-    /// Always there until then.
+    /// `None` only while it is being dropped.
     session: Option<Session>,
 }
 
@@ -80,8 +84,10 @@ impl Sessions {
         }
     }
 
+    /// Lends a connection, and waits for one until the deadline.
+    ///
     /// # Errors
-    /// [`Failure::NotConnected`] or [`Failure::Busy`] when there is none until the deadline.
+    /// [`Failure::NotConnected`] or [`Failure::Busy`] if there is none at the deadline.
     pub(super) fn lend(self: &Arc<Self>, deadline: Instant) -> Result<Lent> {
         let deadline_while_away = deadline.min(Instant::now() + PATIENCE_WHILE_AWAY);
         let mut state = self.state.lock();
@@ -107,7 +113,7 @@ impl Sessions {
         }
     }
 
-    /// Sees to it that a thread connects.
+    /// Starts a thread that connects, unless one is running.
     fn have_connected(self: &Arc<Self>, state: &mut State) -> Result<()> {
         if state.is_connecting {
             return Ok(());
@@ -121,7 +127,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Says whether it succeeded.
+    /// Opens a connection, and returns whether that succeeded.
     fn connect(&self) -> bool {
         let connected = self.route.connect();
         let mut state = self.state.lock();
@@ -145,7 +151,8 @@ impl Sessions {
         is_connected
     }
 
-    /// The first failure is logged. So is one with another reason, but not each stage of a restart.
+    /// Records a failed attempt to connect. Logs the first one and later ones with another reason, but not every stage
+    /// of a restart.
     fn note_trouble(&self, state: &mut State, error: &StatementError) {
         let reason = error.reason();
         let now = Instant::now();
@@ -159,7 +166,7 @@ impl Sessions {
                 error = reason,
                 database = %self.route.address,
                 connections = state.open,
-                "cannot connect to the database; calls that need a connection are answered 503 until this can"
+                "cannot connect to the database; calls that need a connection get status 503 until an attempt succeeds"
             );
         }
         state.trouble = Some(Trouble { reason, logged });
@@ -178,14 +185,14 @@ impl Sessions {
         }
         state.open -= 1;
         if session.is_server_lost() {
-            // The others would each take as long to find out.
+            // Each of the other connections would take as long to fail.
             let (lost, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
                 .into_iter()
                 .partition(|(idle, _)| idle.is_beside(&session));
             (ended, state.idle) = (lost, kept);
             state.open -= ended.len();
             state.is_away = state.idle.is_empty();
-            // If there can be no thread now, the next call starts it.
+            // If the thread cannot be started now, the next call starts it.
             let _ = self.have_connected(&mut state);
         }
         drop(state);
@@ -204,7 +211,7 @@ impl State {
         None
     }
 
-    /// One that nobody has used for long.
+    /// Removes a connection that has not been used for long.
     fn take_unused(&mut self) -> Option<(Session, Instant)> {
         let (_, since) = self.idle.first()?;
         (since.elapsed() > IDLE_TIME).then(|| {
@@ -213,7 +220,7 @@ impl State {
         })
     }
 
-    /// Of a call that got none.
+    /// The error of a call that got no connection.
     fn failure(&self) -> Failure {
         let trouble = self.trouble.as_ref();
         trouble.map_or(Failure::Busy, |trouble| {
@@ -264,7 +271,7 @@ impl Deref for Lent {
     fn deref(&self) -> &Session {
         self.session
             .as_ref()
-            .expect("it is taken when this is dropped")
+            .expect("the session is taken only when this is dropped")
     }
 }
 
@@ -288,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_silent_server_gets_one_connection_for_all_who_wait() {
+    fn a_silent_server_gets_one_connection_for_all_waiting_calls() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("postgres://u@{}/d", server.local_addr().unwrap());
         let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -304,7 +311,7 @@ mod tests {
                 scope.spawn(|| assert!(lend().err().unwrap().is_passing()));
             }
         });
-        // It is silent for longer than they wait.
+        // The server stays silent for longer than the calls wait.
         let _first = server.accept().unwrap();
         server.set_nonblocking(true).unwrap();
         assert!(server.accept().is_err());

@@ -1,4 +1,4 @@
-//! Sockets to a server, made within a deadline.
+//! Opening sockets to a server, and resolving its name, within a deadline.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,18 +18,18 @@ use tokio_postgres::config::Host;
 use super::address::Server;
 use super::wire::{Socket, Stream};
 
-/// When an idle connection is first asked whether its other end is there.
+/// The idle time after which the first keepalive probe is sent.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// Where a server listens.
+/// The address on which a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Tcp(SocketAddr),
-    /// In the server's directory.
+    /// A Unix socket in the server's directory.
     Unix(PathBuf),
 }
 
-/// A connected socket.
+/// Opens a connected socket.
 pub(super) fn open(peer: &Peer, deadline: Instant) -> io::Result<Socket> {
     let stream = match peer {
         Peer::Unix(path) => Stream::Unix(open_unix(path)?),
@@ -38,7 +38,8 @@ pub(super) fn open(peer: &Peer, deadline: Instant) -> io::Result<Socket> {
     Socket::new(stream)
 }
 
-/// Where the queue of a server is full, since it does not run, this fails instead of waiting.
+/// Opens a Unix socket. If the server's queue is full because it does not accept connections, this fails instead of
+/// waiting.
 fn open_unix(path: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -68,7 +69,7 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    /// Where a server may listen: each address that its name has.
+    /// The addresses on which a server may listen: all addresses of its name.
     pub(super) fn resolve(&self, server: &Server, deadline: Instant) -> Found {
         let port = server.port;
         let name = match &server.host {
@@ -84,8 +85,9 @@ impl Resolver {
         self.look_up((name.clone(), port), deadline)
     }
 
-    /// The system's look-up cannot be ended, so it has a thread, which is left behind at the deadline. The next call waits for
-    /// that same one, so that a silent name server leaves one thread behind for each name.
+    /// Looks up a name. The system's look-up cannot be canceled, so it runs in a thread, which continues after the
+    /// deadline. The next call waits for the same thread, so that a silent name server causes at most one thread per
+    /// name.
     fn look_up(&self, name: (String, u16), deadline: Instant) -> Found {
         let in_progress = self.in_progress.lock().remove(&name);
         let looking = in_progress.map_or_else(|| start_looking(name.clone()), Ok)?;
@@ -105,7 +107,7 @@ fn start_looking(name: (String, u16)) -> io::Result<Receiver<Found>> {
     let (found, looking) = sync_channel(1);
     let look = move || {
         let addresses = (name.0.as_str(), name.1).to_socket_addrs();
-        // Nobody waits any more once the database is closed.
+        // The receiver no longer exists if the database has been closed.
         let _ = found.send(addresses.map(|addresses| addresses.map(Peer::Tcp).collect()));
     };
     thread::Builder::new()

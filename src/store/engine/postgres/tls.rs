@@ -1,4 +1,4 @@
-//! TLS towards the server, by rustls: its certificate is always of a trusted authority.
+//! TLS to the server, with rustls. The server's certificate must always be signed by a trusted authority.
 
 use std::future::Future;
 use std::io;
@@ -19,7 +19,7 @@ use tokio_rustls::{Connect, TlsConnector};
 use super::binding;
 use super::wire::Socket;
 
-/// TLS that trusts these authorities, for the host that a certificate names or for any.
+/// The TLS configuration. `checks_names` says whether the certificate must be valid for the name of the host.
 pub(super) fn client_config(
     roots: RootCertStore,
     checks_names: bool,
@@ -40,7 +40,7 @@ pub(super) fn client_config(
     Ok(Arc::new(config.with_no_client_auth()))
 }
 
-/// Verifies all of a certificate but for which host it is: `sslmode=verify-ca`.
+/// Verifies a certificate except for the name of the host: `sslmode=verify-ca`.
 #[derive(Debug)]
 struct OfAnyHost(Arc<WebPkiServerVerifier>);
 
@@ -55,7 +55,7 @@ impl ServerCertVerifier for OfAnyHost {
     ) -> Result<ServerCertVerified, rustls::Error> {
         use CertificateError::{NotValidForName, NotValidForNameContext};
 
-        // The name comes last: a certificate that is for another host is good otherwise.
+        // The verifier checks the name last, so a certificate with this error is valid otherwise.
         match self
             .0
             .verify_server_cert(certificate, intermediates, host, ocsp_response, now)
@@ -92,7 +92,7 @@ impl ServerCertVerifier for OfAnyHost {
     }
 }
 
-/// Wraps a socket in TLS, for the host with this name.
+/// Makes TLS connections to the host with this name.
 #[derive(Clone)]
 pub(super) struct Tls {
     pub(super) connector: TlsConnector,

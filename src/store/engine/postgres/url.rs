@@ -1,4 +1,5 @@
-//! The parts of the URL of a database, as libpq reads them. No error has a part of the URL that may be a password.
+//! Splitting the URL of a database into its parts, as libpq does. Errors contain no part of the URL that may be a
+//! password.
 
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
@@ -7,34 +8,35 @@ use super::address::AddressError;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// The only parameter that is a secret.
+/// The name of the only secret parameter.
 const PASSWORD: &str = "password";
 
-/// A URL, still encoded.
+/// The parts of a URL, still percent-encoded.
 pub(super) struct Url<'u> {
     scheme: &'u str,
-    /// With `@`, if there is a user or a password.
+    /// The part before `@`: a user or a password or both.
     userinfo: Option<&'u str>,
     hosts: &'u str,
-    /// With `/`, if there is a database.
+    /// The part after `/`.
     database: Option<&'u str>,
     query: Option<&'u str>,
 }
 
-/// The values of a URL, decoded. What the query repeats counts.
+/// The decoded values of a URL. A value in the query overrides the same one in the rest of the URL.
 #[derive(Default)]
 pub(super) struct Values {
     pub(super) user: Option<String>,
     pub(super) password: Option<Zeroizing<String>>,
     pub(super) hosts: Vec<String>,
-    /// As many as hosts, one for all, or none; an empty one is the usual one.
+    /// The ports: one for each host, one for all hosts, or none. An empty text means the default port.
     pub(super) ports: Vec<String>,
     pub(super) database: Option<String>,
-    /// All others, in order.
+    /// All other parameters, in order.
     pub(super) parameters: Vec<(String, String)>,
 }
 
-/// A URL without its password, and that.
+/// Splits a URL into the URL without its password, and the password. `None` if there is no password or the URL is
+/// malformed.
 pub(in crate::store) fn take_password(text: &str) -> Option<(String, Zeroizing<String>)> {
     let url = Url::split(text).ok()?;
     let password = url
@@ -46,14 +48,16 @@ pub(in crate::store) fn take_password(text: &str) -> Option<(String, Zeroizing<S
 }
 
 impl<'u> Url<'u> {
+    /// Splits a URL.
+    ///
     /// # Errors
-    /// When it is no such URL, or has an `@` that is not encoded.
+    /// If the text is not a URL of a database, or contains an `@` that is not encoded.
     pub(super) fn split(text: &'u str) -> Result<Self, AddressError> {
         let scheme = SCHEMES.into_iter().find(|scheme| text.starts_with(scheme));
         let scheme = scheme.ok_or(AddressError::Form)?;
         let rest = &text[scheme.len()..];
         let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        // There may be a part of a password before one that is not expected.
+        // The text before an unexpected `@` may be part of a password.
         if rest.matches('@').count() > 1 || tail.contains('@') {
             return Err(AddressError::Encoding);
         }
@@ -74,8 +78,10 @@ impl<'u> Url<'u> {
         })
     }
 
+    /// Decodes all values.
+    ///
     /// # Errors
-    /// When a part is malformed.
+    /// If a part is malformed.
     pub(super) fn values(&self) -> Result<Values, AddressError> {
         let mut values = Values::default();
         if let Some(userinfo) = self.userinfo {
@@ -129,7 +135,7 @@ impl Values {
         let list = |value: &str| value.split(',').map(str::to_owned).collect();
         match name.as_str() {
             "user" => self.user = Some(value),
-            // An empty one is none, and hides no other.
+            // An empty password means none, and does not override another one.
             PASSWORD if value.is_empty() => {}
             PASSWORD => self.password = Some(value.into()),
             "dbname" => self.database = Some(value),
@@ -176,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_taken_out_and_all_else_stays() {
+    fn removing_the_password_leaves_the_rest_unchanged() {
         for (url, without) in [
             (
                 "postgres://u:s%40c@a:1,[::1]:2/d?sslmode=disable",
@@ -197,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_password_hides_no_other_one() {
+    fn an_empty_password_does_not_override_another_one() {
         for url in [
             "postgres://u:s@a/d?password=",
             "postgres://u@a/d?password=s&password=",

@@ -1,4 +1,4 @@
-//! Values in PostgreSQL's binary form.
+//! Converting values to and from PostgreSQL's binary format.
 
 use std::error::Error;
 
@@ -10,7 +10,8 @@ use crate::store::engine::value::{Kind, Value};
 type Boxed = Box<dyn Error + Sync + Send>;
 
 impl Value<'_> {
-    /// The type that a statement is prepared for. A NULL of which nothing is known takes the type of what it stands beside.
+    /// The type for which a statement is prepared. For a NULL of unknown type, the server infers the type from the
+    /// context.
     pub(super) fn kind(&self) -> Type {
         match self {
             Self::Null(None) => Type::UNKNOWN,

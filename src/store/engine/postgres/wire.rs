@@ -1,8 +1,8 @@
-//! The way to one server: a socket that never blocks, and a wait for it that ends at a deadline.
+//! The transport to a server: a non-blocking socket, and waiting for it with a deadline.
 //!
-//! The client library is made for a runtime that wakes its futures. There is none here: a future is looked at, then the
-//! connection, and what neither can go on with waits for the socket. So a statement takes no thread beside the caller's,
-//! and a server that is silent holds nobody longer than the deadline.
+//! The client library expects an asynchronous runtime that wakes its futures. There is no runtime here: the future and
+//! then the connection are polled, and if neither makes progress, the caller's thread waits for the socket. So a
+//! statement needs no other thread, and a silent server does not delay the caller beyond the deadline.
 
 use std::future::Future;
 use std::io::{self, Read, Write};
@@ -18,13 +18,13 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connected socket. Its clones are the same one.
+/// A connected socket. Clones refer to the same socket.
 #[derive(Clone)]
 pub(super) struct Socket(Arc<Shared>);
 
 struct Shared {
     stream: Stream,
-    /// The last write would have blocked.
+    /// Whether the last write would have blocked.
     wants_to_write: AtomicBool,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Stream {
     Unix(UnixStream),
 }
 
-/// Whether somebody who waits can go on.
+/// Whether a future was woken, so that polling it again can make progress.
 #[derive(Default)]
 struct Woken(AtomicBool);
 
@@ -44,8 +44,10 @@ impl Wake for Woken {
 }
 
 impl Socket {
+    /// Makes a socket non-blocking.
+    ///
     /// # Errors
-    /// When the operating system refuses the mode.
+    /// If the operating system refuses that mode.
     pub(super) fn new(stream: Stream) -> io::Result<Self> {
         match &stream {
             Stream::Tcp(stream) => stream.set_nonblocking(true)?,
@@ -58,7 +60,7 @@ impl Socket {
         })))
     }
 
-    /// Looks at `future`, and at `others` that it may wait for, until it is done.
+    /// Polls `future`, and calls `others` to make progress with what it may wait for, until the future is ready.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] at the deadline.
@@ -81,7 +83,8 @@ impl Socket {
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Ok(output);
             }
-            // It has asked for more, or made room for what was received already: that does not show at the socket.
+            // If the future was woken, it can continue with data that has been received already, and the socket would
+            // not become ready.
             if !woken.0.load(Ordering::Relaxed) {
                 self.wait(deadline)?;
             }
@@ -115,7 +118,8 @@ impl Socket {
     }
 }
 
-/// `Pending` has nobody to wake: [`Socket::drive`] looks again once the socket is ready.
+/// Converts `WouldBlock` to `Pending`. No waker is registered, because [`Socket::drive`] polls again when the socket is
+/// ready.
 fn unless_blocked<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
