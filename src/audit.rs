@@ -15,7 +15,8 @@ use crate::hashing::Cost;
 #[cfg(feature = "postgres")]
 use crate::store::audit_servers;
 use crate::store::{
-    AuditFinding, DatabaseFile, Location, OpenError, Progress, audit_database, audit_sqlite,
+    AuditFinding, DatabaseFile, IntegrityProgress, Location, OpenError, audit_database,
+    audit_sqlite,
 };
 
 /// What a database needs beside itself at least: its log, and space to grow.
@@ -28,7 +29,7 @@ pub fn audit(
     certificate: Option<&Path>,
     cost: Cost,
     now: Timestamp,
-    progress: Progress,
+    progress: IntegrityProgress,
 ) -> Vec<AuditFinding> {
     let mut findings = match location {
         Location::File(path) => audit_file(path, cost, now, progress),
@@ -49,7 +50,12 @@ pub fn audit(
     findings
 }
 
-fn audit_file(path: &Path, cost: Cost, now: Timestamp, progress: Progress) -> Vec<AuditFinding> {
+fn audit_file(
+    path: &Path,
+    cost: Cost,
+    now: Timestamp,
+    progress: IntegrityProgress,
+) -> Vec<AuditFinding> {
     let mut findings: Vec<AuditFinding> = audit_sqlite().into_iter().collect();
     match DatabaseFile::resolve(path) {
         Err(error) => findings.push(refused(&error)),

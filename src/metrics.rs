@@ -13,7 +13,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
-use crate::store::Figures;
+use crate::store::DatabaseMetrics;
 
 /// Seconds: from a look-up to a login that waited long for its hash.
 const BUCKETS: &[f64] = &[
@@ -65,7 +65,7 @@ pub struct Snapshot {
     /// All lanes.
     pub lanes: usize,
     /// Of the database; `None` while it cannot be read, when the other figures matter most.
-    pub database: Option<Figures>,
+    pub database: Option<DatabaseMetrics>,
 }
 
 /// What a gauge shows of a snapshot.

@@ -239,7 +239,7 @@ impl Username {
 
     /// Why the name is rejected for a new user: it could be mistaken for another name. Existing users with such a name
     /// keep it.
-    pub fn oddity(&self) -> Option<String> {
+    pub fn rejection_reason(&self) -> Option<String> {
         let text = self.as_str();
         let is_hidden = |char: char| char.is_control() || is_invisible(char);
         if let Some(hidden) = text.chars().find(|char| is_hidden(*char)) {
@@ -271,7 +271,7 @@ pub fn trimmed(text: &str) -> &str {
 }
 
 /// Converts a UUID in any common notation to the hyphenated, lower-case form. `None` if the text is not a UUID.
-pub fn written_uuid(text: &str) -> Option<String> {
+pub fn normalized_uuid(text: &str) -> Option<String> {
     let uuid = Uuid::try_parse(trimmed(text)).ok()?;
     Some(uuid.to_string())
 }
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_name_that_could_be_mistaken_for_another_is_rejected() {
-        let code_of = |text: &str| Username::parse(text).unwrap().oddity();
+        let code_of = |text: &str| Username::parse(text).unwrap().rejection_reason();
         for (text, code) in [
             ("jane\t@acme.com", "U+0009"),
             ("jane\x7f@acme.com", "U+007F"),
@@ -347,9 +347,9 @@ mod tests {
             ("\u{212b}ngstrom", "U+212B"),
             ("\u{1100}\u{1161}", "U+1161"),
         ] {
-            let oddity = code_of(text).unwrap_or_else(|| panic!("{text:?} is odd"));
-            let named = oddity.split([' ', ',']).any(|word| word == code);
-            assert!(named, "{text:?}: {oddity}");
+            let rejection_reason = code_of(text).unwrap_or_else(|| panic!("{text:?} is accepted"));
+            let named = rejection_reason.split([' ', ',']).any(|word| word == code);
+            assert!(named, "{text:?}: {rejection_reason}");
         }
         for text in [
             "jane doe",

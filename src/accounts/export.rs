@@ -18,11 +18,11 @@ pub enum Export {
 
 #[derive(Serialize)]
 struct Fixture<'o> {
-    organizations: Vec<Whole<'o>>,
+    organizations: Vec<FixtureOrganization<'o>>,
 }
 
 #[derive(Serialize)]
-struct Whole<'o> {
+struct FixtureOrganization<'o> {
     #[serde(flatten)]
     organization: &'o Organization,
     users: &'o [User],
@@ -52,10 +52,12 @@ impl Export {
                 writeln!(out)
             }),
             Self::Fixture(organizations) => {
-                let whole = organizations.iter().map(|(organization, users)| Whole {
-                    organization,
-                    users,
-                });
+                let whole = organizations
+                    .iter()
+                    .map(|(organization, users)| FixtureOrganization {
+                        organization,
+                        users,
+                    });
                 let organizations = whole.collect();
                 serde_json::to_writer_pretty(&mut out, &Fixture { organizations })?;
                 writeln!(out)

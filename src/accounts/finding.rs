@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The position of a record in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum RecordPlace {
     /// The file as a whole.
     File,
     /// The line on which a record starts, counted from 1.
@@ -20,7 +20,7 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The position of the record.
-    pub place: Place,
+    pub place: RecordPlace,
     /// The key in the record, such as `person.uuid`; empty for the record as a whole.
     pub key: String,
     /// What is wrong. Contains no secret.
@@ -35,7 +35,7 @@ pub struct Findings {
     findings: Vec<Finding>,
 }
 
-impl Place {
+impl RecordPlace {
     /// The index in a fixture of the organization at this position or around it.
     pub fn organization(self) -> Option<usize> {
         match self {
@@ -47,7 +47,7 @@ impl Place {
 
 impl Finding {
     /// Creates a finding.
-    pub fn new(place: Place, key: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn new(place: RecordPlace, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             place,
             key: key.into(),
@@ -88,9 +88,9 @@ impl Findings {
         self.findings.iter().map(|finding| {
             let Finding { place, key, .. } = finding;
             let (start, joint) = match place {
-                Place::File => (self.file.clone(), ": "),
-                Place::Line(line) => (format!("{}:{line}", self.file), ": "),
-                Place::Organization(_) | Place::User(..) => (place.to_string(), "."),
+                RecordPlace::File => (self.file.clone(), ": "),
+                RecordPlace::Line(line) => (format!("{}:{line}", self.file), ": "),
+                RecordPlace::Organization(_) | RecordPlace::User(..) => (place.to_string(), "."),
             };
             let joint = if key.is_empty() { "" } else { joint };
             format!("{start}{joint}{key}: {}", finding.message)
@@ -98,7 +98,7 @@ impl Findings {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RecordPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File => Ok(()),

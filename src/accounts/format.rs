@@ -6,7 +6,7 @@ use crate::account::spelled;
 
 spelled! {
     /// The format of a file of accounts.
-    Format {
+    FileFormat {
         /// A header row, then one row per user.
         Csv = "csv",
         /// One JSON object per line.
@@ -16,7 +16,7 @@ spelled! {
     }
 }
 
-impl Format {
+impl FileFormat {
     /// The format for the extension of a file name, in any case. `None` for an unknown extension.
     pub fn of(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
@@ -36,16 +36,16 @@ mod tests {
     #[test]
     fn the_file_extension_determines_the_format_in_any_case() {
         for (name, expected) in [
-            ("users.csv", Some(Format::Csv)),
-            ("dir.json/USERS.CSV", Some(Format::Csv)),
-            ("users.Jsonl", Some(Format::JsonLines)),
-            ("users.NDJSON", Some(Format::JsonLines)),
-            ("users.Json", Some(Format::Fixture)),
+            ("users.csv", Some(FileFormat::Csv)),
+            ("dir.json/USERS.CSV", Some(FileFormat::Csv)),
+            ("users.Jsonl", Some(FileFormat::JsonLines)),
+            ("users.NDJSON", Some(FileFormat::JsonLines)),
+            ("users.Json", Some(FileFormat::Fixture)),
             ("users.csv.gz", None),
             ("csv", None),
             ("-", None),
         ] {
-            assert_eq!(Format::of(Path::new(name)), expected, "{name}");
+            assert_eq!(FileFormat::of(Path::new(name)), expected, "{name}");
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
-use super::finding::{Finding, Findings, Place};
-use super::{Accounts, Entry, Loaded, Read};
+use super::finding::{Finding, Findings, RecordPlace};
+use super::{Accounts, Loaded, ParsedAccounts, UserEntry};
 use crate::auth::check_new_password;
 use crate::hashing::{
     self, Cost, Engine, Password, PasswordHash, Pending, Precedence, default_threads,
@@ -19,7 +19,7 @@ use crate::threads;
 const ASSUMED_HASH: &str = "$2b$10$.....................................................";
 
 /// The options of an import.
-pub struct Options {
+pub struct ImportOptions {
     /// Whether plain passwords that are short or easily guessed are findings.
     pub policy: bool,
     /// Whether records with findings are skipped. Otherwise a single finding prevents the whole import.
@@ -30,7 +30,7 @@ pub struct Options {
     pub default_org: Option<String>,
 }
 
-impl Options {
+impl ImportOptions {
     /// The options for a fixture: no password policy, and pinned tokens that the fixture does not mention are removed.
     pub const SEED: Self = Self {
         policy: false,
@@ -55,25 +55,30 @@ pub enum Error {
 }
 
 /// Accounts that have been checked and can be imported.
-pub struct Checked {
+pub struct CheckedImport {
     import: Import,
     /// The stored hashes of existing users for whom the file gives a plain password.
-    known_hashes: HashMap<Place, KnownHashes>,
+    known_hashes: HashMap<RecordPlace, KnownHashes>,
     /// The findings of the records that are skipped.
     pub skipped: Findings,
     file: Box<Path>,
 }
 
 /// Called with the number of passwords hashed so far and their total.
-pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
+pub type HashingProgress<'p> = &'p mut dyn FnMut(u64, u64);
 
 /// Checks all records by themselves and against the database. Hashes and writes nothing.
 ///
 /// # Errors
 /// [`Error::Findings`] if a record is wrong and bad records are not skipped, or if the file as a whole is wrong.
 /// [`Error::Store`] if the database cannot be read.
-pub fn check(store: &Store, file: &Path, read: Read, options: &Options) -> Result<Checked, Error> {
-    let Read {
+pub fn check(
+    store: &Store,
+    file: &Path,
+    read: ParsedAccounts,
+    options: &ImportOptions,
+) -> Result<CheckedImport, Error> {
+    let ParsedAccounts {
         mut accounts,
         mut findings,
     } = read;
@@ -93,16 +98,16 @@ pub fn check(store: &Store, file: &Path, read: Read, options: &Options) -> Resul
     };
     let checked = store.check_import(&import)?;
     findings.extend(checked.findings);
-    let bad: HashSet<Place> = findings.iter().map(|finding| finding.place).collect();
+    let bad: HashSet<RecordPlace> = findings.iter().map(|finding| finding.place).collect();
     let skipped = Findings::of(file, findings);
-    if bad.contains(&Place::File) || !(bad.is_empty() || options.skip_bad) {
+    if bad.contains(&RecordPlace::File) || !(bad.is_empty() || options.skip_bad) {
         return Err(skipped.into());
     }
     import
         .accounts
         .users
         .retain(|entry| !bad.contains(&entry.place));
-    Ok(Checked {
+    Ok(CheckedImport {
         import,
         known_hashes: checked.known_hashes,
         skipped,
@@ -121,20 +126,21 @@ pub fn load(
     cost: Cost,
     now: Timestamp,
 ) -> Result<Imported, Error> {
-    let read = Read {
+    let read = ParsedAccounts {
         accounts,
         findings: Vec::new(),
     };
-    let checked = check(store, Path::new("fixture"), read, &Options::SEED)?;
+    let checked = check(store, Path::new("fixture"), read, &ImportOptions::SEED)?;
     checked.import(store, engine, Some(cost), now, &mut |_, _| {})
 }
 
 /// Finds passwords that violate the policy. A check takes about a millisecond, so the work is spread over all cores.
-fn easily_guessed(users: &[Entry]) -> Vec<Finding> {
+fn easily_guessed(users: &[UserEntry]) -> Vec<Finding> {
     let next = AtomicUsize::new(0);
     let guess = || {
         let mut findings = Vec::new();
-        while let Some(Entry { place, user, .. }) = users.get(next.fetch_add(1, Ordering::Relaxed))
+        while let Some(UserEntry { place, user, .. }) =
+            users.get(next.fetch_add(1, Ordering::Relaxed))
         {
             let check = |password| check_new_password(password, user.username.as_ref(), true).err();
             if let Some(fault) = user.password.as_ref().and_then(check) {
@@ -147,7 +153,7 @@ fn easily_guessed(users: &[Entry]) -> Vec<Finding> {
     findings.into_iter().flatten().collect()
 }
 
-impl Checked {
+impl CheckedImport {
     /// The costs of the password hashes in the file.
     pub fn given_costs(&self) -> impl Iterator<Item = Cost> {
         let users = self.import.accounts.users.iter();
@@ -166,7 +172,7 @@ impl Checked {
         engine: &Engine,
         cost: Option<Cost>,
         now: Timestamp,
-        progress: Progress<'_>,
+        progress: HashingProgress<'_>,
     ) -> Result<Imported, Error> {
         self.replace_passwords(engine, cost, progress)?;
         let outcome = match cost {
@@ -182,17 +188,17 @@ impl Checked {
         &mut self,
         engine: &Engine,
         cost: Option<Cost>,
-        progress: Progress<'_>,
+        progress: HashingProgress<'_>,
     ) -> Result<(), Error> {
         let passwords = self.take_passwords()?;
         let users = &mut self.import.accounts.users;
         // If the file has not changed, this finds every password unchanged.
         let (_, others) = verify(engine, passwords, |clear| clear.loaded.as_ref())?;
-        let (present, changed) = verify(engine, others, Clear::present_if_other)?;
-        for Clear { index, present, .. } in present {
+        let (present, changed) = verify(engine, others, PlainPassword::present_if_other)?;
+        for PlainPassword { index, present, .. } in present {
             users[index].loaded = present.map_or(Loaded::Nothing, Loaded::Password);
         }
-        let hash = |clear: &Clear| {
+        let hash = |clear: &PlainPassword| {
             let begin = |cost| engine.begin_hash(&clear.password, cost, Precedence::Normal);
             Ok((clear.index, cost.map(begin).transpose()?))
         };
@@ -210,7 +216,7 @@ impl Checked {
         Ok(())
     }
 
-    fn take_passwords(&mut self) -> Result<Vec<Clear>, Error> {
+    fn take_passwords(&mut self) -> Result<Vec<PlainPassword>, Error> {
         let mut passwords = Vec::new();
         for (index, entry) in self.import.accounts.users.iter_mut().enumerate() {
             let Some(password) = entry.user.password.take() else {
@@ -219,7 +225,7 @@ impl Checked {
             let known = self.known_hashes.get(&entry.place);
             let parse = |hash: &String| hash.parse::<PasswordHash>();
             let loaded = known.and_then(|known| known.loaded.as_ref());
-            passwords.push(Clear {
+            passwords.push(PlainPassword {
                 index,
                 password,
                 loaded: loaded.map(parse).transpose()?,
@@ -231,7 +237,7 @@ impl Checked {
 }
 
 /// A plain password from the file.
-struct Clear {
+struct PlainPassword {
     /// The index of its user.
     index: usize,
     password: Password,
@@ -241,7 +247,7 @@ struct Clear {
     present: Option<PasswordHash>,
 }
 
-impl Clear {
+impl PlainPassword {
     /// The hash of the present password, unless it equals that of the password last loaded.
     fn present_if_other(&self) -> Option<&PasswordHash> {
         let loaded = self.loaded.as_ref().map(PasswordHash::as_str);
@@ -253,10 +259,10 @@ impl Clear {
 /// Splits the passwords into those that match the given hash and the others.
 fn verify(
     engine: &Engine,
-    passwords: Vec<Clear>,
-    hash: fn(&Clear) -> Option<&PasswordHash>,
-) -> Result<(Vec<Clear>, Vec<Clear>), Error> {
-    let begin = |clear: Clear| {
+    passwords: Vec<PlainPassword>,
+    hash: fn(&PlainPassword) -> Option<&PasswordHash>,
+) -> Result<(Vec<PlainPassword>, Vec<PlainPassword>), Error> {
+    let begin = |clear: PlainPassword| {
         let verify = |hash| engine.begin_verify(&clear.password, Some(hash), hash.cost());
         let verifying = hash(&clear).map(verify);
         (clear, verifying)

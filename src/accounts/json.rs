@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::finding::{Finding, Place};
+use super::finding::{Finding, RecordPlace};
 use super::object::Object;
-use super::{Organization, Read};
+use super::{Organization, ParsedAccounts};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,10 +21,10 @@ struct Users<'f> {
     users: Vec<&'f RawValue>,
 }
 
-pub(super) fn fixture(bytes: &[u8]) -> Read {
-    let mut read = Read::default();
-    let fixture =
-        text(Place::File, bytes).and_then(|text| from_text::<Fixture<'_>>(Place::File, text));
+pub(super) fn fixture(bytes: &[u8]) -> ParsedAccounts {
+    let mut read = ParsedAccounts::default();
+    let fixture = text(RecordPlace::File, bytes)
+        .and_then(|text| from_text::<Fixture<'_>>(RecordPlace::File, text));
     let organizations = match fixture {
         Ok(fixture) => fixture.organizations,
         Err(finding) => {
@@ -33,14 +33,14 @@ pub(super) fn fixture(bytes: &[u8]) -> Read {
         }
     };
     for (index, raw) in organizations.into_iter().enumerate() {
-        let place = Place::Organization(index);
+        let place = RecordPlace::Organization(index);
         match from_text::<Organization>(place, raw.get()) {
             Ok(organization) => read.accounts.organizations.push((place, organization)),
             Err(finding) => read.findings.push(finding),
         }
         let users = from_text::<Users<'_>>(place, raw.get()).map(|found| found.users);
         for (number, raw) in users.unwrap_or_default().into_iter().enumerate() {
-            let place = Place::User(index, number);
+            let place = RecordPlace::User(index, number);
             read.add(place, from_text(place, raw.get()));
         }
     }
@@ -48,25 +48,28 @@ pub(super) fn fixture(bytes: &[u8]) -> Read {
 }
 
 /// Reads one object per line. Blank lines are ignored.
-pub(super) fn lines(bytes: &[u8]) -> Read {
-    let mut read = Read::default();
+pub(super) fn lines(bytes: &[u8]) -> ParsedAccounts {
+    let mut read = ParsedAccounts::default();
     for (line, bytes) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
         if bytes.trim_ascii().is_empty() {
             continue;
         }
-        let place = Place::Line(line);
+        let place = RecordPlace::Line(line);
         let user = text(place, bytes).and_then(|text| from_text(place, text));
         read.add(place, user);
     }
     read
 }
 
-fn text(place: Place, bytes: &[u8]) -> Result<&str, Finding> {
+fn text(place: RecordPlace, bytes: &[u8]) -> Result<&str, Finding> {
     std::str::from_utf8(bytes).map_err(|_| Finding::new(place, "", "not UTF-8"))
 }
 
 /// Reads one JSON object. An error becomes a finding at `place`.
-pub(super) fn from_text<'t, T: Deserialize<'t>>(place: Place, text: &'t str) -> Result<T, Finding> {
+pub(super) fn from_text<'t, T: Deserialize<'t>>(
+    place: RecordPlace,
+    text: &'t str,
+) -> Result<T, Finding> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -83,11 +86,13 @@ pub(super) fn from_text<'t, T: Deserialize<'t>>(place: Place, text: &'t str) -> 
     Ok(value)
 }
 
-fn not_json(place: Place, error: &serde_json::Error) -> Finding {
+fn not_json(place: RecordPlace, error: &serde_json::Error) -> Finding {
     let message = match place {
-        Place::File if error.is_eof() && error.column() == 0 => "the file is empty".to_owned(),
-        Place::File if error.is_eof() => "not JSON: the file ends too early".to_owned(),
-        Place::File => format!(
+        RecordPlace::File if error.is_eof() && error.column() == 0 => {
+            "the file is empty".to_owned()
+        }
+        RecordPlace::File if error.is_eof() => "not JSON: the file ends too early".to_owned(),
+        RecordPlace::File => format!(
             "not JSON: a mistake at line {} column {}",
             error.line(),
             error.column()
@@ -98,7 +103,7 @@ fn not_json(place: Place, error: &serde_json::Error) -> Finding {
 }
 
 /// Converts serde's message to a finding: without the quoted value, which may be a secret, and with the key.
-fn explained(place: Place, path: String, error: &serde_json::Error) -> Finding {
+fn explained(place: RecordPlace, path: String, error: &serde_json::Error) -> Finding {
     let text = error.to_string();
     let (text, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
     let below = |name: &str| match path.as_str() {

@@ -17,9 +17,9 @@ use std::path::Path;
 
 pub use crate::account::Person;
 pub use export::Export;
-pub use finding::{Finding, Findings, Place};
-pub use format::Format;
-pub use import::{Checked, Error, Options, check, load};
+pub use finding::{Finding, Findings, RecordPlace};
+pub use format::FileFormat;
+pub use import::{CheckedImport, Error, ImportOptions, check, load};
 pub use records::{Organization, Permission, User};
 
 use crate::hashing::PasswordHash;
@@ -34,16 +34,16 @@ const WIDE: &str = "UTF-16 or UTF-32: save the file as UTF-8";
 #[derive(Clone, Default)]
 pub struct Accounts {
     /// The organizations of a fixture, in the order of the file.
-    pub organizations: Vec<(Place, Organization)>,
+    pub organizations: Vec<(RecordPlace, Organization)>,
     /// The users, in the order of the file, including those inside organizations.
-    pub users: Vec<Entry>,
+    pub users: Vec<UserEntry>,
 }
 
 /// A user in a file.
 #[derive(Clone)]
-pub struct Entry {
+pub struct UserEntry {
     /// The position in the file.
-    pub place: Place,
+    pub place: RecordPlace,
     /// The user's data.
     pub user: User,
     /// What is stored to detect whether a later file changes the password.
@@ -64,25 +64,25 @@ pub enum Loaded {
 
 /// The accounts that were read, and the findings.
 #[derive(Default)]
-pub struct Read {
+pub struct ParsedAccounts {
     /// The records that could be read.
     pub accounts: Accounts,
     /// The findings that do not depend on the database.
     pub findings: Vec<Finding>,
 }
 
-impl Read {
+impl ParsedAccounts {
     /// Reads and checks a file's content.
-    pub fn of(format: Format, bytes: &[u8]) -> Self {
+    pub fn of(format: FileFormat, bytes: &[u8]) -> Self {
         let bytes = without_mark(bytes);
         let mut read = match format {
             _ if is_wide(bytes) => Self {
-                findings: vec![Finding::new(Place::File, "", WIDE)],
+                findings: vec![Finding::new(RecordPlace::File, "", WIDE)],
                 ..Self::default()
             },
-            Format::Csv => csv::read(bytes),
-            Format::JsonLines => json::lines(bytes),
-            Format::Fixture => json::fixture(bytes),
+            FileFormat::Csv => csv::read(bytes),
+            FileFormat::JsonLines => json::lines(bytes),
+            FileFormat::Fixture => json::fixture(bytes),
         };
         validate::validate(&mut read);
         read
@@ -110,9 +110,9 @@ impl Read {
         }
     }
 
-    fn add(&mut self, place: Place, user: Result<User, Finding>) {
+    fn add(&mut self, place: RecordPlace, user: Result<User, Finding>) {
         match user {
-            Ok(user) => self.accounts.users.push(Entry {
+            Ok(user) => self.accounts.users.push(UserEntry {
                 place,
                 user,
                 loaded: Loaded::GivenHash,
@@ -128,13 +128,15 @@ impl Accounts {
     /// # Errors
     /// All findings.
     pub fn parse(fixture: &str) -> Result<Self, Findings> {
-        Read::of(Format::Fixture, fixture.as_bytes()).without_findings(Path::new("fixture"))
+        ParsedAccounts::of(FileFormat::Fixture, fixture.as_bytes())
+            .without_findings(Path::new("fixture"))
     }
 
     /// The UUIDs of organizations and users, as given in the file or derived from their names.
     pub fn identities(&self) -> Vec<String> {
         let organizations = self.organizations.iter();
-        let user = |Entry { user, .. }: &Entry| Some(user.new_uuid(user.username.as_ref()?));
+        let user =
+            |UserEntry { user, .. }: &UserEntry| Some(user.new_uuid(user.username.as_ref()?));
         organizations
             .map(|(_, organization)| organization.identity())
             .chain(self.users.iter().filter_map(user))

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::finding::{Finding, Place};
-use super::{Organization, Permission, Person, Read, User};
+use super::finding::{Finding, RecordPlace};
+use super::{Organization, ParsedAccounts, Permission, Person, User};
 use crate::account::OrgType;
 use crate::auth::check_new_password;
 
 /// Checks all records and adds the findings to those of the parser.
-pub(super) fn validate(read: &mut Read) {
+pub(super) fn validate(read: &mut ParsedAccounts) {
     let mut checker = Checker {
         findings: &mut read.findings,
         taken: HashMap::new(),
@@ -28,9 +28,9 @@ pub(super) fn validate(read: &mut Read) {
 struct Checker<'f> {
     findings: &'f mut Vec<Finding>,
     /// The unique values seen so far, each with the record and key that has it.
-    taken: HashMap<Claim, (Place, String)>,
+    taken: HashMap<Claim, (RecordPlace, String)>,
     /// Permissions by UUID, each with the record and key of its first description.
-    permissions: HashMap<String, (Permission, Place, String)>,
+    permissions: HashMap<String, (Permission, RecordPlace, String)>,
 }
 
 /// A value that only one record may have.
@@ -43,11 +43,11 @@ enum Claim {
 }
 
 impl Checker<'_> {
-    fn report(&mut self, place: Place, key: impl Into<String>, message: impl Into<String>) {
+    fn report(&mut self, place: RecordPlace, key: impl Into<String>, message: impl Into<String>) {
         self.findings.push(Finding::new(place, key, message));
     }
 
-    fn organization(&mut self, place: Place, organization: &mut Organization) {
+    fn organization(&mut self, place: RecordPlace, organization: &mut Organization) {
         if organization.name.trim().is_empty() {
             self.report(place, "name", "blank");
         }
@@ -73,7 +73,7 @@ impl Checker<'_> {
         }
     }
 
-    fn user(&mut self, place: Place, user: &mut User) {
+    fn user(&mut self, place: RecordPlace, user: &mut User) {
         let is_inside = place.organization().is_some();
         if let Some(username) = &user.username {
             let claim = Claim::Username(username.key());
@@ -103,7 +103,7 @@ impl Checker<'_> {
         }
     }
 
-    fn person(&mut self, place: Place, key: &str, person: &mut Person) {
+    fn person(&mut self, place: RecordPlace, key: &str, person: &mut Person) {
         self.uuid(place, &format!("{key}.uuid"), &mut person.uuid);
         for (name, text) in [
             ("first_name", &person.first_name),
@@ -117,7 +117,7 @@ impl Checker<'_> {
 
     /// Rejects only passwords that no login could use. The password policy is checked where passwords of real users are
     /// set.
-    fn password(&mut self, place: Place, user: &User) {
+    fn password(&mut self, place: RecordPlace, user: &User) {
         if user.password.is_some() && user.password_hash.is_some() {
             self.report(place, "", "has both a `password` and a `password_hash`");
         }
@@ -128,7 +128,7 @@ impl Checker<'_> {
         }
     }
 
-    fn token(&mut self, place: Place, user: &User) {
+    fn token(&mut self, place: RecordPlace, user: &User) {
         let Some(token) = &user.auth_token else {
             return;
         };
@@ -142,7 +142,7 @@ impl Checker<'_> {
     }
 
     /// Several users may have the same permission; all of them must describe it alike.
-    fn permission(&mut self, place: Place, key: &str, permission: &mut Permission) {
+    fn permission(&mut self, place: RecordPlace, key: &str, permission: &mut Permission) {
         if permission.name.trim().is_empty() {
             self.report(place, format!("{key}.name"), "blank");
         }
@@ -177,7 +177,7 @@ impl Checker<'_> {
     }
 
     /// Rejects U+0000, which not every database can store.
-    fn text(&mut self, place: Place, key: &str, text: Option<&String>) {
+    fn text(&mut self, place: RecordPlace, key: &str, text: Option<&String>) {
         if text.is_some_and(|text| text.contains('\0')) {
             self.report(place, key, "contains a null character");
         }
@@ -185,7 +185,7 @@ impl Checker<'_> {
 
     /// Checks a UUID that no other record may have. Derived UUIDs are compared only if they identify a record, because
     /// they never collide with those of other kinds.
-    fn uuid(&mut self, place: Place, key: &str, uuid: &mut Option<String>) {
+    fn uuid(&mut self, place: RecordPlace, key: &str, uuid: &mut Option<String>) {
         self.well_formed(place, key, uuid);
         if let Some(uuid) = uuid {
             self.claim(place, key, Claim::Uuid(uuid.clone()));
@@ -193,7 +193,7 @@ impl Checker<'_> {
     }
 
     /// Accepts only the hyphenated form. Any other text is reported and removed.
-    fn well_formed(&mut self, place: Place, key: &str, uuid: &mut Option<String>) {
+    fn well_formed(&mut self, place: RecordPlace, key: &str, uuid: &mut Option<String>) {
         let Some(text) = uuid else {
             return;
         };
@@ -206,7 +206,7 @@ impl Checker<'_> {
         }
     }
 
-    fn claim(&mut self, place: Place, key: &str, claim: Claim) {
+    fn claim(&mut self, place: RecordPlace, key: &str, claim: Claim) {
         let Some((first_place, first_key)) = self.taken.get(&claim) else {
             self.taken.insert(claim, (place, key.to_owned()));
             return;

@@ -34,8 +34,8 @@ use crate::periodic::Periodic;
 use crate::scratch::Scratch;
 use crate::server::{Cors, CorsPolicy, Endpoints, Origin, Origins};
 use crate::store::{
-    self, AccountCounts, DatabaseFile, Durability, Location, Migrated, OpenedBy, Progress, Store,
-    WhenMissing,
+    self, AccountCounts, DatabaseFile, Durability, IntegrityProgress, Location, Migrated, OpenedBy,
+    Store, WhenMissing,
 };
 use crate::stub::{Beginning, Hosts};
 
@@ -118,7 +118,10 @@ impl Server {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn start_reporting(config: Config, progress: Progress) -> Result<Self, StartError> {
+    pub fn start_reporting(
+        config: Config,
+        progress: IntegrityProgress,
+    ) -> Result<Self, StartError> {
         let parent = config.database.scratch_parent();
         let scratch = Scratch::create_below(&parent).map_err(no_scratch(&parent))?;
         let scratch = Arc::new(scratch);
@@ -345,7 +348,7 @@ fn open(
     scratch: &Scratch,
     engine: &Engine,
     cost: Cost,
-    progress: Progress,
+    progress: IntegrityProgress,
 ) -> Result<(Arc<Store>, Option<Migrated>), StartError> {
     match database {
         Database::File(path) => {

@@ -11,9 +11,9 @@ use super::expensive;
 use super::output::{JsonArgs, print, report, write_json};
 use super::progress::Progress;
 use super::stream::STDERR;
-use crate::accounts::{self, Findings, Options, Read};
+use crate::accounts::{self, Findings, ImportOptions, ParsedAccounts};
 use crate::hashing::{Cost, Engine, EngineConfig};
-use crate::store::{Imported, Store, Summary};
+use crate::store::{Imported, RowCounts, Store};
 
 /// How new passwords are hashed and whether anything is written.
 #[derive(Clone, Copy)]
@@ -28,8 +28,8 @@ impl Import {
         self,
         store: &Store,
         file: &Path,
-        read: Read,
-        options: &Options,
+        read: ParsedAccounts,
+        options: &ImportOptions,
     ) -> anyhow::Result<(Imported, usize)> {
         let checked = accounts::check(store, file, read, options)?;
         show(&checked.skipped);
@@ -64,8 +64,8 @@ pub(super) fn say(
 }
 
 /// One line of [`say`].
-pub(super) fn counts(what: &str, summary: Summary, dry_run: bool) -> String {
-    let Summary {
+pub(super) fn counts(what: &str, summary: RowCounts, dry_run: bool) -> String {
+    let RowCounts {
         added,
         changed,
         unchanged,

@@ -46,7 +46,7 @@ impl DatabaseArgs {
 
     /// The same for a command, as it is typed, that changes what is in it: each change is noted as that of the system user.
     pub(super) fn open_for(&self, command: &'static str) -> anyhow::Result<Store> {
-        Ok(self.open()?.by(actor(command)))
+        Ok(self.open()?.with_actor(actor(command)))
     }
 
     /// Opens the file, and makes a missing one.
@@ -62,7 +62,7 @@ impl DatabaseArgs {
 
     /// Makes a missing file, for a command that changes what is in it.
     pub(super) fn open_or_create_for(&self, command: &'static str) -> anyhow::Result<Store> {
-        Ok(self.open_or_create()?.by(actor(command)))
+        Ok(self.open_or_create()?.with_actor(actor(command)))
     }
 
     /// Where it is.

@@ -20,7 +20,7 @@ use super::escape::{printable, visible_json};
 use super::parse;
 use super::stream::{STDERR, STDOUT};
 use crate::accounts::Finding;
-use crate::store::{Edited, Listing};
+use crate::store::{EditedRow, Listing};
 use crate::{fields, text};
 
 const CANNOT_WRITE: &str = "cannot write to standard output";
@@ -127,7 +127,7 @@ pub(super) fn report(
 /// The same of a change of fields, with those that changed.
 pub(super) fn report_edit<R: Serialize>(
     json: &JsonArgs,
-    edited: &Edited<R>,
+    edited: &EditedRow<R>,
     name: &str,
     end: &str,
 ) -> anyhow::Result<()> {

@@ -85,7 +85,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
 /// What a new user logs in with.
 pub(super) fn new_username(text: &str) -> Result<Username, String> {
     let username = Username::parse(text).map_err(|faults| faults.to_string())?;
-    username.oddity().map_or(Ok(username), Err)
+    username.rejection_reason().map_or(Ok(username), Err)
 }
 
 /// A moment, or a day, which is its start in UTC.

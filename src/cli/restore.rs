@@ -11,7 +11,7 @@ use super::database::DatabaseArgs;
 use super::output::{JsonArgs, report};
 use super::parse;
 use super::progress::Progress;
-use crate::store::{Content, Loss, Restoration};
+use crate::store::{Content, ReplacedContent, Restoration};
 use crate::text::{counted, moment};
 
 #[derive(clap::Args)]
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let path = &args.database.file()?;
     let restoration = Restoration::prepare(&args.source, path)?;
     if !args.force
-        && let Some(loss) = restoration.loss()?
+        && let Some(loss) = restoration.replaced_content()?
     {
         ask(args, path, &loss)?;
     }
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     )
 }
 
-fn ask(args: &Args, path: &Path, loss: &Loss) -> anyhow::Result<()> {
+fn ask(args: &Args, path: &Path, loss: &ReplacedContent) -> anyhow::Result<()> {
     let (path, source) = (path.display(), args.source.display());
     let present = match loss.present {
         Some(content) => format!("has {}", described(content)),

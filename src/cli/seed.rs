@@ -10,9 +10,9 @@ use super::accounts::{Import, counts, say};
 use super::database::{CostArgs, DatabaseArgs};
 use super::file_error::file_error;
 use super::output::JsonArgs;
-use crate::accounts::{DEMO, Findings, Format, Options, Read};
+use crate::accounts::{DEMO, FileFormat, Findings, ImportOptions, ParsedAccounts};
 use crate::scratch::{self, Scratch};
-use crate::store::{Durability, Imported, OpenError, Store, Summary, WhenMissing};
+use crate::store::{Durability, Imported, OpenError, RowCounts, Store, WhenMissing};
 
 const COMMAND: &str = "seed";
 
@@ -38,8 +38,8 @@ pub(super) struct Args {
 /// What became of the accounts; the names and the order of the fields are those of `--json`.
 #[derive(Serialize)]
 struct Outcome {
-    organizations: Summary,
-    users: Summary,
+    organizations: RowCounts,
+    users: RowCounts,
     dry_run: bool,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let dry_run = args.dry_run;
     let import = Import { cost, dry_run };
-    let (imported, _) = import.run(&store, file, read, &Options::SEED)?;
+    let (imported, _) = import.run(&store, file, read, &ImportOptions::SEED)?;
     let Imported {
         organizations,
         users,
@@ -76,7 +76,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// A wrong file and a dry run make no database: a dry run without one is tried on one that is thrown away.
-fn open(args: &Args, file: &Path, read: &Read) -> anyhow::Result<(Option<Scratch>, Store)> {
+fn open(
+    args: &Args,
+    file: &Path,
+    read: &ParsedAccounts,
+) -> anyhow::Result<(Option<Scratch>, Store)> {
     let opened = args.database.open_for(COMMAND);
     let is_missing = |error: &anyhow::Error| {
         let error = error.downcast_ref::<OpenError>();
@@ -101,14 +105,14 @@ fn open(args: &Args, file: &Path, read: &Read) -> anyhow::Result<(Option<Scratch
 }
 
 /// Reads a fixture file, or the embedded one.
-pub(super) fn read(path: Option<&Path>) -> anyhow::Result<(&Path, Read)> {
+pub(super) fn read(path: Option<&Path>) -> anyhow::Result<(&Path, ParsedAccounts)> {
     let Some(path) = path else {
         return Ok((
             Path::new("fixture"),
-            Read::of(Format::Fixture, DEMO.as_bytes()),
+            ParsedAccounts::of(FileFormat::Fixture, DEMO.as_bytes()),
         ));
     };
     let bytes =
         fs::read(path).map_err(|error| file_error(path, "cannot read the fixture", error))?;
-    Ok((path, Read::of(Format::Fixture, &bytes)))
+    Ok((path, ParsedAccounts::of(FileFormat::Fixture, &bytes)))
 }

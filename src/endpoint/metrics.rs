@@ -18,7 +18,7 @@ pub fn handle(services: &Services, _: &mut Request<'_>) -> Result<Reply, Error> 
     let load = services.engine.load();
     let database = services
         .database_metrics
-        .get(|| services.store.figures((services.clock)().date))
+        .get(|| services.store.metrics((services.clock)().date))
         .inspect_err(|error| tracing::warn!(%error, "cannot read the metrics of the database"))
         .ok();
     let snapshot = Snapshot {

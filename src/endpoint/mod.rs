@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::hashing::{Engine, Permits};
 use crate::http::TrustedProxies;
 use crate::metrics::Metrics;
-use crate::store::{self, Figures, Store};
+use crate::store::{self, DatabaseMetrics, Store};
 
 pub use lists::Lists;
 pub use long_answers::LongAnswers;
@@ -51,7 +51,7 @@ pub struct Services {
     /// Checks whether the database can be read and written.
     pub is_writable: SharedProbe<(), store::Error>,
     /// Reads the metrics of the database.
-    pub database_metrics: SharedProbe<Figures, store::Error>,
+    pub database_metrics: SharedProbe<DatabaseMetrics, store::Error>,
     /// Counts requests.
     pub metrics: Metrics,
     /// The current time.

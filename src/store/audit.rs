@@ -16,7 +16,7 @@ use super::location::Location;
 use super::engine::sqlite::connect::{Mode, connect};
 use super::engine::sqlite::database_file::{DatabaseFile, file_bytes};
 use super::engine::sqlite::inspect::inspect;
-use super::engine::sqlite::look::{Progress, look};
+use super::engine::sqlite::look::{IntegrityProgress, look};
 use super::engine::sqlite::migrate::newest_version;
 use super::engine::sqlite::open::OLDEST_SQLITE;
 use super::engine::sqlite::recover::recover;
@@ -78,7 +78,7 @@ pub fn audit_database(
     cost: Cost,
     demo_users: &[String],
     now: Timestamp,
-    progress: Progress,
+    progress: IntegrityProgress,
 ) -> Result<Vec<AuditFinding>, OpenError> {
     file.make_if_missing(WhenMissing::Refuse)?;
     recover(file)?;

@@ -11,12 +11,14 @@ use super::organizations::{OrganizationRow, find_organizations};
 use super::removal::remove_unused_person;
 use super::users::{UserRow, find_user};
 use super::{Error, Store};
-use crate::account::{trimmed, written_uuid};
-use crate::accounts::{Accounts, Entry, Finding, Loaded, Organization, Permission, Place, User};
+use crate::account::{normalized_uuid, trimmed};
+use crate::accounts::{
+    Accounts, Finding, Loaded, Organization, Permission, RecordPlace, User, UserEntry,
+};
 use crate::fields::{Difference, differences};
 
 /// A row after its fields were changed.
-pub struct Edited<R> {
+pub struct EditedRow<R> {
     /// The row after the change.
     pub row: R,
     /// The fields whose values differ from before. Empty if the row already had the requested values.
@@ -25,7 +27,7 @@ pub struct Edited<R> {
 
 /// The outcome of a change: the edited row, `None` if the row no longer exists, or the findings that prevent the
 /// change.
-pub type Editing<R> = Result<Option<Edited<R>>, Vec<Finding>>;
+pub type EditOutcome<R> = Result<Option<EditedRow<R>>, Vec<Finding>>;
 
 impl Store {
     /// Updates the user that has the record's UUID with the values of the record, and sets the `cleared` columns of its
@@ -38,7 +40,7 @@ impl Store {
         user: User,
         cleared: Vec<&'static str>,
         now: Timestamp,
-    ) -> Result<Editing<UserRow>, Error> {
+    ) -> Result<EditOutcome<UserRow>, Error> {
         let notes = self.notes(now);
         self.write_unless_refused(move |connection| {
             let uuid = user.uuid.clone().unwrap_or_default();
@@ -47,8 +49,8 @@ impl Store {
                 return Ok(Ok(None));
             };
             let mut accounts = Accounts::default();
-            accounts.users.push(Entry {
-                place: Place::File,
+            accounts.users.push(UserEntry {
+                place: RecordPlace::File,
                 user,
                 loaded: Loaded::Nothing,
             });
@@ -79,7 +81,7 @@ impl Store {
         organization: Organization,
         cleared: Vec<&'static str>,
         now: Timestamp,
-    ) -> Result<Editing<OrganizationRow>, Error> {
+    ) -> Result<EditOutcome<OrganizationRow>, Error> {
         let notes = self.notes(now);
         self.write_unless_refused(move |connection| {
             let uuid = organization.identity();
@@ -94,7 +96,9 @@ impl Store {
                 ..organization
             };
             let mut accounts = Accounts::default();
-            accounts.organizations.push((Place::File, organization));
+            accounts
+                .organizations
+                .push((RecordPlace::File, organization));
             if let Err(findings) = at_once(connection, accounts, Pins::Keep, &Notes::none(now))? {
                 return Ok(Err(findings));
             }
@@ -118,7 +122,7 @@ impl Store {
     pub fn permission_called(&self, text: &str) -> Result<Result<Permission, String>, Error> {
         let text = trimmed(text);
         self.read(|connection| {
-            let uuid = written_uuid(text);
+            let uuid = normalized_uuid(text);
             let found = permissions(connection, "name", text)?;
             let found = match (&found[..], &uuid) {
                 ([], Some(uuid)) => permissions(connection, "uuid", uuid)?,
@@ -197,9 +201,9 @@ fn clear(
     Ok(())
 }
 
-fn edited<R: Serialize>(before: &R, row: R) -> engine::Result<Edited<R>> {
+fn edited<R: Serialize>(before: &R, row: R) -> engine::Result<EditedRow<R>> {
     let changed = differences(before, &row).map_err(|error| StatementError::column(0, error))?;
-    Ok(Edited { row, changed })
+    Ok(EditedRow { row, changed })
 }
 
 /// The changed fields as text, with the old and with the new values. `None` if no field changed.
@@ -241,7 +245,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("one.db");
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
-        let store = store.by(Actor {
+        let store = store.with_actor(Actor {
             system_user: "alice".into(),
             command: "user set",
         });

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::engine::parameters;
 use super::events::{self, COLUMNS, Event};
 use super::{Error, Store};
-use crate::account::{trimmed, written_uuid};
+use crate::account::{normalized_uuid, trimmed};
 
 /// Selects the events to be listed.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,7 @@ impl Store {
                 "SELECT DISTINCT user_uuid FROM visible_events
                      WHERE user_uuid IS NOT NULL AND (lower(object) = :name OR user_uuid = :uuid)
                      ORDER BY user_uuid",
-                parameters! { ":name": text.to_ascii_lowercase(), ":uuid": written_uuid(text) },
+                parameters! { ":name": text.to_ascii_lowercase(), ":uuid": normalized_uuid(text) },
                 |row| row.get(0),
             )
         })

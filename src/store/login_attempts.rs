@@ -22,7 +22,7 @@ pub type AttemptId = [u8; 16];
 
 /// The counts that apply to a login attempt.
 #[derive(Clone, Debug)]
-pub struct Counted {
+pub struct LoginCounts {
     /// The time of the query, by the database's clock.
     pub now: Timestamp,
     /// The number of attempts in progress with the same username and address, and with the same address.
@@ -47,7 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn counted_logins(&self, keys: Keys) -> Result<Counted, Error> {
+    pub fn counted_logins(&self, keys: Keys) -> Result<LoginCounts, Error> {
         self.read(|connection| counted(connection, &keys))
     }
 
@@ -60,8 +60,8 @@ impl Store {
         &self,
         keys: Keys,
         lasts: Duration,
-        decide: impl FnOnce(&Counted) -> (bool, Vec<FailedLogins>) + Send + 'static,
-    ) -> Result<(Counted, Option<AttemptId>), Error> {
+        decide: impl FnOnce(&LoginCounts) -> (bool, Vec<FailedLogins>) + Send + 'static,
+    ) -> Result<(LoginCounts, Option<AttemptId>), Error> {
         self.write(move |connection| {
             lock(connection, &keys[LimitKind::Address as usize])?;
             let counted = counted(connection, &keys)?;
@@ -88,7 +88,7 @@ impl Store {
         &self,
         keys: Keys,
         attempt: Option<AttemptId>,
-        count: impl FnOnce(&Counted) -> (Vec<FailedLogins>, T) + Send + 'static,
+        count: impl FnOnce(&LoginCounts) -> (Vec<FailedLogins>, T) + Send + 'static,
     ) -> Result<T, Error> {
         self.write(move |connection| {
             lock(connection, &keys[LimitKind::Address as usize])?;
@@ -193,8 +193,8 @@ fn lock(connection: &Connection, key: &CounterKey) -> engine::Result<()> {
     Ok(())
 }
 
-fn counted(connection: &Connection, keys: &Keys) -> engine::Result<Counted> {
-    let mut found = Counted {
+fn counted(connection: &Connection, keys: &Keys) -> engine::Result<LoginCounts> {
+    let mut found = LoginCounts {
         now: Timestamp::UNIX_EPOCH,
         in_flight: [0; 2],
         counters: Vec::new(),

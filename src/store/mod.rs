@@ -12,7 +12,6 @@ mod engine;
 mod events;
 mod export;
 mod failed_logins;
-mod figures;
 mod history;
 mod import;
 mod issued;
@@ -22,6 +21,7 @@ mod lock;
 mod login_attempts;
 mod login_events;
 mod members;
+mod metrics;
 mod notes;
 mod organizations;
 mod removal;
@@ -42,28 +42,28 @@ pub use audit::{AuditFinding, audit_database, audit_sqlite};
 pub use audit::{audit_servers, check_servers};
 pub use backup::{BackupError, back_up};
 pub use content::Content;
-pub use editing::{Edited, Editing};
+pub use editing::{EditOutcome, EditedRow};
 pub use engine::sqlite::database_file::DatabaseFile;
 pub use engine::sqlite::inspect::check_file;
-pub use engine::sqlite::look::Progress;
+pub use engine::sqlite::look::IntegrityProgress;
 pub use engine::sqlite::open::Durability;
 pub use engine::{Error, Migrated, OpenError, OpenedBy, StatementError, WhenMissing};
 pub use events::{Actor, Event, LOGIN, LoginOutcome};
 pub use failed_logins::{CounterKey, FailedLogins, LimitKind};
-pub use figures::{AccountCounts, Figures};
 pub use history::EventFilter;
-pub use import::{Checked, Import, Imported, KnownHashes, Outcome, Pins, Summary};
+pub use import::{Import, ImportCheck, ImportOutcome, Imported, KnownHashes, Pins, RowCounts};
 pub use issued::{DigestRange, TokenRow};
 pub use listing::{Listing, OrganizationOrder, TokenOrder, UserOrder};
 pub use location::{Location, LocationError};
 pub use lock::UserLock;
-pub use login_attempts::{AttemptId, Counted};
+pub use login_attempts::{AttemptId, LoginCounts};
 pub use login_events::RecordedLogin;
 pub use members::{Member, Organization};
+pub use metrics::{AccountCounts, DatabaseMetrics};
 pub use organizations::{OrganizationFilter, OrganizationRow};
-pub use removal::Removal;
-pub use renaming::Renaming;
-pub use restore::{Loss, Restoration, Restored};
+pub use removal::RemovalOutcome;
+pub use renaming::RenameOutcome;
+pub use restore::{ReplacedContent, Restoration, Restored};
 pub use tokens::{Holder, NewToken, VerifiedLogin};
 pub use users::{UserFilter, UserRow};
 
@@ -106,7 +106,7 @@ impl Store {
         path: &Path,
         missing: WhenMissing,
         durability: Durability,
-        progress: Progress,
+        progress: IntegrityProgress,
     ) -> Result<(Self, Option<Migrated>), OpenError> {
         let (file, migrated) = Sqlite::open(by, path, missing, durability, progress)?;
         let store = Self::of(Database::File(file));
@@ -127,7 +127,7 @@ impl Store {
         by: OpenedBy,
         location: &Location,
         missing: WhenMissing,
-        progress: Progress,
+        progress: IntegrityProgress,
     ) -> Result<(Self, Option<Migrated>), OpenError> {
         match location {
             Location::File(path) => Self::open_by(by, path, missing, Durability::Full, progress),
@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Sets the actor who is recorded in `events` with each change.
-    pub fn by(mut self, actor: Actor) -> Self {
+    pub fn with_actor(mut self, actor: Actor) -> Self {
         self.actor = Some(actor);
         self
     }

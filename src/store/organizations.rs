@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::engine::{self, Connection, Row, parameters};
-use super::import::{Outcome, add_new};
+use super::import::{ImportOutcome, add_new};
 use super::listing::{Listing, OrganizationOrder};
 use super::rows::{moment, optional_moment, optional_person, spelled, unsigned};
 use super::search::{contains, lower_case};
 use super::{Error, Store};
-use crate::account::{OrgType, OrganizationStatus, Person, trimmed, written_uuid};
-use crate::accounts::{self, Accounts, Finding, Place};
+use crate::account::{OrgType, OrganizationStatus, Person, normalized_uuid, trimmed};
+use crate::accounts::{self, Accounts, Finding, RecordPlace};
 use crate::nearest::Nearest;
 
 /// An organization in a listing. The fields have the names and the order of `--json`.
@@ -122,16 +122,16 @@ impl Store {
         organization: accounts::Organization,
         same_name: bool,
         now: Timestamp,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<ImportOutcome, Error> {
         let notes = self.notes(now);
         self.write_unless_refused(move |connection| {
             if !same_name && has_name(connection, &organization.name)? {
                 let message = "another organization has this name";
-                return Ok(Err(vec![Finding::new(Place::File, "name", message)]));
+                return Ok(Err(vec![Finding::new(RecordPlace::File, "name", message)]));
             }
             let uuid = organization.identity();
             let accounts = Accounts {
-                organizations: vec![(Place::File, organization)],
+                organizations: vec![(RecordPlace::File, organization)],
                 users: Vec::new(),
             };
             let outcome = add_new(connection, accounts, now)?;
@@ -181,7 +181,7 @@ pub(super) fn organization_called(
     connection: &Connection,
     text: &str,
 ) -> engine::Result<Result<OrganizationRow, String>> {
-    let uuid = written_uuid(text).unwrap_or_default();
+    let uuid = normalized_uuid(text).unwrap_or_default();
     for (column, value) in [("name", text), ("name", trimmed(text)), ("uuid", &uuid)] {
         let mut found = find_organizations(connection, column, value)?;
         if found.len() > 1 {

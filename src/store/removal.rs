@@ -10,7 +10,7 @@ use crate::account::OrganizationStatus;
 
 /// The outcome of removing an organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removal {
+pub enum RemovalOutcome {
     /// The organization and its last users, this many, have been removed.
     Done(usize),
     /// This many users have been removed, and the organization is DEACTIVATED. Another call continues.
@@ -66,7 +66,7 @@ impl Store {
         with_users: bool,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Removal, Error> {
+    ) -> Result<RemovalOutcome, Error> {
         let notes = self.notes(now);
         self.write_accounts(move |connection| {
             let found = connection.first(
@@ -75,13 +75,13 @@ impl Store {
                 Organization::of,
             )?;
             let Some(organization) = found else {
-                return Ok(Removal::Gone);
+                return Ok(RemovalOutcome::Gone);
             };
             let users = count_users(connection, organization.id)?;
             if users == 0 || with_users {
                 remove_organization(connection, &organization, users, limit, &notes)
             } else {
-                Ok(Removal::HasUsers(users))
+                Ok(RemovalOutcome::HasUsers(users))
             }
         })
     }
@@ -123,7 +123,7 @@ fn remove_organization(
     users: u64,
     limit: u32,
     notes: &Notes,
-) -> engine::Result<Removal> {
+) -> engine::Result<RemovalOutcome> {
     let Organization {
         id,
         manager_id,
@@ -147,7 +147,7 @@ fn remove_organization(
         remove_user(connection, user, notes)?;
     }
     if are_more {
-        return Ok(Removal::Started(users.len()));
+        return Ok(RemovalOutcome::Started(users.len()));
     }
     notes.organization(connection, id, Some(status), None)?;
     connection.execute(
@@ -157,7 +157,7 @@ fn remove_organization(
     if let Some(manager_id) = manager_id {
         remove_unused_person(connection, manager_id)?;
     }
-    Ok(Removal::Done(users.len()))
+    Ok(RemovalOutcome::Done(users.len()))
 }
 
 /// Removes a user. Its tokens and permission assignments are removed by `ON DELETE CASCADE`.

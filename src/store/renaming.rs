@@ -10,7 +10,7 @@ use crate::account::Username;
 
 /// The outcome of renaming a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renaming {
+pub enum RenameOutcome {
     /// The row has the new name.
     Done,
     /// The row already had this name.
@@ -32,7 +32,7 @@ impl Store {
         uuid: String,
         username: Username,
         now: Timestamp,
-    ) -> Result<Renaming, Error> {
+    ) -> Result<RenameOutcome, Error> {
         let notes = self.notes(now);
         self.write_accounts(move |connection| {
             let found: Option<(i64, i64, String)> = connection.first(
@@ -41,14 +41,14 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )?;
             let Some((id, person_id, old)) = found else {
-                return Ok(Renaming::Gone);
+                return Ok(RenameOutcome::Gone);
             };
             let new = username.as_str();
             if old == new {
-                return Ok(Renaming::Same);
+                return Ok(RenameOutcome::Same);
             }
             if another_has_username(connection, &username, id)? {
-                return Ok(Renaming::Taken);
+                return Ok(RenameOutcome::Taken);
             }
             notes.user(connection, id, Some(&old), Some(new))?;
             connection.execute(
@@ -60,7 +60,7 @@ impl Store {
                 parameters! { ":new": new, ":id": person_id, ":old": old },
             )?;
             end_all_tokens(connection, id)?;
-            Ok(Renaming::Done)
+            Ok(RenameOutcome::Done)
         })
     }
 
@@ -75,7 +75,7 @@ impl Store {
         name: String,
         same_name: bool,
         now: Timestamp,
-    ) -> Result<Renaming, Error> {
+    ) -> Result<RenameOutcome, Error> {
         let notes = self.notes(now);
         self.write_accounts(move |connection| {
             let found: Option<(i64, String)> = connection.first(
@@ -84,21 +84,21 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
             let Some((id, old)) = found else {
-                return Ok(Renaming::Gone);
+                return Ok(RenameOutcome::Gone);
             };
             if old == name {
-                return Ok(Renaming::Same);
+                return Ok(RenameOutcome::Same);
             }
             let with_name = "SELECT 1 FROM organizations WHERE name = :name";
             if !same_name && connection.exists(with_name, parameters! { ":name": name })? {
-                return Ok(Renaming::Taken);
+                return Ok(RenameOutcome::Taken);
             }
             notes.organization(connection, id, Some(&old), Some(&name))?;
             connection.execute(
                 "UPDATE organizations SET name = :name WHERE id = :id",
                 parameters! { ":name": name, ":id": id },
             )?;
-            Ok(Renaming::Done)
+            Ok(RenameOutcome::Done)
         })
     }
 }

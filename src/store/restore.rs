@@ -40,7 +40,7 @@ pub struct Restoration {
 }
 
 /// The content that a restore replaces, and the content that replaces it.
-pub struct Loss {
+pub struct ReplacedContent {
     /// The present content. `None` if it cannot be read.
     pub present: Option<Content>,
     /// The content of the backup.
@@ -88,7 +88,7 @@ impl Restoration {
     ///
     /// # Errors
     /// See [`BackupError`], in particular [`BackupError::InUse`].
-    pub fn loss(&self) -> Result<Option<Loss>, BackupError> {
+    pub fn replaced_content(&self) -> Result<Option<ReplacedContent>, BackupError> {
         if !self.destination.exists() {
             return Ok(None);
         }
@@ -98,7 +98,7 @@ impl Restoration {
             return Ok(None);
         }
         let failed = |error| BackupError::of_statement(self.destination.given(), &error);
-        Ok(Some(Loss {
+        Ok(Some(ReplacedContent {
             present: Content::of(&present).ok(),
             backup: Content::of(&self.backup).map_err(failed)?,
             kept: self.kept.given().to_owned(),

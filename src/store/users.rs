@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::engine::{self, Connection, Row, parameters};
-use super::import::{Outcome, add_new};
+use super::import::{ImportOutcome, add_new};
 use super::listing::{Listing, UserOrder};
 use super::lock::{self, UserLock};
 use super::members::{permissions, permissions_of};
@@ -13,9 +13,9 @@ use super::search::{contains, lower_case};
 use super::tokens::end_all_tokens;
 use super::{Error, Store};
 use crate::account::{
-    Assignment, OrgType, OrganizationStatus, UserStatus, Username, trimmed, written_uuid,
+    Assignment, OrgType, OrganizationStatus, UserStatus, Username, normalized_uuid, trimmed,
 };
-use crate::accounts::{Accounts, Entry, Loaded, Permission, Place, User};
+use crate::accounts::{Accounts, Loaded, Permission, RecordPlace, User, UserEntry};
 
 /// A user in a listing. The fields have the names and the order of `--json`.
 #[derive(Clone, Debug, Serialize)]
@@ -152,7 +152,7 @@ impl Store {
         let text = trimmed(text);
         self.read(|connection| {
             let named = find_user(connection, "username_key", &text.to_ascii_lowercase(), now)?;
-            match (named, written_uuid(text)) {
+            match (named, normalized_uuid(text)) {
                 (None, Some(uuid)) => find_user(connection, "uuid", &uuid, now),
                 (named, _) => Ok(named),
             }
@@ -184,10 +184,10 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn add_user(&self, user: User, now: Timestamp) -> Result<Outcome, Error> {
+    pub fn add_user(&self, user: User, now: Timestamp) -> Result<ImportOutcome, Error> {
         let username = user.username.clone();
-        let entry = Entry {
-            place: Place::File,
+        let entry = UserEntry {
+            place: RecordPlace::File,
             user,
             loaded: Loaded::Nothing,
         };

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use super::input::Input;
 use super::outcome::{Error, Faults};
-use crate::account::{OrgType, OrganizationStatus, UserStatus, Username, trimmed, written_uuid};
-use crate::accounts::{Accounts, Entry, Loaded, Organization, Place, User};
+use crate::account::{OrgType, OrganizationStatus, UserStatus, Username, normalized_uuid, trimmed};
+use crate::accounts::{Accounts, Loaded, Organization, RecordPlace, User, UserEntry};
 use crate::auth::{self, random_password};
 use crate::endpoint;
 use crate::hashing::Password;
@@ -28,8 +28,8 @@ pub(super) struct Change {
     pub(super) organization: usize,
     /// To be imported: nothing but what changes, and what is needed to find it.
     pub(super) records: Accounts,
-    pub(super) shown_organization: (Place, Organization),
-    pub(super) shown_user: Entry,
+    pub(super) shown_organization: (RecordPlace, Organization),
+    pub(super) shown_user: UserEntry,
 }
 
 impl Wanted {
@@ -101,8 +101,11 @@ impl Change {
         } else if entry.is_none() {
             record.password.clone_from(&shown.password);
         }
-        let (place, user_place) = (Place::Organization(index), Place::User(index, 0));
-        let entry = |user| Entry {
+        let (place, user_place) = (
+            RecordPlace::Organization(index),
+            RecordPlace::User(index, 0),
+        );
+        let entry = |user| UserEntry {
             place: user_place,
             user,
             loaded: Loaded::GivenHash,
@@ -134,7 +137,7 @@ fn organization_called(present: &Accounts, text: &str) -> Result<Option<usize>, 
         return Err(Error::Fields(faults));
     }
     let identified = || {
-        let uuid = written_uuid(text)?;
+        let uuid = normalized_uuid(text)?;
         organizations().find(|(_, it)| it.identity() == uuid)
     };
     Ok(first.or_else(identified).map(|(index, _)| index))

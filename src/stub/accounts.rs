@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::account_change::{Change, Wanted};
 use super::outcome::{Error, Faults};
 use crate::account::{OrganizationStatus, UserStatus, Username};
-use crate::accounts::{self, Entry, Options, Organization, User};
+use crate::accounts::{self, ImportOptions, Organization, User, UserEntry};
 use crate::endpoint::{self, Services};
 use crate::hashing::Password;
 use crate::http::{Body, Reply};
@@ -130,7 +130,7 @@ impl Accounts {
                 remove_user(&username, services)?;
             }
         }
-        import(self.changed(&present), &Options::SEED, services)?;
+        import(self.changed(&present), &ImportOptions::SEED, services)?;
         self.remove_added_organizations(&present, services)?;
         *present = Self::of(&self.start).present.into_inner();
         Ok(())
@@ -138,11 +138,11 @@ impl Accounts {
 
     /// What the fixture says of the accounts that were changed, with the statuses that it leaves out.
     fn changed(&self, present: &Present) -> accounts::Accounts {
-        let is_changed = |entry: &&Entry| {
+        let is_changed = |entry: &&UserEntry| {
             let username = entry.user.username.as_ref().map(lower);
             username.is_some_and(|name| present.changed_usernames.contains(&name))
         };
-        let mut users: Vec<Entry> = self
+        let mut users: Vec<UserEntry> = self
             .start
             .users
             .iter()
@@ -188,9 +188,9 @@ impl Accounts {
 }
 
 /// A pinned token ends with a password and a status only.
-const KEEP_PINS: Options = Options {
+const KEEP_PINS: ImportOptions = ImportOptions {
     pins: Pins::Keep,
-    ..Options::SEED
+    ..ImportOptions::SEED
 };
 
 impl Present {
@@ -248,13 +248,13 @@ fn remove_user(username: &Username, services: &Services) -> Result<(), Error> {
 
 fn import(
     records: accounts::Accounts,
-    options: &Options,
+    options: &ImportOptions,
     services: &Services,
 ) -> Result<(), Error> {
     let now = (services.clock)().date;
     let cost = services.auth.bcrypt_cost();
     let (store, engine) = (&services.store, &services.engine);
-    let read = accounts::Read::of_records(records);
+    let read = accounts::ParsedAccounts::of_records(records);
     let checked = accounts::check(store, Path::new("accounts"), read, options)?;
     checked.import(store, engine, Some(cost), now, &mut |_, _| {})?;
     Ok(())
@@ -264,7 +264,7 @@ fn from_store(error: crate::store::Error) -> Error {
     accounts::Error::Store(error).into()
 }
 
-fn account<'f>(accounts: &'f accounts::Accounts, entry: &'f Entry) -> Option<Account<'f>> {
+fn account<'f>(accounts: &'f accounts::Accounts, entry: &'f UserEntry) -> Option<Account<'f>> {
     let (_, org): &(_, Organization) = accounts.organizations.get(entry.place.organization()?)?;
     let user = &entry.user;
     Some(Account {

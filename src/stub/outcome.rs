@@ -6,7 +6,7 @@ use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::accounts::{self, Finding, Findings, Place};
+use crate::accounts::{self, Finding, Findings, RecordPlace};
 use crate::auth;
 use crate::endpoint;
 use crate::http::{self, Reply};
@@ -61,7 +61,7 @@ impl Faults {
         } in findings.iter()
         {
             let key = match (place, key.as_str()) {
-                (Place::Organization(_), _) => "org",
+                (RecordPlace::Organization(_), _) => "org",
                 (_, "") => "non_field_errors",
                 (_, key) => key,
             };

@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::finding::{Finding, Place};
-use super::{Read, User, json};
+use super::finding::{Finding, RecordPlace};
+use super::{ParsedAccounts, User, json};
 use scan::{Row, Scanner};
 
 /// The column names, in the order in which they are written. A file that is read may have any of them, in any order.
@@ -42,8 +42,8 @@ struct Cells<'r> {
 }
 
 /// Reads all rows. A quoting error that makes the row boundaries ambiguous is a finding of the whole file.
-pub(super) fn read(bytes: &[u8]) -> Read {
-    let mut read = Read::default();
+pub(super) fn read(bytes: &[u8]) -> ParsedAccounts {
+    let mut read = ParsedAccounts::default();
     let mut rows = Scanner::new(bytes).filter(|row| !row.is_blank());
     let columns = match header(bytes, &mut rows) {
         Ok(columns) => columns,
@@ -53,7 +53,7 @@ pub(super) fn read(bytes: &[u8]) -> Read {
         }
     };
     for row in rows {
-        let place = Place::Line(row.first_line);
+        let place = RecordPlace::Line(row.first_line);
         if let Some(finding) = misshapen(&columns, &row) {
             read.findings.push(finding);
             if row.first_line < row.last_line {
@@ -71,7 +71,7 @@ pub(super) fn read(bytes: &[u8]) -> Read {
 }
 
 fn in_file(message: impl Into<String>) -> Finding {
-    Finding::new(Place::File, "", message)
+    Finding::new(RecordPlace::File, "", message)
 }
 
 /// Determines the separator and reads the column names from the first row.
@@ -178,18 +178,23 @@ fn columns(header: &[Vec<u8>]) -> Result<Vec<Option<&'static str>>, Vec<String>>
 
 fn misshapen(columns: &[Option<&str>], row: &Row) -> Option<Finding> {
     if let Some(fault) = row.fault {
-        return Some(Finding::new(Place::Line(fault.line), "", fault.message));
+        return Some(Finding::new(
+            RecordPlace::Line(fault.line),
+            "",
+            fault.message,
+        ));
     }
     let (found, expected) = (row.cells.len(), columns.len());
     (found != expected).then(|| {
         let message = format!("{found} cells, and the first row has {expected}");
-        Finding::new(Place::Line(row.first_line), "", message)
+        Finding::new(RecordPlace::Line(row.first_line), "", message)
     })
 }
 
 /// The row as the equivalent line of JSON.
 fn in_json(columns: &[Option<&'static str>], row: &Row) -> Result<Zeroizing<String>, Finding> {
-    let finding = |key, message: &str| Finding::new(Place::Line(row.first_line), key, message);
+    let finding =
+        |key, message: &str| Finding::new(RecordPlace::Line(row.first_line), key, message);
     let mut cells = Cells::default();
     for (column, cell) in columns.iter().zip(&row.cells) {
         if cell.is_empty() {

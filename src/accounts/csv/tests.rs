@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::Username;
-use crate::accounts::{Export, Format};
+use crate::accounts::{Export, FileFormat};
 
 const HASH: &str = "$2b$04$EGdrhbKUv8Oc9vGiXX0HQOxSg445d458Muh7DAHskb6QbtCvdxcie";
 
-fn findings(read: &Read) -> Vec<String> {
+fn findings(read: &ParsedAccounts) -> Vec<String> {
     let show = |finding: &Finding| format!("{} {} {}", finding.place, finding.key, finding.message);
     read.findings.iter().map(show).collect()
 }
 
-fn users(read: &Read) -> Vec<Value> {
+fn users(read: &ParsedAccounts) -> Vec<Value> {
     let users = read.accounts.users.iter();
     users.map(|entry| json!(entry.user)).collect()
 }
 
-fn names(read: &Read) -> Vec<&str> {
+fn names(read: &ParsedAccounts) -> Vec<&str> {
     let users = read.accounts.users.iter();
     users
         .map(|entry| entry.user.username.as_ref().unwrap().as_str())
@@ -171,7 +171,7 @@ fn a_file_without_a_usable_header_is_one_finding_that_shows_no_password() {
             "UTF-16",
         ),
     ] {
-        let read = Read::of(Format::Csv, &content);
+        let read = ParsedAccounts::of(FileFormat::Csv, &content);
         let found = findings(&read);
         assert_eq!(found.len(), 1, "{label}: {found:?}");
         assert!(

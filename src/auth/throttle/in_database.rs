@@ -21,7 +21,7 @@ use super::queue::Queue;
 use super::refusing::Refusing;
 use super::{Admission, Attempt, ClientNetwork, Limits, Subject, Throttle, Turn, throttled};
 use crate::auth::Error;
-use crate::store::{AttemptId, Counted, CounterKey, FailedLogins, LimitKind, Store};
+use crate::store::{AttemptId, CounterKey, FailedLogins, LimitKind, LoginCounts, Store};
 
 /// How often a try that waits looks whether those of other servers have ended.
 pub(super) const LOOKS_EVERY: Duration = Duration::from_millis(100);
@@ -82,7 +82,7 @@ impl InDatabase {
         if BEFORE_HASHING.iter().all(|kind| limits.of(*kind).is_none()) {
             return Ok(Admission::Granted(Attempt::new(throttle, subject)));
         }
-        let decide = move |counted: &Counted| {
+        let decide = move |counted: &LoginCounts| {
             let is_let_in = limits.throttled_for(counted).is_none() && !limits.is_full(counted);
             (is_let_in, set_back(&limits, counted))
         };
@@ -181,7 +181,7 @@ impl InDatabase {
     ) -> Result<Option<Duration>, Error> {
         let (limits, subject) = (self.limits, attempt.subject);
         let user_uuid = attempt.user_uuid.clone();
-        let count = move |counted: &Counted| {
+        let count = move |counted: &LoginCounts| {
             let mut before = counted.clone();
             let is_lifted =
                 |counter: &FailedLogins| is_lifted(counter.kind, counter.unlocks, unlocks);
@@ -289,13 +289,18 @@ impl InDatabase {
             .any(|kind| local.refusing.lasts(&subject.keys[kind as usize], now))
     }
 
-    fn refuse(&self, kinds: &[LimitKind], counted: &Counted, now: Duration) -> Result<(), Error> {
+    fn refuse(
+        &self,
+        kinds: &[LimitKind],
+        counted: &LoginCounts,
+        now: Duration,
+    ) -> Result<(), Error> {
         self.note(kinds, counted, now)
             .map_or(Ok(()), |wait| Err(throttled(wait)))
     }
 
     /// How long these limits refuse a try, for the log and for the next one.
-    fn note(&self, kinds: &[LimitKind], counted: &Counted, now: Duration) -> Option<Duration> {
+    fn note(&self, kinds: &[LimitKind], counted: &LoginCounts, now: Duration) -> Option<Duration> {
         let waits = kinds.iter().filter_map(|kind| {
             let (counter, wait) = (counted.counter(*kind)?, self.limits.lasts(*kind, counted)?);
             let end = now.saturating_add(wait);
@@ -308,20 +313,20 @@ impl InDatabase {
 
 /// The rules of the counters, for what the database says.
 impl Limits {
-    fn throttled_for(&self, counted: &Counted) -> Option<Duration> {
+    fn throttled_for(&self, counted: &LoginCounts) -> Option<Duration> {
         let waits = BEFORE_HASHING.map(|kind| self.lasts(kind, counted));
         waits.into_iter().flatten().max()
     }
 
     /// How long failures alone reach a limit.
-    fn lasts(&self, kind: LimitKind, counted: &Counted) -> Option<Duration> {
+    fn lasts(&self, kind: LimitKind, counted: &LoginCounts) -> Option<Duration> {
         let (limit, counter) = (self.of(kind)?, counted.counter(kind)?);
         self.remaining(counter.first_failure, counted.now)
             .filter(|_| counter.failures >= limit)
     }
 
     /// Whether one more try, together with those in flight, could get past a limit.
-    fn is_full(&self, counted: &Counted) -> bool {
+    fn is_full(&self, counted: &LoginCounts) -> bool {
         BEFORE_HASHING.into_iter().any(|kind| {
             self.of(kind).is_some_and(|limit| {
                 let failures = self
@@ -333,7 +338,7 @@ impl Limits {
     }
 
     /// The counter whose window is not over.
-    fn going_on<'c>(&self, kind: LimitKind, counted: &'c Counted) -> Option<&'c FailedLogins> {
+    fn going_on<'c>(&self, kind: LimitKind, counted: &'c LoginCounts) -> Option<&'c FailedLogins> {
         let counter = counted.counter(kind)?;
         self.remaining(counter.first_failure, counted.now)
             .map(|_| counter)
@@ -342,7 +347,7 @@ impl Limits {
     /// A counter as it is after one more failure.
     fn one_more(
         &self,
-        before: &Counted,
+        before: &LoginCounts,
         kind: LimitKind,
         subject: &Subject,
         unlocks: i64,
@@ -369,14 +374,14 @@ impl Limits {
     }
 }
 
-impl Counted {
+impl LoginCounts {
     fn counter(&self, kind: LimitKind) -> Option<&FailedLogins> {
         self.counters.iter().find(|counter| counter.kind == kind)
     }
 }
 
 /// Counters that start in the future, since the date was set back: as they are to be written, so that their windows end.
-fn set_back(limits: &Limits, counted: &Counted) -> Vec<FailedLogins> {
+fn set_back(limits: &Limits, counted: &LoginCounts) -> Vec<FailedLogins> {
     let counters = counted.counters.iter();
     counters
         .filter(|counter| counter.first_failure > counted.now)
@@ -408,7 +413,7 @@ mod tests {
     }
 
     /// One counter of a username at an address, whose window started at the date 0.
-    fn counted(failures: u32, in_flight: u32, now: i64) -> Counted {
+    fn counted(failures: u32, in_flight: u32, now: i64) -> LoginCounts {
         let counter = FailedLogins {
             key: [1; 16],
             kind: LimitKind::User,
@@ -419,7 +424,7 @@ mod tests {
             unlocks: 0,
             locked_until: None,
         };
-        Counted {
+        LoginCounts {
             now: at(now),
             in_flight: [in_flight, 99],
             counters: vec![counter],

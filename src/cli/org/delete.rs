@@ -14,7 +14,7 @@ use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
 use crate::cli::output::{JsonArgs, report};
 use crate::cli::progress::Progress;
-use crate::store::{OrganizationRow, Removal, Store};
+use crate::store::{OrganizationRow, RemovalOutcome, Store};
 use crate::text::counted;
 
 /// How many users a transaction deletes: some tens of milliseconds.
@@ -64,10 +64,10 @@ fn remove(store: &Store, organization: &OrganizationRow, with_users: bool) -> an
         let start = Instant::now();
         let uuid = organization.uuid.clone();
         match store.remove_organization(uuid, with_users, BATCH, Timestamp::now())? {
-            Removal::Done(users) => return Ok(removed + users as u64),
-            Removal::Started(users) => removed += users as u64,
-            Removal::HasUsers(users) => bail!(has_users(&organization.name, users)),
-            Removal::Gone => bail!(name::DELETED_MEANWHILE),
+            RemovalOutcome::Done(users) => return Ok(removed + users as u64),
+            RemovalOutcome::Started(users) => removed += users as u64,
+            RemovalOutcome::HasUsers(users) => bail!(has_users(&organization.name, users)),
+            RemovalOutcome::Gone => bail!(name::DELETED_MEANWHILE),
         }
         progress.tell(removed, organization.users.max(removed));
         // SQLite gives the lock to the process that asks next: a server asks again after a while.

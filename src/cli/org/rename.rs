@@ -7,7 +7,7 @@ use super::checked_name;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
 use crate::cli::output::{JsonArgs, report};
-use crate::store::Renaming;
+use crate::store::RenameOutcome;
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -33,12 +33,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let old = &before.name;
     let (uuid, name, now) = (before.uuid.clone(), new.to_owned(), Timestamp::now());
     let done = match store.rename_organization(uuid, name, args.same_name, now)? {
-        Renaming::Done => format!("renamed {old} to {new}"),
-        Renaming::Same => format!("{new} is its name already"),
-        Renaming::Taken => bail!(
+        RenameOutcome::Done => format!("renamed {old} to {new}"),
+        RenameOutcome::Same => format!("{new} is its name already"),
+        RenameOutcome::Taken => bail!(
             "there is an organization {new:?} already; --same-name takes the name all the same"
         ),
-        Renaming::Gone => bail!(name::DELETED_MEANWHILE),
+        RenameOutcome::Gone => bail!(name::DELETED_MEANWHILE),
     };
     let after = name::organization_again(&store, &before.uuid)?;
     report(&args.output, &after, format_args!("{done}"))

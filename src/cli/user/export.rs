@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::accounts::{Export, Format};
+use crate::accounts::{Export, FileFormat};
 use crate::cli::database::DatabaseArgs;
 use crate::cli::file_error::file_error;
 use crate::cli::name;
@@ -20,8 +20,8 @@ pub(in crate::cli) struct Args {
     /// The file, which is made with mode 0600 since hashes are worth guessing at; `-` is standard output [default: -]
     file: Option<PathBuf>,
     /// csv, jsonl or fixture [default: by the file's name, else csv]
-    #[arg(long, value_parser = named::<Format>(Format::NAMES))]
-    format: Option<Format>,
+    #[arg(long, value_parser = named::<FileFormat>(FileFormat::NAMES))]
+    format: Option<FileFormat>,
     /// Only users of this organization, by name or UUID
     #[arg(long)]
     org: Option<String>,
@@ -42,11 +42,11 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     let org_id = organization.map(|organization| organization.id);
     let path = args.file.as_deref();
     let path = path.filter(|path| path.as_os_str() != "-");
-    let format = args.format.or_else(|| path.and_then(Format::of));
-    let export = match format.unwrap_or(Format::Csv) {
-        Format::Csv => Export::Csv(store.written_users(org_id)?),
-        Format::JsonLines => Export::JsonLines(store.written_users(org_id)?),
-        Format::Fixture => Export::Fixture(store.written_organizations(org_id)?),
+    let format = args.format.or_else(|| path.and_then(FileFormat::of));
+    let export = match format.unwrap_or(FileFormat::Csv) {
+        FileFormat::Csv => Export::Csv(store.written_users(org_id)?),
+        FileFormat::JsonLines => Export::JsonLines(store.written_users(org_id)?),
+        FileFormat::Fixture => Export::Fixture(store.written_organizations(org_id)?),
     };
     match path {
         None => deliver(|out| export.write(out)),

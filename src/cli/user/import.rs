@@ -8,14 +8,14 @@ use anyhow::{anyhow, bail};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::accounts::{self, Format, Options, Read};
+use crate::accounts::{self, FileFormat, ImportOptions, ParsedAccounts};
 use crate::cli::accounts::{Import, counts, say, show};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::file_error::file_error;
 use crate::cli::named::named;
 use crate::cli::output::JsonArgs;
 use crate::cli::{WrongUsage, name};
-use crate::store::{Pins, Summary};
+use crate::store::{Pins, RowCounts};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -23,8 +23,8 @@ pub(in crate::cli) struct Args {
     /// The file; `-` is standard input
     file: PathBuf,
     /// csv, jsonl or fixture [default: by the file's name]
-    #[arg(long, value_parser = named::<Format>(Format::NAMES))]
-    format: Option<Format>,
+    #[arg(long, value_parser = named::<FileFormat>(FileFormat::NAMES))]
+    format: Option<FileFormat>,
     /// The organization of users for whom the file has none, by name or UUID
     #[arg(long)]
     org: Option<String>,
@@ -49,33 +49,33 @@ pub(in crate::cli) struct Args {
 #[derive(Serialize)]
 struct Outcome {
     #[serde(flatten)]
-    users: Summary,
+    users: RowCounts,
     /// Lines that were bad.
     skipped: usize,
     dry_run: bool,
 }
 
 pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
-    let Some(format) = args.format.or_else(|| Format::of(&args.file)) else {
+    let Some(format) = args.format.or_else(|| FileFormat::of(&args.file)) else {
         bail!(WrongUsage(format!(
             "{}: neither the name nor --format says what format it has (csv, jsonl or fixture)",
             args.file.display()
         )));
     };
-    if matches!(format, Format::Fixture) && (args.org.is_some() || args.skip_bad) {
+    if matches!(format, FileFormat::Fixture) && (args.org.is_some() || args.skip_bad) {
         bail!(WrongUsage(
             "a fixture has its own organizations and is taken whole: --org and --skip-bad do not go with it"
                 .to_owned()
         ));
     }
     let cost = args.cost.real()?;
-    let read = Read::of(format, &bytes(args)?);
+    let read = ParsedAccounts::of(format, &bytes(args)?);
     let store = args.database.open_for("user import")?;
     let organization = args
         .org
         .as_deref()
         .map(|org| name::organization(&store, org));
-    let options = Options {
+    let options = ImportOptions {
         policy: !args.no_policy,
         skip_bad: args.skip_bad,
         pins: Pins::Keep,
@@ -116,7 +116,7 @@ fn bytes(args: &Args) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-fn say_what_was_done(args: &Args, users: Summary, skipped: usize) -> anyhow::Result<()> {
+fn say_what_was_done(args: &Args, users: RowCounts, skipped: usize) -> anyhow::Result<()> {
     let outcome = Outcome {
         users,
         skipped,

@@ -8,7 +8,7 @@ use crate::cli::database::DatabaseArgs;
 use crate::cli::name;
 use crate::cli::output::{JsonArgs, report};
 use crate::cli::parse;
-use crate::store::Renaming;
+use crate::store::RenameOutcome;
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -30,10 +30,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let before = name::user(&store, &args.user, now)?;
     let (old, new) = (&before.username, args.username.as_str());
     let done = match store.rename_user(before.uuid.clone(), args.username.clone(), now)? {
-        Renaming::Done => format!("renamed {old} to {new}; its tokens are ended"),
-        Renaming::Same => format!("{new} is its username already"),
-        Renaming::Taken => bail!("there is a user {new:?} already"),
-        Renaming::Gone => bail!(name::DELETED_MEANWHILE),
+        RenameOutcome::Done => format!("renamed {old} to {new}; its tokens are ended"),
+        RenameOutcome::Same => format!("{new} is its username already"),
+        RenameOutcome::Taken => bail!("there is a user {new:?} already"),
+        RenameOutcome::Gone => bail!(name::DELETED_MEANWHILE),
     };
     let after = name::user_again(&store, &before.uuid, now)?;
     report(&args.output, &after, format_args!("{done}"))

@@ -13,7 +13,7 @@ use super::organizations::new_party_uuid;
 use super::outcome::KnownHashes;
 use super::{people, users};
 use crate::account::Username;
-use crate::accounts::{Entry, Finding, Organization, Person, Place, User};
+use crate::accounts::{Finding, Organization, Person, RecordPlace, User, UserEntry};
 use crate::store::engine::{self, Connection};
 use crate::store::users::another_has_username;
 
@@ -21,7 +21,7 @@ impl Importer {
     pub(super) fn check_organization(
         &mut self,
         connection: &Connection,
-        place: Place,
+        place: RecordPlace,
         organization: &Organization,
         row: Option<&FoundRow>,
     ) -> engine::Result<()> {
@@ -42,10 +42,10 @@ impl Importer {
     pub(super) fn check_user(
         &mut self,
         connection: &Connection,
-        entry: &Entry,
+        entry: &UserEntry,
         row: Option<&FoundRow>,
     ) -> engine::Result<()> {
-        let Entry { place, user, .. } = entry;
+        let UserEntry { place, user, .. } = entry;
         let place = *place;
         if let Some(token) = &user.auth_token
             && another_has_token(connection, &users::digest(token), row.map(FoundRow::id))?
@@ -69,7 +69,7 @@ impl Importer {
             row.is_some_and(|row| name.as_str().eq_ignore_ascii_case(row.text("username")))
         };
         if let Some(username) = user.username.as_ref().filter(|name| !is_present(name)) {
-            if let Some(message) = username.oddity() {
+            if let Some(message) = username.rejection_reason() {
                 self.refuse(place, "username", &message);
             }
             if let Some(row) = row
@@ -115,7 +115,7 @@ impl Importer {
     fn check_uuid(
         &mut self,
         connection: &Connection,
-        place: Place,
+        place: RecordPlace,
         key: &str,
         uuid: Option<String>,
         given: Option<&String>,
@@ -152,9 +152,12 @@ fn new_person_uuid(
 
 /// Findings for pairs of records that identify the same user in the database, although the file alone does not show
 /// that.
-pub(super) fn same_users(entries: &[Entry], identities: &HashMap<Place, Uuid>) -> Vec<Finding> {
-    let key = |entry: &Entry| entry.user.username.as_ref().map(Username::key);
-    let mut seen: HashMap<&Uuid, &Entry> = HashMap::new();
+pub(super) fn same_users(
+    entries: &[UserEntry],
+    identities: &HashMap<RecordPlace, Uuid>,
+) -> Vec<Finding> {
+    let key = |entry: &UserEntry| entry.user.username.as_ref().map(Username::key);
+    let mut seen: HashMap<&Uuid, &UserEntry> = HashMap::new();
     let mut findings = Vec::new();
     for entry in entries {
         let Some(identity) = identities.get(&entry.place) else {

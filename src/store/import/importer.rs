@@ -9,11 +9,11 @@ use super::changes::Changes;
 use super::columns::PERMISSIONS;
 use super::find::{self, HAS_TOKEN, HAS_UUID};
 use super::organizations;
-use super::outcome::{Checked, Fate, Outcome};
+use super::outcome::{Fate, ImportCheck, ImportOutcome};
 use super::permissions::{self, PermissionRows};
 use super::terms::{Pins, Terms};
 use super::users::{self, Named};
-use crate::accounts::{Entry, Finding, Organization, Permission, Place};
+use crate::accounts::{Finding, Organization, Permission, RecordPlace, UserEntry};
 use crate::store::engine::{self, Connection, StatementError};
 use crate::store::notes::Notes;
 use crate::store::organizations::organization_called;
@@ -30,8 +30,8 @@ const NOT_WRITTEN: i64 = 0;
 #[derive(Clone, Copy)]
 pub(super) enum Record<'r> {
     Permission(&'r Permission),
-    Organization(Place, &'r Organization),
-    User(&'r Entry),
+    Organization(RecordPlace, &'r Organization),
+    User(&'r UserEntry),
 }
 
 /// Checks or writes records, which must be passed in the order of [`Record`].
@@ -43,19 +43,19 @@ pub(super) struct Importer {
     compares: bool,
     changes: Changes,
     /// Users whose pinned token is to be set or removed at the end, each with the token.
-    pinned: Vec<(i64, Place, Option<String>)>,
+    pinned: Vec<(i64, RecordPlace, Option<String>)>,
     /// The UUIDs that are given in records of organizations and permissions.
     given_uuids: HashSet<String>,
     /// The records of organizations, by the id of the row that they identify.
-    organizations: HashMap<i64, Place>,
+    organizations: HashMap<i64, RecordPlace>,
     /// The ids of organizations, by their index in the fixture.
     org_ids: HashMap<usize, i64>,
     /// The results of looking up organizations by name or UUID.
     called: HashMap<String, Result<i64, String>>,
     pub(super) permissions: PermissionRows,
     /// The UUIDs of users, whether existing or new.
-    pub(super) identities: HashMap<Place, Uuid>,
-    pub(super) checked: Checked,
+    pub(super) identities: HashMap<RecordPlace, Uuid>,
+    pub(super) checked: ImportCheck,
     /// Whether a record violated a constraint of the schema. Rows written before it may be rolled back, so no further
     /// records can be imported.
     pub(super) is_undone: bool,
@@ -81,7 +81,7 @@ impl Importer {
             called: HashMap::new(),
             permissions: PermissionRows::default(),
             identities: HashMap::new(),
-            checked: Checked::default(),
+            checked: ImportCheck::default(),
             is_undone: false,
         }
     }
@@ -103,7 +103,7 @@ impl Importer {
     }
 
     /// Writes the changes and then the pinned tokens. If the outcome has findings, the transaction must be rolled back.
-    pub(super) fn finish(mut self, connection: &Connection) -> engine::Result<Outcome> {
+    pub(super) fn finish(mut self, connection: &Connection) -> engine::Result<ImportOutcome> {
         if let Some(terms) = self.terms
             && self.checked.findings.is_empty()
         {
@@ -117,7 +117,7 @@ impl Importer {
             Ok(true) => {}
             Err(error) if !error.is_constraint() => return Err(error),
             Ok(false) | Err(_) => {
-                self.refuse(Place::File, "", CHANGED);
+                self.refuse(RecordPlace::File, "", CHANGED);
                 return Ok(());
             }
         }
@@ -129,7 +129,7 @@ impl Importer {
         Ok(())
     }
 
-    pub(super) fn refuse(&mut self, place: Place, key: &str, message: &str) {
+    pub(super) fn refuse(&mut self, place: RecordPlace, key: &str, message: &str) {
         let finding = Finding::new(place, key, message);
         self.checked.findings.push(finding);
     }
@@ -168,7 +168,7 @@ impl Importer {
         };
         // A check reports this at each user that has the permission.
         if self.terms.is_some() && row.is_err() {
-            self.refuse(Place::File, "", CHANGED);
+            self.refuse(RecordPlace::File, "", CHANGED);
         }
         self.permissions.add(uuid, row);
         Ok(())
@@ -177,7 +177,7 @@ impl Importer {
     fn organization(
         &mut self,
         connection: &Connection,
-        place: Place,
+        place: RecordPlace,
         organization: &Organization,
     ) -> engine::Result<()> {
         let row = match find::organization(connection, organization, &self.given_uuids)? {
@@ -220,7 +220,7 @@ impl Importer {
         Ok(())
     }
 
-    fn user(&mut self, connection: &Connection, entry: &Entry) -> engine::Result<()> {
+    fn user(&mut self, connection: &Connection, entry: &UserEntry) -> engine::Result<()> {
         let org_id = self.org_id(connection, entry)?;
         let row = match find::user(connection, &entry.user)? {
             Ok(row) => row,
@@ -265,7 +265,11 @@ impl Importer {
         Ok(())
     }
 
-    fn org_id(&mut self, connection: &Connection, entry: &Entry) -> engine::Result<Option<i64>> {
+    fn org_id(
+        &mut self,
+        connection: &Connection,
+        entry: &UserEntry,
+    ) -> engine::Result<Option<i64>> {
         let org = match (entry.place.organization(), &entry.user.org) {
             (Some(index), _) => return Ok(self.org_ids.get(&index).copied()),
             (None, None) => return Ok(None),

@@ -34,9 +34,9 @@ use jiff::Timestamp;
 
 use super::notes::Notes;
 use super::{Error, Store};
-use crate::accounts::{Accounts, Finding, Place};
+use crate::accounts::{Accounts, Finding, RecordPlace};
 
-pub use outcome::{Checked, Imported, KnownHashes, Outcome, Summary};
+pub use outcome::{ImportCheck, ImportOutcome, Imported, KnownHashes, RowCounts};
 pub use terms::Pins;
 
 pub(super) use find::several;
@@ -65,7 +65,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn check_import(&self, import: &Import) -> Result<Checked, Error> {
+    pub fn check_import(&self, import: &Import) -> Result<ImportCheck, Error> {
         self.check_records(import, false)
     }
 
@@ -73,7 +73,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn dry_run(&self, import: &Import) -> Result<Outcome, Error> {
+    pub fn dry_run(&self, import: &Import) -> Result<ImportOutcome, Error> {
         Ok(self.check_records(import, true)?.outcome())
     }
 
@@ -95,7 +95,7 @@ impl Store {
         Ok(found.iter().any(|uuid| !uuids.contains(uuid.as_str())))
     }
 
-    fn check_records(&self, import: &Import, compares: bool) -> Result<Checked, Error> {
+    fn check_records(&self, import: &Import, compares: bool) -> Result<ImportCheck, Error> {
         if !is_few(&import.accounts) && self.is_import_under_way()? {
             return Err(Error::ImportUnderWay);
         }
@@ -111,7 +111,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`]. Nothing has been imported in that case.
-    pub fn import(&self, import: Import, now: Timestamp) -> Result<Outcome, Error> {
+    pub fn import(&self, import: Import, now: Timestamp) -> Result<ImportOutcome, Error> {
         let Import {
             accounts,
             pins,
@@ -145,7 +145,7 @@ impl Store {
         pins: Pins,
         notes: Notes,
         file: &str,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<ImportOutcome, Error> {
         self.remove_all_unfinished(&|| false)?;
         let import_id = self.write(|connection| {
             connection.expect_many_rows()?;
@@ -171,7 +171,7 @@ impl Store {
         import_id: i64,
         notes: Notes,
         file: String,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<ImportOutcome, Error> {
         let mut is_done = false;
         while !is_done {
             (pass, is_done) = self.write(move |connection| {
@@ -198,11 +198,11 @@ pub(super) fn add_new(
     connection: &Connection,
     accounts: Accounts,
     now: Timestamp,
-) -> engine::Result<Outcome> {
+) -> engine::Result<ImportOutcome> {
     let outcome = at_once(connection, accounts, Pins::Keep, &Notes::none(now))?;
     Ok(outcome.and_then(
         |imported| match imported.organizations.added + imported.users.added {
-            0 => Err(vec![Finding::new(Place::File, "uuid", HAS_UUID)]),
+            0 => Err(vec![Finding::new(RecordPlace::File, "uuid", HAS_UUID)]),
             _ => Ok(imported),
         },
     ))
@@ -214,7 +214,7 @@ pub(super) fn at_once(
     accounts: Accounts,
     pins: Pins,
     notes: &Notes,
-) -> engine::Result<Outcome> {
+) -> engine::Result<ImportOutcome> {
     if is_few(&accounts) {
         let findings = check(connection, &accounts, pins, false)?.findings;
         if !findings.is_empty() {

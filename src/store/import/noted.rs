@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::columns::{Columns, FoundRow, ORGANIZATIONS, PEOPLE, USERS};
-use super::outcome::{Imported, Outcome, Summary};
+use super::outcome::{ImportOutcome, Imported, RowCounts};
 use crate::store::engine::{self, Connection, OwnedValue as Value, parameters};
 use crate::store::notes::Notes;
 use crate::text::counted;
@@ -13,7 +13,7 @@ pub(super) fn note_run(
     connection: &Connection,
     notes: &Notes,
     file: &str,
-    outcome: &Outcome,
+    outcome: &ImportOutcome,
 ) -> engine::Result<()> {
     match outcome.as_ref().ok().and_then(described) {
         Some(what) => notes.whole(connection, Some(file), what),
@@ -23,7 +23,7 @@ pub(super) fn note_run(
 
 /// A text such as `1 organization and 12 users added, 2 users changed`. `None` if nothing was added or changed.
 fn described(imported: &Imported) -> Option<String> {
-    let part = |count: fn(&Summary) -> usize, what: &str| {
+    let part = |count: fn(&RowCounts) -> usize, what: &str| {
         let counts = [
             (count(&imported.organizations), "organization"),
             (count(&imported.users), "user"),

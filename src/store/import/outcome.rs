@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::accounts::{Finding, Place};
+use crate::accounts::{Finding, RecordPlace};
 
 /// The numbers of rows by what happened to them. The fields have the names and the order of `--json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub struct RowCounts {
     /// The number of new rows.
     pub added: usize,
     /// The number of rows that differed from the file.
@@ -21,22 +21,22 @@ pub struct Summary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// The numbers of organizations.
-    pub organizations: Summary,
+    pub organizations: RowCounts,
     /// The numbers of users.
-    pub users: Summary,
+    pub users: RowCounts,
 }
 
 /// The result of an import, or the findings that prevented it.
-pub type Outcome = Result<Imported, Vec<Finding>>;
+pub type ImportOutcome = Result<Imported, Vec<Finding>>;
 
 /// The result of checking records against the database.
 #[derive(Default)]
-pub struct Checked {
+pub struct ImportCheck {
     /// The findings, in the order of the records.
     pub findings: Vec<Finding>,
     pub(super) imported: Imported,
     /// The stored hashes of existing users for whom the file gives a plain password.
-    pub known_hashes: HashMap<Place, KnownHashes>,
+    pub known_hashes: HashMap<RecordPlace, KnownHashes>,
 }
 
 /// The stored hashes with which a plain password from a file is compared.
@@ -47,8 +47,8 @@ pub struct KnownHashes {
     pub present: String,
 }
 
-impl Checked {
-    pub(super) fn outcome(self) -> Outcome {
+impl ImportCheck {
+    pub(super) fn outcome(self) -> ImportOutcome {
         match self.findings.is_empty() {
             true => Ok(self.imported),
             false => Err(self.findings),
@@ -75,7 +75,7 @@ impl Fate {
     }
 }
 
-impl Summary {
+impl RowCounts {
     pub(super) fn count(&mut self, fate: Fate) {
         let count = match fate {
             Fate::Added => &mut self.added,

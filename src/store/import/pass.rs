@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::check::same_users;
 use super::importer::{Importer, Record};
-use super::outcome::{Checked, Outcome};
+use super::outcome::{ImportCheck, ImportOutcome};
 use super::permissions;
 use super::terms::Pins;
 use crate::accounts::{Accounts, Permission};
@@ -29,7 +29,7 @@ pub(super) fn check(
     accounts: &Accounts,
     pins: Pins,
     compares: bool,
-) -> engine::Result<Checked> {
+) -> engine::Result<ImportCheck> {
     let given = given_uuids(accounts);
     let mut pass = Pass::start(accounts, Importer::new(pins, None, compares, given));
     while !pass.go_on(connection, Duration::MAX)? {}
@@ -86,7 +86,7 @@ impl<A: Borrow<Accounts>> Pass<A> {
     }
 
     /// Writes the changes, unless there are findings.
-    pub(super) fn finish(self, connection: &Connection) -> engine::Result<Outcome> {
+    pub(super) fn finish(self, connection: &Connection) -> engine::Result<ImportOutcome> {
         self.importer.finish(connection)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 
 use super::columns::Columns;
-use crate::accounts::{Entry, Permission};
+use crate::accounts::{Permission, UserEntry};
 use crate::store::engine::{self, Connection, parameters};
 
 /// The id of a permission, and whether the user has it, if the file gives that.
@@ -16,7 +16,7 @@ pub(super) type HasPermission = (i64, bool);
 
 /// Every distinct permission of the users, in the order of the file. Values that one user's record omits are taken from
 /// those of others.
-pub(super) fn distinct(users: &[Entry]) -> Vec<Permission> {
+pub(super) fn distinct(users: &[UserEntry]) -> Vec<Permission> {
     let mut distinct: IndexMap<String, Permission> = IndexMap::new();
     for permission in users
         .iter()
@@ -58,7 +58,7 @@ impl PermissionRows {
     }
 
     /// The keys of the permissions in a record that have no row, with the reasons.
-    pub(super) fn refused(&self, entry: &Entry) -> Vec<(String, String)> {
+    pub(super) fn refused(&self, entry: &UserEntry) -> Vec<(String, String)> {
         let given = (0..).zip(entry.user.permissions.iter().flatten());
         let refused = |(index, permission): (usize, &Permission)| {
             let message = self.rows.get(&permission.identity())?.as_ref().err()?;
@@ -68,7 +68,7 @@ impl PermissionRows {
     }
 
     /// The permissions of a record, and whether the row of one of them changes.
-    pub(super) fn assignments(&self, entry: &Entry) -> (Option<Vec<Assignment>>, bool) {
+    pub(super) fn assignments(&self, entry: &UserEntry) -> (Option<Vec<Assignment>>, bool) {
         let mut are_changed = false;
         let mut assignment = |permission: &Permission| {
             let (id, is_changed) = self.rows.get(&permission.identity())?.as_ref().ok()?;

@@ -10,7 +10,7 @@ use super::people;
 use super::permissions::{self, Assignment, HasPermission};
 use super::terms::{Pins, Terms};
 use crate::account::{UserStatus, Username};
-use crate::accounts::{Entry, Loaded, User};
+use crate::accounts::{Loaded, User, UserEntry};
 use crate::hashing::PasswordHash;
 use crate::store::engine::{self, Connection, OwnedValue as Value, parameters};
 
@@ -32,7 +32,7 @@ fn columns(user: &User, org_id: Option<i64>) -> Columns {
 /// Adds a user, without a pinned token. Returns `None` if the record omits a value that a new user needs.
 pub(super) fn add(
     connection: &Connection,
-    entry: &Entry,
+    entry: &UserEntry,
     named: &Named,
     terms: Terms,
 ) -> engine::Result<Option<i64>> {
@@ -63,7 +63,7 @@ pub(super) fn add(
 /// The columns that record which password was loaded. A password that is written clears the column of the other kind
 /// (hash or plain password). One that the user already has leaves that column unchanged, because it may be from another
 /// file.
-fn loaded(entry: &Entry, is_written: bool) -> Columns {
+fn loaded(entry: &UserEntry, is_written: bool) -> Columns {
     const DIGEST: &str = "loaded_hash_digest";
     const HASH: &str = "loaded_password_hash";
     let (column, other, value) = match (&entry.loaded, &entry.user.password_hash) {
@@ -99,7 +99,7 @@ fn with_defaults(assignments: &[Assignment], present: &[HasPermission]) -> Vec<H
 pub(super) fn change(
     connection: &Connection,
     row: &FoundRow,
-    entry: &Entry,
+    entry: &UserEntry,
     named: &Named,
     pins: Pins,
     changes: &mut Changes,
@@ -145,7 +145,7 @@ fn is_called(row: &FoundRow, user: &User) -> bool {
 }
 
 /// The hash from the file, unless it is the user's present hash or the one that was last loaded.
-fn new_hash<'e>(row: &FoundRow, entry: &'e Entry) -> Option<&'e PasswordHash> {
+fn new_hash<'e>(row: &FoundRow, entry: &'e UserEntry) -> Option<&'e PasswordHash> {
     let hash = entry.user.password_hash.as_ref()?;
     let is_there = row.text("password_hash") == hash.as_str();
     (!is_there && !was_loaded(row, entry)).then_some(hash)
@@ -153,7 +153,7 @@ fn new_hash<'e>(row: &FoundRow, entry: &'e Entry) -> Option<&'e PasswordHash> {
 
 /// Whether the hash from the file is of the password that was last loaded. That may have been a plain password, because
 /// an export contains its hash.
-fn was_loaded(row: &FoundRow, entry: &Entry) -> bool {
+fn was_loaded(row: &FoundRow, entry: &UserEntry) -> bool {
     let (Loaded::GivenHash, Some(hash)) = (&entry.loaded, &entry.user.password_hash) else {
         return false;
     };

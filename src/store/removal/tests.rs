@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::account::Username;
 use crate::store::{
-    Account, Actor, Durability, EventFilter, NewToken, Renaming, VerifiedLogin, WhenMissing,
+    Account, Actor, Durability, EventFilter, NewToken, RenameOutcome, VerifiedLogin, WhenMissing,
 };
 
 const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";
@@ -97,7 +97,7 @@ fn a_user_is_removed_with_all_rows_that_no_other_user_needs() {
 #[test]
 fn an_organization_with_many_users_is_deactivated_first() {
     let (store, _directory) = store_with(5);
-    let store = store.by(Actor {
+    let store = store.with_actor(Actor {
         system_user: "operator".into(),
         command: "org delete",
     });
@@ -106,10 +106,10 @@ fn an_organization_with_many_users_is_deactivated_first() {
         let now = Timestamp::UNIX_EPOCH;
         store.remove_organization(uuid, with_users, 2, now).unwrap()
     };
-    assert_eq!(remove(false), Removal::HasUsers(5));
+    assert_eq!(remove(false), RemovalOutcome::HasUsers(5));
     assert_eq!(counts(&store)[0], 5);
     for left in [3, 1] {
-        assert_eq!(remove(true), Removal::Started(2));
+        assert_eq!(remove(true), RemovalOutcome::Started(2));
         assert_eq!(counts(&store)[0], left);
         let row = store.organization_row(ORGANIZATION).unwrap().unwrap();
         assert_eq!(row.status, OrganizationStatus::Deactivated);
@@ -121,9 +121,9 @@ fn an_organization_with_many_users_is_deactivated_first() {
             None
         );
     }
-    assert_eq!(remove(true), Removal::Done(1));
+    assert_eq!(remove(true), RemovalOutcome::Done(1));
     assert_eq!(counts(&store), [0; 6]);
-    assert_eq!(remove(true), Removal::Gone);
+    assert_eq!(remove(true), RemovalOutcome::Gone);
     let events = store.events(&EventFilter::default(), None, 9).unwrap();
     let noted: Vec<_> = events
         .iter()
@@ -194,7 +194,7 @@ fn a_login_in_progress_is_not_completed_after_its_user_was_renamed() {
     let new = Username::parse("another").unwrap();
     let uuid = old.identity.user_uuid.clone();
     let renamed = store.rename_user(uuid, new, Timestamp::UNIX_EPOCH);
-    assert_eq!(renamed.unwrap(), Renaming::Done);
+    assert_eq!(renamed.unwrap(), RenameOutcome::Done);
     let completed = store.complete_login(verified(&old, None), Timestamp::UNIX_EPOCH);
     assert!(!completed.unwrap());
 }

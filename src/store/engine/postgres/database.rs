@@ -147,9 +147,9 @@ fn roots(authority: Option<&Path>) -> Result<RootCertStore, String> {
     let unreadable = |error: pem::Error| format!("{shown}: cannot read the certificates: {error}");
     for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
         let certificate = certificate.map_err(unreadable)?;
-        roots
-            .add(certificate)
-            .map_err(|_| format!("{shown}: contains a certificate that is not that of an authority"))?;
+        roots.add(certificate).map_err(|_| {
+            format!("{shown}: contains a certificate that is not that of an authority")
+        })?;
     }
     match roots.is_empty() {
         true => Err(format!("{shown}: contains no certificate (PEM)")),

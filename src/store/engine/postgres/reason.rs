@@ -44,7 +44,9 @@ fn of_server(error: &DbError) -> String {
             "the server's pg_hba.conf says who may connect, from where and how"
         }
         SqlState::INVALID_CATALOG_NAME => "`createdb` makes one",
-        SqlState::TOO_MANY_CONNECTIONS => "raise the server's max_connections, or close other connections",
+        SqlState::TOO_MANY_CONNECTIONS => {
+            "raise the server's max_connections, or close other connections"
+        }
         _ => return format!("{message} ({})", error.code().code()),
     };
     format!("{message}; {step}")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::database_file::DatabaseFile;
 use super::import_lock::{ImportLock, Taking};
-use super::look::Progress;
+use super::look::IntegrityProgress;
 use super::open::{Durability, writing_connection};
 use super::readers::{LONG_QUERIES, LOOK_UPS, Readers};
 use super::watch::Watch;
@@ -35,7 +35,7 @@ impl Sqlite {
         path: &Path,
         missing: WhenMissing,
         durability: Durability,
-        progress: Progress,
+        progress: IntegrityProgress,
     ) -> Result<(Self, Option<Migrated>), OpenError> {
         let file = DatabaseFile::resolve(path)?;
         let opened = writing_connection(&file, missing, durability, by, progress)?;

@@ -12,7 +12,7 @@ use super::inspect::with_log;
 use crate::store::engine::{OpenError, OpenedBy};
 
 /// Called with the number of pages checked and their total. Both numbers are estimates.
-pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
+pub type IntegrityProgress = Box<dyn FnMut(u64, u64) + Send>;
 
 /// The size of the header of a log. A log that is not larger contains no frames.
 const LOG_HEADER_BYTES: u64 = 32;
@@ -49,7 +49,7 @@ impl Damage {
 pub(in crate::store) fn look(
     connection: &Connection,
     limit: u32,
-    progress: Progress,
+    progress: IntegrityProgress,
 ) -> rusqlite::Result<Damage> {
     report_progress(connection, progress)?;
     let lines = damage(connection, &format!("integrity_check({limit})"))?;
@@ -62,7 +62,10 @@ pub(in crate::store) fn look(
     })
 }
 
-fn report_progress(connection: &Connection, mut progress: Progress) -> rusqlite::Result<()> {
+fn report_progress(
+    connection: &Connection,
+    mut progress: IntegrityProgress,
+) -> rusqlite::Result<()> {
     let pages: i64 = connection.query_one("PRAGMA page_count", [], |row| row.get(0))?;
     let pages = pages.unsigned_abs();
     let mut steps = 0;
@@ -88,7 +91,7 @@ fn pages_done(steps: u64, pages: u64) -> u64 {
 pub(in crate::store) fn look_after_unclean_end(
     file: &DatabaseFile,
     by: OpenedBy,
-    progress: Progress,
+    progress: IntegrityProgress,
 ) -> Result<bool, OpenError> {
     if file_bytes(&file.log()) <= LOG_HEADER_BYTES {
         return Ok(false);

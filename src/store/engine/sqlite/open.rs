@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::connect::{BUSY_TIMEOUT, Mode, connect, run, set};
 use super::database_file::{DatabaseFile, file_bytes};
 use super::inspect::inspect;
-use super::look::{Progress, look_after_unclean_end};
+use super::look::{IntegrityProgress, look_after_unclean_end};
 use super::migrate::{migrate, newest_version};
 use super::recover::{recover, refuse_orphans};
 use super::visible::define_views;
@@ -50,7 +50,7 @@ pub(in crate::store) fn writing_connection(
     missing: WhenMissing,
     durability: Durability,
     by: OpenedBy,
-    progress: Progress,
+    progress: IntegrityProgress,
 ) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         let found = rusqlite::version();

@@ -68,7 +68,7 @@ impl UnderWay {
         Self { pass, notes }
     }
 
-    fn finish(self, store: &Store) -> Outcome {
+    fn finish(self, store: &Store) -> ImportOutcome {
         let Self { pass, notes } = self;
         store
             .write_unless_refused(move |connection| {
@@ -282,7 +282,11 @@ fn a_conflict_in_the_last_transaction_leaves_no_rows() {
     let findings = under_way.finish(&database.store).unwrap_err();
     assert_eq!(
         findings,
-        [Finding::new(Place::User(0, 0), "auth_token", HAS_TOKEN)]
+        [Finding::new(
+            RecordPlace::User(0, 0),
+            "auth_token",
+            HAS_TOKEN
+        )]
     );
     database.store.remove_all_unfinished(&|| false).unwrap();
     database.sql().execute_batch("DELETE FROM tokens").unwrap();
@@ -314,7 +318,11 @@ fn a_row_removed_or_a_name_taken_before_the_last_transaction_leaves_no_rows() {
         database.sql().execute_batch(meanwhile).unwrap();
         let before = database.dump();
         let findings = under_way.finish(&database.store).unwrap_err();
-        assert_eq!(findings, [Finding::new(Place::File, "", CHANGED)], "{user}");
+        assert_eq!(
+            findings,
+            [Finding::new(RecordPlace::File, "", CHANGED)],
+            "{user}"
+        );
         assert_eq!(database.dump(), before, "{user}");
         database.assert_balanced();
     }

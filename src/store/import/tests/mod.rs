@@ -11,9 +11,9 @@ use rusqlite::types::Value as SqlValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{FEW, Import, Imported, Outcome, Pins, Summary};
+use super::{FEW, Import, ImportOutcome, Imported, Pins, RowCounts};
 use crate::account::Username;
-use crate::accounts::{Accounts, Entry, Finding, Loaded, Place, User};
+use crate::accounts::{Accounts, Finding, Loaded, RecordPlace, User, UserEntry};
 use crate::store::engine::sqlite::visible::define_views;
 use crate::store::{Actor, Durability, Store, WhenMissing};
 
@@ -58,7 +58,7 @@ impl Database {
         self.try_import(accounts, Pins::End).unwrap()
     }
 
-    fn try_import(&self, accounts: Accounts, pins: Pins) -> Outcome {
+    fn try_import(&self, accounts: Accounts, pins: Pins) -> ImportOutcome {
         let import = import_of(accounts, pins);
         self.store.import(import, now()).unwrap()
     }
@@ -82,7 +82,7 @@ impl Database {
 
 fn open(path: &Path) -> Store {
     let (store, _) = Store::open(path, WhenMissing::Create, Durability::Full).unwrap();
-    store.by(actor())
+    store.with_actor(actor())
 }
 
 fn actor() -> Actor {
@@ -140,13 +140,13 @@ fn fixture(organizations: Value) -> Accounts {
     let mut accounts = Accounts::default();
     for (index, organization) in organizations.as_array().unwrap().iter().enumerate() {
         for (number, user) in organization["users"].as_array().unwrap().iter().enumerate() {
-            let place = Place::User(index, number);
+            let place = RecordPlace::User(index, number);
             accounts.users.push(entry(place, user.clone()));
         }
         let organization = serde_json::from_value(organization.clone()).unwrap();
         accounts
             .organizations
-            .push((Place::Organization(index), organization));
+            .push((RecordPlace::Organization(index), organization));
     }
     accounts
 }
@@ -157,15 +157,15 @@ fn lines(users: impl IntoIterator<Item = Value>) -> Accounts {
     Accounts {
         organizations: Vec::new(),
         users: users
-            .map(|(line, user)| entry(Place::Line(line), user))
+            .map(|(line, user)| entry(RecordPlace::Line(line), user))
             .collect(),
     }
 }
 
-fn entry(place: Place, user: Value) -> Entry {
+fn entry(place: RecordPlace, user: Value) -> UserEntry {
     let user: User = serde_json::from_value(user).unwrap();
     let loaded = Loaded::GivenHash;
-    Entry {
+    UserEntry {
         place,
         user,
         loaded,
@@ -186,8 +186,8 @@ fn many() -> impl Iterator<Item = Value> {
     (0..FEW * 2).map(|number| user(&format!("many{number}")))
 }
 
-fn summary(added: usize, changed: usize, unchanged: usize) -> Summary {
-    Summary {
+fn summary(added: usize, changed: usize, unchanged: usize) -> RowCounts {
+    RowCounts {
         added,
         changed,
         unchanged,

@@ -21,12 +21,12 @@ fn among_many(mut accounts: Accounts) -> Accounts {
     let others = fixture(json!([retailer("many", many())]));
     let first = accounts.organizations.len();
     for (_, organization) in others.organizations {
-        let place = Place::Organization(first);
+        let place = RecordPlace::Organization(first);
         accounts.organizations.push((place, organization));
     }
     for (number, entry) in others.users.into_iter().enumerate() {
-        let place = Place::User(first, number);
-        accounts.users.push(Entry { place, ..entry });
+        let place = RecordPlace::User(first, number);
+        accounts.users.push(UserEntry { place, ..entry });
     }
     accounts
 }

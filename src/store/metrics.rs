@@ -8,7 +8,7 @@ use super::{Error, Store};
 
 /// Metrics of a database.
 #[derive(Clone, Copy, Debug)]
-pub struct Figures {
+pub struct DatabaseMetrics {
     /// The number of valid tokens.
     pub tokens_live: u64,
     /// The number of tokens that have expired and have not been removed yet.
@@ -50,14 +50,14 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn figures(&self, now: Timestamp) -> Result<Figures, Error> {
+    pub fn metrics(&self, now: Timestamp) -> Result<DatabaseMetrics, Error> {
         self.read_long(|connection| {
             let (tokens_live, tokens_expired) = connection.one("SELECT (SELECT count(*) FROM tokens WHERE expires_at IS NULL OR expires_at > :now),
                             (SELECT count(*) FROM tokens WHERE expires_at <= :now)", parameters! { ":now": now.as_microsecond() }, |row| {
                     Ok((unsigned(row, 0)?, unsigned(row, 1)?))
                 })?;
             let ahead = connection.schema_version()? - connection.newest_version();
-            Ok(Figures {
+            Ok(DatabaseMetrics {
                 tokens_live,
                 tokens_expired,
                 schema_ahead: ahead.max(0).unsigned_abs(),
