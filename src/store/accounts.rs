@@ -104,7 +104,7 @@ impl Store {
     /// See [`Error`].
     pub fn rehash(&self, user_id: i64, revision: i64, password_hash: String) -> Result<(), Error> {
         self.write(move |connection| {
-            if !connection.hold_off_accounts()? {
+            if !connection.try_lock_accounts_shared()? {
                 return Ok(());
             }
             connection.execute(

@@ -16,7 +16,7 @@ use super::location::Location;
 use super::engine::sqlite::connect::{Mode, connect};
 use super::engine::sqlite::database_file::{DatabaseFile, file_bytes};
 use super::engine::sqlite::inspect::inspect;
-use super::engine::sqlite::look::{IntegrityProgress, look};
+use super::engine::sqlite::integrity::{IntegrityProgress, check_integrity};
 use super::engine::sqlite::migrate::newest_version;
 use super::engine::sqlite::open::OLDEST_SQLITE;
 use super::engine::sqlite::recover::recover;
@@ -85,7 +85,7 @@ pub fn audit_database(
     let version = inspect(file)?;
     let failed = |error| OpenError::new(file.given(), &error);
     let connection = connect(file.path(), Mode::Inspect).map_err(failed)?;
-    let damage = look(&connection, MAX_LINES, progress).map_err(failed)?;
+    let damage = check_integrity(&connection, MAX_LINES, progress).map_err(failed)?;
     let shown = file.given().display();
     let mut findings = Vec::new();
     let mut find = |check, message| findings.push(AuditFinding::new(check, message));
@@ -123,7 +123,7 @@ pub fn check_servers(location: &Location, missing: WhenMissing) -> Result<(), Op
     match location {
         Location::File(_) => Ok(()),
         Location::Servers { address, authority } => {
-            Servers::look(address.as_ref().clone(), authority.as_deref(), missing).map(drop)
+            Servers::inspect(address.as_ref().clone(), authority.as_deref(), missing).map(drop)
         }
     }
 }
@@ -141,7 +141,7 @@ pub fn audit_servers(
     now: Timestamp,
 ) -> Result<Vec<AuditFinding>, OpenError> {
     let (servers, [version, known]) =
-        Servers::look(address.clone(), authority, WhenMissing::Refuse)?;
+        Servers::inspect(address.clone(), authority, WhenMissing::Refuse)?;
     let mut findings = Vec::new();
     let mut find = |check, message| findings.push(AuditFinding::new(check, message));
     for setting in servers.query(|connection| connection.unsafe_settings())? {

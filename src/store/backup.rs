@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 
 use super::content::Content;
 use super::engine::StatementError;
-use super::engine::sqlite::connect::{Mode, connect, damage, set, touch};
+use super::engine::sqlite::connect::{Mode, connect, damage, read_schema, set};
 use super::engine::sqlite::database_file::{DatabaseFile, FileId};
 use super::engine::sqlite::inspect::inspect;
 use super::engine::sqlite::reason;
@@ -177,7 +177,7 @@ fn connect_source(source: &DatabaseFile) -> Result<Connection, BackupError> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
         // One read transaction for all steps. Without it, each write of a server would restart the copy.
         connection.execute_batch("BEGIN")?;
-        touch(&connection)?;
+        read_schema(&connection)?;
         Ok(connection)
     };
     connect().map_err(|error| BackupError::new(source.given(), &error))

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::engine::{self, Connection, StatementError, parameters};
+use super::event_recorder::EventRecorder;
 use super::import::{Pins, at_once, several};
-use super::notes::Notes;
 use super::organizations::{OrganizationRow, find_organizations};
 use super::removal::remove_unused_person;
 use super::users::{UserRow, find_user};
@@ -41,7 +41,7 @@ impl Store {
         cleared: Vec<&'static str>,
         now: Timestamp,
     ) -> Result<EditOutcome<UserRow>, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_unless_refused(move |connection| {
             let uuid = user.uuid.clone().unwrap_or_default();
             let find = || find_user(connection, "uuid", &uuid, now);
@@ -54,7 +54,9 @@ impl Store {
                 user,
                 loaded: Loaded::Nothing,
             });
-            if let Err(findings) = at_once(connection, accounts, Pins::Keep, &Notes::none(now))? {
+            if let Err(findings) =
+                at_once(connection, accounts, Pins::Keep, &EventRecorder::none(now))?
+            {
                 return Ok(Err(findings));
             }
             let person = "SELECT person_id FROM users WHERE uuid = :uuid";
@@ -64,7 +66,7 @@ impl Store {
             };
             let edited = edited(&before, row)?;
             if let Some((old, new)) = listed(&edited.changed) {
-                notes.user(connection, before.id, Some(&old), Some(&new))?;
+                recorder.user(connection, before.id, Some(&old), Some(&new))?;
             }
             Ok(Ok(Some(edited)))
         })
@@ -82,7 +84,7 @@ impl Store {
         cleared: Vec<&'static str>,
         now: Timestamp,
     ) -> Result<EditOutcome<OrganizationRow>, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_unless_refused(move |connection| {
             let uuid = organization.identity();
             let find =
@@ -99,7 +101,9 @@ impl Store {
             accounts
                 .organizations
                 .push((RecordPlace::File, organization));
-            if let Err(findings) = at_once(connection, accounts, Pins::Keep, &Notes::none(now))? {
+            if let Err(findings) =
+                at_once(connection, accounts, Pins::Keep, &EventRecorder::none(now))?
+            {
                 return Ok(Err(findings));
             }
             clear_organization(connection, &cleared, &uuid)?;
@@ -108,7 +112,7 @@ impl Store {
             };
             let edited = edited(&before, row)?;
             if let Some((old, new)) = listed(&edited.changed) {
-                notes.organization(connection, before.id, Some(&old), Some(&new))?;
+                recorder.organization(connection, before.id, Some(&old), Some(&new))?;
             }
             Ok(Ok(Some(edited)))
         })

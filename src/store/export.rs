@@ -19,7 +19,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn written_users(&self, org_id: Option<i64>) -> Result<Vec<User>, Error> {
-        self.read(|connection| connection.at_one_moment(|connection| users(connection, org_id)))
+        self.read(|connection| connection.in_snapshot(|connection| users(connection, org_id)))
     }
 
     /// All organizations, or a single one, each with its users, from one snapshot.
@@ -30,7 +30,7 @@ impl Store {
         &self,
         org_id: Option<i64>,
     ) -> Result<Vec<(Organization, Vec<User>)>, Error> {
-        self.read(|connection| connection.at_one_moment(|connection| {
+        self.read(|connection| connection.in_snapshot(|connection| {
             let found: Vec<(i64, Organization)> = connection.rows("SELECT organizations.id, name, org_type, status, organizations.uuid, retailer_uuid, supplier_uuid,
                             created_date, active_date, people.uuid, first_name, last_name, email, phone
                      FROM visible_organizations AS organizations

@@ -118,7 +118,7 @@ impl Store {
         }
         // All transactions lock counters in the order of their keys.
         keys.sort_unstable();
-        self.write_in_common(move |connection| {
+        self.write_on_one_server(move |connection| {
             for (key, first_failure) in &keys {
                 // A counter whose window has restarted since then stays: other servers still use it.
                 connection.execute(

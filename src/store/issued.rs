@@ -117,7 +117,7 @@ impl Store {
         user_id: Option<i64>,
         now: Timestamp,
     ) -> Result<usize, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_accounts(move |connection| {
             let mut revoked: BTreeMap<i64, usize> = BTreeMap::new();
             for range in &ranges {
@@ -148,7 +148,7 @@ impl Store {
             }
             for (user_id, count) in revoked.iter().filter(|(_, count)| **count > 0) {
                 let ended = counted(*count, "token");
-                notes.user(connection, *user_id, None, Some(&format!("{ended} ended")))?;
+                recorder.user(connection, *user_id, None, Some(&format!("{ended} ended")))?;
             }
             Ok(revoked.values().sum())
         })

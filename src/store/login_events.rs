@@ -148,11 +148,11 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn purge_events(&self, until: Timestamp, logged: i64) -> Result<usize, Error> {
-        self.write_in_common(move |connection| {
+        self.write_on_one_server(move |connection| {
             connection.execute(
                 &format!(
                     "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE {ARE_OLD} {})",
-                    connection.unlocked()
+                    connection.skip_locked()
                 ),
                 parameters! { ":oldest": OLDEST, ":until": until.as_microsecond(), ":logged": logged },
             )
@@ -210,7 +210,7 @@ pub(super) fn insert_login(connection: &Connection, event: &Event) -> engine::Re
             "DELETE FROM events WHERE id IN (
                  SELECT id FROM events WHERE user_uuid = :user_uuid
                      AND number <= (SELECT max(number) FROM events WHERE user_uuid = :user_uuid) - :max {})",
-            connection.unlocked()
+            connection.skip_locked()
         ),
         parameters! { ":user_uuid": event.user_uuid, ":max": MAX_LOGINS },
     )?;

@@ -71,7 +71,7 @@ impl Store {
         org_uuid: &str,
         mut receive: impl FnMut(Member) + Send,
     ) -> Result<bool, Error> {
-        self.read_long(|connection| connection.at_one_moment(|connection| {
+        self.read_long(|connection| connection.in_snapshot(|connection| {
             let org_id: Option<i64> = connection.first("SELECT id FROM organizations WHERE uuid = :uuid AND status = 'ACTIVE'", parameters! { ":uuid": org_uuid }, |row| row.get(0))?;
             let Some(org_id) = org_id else {
                 return Ok(false);

@@ -9,6 +9,7 @@ mod backup;
 mod content;
 mod editing;
 mod engine;
+mod event_recorder;
 mod events;
 mod export;
 mod failed_logins;
@@ -22,7 +23,6 @@ mod login_attempts;
 mod login_events;
 mod members;
 mod metrics;
-mod notes;
 mod organizations;
 mod removal;
 mod renaming;
@@ -45,7 +45,7 @@ pub use content::Content;
 pub use editing::{EditOutcome, EditedRow};
 pub use engine::sqlite::database_file::DatabaseFile;
 pub use engine::sqlite::inspect::check_file;
-pub use engine::sqlite::look::IntegrityProgress;
+pub use engine::sqlite::integrity::IntegrityProgress;
 pub use engine::sqlite::open::Durability;
 pub use engine::{Error, Migrated, OpenError, OpenedBy, StatementError, WhenMissing};
 pub use events::{Actor, Event, LOGIN, LoginOutcome};
@@ -71,7 +71,7 @@ pub use users::{UserFilter, UserRow};
 use engine::postgres::Servers;
 use engine::sqlite::Sqlite;
 use engine::{Connection, Database};
-use notes::Notes;
+use event_recorder::EventRecorder;
 
 /// A database that is open for reading and writing. Dropping it ends the writer thread of a file and checkpoints the
 /// file.
@@ -152,8 +152,8 @@ impl Store {
     }
 
     /// The recorder of events for one change. The change moves it into its transaction.
-    fn notes(&self, now: Timestamp) -> Notes {
-        Notes {
+    fn recorder(&self, now: Timestamp) -> EventRecorder {
+        EventRecorder {
             actor: self.actor.clone(),
             now,
             import_id: None,
@@ -207,11 +207,11 @@ impl Store {
     }
 
     /// Runs a change that only one of several servers needs to make. Does nothing while another server makes it.
-    fn write_in_common<T: Default + Send + 'static>(
+    fn write_on_one_server<T: Default + Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
-        self.write(|connection| match connection.takes_common_work()? {
+        self.write(|connection| match connection.try_lock_common_work()? {
             true => change(connection),
             false => Ok(T::default()),
         })

@@ -123,7 +123,7 @@ impl Store {
         same_name: bool,
         now: Timestamp,
     ) -> Result<ImportOutcome, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_unless_refused(move |connection| {
             if !same_name && has_name(connection, &organization.name)? {
                 let message = "another organization has this name";
@@ -141,7 +141,7 @@ impl Store {
                     parameters! { ":uuid": uuid },
                     |row| Ok((row.get(0)?, row.get(1)?)),
                 )?;
-                notes.organization(connection, id, None, Some(&status))?;
+                recorder.organization(connection, id, None, Some(&status))?;
             }
             Ok(outcome)
         })
@@ -159,7 +159,7 @@ impl Store {
         status: OrganizationStatus,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_accounts(move |connection| {
             let new = status.as_str();
             let old: Option<String> = connection.first("SELECT status FROM organizations WHERE id = :id AND status <> :new", parameters! { ":id": id, ":new": new }, |row| row.get(0))?;
@@ -170,7 +170,7 @@ impl Store {
                          status = :new,
                          active_date = CASE WHEN :new = 'ACTIVE' THEN coalesce(active_date, :now) ELSE active_date END
                      WHERE id = :id", parameters! { ":id": id, ":new": new, ":now": now.as_microsecond() })?;
-            notes.organization(connection, id, Some(&old), Some(new))?;
+            recorder.organization(connection, id, Some(&old), Some(new))?;
             Ok(true)
         })
     }

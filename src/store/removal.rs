@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::engine::{self, Connection, Row, parameters};
-use super::notes::Notes;
+use super::event_recorder::EventRecorder;
 use super::{Error, Store};
 use crate::account::OrganizationStatus;
 
@@ -39,7 +39,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn remove_user(&self, uuid: String, now: Timestamp) -> Result<bool, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_accounts(move |connection| {
             let found = connection.first(
                 "SELECT id, person_id, status FROM users WHERE uuid = :uuid",
@@ -49,7 +49,7 @@ impl Store {
             let Some(user) = found else {
                 return Ok(false);
             };
-            remove_user(connection, &user, &notes)?;
+            remove_user(connection, &user, &recorder)?;
             Ok(true)
         })
     }
@@ -67,7 +67,7 @@ impl Store {
         limit: u32,
         now: Timestamp,
     ) -> Result<RemovalOutcome, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_accounts(move |connection| {
             let found = connection.first(
                 "SELECT id, account_manager_id, status FROM organizations WHERE uuid = :uuid",
@@ -79,7 +79,7 @@ impl Store {
             };
             let users = count_users(connection, organization.id)?;
             if users == 0 || with_users {
-                remove_organization(connection, &organization, users, limit, &notes)
+                remove_organization(connection, &organization, users, limit, &recorder)
             } else {
                 Ok(RemovalOutcome::HasUsers(users))
             }
@@ -122,7 +122,7 @@ fn remove_organization(
     organization: &Organization,
     users: u64,
     limit: u32,
-    notes: &Notes,
+    recorder: &EventRecorder,
 ) -> engine::Result<RemovalOutcome> {
     let Organization {
         id,
@@ -136,7 +136,7 @@ fn remove_organization(
             "UPDATE organizations SET status = :status WHERE id = :id",
             parameters! { ":status": deactivated, ":id": id },
         )?;
-        notes.organization(connection, id, Some(status), Some(deactivated))?;
+        recorder.organization(connection, id, Some(status), Some(deactivated))?;
     }
     let users: Vec<User> = connection.rows(
         "SELECT id, person_id, status FROM users WHERE org_id = :id LIMIT :limit",
@@ -144,12 +144,12 @@ fn remove_organization(
         User::of,
     )?;
     for user in &users {
-        remove_user(connection, user, notes)?;
+        remove_user(connection, user, recorder)?;
     }
     if are_more {
         return Ok(RemovalOutcome::Started(users.len()));
     }
-    notes.organization(connection, id, Some(status), None)?;
+    recorder.organization(connection, id, Some(status), None)?;
     connection.execute(
         "DELETE FROM organizations WHERE id = :id",
         parameters! { ":id": id },
@@ -161,13 +161,17 @@ fn remove_organization(
 }
 
 /// Removes a user. Its tokens and permission assignments are removed by `ON DELETE CASCADE`.
-fn remove_user(connection: &Connection, user: &User, notes: &Notes) -> engine::Result<()> {
+fn remove_user(
+    connection: &Connection,
+    user: &User,
+    recorder: &EventRecorder,
+) -> engine::Result<()> {
     let User {
         id,
         person_id,
         ref status,
     } = *user;
-    notes.user(connection, id, Some(status), None)?;
+    recorder.user(connection, id, Some(status), None)?;
     let permissions: Vec<i64> = connection.rows(
         "SELECT permission_id FROM permission_assignments WHERE user_id = :id",
         parameters! { ":id": id },

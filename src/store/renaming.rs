@@ -33,7 +33,7 @@ impl Store {
         username: Username,
         now: Timestamp,
     ) -> Result<RenameOutcome, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_accounts(move |connection| {
             let found: Option<(i64, i64, String)> = connection.first(
                 "SELECT id, person_id, username FROM users WHERE uuid = :uuid",
@@ -50,7 +50,7 @@ impl Store {
             if another_has_username(connection, &username, id)? {
                 return Ok(RenameOutcome::Taken);
             }
-            notes.user(connection, id, Some(&old), Some(new))?;
+            recorder.user(connection, id, Some(&old), Some(new))?;
             connection.execute(
                 "UPDATE users SET username = :new, revision = revision + 1 WHERE id = :id",
                 parameters! { ":new": new, ":id": id },
@@ -76,7 +76,7 @@ impl Store {
         same_name: bool,
         now: Timestamp,
     ) -> Result<RenameOutcome, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_accounts(move |connection| {
             let found: Option<(i64, String)> = connection.first(
                 "SELECT id, name FROM organizations WHERE uuid = :uuid",
@@ -93,7 +93,7 @@ impl Store {
             if !same_name && connection.exists(with_name, parameters! { ":name": name })? {
                 return Ok(RenameOutcome::Taken);
             }
-            notes.organization(connection, id, Some(&old), Some(&name))?;
+            recorder.organization(connection, id, Some(&old), Some(&name))?;
             connection.execute(
                 "UPDATE organizations SET name = :name WHERE id = :id",
                 parameters! { ":name": name, ":id": id },

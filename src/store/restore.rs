@@ -133,7 +133,7 @@ impl Restoration {
             false => Some(keep(&to, destination, kept)?),
         };
         let before = Content::of(&to).ok();
-        log_ahead(&to, destination)?;
+        use_wal(&to, destination)?;
         copy(backup, &mut to, progress).map_err(failed)?;
         let kept = old.map(|old| {
             old.keep();
@@ -150,7 +150,7 @@ impl Restoration {
             ..actor.event(now)
         };
         // The content has been replaced already, so the restore must not fail because of the event.
-        if let Err(error) = note(&to, &event) {
+        if let Err(error) = record_event(&to, &event) {
             tracing::warn!(
                 error = error.reason(),
                 "cannot record the restore in the events"
@@ -167,7 +167,7 @@ fn described(content: Content) -> String {
 }
 
 /// Adds the event to the restored database, unless it has an older schema.
-fn note(connection: &Connection, event: &Event) -> engine::Result<()> {
+fn record_event(connection: &Connection, event: &Event) -> engine::Result<()> {
     let connection = engine::Connection::Sqlite(connection);
     match connection.schema_version()? == i64::from(newest_version()) {
         true => events::insert(&connection, event, None).map(drop),
@@ -240,7 +240,7 @@ fn fold_log_at_end(connection: &Connection, folds: bool) -> rusqlite::Result<()>
 
 /// Switches to WAL mode before the copy. Otherwise a source in WAL mode would change the mode during the copy, and an
 /// empty journal would be left behind.
-fn log_ahead(connection: &Connection, file: &DatabaseFile) -> Result<(), BackupError> {
+fn use_wal(connection: &Connection, file: &DatabaseFile) -> Result<(), BackupError> {
     match set(connection, file.given(), "journal_mode", "WAL", "wal") {
         // Damage is not an error here, because the content will be replaced.
         Ok(()) | Err(OpenError::Malformed { .. } | OpenError::NotADatabase(_)) => Ok(()),

@@ -173,20 +173,20 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn purge_expired(&self, now: Timestamp, limit: u32) -> Result<usize, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         let purge = move |connection: &Connection| {
             let removed = connection.execute(&format!("DELETE FROM tokens WHERE digest IN (
-                         SELECT digest FROM tokens WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit {})", connection.unlocked()), parameters! { ":now": now.as_microsecond(), ":limit": limit })?;
+                         SELECT digest FROM tokens WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit {})", connection.skip_locked()), parameters! { ":now": now.as_microsecond(), ":limit": limit })?;
             if removed > 0 {
                 let tokens = counted(removed, "expired token");
-                notes.whole(connection, None, format!("{tokens} removed"))?;
+                recorder.whole(connection, None, format!("{tokens} removed"))?;
             }
             Ok(removed)
         };
         // A command waits for other changes, and records its own in the events.
         match self.actor {
             Some(_) => self.write_accounts(purge),
-            None => self.write_in_common(purge),
+            None => self.write_on_one_server(purge),
         }
     }
 }

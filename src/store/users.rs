@@ -105,7 +105,7 @@ impl Store {
         let clause = listing.clause(column, "users.id");
         let mut users = Vec::new();
         self.read(|connection| {
-            connection.at_one_moment(|connection| {
+            connection.in_snapshot(|connection| {
                 connection.pages(
                     &format!(
                         "SELECT {COLUMNS}, {} FROM {TABLES}
@@ -195,7 +195,7 @@ impl Store {
             organizations: Vec::new(),
             users: vec![entry],
         };
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_unless_refused(move |connection| {
             let outcome = add_new(connection, accounts, now)?;
             if let (Ok(_), Some(username)) = (&outcome, username) {
@@ -205,7 +205,7 @@ impl Store {
                     |row| row.get(0),
                 )?;
                 let status = status_of(connection, id)?;
-                notes.user(connection, id, None, status.as_deref())?;
+                recorder.user(connection, id, None, status.as_deref())?;
             }
             Ok(outcome)
         })
@@ -222,7 +222,7 @@ impl Store {
         password_hash: String,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_accounts(move |connection| {
             let changed: Option<i64> = connection.first(
                 "UPDATE users SET
@@ -234,7 +234,7 @@ impl Store {
             )?;
             if let Some(user_id) = changed {
                 end_all_tokens(connection, user_id)?;
-                notes.user(connection, user_id, None, None)?;
+                recorder.user(connection, user_id, None, None)?;
             }
             Ok(())
         })
@@ -250,7 +250,7 @@ impl Store {
         status: UserStatus,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_accounts(move |connection| {
             let new = status.as_str();
             let Some(old) = status_of(connection, user_id)?.filter(|old| old != new) else {
@@ -261,7 +261,7 @@ impl Store {
                 parameters! { ":user_id": user_id, ":status": new },
             )?;
             end_all_tokens(connection, user_id)?;
-            notes.user(connection, user_id, Some(&old), Some(new))?;
+            recorder.user(connection, user_id, Some(&old), Some(new))?;
             Ok(true)
         })
     }
@@ -273,7 +273,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn unlock(&self, uuid: String, now: Timestamp) -> Result<Option<UserRow>, Error> {
-        let notes = self.notes(now);
+        let recorder = self.recorder(now);
         self.write_accounts(move |connection| {
             let Some(before) = find_user(connection, "uuid", &uuid, now)? else {
                 return Ok(None);
@@ -282,7 +282,7 @@ impl Store {
                 "UPDATE users SET unlocked_at = :now, unlocks = unlocks + 1 WHERE id = :user_id",
                 parameters! { ":user_id": before.id, ":now": now.as_microsecond() },
             )?;
-            notes.user(
+            recorder.user(
                 connection,
                 before.id,
                 before.lock.described().as_deref(),

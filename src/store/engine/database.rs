@@ -2,7 +2,7 @@
 
 #[cfg(feature = "postgres")]
 use super::postgres::Servers;
-use super::sqlite::{Sqlite, Taking};
+use super::sqlite::{ImportLockAttempt, Sqlite};
 use super::statement_error::Result as StatementResult;
 use super::{Connection, Error};
 
@@ -107,12 +107,12 @@ impl Database {
     }
 
     /// Tries to take the lock for an import of many rows.
-    pub(in crate::store) fn take_import_lock(&self) -> Taking {
+    pub(in crate::store) fn take_import_lock(&self) -> ImportLockAttempt {
         match self {
             Self::File(file) => file.take_import_lock(),
             // A long transaction does not block other writers there.
             #[cfg(feature = "postgres")]
-            Self::Servers(_) => Taking::Impossible,
+            Self::Servers(_) => ImportLockAttempt::Impossible,
         }
     }
 

@@ -59,7 +59,7 @@ impl Connection<'_> {
     }
 
     /// Calls `receive` with pages of at most [`PAGE`] rows. No more rows than that are in memory at once. Must be
-    /// called inside [`Connection::at_one_moment`]. `receive` may run other statements.
+    /// called inside [`Connection::in_snapshot`]. `receive` may run other statements.
     pub(in crate::store) fn pages<T>(
         &self,
         sql: &str,
@@ -160,12 +160,12 @@ impl Connection<'_> {
     /// Tries to take the lock on work that only one server of a database needs to do, until the end of the transaction.
     /// Returns `false` if another server holds it. From then on, the transaction does not wait long for rows locked by
     /// others.
-    pub(in crate::store) fn takes_common_work(&self) -> Result<bool> {
+    pub(in crate::store) fn try_lock_common_work(&self) -> Result<bool> {
         match self {
             // Changes are serialized, so a later one finds the work done.
             Self::Sqlite(_) => Ok(true),
             #[cfg(feature = "postgres")]
-            Self::Postgres(session) => session.takes_common_work(),
+            Self::Postgres(session) => session.try_lock_common_work(),
         }
     }
 
@@ -185,11 +185,11 @@ impl Connection<'_> {
 
     /// Tries to prevent changes of accounts from starting until the end of the transaction. Returns `false` if one is
     /// in progress.
-    pub(in crate::store) fn hold_off_accounts(&self) -> Result<bool> {
+    pub(in crate::store) fn try_lock_accounts_shared(&self) -> Result<bool> {
         match self {
             Self::Sqlite(_) => Ok(true),
             #[cfg(feature = "postgres")]
-            Self::Postgres(session) => session.hold_off_accounts(),
+            Self::Postgres(session) => session.try_lock_accounts_shared(),
         }
     }
 
@@ -205,7 +205,7 @@ impl Connection<'_> {
 
     /// The clause at the end of a query for rows to be removed. It skips rows that other transactions have locked,
     /// without waiting.
-    pub(in crate::store) fn unlocked(&self) -> &'static str {
+    pub(in crate::store) fn skip_locked(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "",
             #[cfg(feature = "postgres")]
@@ -223,7 +223,7 @@ impl Connection<'_> {
     }
 
     /// Runs `read` with a consistent snapshot of the database.
-    pub(in crate::store) fn at_one_moment<T>(
+    pub(in crate::store) fn in_snapshot<T>(
         &self,
         read: impl FnOnce(&Self) -> Result<T>,
     ) -> Result<T> {
@@ -233,7 +233,7 @@ impl Connection<'_> {
                 read(self)
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(session) => session.at_one_moment(|| read(self)),
+            Self::Postgres(session) => session.in_snapshot(|| read(self)),
         }
     }
 
@@ -284,11 +284,11 @@ impl Connection<'_> {
     }
 
     /// Tunes the connection for a change of many rows. The settings remain in effect.
-    pub(in crate::store) fn expect_many_rows(&self) -> Result<()> {
+    pub(in crate::store) fn tune_for_many_rows(&self) -> Result<()> {
         match self {
-            Self::Sqlite(connection) => sqlite::statements::expect_many_rows(connection),
+            Self::Sqlite(connection) => sqlite::statements::tune_for_many_rows(connection),
             #[cfg(feature = "postgres")]
-            Self::Postgres(session) => session.expect_many_rows(),
+            Self::Postgres(session) => session.tune_for_many_rows(),
         }
     }
 

@@ -6,7 +6,7 @@ use super::statement_error::StatementError;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::store) enum Value<'v> {
     /// NULL, with the type of the column if it is known.
-    Null(Option<Kind>),
+    Null(Option<ValueKind>),
     /// An integer. SQLite also represents booleans as integers.
     Integer(i64),
     Boolean(bool),
@@ -16,7 +16,7 @@ pub(in crate::store) enum Value<'v> {
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Kind {
+pub(in crate::store) enum ValueKind {
     Integer,
     Boolean,
     Text,
@@ -26,7 +26,7 @@ pub(in crate::store) enum Kind {
 /// A type that can be used for a parameter of a statement.
 pub(in crate::store) trait ToValue {
     /// The type of the values. `None` if it depends on the value.
-    const KIND: Option<Kind>;
+    const KIND: Option<ValueKind>;
 
     fn to_value(&self) -> Value<'_>;
 }
@@ -60,7 +60,7 @@ pub(in crate::store) enum OwnedValue {
 }
 
 impl ToValue for OwnedValue {
-    const KIND: Option<Kind> = None;
+    const KIND: Option<ValueKind> = None;
 
     fn to_value(&self) -> Value<'_> {
         match self {
@@ -76,7 +76,7 @@ impl ToValue for OwnedValue {
 macro_rules! to_value {
     ($($type:ty: $kind:ident, $self:ident => $value:expr;)+) => {
         $(impl ToValue for $type {
-            const KIND: Option<Kind> = Some(Kind::$kind);
+            const KIND: Option<ValueKind> = Some(ValueKind::$kind);
 
             fn to_value(&$self) -> Value<'_> {
                 $value
@@ -97,7 +97,7 @@ to_value! {
 }
 
 impl<const N: usize> ToValue for [u8; N] {
-    const KIND: Option<Kind> = Some(Kind::Bytes);
+    const KIND: Option<ValueKind> = Some(ValueKind::Bytes);
 
     fn to_value(&self) -> Value<'_> {
         Value::Bytes(self)
@@ -105,7 +105,7 @@ impl<const N: usize> ToValue for [u8; N] {
 }
 
 impl<T: ToValue + ?Sized> ToValue for &T {
-    const KIND: Option<Kind> = T::KIND;
+    const KIND: Option<ValueKind> = T::KIND;
 
     fn to_value(&self) -> Value<'_> {
         (**self).to_value()
@@ -113,7 +113,7 @@ impl<T: ToValue + ?Sized> ToValue for &T {
 }
 
 impl<T: ToValue> ToValue for Option<T> {
-    const KIND: Option<Kind> = T::KIND;
+    const KIND: Option<ValueKind> = T::KIND;
 
     fn to_value(&self) -> Value<'_> {
         self.as_ref().map_or(Value::Null(T::KIND), T::to_value)

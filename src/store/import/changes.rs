@@ -3,13 +3,13 @@
 //! take.
 
 use super::columns::{Columns, FoundRow};
-use super::noted::note_row;
+use super::events::record_changed_row;
 use super::people;
 use super::permissions::HasPermission;
 use crate::account::{OrganizationStatus, UserStatus};
 use crate::accounts::Person;
 use crate::store::engine::{self, Connection, parameters};
-use crate::store::notes::Notes;
+use crate::store::event_recorder::EventRecorder;
 
 /// The temporary tables. They have every column that may change, with its type.
 const TABLES: &str = "
@@ -32,7 +32,7 @@ pub(super) const REVISION: &str = "revision";
 /// All changes of an import.
 pub(super) struct Changes {
     /// Records the events. `None` if the changes are only detected, and not written.
-    notes: Option<Notes>,
+    recorder: Option<EventRecorder>,
     is_prepared: bool,
     /// The kinds of change: the table, and the columns that change.
     kinds: Vec<(&'static str, Vec<&'static str>)>,
@@ -42,9 +42,9 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(notes: Option<Notes>) -> Self {
+    pub(super) fn new(recorder: Option<EventRecorder>) -> Self {
         Self {
-            notes,
+            recorder,
             is_prepared: false,
             kinds: Vec::new(),
             rows: 0,
@@ -61,10 +61,10 @@ impl Changes {
         row: &FoundRow,
         columns: Columns,
     ) -> engine::Result<bool> {
-        let Some(notes) = self.notes.as_ref().filter(|_| !columns.0.is_empty()) else {
+        let Some(recorder) = self.recorder.as_ref().filter(|_| !columns.0.is_empty()) else {
             return Ok(!columns.0.is_empty());
         };
-        note_row(connection, notes, row, &columns)?;
+        record_changed_row(connection, recorder, row, &columns)?;
         self.prepare(connection)?;
         let names = columns.0.iter().map(|(column, _)| *column).collect();
         let kind = (row.table.name, names);
@@ -93,8 +93,8 @@ impl Changes {
         status: Option<UserStatus>,
     ) -> engine::Result<()> {
         let status = status.unwrap_or(UserStatus::Active).as_str();
-        match &self.notes {
-            Some(notes) => notes.user(connection, id, None, Some(status)),
+        match &self.recorder {
+            Some(recorder) => recorder.user(connection, id, None, Some(status)),
             None => Ok(()),
         }
     }
@@ -107,8 +107,8 @@ impl Changes {
         status: Option<OrganizationStatus>,
     ) -> engine::Result<()> {
         let status = status.unwrap_or(OrganizationStatus::Active).as_str();
-        match &self.notes {
-            Some(notes) => notes.organization(connection, id, None, Some(status)),
+        match &self.recorder {
+            Some(recorder) => recorder.organization(connection, id, None, Some(status)),
             None => Ok(()),
         }
     }
@@ -120,10 +120,10 @@ impl Changes {
         user: &FoundRow,
         assignments: &[HasPermission],
     ) -> engine::Result<()> {
-        let Some(notes) = &self.notes else {
+        let Some(recorder) = &self.recorder else {
             return Ok(());
         };
-        notes.user(connection, user.id(), None, Some("other permissions"))?;
+        recorder.user(connection, user.id(), None, Some("other permissions"))?;
         self.prepare(connection)?;
         let given = (0_i64..).zip(assignments);
         let given =
@@ -155,8 +155,10 @@ impl Changes {
         manager: &Person,
     ) -> engine::Result<()> {
         self.managers.push((org_id, uuid, manager.clone()));
-        match &self.notes {
-            Some(notes) => notes.organization(connection, org_id, None, Some("an account manager")),
+        match &self.recorder {
+            Some(recorder) => {
+                recorder.organization(connection, org_id, None, Some("an account manager"))
+            }
             None => Ok(()),
         }
     }

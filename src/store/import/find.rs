@@ -14,11 +14,11 @@ pub(super) const HAS_TOKEN: &str = "another row of the database has this token";
 const UNDER_WAY: &str = "an import in progress adds it; try again when that has ended";
 
 /// The row that a record identifies, if there is one; or the key for which no row can be determined, and the reason.
-pub(super) type Found = engine::Result<Result<Option<FoundRow>, (&'static str, String)>>;
+pub(super) type FindResult = engine::Result<Result<Option<FoundRow>, (&'static str, String)>>;
 
 /// Finds the row of a user: by the given UUID, otherwise by the username, otherwise by the UUID derived from the
 /// username.
-pub(super) fn user(connection: &Connection, user: &User) -> Found {
+pub(super) fn user(connection: &Connection, user: &User) -> FindResult {
     let with = |column, value: &str| find(connection, USERS, column, value);
     let (key, row) = match (&user.uuid, &user.username) {
         (Some(uuid), username) => match (with("uuid", uuid)?, username) {
@@ -42,7 +42,7 @@ pub(super) fn organization(
     connection: &Connection,
     organization: &Organization,
     given: &HashSet<String>,
-) -> Found {
+) -> FindResult {
     let derived = organization.identity();
     let named = match organization.uuid {
         Some(_) => Vec::new(),
@@ -116,7 +116,11 @@ pub(in crate::store) fn several(what: &str, name: &str, uuids: &[String]) -> Str
     format!("{count} {what} are called {name:?}: give the UUID of one ({uuids})")
 }
 
-fn unless_under_way(connection: &Connection, key: &'static str, row: Option<FoundRow>) -> Found {
+fn unless_under_way(
+    connection: &Connection,
+    key: &'static str,
+    row: Option<FoundRow>,
+) -> FindResult {
     let import_id = row.as_ref().and_then(|row| row.number("import_id"));
     let is_under_way = match import_id {
         Some(id) => connection.exists(

@@ -7,15 +7,15 @@ use uuid::Uuid;
 
 use super::changes::Changes;
 use super::columns::PERMISSIONS;
+use super::context::{ImportContext, Pins};
 use super::find::{self, HAS_TOKEN, HAS_UUID};
 use super::organizations;
-use super::outcome::{Fate, ImportCheck, ImportOutcome};
+use super::outcome::{ImportCheck, ImportOutcome, RecordOutcome};
 use super::permissions::{self, PermissionRows};
-use super::terms::{Pins, Terms};
-use super::users::{self, Named};
+use super::users::{self, ReferencedRows};
 use crate::accounts::{Finding, Organization, Permission, RecordPlace, UserEntry};
 use crate::store::engine::{self, Connection, StatementError};
-use crate::store::notes::Notes;
+use crate::store::event_recorder::EventRecorder;
 use crate::store::organizations::organization_called;
 
 pub(super) const CHANGED: &str =
@@ -38,7 +38,7 @@ pub(super) enum Record<'r> {
 pub(super) struct Importer {
     pins: Pins,
     /// `None` if records are only checked.
-    terms: Option<Terms>,
+    context: Option<ImportContext>,
     /// Whether records are compared with existing rows, to report what an import would change.
     compares: bool,
     changes: Changes,
@@ -62,18 +62,18 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    /// Creates an importer. Without `notes` it only checks records.
+    /// Creates an importer. Without `recorder` it only checks records.
     pub(super) fn new(
         pins: Pins,
-        notes: Option<Notes>,
+        recorder: Option<EventRecorder>,
         compares: bool,
         given_uuids: HashSet<String>,
     ) -> Self {
         Self {
             pins,
-            terms: notes.as_ref().map(Terms::of),
+            context: recorder.as_ref().map(ImportContext::of),
             compares,
-            changes: Changes::new(notes),
+            changes: Changes::new(recorder),
             pinned: Vec::new(),
             given_uuids,
             organizations: HashMap::new(),
@@ -92,7 +92,7 @@ impl Importer {
         connection: &Connection,
         record: Record<'_>,
     ) -> engine::Result<()> {
-        let taken = match self.terms {
+        let taken = match self.context {
             Some(_) => connection.attempt(|| self.take(connection, record)),
             None => self.take(connection, record),
         };
@@ -104,10 +104,10 @@ impl Importer {
 
     /// Writes the changes and then the pinned tokens. If the outcome has findings, the transaction must be rolled back.
     pub(super) fn finish(mut self, connection: &Connection) -> engine::Result<ImportOutcome> {
-        if let Some(terms) = self.terms
+        if let Some(context) = self.context
             && self.checked.findings.is_empty()
         {
-            self.write_changes(connection, terms.now)?;
+            self.write_changes(connection, context.now)?;
         }
         Ok(self.checked.outcome())
     }
@@ -150,7 +150,7 @@ impl Importer {
         let uuid = permission.identity();
         let columns = permissions::columns(permission);
         let found = find::permission(connection, permission, &self.given_uuids)?;
-        let row = match (found, self.terms) {
+        let row = match (found, self.context) {
             (Err(message), _) => Err(message),
             (Ok(Some(row)), _) if self.permissions.is_meant_twice(&uuid, row.id()) => {
                 Err(MEANT_TWICE.to_owned())
@@ -167,7 +167,7 @@ impl Importer {
             (Ok(None), None) => Ok((NOT_WRITTEN, false)),
         };
         // A check reports this at each user that has the permission.
-        if self.terms.is_some() && row.is_err() {
+        if self.context.is_some() && row.is_err() {
             self.refuse(RecordPlace::File, "", CHANGED);
         }
         self.permissions.add(uuid, row);
@@ -194,29 +194,29 @@ impl Importer {
                 return Ok(());
             }
         }
-        if self.terms.is_none() {
+        if self.context.is_none() {
             self.check_organization(connection, place, organization, row.as_ref())?;
             if !self.compares {
                 return Ok(());
             }
         }
-        let (id, fate) = match (row, self.terms) {
+        let (id, outcome) = match (row, self.context) {
             (Some(row), _) => {
                 let changes = &mut self.changes;
                 let differs = organizations::change(connection, &row, organization, changes)?;
-                (row.id(), Fate::of(differs))
+                (row.id(), RecordOutcome::of(differs))
             }
-            (None, Some(terms)) => {
-                let id = organizations::add(connection, organization, terms)?;
+            (None, Some(context)) => {
+                let id = organizations::add(connection, organization, context)?;
                 self.changes
                     .added_organization(connection, id, organization.status)?;
-                (id, Fate::Added)
+                (id, RecordOutcome::Added)
             }
-            (None, None) => (NOT_WRITTEN, Fate::Added),
+            (None, None) => (NOT_WRITTEN, RecordOutcome::Added),
         };
         let index = place.organization();
         self.org_ids.extend(index.map(|index| (index, id)));
-        self.checked.imported.organizations.count(fate);
+        self.checked.imported.organizations.count(outcome);
         Ok(())
     }
 
@@ -229,39 +229,43 @@ impl Importer {
                 return Ok(());
             }
         };
-        if self.terms.is_none() {
+        if self.context.is_none() {
             self.check_user(connection, entry, row.as_ref())?;
             if !self.compares {
                 return Ok(());
             }
         }
         let (assignments, are_changed) = self.permissions.assignments(entry);
-        let named = Named {
+        let named = ReferencedRows {
             org_id,
             assignments,
         };
         let token = &entry.user.auth_token;
-        let (id, fate, sets_pin) = match (row, self.terms) {
+        let (id, outcome, sets_pin) = match (row, self.context) {
             (Some(row), _) => {
                 let (pins, changes) = (self.pins, &mut self.changes);
                 let differs = users::change(connection, &row, entry, &named, pins, changes)?;
                 let sets_pin = token.is_some() || pins == Pins::End;
-                (row.id(), Fate::of(differs || are_changed), sets_pin)
+                (
+                    row.id(),
+                    RecordOutcome::of(differs || are_changed),
+                    sets_pin,
+                )
             }
-            (None, Some(terms)) => match users::add(connection, entry, &named, terms)? {
+            (None, Some(context)) => match users::add(connection, entry, &named, context)? {
                 Some(id) => {
                     self.changes.added_user(connection, id, entry.user.status)?;
-                    (id, Fate::Added, token.is_some())
+                    (id, RecordOutcome::Added, token.is_some())
                 }
                 // The user existed when the records were checked, so its record may omit required values.
                 None => return self.check_user(connection, entry, None),
             },
-            (None, None) => (NOT_WRITTEN, Fate::Added, false),
+            (None, None) => (NOT_WRITTEN, RecordOutcome::Added, false),
         };
-        if sets_pin && fate != Fate::Unchanged {
+        if sets_pin && outcome != RecordOutcome::Unchanged {
             self.pinned.push((id, entry.place, token.clone()));
         }
-        self.checked.imported.users.count(fate);
+        self.checked.imported.users.count(outcome);
         Ok(())
     }
 
@@ -303,9 +307,9 @@ impl Importer {
         {
             self.refuse(entry.place, "", REMOVED);
         } else {
-            let terms = self.terms.take();
+            let context = self.context.take();
             self.take(connection, record)?;
-            self.terms = terms;
+            self.context = context;
         }
         match self.checked.findings.len() == before {
             true => Err(error),

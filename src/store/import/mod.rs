@@ -11,15 +11,15 @@
 mod changes;
 mod check;
 mod columns;
+mod context;
+mod events;
 mod find;
 mod importer;
-mod noted;
 mod organizations;
 mod outcome;
 mod pass;
 mod people;
 mod permissions;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod unfinished;
@@ -32,23 +32,23 @@ use std::time::Duration;
 use crate::store::engine::{self, Connection, parameters};
 use jiff::Timestamp;
 
-use super::notes::Notes;
+use super::event_recorder::EventRecorder;
 use super::{Error, Store};
 use crate::accounts::{Accounts, Finding, RecordPlace};
 
+pub use context::Pins;
 pub use outcome::{ImportCheck, ImportOutcome, Imported, KnownHashes, RowCounts};
-pub use terms::Pins;
 
 pub(super) use find::several;
 
-use crate::store::engine::sqlite::Taking;
+use crate::store::engine::sqlite::ImportLockAttempt;
+use events::record_import;
 use find::HAS_UUID;
-use noted::note_run;
-use pass::{Pass, check};
+use pass::{ImportPass, check};
 use unfinished::{BATCH, PAUSE, end, start};
 
 /// The maximum number of organizations and users in a small import, which takes some tens of milliseconds.
-const FEW: usize = 1_000;
+const MAX_SMALL_IMPORT: usize = 1_000;
 
 /// The input of an import.
 pub struct Import {
@@ -96,11 +96,11 @@ impl Store {
     }
 
     fn check_records(&self, import: &Import, compares: bool) -> Result<ImportCheck, Error> {
-        if !is_few(&import.accounts) && self.is_import_under_way()? {
+        if !is_small(&import.accounts) && self.is_import_under_way()? {
             return Err(Error::ImportUnderWay);
         }
         self.read(|connection| {
-            connection.at_one_moment(|connection| {
+            connection.in_snapshot(|connection| {
                 check(connection, &import.accounts, import.pins, compares)
             })
         })
@@ -117,22 +117,25 @@ impl Store {
             pins,
             file,
         } = import;
-        let notes = self.notes(now);
-        let taking = match is_few(&accounts) {
-            true => Taking::Impossible,
+        let recorder = self.recorder(now);
+        let taking = match is_small(&accounts) {
+            true => ImportLockAttempt::Impossible,
             false => self.database.take_import_lock(),
         };
         match taking {
-            Taking::Held => Err(Error::ImportUnderWay),
-            Taking::Taken(_lock) => self.in_batches(accounts, pins, notes, &file),
-            Taking::Impossible => self.write_unless_refused(move |connection| {
-                let import_id = match is_few(&accounts) {
+            ImportLockAttempt::Held => Err(Error::ImportUnderWay),
+            ImportLockAttempt::Taken(_lock) => self.in_batches(accounts, pins, recorder, &file),
+            ImportLockAttempt::Impossible => self.write_unless_refused(move |connection| {
+                let import_id = match is_small(&accounts) {
                     true => None,
                     false => Some(start(connection)?),
                 };
-                let notes = Notes { import_id, ..notes };
-                let outcome = at_once(connection, accounts, pins, &notes)?;
-                note_run(connection, &notes, &file, &outcome)?;
+                let recorder = EventRecorder {
+                    import_id,
+                    ..recorder
+                };
+                let outcome = at_once(connection, accounts, pins, &recorder)?;
+                record_import(connection, &recorder, &file, &outcome)?;
                 import_id.map_or(Ok(()), |import_id| end(connection, import_id))?;
                 Ok(outcome)
             }),
@@ -143,20 +146,20 @@ impl Store {
         &self,
         accounts: Accounts,
         pins: Pins,
-        notes: Notes,
+        recorder: EventRecorder,
         file: &str,
     ) -> Result<ImportOutcome, Error> {
         self.remove_all_unfinished(&|| false)?;
         let import_id = self.write(|connection| {
-            connection.expect_many_rows()?;
+            connection.tune_for_many_rows()?;
             start(connection)
         })?;
-        let notes = Notes {
+        let recorder = EventRecorder {
             import_id: Some(import_id),
-            ..notes
+            ..recorder
         };
-        let pass = Pass::new(accounts, pins, notes.clone());
-        let outcome = self.batches(pass, import_id, notes, file.to_owned());
+        let pass = ImportPass::new(accounts, pins, recorder.clone());
+        let outcome = self.batches(pass, import_id, recorder, file.to_owned());
         if !matches!(outcome, Ok(Ok(_)))
             && let Err(error) = self.remove_all_unfinished(&|| false)
         {
@@ -167,9 +170,9 @@ impl Store {
 
     fn batches(
         &self,
-        mut pass: Pass<Accounts>,
+        mut pass: ImportPass<Accounts>,
         import_id: i64,
-        notes: Notes,
+        recorder: EventRecorder,
         file: String,
     ) -> Result<ImportOutcome, Error> {
         let mut is_done = false;
@@ -185,7 +188,7 @@ impl Store {
         }
         self.write_unless_refused(move |connection| {
             let outcome = pass.finish(connection)?;
-            note_run(connection, &notes, &file, &outcome)?;
+            record_import(connection, &recorder, &file, &outcome)?;
             end(connection, import_id)?;
             Ok(outcome)
         })
@@ -199,7 +202,7 @@ pub(super) fn add_new(
     accounts: Accounts,
     now: Timestamp,
 ) -> engine::Result<ImportOutcome> {
-    let outcome = at_once(connection, accounts, Pins::Keep, &Notes::none(now))?;
+    let outcome = at_once(connection, accounts, Pins::Keep, &EventRecorder::none(now))?;
     Ok(outcome.and_then(
         |imported| match imported.organizations.added + imported.users.added {
             0 => Err(vec![Finding::new(RecordPlace::File, "uuid", HAS_UUID)]),
@@ -213,21 +216,21 @@ pub(super) fn at_once(
     connection: &Connection,
     accounts: Accounts,
     pins: Pins,
-    notes: &Notes,
+    recorder: &EventRecorder,
 ) -> engine::Result<ImportOutcome> {
-    if is_few(&accounts) {
+    if is_small(&accounts) {
         let findings = check(connection, &accounts, pins, false)?.findings;
         if !findings.is_empty() {
             return Ok(Err(findings));
         }
     } else {
-        connection.expect_many_rows()?;
+        connection.tune_for_many_rows()?;
     }
-    let mut pass = Pass::new(accounts, pins, notes.clone());
+    let mut pass = ImportPass::new(accounts, pins, recorder.clone());
     while !pass.go_on(connection, Duration::MAX)? {}
     pass.finish(connection)
 }
 
-fn is_few(accounts: &Accounts) -> bool {
-    accounts.organizations.len() + accounts.users.len() <= FEW
+fn is_small(accounts: &Accounts) -> bool {
+    accounts.organizations.len() + accounts.users.len() <= MAX_SMALL_IMPORT
 }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::changes::Changes;
 use super::columns::{Columns, FoundRow, ORGANIZATIONS};
+use super::context::ImportContext;
 use super::people;
-use super::terms::Terms;
 use crate::account::OrganizationStatus;
 use crate::accounts::Organization;
 use crate::store::engine::{self, Connection};
@@ -54,7 +54,7 @@ fn party_uuid(row: &FoundRow) -> &str {
 pub(super) fn add(
     connection: &Connection,
     organization: &Organization,
-    terms: Terms,
+    context: ImportContext,
 ) -> engine::Result<i64> {
     let manager_id = match &organization.account_manager {
         Some(manager) => {
@@ -70,10 +70,10 @@ pub(super) fn add(
         organization.party_uuid(),
     )
     .or("status", active)
-    .or("created_date", terms.now.as_microsecond())
+    .or("created_date", context.now.as_microsecond())
     .with("uuid", Some(organization.identity()))
     .with("account_manager_id", manager_id)
-    .with("import_id", terms.import_id)
+    .with("import_id", context.import_id)
     .insert(connection, ORGANIZATIONS)
 }
 

@@ -58,14 +58,14 @@ impl ImportCheck {
 
 /// What happens to the row of one record.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum RecordOutcome {
     Added,
     Changed,
     Unchanged,
 }
 
-impl Fate {
-    /// The fate of an existing row.
+impl RecordOutcome {
+    /// The outcome of an existing row.
     pub(super) fn of(differs: bool) -> Self {
         if differs {
             Self::Changed
@@ -76,11 +76,11 @@ impl Fate {
 }
 
 impl RowCounts {
-    pub(super) fn count(&mut self, fate: Fate) {
-        let count = match fate {
-            Fate::Added => &mut self.added,
-            Fate::Changed => &mut self.changed,
-            Fate::Unchanged => &mut self.unchanged,
+    pub(super) fn count(&mut self, outcome: RecordOutcome) {
+        let count = match outcome {
+            RecordOutcome::Added => &mut self.added,
+            RecordOutcome::Changed => &mut self.changed,
+            RecordOutcome::Unchanged => &mut self.unchanged,
         };
         *count += 1;
     }

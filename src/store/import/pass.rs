@@ -5,16 +5,16 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::check::same_users;
+use super::context::Pins;
 use super::importer::{Importer, Record};
 use super::outcome::{ImportCheck, ImportOutcome};
 use super::permissions;
-use super::terms::Pins;
 use crate::accounts::{Accounts, Permission};
 use crate::store::engine::{self, Connection};
-use crate::store::notes::Notes;
+use crate::store::event_recorder::EventRecorder;
 
 /// The state of a pass.
-pub(super) struct Pass<A> {
+pub(super) struct ImportPass<A> {
     importer: Importer,
     accounts: A,
     permissions: Vec<Permission>,
@@ -31,7 +31,7 @@ pub(super) fn check(
     compares: bool,
 ) -> engine::Result<ImportCheck> {
     let given = given_uuids(accounts);
-    let mut pass = Pass::start(accounts, Importer::new(pins, None, compares, given));
+    let mut pass = ImportPass::start(accounts, Importer::new(pins, None, compares, given));
     while !pass.go_on(connection, Duration::MAX)? {}
     let Importer {
         mut checked,
@@ -43,14 +43,14 @@ pub(super) fn check(
     Ok(checked)
 }
 
-impl Pass<Accounts> {
-    pub(super) fn new(accounts: Accounts, pins: Pins, notes: Notes) -> Self {
+impl ImportPass<Accounts> {
+    pub(super) fn new(accounts: Accounts, pins: Pins, recorder: EventRecorder) -> Self {
         let given = given_uuids(&accounts);
-        Self::start(accounts, Importer::new(pins, Some(notes), true, given))
+        Self::start(accounts, Importer::new(pins, Some(recorder), true, given))
     }
 }
 
-impl<A: Borrow<Accounts>> Pass<A> {
+impl<A: Borrow<Accounts>> ImportPass<A> {
     fn start(accounts: A, importer: Importer) -> Self {
         Self {
             importer,

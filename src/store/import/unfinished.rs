@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::store::engine::sqlite::Taking;
+use crate::store::engine::sqlite::ImportLockAttempt;
 use crate::store::engine::{self, Connection, StatementError, parameters};
 use crate::store::{Error, Store};
 
@@ -11,7 +11,7 @@ use crate::store::{Error, Store};
 pub(super) const BATCH: Duration = Duration::from_millis(40);
 
 /// The number of rows that one transaction removes, which takes less than [`BATCH`].
-const SOME: usize = 1_000;
+const ROWS_PER_REMOVAL: usize = 1_000;
 
 /// The pause between two batches, in which other processes can write: SQLite has no queue of writers.
 pub(super) const PAUSE: Duration = Duration::from_millis(4);
@@ -51,14 +51,15 @@ impl Store {
             return Ok(());
         }
         match self.database.take_import_lock() {
-            Taking::Taken(_lock) => self.remove_all_unfinished(is_stopping),
-            Taking::Held | Taking::Impossible => Ok(()),
+            ImportLockAttempt::Taken(_lock) => self.remove_all_unfinished(is_stopping),
+            ImportLockAttempt::Held | ImportLockAttempt::Impossible => Ok(()),
         }
     }
 
     /// Whether an import of many rows is in progress.
     pub(super) fn is_import_under_way(&self) -> Result<bool, Error> {
-        Ok(self.has_unfinished()? && matches!(self.database.take_import_lock(), Taking::Held))
+        Ok(self.has_unfinished()?
+            && matches!(self.database.take_import_lock(), ImportLockAttempt::Held))
     }
 
     fn has_unfinished(&self) -> Result<bool, Error> {
@@ -111,7 +112,7 @@ impl Store {
 /// Some rows of interrupted imports, newest first, because the newest rows of a table are found fastest.
 fn some_unfinished(connection: &Connection, table: &str, person: &str) -> engine::Result<Vec<Row>> {
     connection.rows(&format!(
-            "SELECT id, {person} FROM {table} WHERE import_id IN (SELECT id FROM imports) ORDER BY id DESC LIMIT {SOME}"
+            "SELECT id, {person} FROM {table} WHERE import_id IN (SELECT id FROM imports) ORDER BY id DESC LIMIT {ROWS_PER_REMOVAL}"
         ), &[], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

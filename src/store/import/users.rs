@@ -5,17 +5,17 @@ use sha2::{Digest, Sha256};
 
 use super::changes::{Changes, REVISION};
 use super::columns::{Columns, FoundRow, USERS};
+use super::context::{ImportContext, Pins};
 use super::find::another_has_token;
 use super::people;
 use super::permissions::{self, Assignment, HasPermission};
-use super::terms::{Pins, Terms};
 use crate::account::{UserStatus, Username};
 use crate::accounts::{Loaded, User, UserEntry};
 use crate::hashing::PasswordHash;
 use crate::store::engine::{self, Connection, OwnedValue as Value, parameters};
 
 /// The rows that the record of a user refers to.
-pub(super) struct Named {
+pub(super) struct ReferencedRows {
     pub(super) org_id: Option<i64>,
     pub(super) assignments: Option<Vec<Assignment>>,
 }
@@ -33,8 +33,8 @@ fn columns(user: &User, org_id: Option<i64>) -> Columns {
 pub(super) fn add(
     connection: &Connection,
     entry: &UserEntry,
-    named: &Named,
-    terms: Terms,
+    named: &ReferencedRows,
+    context: ImportContext,
 ) -> engine::Result<Option<i64>> {
     let user = &entry.user;
     let (Some(username), Some(password_hash), Some(org_id)) =
@@ -49,7 +49,7 @@ pub(super) fn add(
         .with("uuid", Some(user.new_uuid(username)))
         .with("person_id", Some(person_id))
         .with("password_hash", Some(password_hash.as_str().to_owned()))
-        .with("import_id", terms.import_id);
+        .with("import_id", context.import_id);
     columns.0.extend(loaded(entry, true).0);
     let id = columns.insert(connection, USERS)?;
     if let Some(assignments) = &named.assignments
@@ -100,7 +100,7 @@ pub(super) fn change(
     connection: &Connection,
     row: &FoundRow,
     entry: &UserEntry,
-    named: &Named,
+    named: &ReferencedRows,
     pins: Pins,
     changes: &mut Changes,
 ) -> engine::Result<bool> {

@@ -7,8 +7,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 
 use super::address::Address;
-use super::pool::Pool;
-use super::schema::{self, Found, Refusal};
+use super::pool::SessionPool;
+use super::schema::{self, FoundSchema, Refusal};
 use super::session::Session;
 use super::tls::client_config;
 use crate::store::engine::statement_error::Result as StatementResult;
@@ -18,7 +18,7 @@ use crate::store::engine::{
 
 /// The servers of an open database.
 pub(in crate::store) struct Servers {
-    pub(in crate::store::engine) pool: Pool,
+    pub(in crate::store::engine) pool: SessionPool,
     /// Whether the schema was created when the database was opened.
     pub(in crate::store::engine) is_new: bool,
 }
@@ -38,7 +38,7 @@ impl Servers {
 
     /// Connects to a database, and changes nothing. Returns its schema version and the newest one that this program
     /// knows. The schema version is 0 if there is no schema yet and opening the database would create one.
-    pub(in crate::store) fn look(
+    pub(in crate::store) fn inspect(
         address: Address,
         authority: Option<&Path>,
         missing: WhenMissing,
@@ -60,7 +60,11 @@ impl Servers {
     }
 }
 
-fn pool(address: Address, authority: Option<&Path>, by: OpenedBy) -> Result<Pool, OpenError> {
+fn pool(
+    address: Address,
+    authority: Option<&Path>,
+    by: OpenedBy,
+) -> Result<SessionPool, OpenError> {
     let shown = address.to_string();
     let refused = |reason: String| OpenError::Server {
         address: shown.clone(),
@@ -72,10 +76,10 @@ fn pool(address: Address, authority: Option<&Path>, by: OpenedBy) -> Result<Pool
         false => RootCertStore::empty(),
     };
     let tls = client_config(roots, address.checks_names).map_err(refused)?;
-    Ok(Pool::new(address, tls, by))
+    Ok(SessionPool::new(address, tls, by))
 }
 
-fn failed(pool: &Pool, error: &StatementError) -> OpenError {
+fn failed(pool: &SessionPool, error: &StatementError) -> OpenError {
     OpenError::Server {
         address: pool.address().to_string(),
         reason: error.reason(),
@@ -83,22 +87,25 @@ fn failed(pool: &Pool, error: &StatementError) -> OpenError {
 }
 
 /// Connects, and finds the schema version. It is 0 if there is no schema and one is to be created.
-fn find(pool: &Pool, missing: WhenMissing) -> Result<(Session, i64), OpenError> {
+fn find(pool: &SessionPool, missing: WhenMissing) -> Result<(Session, i64), OpenError> {
     let failed = |error| failed(pool, &error);
     let session = pool.connect_once().map_err(failed)?;
     let version = match schema::find(&session).map_err(failed)? {
-        Found::Nothing if missing == WhenMissing::Refuse => {
+        FoundSchema::Nothing if missing == WhenMissing::Refuse => {
             return Err(OpenError::NoSchema(pool.address().to_string()));
         }
-        Found::Nothing => 0,
-        Found::Ours(version) if version <= schema::newest_version() => version,
+        FoundSchema::Nothing => 0,
+        FoundSchema::Ours(version) if version <= schema::newest_version() => version,
         found => return Err(refused(pool, found)),
     };
     Ok((session, version))
 }
 
 /// Creates or migrates the schema if necessary. Returns whether it was created, and the migration if there was one.
-fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>), OpenError> {
+fn prepare(
+    pool: &SessionPool,
+    missing: WhenMissing,
+) -> Result<(bool, Option<Migrated>), OpenError> {
     let (session, found) = find(pool, missing)?;
     let known = schema::newest_version();
     if found == known {
@@ -123,15 +130,15 @@ fn prepare(pool: &Pool, missing: WhenMissing) -> Result<(bool, Option<Migrated>)
 }
 
 /// The error for a schema that must not be changed.
-fn refused(pool: &Pool, found: Found) -> OpenError {
+fn refused(pool: &SessionPool, found: FoundSchema) -> OpenError {
     let address = pool.address().to_string();
     match found {
-        Found::Ours(found) => OpenError::NewerSchema {
+        FoundSchema::Ours(found) => OpenError::NewerSchema {
             address,
             found,
             known: schema::newest_version(),
         },
-        Found::Nothing | Found::Foreign => OpenError::ForeignSchema(address),
+        FoundSchema::Nothing | FoundSchema::Foreign => OpenError::ForeignSchema(address),
     }
 }
 

@@ -50,7 +50,7 @@ impl Session {
     }
 
     /// Does nothing: PostgreSQL needs no preparation for many rows.
-    pub(in crate::store::engine) fn expect_many_rows(&self) -> Result<()> {
+    pub(in crate::store::engine) fn tune_for_many_rows(&self) -> Result<()> {
         Ok(())
     }
 

@@ -25,7 +25,7 @@ impl Session {
 
     /// Tries to take the lock for work that only one server needs to do. The lock timeout that is set here is shorter
     /// than `deadlock_timeout`, so that in a deadlock this transaction is aborted and not a login.
-    pub(in crate::store::engine) fn takes_common_work(&self) -> Result<bool> {
+    pub(in crate::store::engine) fn try_lock_common_work(&self) -> Result<bool> {
         self.batch("SET LOCAL lock_timeout = '200ms'")?;
         self.takes("SELECT pg_try_advisory_xact_lock(:lock)", COMMON_WORK_LOCK)
     }
@@ -37,7 +37,7 @@ impl Session {
         read: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
         self.begin()?;
-        let outcome = match self.hold_off_accounts() {
+        let outcome = match self.try_lock_accounts_shared() {
             Ok(true) => read().map(Some),
             Ok(false) => Ok(None),
             Err(error) => Err(error),
@@ -49,7 +49,7 @@ impl Session {
     }
 
     /// Tries to take the shared lock on changes of accounts. Returns `false` if a change holds the exclusive one.
-    pub(in crate::store::engine) fn hold_off_accounts(&self) -> Result<bool> {
+    pub(in crate::store::engine) fn try_lock_accounts_shared(&self) -> Result<bool> {
         let lock = "SELECT pg_try_advisory_xact_lock_shared(:lock)";
         self.takes(lock, ACCOUNTS_LOCK)
     }

@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use super::address::Address;
 use super::connect::Route;
 use super::session::Session;
-use super::sessions::{Lent, Sessions};
+use super::sessions::{LentSession, Sessions};
 use crate::store::engine::statement_error::{Result, StatementError};
 use crate::store::engine::{Connection, OpenedBy};
 
@@ -22,13 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const PATIENCE_OF_A_COMMAND: Duration = Duration::from_secs(60 * 60);
 
 /// Connections to the servers of one database.
-pub(in crate::store) struct Pool {
+pub(in crate::store) struct SessionPool {
     /// The time limit for the statements of one call, and for each page of a long list.
     patience: Duration,
     sessions: Arc<Sessions>,
 }
 
-impl Pool {
+impl SessionPool {
     pub(in crate::store) fn new(address: Address, tls: Arc<ClientConfig>, by: OpenedBy) -> Self {
         let patience = match by {
             OpenedBy::Server => PATIENCE,
@@ -94,7 +94,7 @@ impl Pool {
 
     /// Borrows a connection and begins a transaction. If the connection ended while it was idle, another one is tried,
     /// because nothing has been done yet.
-    fn begin(&self, deadline: Instant) -> Result<Lent> {
+    fn begin(&self, deadline: Instant) -> Result<LentSession> {
         loop {
             let lent = self.sessions.lend(deadline)?;
             lent.set_deadline(deadline);

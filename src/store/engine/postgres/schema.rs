@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// The schema that was found.
 #[derive(Clone, Copy)]
-pub(super) enum Found {
+pub(super) enum FoundSchema {
     /// The schema of this program, with this version.
     Ours(i64),
     /// No schema, or an empty one of that name.
@@ -31,7 +31,7 @@ pub(super) enum Found {
 /// Why the schema was not migrated.
 pub(super) enum Refusal {
     /// The schema that was found must not be changed.
-    Found(Found),
+    Found(FoundSchema),
     /// A statement failed.
     Failed(StatementError),
 }
@@ -40,7 +40,7 @@ pub(in crate::store) fn newest_version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn find(session: &Session) -> Result<Found> {
+pub(super) fn find(session: &Session) -> Result<FoundSchema> {
     // A single statement, for a consistent snapshot: another process may be creating the schema.
     let (is_ours, is_used) = Connection::Postgres(session).one(
         "SELECT EXISTS (SELECT 1 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
@@ -53,9 +53,9 @@ pub(super) fn find(session: &Session) -> Result<Found> {
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     match (is_ours, is_used) {
-        (true, _) => session.schema_version().map(Found::Ours),
-        (false, true) => Ok(Found::Foreign),
-        (false, false) => Ok(Found::Nothing),
+        (true, _) => session.schema_version().map(FoundSchema::Ours),
+        (false, true) => Ok(FoundSchema::Foreign),
+        (false, false) => Ok(FoundSchema::Nothing),
     }
 }
 
@@ -71,8 +71,8 @@ pub(super) fn migrate(session: &Session) -> std::result::Result<i64, Refusal> {
         parameters! { ":lock": LOCK },
     )?;
     let version = match find(session)? {
-        Found::Ours(version) if version <= newest_version() => version,
-        Found::Nothing => 0,
+        FoundSchema::Ours(version) if version <= newest_version() => version,
+        FoundSchema::Nothing => 0,
         found => {
             session.roll_back()?;
             return Err(Refusal::Found(found));

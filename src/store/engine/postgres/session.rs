@@ -101,7 +101,7 @@ impl Session {
 
     /// Whether the connection can be used. Reads messages that have arrived, without waiting for more.
     pub(super) fn is_alive(&self) -> bool {
-        self.hear(&mut Context::from_waker(Waker::noop()));
+        self.poll_connection(&mut Context::from_waker(Waker::noop()));
         !self.is_lost.get()
     }
 
@@ -147,7 +147,7 @@ impl Session {
     }
 
     /// Runs `read` with a consistent snapshot of the database.
-    pub(in crate::store::engine) fn at_one_moment<T>(
+    pub(in crate::store::engine) fn in_snapshot<T>(
         &self,
         read: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
@@ -198,15 +198,19 @@ impl Session {
 
     /// Cancels a statement that has reached its deadline, and returns whether the server replies then. Without that, a
     /// commit that waits for a standby would never end.
-    fn is_answered_after_all(&self) -> bool {
+    fn replies_after_cancel(&self) -> bool {
         let deadline = Instant::now() + CANCEL_PATIENCE;
         self.deadline.set(deadline);
-        let hear = |context: &mut Context<'_>| self.hear(context);
+        let poll_connection = |context: &mut Context<'_>| self.poll_connection(context);
         self.cancel().is_ok()
             && !self.is_lost.get()
             && self
                 .socket
-                .drive(self.client.batch_execute("SELECT"), hear, deadline)
+                .drive(
+                    self.client.batch_execute("SELECT"),
+                    poll_connection,
+                    deadline,
+                )
                 .is_ok()
             && !self.is_lost.get()
     }
@@ -309,15 +313,17 @@ impl Session {
         if self.is_lost.get() {
             return Err(Failure::Away(std::io::ErrorKind::NotConnected.into()).into());
         }
-        let outcome = self
-            .socket
-            .drive(future, |context| self.hear(context), self.deadline.get());
+        let outcome = self.socket.drive(
+            future,
+            |context| self.poll_connection(context),
+            self.deadline.get(),
+        );
         let failure = match outcome {
             Ok(Ok(output)) => return Ok(output),
             Ok(Err(error)) => Failure::Server(error),
             Err(error) => {
                 self.is_failed.set(true);
-                if !self.is_answered_after_all() {
+                if !self.replies_after_cancel() {
                     self.is_lost.set(true);
                     self.is_server_lost.set(true);
                 }
@@ -335,7 +341,7 @@ impl Session {
     }
 
     /// Lets the connection read and write what is pending.
-    fn hear(&self, context: &mut Context<'_>) {
+    fn poll_connection(&self, context: &mut Context<'_>) {
         let mut connection = self.connection.borrow_mut();
         while let Some(open) = connection.as_mut() {
             match open.poll_message(context) {

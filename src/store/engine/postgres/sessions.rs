@@ -38,12 +38,12 @@ const PATIENCE_WHILE_AWAY: Duration = Duration::from_secs(1);
 /// The pool of connections.
 pub(super) struct Sessions {
     pub(super) route: Route,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// The idle connections, each with the time of its last use. The most recently used one is last.
     idle: Vec<(Session, Instant)>,
     /// The number of idle and lent connections.
@@ -66,7 +66,7 @@ struct Trouble {
 }
 
 /// A borrowed connection. Dropping it returns the connection to the pool.
-pub(super) struct Lent {
+pub(super) struct LentSession {
     sessions: Arc<Sessions>,
     /// `None` only while it is being dropped.
     session: Option<Session>,
@@ -88,16 +88,16 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Failure::NotConnected`] or [`Failure::Busy`] if there is none at the deadline.
-    pub(super) fn lend(self: &Arc<Self>, deadline: Instant) -> Result<Lent> {
+    pub(super) fn lend(self: &Arc<Self>, deadline: Instant) -> Result<LentSession> {
         let deadline_while_away = deadline.min(Instant::now() + PATIENCE_WHILE_AWAY);
         let mut state = self.state.lock();
         loop {
             if let Some(session) = state.take_idle() {
                 let (sessions, session) = (Arc::clone(self), Some(session));
-                return Ok(Lent { sessions, session });
+                return Ok(LentSession { sessions, session });
             }
             if state.open < MAX_SESSIONS {
-                self.have_connected(&mut state)?;
+                self.start_connector(&mut state)?;
             }
             let deadline = if state.is_away {
                 deadline_while_away
@@ -114,7 +114,7 @@ impl Sessions {
     }
 
     /// Starts a thread that connects, unless one is running.
-    fn have_connected(self: &Arc<Self>, state: &mut State) -> Result<()> {
+    fn start_connector(self: &Arc<Self>, state: &mut PoolState) -> Result<()> {
         if state.is_connecting {
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl Sessions {
             }
             Err(error) => {
                 state.is_away = state.open == 0;
-                self.note_trouble(&mut state, &error);
+                self.record_trouble(&mut state, &error);
             }
         }
         drop(state);
@@ -153,7 +153,7 @@ impl Sessions {
 
     /// Records a failed attempt to connect. Logs the first one and later ones with another reason, but not every stage
     /// of a restart.
-    fn note_trouble(&self, state: &mut State, error: &StatementError) {
+    fn record_trouble(&self, state: &mut PoolState, error: &StatementError) {
         let reason = error.reason();
         let now = Instant::now();
         let logged = match &state.trouble {
@@ -193,14 +193,14 @@ impl Sessions {
             state.open -= ended.len();
             state.is_away = state.idle.is_empty();
             // If the thread cannot be started now, the next call starts it.
-            let _ = self.have_connected(&mut state);
+            let _ = self.start_connector(&mut state);
         }
         drop(state);
         self.changed.notify_all();
     }
 }
 
-impl State {
+impl PoolState {
     fn take_idle(&mut self) -> Option<Session> {
         while let Some((session, _)) = self.idle.pop() {
             if session.is_alive() {
@@ -265,7 +265,7 @@ impl Drop for Connector {
     }
 }
 
-impl Deref for Lent {
+impl Deref for LentSession {
     type Target = Session;
 
     fn deref(&self) -> &Session {
@@ -275,7 +275,7 @@ impl Deref for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for LentSession {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
             self.sessions.give_back(session);

@@ -16,7 +16,7 @@ use rustix::net::{
 use tokio_postgres::config::Host;
 
 use super::address::Server;
-use super::wire::{Socket, Stream};
+use super::wire::{Socket, SocketStream};
 
 /// The idle time after which the first keepalive probe is sent.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -32,8 +32,8 @@ pub(super) enum Peer {
 /// Opens a connected socket.
 pub(super) fn open(peer: &Peer, deadline: Instant) -> io::Result<Socket> {
     let stream = match peer {
-        Peer::Unix(path) => Stream::Unix(open_unix(path)?),
-        Peer::Tcp(address) => Stream::Tcp(open_tcp(*address, deadline)?),
+        Peer::Unix(path) => SocketStream::Unix(open_unix(path)?),
+        Peer::Tcp(address) => SocketStream::Tcp(open_tcp(*address, deadline)?),
     };
     Socket::new(stream)
 }
@@ -59,18 +59,18 @@ fn open_tcp(address: SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-type Found = io::Result<Vec<Peer>>;
+type LookUpResult = io::Result<Vec<Peer>>;
 
 /// Looks up the addresses of names.
 #[derive(Default)]
 pub(super) struct Resolver {
     /// Look-ups that had not ended at their deadline.
-    in_progress: Mutex<HashMap<(String, u16), Receiver<Found>>>,
+    in_progress: Mutex<HashMap<(String, u16), Receiver<LookUpResult>>>,
 }
 
 impl Resolver {
     /// The addresses on which a server may listen: all addresses of its name.
-    pub(super) fn resolve(&self, server: &Server, deadline: Instant) -> Found {
+    pub(super) fn resolve(&self, server: &Server, deadline: Instant) -> LookUpResult {
         let port = server.port;
         let name = match &server.host {
             Host::Unix(directory) => {
@@ -88,9 +88,9 @@ impl Resolver {
     /// Looks up a name. The system's look-up cannot be canceled, so it runs in a thread, which continues after the
     /// deadline. The next call waits for the same thread, so that a silent name server causes at most one thread per
     /// name.
-    fn look_up(&self, name: (String, u16), deadline: Instant) -> Found {
+    fn look_up(&self, name: (String, u16), deadline: Instant) -> LookUpResult {
         let in_progress = self.in_progress.lock().remove(&name);
-        let looking = in_progress.map_or_else(|| start_looking(name.clone()), Ok)?;
+        let looking = in_progress.map_or_else(|| start_look_up(name.clone()), Ok)?;
         let left = deadline.saturating_duration_since(Instant::now());
         match looking.recv_timeout(left) {
             Ok(found) => found,
@@ -103,7 +103,7 @@ impl Resolver {
     }
 }
 
-fn start_looking(name: (String, u16)) -> io::Result<Receiver<Found>> {
+fn start_look_up(name: (String, u16)) -> io::Result<Receiver<LookUpResult>> {
     let (found, looking) = sync_channel(1);
     let look = move || {
         let addresses = (name.0.as_str(), name.1).to_socket_addrs();

@@ -5,7 +5,7 @@ use std::error::Error;
 use bytes::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
-use crate::store::engine::value::{Kind, Value};
+use crate::store::engine::value::{Value, ValueKind};
 
 type Boxed = Box<dyn Error + Sync + Send>;
 
@@ -15,10 +15,10 @@ impl Value<'_> {
     pub(super) fn kind(&self) -> Type {
         match self {
             Self::Null(None) => Type::UNKNOWN,
-            Self::Null(Some(Kind::Integer)) | Self::Integer(_) => Type::INT8,
-            Self::Null(Some(Kind::Boolean)) | Self::Boolean(_) => Type::BOOL,
-            Self::Null(Some(Kind::Text)) | Self::Text(_) => Type::TEXT,
-            Self::Null(Some(Kind::Bytes)) | Self::Bytes(_) => Type::BYTEA,
+            Self::Null(Some(ValueKind::Integer)) | Self::Integer(_) => Type::INT8,
+            Self::Null(Some(ValueKind::Boolean)) | Self::Boolean(_) => Type::BOOL,
+            Self::Null(Some(ValueKind::Text)) | Self::Text(_) => Type::TEXT,
+            Self::Null(Some(ValueKind::Bytes)) | Self::Bytes(_) => Type::BYTEA,
         }
     }
 }

@@ -20,24 +20,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connected socket. Clones refer to the same socket.
 #[derive(Clone)]
-pub(super) struct Socket(Arc<Shared>);
+pub(super) struct Socket(Arc<SocketInner>);
 
-struct Shared {
-    stream: Stream,
+struct SocketInner {
+    stream: SocketStream,
     /// Whether the last write would have blocked.
     wants_to_write: AtomicBool,
 }
 
-pub(super) enum Stream {
+pub(super) enum SocketStream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 /// Whether a future was woken, so that polling it again can make progress.
 #[derive(Default)]
-struct Woken(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Woken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -48,13 +48,13 @@ impl Socket {
     ///
     /// # Errors
     /// If the operating system refuses that mode.
-    pub(super) fn new(stream: Stream) -> io::Result<Self> {
+    pub(super) fn new(stream: SocketStream) -> io::Result<Self> {
         match &stream {
-            Stream::Tcp(stream) => stream.set_nonblocking(true)?,
-            Stream::Unix(stream) => stream.set_nonblocking(true)?,
+            SocketStream::Tcp(stream) => stream.set_nonblocking(true)?,
+            SocketStream::Unix(stream) => stream.set_nonblocking(true)?,
         }
         let wants_to_write = AtomicBool::new(false);
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(SocketInner {
             stream,
             wants_to_write,
         })))
@@ -71,7 +71,7 @@ impl Socket {
         deadline: Instant,
     ) -> io::Result<F::Output> {
         let mut future = pin!(future);
-        let woken = Arc::new(Woken::default());
+        let woken = Arc::new(WakeFlag::default());
         let waker = Waker::from(Arc::clone(&woken));
         let context = &mut Context::from_waker(&waker);
         loop {
@@ -112,8 +112,8 @@ impl Socket {
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         match &self.0.stream {
-            Stream::Tcp(stream) => stream.as_fd(),
-            Stream::Unix(stream) => stream.as_fd(),
+            SocketStream::Tcp(stream) => stream.as_fd(),
+            SocketStream::Unix(stream) => stream.as_fd(),
         }
     }
 }
@@ -136,8 +136,8 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let unfilled = buffer.initialize_unfilled();
         let read = match &self.0.stream {
-            Stream::Tcp(stream) => (&mut &*stream).read(unfilled),
-            Stream::Unix(stream) => (&mut &*stream).read(unfilled),
+            SocketStream::Tcp(stream) => (&mut &*stream).read(unfilled),
+            SocketStream::Unix(stream) => (&mut &*stream).read(unfilled),
         };
         unless_blocked(read).map_ok(|bytes| buffer.advance(bytes))
     }
@@ -150,8 +150,8 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = unless_blocked(match &self.0.stream {
-            Stream::Tcp(stream) => (&mut &*stream).write(bytes),
-            Stream::Unix(stream) => (&mut &*stream).write(bytes),
+            SocketStream::Tcp(stream) => (&mut &*stream).write(bytes),
+            SocketStream::Unix(stream) => (&mut &*stream).write(bytes),
         });
         if written.is_pending() {
             self.0.wants_to_write.store(true, Ordering::Relaxed);

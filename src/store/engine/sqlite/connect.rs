@@ -53,7 +53,7 @@ pub(in crate::store) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Con
 
 /// Reads the schema. SQLite takes the locks that the mode of the connection requires, and rolls back an unfinished
 /// transaction if the connection may write.
-pub(in crate::store) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+pub(in crate::store) fn read_schema(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_one("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 

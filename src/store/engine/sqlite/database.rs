@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::database_file::DatabaseFile;
-use super::import_lock::{ImportLock, Taking};
-use super::look::IntegrityProgress;
+use super::import_lock::{ImportLock, ImportLockAttempt};
+use super::integrity::IntegrityProgress;
 use super::open::{Durability, writing_connection};
 use super::readers::{LONG_QUERIES, LOOK_UPS, Readers};
-use super::watch::Watch;
+use super::watch::FileWatch;
 use super::writer::Writer;
 use crate::files::free_bytes;
 use crate::low_priority::with_low_priority;
@@ -21,7 +21,7 @@ pub(in crate::store) struct Sqlite {
     long_readers: Readers,
     writer: Writer,
     /// `None` for a temporary database, whose name no other process knows.
-    watch: Option<Arc<Watch>>,
+    watch: Option<Arc<FileWatch>>,
     /// The lock file for an import of many rows. `None` for a temporary database.
     import_lock: Option<PathBuf>,
     directory: PathBuf,
@@ -40,7 +40,7 @@ impl Sqlite {
         let file = DatabaseFile::resolve(path)?;
         let opened = writing_connection(&file, missing, durability, by, progress)?;
         let watch = match durability {
-            Durability::Full => Some(Arc::new(Watch::start(&file)?)),
+            Durability::Full => Some(Arc::new(FileWatch::start(&file)?)),
             Durability::None => None,
         };
         let readers = |kind| match &watch {
@@ -66,7 +66,7 @@ impl Sqlite {
     /// Checks whether the path still leads to the open file.
     pub(in crate::store) fn check_path(&self) -> Result<(), Error> {
         match &self.watch {
-            Some(watch) if watch.look() => Err(Error::FileReplaced),
+            Some(watch) if watch.check() => Err(Error::FileReplaced),
             _ => Ok(()),
         }
     }
@@ -104,10 +104,10 @@ impl Sqlite {
         path.is_some_and(|path| path.symlink_metadata().is_ok())
     }
 
-    pub(in crate::store) fn take_import_lock(&self) -> Taking {
+    pub(in crate::store) fn take_import_lock(&self) -> ImportLockAttempt {
         self.import_lock
             .as_deref()
-            .map_or(Taking::Impossible, ImportLock::take)
+            .map_or(ImportLockAttempt::Impossible, ImportLock::take)
     }
 
     /// The free space on the disk of the file, in bytes. `None` if the system does not report it.

@@ -16,7 +16,7 @@ pub(in crate::store) struct ImportLock {
 }
 
 /// The result of trying to take the lock.
-pub(in crate::store) enum Taking {
+pub(in crate::store) enum ImportLockAttempt {
     Taken(ImportLock),
     /// Another process, or another import in this process, holds the lock.
     Held,
@@ -25,15 +25,15 @@ pub(in crate::store) enum Taking {
 }
 
 impl ImportLock {
-    pub(in crate::store) fn take(path: &Path) -> Taking {
+    pub(in crate::store) fn take(path: &Path) -> ImportLockAttempt {
         loop {
             let Ok(file) = open(path) else {
-                return Taking::Impossible;
+                return ImportLockAttempt::Impossible;
             };
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Taking::Held,
-                Err(TryLockError::Error(_)) => return Taking::Impossible,
+                Err(TryLockError::WouldBlock) => return ImportLockAttempt::Held,
+                Err(TryLockError::Error(_)) => return ImportLockAttempt::Impossible,
             }
             let lock = Self {
                 path: path.to_owned(),
@@ -41,7 +41,7 @@ impl ImportLock {
             };
             // The previous holder may have removed the file after it was opened here.
             if lock.is_in_place() {
-                return Taking::Taken(lock);
+                return ImportLockAttempt::Taken(lock);
             }
         }
     }

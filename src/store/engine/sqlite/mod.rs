@@ -6,7 +6,7 @@ mod database;
 pub(in crate::store) mod database_file;
 mod import_lock;
 pub(in crate::store) mod inspect;
-pub(in crate::store) mod look;
+pub(in crate::store) mod integrity;
 pub(in crate::store) mod migrate;
 pub(in crate::store) mod open;
 mod readers;
@@ -20,4 +20,4 @@ pub(in crate::store) use codes::reason;
 pub(in crate::store) use database::Sqlite;
 #[cfg(test)]
 pub(in crate::store) use import_lock::ImportLock;
-pub(in crate::store) use import_lock::Taking;
+pub(in crate::store) use import_lock::ImportLockAttempt;

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::connect::{BUSY_TIMEOUT, Mode, connect, run, set};
 use super::database_file::{DatabaseFile, file_bytes};
 use super::inspect::inspect;
-use super::look::{IntegrityProgress, look_after_unclean_end};
+use super::integrity::{IntegrityProgress, check_after_unclean_end};
 use super::migrate::{migrate, newest_version};
 use super::recover::{recover, refuse_orphans};
 use super::visible::define_views;
@@ -36,7 +36,7 @@ pub enum Durability {
 }
 
 /// A file that is open for writing, with the present schema.
-pub(in crate::store) struct Opened {
+pub(in crate::store) struct OpenedFile {
     pub(in crate::store) connection: Connection,
     /// Whether it was missing or empty before.
     pub(in crate::store) is_new: bool,
@@ -51,7 +51,7 @@ pub(in crate::store) fn writing_connection(
     durability: Durability,
     by: OpenedBy,
     progress: IntegrityProgress,
-) -> Result<Opened, OpenError> {
+) -> Result<OpenedFile, OpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         let found = rusqlite::version();
         return Err(OpenError::SqliteTooOld { found });
@@ -63,13 +63,13 @@ pub(in crate::store) fn writing_connection(
     let (version, was_unclean) = if file.make_if_missing(missing)? {
         (0, false)
     } else {
-        let version = patiently(|| {
+        let version = retry_while_locked(|| {
             recover(file)?;
             inspect(file)
         })?;
-        (version, look_after_unclean_end(file, by, progress)?)
+        (version, check_after_unclean_end(file, by, progress)?)
     };
-    let connection = patiently(|| {
+    let connection = retry_while_locked(|| {
         let mut connection = connect_to_write(file, durability)?;
         migrate(&mut connection, file)?;
         Ok(connection)
@@ -80,7 +80,7 @@ pub(in crate::store) fn writing_connection(
         to: newest_version(),
     };
     let changed = version != 0 && migrated.from != migrated.to;
-    Ok(Opened {
+    Ok(OpenedFile {
         connection,
         is_new: version == 0,
         migrated: changed.then_some(migrated),
@@ -90,7 +90,7 @@ pub(in crate::store) fn writing_connection(
 
 /// Repeats an attempt while the file is locked. If several processes open a new file at the same time, SQLite may
 /// refuse one of them without waiting, because the switch to WAL mode needs an exclusive lock.
-fn patiently<T>(attempt: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
+fn retry_while_locked<T>(attempt: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
     let start = Instant::now();
     loop {
         match attempt() {

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
-use super::connect::{Mode, connect, touch};
+use super::connect::{Mode, connect, read_schema};
 use super::visible::define_views;
-use super::watch::Watch;
+use super::watch::FileWatch;
 use crate::store::engine;
 use crate::store::engine::Error;
 
 /// The settings of a pool.
 #[derive(Clone, Copy)]
-pub(in crate::store) struct Kind {
+pub(in crate::store) struct PoolSettings {
     max_connections: usize,
     /// The size of the page cache. The number is negative, because SQLite interprets positive numbers as pages.
     cache_kibibytes: i32,
@@ -24,13 +24,13 @@ pub(in crate::store) struct Kind {
 
 /// The pool for look-ups. They take microseconds, and more connections do not make them faster. The cache holds the
 /// inner pages for a million tokens and their users, so that a look-up reads little more than its leaf pages.
-pub(in crate::store) const LOOK_UPS: Kind = Kind {
+pub(in crate::store) const LOOK_UPS: PoolSettings = PoolSettings {
     max_connections: 4,
     cache_kibibytes: -8 * 1024,
 };
 
 /// The pool for queries over many rows. Its cache is small, because such a query reads each page once.
-pub(in crate::store) const LONG_QUERIES: Kind = Kind {
+pub(in crate::store) const LONG_QUERIES: PoolSettings = PoolSettings {
     max_connections: 2,
     cache_kibibytes: -2 * 1024,
 };
@@ -38,23 +38,27 @@ pub(in crate::store) const LONG_QUERIES: Kind = Kind {
 /// A pool of connections for reading.
 pub(in crate::store) struct Readers {
     path: PathBuf,
-    kind: Kind,
-    watch: Option<Arc<Watch>>,
-    pool: Mutex<Pool>,
+    settings: PoolSettings,
+    watch: Option<Arc<FileWatch>>,
+    pool: Mutex<PoolState>,
     returned: Condvar,
 }
 
 #[derive(Default)]
-struct Pool {
+struct PoolState {
     idle: Vec<Connection>,
     open: usize,
 }
 
 impl Readers {
-    pub(in crate::store) fn new(path: &Path, kind: Kind, watch: Option<Arc<Watch>>) -> Self {
+    pub(in crate::store) fn new(
+        path: &Path,
+        settings: PoolSettings,
+        watch: Option<Arc<FileWatch>>,
+    ) -> Self {
         Self {
             path: path.to_owned(),
-            kind,
+            settings,
             watch,
             pool: Mutex::default(),
             returned: Condvar::new(),
@@ -62,12 +66,15 @@ impl Readers {
     }
 
     /// Opens all connections now, and with them the files beside the database, so that no file is opened by name later.
-    pub(in crate::store) fn open_all(path: &Path, kind: Kind) -> rusqlite::Result<Self> {
-        let readers = Self::new(path, kind, None);
+    pub(in crate::store) fn open_all(
+        path: &Path,
+        settings: PoolSettings,
+    ) -> rusqlite::Result<Self> {
+        let readers = Self::new(path, settings, None);
         let mut pool = readers.pool.lock();
-        while pool.open < kind.max_connections {
-            let connection = connect_to_read(path, kind)?;
-            touch(&connection)?;
+        while pool.open < settings.max_connections {
+            let connection = connect_to_read(path, settings)?;
+            read_schema(&connection)?;
             pool.idle.push(connection);
             pool.open += 1;
         }
@@ -82,7 +89,7 @@ impl Readers {
         if self.watch.as_ref().is_some_and(|watch| watch.is_replaced()) {
             return Err(Error::FileReplaced);
         }
-        let lent = Lent {
+        let lent = LentConnection {
             connection: Some(self.take()?),
             readers: self,
         };
@@ -96,7 +103,7 @@ impl Readers {
             if let Some(connection) = pool.idle.pop() {
                 return Ok(connection);
             }
-            if pool.open < self.kind.max_connections {
+            if pool.open < self.settings.max_connections {
                 break;
             }
             self.returned.wait(&mut pool);
@@ -108,9 +115,9 @@ impl Readers {
 
     /// Opens another connection. This uses the path again, so it must still lead to the file that the writer has open.
     fn connect(&self) -> Result<Connection, Error> {
-        let connection = connect_to_read(&self.path, self.kind)?;
+        let connection = connect_to_read(&self.path, self.settings)?;
         match &self.watch {
-            Some(watch) if watch.look() => Err(Error::FileReplaced),
+            Some(watch) if watch.check() => Err(Error::FileReplaced),
             _ => Ok(connection),
         }
     }
@@ -127,20 +134,20 @@ impl Readers {
 }
 
 /// A borrowed connection. Dropping it returns the connection to the pool, even if the query panics.
-struct Lent<'a> {
+struct LentConnection<'a> {
     connection: Option<Connection>,
     readers: &'a Readers,
 }
 
-impl Drop for Lent<'_> {
+impl Drop for LentConnection<'_> {
     fn drop(&mut self) {
         self.readers.give_back(self.connection.take());
     }
 }
 
-fn connect_to_read(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
+fn connect_to_read(path: &Path, settings: PoolSettings) -> rusqlite::Result<Connection> {
     let connection = connect(path, Mode::Read)?;
-    connection.pragma_update(None, "cache_size", kind.cache_kibibytes)?;
+    connection.pragma_update(None, "cache_size", settings.cache_kibibytes)?;
     define_views(&connection)?;
     Ok(connection)
 }

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use rusqlite::{ErrorCode, ffi};
 
-use super::connect::{Mode, connect, touch};
+use super::connect::{Mode, connect, read_schema};
 use super::database_file::{DatabaseFile, beside, file_bytes};
 use super::inspect::{self, APPLICATION_ID};
-use super::look::look;
+use super::integrity::check_integrity;
 use crate::files::Partial;
 use crate::store::engine::OpenError;
 
@@ -42,7 +42,8 @@ pub(in crate::store) fn recover(file: &DatabaseFile) -> Result<(), OpenError> {
             Ok(())
         };
     }
-    let recovered = connect(file.path(), Mode::Write).and_then(|connection| touch(&connection));
+    let recovered =
+        connect(file.path(), Mode::Write).and_then(|connection| read_schema(&connection));
     recovered.map_err(|error| OpenError::new(file.given(), &error))
 }
 
@@ -72,7 +73,7 @@ fn has_hot_journal(file: &DatabaseFile) -> Result<bool, OpenError> {
     }
     let read = connect(file.path(), Mode::Read).and_then(|connection| {
         connection.busy_timeout(Duration::ZERO)?;
-        touch(&connection)
+        read_schema(&connection)
     });
     match read {
         Ok(()) => Ok(false),
@@ -148,10 +149,10 @@ fn check_recovered(path: &Path, shown: &Path) -> Result<(), OpenError> {
     let connection = connect(path, Mode::Write).map_err(failed)?;
     connection
         .pragma_update(None, "synchronous", "OFF")
-        .and_then(|()| touch(&connection))
+        .and_then(|()| read_schema(&connection))
         .map_err(failed)?;
     inspect::version(&connection, path, shown)?;
-    let damage = look(&connection, 1, Box::new(|_, _| {})).map_err(failed)?;
+    let damage = check_integrity(&connection, 1, Box::new(|_, _| {})).map_err(failed)?;
     damage.first().map_or(Ok(()), |reason| {
         Err(OpenError::Malformed {
             path: shown.to_owned(),

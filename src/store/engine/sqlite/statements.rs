@@ -95,7 +95,7 @@ pub(in crate::store::engine) fn write_schema_version(connection: &Connection) ->
     Ok(connection.pragma_update(None, "user_version", version)?)
 }
 
-pub(in crate::store::engine) fn expect_many_rows(connection: &Connection) -> Result<()> {
+pub(in crate::store::engine) fn tune_for_many_rows(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "cache_size", CACHE_KIBIBYTES)?;
     Ok(connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?)
 }

@@ -10,18 +10,18 @@ use super::database_file::{DatabaseFile, FileId};
 use crate::store::engine::OpenError;
 
 /// The paths of the database, its log and its index, and the files that they led to when the database was opened.
-pub(in crate::store) struct Watch {
-    database: Name,
-    beside: [Name; 2],
+pub(in crate::store) struct FileWatch {
+    database: WatchedPath,
+    beside: [WatchedPath; 2],
     is_replaced: AtomicBool,
 }
 
-struct Name {
+struct WatchedPath {
     path: PathBuf,
     file: FileId,
 }
 
-impl Name {
+impl WatchedPath {
     fn of(path: PathBuf) -> Result<Self, OpenError> {
         match FileId::of(&path) {
             Ok(file) => Ok(Self { path, file }),
@@ -41,13 +41,13 @@ impl Name {
     }
 }
 
-impl Watch {
+impl FileWatch {
     /// Starts to watch a database that is open and has been read, so that its log and index exist.
     pub(in crate::store) fn start(file: &DatabaseFile) -> Result<Self, OpenError> {
         Ok(Self {
             // The given path and not the resolved one, because commands use it too. It may be a symbolic link.
-            database: Name::of(file.given().to_owned())?,
-            beside: [Name::of(file.log())?, Name::of(file.index())?],
+            database: WatchedPath::of(file.given().to_owned())?,
+            beside: [WatchedPath::of(file.log())?, WatchedPath::of(file.index())?],
             is_replaced: AtomicBool::new(false),
         })
     }
@@ -59,7 +59,7 @@ impl Watch {
 
     /// Checks the paths again, with three system calls, and returns whether one leads to another file or to none. Logs
     /// a change of the result.
-    pub(in crate::store) fn look(&self) -> bool {
+    pub(in crate::store) fn check(&self) -> bool {
         let replaced = self.names().find(|name| !name.leads_to_its_file());
         let was_replaced = self.is_replaced.swap(replaced.is_some(), Ordering::AcqRel);
         match replaced {
@@ -78,10 +78,10 @@ impl Watch {
 
     /// Whether the log can be checkpointed. It cannot if another process uses different files under these names.
     pub(in crate::store) fn may_checkpoint(&self) -> bool {
-        !self.beside.iter().any(Name::leads_to_another_file)
+        !self.beside.iter().any(WatchedPath::leads_to_another_file)
     }
 
-    fn names(&self) -> impl Iterator<Item = &Name> {
+    fn names(&self) -> impl Iterator<Item = &WatchedPath> {
         std::iter::once(&self.database).chain(&self.beside)
     }
 }

@@ -14,7 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::codes::reason;
-use super::watch::Watch;
+use super::watch::FileWatch;
 use crate::store::engine::{self, Error, StatementError};
 
 /// The maximum number of changes in a group. It limits how long the first change waits for the last one.
@@ -34,14 +34,14 @@ trait Change: Send {
     fn conclude(self: Box<Self>, commit: Result<(), Error>);
 }
 
-struct Waiting<F, T> {
+struct WaitingChange<F, T> {
     change: Option<F>,
     is_kept: fn(&T) -> bool,
     outcome: Option<Result<T, Error>>,
     caller: SyncSender<Result<T, Error>>,
 }
 
-impl<F, T> Change for Waiting<F, T>
+impl<F, T> Change for WaitingChange<F, T>
 where
     F: FnOnce(&engine::Connection) -> engine::Result<T> + Send,
     T: Send,
@@ -73,7 +73,7 @@ where
 impl Writer {
     pub(in crate::store) fn start(
         connection: Connection,
-        watch: Option<Arc<Watch>>,
+        watch: Option<Arc<FileWatch>>,
     ) -> io::Result<Self> {
         let (changes, waiting) = channel();
         let thread = thread::Builder::new()
@@ -91,7 +91,7 @@ impl Writer {
         is_kept: fn(&T) -> bool,
     ) -> Result<T, Error> {
         let (caller, outcome) = sync_channel(1);
-        let waiting = Waiting {
+        let waiting = WaitingChange {
             change: Some(change),
             is_kept,
             outcome: None,
@@ -115,7 +115,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, watch: Option<&Watch>, waiting: &Receiver<Box<dyn Change>>) {
+fn run(connection: &Connection, watch: Option<&FileWatch>, waiting: &Receiver<Box<dyn Change>>) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         group.extend(waiting.try_iter().take(MAX_GROUP - 1));
@@ -124,7 +124,7 @@ fn run(connection: &Connection, watch: Option<&Watch>, waiting: &Receiver<Box<dy
     end(connection, watch);
 }
 
-fn commit_group(connection: &Connection, watch: Option<&Watch>, group: Vec<Box<dyn Change>>) {
+fn commit_group(connection: &Connection, watch: Option<&FileWatch>, group: Vec<Box<dyn Change>>) {
     let is_alone = group.len() == 1;
     let mut tried = Vec::with_capacity(group.len());
     let mut group = group.into_iter();
@@ -153,8 +153,8 @@ fn commit_group(connection: &Connection, watch: Option<&Watch>, group: Vec<Box<d
 }
 
 /// Begins a transaction. Refuses to write to a file that its path no longer leads to.
-fn begin(connection: &Connection, watch: Option<&Watch>) -> Result<(), Error> {
-    if watch.is_some_and(Watch::look) {
+fn begin(connection: &Connection, watch: Option<&FileWatch>) -> Result<(), Error> {
+    if watch.is_some_and(FileWatch::check) {
         return Err(Error::FileReplaced);
     }
     execute(connection, "BEGIN IMMEDIATE")
@@ -179,8 +179,8 @@ fn execute(connection: &Connection, statement: &str) -> Result<(), Error> {
 
 /// Checkpoints the database at the end. When the last connection is closed, SQLite removes the log and the index by
 /// name; this is disabled if the names lead to other files.
-fn end(connection: &Connection, watch: Option<&Watch>) {
-    if let Some(watch) = watch.filter(|watch| watch.look()) {
+fn end(connection: &Connection, watch: Option<&FileWatch>) {
+    if let Some(watch) = watch.filter(|watch| watch.check()) {
         let keeps_names =
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         if let Err(error) = keeps_names {
@@ -211,7 +211,7 @@ fn checkpoint(connection: &Connection) {
 mod tests {
     use super::*;
 
-    type Outcome = Receiver<Result<usize, Error>>;
+    type OutcomeReceiver = Receiver<Result<usize, Error>>;
 
     fn database() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
@@ -223,9 +223,9 @@ mod tests {
 
     fn change(
         change: impl FnOnce(&engine::Connection) -> engine::Result<usize> + Send + 'static,
-    ) -> (Box<dyn Change>, Outcome) {
+    ) -> (Box<dyn Change>, OutcomeReceiver) {
         let (caller, outcome) = sync_channel(1);
-        let waiting = Waiting {
+        let waiting = WaitingChange {
             change: Some(change),
             is_kept: |_| true,
             outcome: None,

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::super::events::record_import;
 use super::super::find::HAS_TOKEN;
 use super::super::importer::CHANGED;
-use super::super::noted::note_run;
-use super::super::pass::Pass;
+use super::super::pass::ImportPass;
 use super::super::unfinished;
 use super::*;
 use crate::hashing::Cost;
-use crate::store::engine::sqlite::{ImportLock, Taking};
-use crate::store::notes::Notes;
+use crate::store::engine::sqlite::{ImportLock, ImportLockAttempt};
+use crate::store::event_recorder::EventRecorder;
 use crate::store::{
     DatabaseFile, Event, EventFilter, Listing, OrganizationFilter, OrganizationOrder, UserFilter,
     UserOrder, audit_database,
@@ -46,35 +46,35 @@ fn there() -> Database {
 
 /// An import that has done everything but its last transaction.
 struct UnderWay {
-    pass: Pass<Accounts>,
-    notes: Notes,
+    pass: ImportPass<Accounts>,
+    recorder: EventRecorder,
 }
 
 impl UnderWay {
     fn start(store: &Store, accounts: Accounts) -> Self {
         let import_id = store.write(unfinished::start).unwrap();
-        let notes = Notes {
+        let recorder = EventRecorder {
             actor: Some(actor()),
             now: now(),
             import_id: Some(import_id),
         };
-        let mut pass = Pass::new(accounts, Pins::Keep, notes.clone());
+        let mut pass = ImportPass::new(accounts, Pins::Keep, recorder.clone());
         let pass = store
             .write(move |connection| {
                 while !pass.go_on(connection, Duration::ZERO)? {}
                 Ok(pass)
             })
             .unwrap();
-        Self { pass, notes }
+        Self { pass, recorder }
     }
 
     fn finish(self, store: &Store) -> ImportOutcome {
-        let Self { pass, notes } = self;
+        let Self { pass, recorder } = self;
         store
             .write_unless_refused(move |connection| {
                 let outcome = pass.finish(connection)?;
-                note_run(connection, &notes, "users.csv", &outcome)?;
-                unfinished::end(connection, notes.import_id.unwrap())?;
+                record_import(connection, &recorder, "users.csv", &outcome)?;
+                unfinished::end(connection, recorder.import_id.unwrap())?;
                 Ok(outcome)
             })
             .unwrap()
@@ -154,9 +154,9 @@ fn added_rows_become_visible_at_the_end_of_an_import() {
     assert_eq!(findings[0].message, message);
 
     let imported = under_way.finish(&database.store).unwrap();
-    assert_eq!(imported.users, summary(2 + FEW * 2, 1, 0));
+    assert_eq!(imported.users, summary(2 + MAX_SMALL_IMPORT * 2, 1, 0));
     assert_eq!(imported.organizations, summary(2, 0, 1));
-    let users = 3 + FEW * 2;
+    let users = 3 + MAX_SMALL_IMPORT * 2;
     let all = [users, users, users, users, users, users, 3, 3, 1, 4];
     assert_eq!(seen(&database), all);
     database.assert_balanced();
@@ -167,13 +167,13 @@ fn added_rows_become_visible_at_the_end_of_an_import() {
     at_once
         .store
         .write_unless_refused(move |connection| {
-            let notes = Notes {
+            let recorder = EventRecorder {
                 actor: Some(actor()),
                 now: now(),
                 import_id: None,
             };
-            let outcome = super::super::at_once(connection, file(), Pins::Keep, &notes)?;
-            note_run(connection, &notes, "users.csv", &outcome)?;
+            let outcome = super::super::at_once(connection, file(), Pins::Keep, &recorder)?;
+            record_import(connection, &recorder, "users.csv", &outcome)?;
             Ok(outcome)
         })
         .unwrap()
@@ -186,7 +186,7 @@ fn added_rows_become_visible_at_the_end_of_an_import() {
 fn events_of_an_import_are_recorded_while_it_runs_and_become_visible_with_it() {
     let managed = retailer("managed", []);
     let rows = || {
-        let users = (0..FEW * 2)
+        let users = (0..MAX_SMALL_IMPORT * 2)
             .map(|number| json!({"username": format!("many{number}"), "status": "DEACTIVATED"}));
         let moved = json!({"username": "there", "org": "managed", "password_hash": OTHER_HASH});
         lines(users.chain([moved]))
@@ -198,7 +198,7 @@ fn events_of_an_import_are_recorded_while_it_runs_and_become_visible_with_it() {
     let written = "SELECT count(*) FROM events";
     let (at_first, all) = (
         database.number(counting),
-        i64::try_from(FEW * 2 + 2).unwrap(),
+        i64::try_from(MAX_SMALL_IMPORT * 2 + 2).unwrap(),
     );
     // One event for each import, each organization and each user.
     assert_eq!(at_first, 2 + 3 + 1 + all - 2);
@@ -229,8 +229,8 @@ fn events_of_an_import_are_recorded_while_it_runs_and_become_visible_with_it() {
         [&event.object, &event.before, &event.after].map(|text| text.clone().unwrap_or_default())
     };
     let noted: Vec<[String; 3]> = events.iter().rev().take(4).map(noted).collect();
-    let last = format!("many{}", FEW * 2 - 1);
-    let changed = format!("{} users changed", FEW * 2 + 1);
+    let last = format!("many{}", MAX_SMALL_IMPORT * 2 - 1);
+    let changed = format!("{} users changed", MAX_SMALL_IMPORT * 2 + 1);
     assert_eq!(
         noted,
         [
@@ -336,7 +336,7 @@ fn rows_of_an_interrupted_import_are_removed_when_the_database_is_opened() {
     assert_ne!(database.dump(), before);
     // They are not removed while the process of the import is running.
     let file_of_lock = database.directory.path().join("one.db-import");
-    let Taking::Taken(lock) = ImportLock::take(&file_of_lock) else {
+    let ImportLockAttempt::Taken(lock) = ImportLock::take(&file_of_lock) else {
         panic!("cannot take the lock");
     };
     drop(open(&database.path()));
@@ -352,14 +352,14 @@ fn rows_of_an_interrupted_import_are_removed_when_the_database_is_opened() {
     // The id of an import is not reused: otherwise rows of a finished import would become invisible.
     database.import(file());
     UnderWay::start(&database.store, lines([user("x")]));
-    assert_eq!(seen(&database)[0], 3 + FEW * 2);
+    assert_eq!(seen(&database)[0], 3 + MAX_SMALL_IMPORT * 2);
 }
 
 #[test]
 fn only_one_import_of_many_records_runs_at_a_time() {
     let database = there();
     let path = database.directory.path().join("one.db-import");
-    let Taking::Taken(lock) = ImportLock::take(&path) else {
+    let ImportLockAttempt::Taken(lock) = ImportLock::take(&path) else {
         panic!("cannot take the lock");
     };
     let import = |accounts| {
@@ -390,7 +390,7 @@ fn the_lock_has_one_holder_even_while_others_take_and_remove_it() {
         for _ in 0..8 {
             scope.spawn(|| {
                 while taken.load(Ordering::SeqCst) < 1_000 {
-                    if let Taking::Taken(lock) = ImportLock::take(&path) {
+                    if let ImportLockAttempt::Taken(lock) = ImportLock::take(&path) {
                         assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
                         taken.fetch_add(1, Ordering::SeqCst);
                         holders.fetch_sub(1, Ordering::SeqCst);

@@ -11,7 +11,7 @@ use rusqlite::types::Value as SqlValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{FEW, Import, ImportOutcome, Imported, Pins, RowCounts};
+use super::{Import, ImportOutcome, Imported, MAX_SMALL_IMPORT, Pins, RowCounts};
 use crate::account::Username;
 use crate::accounts::{Accounts, Finding, Loaded, RecordPlace, User, UserEntry};
 use crate::store::engine::sqlite::visible::define_views;
@@ -183,7 +183,7 @@ fn user(username: &str) -> Value {
 
 /// Enough users for an import in batches.
 fn many() -> impl Iterator<Item = Value> {
-    (0..FEW * 2).map(|number| user(&format!("many{number}")))
+    (0..MAX_SMALL_IMPORT * 2).map(|number| user(&format!("many{number}")))
 }
 
 fn summary(added: usize, changed: usize, unchanged: usize) -> RowCounts {

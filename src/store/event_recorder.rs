@@ -8,14 +8,14 @@ use super::events::{self, Actor, Event};
 
 /// Records the changes of one command as events. Records nothing if there is no actor.
 #[derive(Clone)]
-pub(super) struct Notes {
+pub(super) struct EventRecorder {
     pub(super) actor: Option<Actor>,
     pub(super) now: Timestamp,
     /// The import of many rows that the events belong to: they become visible with it, and are removed with it.
     pub(super) import_id: Option<i64>,
 }
 
-impl Notes {
+impl EventRecorder {
     /// A recorder that records nothing.
     pub(super) fn none(now: Timestamp) -> Self {
         Self {

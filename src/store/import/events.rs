@@ -5,18 +5,18 @@ use jiff::Timestamp;
 use super::columns::{Columns, FoundRow, ORGANIZATIONS, PEOPLE, USERS};
 use super::outcome::{ImportOutcome, Imported, RowCounts};
 use crate::store::engine::{self, Connection, OwnedValue as Value, parameters};
-use crate::store::notes::Notes;
+use crate::store::event_recorder::EventRecorder;
 use crate::text::counted;
 
 /// Records the event of the import as a whole, unless it changes nothing.
-pub(super) fn note_run(
+pub(super) fn record_import(
     connection: &Connection,
-    notes: &Notes,
+    recorder: &EventRecorder,
     file: &str,
     outcome: &ImportOutcome,
 ) -> engine::Result<()> {
     match outcome.as_ref().ok().and_then(described) {
-        Some(what) => notes.whole(connection, Some(file), what),
+        Some(what) => recorder.whole(connection, Some(file), what),
         None => Ok(()),
     }
 }
@@ -42,9 +42,9 @@ fn described(imported: &Imported) -> Option<String> {
 
 /// Records an event for each changed value of a row. For a status, `before` and `after` are just the statuses; for
 /// other columns they contain the name of the column.
-pub(super) fn note_row(
+pub(super) fn record_changed_row(
     connection: &Connection,
-    notes: &Notes,
+    recorder: &EventRecorder,
     row: &FoundRow,
     columns: &Columns,
 ) -> engine::Result<()> {
@@ -65,35 +65,35 @@ pub(super) fn note_row(
             }
             _ => continue,
         };
-        note_about(connection, notes, row, before.as_deref(), &after)?;
+        record_change_of(connection, recorder, row, before.as_deref(), &after)?;
     }
     Ok(())
 }
 
 /// Records a change of a user or an organization. For a row of `people`, that is every user and organization that
 /// refers to it.
-fn note_about(
+fn record_change_of(
     connection: &Connection,
-    notes: &Notes,
+    recorder: &EventRecorder,
     row: &FoundRow,
     before: Option<&str>,
     after: &str,
 ) -> engine::Result<()> {
     match row.table.name {
-        name if name == USERS.name => notes.user(connection, row.id(), before, Some(after)),
+        name if name == USERS.name => recorder.user(connection, row.id(), before, Some(after)),
         name if name == ORGANIZATIONS.name => {
-            notes.organization(connection, row.id(), before, Some(after))
+            recorder.organization(connection, row.id(), before, Some(after))
         }
         name if name == PEOPLE.name => {
             let of_user = "SELECT id FROM users WHERE person_id = :person_id";
             for id in ids(connection, of_user, row.id())? {
-                notes.user(connection, id, before, Some(after))?;
+                recorder.user(connection, id, before, Some(after))?;
             }
             let managed = "SELECT id FROM organizations WHERE account_manager_id = :person_id";
             let before = before.map(|before| format!("account_manager.{before}"));
             let after = format!("account_manager.{after}");
             for id in ids(connection, managed, row.id())? {
-                notes.organization(connection, id, before.as_deref(), Some(&after))?;
+                recorder.organization(connection, id, before.as_deref(), Some(&after))?;
             }
             Ok(())
         }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::store::notes::Notes;
+use crate::store::event_recorder::EventRecorder;
 
 /// What happens to a pinned token that the file does not mention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,18 +15,18 @@ pub enum Pins {
 
 /// Values for new rows.
 #[derive(Clone, Copy)]
-pub(super) struct Terms {
+pub(super) struct ImportContext {
     pub(super) now: Timestamp,
     /// The import of many rows that adds the rows. They are not visible while it is in progress.
     pub(super) import_id: Option<i64>,
 }
 
-impl Terms {
+impl ImportContext {
     /// The same time and import as those of the recorded events.
-    pub(super) fn of(notes: &Notes) -> Self {
+    pub(super) fn of(recorder: &EventRecorder) -> Self {
         Self {
-            now: notes.now,
-            import_id: notes.import_id,
+            now: recorder.now,
+            import_id: recorder.import_id,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
-use super::connect::{BUSY_TIMEOUT, Mode, connect, damage, touch};
+use super::connect::{BUSY_TIMEOUT, Mode, connect, damage, read_schema};
 use super::database_file::{DatabaseFile, file_bytes};
 use super::inspect::with_log;
 use crate::store::engine::{OpenError, OpenedBy};
@@ -46,7 +46,7 @@ impl Damage {
 }
 
 /// Checks the whole database, and reports at most `limit` findings.
-pub(in crate::store) fn look(
+pub(in crate::store) fn check_integrity(
     connection: &Connection,
     limit: u32,
     progress: IntegrityProgress,
@@ -88,7 +88,7 @@ fn pages_done(steps: u64, pages: u64) -> u64 {
 /// contains pages and no process has it open. SQLite identifies it by its name only, so it may belong to another
 /// database: the file and the log are checked together before the log is written back. If they are refused, both are
 /// unchanged.
-pub(in crate::store) fn look_after_unclean_end(
+pub(in crate::store) fn check_after_unclean_end(
     file: &DatabaseFile,
     by: OpenedBy,
     progress: IntegrityProgress,
@@ -104,7 +104,10 @@ pub(in crate::store) fn look_after_unclean_end(
         None if by == OpenedBy::Command => return Ok(false),
         None => connect(file.path(), Mode::Inspect).map_err(failed)?,
     };
-    if let Some(reason) = look(&connection, 1, progress).map_err(failed)?.first() {
+    if let Some(reason) = check_integrity(&connection, 1, progress)
+        .map_err(failed)?
+        .first()
+    {
         return Err(OpenError::MalformedWith {
             path: file.given().to_owned(),
             beside: file.log(),
@@ -119,11 +122,11 @@ pub(in crate::store) fn look_after_unclean_end(
 fn lock_if_alone(file: &DatabaseFile) -> rusqlite::Result<Option<Connection>> {
     let end = Instant::now() + BUSY_TIMEOUT;
     loop {
-        match lock(file).map(Some) {
+        match lock_exclusive(file).map(Some) {
             Err(error) if is_busy(&error) => {}
             result => return result,
         }
-        match share(file).map(|()| None) {
+        match lock_shared(file).map(|()| None) {
             Err(error) if is_busy(&error) && Instant::now() < end => std::thread::sleep(PAUSE),
             result => return result,
         }
@@ -131,20 +134,20 @@ fn lock_if_alone(file: &DatabaseFile) -> rusqlite::Result<Option<Connection>> {
 }
 
 /// Takes an exclusive lock. Closing this connection leaves the log unchanged.
-fn lock(file: &DatabaseFile) -> rusqlite::Result<Connection> {
+fn lock_exclusive(file: &DatabaseFile) -> rusqlite::Result<Connection> {
     let connection = connect(file.path(), Mode::Write)?;
     connection.busy_timeout(Duration::ZERO)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.query_one("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
-    touch(&connection)?;
+    read_schema(&connection)?;
     Ok(connection)
 }
 
 /// Takes a shared lock, which is possible unless another process holds an exclusive one.
-fn share(file: &DatabaseFile) -> rusqlite::Result<()> {
+fn lock_shared(file: &DatabaseFile) -> rusqlite::Result<()> {
     let connection = connect(file.path(), Mode::Inspect)?;
     connection.busy_timeout(Duration::ZERO)?;
-    touch(&connection)
+    read_schema(&connection)
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
