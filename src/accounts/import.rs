@@ -35,7 +35,7 @@ impl ImportOptions {
     pub const SEED: Self = Self {
         policy: false,
         skip_bad: false,
-        pins: Pins::End,
+        pins: Pins::Remove,
         default_org: None,
     };
 }

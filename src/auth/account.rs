@@ -59,7 +59,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Store`].
     pub fn log_out(&self, token: &Token) -> Result<(), Error> {
-        Ok(self.store.end_token(token.digest().0)?)
+        Ok(self.store.revoke_token(token.digest().0)?)
     }
 
     /// Ends all tokens of the holder; a pinned one goes on.
@@ -67,6 +67,6 @@ impl Auth {
     /// # Errors
     /// [`Error::Store`].
     pub fn log_out_everywhere(&self, holder: &Holder) -> Result<(), Error> {
-        Ok(self.store.end_tokens(holder.user_id)?)
+        Ok(self.store.revoke_user_tokens(holder.user_id)?)
     }
 }

@@ -182,7 +182,7 @@ impl Auth {
     pub fn forget_logins(&self) -> Result<(), Error> {
         // First, so that logins which wait to be recorded find themselves forgotten.
         self.throttle.clear();
-        Ok(self.store.forget_logins()?)
+        Ok(self.store.reset_logins()?)
     }
 
     /// Verifies the credentials and issues a token. Only wrong credentials leave the try counted.

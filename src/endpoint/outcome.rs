@@ -243,7 +243,7 @@ fn store_failure(error: &store::Error) -> Reply {
     match error {
         store::Error::Unavailable(_)
         | store::Error::FileReplaced
-        | store::Error::ImportUnderWay => unavailable(),
+        | store::Error::ImportInProgress => unavailable(),
         store::Error::Defect(_) | store::Error::NoAnswer => defect(),
     }
 }

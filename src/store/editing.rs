@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::engine::{self, Connection, StatementError, parameters};
 use super::event_recorder::EventRecorder;
-use super::import::{Pins, at_once, several};
+use super::import::{Pins, import_in_transaction, several};
 use super::organizations::{OrganizationRow, find_organizations};
 use super::removal::remove_unused_person;
 use super::users::{UserRow, find_user};
@@ -55,7 +55,7 @@ impl Store {
                 loaded: Loaded::Nothing,
             });
             if let Err(findings) =
-                at_once(connection, accounts, Pins::Keep, &EventRecorder::none(now))?
+                import_in_transaction(connection, accounts, Pins::Keep, &EventRecorder::none(now))?
             {
                 return Ok(Err(findings));
             }
@@ -102,7 +102,7 @@ impl Store {
                 .organizations
                 .push((RecordPlace::File, organization));
             if let Err(findings) =
-                at_once(connection, accounts, Pins::Keep, &EventRecorder::none(now))?
+                import_in_transaction(connection, accounts, Pins::Keep, &EventRecorder::none(now))?
             {
                 return Ok(Err(findings));
             }

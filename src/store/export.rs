@@ -18,7 +18,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn written_users(&self, org_id: Option<i64>) -> Result<Vec<User>, Error> {
+    pub fn users_for_export(&self, org_id: Option<i64>) -> Result<Vec<User>, Error> {
         self.read(|connection| connection.in_snapshot(|connection| users(connection, org_id)))
     }
 
@@ -26,7 +26,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn written_organizations(
+    pub fn organizations_for_export(
         &self,
         org_id: Option<i64>,
     ) -> Result<Vec<(Organization, Vec<User>)>, Error> {

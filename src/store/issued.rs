@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::engine::{self, Row, parameters};
 use super::listing::{Listing, TokenOrder};
 use super::rows::{moment, optional_moment};
-use super::tokens::end_all_tokens;
+use super::tokens::revoke_all_tokens;
 use super::{Error, Store};
 use crate::text::counted;
 
@@ -144,7 +144,7 @@ impl Store {
                 )?;
             }
             if let Some(user_id) = user_id {
-                *revoked.entry(user_id).or_default() += end_all_tokens(connection, user_id)?;
+                *revoked.entry(user_id).or_default() += revoke_all_tokens(connection, user_id)?;
             }
             for (user_id, count) in revoked.iter().filter(|(_, count)| **count > 0) {
                 let ended = counted(*count, "token");

@@ -47,31 +47,34 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn counted_logins(&self, keys: Keys) -> Result<LoginCounts, Error> {
+    pub fn login_counts(&self, keys: Keys) -> Result<LoginCounts, Error> {
         self.read(|connection| counted(connection, &keys))
     }
 
     /// Calls `decide` with the counts. If it admits the attempt, the attempt counts as in progress for the time
-    /// `lasts`. The counters that `decide` returns are written in any case.
+    /// `time_limit`. The counters that `decide` returns are written in any case.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn reserve_login(
         &self,
         keys: Keys,
-        lasts: Duration,
+        time_limit: Duration,
         decide: impl FnOnce(&LoginCounts) -> (bool, Vec<FailedLogins>) + Send + 'static,
     ) -> Result<(LoginCounts, Option<AttemptId>), Error> {
         self.write(move |connection| {
             lock(connection, &keys[LimitKind::Address as usize])?;
             let counted = counted(connection, &keys)?;
-            let (is_let_in, mut changed) = decide(&counted);
+            let (is_admitted, mut changed) = decide(&counted);
             changed.sort_unstable_by_key(|counter| counter.key);
             changed
                 .iter()
                 .try_for_each(|counter| put(connection, counter))?;
-            let reserved = is_let_in.then(|| {
-                let until = counted.now.checked_add(lasts).unwrap_or(Timestamp::MAX);
+            let reserved = is_admitted.then(|| {
+                let until = counted
+                    .now
+                    .checked_add(time_limit)
+                    .unwrap_or(Timestamp::MAX);
                 reserve(connection, &keys, until)
             });
             Ok((counted, reserved.transpose()?))
@@ -104,7 +107,7 @@ impl Store {
             counters
                 .iter()
                 .try_for_each(|counter| put(connection, counter))?;
-            attempt.map_or(Ok(()), |attempt| give_back(connection, &attempt))?;
+            attempt.map_or(Ok(()), |attempt| end_attempt(connection, &attempt))?;
             Ok(outcome)
         })
     }
@@ -114,13 +117,17 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn lift_failed_logins(&self, mut keys: Vec<CounterKey>, unlocks: i64) -> Result<(), Error> {
+    pub fn remove_failed_logins(
+        &self,
+        mut keys: Vec<CounterKey>,
+        unlocks: i64,
+    ) -> Result<(), Error> {
         keys.sort_unstable();
         self.write(move |connection| {
             keys.iter().try_for_each(|key| {
-                let lifted = "DELETE FROM failed_logins WHERE key = :key AND unlocks <> :unlocks";
+                let remove = "DELETE FROM failed_logins WHERE key = :key AND unlocks <> :unlocks";
                 let parameters = parameters! { ":key": key, ":unlocks": unlocks };
-                connection.execute(lifted, parameters).map(drop)
+                connection.execute(remove, parameters).map(drop)
             })
         })
     }
@@ -129,11 +136,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn give_back_logins(&self, attempts: &[AttemptId]) -> Result<(), Error> {
+    pub fn end_login_attempts(&self, attempts: &[AttemptId]) -> Result<(), Error> {
         self.read(|connection| {
             attempts
                 .iter()
-                .try_for_each(|attempt| give_back(connection, attempt))
+                .try_for_each(|attempt| end_attempt(connection, attempt))
         })
     }
 
@@ -167,7 +174,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn addresses_of(&self, user_uuid: &str) -> Result<Vec<IpAddr>, Error> {
+    pub fn addresses_of_user(&self, user_uuid: &str) -> Result<Vec<IpAddr>, Error> {
         let addresses: Vec<String> = self.read(|connection| {
             connection.rows(
                 "SELECT DISTINCT address FROM events
@@ -229,7 +236,7 @@ fn reserve(connection: &Connection, keys: &Keys, until: Timestamp) -> engine::Re
     )
 }
 
-pub(super) fn give_back(connection: &Connection, attempt: &AttemptId) -> engine::Result<()> {
+pub(super) fn end_attempt(connection: &Connection, attempt: &AttemptId) -> engine::Result<()> {
     let delete = "DELETE FROM login_attempts WHERE id = :id";
     connection.execute(delete, parameters! { ":id": attempt })?;
     Ok(())

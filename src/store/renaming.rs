@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::engine::parameters;
-use super::tokens::end_all_tokens;
+use super::tokens::revoke_all_tokens;
 use super::users::another_has_username;
 use super::{Error, Store};
 use crate::account::Username;
@@ -59,7 +59,7 @@ impl Store {
                 "UPDATE people SET email = :new WHERE id = :id AND email = :old",
                 parameters! { ":new": new, ":id": person_id, ":old": old },
             )?;
-            end_all_tokens(connection, id)?;
+            revoke_all_tokens(connection, id)?;
             Ok(RenameOutcome::Done)
         })
     }

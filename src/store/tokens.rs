@@ -6,7 +6,7 @@ use super::accounts::record_login;
 use super::engine::{self, Connection, Row, parameters};
 use super::events::Event;
 use super::failed_logins::{self, CounterKey};
-use super::login_attempts::{AttemptId, give_back};
+use super::login_attempts::{AttemptId, end_attempt};
 use super::login_events::insert_login;
 use super::rows::{optional_moment, spelled};
 use super::{Error, Store};
@@ -82,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn end_token(&self, digest: [u8; 32]) -> Result<(), Error> {
+    pub fn revoke_token(&self, digest: [u8; 32]) -> Result<(), Error> {
         self.write(move |connection| {
             connection.execute(
                 "DELETE FROM tokens WHERE digest = :digest AND pinned IS NULL",
@@ -96,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn end_tokens(&self, user_id: i64) -> Result<(), Error> {
+    pub fn revoke_user_tokens(&self, user_id: i64) -> Result<(), Error> {
         self.write(move |connection| {
             // A login of this user removes tokens too, so the user is locked first.
             connection.lock_user(user_id)?;
@@ -113,7 +113,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn forget_logins(&self) -> Result<(), Error> {
+    pub fn reset_logins(&self) -> Result<(), Error> {
         self.write(|connection| {
             connection.execute("DELETE FROM tokens WHERE pinned IS NULL", &[])?;
             connection.execute(
@@ -140,11 +140,11 @@ impl Store {
             }
             if let Some(token) = &login.token {
                 insert(connection, login.user_id, token, now)?;
-                end_oldest(connection, login.user_id, token, now)?;
+                revoke_oldest(connection, login.user_id, token, now)?;
             }
             failed_logins::remove(connection, &login.counter)?;
             if let Some(attempt) = &login.attempt {
-                give_back(connection, attempt)?;
+                end_attempt(connection, attempt)?;
             }
             if let Some(event) = &login.event {
                 insert_login(connection, event)?;
@@ -192,7 +192,7 @@ impl Store {
 }
 
 /// Revokes all tokens of a user, including a pinned one, and returns their number.
-pub(super) fn end_all_tokens(connection: &Connection, user_id: i64) -> engine::Result<usize> {
+pub(super) fn revoke_all_tokens(connection: &Connection, user_id: i64) -> engine::Result<usize> {
     connection.execute(
         "DELETE FROM tokens WHERE user_id = :user_id",
         parameters! { ":user_id": user_id },
@@ -235,7 +235,7 @@ fn insert(
 
 /// Revokes the oldest tokens of a user beyond the limit. The order is that of issue, which does not depend on the
 /// clock.
-fn end_oldest(
+fn revoke_oldest(
     connection: &Connection,
     user_id: i64,
     token: &NewToken,

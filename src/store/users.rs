@@ -10,7 +10,7 @@ use super::lock::{self, UserLock};
 use super::members::{permissions, permissions_of};
 use super::rows::{optional_moment, spelled, unsigned};
 use super::search::{contains, lower_case};
-use super::tokens::end_all_tokens;
+use super::tokens::revoke_all_tokens;
 use super::{Error, Store};
 use crate::account::{
     Assignment, OrgType, OrganizationStatus, UserStatus, Username, normalized_uuid, trimmed,
@@ -233,7 +233,7 @@ impl Store {
                 |row| row.get(0),
             )?;
             if let Some(user_id) = changed {
-                end_all_tokens(connection, user_id)?;
+                revoke_all_tokens(connection, user_id)?;
                 recorder.user(connection, user_id, None, None)?;
             }
             Ok(())
@@ -260,7 +260,7 @@ impl Store {
                 "UPDATE users SET status = :status, revision = revision + 1 WHERE id = :user_id",
                 parameters! { ":user_id": user_id, ":status": new },
             )?;
-            end_all_tokens(connection, user_id)?;
+            revoke_all_tokens(connection, user_id)?;
             recorder.user(connection, user_id, Some(&old), Some(new))?;
             Ok(true)
         })

@@ -54,7 +54,7 @@ pub(super) fn read(bytes: &[u8]) -> ParsedAccounts {
     };
     for row in rows {
         let place = RecordPlace::Line(row.first_line);
-        if let Some(finding) = misshapen(&columns, &row) {
+        if let Some(finding) = shape_fault(&columns, &row) {
             read.findings.push(finding);
             if row.first_line < row.last_line {
                 read.findings.push(in_file(format!(
@@ -176,7 +176,7 @@ fn columns(header: &[Vec<u8>]) -> Result<Vec<Option<&'static str>>, Vec<String>>
     }
 }
 
-fn misshapen(columns: &[Option<&str>], row: &Row) -> Option<Finding> {
+fn shape_fault(columns: &[Option<&str>], row: &Row) -> Option<Finding> {
     if let Some(fault) = row.fault {
         return Some(Finding::new(
             RecordPlace::Line(fault.line),

@@ -69,7 +69,7 @@ impl<'b> Scanner<'b> {
 
     /// Records a misplaced quote, and returns the state in which the cell continues.
     fn misplaced(&mut self, row: &mut Row, is_first_in_cell: bool) -> Cell {
-        row.blame(self.line, IN_CELL);
+        row.record_fault(self.line, IN_CELL);
         if is_first_in_cell {
             // The quote follows blanks only, so it was meant to enclose the cell, which may contain line breaks.
             return Cell::Quoted(self.line);
@@ -105,7 +105,7 @@ impl Iterator for Scanner<'_> {
             let byte = self.take();
             cell = match (cell, byte) {
                 (Cell::Quoted(line), None) => {
-                    row.blame(line, UNCLOSED);
+                    row.record_fault(line, UNCLOSED);
                     break;
                 }
                 (Cell::Quoted(line), Some(b'"')) => Cell::Closed(line),
@@ -135,7 +135,7 @@ impl Iterator for Scanner<'_> {
                     self.misplaced(&mut row, is_first)
                 }
                 (Cell::Closed(line), Some(byte)) => {
-                    row.blame(line, AFTER_QUOTE);
+                    row.record_fault(line, AFTER_QUOTE);
                     self.maybe_open = Some(row.first_line);
                     text.push(byte);
                     Cell::Plain
@@ -156,7 +156,7 @@ impl Row {
         self.fault.is_none() && self.cells.iter().all(Vec::is_empty)
     }
 
-    fn blame(&mut self, line: u64, message: &'static str) {
+    fn record_fault(&mut self, line: u64, message: &'static str) {
         self.fault.get_or_insert(Fault { line, message });
     }
 }

@@ -63,7 +63,7 @@ fn run(store: &Store, waiting: &Receiver<(Subject, AttemptId)>, is_given_back: i
         let is_over = matches!(first, Err(RecvTimeoutError::Disconnected));
         ended.extend(first.into_iter().chain(waiting.try_iter()));
         let attempts: Vec<AttemptId> = ended.iter().map(|(_, attempt)| *attempt).collect();
-        if !attempts.is_empty() && store.give_back_logins(&attempts).is_ok() {
+        if !attempts.is_empty() && store.end_login_attempts(&attempts).is_ok() {
             ended
                 .drain(..)
                 .for_each(|(subject, _)| is_given_back(&subject));

@@ -107,7 +107,7 @@ impl InDatabase {
     /// Refuses a try that has been refused here, unless its window is over. Locks nothing.
     pub(super) fn refuse_again(&self, subject: &Subject, now: Duration) -> Result<(), Error> {
         if self.has_refused(subject, now) {
-            let counted = self.store.counted_logins(subject.keys)?;
+            let counted = self.store.login_counts(subject.keys)?;
             if set_back(&self.limits, &counted).is_empty() {
                 self.refuse(&BEFORE_HASHING, &counted, now)?;
             }
@@ -124,17 +124,13 @@ impl InDatabase {
 
     pub(super) fn unlock(&self, subject: &Subject, unlocks: i64) -> bool {
         let lift = || {
-            let counters = self
-                .store
-                .counted_logins(subject.keys)?
-                .counters
-                .into_iter();
+            let counters = self.store.login_counts(subject.keys)?.counters.into_iter();
             let lifted = counters
                 .filter(|counter| is_lifted(counter.kind, counter.unlocks, unlocks))
                 .map(|counter| counter.key);
             let lifted: Vec<_> = lifted.collect();
             if !lifted.is_empty() {
-                self.store.lift_failed_logins(lifted, unlocks)?;
+                self.store.remove_failed_logins(lifted, unlocks)?;
                 return Ok(true);
             }
             Ok::<_, Error>(false)
@@ -229,7 +225,7 @@ impl InDatabase {
         if self.limits.of(LimitKind::Account).is_none() || self.is_known(&attempt.subject) {
             return Ok(false);
         }
-        let mut counted = self.store.counted_logins(attempt.subject.keys)?;
+        let mut counted = self.store.login_counts(attempt.subject.keys)?;
         counted
             .counters
             .retain(|counter| !is_lifted(counter.kind, counter.unlocks, unlocks));
@@ -271,7 +267,7 @@ impl InDatabase {
         let user_uuid = attempt.user_uuid.as_deref().unwrap_or_default();
         let network = |address: IpAddr| ClientNetwork::from(address);
         let client = network(attempt.subject.client);
-        let addresses = self.store.addresses_of(user_uuid)?;
+        let addresses = self.store.addresses_of_user(user_uuid)?;
         let is_known = addresses
             .into_iter()
             .any(|address| network(address) == client);

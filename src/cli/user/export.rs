@@ -44,9 +44,9 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     let path = path.filter(|path| path.as_os_str() != "-");
     let format = args.format.or_else(|| path.and_then(FileFormat::of));
     let export = match format.unwrap_or(FileFormat::Csv) {
-        FileFormat::Csv => Export::Csv(store.written_users(org_id)?),
-        FileFormat::JsonLines => Export::JsonLines(store.written_users(org_id)?),
-        FileFormat::Fixture => Export::Fixture(store.written_organizations(org_id)?),
+        FileFormat::Csv => Export::Csv(store.users_for_export(org_id)?),
+        FileFormat::JsonLines => Export::JsonLines(store.users_for_export(org_id)?),
+        FileFormat::Fixture => Export::Fixture(store.organizations_for_export(org_id)?),
     };
     match path {
         None => deliver(|out| export.write(out)),

@@ -18,7 +18,7 @@ pub enum Error {
     FileReplaced,
     /// Another import of many rows is in progress, in this or another process.
     #[error("another import is in progress; try again when it has ended")]
-    ImportUnderWay,
+    ImportInProgress,
     /// The store was closed, or a change panicked.
     #[error("the database writer did not reply")]
     NoAnswer,
@@ -33,7 +33,7 @@ impl Error {
 
 impl From<StatementError> for Error {
     fn from(error: StatementError) -> Self {
-        if error.is_passing() {
+        if error.is_temporary() {
             Self::Unavailable(Arc::new(error))
         } else {
             Self::Defect(Arc::new(error))

@@ -61,11 +61,11 @@ impl StatementError {
     }
 
     /// Whether the same call may succeed later without a change of the program or of the data.
-    pub(in crate::store) fn is_passing(&self) -> bool {
+    pub(in crate::store) fn is_temporary(&self) -> bool {
         match self {
-            Self::Sqlite(error) => codes::is_passing(error),
+            Self::Sqlite(error) => codes::is_temporary(error),
             #[cfg(feature = "postgres")]
-            Self::Postgres(failure) => failure.is_passing(),
+            Self::Postgres(failure) => failure.is_temporary(),
             _ => false,
         }
     }

@@ -10,7 +10,7 @@ pub enum Pins {
     /// It is kept, unless the password or the status changes, which revokes all tokens.
     Keep,
     /// It is removed.
-    End,
+    Remove,
 }
 
 /// Values for new rows.

@@ -11,7 +11,7 @@ pub(super) const HAS_UUID: &str = "another row of the database has this UUID";
 pub(super) const HAS_DERIVED_UUID: &str =
     "missing: another row of the database has the UUID that is derived from the name";
 pub(super) const HAS_TOKEN: &str = "another row of the database has this token";
-const UNDER_WAY: &str = "an import in progress adds it; try again when that has ended";
+const IN_PROGRESS: &str = "an import in progress adds it; try again when that has ended";
 
 /// The row that a record identifies, if there is one; or the key for which no row can be determined, and the reason.
 pub(super) type FindResult = engine::Result<Result<Option<FoundRow>, (&'static str, String)>>;
@@ -33,7 +33,7 @@ pub(super) fn user(connection: &Connection, user: &User) -> FindResult {
         },
         (None, None) => return Ok(Ok(None)),
     };
-    unless_under_way(connection, key, row)
+    unless_in_progress(connection, key, row)
 }
 
 /// Finds the row of an organization: by the given UUID, otherwise by name and type, otherwise by the UUID derived from
@@ -62,7 +62,7 @@ pub(super) fn organization(
         }
     };
     let row = find(connection, ORGANIZATIONS, "uuid", uuid)?;
-    unless_under_way(connection, "uuid", row)
+    unless_in_progress(connection, "uuid", row)
 }
 
 /// Finds the row of a permission: by the given UUID, otherwise by name, otherwise by the UUID derived from the name.
@@ -116,21 +116,21 @@ pub(in crate::store) fn several(what: &str, name: &str, uuids: &[String]) -> Str
     format!("{count} {what} are called {name:?}: give the UUID of one ({uuids})")
 }
 
-fn unless_under_way(
+fn unless_in_progress(
     connection: &Connection,
     key: &'static str,
     row: Option<FoundRow>,
 ) -> FindResult {
     let import_id = row.as_ref().and_then(|row| row.number("import_id"));
-    let is_under_way = match import_id {
+    let is_in_progress = match import_id {
         Some(id) => connection.exists(
             "SELECT 1 FROM imports WHERE id = :id",
             parameters! { ":id": id },
         )?,
         None => false,
     };
-    Ok(match is_under_way {
-        true => Err((key, UNDER_WAY.to_owned())),
+    Ok(match is_in_progress {
+        true => Err((key, IN_PROGRESS.to_owned())),
         false => Ok(row),
     })
 }

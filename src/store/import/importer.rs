@@ -245,7 +245,7 @@ impl Importer {
             (Some(row), _) => {
                 let (pins, changes) = (self.pins, &mut self.changes);
                 let differs = users::change(connection, &row, entry, &named, pins, changes)?;
-                let sets_pin = token.is_some() || pins == Pins::End;
+                let sets_pin = token.is_some() || pins == Pins::Remove;
                 (
                     row.id(),
                     RecordOutcome::of(differs || are_changed),

@@ -96,8 +96,8 @@ impl Store {
     }
 
     fn check_records(&self, import: &Import, compares: bool) -> Result<ImportCheck, Error> {
-        if !is_small(&import.accounts) && self.is_import_under_way()? {
-            return Err(Error::ImportUnderWay);
+        if !is_small(&import.accounts) && self.is_import_in_progress()? {
+            return Err(Error::ImportInProgress);
         }
         self.read(|connection| {
             connection.in_snapshot(|connection| {
@@ -123,7 +123,7 @@ impl Store {
             false => self.database.take_import_lock(),
         };
         match taking {
-            ImportLockAttempt::Held => Err(Error::ImportUnderWay),
+            ImportLockAttempt::Held => Err(Error::ImportInProgress),
             ImportLockAttempt::Taken(_lock) => self.in_batches(accounts, pins, recorder, &file),
             ImportLockAttempt::Impossible => self.write_unless_refused(move |connection| {
                 let import_id = match is_small(&accounts) {
@@ -134,7 +134,7 @@ impl Store {
                     import_id,
                     ..recorder
                 };
-                let outcome = at_once(connection, accounts, pins, &recorder)?;
+                let outcome = import_in_transaction(connection, accounts, pins, &recorder)?;
                 record_import(connection, &recorder, &file, &outcome)?;
                 import_id.map_or(Ok(()), |import_id| end(connection, import_id))?;
                 Ok(outcome)
@@ -202,7 +202,8 @@ pub(super) fn add_new(
     accounts: Accounts,
     now: Timestamp,
 ) -> engine::Result<ImportOutcome> {
-    let outcome = at_once(connection, accounts, Pins::Keep, &EventRecorder::none(now))?;
+    let outcome =
+        import_in_transaction(connection, accounts, Pins::Keep, &EventRecorder::none(now))?;
     Ok(outcome.and_then(
         |imported| match imported.organizations.added + imported.users.added {
             0 => Err(vec![Finding::new(RecordPlace::File, "uuid", HAS_UUID)]),
@@ -212,7 +213,7 @@ pub(super) fn add_new(
 }
 
 /// Writes the accounts in the present transaction. If the outcome has findings, the transaction must be rolled back.
-pub(super) fn at_once(
+pub(super) fn import_in_transaction(
     connection: &Connection,
     accounts: Accounts,
     pins: Pins,

@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// Whether an import of many rows is in progress.
-    pub(super) fn is_import_under_way(&self) -> Result<bool, Error> {
+    pub(super) fn is_import_in_progress(&self) -> Result<bool, Error> {
         Ok(self.has_unfinished()?
             && matches!(self.database.take_import_lock(), ImportLockAttempt::Held))
     }

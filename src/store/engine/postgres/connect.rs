@@ -18,7 +18,7 @@ use super::tls::Tls;
 use crate::store::engine::statement_error::{Result, StatementError};
 
 /// The time limits for connecting: to the only address of a database, and to each of several addresses.
-const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(2)];
+const TIME_LIMITS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(2)];
 
 /// The settings of every session. The schema precedes `pg_temp` in the search path, so that no temporary table hides a
 /// table of the schema. Waiting for a lock ends before the caller's time limit, and the server ends an abandoned
@@ -70,27 +70,27 @@ impl Route {
                     return Ok(session);
                 }
                 // That this one is a standby does not explain why the primary is unavailable.
-                Err(StatementError::Postgres(Failure::OnlyReads)) if failure.is_some() => {}
+                Err(StatementError::Postgres(Failure::ReadOnly)) if failure.is_some() => {}
                 Err(error) => failure = Some(error),
             }
         }
-        Err(failure.unwrap_or_else(|| Failure::Away(io::ErrorKind::NotFound.into()).into()))
+        Err(failure.unwrap_or_else(|| Failure::Unreachable(io::ErrorKind::NotFound.into()).into()))
     }
 
     /// Connects to a server, whose name may have several addresses.
     fn connect_to(&self, server: &Server) -> Result<Session> {
         let has_several = |peers: usize| self.address.servers.len() * peers > 1;
         let deadline = |peers| {
-            let patience = PATIENCE[usize::from(has_several(peers))];
+            let time_limit = TIME_LIMITS[usize::from(has_several(peers))];
             let now = Instant::now();
-            now.checked_add(self.address.connect_timeout.unwrap_or(patience))
-                .unwrap_or(now + patience)
+            now.checked_add(self.address.connect_timeout.unwrap_or(time_limit))
+                .unwrap_or(now + time_limit)
         };
         let peers = self
             .resolver
             .resolve(server, deadline(1))
-            .map_err(Failure::Away)?;
-        let mut outcome = Err(Failure::Away(io::ErrorKind::NotFound.into()).into());
+            .map_err(Failure::Unreachable)?;
+        let mut outcome = Err(Failure::Unreachable(io::ErrorKind::NotFound.into()).into());
         for peer in &peers {
             outcome = self.start(server, peer, deadline(peers.len()));
             if outcome.is_ok() {
@@ -116,12 +116,12 @@ impl Route {
         }
         let tls = Tls {
             connector: Arc::clone(&self.tls).into(),
-            host: name_of(server).map_err(Failure::Away)?,
+            host: name_of(server).map_err(Failure::Unreachable)?,
         };
         let session = Session::start(peer, &config, tls, deadline)?;
         session.batch(SETTINGS)?;
-        if address.must_write && session.only_reads()? {
-            return Err(Failure::OnlyReads.into());
+        if address.must_write && session.is_read_only()? {
+            return Err(Failure::ReadOnly.into());
         }
         Ok(session)
     }

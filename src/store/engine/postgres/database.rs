@@ -8,7 +8,7 @@ use rustls::pki_types::pem::{self, PemObject};
 
 use super::address::Address;
 use super::pool::SessionPool;
-use super::schema::{self, FoundSchema, Refusal};
+use super::schema::{self, FoundSchema, MigrationError};
 use super::session::Session;
 use super::tls::client_config;
 use crate::store::engine::statement_error::Result as StatementResult;
@@ -112,14 +112,14 @@ fn prepare(
         return Ok((false, None));
     }
     let found = schema::migrate(&session).map_err(|refusal| match refusal {
-        Refusal::Found(found) => refused(pool, found),
-        Refusal::Failed(StatementError::Postgres(error)) if error.is_forbidden() => {
+        MigrationError::Found(found) => refused(pool, found),
+        MigrationError::Failed(StatementError::Postgres(error)) if error.is_forbidden() => {
             OpenError::MayNotMigrate {
                 address: pool.address().to_string(),
                 reason: error.to_string(),
             }
         }
-        Refusal::Failed(error) => failed(pool, &error),
+        MigrationError::Failed(error) => failed(pool, &error),
     })?;
     let number = |version: i64| i32::try_from(version).unwrap_or(i32::MAX);
     let migrated = (found > 0 && found < known).then(|| Migrated {

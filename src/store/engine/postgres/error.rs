@@ -4,28 +4,28 @@ use std::io;
 
 use tokio_postgres::error::SqlState;
 
-use super::reason::{of_error, of_socket};
+use super::reason::{error_message, socket_message};
 
 /// Why a statement or a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The server is unavailable, or did not reply before the deadline.
-    #[error("{}", of_socket(.0))]
-    Away(io::Error),
+    #[error("{}", socket_message(.0))]
+    Unreachable(io::Error),
     /// There is no connection, and the reason has been logged.
     #[error("{0}")]
     NotConnected(String),
     /// The server is a standby, or is read-only for another reason.
     #[error("the server accepts only reads")]
-    OnlyReads,
+    ReadOnly,
     /// All connections were in use until the deadline.
     #[error("all connections to the database server are in use")]
     Busy,
     /// The transaction was committed, but the server warned that a standby may not have received it.
     #[error("the database server did not wait for its standby")]
-    Unsure,
+    UnconfirmedCommit,
     /// The server reported an error, or the connection ended.
-    #[error("{}", of_error(.0))]
+    #[error("{}", error_message(.0))]
     Server(tokio_postgres::Error),
 }
 
@@ -39,7 +39,7 @@ impl Failure {
     }
 
     /// Whether the other connections to the same server are unusable too, because it no longer accepts writes.
-    pub(super) fn is_of_server(&self) -> bool {
+    pub(super) fn affects_server(&self) -> bool {
         self.state() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
@@ -63,7 +63,7 @@ impl Failure {
     }
 
     /// Whether the same call may succeed later without a change of the program or of the data.
-    pub(in crate::store) fn is_passing(&self) -> bool {
+    pub(in crate::store) fn is_temporary(&self) -> bool {
         self.state()
             .is_none_or(|state| match state.code().get(..2).unwrap_or_default() {
                 // Errors of the connection, resources, an operator's intervention, the system, or a transaction that

@@ -6,13 +6,13 @@ use crate::store::engine::value::Value;
 
 impl Session {
     /// Whether the server accepts only reads.
-    pub(super) fn only_reads(&self) -> Result<bool> {
-        let mut only_reads = false;
+    pub(super) fn is_read_only(&self) -> Result<bool> {
+        let mut is_read_only = false;
         self.query("SHOW transaction_read_only", &[], &mut |row| {
-            only_reads = row.value(0)? == Value::Text("on");
+            is_read_only = row.value(0)? == Value::Text("on");
             Ok(false)
         })?;
-        Ok(only_reads)
+        Ok(is_read_only)
     }
 
     /// The size of the program's tables and their indexes in bytes.

@@ -16,26 +16,29 @@ use crate::store::engine::{Connection, OpenedBy};
 /// The time limit of a call in a server, for getting a connection and running all its statements. If the database
 /// server stops replying, the deadline of the request leaves enough time to end the commit and to undo what the request
 /// has counted.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// The time limit of a call in a command, which may list or import very many rows.
-const PATIENCE_OF_A_COMMAND: Duration = Duration::from_secs(60 * 60);
+const TIME_LIMIT_OF_A_COMMAND: Duration = Duration::from_secs(60 * 60);
 
 /// Connections to the servers of one database.
 pub(in crate::store) struct SessionPool {
     /// The time limit for the statements of one call, and for each page of a long list.
-    patience: Duration,
+    time_limit: Duration,
     sessions: Arc<Sessions>,
 }
 
 impl SessionPool {
     pub(in crate::store) fn new(address: Address, tls: Arc<ClientConfig>, by: OpenedBy) -> Self {
-        let patience = match by {
-            OpenedBy::Server => PATIENCE,
-            OpenedBy::Command => PATIENCE_OF_A_COMMAND,
+        let time_limit = match by {
+            OpenedBy::Server => TIME_LIMIT,
+            OpenedBy::Command => TIME_LIMIT_OF_A_COMMAND,
         };
         let sessions = Arc::new(Sessions::new(Route::new(address, tls)));
-        Self { patience, sessions }
+        Self {
+            time_limit,
+            sessions,
+        }
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -53,8 +56,8 @@ impl SessionPool {
         query: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
         let start = Instant::now();
-        let lent = self.sessions.lend(start + PATIENCE)?;
-        lent.set_patience(start, self.patience);
+        let lent = self.sessions.lend(start + TIME_LIMIT)?;
+        lent.set_time_limit(start, self.time_limit);
         query(&Connection::Postgres(&lent))
     }
 
@@ -69,8 +72,8 @@ impl SessionPool {
         is_kept: fn(&T) -> bool,
     ) -> Result<T> {
         let start = Instant::now();
-        let session = &*self.begin(start + PATIENCE)?;
-        session.set_patience(start, self.patience);
+        let session = &*self.begin(start + TIME_LIMIT)?;
+        session.set_time_limit(start, self.time_limit);
         let outcome = catch_unwind(AssertUnwindSafe(|| change(&Connection::Postgres(session))))
             .unwrap_or(Err(StatementError::Panicked));
         let is_failed = session.take_failed();

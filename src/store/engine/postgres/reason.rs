@@ -10,7 +10,7 @@ const GIVE_PASSWORD: &str =
     "the URL, the variable PGPASSWORD or a line of the file that PGPASSFILE names gives it";
 
 /// The message for an error of a socket.
-pub(super) fn of_socket(error: &io::Error) -> String {
+pub(super) fn socket_message(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionRefused => {
             "the connection was refused: no server listens there".to_owned()
@@ -28,15 +28,15 @@ pub(super) fn of_socket(error: &io::Error) -> String {
 }
 
 /// The message for an error of a statement or a connection.
-pub(super) fn of_error(error: &tokio_postgres::Error) -> String {
+pub(super) fn error_message(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
-        Some(error) => of_server(error),
-        None => of_connection(error),
+        Some(error) => server_message(error),
+        None => connection_message(error),
     }
 }
 
 /// The message for an error that the server reports. It omits the details, because they quote values of rows.
-fn of_server(error: &DbError) -> String {
+fn server_message(error: &DbError) -> String {
     let message = error.message();
     let step = match *error.code() {
         SqlState::INVALID_PASSWORD => GIVE_PASSWORD,
@@ -52,7 +52,7 @@ fn of_server(error: &DbError) -> String {
     format!("{message}; {step}")
 }
 
-fn of_connection(error: &tokio_postgres::Error) -> String {
+fn connection_message(error: &tokio_postgres::Error) -> String {
     if error.is_closed() {
         return "the server ended the connection".to_owned();
     }
@@ -61,8 +61,8 @@ fn of_connection(error: &tokio_postgres::Error) -> String {
     };
     if let Some(error) = source.downcast_ref::<io::Error>() {
         return match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(error) => of_tls(error),
-            None => of_socket(error),
+            Some(error) => tls_message(error),
+            None => socket_message(error),
         };
     }
     // The library's own errors have no type, so their texts are compared.
@@ -75,7 +75,7 @@ fn of_connection(error: &tokio_postgres::Error) -> String {
     }
 }
 
-fn of_tls(error: &rustls::Error) -> String {
+fn tls_message(error: &rustls::Error) -> String {
     use CertificateError::{
         BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
         NotValidYet, NotValidYetContext, UnknownIssuer,

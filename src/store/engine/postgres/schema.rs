@@ -15,7 +15,7 @@ const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 const LOCK: i64 = 0x5448_4e53;
 
 /// The time limit of a migration, including the wait for another program that migrates. Large tables take long.
-const PATIENCE: Duration = Duration::from_secs(60 * 60);
+const TIME_LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// The schema that was found.
 #[derive(Clone, Copy)]
@@ -29,7 +29,7 @@ pub(super) enum FoundSchema {
 }
 
 /// Why the schema was not migrated.
-pub(super) enum Refusal {
+pub(super) enum MigrationError {
     /// The schema that was found must not be changed.
     Found(FoundSchema),
     /// A statement failed.
@@ -61,8 +61,8 @@ pub(super) fn find(session: &Session) -> Result<FoundSchema> {
 
 /// Runs the missing migrations, and returns the version before. If another process is migrating, this waits and then
 /// finds the work done.
-pub(super) fn migrate(session: &Session) -> std::result::Result<i64, Refusal> {
-    session.set_deadline(Instant::now() + PATIENCE);
+pub(super) fn migrate(session: &Session) -> std::result::Result<i64, MigrationError> {
+    session.set_deadline(Instant::now() + TIME_LIMIT);
     session.begin()?;
     session.batch("SET LOCAL lock_timeout = 0")?;
     let connection = Connection::Postgres(session);
@@ -75,7 +75,7 @@ pub(super) fn migrate(session: &Session) -> std::result::Result<i64, Refusal> {
         FoundSchema::Nothing => 0,
         found => {
             session.roll_back()?;
-            return Err(Refusal::Found(found));
+            return Err(MigrationError::Found(found));
         }
     };
     let done = usize::try_from(version).unwrap_or_default();
@@ -86,7 +86,7 @@ pub(super) fn migrate(session: &Session) -> std::result::Result<i64, Refusal> {
     Ok(version)
 }
 
-impl From<StatementError> for Refusal {
+impl From<StatementError> for MigrationError {
     fn from(error: StatementError) -> Self {
         Self::Failed(error)
     }

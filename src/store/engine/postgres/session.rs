@@ -28,7 +28,7 @@ const MAX_STATEMENTS: usize = 256;
 const PARTS_AT_ONCE: u32 = 2_048;
 
 /// The time limit for canceling a statement.
-const CANCEL_PATIENCE: Duration = Duration::from_millis(500);
+const CANCEL_TIME_LIMIT: Duration = Duration::from_millis(500);
 
 /// One connection, for one thread at a time.
 pub(in crate::store) struct Session {
@@ -42,7 +42,7 @@ pub(in crate::store) struct Session {
     /// The deadline of the call in progress.
     deadline: Cell<Instant>,
     /// The time limit for each further page of a statement that returns very many rows.
-    patience: Cell<Duration>,
+    time_limit: Cell<Duration>,
     /// Whether a statement of the present transaction has failed, so that the server has aborted the transaction.
     is_failed: Cell<bool>,
     /// Whether the server has sent a warning.
@@ -64,11 +64,11 @@ struct Prepared {
 impl Session {
     /// Connects to a server and logs in.
     pub(super) fn start(peer: &Peer, config: &Config, tls: Tls, deadline: Instant) -> Result<Self> {
-        let socket = open(peer, deadline).map_err(Failure::Away)?;
+        let socket = open(peer, deadline).map_err(Failure::Unreachable)?;
         let starting = config.connect_raw(socket.clone(), tls.clone());
         let (client, connection) = socket
             .drive(starting, |_| {}, deadline)
-            .map_err(Failure::Away)?
+            .map_err(Failure::Unreachable)?
             .map_err(Failure::Server)?;
         Ok(Self {
             client,
@@ -78,7 +78,7 @@ impl Session {
             tls,
             statements: RefCell::default(),
             deadline: Cell::new(deadline),
-            patience: Cell::default(),
+            time_limit: Cell::default(),
             is_failed: Cell::new(false),
             is_warned: Cell::new(false),
             is_lost: Cell::new(false),
@@ -92,11 +92,11 @@ impl Session {
         self.deadline.set(deadline);
     }
 
-    /// Sets the deadline of a call to `patience` after `start`. Each further page of very many rows may take the same
+    /// Sets the deadline of a call to `time_limit` after `start`. Each further page of very many rows may take the same
     /// time.
-    pub(super) fn set_patience(&self, start: Instant, patience: Duration) {
-        self.patience.set(patience);
-        self.deadline.set(start + patience);
+    pub(super) fn set_time_limit(&self, start: Instant, time_limit: Duration) {
+        self.time_limit.set(time_limit);
+        self.deadline.set(start + time_limit);
     }
 
     /// Whether the connection can be used. Reads messages that have arrived, without waiting for more.
@@ -116,7 +116,7 @@ impl Session {
     }
 
     /// Whether another connection leads to the same server.
-    pub(super) fn is_beside(&self, other: &Self) -> bool {
+    pub(super) fn is_same_server(&self, other: &Self) -> bool {
         self.peer == other.peer
     }
 
@@ -191,7 +191,7 @@ impl Session {
         }
         self.is_in_transaction.set(false);
         match self.is_warned.take() {
-            true => Err(Failure::Unsure.into()),
+            true => Err(Failure::UnconfirmedCommit.into()),
             false => Ok(()),
         }
     }
@@ -199,7 +199,7 @@ impl Session {
     /// Cancels a statement that has reached its deadline, and returns whether the server replies then. Without that, a
     /// commit that waits for a standby would never end.
     fn replies_after_cancel(&self) -> bool {
-        let deadline = Instant::now() + CANCEL_PATIENCE;
+        let deadline = Instant::now() + CANCEL_TIME_LIMIT;
         self.deadline.set(deadline);
         let poll_connection = |context: &mut Context<'_>| self.poll_connection(context);
         self.cancel().is_ok()
@@ -276,7 +276,7 @@ impl Session {
         )?;
         let fetch = format!("FETCH {PAGE} FROM many");
         loop {
-            self.set_patience(Instant::now(), self.patience.get());
+            self.set_time_limit(Instant::now(), self.time_limit.get());
             let rows = self.run(self.client.query_typed(&fetch, &[]))?;
             for row in &rows {
                 receive(row)?;
@@ -311,7 +311,7 @@ impl Session {
         future: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
         if self.is_lost.get() {
-            return Err(Failure::Away(std::io::ErrorKind::NotConnected.into()).into());
+            return Err(Failure::Unreachable(std::io::ErrorKind::NotConnected.into()).into());
         }
         let outcome = self.socket.drive(
             future,
@@ -327,14 +327,14 @@ impl Session {
                     self.is_lost.set(true);
                     self.is_server_lost.set(true);
                 }
-                return Err(Failure::Away(error).into());
+                return Err(Failure::Unreachable(error).into());
             }
         };
         self.is_failed.set(true);
         if failure.ends_session() {
             self.is_lost.set(true);
         }
-        if failure.is_of_server() {
+        if failure.affects_server() {
             self.is_server_lost.set(true);
         }
         Err(failure.into())

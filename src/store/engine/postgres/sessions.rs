@@ -33,7 +33,7 @@ const BETWEEN_REASONS: Duration = Duration::from_secs(10);
 
 /// How long a call waits for a database that is unavailable. It is longer than a pause, so that a database that is back
 /// is noticed.
-const PATIENCE_WHILE_AWAY: Duration = Duration::from_secs(1);
+const TIME_LIMIT_WHILE_UNREACHABLE: Duration = Duration::from_secs(1);
 
 /// The pool of connections.
 pub(super) struct Sessions {
@@ -53,7 +53,7 @@ struct PoolState {
     /// Whether a thread is connecting, or pausing before its next attempt.
     is_connecting: bool,
     /// Whether the database is considered unavailable: there is no connection, and calls do not wait for long.
-    is_away: bool,
+    is_unreachable: bool,
     /// The failure since the last successful attempt to connect.
     trouble: Option<Trouble>,
 }
@@ -89,7 +89,8 @@ impl Sessions {
     /// # Errors
     /// [`Failure::NotConnected`] or [`Failure::Busy`] if there is none at the deadline.
     pub(super) fn lend(self: &Arc<Self>, deadline: Instant) -> Result<LentSession> {
-        let deadline_while_away = deadline.min(Instant::now() + PATIENCE_WHILE_AWAY);
+        let deadline_while_unreachable =
+            deadline.min(Instant::now() + TIME_LIMIT_WHILE_UNREACHABLE);
         let mut state = self.state.lock();
         loop {
             if let Some(session) = state.take_idle() {
@@ -99,8 +100,8 @@ impl Sessions {
             if state.open < MAX_SESSIONS {
                 self.start_connector(&mut state)?;
             }
-            let deadline = if state.is_away {
-                deadline_while_away
+            let deadline = if state.is_unreachable {
+                deadline_while_unreachable
             } else {
                 deadline
             };
@@ -122,7 +123,7 @@ impl Sessions {
         thread::Builder::new()
             .name("connector".to_owned())
             .spawn(move || connector.run())
-            .map_err(Failure::Away)?;
+            .map_err(Failure::Unreachable)?;
         state.is_connecting = true;
         Ok(())
     }
@@ -136,13 +137,13 @@ impl Sessions {
             Ok(session) => {
                 state.open += 1;
                 state.idle.push((session, Instant::now()));
-                state.is_away = false;
+                state.is_unreachable = false;
                 if state.trouble.take().is_some() {
                     tracing::info!(database = %self.route.address, "connected to the database again");
                 }
             }
             Err(error) => {
-                state.is_away = state.open == 0;
+                state.is_unreachable = state.open == 0;
                 self.record_trouble(&mut state, &error);
             }
         }
@@ -172,7 +173,7 @@ impl Sessions {
         state.trouble = Some(Trouble { reason, logged });
     }
 
-    fn give_back(self: &Arc<Self>, session: Session) {
+    fn return_session(self: &Arc<Self>, session: Session) {
         let is_idle = session.is_idle();
         let mut state = self.state.lock();
         let mut ended = Vec::new();
@@ -188,10 +189,10 @@ impl Sessions {
             // Each of the other connections would take as long to fail.
             let (lost, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
                 .into_iter()
-                .partition(|(idle, _)| idle.is_beside(&session));
+                .partition(|(idle, _)| idle.is_same_server(&session));
             (ended, state.idle) = (lost, kept);
             state.open -= ended.len();
-            state.is_away = state.idle.is_empty();
+            state.is_unreachable = state.idle.is_empty();
             // If the thread cannot be started now, the next call starts it.
             let _ = self.start_connector(&mut state);
         }
@@ -229,7 +230,7 @@ impl PoolState {
     }
 
     fn wants_more(&self) -> bool {
-        self.is_away || self.waiting > self.idle.len() && self.open < MAX_SESSIONS
+        self.is_unreachable || self.waiting > self.idle.len() && self.open < MAX_SESSIONS
     }
 }
 
@@ -278,7 +279,7 @@ impl Deref for LentSession {
 impl Drop for LentSession {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            self.sessions.give_back(session);
+            self.sessions.return_session(session);
         }
     }
 }
@@ -308,7 +309,7 @@ mod tests {
         let lend = || sessions.lend(Instant::now() + Duration::from_millis(100));
         thread::scope(|scope| {
             for _ in 0..50 {
-                scope.spawn(|| assert!(lend().err().unwrap().is_passing()));
+                scope.spawn(|| assert!(lend().err().unwrap().is_temporary()));
             }
         });
         // The server stays silent for longer than the calls wait.

@@ -35,16 +35,16 @@ pub(super) fn client_config(
         let verifier = verifier.build().map_err(|error| error.to_string())?;
         config
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(OfAnyHost(verifier)))
+            .with_custom_certificate_verifier(Arc::new(AnyHostVerifier(verifier)))
     };
     Ok(Arc::new(config.with_no_client_auth()))
 }
 
 /// Verifies a certificate except for the name of the host: `sslmode=verify-ca`.
 #[derive(Debug)]
-struct OfAnyHost(Arc<WebPkiServerVerifier>);
+struct AnyHostVerifier(Arc<WebPkiServerVerifier>);
 
-impl ServerCertVerifier for OfAnyHost {
+impl ServerCertVerifier for AnyHostVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,

@@ -7,7 +7,7 @@ use crate::files::needs_the_right;
 
 /// Whether the same call may succeed later without a change of the program or of the data. An extended code is treated
 /// as its primary code.
-pub(in crate::store) fn is_passing(error: &rusqlite::Error) -> bool {
+pub(in crate::store) fn is_temporary(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code().is_some_and(|code| match code {
         // Another process holds a lock. PROTOCOL means that a lock of the log was held for ten seconds.
         ErrorCode::DatabaseBusy
@@ -122,15 +122,15 @@ mod tests {
             ffi::SQLITE_AUTH,
             ffi::SQLITE_RANGE,
         ];
-        let is_passing = |code| {
+        let is_temporary = |code| {
             let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
-            is_passing(&error)
+            is_temporary(&error)
         };
         for code in passing {
-            assert!(is_passing(code), "{code}");
+            assert!(is_temporary(code), "{code}");
         }
         for code in defects {
-            assert!(!is_passing(code), "{code}");
+            assert!(!is_temporary(code), "{code}");
         }
     }
 }

@@ -110,7 +110,7 @@ impl Readers {
         }
         pool.open += 1;
         drop(pool);
-        self.connect().inspect_err(|_| self.give_back(None))
+        self.connect().inspect_err(|_| self.return_connection(None))
     }
 
     /// Opens another connection. This uses the path again, so it must still lead to the file that the writer has open.
@@ -122,7 +122,7 @@ impl Readers {
         }
     }
 
-    fn give_back(&self, connection: Option<Connection>) {
+    fn return_connection(&self, connection: Option<Connection>) {
         let mut pool = self.pool.lock();
         match connection {
             Some(connection) => pool.idle.push(connection),
@@ -141,7 +141,7 @@ struct LentConnection<'a> {
 
 impl Drop for LentConnection<'_> {
     fn drop(&mut self) {
-        self.readers.give_back(self.connection.take());
+        self.readers.return_connection(self.connection.take());
     }
 }
 

@@ -45,12 +45,12 @@ fn there() -> Database {
 }
 
 /// An import that has done everything but its last transaction.
-struct UnderWay {
+struct UnfinishedImport {
     pass: ImportPass<Accounts>,
     recorder: EventRecorder,
 }
 
-impl UnderWay {
+impl UnfinishedImport {
     fn start(store: &Store, accounts: Accounts) -> Self {
         let import_id = store.write(unfinished::start).unwrap();
         let recorder = EventRecorder {
@@ -103,7 +103,7 @@ fn seen(database: &Database) -> Vec<usize> {
         .unwrap();
     let mut usernames = 0;
     store.for_each_username(|_| usernames += 1).unwrap();
-    let whole = store.written_organizations(None).unwrap();
+    let whole = store.organizations_for_export(None).unwrap();
     let found = |text: &str| {
         [
             store.look_up(&name(text)).unwrap().account.is_some(),
@@ -125,7 +125,7 @@ fn seen(database: &Database) -> Vec<usize> {
             .map(|organization| usize::try_from(organization.users).unwrap())
             .sum(),
         whole.iter().map(|(_, users)| users.len()).sum(),
-        store.written_users(None).unwrap().len(),
+        store.users_for_export(None).unwrap().len(),
         organizations.len(),
         whole.len(),
         usize::from(store.organization_called("many").unwrap().is_ok()),
@@ -137,7 +137,7 @@ fn seen(database: &Database) -> Vec<usize> {
 fn added_rows_become_visible_at_the_end_of_an_import() {
     let database = there();
     let (before, seen_before) = (database.dump(), seen(&database));
-    let under_way = UnderWay::start(&database.store, file());
+    let unfinished = UnfinishedImport::start(&database.store, file());
     assert_eq!(seen(&database), seen_before);
     database.assert_balanced();
     // Another process cannot add the same user, and its finding says why.
@@ -153,7 +153,7 @@ fn added_rows_become_visible_at_the_end_of_an_import() {
     let findings = database.try_import(organization, Pins::Keep).unwrap_err();
     assert_eq!(findings[0].message, message);
 
-    let imported = under_way.finish(&database.store).unwrap();
+    let imported = unfinished.finish(&database.store).unwrap();
     assert_eq!(imported.users, summary(2 + MAX_SMALL_IMPORT * 2, 1, 0));
     assert_eq!(imported.organizations, summary(2, 0, 1));
     let users = 3 + MAX_SMALL_IMPORT * 2;
@@ -172,7 +172,8 @@ fn added_rows_become_visible_at_the_end_of_an_import() {
                 now: now(),
                 import_id: None,
             };
-            let outcome = super::super::at_once(connection, file(), Pins::Keep, &recorder)?;
+            let outcome =
+                super::super::import_in_transaction(connection, file(), Pins::Keep, &recorder)?;
             record_import(connection, &recorder, "users.csv", &outcome)?;
             Ok(outcome)
         })
@@ -203,15 +204,15 @@ fn events_of_an_import_are_recorded_while_it_runs_and_become_visible_with_it() {
     // One event for each import, each organization and each user.
     assert_eq!(at_first, 2 + 3 + 1 + all - 2);
 
-    let under_way = UnderWay::start(&database.store, rows());
+    let unfinished = UnfinishedImport::start(&database.store, rows());
     assert_eq!(database.number(counting), at_first);
     assert_eq!(database.number(written), at_first + all);
-    drop(under_way);
+    drop(unfinished);
     database.store.remove_all_unfinished(&|| false).unwrap();
     assert_eq!(database.dump(), before);
 
-    let under_way = UnderWay::start(&database.store, rows());
-    under_way.finish(&database.store).unwrap();
+    let unfinished = UnfinishedImport::start(&database.store, rows());
+    unfinished.finish(&database.store).unwrap();
     assert_eq!(database.number(counting), at_first + all + 1);
     let events = database
         .store
@@ -249,7 +250,7 @@ fn changes_of_other_processes_during_an_import_are_kept() {
         let user = json!({"username": "there", "person": {"phone": "2"}});
         fixture(json!([retailer("one", [user]), retailer("many", many())]))
     };
-    let under_way = UnderWay::start(&database.store, accounts());
+    let unfinished = UnfinishedImport::start(&database.store, accounts());
     database
         .sql()
         .execute_batch(&format!(
@@ -258,7 +259,7 @@ fn changes_of_other_processes_during_an_import_are_kept() {
              UPDATE people SET first_name = 'Ann'"
         ))
         .unwrap();
-    under_way.finish(&database.store).unwrap();
+    unfinished.finish(&database.store).unwrap();
     let stayed = format!(
         "SELECT count(*) FROM users JOIN people ON people.id = person_id
          WHERE status = 'DEACTIVATED' AND password_hash = '{OTHER_HASH}' AND first_name = 'Ann' AND phone = '2'"
@@ -273,13 +274,13 @@ fn a_conflict_in_the_last_transaction_leaves_no_rows() {
     let before = database.dump();
     let new = json!({"username": "new", "password_hash": HASH, "auth_token": TOKEN});
     let accounts = fixture(json!([retailer("one", [new]), retailer("many", many())]));
-    let under_way = UnderWay::start(&database.store, accounts);
+    let unfinished = UnfinishedImport::start(&database.store, accounts);
     let pin = "INSERT INTO tokens (digest, user_id, issued_at) SELECT ?1, id, 0 FROM visible_users";
     database
         .sql()
         .execute(pin, [super::super::users::digest(TOKEN)])
         .unwrap();
-    let findings = under_way.finish(&database.store).unwrap_err();
+    let findings = unfinished.finish(&database.store).unwrap_err();
     assert_eq!(
         findings,
         [Finding::new(
@@ -314,10 +315,10 @@ fn a_row_removed_or_a_name_taken_before_the_last_transaction_leaves_no_rows() {
         user.as_object_mut()
             .unwrap()
             .append(&mut change.as_object().unwrap().clone());
-        let under_way = UnderWay::start(&database.store, lines([user.clone()]));
+        let unfinished = UnfinishedImport::start(&database.store, lines([user.clone()]));
         database.sql().execute_batch(meanwhile).unwrap();
         let before = database.dump();
-        let findings = under_way.finish(&database.store).unwrap_err();
+        let findings = unfinished.finish(&database.store).unwrap_err();
         assert_eq!(
             findings,
             [Finding::new(RecordPlace::File, "", CHANGED)],
@@ -332,7 +333,7 @@ fn a_row_removed_or_a_name_taken_before_the_last_transaction_leaves_no_rows() {
 fn rows_of_an_interrupted_import_are_removed_when_the_database_is_opened() {
     let database = there();
     let before = database.dump();
-    UnderWay::start(&database.store, file());
+    UnfinishedImport::start(&database.store, file());
     assert_ne!(database.dump(), before);
     // They are not removed while the process of the import is running.
     let file_of_lock = database.directory.path().join("one.db-import");
@@ -351,7 +352,7 @@ fn rows_of_an_interrupted_import_are_removed_when_the_database_is_opened() {
     database.assert_balanced();
     // The id of an import is not reused: otherwise rows of a finished import would become invisible.
     database.import(file());
-    UnderWay::start(&database.store, lines([user("x")]));
+    UnfinishedImport::start(&database.store, lines([user("x")]));
     assert_eq!(seen(&database)[0], 3 + MAX_SMALL_IMPORT * 2);
 }
 

@@ -55,7 +55,7 @@ impl Database {
 
     #[track_caller]
     fn import(&self, accounts: Accounts) -> Imported {
-        self.try_import(accounts, Pins::End).unwrap()
+        self.try_import(accounts, Pins::Remove).unwrap()
     }
 
     fn try_import(&self, accounts: Accounts, pins: Pins) -> ImportOutcome {
