@@ -36,7 +36,7 @@ macro_rules! spelled {
         impl std::str::FromStr for $name {
             type Err = $crate::account::UnknownName;
 
-            /// Accepts every spelling that [`is_spelling_of`](crate::account::is_spelling_of) accepts.
+            /// Accepts a name in any case, with `-` or `_` for a space, and with white space around it.
             fn from_str(text: &str) -> Result<Self, $crate::account::UnknownName> {
                 [$(Self::$variant),+]
                     .into_iter()
