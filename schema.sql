@@ -14,7 +14,7 @@ CREATE TABLE imports (
     first_permission INTEGER NOT NULL
 ) STRICT;
 
--- Users and account managers, as other people see them.
+-- The personal data of users and account managers.
 CREATE TABLE people (
     id         INTEGER PRIMARY KEY,
     uuid       TEXT NOT NULL UNIQUE

@@ -192,11 +192,11 @@ impl Serialize for Username {
 /// The reasons why a text is not a valid username.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsernameFaults {
-    /// Nothing is left after trimming.
+    /// The trimmed text is empty.
     pub is_blank: bool,
-    /// Over [`MAX_USERNAME_CHARS`].
+    /// The trimmed text is longer than [`MAX_USERNAME_CHARS`].
     pub is_too_long: bool,
-    /// Contains U+0000.
+    /// The text contains U+0000.
     pub has_nul: bool,
 }
 

@@ -25,7 +25,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x3f0e_8a54_6d0b_4c55_9c0a_7a1b_5d9e_2c4
 pub struct Organization {
     /// The name that is displayed to people.
     pub name: String,
-    /// Retailer or supplier.
+    /// Whether it is a retailer or a supplier.
     #[serde(deserialize_with = "parsed")]
     pub org_type: OrgType,
     /// The status. The default for a new organization is ACTIVE.
