@@ -8,7 +8,7 @@ fn one_user() -> Place {
 }
 
 #[test]
-fn a_rehash_after_a_login_is_to_the_cost_of_the_server() {
+fn a_login_rehashes_the_password_to_the_cost_of_the_server() {
     let place = one_user();
     for cost in [10, 11, 10] {
         let flag = cost.to_string();
@@ -23,7 +23,7 @@ fn a_rehash_after_a_login_is_to_the_cost_of_the_server() {
 }
 
 #[test]
-fn a_rehash_in_the_middle_is_lost_without_harm() {
+fn an_interrupted_rehash_does_no_harm() {
     let place = one_user();
     for _ in 0..3 {
         let server = place.serve(&[]);
@@ -44,7 +44,7 @@ fn a_login_that_fails_rehashes_nothing() {
 }
 
 #[test]
-fn a_hash_that_a_login_has_renewed_is_not_brought_back() {
+fn a_hash_that_a_login_has_replaced_is_not_restored_by_the_same_fixture() {
     let fixture = accounts::retailer([accounts::user(JWEIR)]);
     let place = Place::seeded(&fixture);
     let server = place.serve(&[]);

@@ -37,7 +37,7 @@ fn assert_parse_error(answer: &Answer, label: &str) {
 }
 
 #[test]
-fn what_is_not_json_is_a_parse_error_with_its_place() {
+fn what_is_not_json_is_a_parse_error_with_its_position() {
     let server = Server::demo();
     let rows: [(&str, &[u8]); 40] = [
         ("a blank", b" "),
@@ -108,7 +108,7 @@ fn what_is_not_json_is_a_parse_error_with_its_place() {
 }
 
 #[test]
-fn a_byte_order_mark_is_named() {
+fn a_byte_order_mark_is_reported_as_such() {
     let server = Server::demo();
     for (encoding, body) in [
         (
@@ -139,7 +139,7 @@ fn a_parse_error_names_the_line_and_the_column() {
 }
 
 #[test]
-fn bytes_that_are_not_utf_8_are_a_parse_error_wherever_they_stand() {
+fn bytes_that_are_not_utf_8_are_a_parse_error_wherever_they_are() {
     let server = Server::demo();
     let sequences: [(&str, &[u8]); 7] = [
         ("a lone continuation", b"\x80"),
@@ -170,7 +170,7 @@ fn bytes_that_are_not_utf_8_are_a_parse_error_wherever_they_stand() {
 }
 
 #[test]
-fn json_that_is_no_object_is_told_what_it_is() {
+fn json_that_is_not_an_object_is_refused_with_its_type() {
     let server = Server::demo();
     let long = "9".repeat(400);
     let rows = [
@@ -229,7 +229,7 @@ fn no_body_at_all_is_an_empty_object() {
 }
 
 #[test]
-fn a_key_given_twice_at_the_top_level_is_a_parse_error() {
+fn a_duplicate_key_at_the_top_level_is_a_parse_error() {
     let server = Server::demo();
     let rows = [
         (
@@ -280,7 +280,7 @@ fn a_key_given_twice_at_the_top_level_is_a_parse_error() {
 }
 
 #[test]
-fn a_lone_surrogate_counts_in_keys_username_and_password_and_nowhere_else() {
+fn a_lone_surrogate_matters_in_keys_username_and_password_only() {
     let server = Server::demo();
     for (label, surrogate) in [
         ("high", r"\ud800"),
@@ -463,7 +463,7 @@ fn the_password_that_arrives_is_the_one_that_was_sent() {
 }
 
 #[test]
-fn no_bytes_whatsoever_are_answered_with_a_server_error() {
+fn no_body_is_answered_with_a_server_error() {
     let server = Server::demo();
     let fragments = prop::sample::select(vec![
         &b"{"[..],

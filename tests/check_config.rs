@@ -77,7 +77,7 @@ fn every_setting_is_printed_with_its_value_and_where_it_came_from() {
 }
 
 #[test]
-fn every_flag_of_serve_is_among_them() {
+fn every_flag_of_serve_is_among_the_printed_settings() {
     let help = Place::new().run(&["serve", "-h"]).succeeded().stdout;
     let flags = help.split("\n      --").skip(1);
     let flags = flags.map(|text| format!("--{}", text.split_whitespace().next().unwrap()));
@@ -101,7 +101,7 @@ fn write_certificate(place: &Place, name: &str) {
 }
 
 #[test]
-fn what_a_start_would_warn_of_is_a_warning_here_too() {
+fn what_a_start_would_warn_about_is_a_warning_of_the_check_too() {
     let place = Place::new();
     write_certificate(&place, "old");
     fs::set_permissions(place.path("old.key"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -133,7 +133,7 @@ fn what_a_start_would_warn_of_is_a_warning_here_too() {
 }
 
 #[test]
-fn what_a_start_would_warn_of_by_itself_is_a_warning_here_too() {
+fn problems_of_the_environment_and_of_generated_files_are_warnings_of_the_check_too() {
     let place = Place::new();
     write_certificate(&place, "thanos-login-ca");
     let open_to_all = fs::Permissions::from_mode(0o644);
@@ -157,7 +157,7 @@ fn what_a_start_would_warn_of_by_itself_is_a_warning_here_too() {
 }
 
 #[test]
-fn what_would_make_a_start_fail_is_said_all_at_once_and_nothing_is_made() {
+fn everything_that_would_make_a_start_fail_is_reported_at_once_and_nothing_is_created() {
     only_in_a_file();
     let place = Place::new();
     write_certificate(&place, "a");

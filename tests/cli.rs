@@ -179,7 +179,7 @@ fn a_wrong_variable_is_wrong_usage_too() {
 }
 
 #[test]
-fn every_form_of_address_serves_and_is_told() {
+fn every_form_of_address_serves_and_is_printed() {
     let server = Place::new()
         .program(&["serve", "--demo", "--listen", "localhost:0"])
         .start();
@@ -216,7 +216,7 @@ fn every_form_of_address_serves_and_is_told() {
 }
 
 #[test]
-fn several_addresses_are_told_in_their_order_and_all_serve() {
+fn several_addresses_are_printed_in_their_order_and_all_serve() {
     let args = [
         "serve",
         "--demo",
@@ -254,7 +254,7 @@ fn standard_output_carries_nothing_but_the_ready_line() {
 }
 
 #[test]
-fn an_address_in_use_is_named_and_nothing_is_called_ready() {
+fn an_address_in_use_is_named_and_no_ready_line_is_printed() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let place = Place::new();
@@ -275,7 +275,7 @@ fn an_address_in_use_is_named_and_nothing_is_called_ready() {
 }
 
 #[test]
-fn a_variable_stands_for_its_flag_and_the_flag_wins() {
+fn a_variable_has_the_effect_of_its_flag_and_the_flag_takes_precedence() {
     only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     std::fs::rename(place.path(Place::DATABASE), place.path("other.db")).unwrap();
@@ -377,7 +377,7 @@ fn a_demo_by_variable_ignores_the_database_and_leaves_no_file() {
 }
 
 #[test]
-fn a_demo_for_everybody_is_refused_with_the_flag_that_allows_it() {
+fn a_demo_that_other_machines_reach_is_refused_with_the_flag_that_allows_it() {
     let rows: [&[&str]; 3] = [
         &["--listen", "0.0.0.0:0"],
         &["--listen", "[::]:0"],
@@ -397,7 +397,7 @@ fn a_demo_for_everybody_is_refused_with_the_flag_that_allows_it() {
 }
 
 #[test]
-fn a_demo_for_everybody_is_served_when_asked_for() {
+fn a_demo_that_other_machines_reach_is_served_with_the_flag_that_allows_it() {
     let args = [
         "serve",
         "--demo",
@@ -419,7 +419,7 @@ fn a_demo_for_everybody_is_served_when_asked_for() {
 }
 
 #[test]
-fn a_real_server_listens_where_it_is_told() {
+fn a_real_server_listens_at_the_given_address() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&["--listen", "0.0.0.0:0"]);
     assert!(

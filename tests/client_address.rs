@@ -31,7 +31,7 @@ fn serve(flags: &[&str]) -> Server {
 }
 
 #[test]
-fn a_peer_that_is_no_trusted_proxy_is_not_believed() {
+fn a_peer_that_is_not_a_trusted_proxy_is_not_believed() {
     for flags in [&[][..], &["--trusted-proxy", "192.0.2.0/24"]] {
         let server = serve(flags);
         let rows: [(&[&str], _); _] = [(&["192.0.2.1"], 401), (&["192.0.2.2"], 429), (&[], 429)];
@@ -73,7 +73,7 @@ fn the_right_most_untrusted_address_that_a_proxy_names_is_the_client() {
 }
 
 #[test]
-fn over_a_unix_socket_the_field_is_believed_and_127_0_0_1_without_it() {
+fn over_a_unix_socket_the_field_is_trusted_and_the_client_is_127_0_0_1_without_it() {
     let server = serve(&["--listen", "unix:login.sock"]);
     let connect =
         || Connection::over(UnixStream::connect(server.place.path("login.sock")).unwrap());
@@ -134,7 +134,7 @@ fn warnings(flags: &[&str], fields: &[&[(&str, &str)]]) -> Vec<String> {
 }
 
 #[test]
-fn a_client_address_that_is_ignored_is_mentioned_once() {
+fn a_client_address_that_is_ignored_is_logged_once() {
     let forged = ("X-Forwarded-For", "forged");
     let trusted = ["--trusted-proxy", "127.0.0.1"];
     for (label, flags, fields, named) in [
@@ -179,7 +179,7 @@ fn a_client_address_that_is_ignored_is_mentioned_once() {
 }
 
 #[test]
-fn a_network_that_is_none_is_wrong_usage() {
+fn an_invalid_network_is_wrong_usage() {
     for network in ["", "proxy", "10.0.0.0/33", "10.0.0.0.0/8", "2001:db8::/129"] {
         Place::new()
             .run(&["serve", "--trusted-proxy", network])

@@ -138,7 +138,7 @@ fn a_file_that_is_not_our_database_is_refused_in_one_line_and_left_untouched() {
 }
 
 #[test]
-fn a_path_that_can_be_no_file_is_refused_in_one_line_that_names_it() {
+fn a_path_that_cannot_be_a_file_is_refused_in_one_line_that_names_it() {
     for command in COMMANDS {
         let place = empty_place();
         fs::create_dir(place.path("directory")).unwrap();
@@ -293,7 +293,7 @@ fn an_empty_file_and_a_database_without_tables_count_as_new() {
 }
 
 #[test]
-fn a_missing_database_is_made_with_mode_0600_whatever_the_umask() {
+fn a_missing_database_is_created_with_mode_0600_whatever_the_umask() {
     for umask in ["umask 0", "umask 022", "umask 0777"] {
         for command in &COMMANDS[1..] {
             let place = empty_place();
@@ -320,7 +320,7 @@ fn a_missing_database_is_made_with_mode_0600_whatever_the_umask() {
 }
 
 #[test]
-fn what_init_makes_is_a_database_with_its_promises() {
+fn init_creates_a_database_with_the_documented_settings() {
     let place = Place::new();
     place.run(&["init"]).succeeded();
     assert_eq!(place.files(""), [Place::DATABASE, "tmp"]);
@@ -337,7 +337,7 @@ fn what_init_makes_is_a_database_with_its_promises() {
 }
 
 #[test]
-fn init_on_one_of_ours_changes_nothing() {
+fn init_on_an_existing_database_changes_nothing() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let before = place.dump();
     place.run(&["init"]).succeeded();
@@ -345,7 +345,7 @@ fn init_on_one_of_ours_changes_nothing() {
 }
 
 #[test]
-fn wrong_rows_are_impossible() {
+fn the_schema_rejects_invalid_rows() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let connection = place.file();
     connection
@@ -424,7 +424,7 @@ fn wrong_rows_are_impossible() {
 
 /// How far the first start had come when it was killed differs from run to run; what it leaves must do at every point.
 #[test]
-fn a_first_start_that_is_killed_locks_nobody_out() {
+fn a_killed_first_start_does_not_prevent_the_next_one() {
     let log = format!("{}-wal", Place::DATABASE);
     let index = format!("{}-shm", Place::DATABASE);
     for file in [Place::DATABASE, &log, &index] {

@@ -91,7 +91,7 @@ fn accounts_loaded_beside_a_server_log_in_at_once() {
 }
 
 #[test]
-fn a_server_that_stops_leaves_one_whole_file() {
+fn a_server_that_stops_leaves_one_complete_file() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let before = place.files("");
     let server = place.serve(&[]);

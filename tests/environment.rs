@@ -99,7 +99,7 @@ fn a_wrong_value_is_refused_with_the_name_of_its_variable() {
 }
 
 #[test]
-fn flags_and_variables_that_do_not_go_together_are_named_as_they_were_given() {
+fn conflicting_flags_and_variables_are_named_as_they_were_given() {
     only_in_a_file();
     let rows = [
         (
@@ -132,7 +132,7 @@ fn flags_and_variables_that_do_not_go_together_are_named_as_they_were_given() {
 }
 
 #[test]
-fn a_variable_that_a_flag_overrules_is_not_named() {
+fn a_variable_that_a_flag_overrides_is_not_named() {
     let refused = Place::new()
         .program(&["serve", "--listen=nowhere"])
         .env("THANOS_LOGIN_LISTEN", "127.0.0.1:0")

@@ -157,7 +157,7 @@ fn a_start_with_too_few_descriptors_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_database_whose_name_is_given_is_made_only_when_asked_for() {
+fn a_database_whose_name_is_given_is_created_only_when_requested() {
     let place = Place::new();
     let given = [
         (place.program(&["serve", "--db", "typo.db"]), ""),
@@ -207,7 +207,7 @@ fn a_database_whose_name_is_given_is_made_only_when_asked_for() {
 
 #[cfg(not(feature = "postgres"))]
 #[test]
-fn the_url_of_a_database_needs_a_program_with_postgresql() {
+fn the_url_of_a_database_needs_a_build_with_postgresql() {
     let place = Place::new();
     for command in [&["serve"][..], &["init"], &["user", "list"]] {
         let args = [command, &["--db", "postgres://u:hunter2@127.0.0.1/d"]].concat();

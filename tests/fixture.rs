@@ -52,7 +52,7 @@ fn assert_refused_at(label: &str, fixture: &str, expected: &[&str]) {
 }
 
 #[test]
-fn a_wrong_value_is_refused_at_its_place() {
+fn a_wrong_value_is_refused_with_its_path() {
     let of_user = |key: &str, value: Value| retailer([with(user(JWEIR), key, value)]);
     let of_org = |key: &str, value: Value| json!({"organizations": [with(organization("thanos", [user(JWEIR)]), key, value)]});
     let clear = |password: &str| retailer([json!({"username": JWEIR, "password": password})]);
@@ -231,7 +231,7 @@ fn a_wrong_value_is_refused_at_its_place() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_key_is_named() {
     let org = organization("thanos", [user(JWEIR)]);
     let rows = [
         ("organizations", json!({})),
@@ -271,7 +271,7 @@ fn a_user_has_a_password_or_a_hash_and_not_both() {
 }
 
 #[test]
-fn a_doubled_key_is_refused_at_its_place() {
+fn a_duplicate_key_is_refused_with_its_path() {
     let user = format!(r#"{{"username":"a","username":"a","password_hash":"{QUICK_HASH}"}}"#);
     let fixture =
         format!(r#"{{"organizations":[{{"name":"x","org_type":"RETAILER","users":[{user}]}}]}}"#);
@@ -292,7 +292,7 @@ fn a_doubled_key_is_refused_at_its_place() {
 }
 
 #[test]
-fn what_is_given_twice_is_refused_where_it_comes_again() {
+fn a_duplicate_value_is_refused_at_its_second_occurrence() {
     let jweir = user(JWEIR);
     let two_users = |first: Value, second: Value| retailer([first, second]);
     let two_orgs = |key: &str| {
@@ -354,7 +354,7 @@ fn what_is_given_twice_is_refused_where_it_comes_again() {
 }
 
 #[test]
-fn what_another_row_of_the_database_holds_is_refused() {
+fn a_value_that_another_row_of_the_database_has_is_refused() {
     let pinned = with(with(user(JWEIR), "auth_token", TOKEN), "uuid", UUID);
     let mut held = organization("one", [pinned]);
     held["retailer_uuid"] = json!(OTHER_UUID);
@@ -389,7 +389,7 @@ fn what_another_row_of_the_database_holds_is_refused() {
 }
 
 #[test]
-fn all_findings_come_at_once_and_nothing_is_written() {
+fn all_findings_are_reported_at_once_and_nothing_is_written() {
     let place = Place::seeded(&retailer([user(JWEIR)]));
     let before = place.dump();
     let fixture = json!({"organizations": [
@@ -558,7 +558,7 @@ fn users_absent_from_the_file_stay() {
 }
 
 #[test]
-fn a_user_that_stands_in_another_organization_has_moved() {
+fn a_user_that_the_file_has_in_another_organization_is_moved() {
     let jweir = with(user(JWEIR), "uuid", UUID);
     let orgs = |first: Vec<Value>, second: Vec<Value>| json!({"organizations": [organization("one", first), organization("two", second)]});
     let place = Place::seeded(&orgs(vec![jweir.clone()], vec![]));
@@ -572,7 +572,7 @@ fn a_user_that_stands_in_another_organization_has_moved() {
 }
 
 #[test]
-fn uuids_that_are_not_given_are_derived_from_the_names_and_always_the_same() {
+fn missing_uuids_are_derived_from_the_names_and_always_the_same() {
     let fixture = json!({"organizations": [
         organization("one", [user("a"), user("b")]),
         with(organization("two", [user("c")]), "org_type", "SUPPLIER"),
@@ -618,7 +618,7 @@ fn every_kind_of_hash_logs_in() {
 }
 
 #[test]
-fn an_empty_demo_serves_and_knows_nobody() {
+fn an_empty_demo_serves_and_has_no_accounts() {
     for fixture in [json!({"organizations": []}), retailer([])] {
         let server = Place::new().serve_demo(&fixture, &[]);
         assert_eq!(server.login(JWEIR, PASSWORD).status, 401);

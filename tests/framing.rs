@@ -92,7 +92,7 @@ fn a_body_may_come_in_chunks() {
 }
 
 #[test]
-fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
+fn a_client_that_expects_100_continue_gets_it() {
     let server = Server::demo();
     let body = login_body(JWEIR, PASSWORD);
     let length = body.len().to_string();
@@ -109,7 +109,7 @@ fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
 }
 
 #[test]
-fn a_target_may_be_a_whole_url() {
+fn a_target_may_be_an_absolute_url() {
     let server = Server::demo();
     for (label, target, status) in [
         ("ours", format!("http://localhost{LOGIN}"), 200),
@@ -132,7 +132,7 @@ fn a_target_may_be_a_whole_url() {
 }
 
 #[test]
-fn a_connection_that_is_to_close_closes_after_the_answer() {
+fn a_connection_with_connection_close_is_closed_after_the_answer() {
     let server = Server::demo();
     let mut connection = server.connect();
     let fields = [JSON, ("Connection", "close")];
@@ -157,7 +157,7 @@ fn field_names_may_have_any_letter_case() {
 }
 
 #[test]
-fn a_client_that_goes_away_harms_nobody() {
+fn a_client_that_disconnects_affects_no_other_client() {
     let server = Server::demo_with(&["--bcrypt-cost", "10"]);
     for bytes in [&login()[..], &login()[..40], &login()[..login().len() - 1]] {
         for _ in 0..8 {

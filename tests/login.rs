@@ -6,7 +6,7 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Answer, JSON, LOGIN, Place, Server, login_body, request};
 
 #[test]
-fn the_published_call_answers_the_published_json_to_the_letter() {
+fn the_published_call_answers_exactly_the_published_json() {
     let server = Server::demo();
     let content_type = ("Content-Type", "application/json; charset=utf-8");
     let body =
@@ -137,7 +137,7 @@ fn every_answer_is_one_compact_json_object() {
 }
 
 #[test]
-fn a_path_that_is_no_endpoint_is_not_found() {
+fn a_path_without_an_endpoint_is_not_found() {
     let server = Server::demo();
     let rows = [
         ("without its slash", "/api/organizations/user-login"),
@@ -185,7 +185,7 @@ fn the_query_is_ignored() {
 }
 
 #[test]
-fn another_method_is_not_allowed_and_told_which_one_is() {
+fn another_method_is_refused_with_the_allowed_one() {
     let server = Server::demo();
     for method in [
         "GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "BREW",
@@ -316,7 +316,7 @@ fn an_authorization_header_stops_no_login() {
 }
 
 #[test]
-fn what_a_client_accepts_is_not_asked() {
+fn the_accept_header_is_ignored() {
     let server = Server::demo();
     let fields = [JSON, ("Accept", "text/html"), ("Accept-Encoding", "gzip")];
     let answer = server.send(request("POST", LOGIN, &fields, login_body(JWEIR, PASSWORD)));
@@ -340,7 +340,7 @@ fn unknown_user_and_wrong_password_answer_alike() {
 }
 
 #[test]
-fn the_right_password_of_somebody_inactive_is_forbidden() {
+fn the_right_password_of_an_inactive_user_is_forbidden() {
     let server = Server::demo();
     for name in ["deactivated", "waiting", "pending"] {
         let answer = server.login(&format!("{name}@projectthanos.com"), PASSWORD);
@@ -423,7 +423,7 @@ fn usernames_are_compared_without_regard_to_ascii_case() {
 }
 
 #[test]
-fn white_space_around_a_username_is_trimmed_and_none_within() {
+fn white_space_is_trimmed_around_a_username_and_not_within_it() {
     let server = Server::demo();
     let white = "\t\n\u{b}\u{c}\r\u{1c}\u{1d}\u{1e}\u{1f} \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\
                  \u{2005}\u{2006}\u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
@@ -454,7 +454,7 @@ fn white_space_around_a_username_is_trimmed_and_none_within() {
 }
 
 #[test]
-fn a_password_is_taken_as_it_is() {
+fn a_password_is_compared_unchanged() {
     let server = Server::demo();
     let rows = [
         ("blank before", " thanosrocks"),
@@ -538,7 +538,7 @@ fn fields_answer(username: &[&str], password: &[&str]) -> String {
 }
 
 #[test]
-fn every_field_is_told_what_is_wrong_with_it_all_at_once_username_first() {
+fn the_findings_about_all_fields_are_answered_at_once_username_first() {
     let server = Server::demo();
     for (username_is, username, username_findings) in fields_and_findings() {
         for (password_is, password, password_findings) in fields_and_findings() {
@@ -622,7 +622,7 @@ fn a_username_has_at_most_254_characters_after_trimming() {
 }
 
 #[test]
-fn nothing_in_an_answer_names_what_it_is_built_with() {
+fn no_answer_names_the_software_that_the_server_is_built_with() {
     let server = Server::demo();
     let answers: Vec<Answer> = one_of_each()
         .into_iter()

@@ -78,7 +78,7 @@ fn each_login_of_a_user_is_an_event_with_its_outcome() {
 }
 
 #[test]
-fn a_name_of_nobody_is_counted_and_neither_kept_nor_logged() {
+fn an_unknown_username_is_counted_and_neither_stored_nor_logged() {
     let place = place();
     let server = place
         .program(&[
@@ -128,7 +128,7 @@ fn throttled_logins_in_quick_succession_are_few_rows_that_say_how_many() {
 }
 
 #[test]
-fn a_user_has_a_thousand_logins_at_most_and_changes_are_not_pushed_out() {
+fn a_user_has_at_most_a_thousand_login_events_and_they_evict_no_changes() {
     let place = place();
     let add = |count: i64, action: &str, outcome: &str, number: &str| {
         place
@@ -187,7 +187,7 @@ fn old_events_are_removed_and_with_0_all_of_them_but_no_counter() {
 }
 
 #[test]
-fn the_log_says_whose_a_failed_login_is_and_has_each_event_once() {
+fn the_log_names_the_user_of_a_failed_login_and_has_each_event_once() {
     let place = place();
     let server = place.serve(&["--log-format", "json", "--failed-logins-per-user", "1"]);
     for username in [JWEIR, NOBODY] {

@@ -19,7 +19,7 @@ fn json_lines(log: &str) -> Vec<Value> {
 }
 
 #[test]
-fn every_request_is_one_line_with_who_what_and_how_it_ended() {
+fn every_request_is_one_line_with_its_client_its_call_and_its_outcome() {
     let log = log_after(&[], |server| {
         server.login(JWEIR, PASSWORD).token();
         server.login("nobody", "wrong");
@@ -142,7 +142,7 @@ fn the_log_is_json_when_asked_for() {
 }
 
 #[test]
-fn what_turns_or_hides_text_is_escaped_and_means_the_same() {
+fn characters_that_reorder_or_hide_text_are_escaped_and_mean_the_same() {
     only_in_a_file();
     let path = "no\u{202E}\u{3164}\u{9B}directory/accounts.db";
     let failed = Place::new().run(&["serve", "--db", path, "--log-format", "json"]);
@@ -153,7 +153,7 @@ fn what_turns_or_hides_text_is_escaped_and_means_the_same() {
 }
 
 #[test]
-fn a_level_says_how_much_is_told() {
+fn the_level_determines_how_much_is_logged() {
     let requests = |server: &Server| {
         server.login(JWEIR, PASSWORD).token();
         server.answers_something_else();
@@ -177,7 +177,7 @@ fn a_level_says_how_much_is_told() {
 }
 
 #[test]
-fn a_level_or_format_that_is_none_is_wrong_usage() {
+fn an_unknown_level_or_format_is_wrong_usage() {
     for flags in [["--log-level", "loud"], ["--log-format", "xml"]] {
         let args = [&["serve", "--demo"][..], &flags].concat();
         Place::new().run(&args).was_wrong_usage(flags[1]);
@@ -185,7 +185,7 @@ fn a_level_or_format_that_is_none_is_wrong_usage() {
 }
 
 #[test]
-fn no_password_token_or_unknown_username_is_told_at_the_most_talkative_level() {
+fn no_password_token_or_unknown_username_is_logged_at_the_most_verbose_level() {
     let place = Place::new();
     let server = place
         .program(&["serve", "--demo", "--log-level", "trace"])
@@ -308,7 +308,7 @@ fn no_control_character_reaches_a_terminal() {
 }
 
 #[test]
-fn a_start_and_a_stop_are_told_and_nothing_before_the_server_is_ready() {
+fn a_start_and_a_stop_are_logged_and_nothing_before_the_server_is_ready() {
     let server = Server::demo();
     let address = server.address().to_string();
     let log = server.stop().stderr;
@@ -318,7 +318,7 @@ fn a_start_and_a_stop_are_told_and_nothing_before_the_server_is_ready() {
 }
 
 #[test]
-fn throttling_is_told_once_a_window_and_not_once_a_request() {
+fn throttling_is_logged_once_per_window_and_not_once_per_request() {
     let server = Server::demo_with(&["--failed-logins-per-user", "1", "--log-level", "warn"]);
     for _ in 0..10 {
         server.login(JWEIR, "wrong");
@@ -331,7 +331,7 @@ fn throttling_is_told_once_a_window_and_not_once_a_request() {
 }
 
 #[test]
-fn a_refused_file_is_told_once() {
+fn a_refused_file_is_reported_once() {
     only_in_a_file();
     let place = Place::new();
     place.write(Place::DATABASE, "not a database");
@@ -340,7 +340,7 @@ fn a_refused_file_is_told_once() {
 }
 
 #[test]
-fn a_start_that_fails_is_an_event_for_whoever_reads_json() {
+fn a_start_that_fails_is_an_event_in_a_json_log() {
     only_in_a_file();
     let place = Place::new();
     place.write(

@@ -6,7 +6,7 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{LOGIN, Place, Server, login_body, request};
 
 #[test]
-fn application_json_is_taken_in_every_form_that_http_allows() {
+fn application_json_is_accepted_in_every_form_that_http_allows() {
     let server = Server::demo();
     let forms = [
         "application/json",
@@ -26,7 +26,7 @@ fn application_json_is_taken_in_every_form_that_http_allows() {
 }
 
 #[test]
-fn everything_else_is_refused_and_named_whatever_the_body() {
+fn any_other_media_type_is_refused_and_named_whatever_the_body() {
     let server = Server::demo();
     let forms = [
         "",

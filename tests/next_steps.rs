@@ -51,7 +51,7 @@ A login as {JWEIR}, whose password is {PASSWORD}:
 }
 
 #[test]
-fn the_account_is_one_that_can_log_in_and_the_address_one_that_can_be_called() {
+fn the_shown_account_can_log_in_and_the_shown_address_can_be_called() {
     let place = Place::new();
     let user = |username: &str, password: &str, status: &str| serde_json::json!({"username": username, "password": password, "status": status});
     let mut inactive = accounts::retailer([user("a@shop.example", "violet kettle", "ACTIVE")]);
@@ -77,7 +77,7 @@ fn the_account_is_one_that_can_log_in_and_the_address_one_that_can_be_called() {
 }
 
 #[test]
-fn nothing_of_it_is_in_a_file_with_quiet_or_of_a_real_server() {
+fn no_next_steps_are_shown_in_a_file_with_quiet_or_by_a_real_server() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     for rest in [
         &format!("{DEMO} 2>log.txt"),

@@ -50,7 +50,7 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn rules_and_dashboard_name_metrics_that_there_are() {
+fn rules_and_dashboard_name_only_metrics_that_exist() {
     let server = Server::demo_with(&[
         "--metrics",
         "--tls-self-signed",

@@ -68,7 +68,7 @@ fn a_server_whose_names_in_the_temporary_directory_are_swept_goes_on() {
 }
 
 #[test]
-fn a_swept_socket_is_missed_without_any_request() {
+fn a_removed_private_socket_is_noticed_without_any_request() {
     let place = one_user();
     let server = place.serve(&[]);
     let swept = scratch(&place);
@@ -82,7 +82,7 @@ fn a_swept_socket_is_missed_without_any_request() {
 }
 
 #[test]
-fn an_empty_tmpdir_is_none() {
+fn an_empty_tmpdir_counts_as_unset() {
     let place = Place::new();
     let server = place
         .program(&["serve", "--demo"])
@@ -94,7 +94,7 @@ fn an_empty_tmpdir_is_none() {
 }
 
 #[test]
-fn a_temporary_directory_that_is_not_there_is_named() {
+fn a_missing_temporary_directory_is_named() {
     let place = Place::new();
     fs::remove_dir(place.path("tmp")).unwrap();
     let tmp = place.path("tmp");
@@ -104,7 +104,7 @@ fn a_temporary_directory_that_is_not_there_is_named() {
 }
 
 #[test]
-fn demos_that_start_at_once_beside_what_killed_ones_left_all_get_ready() {
+fn demos_that_start_at_once_all_become_ready_despite_the_leftovers_of_killed_ones() {
     const STARTS: usize = 12;
     let place = Place::new();
     for _ in 0..3 {

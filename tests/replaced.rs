@@ -63,7 +63,7 @@ const ROWS: [Replacement; 6] = [
 ];
 
 #[test]
-fn a_path_that_leads_elsewhere_is_not_ready_and_lets_nobody_in() {
+fn a_server_whose_path_leads_to_another_file_is_not_ready_and_refuses_logins() {
     for (kind, replace) in ROWS {
         let place = one_user();
         let server = place.serve(&[]);
@@ -125,7 +125,7 @@ fn a_replaced_path_is_noticed_without_a_request() {
 }
 
 #[test]
-fn a_link_that_leads_elsewhere_is_noticed() {
+fn a_link_that_leads_to_another_file_is_noticed() {
     let place = one_user();
     with_other(&place);
     let link = |target: &str| {
@@ -141,7 +141,7 @@ fn a_link_that_leads_elsewhere_is_noticed() {
 }
 
 #[test]
-fn the_new_file_is_as_it_was_after_the_stop_and_can_be_served() {
+fn the_new_file_is_unchanged_after_the_stop_and_can_be_served() {
     let place = one_user();
     let server = place.serve(&[]);
     server.login(JWEIR, PASSWORD).token();
@@ -156,7 +156,7 @@ fn the_new_file_is_as_it_was_after_the_stop_and_can_be_served() {
 }
 
 #[test]
-fn what_was_answered_is_in_the_file_that_was_moved_away() {
+fn every_answered_token_is_in_the_file_that_was_moved_away() {
     for moved in [&[Place::DATABASE][..], &[Place::DATABASE, LOG, INDEX]] {
         let place = one_user();
         let server = place.serve(&[]);

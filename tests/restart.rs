@@ -40,7 +40,7 @@ fn login_from(server: &Server, address: &str, username: &str, password: &str) ->
 }
 
 #[test]
-fn a_lock_goes_on_whether_the_name_is_known_or_not() {
+fn a_lock_survives_a_restart_whether_the_name_is_known_or_not() {
     let place = two_users();
     let server = place.serve(&TWO_PER_USER);
     for username in [JWEIR, "nobody"] {
@@ -59,7 +59,7 @@ fn a_lock_goes_on_whether_the_name_is_known_or_not() {
 }
 
 #[test]
-fn what_was_counted_below_a_limit_counts_on() {
+fn failures_below_a_limit_still_count_after_a_restart() {
     let place = two_users();
     for (flag, usernames) in [
         ("--failed-logins-per-user", [JWEIR; 3]),
@@ -120,7 +120,7 @@ fn a_success_is_not_undone_by_a_restart() {
 }
 
 #[test]
-fn an_unlocking_holds_over_a_restart_whenever_it_was_done() {
+fn an_unlock_survives_a_restart_whenever_it_was_done() {
     let place = two_users();
     let server = place.serve(&TWO_PER_USER);
     for username in [JWEIR, OTHER] {
@@ -137,7 +137,7 @@ fn an_unlocking_holds_over_a_restart_whenever_it_was_done() {
 }
 
 #[test]
-fn the_limits_of_the_present_server_count() {
+fn the_limits_of_the_current_server_apply() {
     // Servers of one database may have other limits each: what a counter says of a lock is of the last failure's server.
     only_in_a_file();
     let place = two_users();

@@ -84,7 +84,7 @@ fn run_by(command: &str) -> String {
 }
 
 #[test]
-fn signals_that_a_caller_has_blocked_end_the_program_all_the_same() {
+fn signals_that_a_caller_has_blocked_still_end_the_program() {
     let place = Place::new();
     let blocked = run_by("env --block-signal=HUP,INT,TERM");
     let demo = place.program(&["serve", "--demo"]).after(&blocked);

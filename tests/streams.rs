@@ -233,12 +233,12 @@ const COPIES: [(&str, &str); 2] = [
 ];
 
 #[test]
-fn a_change_is_made_whether_or_not_anybody_reads_what_is_said_about_it() {
+fn a_change_is_made_whether_or_not_its_messages_are_read() {
     are_made(&CHANGES);
 }
 
 #[test]
-fn a_copy_of_a_file_is_made_whether_or_not_anybody_reads_what_is_said_about_it() {
+fn a_copy_of_a_file_is_made_whether_or_not_its_messages_are_read() {
     only_in_a_file();
     are_made(&COPIES);
 }
@@ -374,7 +374,7 @@ fn a_generated_password_that_cannot_be_printed_is_a_failure_that_says_what_to_do
 }
 
 #[test]
-fn a_failure_has_its_exit_code_whether_or_not_anybody_reads_its_reason() {
+fn a_failure_has_its_exit_code_whether_or_not_its_reason_is_read() {
     only_in_a_file();
     let template = template();
     let rows = [
@@ -462,7 +462,7 @@ fn connect(place: &Place) -> Connection {
 const REQUESTS: u64 = 3000;
 
 #[test]
-fn a_log_that_nobody_reads_stops_no_request_and_its_reader_finds_how_much_was_dropped() {
+fn an_unread_log_stops_no_request_and_says_how_much_was_dropped() {
     for format in ["text", "json"] {
         let place = Place::new();
         let words = format!("serve --demo --listen unix:login.sock --log-format {format}");
@@ -495,7 +495,7 @@ fn a_log_that_nobody_reads_stops_no_request_and_its_reader_finds_how_much_was_dr
 }
 
 #[test]
-fn what_is_logged_and_what_is_dropped_are_all_requests() {
+fn logged_and_dropped_lines_add_up_to_all_requests() {
     let place = Place::new();
     let words = "serve --demo --listen unix:login.sock";
     let (reader, writer) = pipe().unwrap();
@@ -530,7 +530,7 @@ fn is_request(line: &str) -> bool {
 }
 
 #[test]
-fn a_log_on_a_full_disk_goes_on_when_there_is_space_again() {
+fn a_log_on_a_full_disk_resumes_when_there_is_space_again() {
     // `prlimit` on a running server stands for the disk: what is beyond the limit cannot be written.
     let place = Place::new();
     let log = File::create(place.path("log")).unwrap();

@@ -265,7 +265,7 @@ fn a_success_gives_its_own_try_back_to_the_address_and_no_more() {
 }
 
 #[test]
-fn somebody_inactive_gives_the_try_back() {
+fn the_try_of_an_inactive_user_is_given_back() {
     let server = demo(&[
         "--failed-logins-per-user",
         "1",
@@ -282,7 +282,7 @@ fn somebody_inactive_gives_the_try_back() {
 }
 
 #[test]
-fn an_unavailable_database_gives_the_try_back() {
+fn the_try_is_given_back_when_the_database_is_unavailable() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&[
         "--failed-logins-per-user",
@@ -299,7 +299,7 @@ fn an_unavailable_database_gives_the_try_back() {
 }
 
 #[test]
-fn what_never_came_to_a_password_is_not_counted() {
+fn a_request_whose_password_was_not_checked_is_not_counted() {
     let server = demo(&["--failed-logins-per-address", "1"]);
     for _ in 0..3 {
         assert_eq!(server.post("{").status, 400);
@@ -407,7 +407,7 @@ fn a_client_that_shares_an_address_does_not_see_who_has_logged_in_there() {
 }
 
 #[test]
-fn a_window_ends_and_the_wait_is_told_in_whole_seconds() {
+fn a_window_ends_and_the_wait_is_answered_in_whole_seconds() {
     let server = demo(&[
         "--failed-logins-per-user",
         "1",
@@ -432,7 +432,7 @@ fn a_window_ends_and_the_wait_is_told_in_whole_seconds() {
 }
 
 #[test]
-fn a_wait_of_a_whole_window_is_told_as_such() {
+fn a_wait_of_a_whole_window_is_answered_in_full() {
     let server = demo(&[
         "--failed-logins-per-user",
         "1",

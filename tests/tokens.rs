@@ -68,7 +68,7 @@ fn a_token_is_stored_as_its_digest_of_32_bytes_and_nowhere_in_clear() {
 }
 
 #[test]
-fn nobody_but_who_logged_in_has_a_token() {
+fn only_users_who_logged_in_have_a_token() {
     let place = one_user();
     let server = place.serve(&[]);
     server.login(JWEIR, "wrong");
@@ -82,7 +82,7 @@ fn nobody_but_who_logged_in_has_a_token() {
 }
 
 #[test]
-fn a_token_lives_as_long_as_the_flag_says() {
+fn a_token_is_valid_for_as_long_as_the_flag_says() {
     let place = one_user();
     for (flags, seconds) in [
         (vec![], Some(2 * 60 * 60)),
@@ -167,7 +167,7 @@ fn tokens_of_an_older_schema_are_the_oldest_in_the_order_of_their_dates() {
 }
 
 #[test]
-fn a_user_has_32_tokens_unless_told_otherwise() {
+fn a_user_has_at_most_32_tokens_by_default() {
     let place = one_user();
     let server = place.serve(&[]);
     for _ in 0..33 {
@@ -187,7 +187,7 @@ fn logins_at_once_do_not_get_past_the_cap() {
 }
 
 #[test]
-fn a_login_is_noted_with_its_time() {
+fn a_login_is_recorded_with_its_time() {
     let place = one_user();
     let server = place.serve(&[]);
     let micros = || {

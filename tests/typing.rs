@@ -69,7 +69,7 @@ fn is_corrected(words: &str, correction: &str) {
 }
 
 #[test]
-fn a_flag_works_before_behind_and_between_the_words_of_its_command() {
+fn a_flag_works_before_after_and_between_the_words_of_its_command() {
     only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     fs::rename(place.path(Place::DATABASE), place.path("x.db")).unwrap();
@@ -198,7 +198,7 @@ fn words_of_other_programs_are_answered_with_those_of_this_one() {
 }
 
 #[test]
-fn flags_that_do_not_go_together_are_answered_with_the_usage_of_their_command() {
+fn conflicting_flags_are_answered_with_the_usage_of_their_command() {
     for (words, usage) in [
         ("user set jane", "thanos-login user set [OPTIONS] <USER>"),
         ("serve --tls-cert x.pem", "thanos-login serve [OPTIONS]"),
@@ -208,7 +208,7 @@ fn flags_that_do_not_go_together_are_answered_with_the_usage_of_their_command() 
 }
 
 #[test]
-fn a_missing_file_is_answered_with_the_command_that_makes_this_one() {
+fn a_missing_file_is_answered_with_the_command_that_creates_it() {
     only_in_a_file();
     let place = Place::new();
     for words in [
@@ -294,7 +294,7 @@ fn write_certificates(place: &Place) {
 }
 
 #[test]
-fn a_failure_names_the_thing_and_what_to_do_about_it() {
+fn a_failure_names_its_cause_and_what_to_do_about_it() {
     only_in_a_file();
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     write_certificates(&place);

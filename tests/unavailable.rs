@@ -110,7 +110,7 @@ fn a_seed_on_a_full_disk_fails_and_changes_nothing() {
 }
 
 #[test]
-fn a_database_that_cannot_be_made_for_want_of_room_fails_and_can_be_made_later() {
+fn a_database_that_cannot_be_created_for_lack_of_space_can_be_created_later() {
     only_in_a_file();
     let commands: [&[&str]; 3] = [&["init"], &["seed", "crowd.json"], &["serve"]];
     for command in commands {
@@ -146,7 +146,7 @@ fn a_defect_costs_one_answer_and_neither_connection_nor_server() {
 }
 
 #[test]
-fn a_file_that_rots_under_the_server_is_a_server_error() {
+fn a_file_that_is_corrupted_under_the_server_is_a_server_error() {
     only_in_a_file();
     let place = Place::seeded(&crowded());
     let server = place.serve(&[]);
@@ -170,7 +170,7 @@ fn a_file_that_rots_under_the_server_is_a_server_error() {
 }
 
 #[test]
-fn logins_past_the_queue_are_told_to_come_back() {
+fn logins_past_the_queue_are_answered_503_with_retry_after() {
     let place = one_user();
     let server = place.serve(&["--hash-queue", "2", "--metrics"]);
     let lock = place.lock();
@@ -185,7 +185,7 @@ fn logins_past_the_queue_are_told_to_come_back() {
 }
 
 #[test]
-fn a_login_that_waited_too_long_is_told_to_come_back() {
+fn a_login_that_waited_too_long_is_answered_503_with_retry_after() {
     // One is hashed at a time, which takes far longer than the others may wait.
     let flags = [
         "--hash-wait",

@@ -128,7 +128,7 @@ fn a_copy_whose_foreign_log_is_removed_is_served() {
 
 /// Rows that refer to none are no damage of pages.
 #[test]
-fn rows_that_refer_to_none_are_found_after_an_unclean_end() {
+fn dangling_references_are_found_after_an_unclean_end() {
     let (place, _) = killed();
     let copy = Place::new();
     for name in [Place::DATABASE, LOG] {
@@ -145,7 +145,7 @@ fn rows_that_refer_to_none_are_found_after_an_unclean_end() {
 
 /// Such as one that copies the log.
 #[test]
-fn a_process_that_only_reads_does_not_vouch_for_the_file() {
+fn a_process_that_only_reads_does_not_prove_the_file_undamaged() {
     let place = one_user();
     damage_a_far_page(&place);
     let server = place.serve(&[]);
@@ -168,7 +168,7 @@ fn a_command_beside_a_server_does_not_read_the_whole_file() {
 }
 
 #[test]
-fn a_clean_opening_reads_little_and_check_reads_all() {
+fn opening_a_clean_file_reads_little_and_check_reads_all() {
     let place = one_user();
     damage_a_far_page(&place);
     for command in [&["init"][..], &["user", "show", JWEIR], &["token", "list"]] {
@@ -217,7 +217,7 @@ const MANY_TOKENS: &str = "
     INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), users.id, i FROM n, users LIMIT 5000";
 
 #[test]
-fn a_rollback_journal_of_ours_is_played_back() {
+fn the_rollback_journal_of_the_database_is_played_back() {
     for command in [
         &["init"][..],
         &["check"],
@@ -258,7 +258,7 @@ fn the_journal_of_another_database_is_not_played_back() {
 }
 
 #[test]
-fn what_is_not_ours_keeps_its_journal() {
+fn a_foreign_database_keeps_its_journal() {
     let origin = Place::new();
     let make = "CREATE TABLE t (x); PRAGMA application_id = 42";
     let database = origin.path("foreign.db");

@@ -28,7 +28,7 @@ fn warns(place: &Place, flags: &[&str], named: &str) {
 }
 
 #[test]
-fn a_trusted_proxy_that_is_everybody() {
+fn a_trusted_proxy_network_of_all_addresses_is_a_warning() {
     let place = Place::new();
     for networks in [
         "0.0.0.0/0",
@@ -54,7 +54,7 @@ fn a_trusted_proxy_that_is_everybody() {
 }
 
 #[test]
-fn a_socket_mode_by_which_everybody_connects() {
+fn a_socket_mode_that_lets_everybody_connect_is_a_warning() {
     let place = Place::new();
     let unix = ["--listen", "unix:login.sock", "--socket-mode"];
     for mode in ["0666", "0777", "602"] {
@@ -67,7 +67,7 @@ fn a_socket_mode_by_which_everybody_connects() {
 }
 
 #[test]
-fn plain_http_that_other_machines_reach() {
+fn plain_http_that_other_machines_reach_is_a_warning() {
     let place = Place::new();
     for address in ["0.0.0.0:0", "[::]:0"] {
         warns(&place, &["--listen", address], "--listen");
@@ -104,7 +104,7 @@ fn a_proxy_on_this_machine_does_not_make_plain_http_safe() {
 }
 
 #[test]
-fn a_page_without_tls_that_may_make_the_calls() {
+fn an_allowed_origin_without_tls_is_a_warning() {
     let place = Place::new();
     for origin in [
         "http://shop.example",
@@ -128,7 +128,7 @@ fn a_page_without_tls_that_may_make_the_calls() {
 }
 
 #[test]
-fn a_demo_that_other_machines_reach() {
+fn a_demo_that_other_machines_reach_is_a_warning() {
     let demo = |listen: &str| {
         let args = ["serve", "--demo", "--allow-remote-demo", "--listen", listen];
         of(&Place::new().program(&args).start().stop().stderr)
@@ -144,7 +144,7 @@ fn set_mode(place: &Place, name: &str, mode: u32) {
 }
 
 #[test]
-fn a_tls_key_that_everybody_can_read() {
+fn a_tls_key_that_everybody_can_read_is_a_warning() {
     let place = Place::new();
     // In the log of a terminal, the second half of this name would be turned around.
     let name = "tls\u{202E}\u{3164}.key";

@@ -23,7 +23,7 @@ fn with_fields(method: &str, path: &str, fields: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_header_that_holds_no_token_that_counts_is_told_why() {
+fn a_header_without_a_valid_token_is_refused_with_the_reason() {
     let server = Server::demo();
     let rows: [(&str, &[u8], &str); 19] = [
         ("no header", b"", NOT_PROVIDED),
@@ -127,7 +127,7 @@ fn the_scheme_may_have_any_letter_case_and_blanks_around_it() {
 }
 
 #[test]
-fn an_expired_token_is_invalid_whether_its_row_stands_or_not() {
+fn an_expired_token_is_invalid_whether_or_not_its_row_still_exists() {
     let place = one_user();
     let server = place.serve(&[]);
     let token = log_in(&server);
@@ -140,7 +140,7 @@ fn an_expired_token_is_invalid_whether_its_row_stands_or_not() {
 }
 
 #[test]
-fn a_user_or_an_organization_that_another_process_switches_off_loses_its_tokens_power_at_once() {
+fn tokens_are_invalid_as_soon_as_another_process_deactivates_their_user_or_organization() {
     let place = one_user();
     let server = place.serve(&[]);
     let token = log_in(&server);
@@ -178,7 +178,7 @@ fn a_user_or_an_organization_that_another_process_switches_off_loses_its_tokens_
 }
 
 #[test]
-fn a_token_that_another_process_ends_or_issues_counts_at_the_next_request() {
+fn a_token_that_another_process_revokes_or_issues_takes_effect_at_the_next_request() {
     let place = one_user();
     let (server, other) = (place.serve(&[]), place.serve(&[]));
     let token = log_in(&other);
@@ -188,7 +188,7 @@ fn a_token_that_another_process_ends_or_issues_counts_at_the_next_request() {
 }
 
 #[test]
-fn a_token_opens_its_own_organization_only() {
+fn a_token_gives_access_to_its_own_organization_only() {
     let server = Server::demo();
     let token = server
         .login("supplier@projectthanos.com", "thanossupplies")
@@ -202,7 +202,7 @@ fn a_token_opens_its_own_organization_only() {
 }
 
 #[test]
-fn the_login_and_the_probes_take_no_token_and_ignore_one() {
+fn the_login_and_the_probes_need_no_token_and_ignore_one() {
     let server = Server::demo();
     for path in ["/healthz", "/readyz", "/openapi.json"] {
         assert_eq!(

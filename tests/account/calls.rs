@@ -23,7 +23,7 @@ const JWEIR_TO_THE_LETTER: &str = concat!(
 );
 
 #[test]
-fn the_organization_is_the_callers_to_the_letter() {
+fn the_organization_call_answers_exactly_the_organization_of_the_caller() {
     let server = Server::demo();
     let answer = get(&server, ORGANIZATION, JWEIRS_TOKEN);
     assert_eq!(answer.status, 200);
@@ -63,7 +63,7 @@ fn an_organization_has_the_dates_and_the_manager_of_its_fixture() {
 }
 
 #[test]
-fn one_user_is_told_to_the_letter() {
+fn the_answer_about_one_user_is_exactly_as_published() {
     let server = Server::demo();
     let answer = get(&server, DETAIL, JWEIRS_TOKEN);
     assert_eq!(answer.status, 200);
@@ -71,7 +71,7 @@ fn one_user_is_told_to_the_letter() {
 }
 
 #[test]
-fn all_users_of_the_organization_are_listed_by_username_and_nobody_elses() {
+fn all_users_of_the_organization_and_no_others_are_listed_by_username() {
     let server = Server::demo();
     let answer = get(&server, ALL_USERS, JWEIRS_TOKEN);
     assert!(answer.text().contains(JWEIR_TO_THE_LETTER), "{answer:?}");
@@ -129,7 +129,7 @@ fn what_a_fixture_leaves_out_is_derived_or_null() {
 }
 
 #[test]
-fn a_permission_may_be_many_users_and_taken_from_one() {
+fn a_permission_can_be_shared_by_many_users_and_removed_from_one() {
     let permission = |assigned: bool| {
         json!([{
             "uuid": "51690784-8e22-44f2-a6b6-ae3fdb556051", "name": "create_org", "assigned": assigned,
@@ -157,7 +157,7 @@ fn a_permission_may_be_many_users_and_taken_from_one() {
 }
 
 #[test]
-fn a_user_that_is_none_of_the_organizations_is_not_found_whatever_the_reason() {
+fn a_user_outside_the_organization_is_not_found_whatever_the_reason() {
     let server = Server::demo();
     let supplier = server.login("supplier@projectthanos.com", "thanossupplies");
     let others = supplier.field("user_uuid");
@@ -182,7 +182,7 @@ fn a_user_that_is_none_of_the_organizations_is_not_found_whatever_the_reason() {
 }
 
 #[test]
-fn the_query_the_body_and_its_media_type_count_for_nothing() {
+fn the_query_the_body_and_its_media_type_are_ignored() {
     let server = Server::demo();
     let authorization = format!("token {JWEIRS_TOKEN}");
     for fields in [
@@ -208,7 +208,7 @@ fn the_query_the_body_and_its_media_type_count_for_nothing() {
 }
 
 #[test]
-fn head_is_answered_wherever_get_is_with_its_headers_and_no_body() {
+fn head_is_answered_wherever_get_is_with_the_same_headers_and_no_body() {
     let server = Server::demo_with(&["--metrics"]);
     let others = ["/healthz", "/readyz", "/openapi.json", "/metrics"];
     let unknown = "/api/organizations/users/detail/00000000-0000-4000-8000-000000000000/";
@@ -238,7 +238,7 @@ fn head_is_answered_wherever_get_is_with_its_headers_and_no_body() {
 }
 
 #[test]
-fn another_method_is_told_which_ones_there_are_with_and_without_a_token() {
+fn another_method_is_refused_with_the_allowed_ones_with_and_without_a_token() {
     let server = Server::demo_with(&["--metrics"]);
     let others = ["/healthz", "/readyz", "/openapi.json", "/metrics"];
     let rows = CALLS
@@ -310,7 +310,7 @@ fn the_first_check_that_fails_answers() {
 }
 
 #[test]
-fn no_trace_of_a_password_is_in_an_account_call() {
+fn no_account_call_shows_a_trace_of_a_password() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&[]);
     let token = server.login(JWEIR, PASSWORD).token();

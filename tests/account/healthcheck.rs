@@ -40,7 +40,7 @@ fn a_ready_server_is_healthy_at_the_first_of_its_addresses() {
 }
 
 #[test]
-fn an_address_for_all_of_the_machine_is_asked_by_loopback() {
+fn a_server_that_listens_on_all_addresses_is_asked_over_loopback() {
     let place = one_user();
     for (host, listen) in [("0.0.0.0", "0.0.0.0:0"), ("[::]", "[::]:0")] {
         let server = place.serve(&["--listen", listen]);
@@ -49,7 +49,7 @@ fn an_address_for_all_of_the_machine_is_asked_by_loopback() {
 }
 
 #[test]
-fn a_server_with_tls_is_asked_by_tls_whatever_its_certificate() {
+fn a_server_with_tls_is_asked_over_tls_whatever_its_certificate() {
     let place = one_user();
     let server = place.serve(&["--tls-self-signed", "login.example.com"]);
     let address = format!("127.0.0.1:{}", port(&server));
@@ -75,7 +75,7 @@ fn a_server_with_tls_is_asked_by_tls_whatever_its_certificate() {
 }
 
 #[test]
-fn a_socket_file_is_asked_as_such_with_and_without_tls() {
+fn a_server_on_a_socket_file_is_asked_with_and_without_tls() {
     let place = Place::new();
     let listen = ["--listen", "unix:login.sock"];
     let _server = place
@@ -88,7 +88,7 @@ fn a_socket_file_is_asked_as_such_with_and_without_tls() {
 }
 
 #[test]
-fn the_environment_says_where_as_it_does_for_the_server() {
+fn the_environment_sets_the_address_as_it_does_for_the_server() {
     let place = one_user();
     let server = place.serve(&[]);
     let address = server.address().to_string();

@@ -98,7 +98,7 @@ fn assert_refused(server: &Server, bytes: &[u8]) {
 }
 
 #[test]
-fn a_user_has_two_lists_in_work_and_others_get_theirs() {
+fn a_user_has_at_most_two_lists_in_progress_and_others_get_theirs() {
     let place = two_organizations(2);
     let server = serve(&place);
     let token = |name: &str, number| server.login(&username(name, number), PASSWORD).token();
@@ -155,7 +155,7 @@ fn lists_that_nobody_reads_hold_up_nothing_and_hold_little_memory() {
 }
 
 #[test]
-fn those_who_do_not_read_the_lists_of_one_organization_keep_none_from_another() {
+fn clients_that_do_not_read_lists_of_one_organization_do_not_block_those_of_another() {
     let place = two_organizations(16);
     let server = serve(&place);
     let token = |name: &str, number| server.login(&username(name, number), PASSWORD).token();
@@ -172,7 +172,7 @@ fn those_who_do_not_read_the_lists_of_one_organization_keep_none_from_another() 
 }
 
 #[test]
-fn an_answer_that_is_long_by_exception_holds_up_nothing_either() {
+fn an_exceptionally_long_answer_holds_up_nothing() {
     let place = Place::seeded(&accounts::retailer([
         json!({"username": JWEIR, "uuid": JWEIRS_UUID, "password_hash": accounts::QUICK_HASH}),
     ]));
@@ -200,7 +200,7 @@ fn an_answer_that_is_long_by_exception_holds_up_nothing_either() {
 }
 
 #[test]
-fn a_hundred_thousand_users_are_listed_and_are_in_memory_once_and_for_a_head_not_at_all() {
+fn a_list_of_a_hundred_thousand_users_is_in_memory_once_and_for_head_not_at_all() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     add_users(&place, 1, 99_999);
     let server = place.serve(&[]);

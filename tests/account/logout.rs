@@ -63,7 +63,7 @@ fn a_logout_is_on_disk_when_it_is_answered() {
 }
 
 #[test]
-fn a_logout_that_could_not_be_written_is_unavailable_and_ends_nothing() {
+fn a_logout_that_cannot_be_written_is_answered_503_and_ends_nothing() {
     let place = one_user();
     let server = place.serve(&[]);
     let token = log_in(&server);

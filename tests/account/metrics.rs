@@ -47,7 +47,7 @@ fn busy() -> Server {
 }
 
 #[test]
-fn figures_count_requests_logins_lanes_connections_tokens_and_bytes() {
+fn metrics_count_requests_logins_lanes_connections_tokens_and_bytes() {
     let server = busy();
     let mut kept = [server.connect(), server.connect()];
     for connection in &mut kept {
@@ -117,7 +117,7 @@ fn figures_count_requests_logins_lanes_connections_tokens_and_bytes() {
 }
 
 #[test]
-fn no_figure_shows_what_belongs_to_a_user_or_was_chosen_by_a_client() {
+fn no_metric_shows_data_of_a_user_or_input_of_a_client() {
     let server = busy();
     let text = server.send(metrics()).text().to_ascii_lowercase();
     for secret in [
@@ -136,7 +136,7 @@ fn no_figure_shows_what_belongs_to_a_user_or_was_chosen_by_a_client() {
 }
 
 #[test]
-fn without_the_flag_there_are_no_figures() {
+fn without_the_flag_there_are_no_metrics() {
     let server = Server::demo();
     for method in ["GET", "POST"] {
         let answer = server.send(call(method, "/metrics", JWEIRS_TOKEN));
@@ -146,7 +146,7 @@ fn without_the_flag_there_are_no_figures() {
 }
 
 #[test]
-fn an_address_of_their_own_has_the_figures_and_nothing_else_and_is_not_announced() {
+fn the_metrics_address_serves_the_metrics_and_nothing_else_and_is_not_announced() {
     let port = HeldPort::new();
     let address = port.on_loopback().to_string();
     let server = Server::demo_with(&["--metrics-listen", &address]);
@@ -171,7 +171,7 @@ fn an_address_of_their_own_has_the_figures_and_nothing_else_and_is_not_announced
 }
 
 #[test]
-fn figures_of_the_server_are_told_when_the_database_cannot_be_read() {
+fn metrics_of_the_server_are_served_when_the_database_cannot_be_read() {
     let place = one_user();
     let server = place.serve(&["--metrics"]);
     assert!(figures(&server.send(metrics())).contains_key("thanos_login_tokens_live"));
@@ -187,7 +187,7 @@ fn figures_of_the_server_are_told_when_the_database_cannot_be_read() {
 
 #[test]
 #[ignore = "needs promtool"]
-fn promtool_finds_nothing_to_say_about_the_figures() {
+fn promtool_finds_no_problem_in_the_metrics() {
     let server = busy();
     let text = server.send(metrics());
     let mut promtool = Command::new("promtool")

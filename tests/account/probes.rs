@@ -55,7 +55,7 @@ fn a_locked_database_is_not_ready_and_the_process_is_up() {
 }
 
 #[test]
-fn however_often_it_is_asked_readiness_writes_about_once_a_second() {
+fn the_readiness_probe_writes_about_once_a_second_however_often_it_is_called() {
     only_in_a_file();
     let place = one_user();
     let server = place.serve(&[]);
@@ -127,7 +127,7 @@ pub(super) fn ruin(place: &Place) {
 }
 
 #[test]
-fn a_database_that_rots_is_not_ready_and_the_process_is_up() {
+fn a_server_whose_database_is_corrupted_is_not_ready_and_the_process_is_up() {
     let place = Place::seeded(&accounts::retailer([accounts::user("zoe")]));
     let server = place.serve(&[]);
     ruin(&place);
@@ -144,7 +144,7 @@ fn probes_are_answered_beside_logins_that_fill_the_queue() {
 }
 
 #[test]
-fn the_description_of_a_real_server_is_served_as_it_stands() {
+fn the_description_of_a_real_server_is_served_unchanged() {
     let server = Place::seeded(&accounts::retailer([])).serve(&[]);
     let answer = server.send(request("GET", "/openapi.json", &[], ""));
     assert_eq!(answer.text(), thanos_login::endpoint::openapi::DESCRIPTION);

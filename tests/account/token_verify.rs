@@ -7,7 +7,7 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Place, Server, request};
 
 #[test]
-fn a_pinned_token_is_told_to_the_letter_and_never_expires() {
+fn the_answer_about_a_pinned_token_is_exactly_as_published_and_it_never_expires() {
     let server = Server::demo();
     let answer = get(&server, VERIFY, JWEIRS_TOKEN);
     assert_eq!(answer.status, 200);
@@ -30,7 +30,7 @@ fn a_pinned_token_is_told_to_the_letter_and_never_expires() {
 }
 
 #[test]
-fn a_supplier_is_told_as_one() {
+fn the_answer_about_a_supplier_names_it_as_a_supplier() {
     let server = Server::demo();
     let login = server.login("supplier@projectthanos.com", "thanossupplies");
     let answer = get(&server, VERIFY, &login.token());
@@ -47,7 +47,7 @@ fn a_supplier_is_told_as_one() {
 }
 
 #[test]
-fn expires_at_is_the_moment_that_the_database_holds() {
+fn expires_at_is_the_time_in_the_database() {
     let place = one_user();
     for (flags, seconds) in [(&[][..], 7200), (&["--token-ttl", "90s"], 90)] {
         let server = place.serve(flags);
@@ -71,7 +71,7 @@ fn expires_at_is_the_moment_that_the_database_holds() {
 }
 
 #[test]
-fn what_proxies_add_counts_for_nothing() {
+fn what_proxies_add_is_ignored() {
     let server = Server::demo();
     let authorization = format!("Token {JWEIRS_TOKEN}");
     let fields = [
@@ -95,7 +95,7 @@ fn what_proxies_add_counts_for_nothing() {
 }
 
 #[test]
-fn no_hashing_no_throttle_and_no_lock_stands_in_its_way() {
+fn a_token_check_waits_for_no_hashing_no_throttle_and_no_lock() {
     let place = Place::seeded(&accounts::slow());
     let flags = [
         "--failed-logins-per-address",

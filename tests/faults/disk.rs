@@ -76,7 +76,7 @@ impl Drop for Disk {
 
 #[test]
 #[ignore = "needs root"]
-fn a_disk_that_was_full_is_in_nobodys_way() {
+fn a_disk_that_was_full_prevents_no_later_run() {
     let trials: Vec<Trial> = OPERATIONS.iter().map(Trial::of).collect();
     all(trials.iter().flat_map(|trial| {
         [0, 1, 2, 4, 8, 16, 24, 32, 48, 64].map(|pages| {
@@ -93,7 +93,7 @@ fn a_disk_that_was_full_is_in_nobodys_way() {
 
 #[test]
 #[ignore = "needs root"]
-fn logins_are_answered_again_once_the_disk_has_room_again() {
+fn logins_are_answered_again_once_the_disk_has_space_again() {
     let disk = Disk::mount();
     disk.0
         .seed(&accounts::retailer([accounts::user(JWEIR)]))

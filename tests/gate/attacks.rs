@@ -37,7 +37,7 @@ fn raise_descriptor_limit() {
 }
 
 #[test]
-fn an_endless_header_line() {
+fn an_endless_header_line_is_refused_in_bounded_memory() {
     let server = Server::demo();
     let mut connection = server.connect();
     connection.send("GET / HTTP/1.1\r\nHost: localhost\r\nX: ");
@@ -56,7 +56,7 @@ fn an_endless_header_line() {
 }
 
 #[test]
-fn a_hundred_thousand_fields() {
+fn a_hundred_thousand_fields_are_refused_in_bounded_memory() {
     let server = Server::demo();
     let mut connection = server.connect();
     connection.send("GET / HTTP/1.1\r\nHost: localhost\r\n");
@@ -85,17 +85,17 @@ fn drip(beginning: &str) {
 }
 
 #[test]
-fn dripping_heads() {
+fn clients_that_drip_heads_keep_nobody_from_logging_in() {
     drip("GET / HTTP/1.1\r\nHost: localhost\r\nX: ");
 }
 
 #[test]
-fn dripping_bodies() {
+fn clients_that_drip_bodies_keep_nobody_from_logging_in() {
     drip("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16384\r\n\r\n");
 }
 
 #[test]
-fn more_idle_connections_than_there_are_places() {
+fn more_idle_connections_than_slots_keep_nobody_from_logging_in() {
     raise_descriptor_limit();
     let server = Server::demo_with(&MANY);
     let mut idle = Vec::new();
@@ -107,7 +107,7 @@ fn more_idle_connections_than_there_are_places() {
 }
 
 #[test]
-fn pipelined_requests_whose_answers_nobody_reads() {
+fn pipelined_requests_whose_answers_are_not_read_keep_nobody_from_logging_in() {
     let server = Server::demo();
     let mut connection = server.connect();
     connection.send(not_found().repeat(2_000));
@@ -119,7 +119,7 @@ fn pipelined_requests_whose_answers_nobody_reads() {
 }
 
 #[test]
-fn clients_that_never_read() {
+fn clients_that_never_read_keep_nobody_from_logging_in() {
     let server = Server::demo();
     let mut streams = Vec::new();
     let many = not_found().repeat(100);
@@ -143,7 +143,7 @@ fn clients_that_never_read() {
 
 /// 300 clients that ask for much and read next to nothing, on more connections than there are.
 #[test]
-fn clients_that_read_slowly() {
+fn clients_that_read_slowly_keep_nobody_from_logging_in() {
     raise_descriptor_limit();
     let connections = ["--max-connections", "100", "--write-timeout", "1h"];
     for per_client in ["20", "0"] {
@@ -165,7 +165,7 @@ fn clients_that_read_slowly() {
 }
 
 #[test]
-fn resets_in_the_middle_of_an_answer() {
+fn resets_in_the_middle_of_an_answer_keep_nobody_from_logging_in() {
     let server = Server::demo();
     for round in 0..300 {
         let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -181,7 +181,7 @@ fn resets_in_the_middle_of_an_answer() {
 }
 
 #[test]
-fn many_connections_and_few_file_descriptors() {
+fn many_connections_with_few_file_descriptors_keep_nobody_from_logging_in() {
     raise_descriptor_limit();
     let server = Place::new()
         .program(&["serve", "--demo"])
@@ -201,7 +201,7 @@ fn many_connections_and_few_file_descriptors() {
 }
 
 #[test]
-fn a_burst_of_connections_that_all_log_in_and_stay() {
+fn a_burst_of_connections_that_stay_open_can_all_log_in() {
     raise_descriptor_limit();
     let server = Server::demo_with(&[&["--hash-queue", "300"][..], &MANY].concat());
     let mut clients: Vec<Connection> = (0..300).map(|_| server.connect()).collect();
@@ -217,7 +217,7 @@ fn a_burst_of_connections_that_all_log_in_and_stay() {
 }
 
 #[test]
-fn random_bytes() {
+fn random_bytes_keep_nobody_from_logging_in() {
     let server = Server::demo();
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut random = || {
@@ -256,7 +256,7 @@ fn random_bytes() {
 }
 
 #[test]
-fn kept_connections_of_clients_that_went_away_are_given_back() {
+fn the_slots_of_kept_connections_of_clients_that_left_are_freed() {
     let server = Server::demo_with(&[&["--max-connections", "16"][..], &MANY].concat());
     for _ in 0..10 {
         let clients: Vec<Connection> = (0..16).map(|_| kept(&server)).collect();
@@ -267,7 +267,7 @@ fn kept_connections_of_clients_that_went_away_are_given_back() {
 
 #[test]
 #[ignore = "needs slowhttptest"]
-fn slowhttptest_in_its_three_modes() {
+fn slowhttptest_keeps_nobody_from_logging_in_in_any_of_its_modes() {
     for mode in [
         &["-H", "-i", "1"][..],
         &["-B", "-i", "1", "-s", "8192"],

@@ -63,7 +63,7 @@ fn is_trusted(server: &Server, authority: &str) {
 }
 
 #[test]
-fn what_clients_will_refuse_is_a_warning_at_the_start_and_on_sighup() {
+fn a_certificate_that_clients_will_refuse_is_a_warning_at_the_start_and_on_sighup() {
     let place = Place::new();
     let valid = (2020, 2090);
     write_chain(&place, &[valid, (2010, 2020)]);

@@ -129,7 +129,7 @@ fn each_proxy_closes_idle_connections_before_the_server_does() {
 }
 
 #[test]
-fn each_proxy_waits_for_what_the_server_waits_for_and_takes_what_the_server_takes() {
+fn each_proxy_has_the_timeouts_and_size_limits_of_the_server() {
     let Config {
         limits, hashing, ..
     } = Config::default();
@@ -160,7 +160,7 @@ fn each_proxy_waits_for_what_the_server_waits_for_and_takes_what_the_server_take
 
 /// What a site passes on, refuses and says itself does not depend on how many servers there are.
 #[test]
-fn nginx_in_front_of_several_servers_differs_in_where_requests_go_only() {
+fn the_nginx_file_for_several_servers_differs_only_in_where_requests_go() {
     let common = |name: &str| {
         let text = deployed(name);
         let (_, site) = text.split_once("\nserver {").unwrap();

@@ -135,7 +135,7 @@ fn a_client_whose_connections_all_wait_for_answers_gets_no_other_and_the_rest_do
 }
 
 #[test]
-fn a_trusted_proxy_and_a_socket_file_have_as_many_connections_as_they_like() {
+fn a_trusted_proxy_and_a_socket_file_have_no_connection_limit_per_client() {
     let place = Place::new();
     let args = [
         "serve",

@@ -40,7 +40,7 @@ fn a_head_may_have_the_bytes_and_fields_of_its_limits_and_no_more() {
 
 /// The order of the contract: path, method, media type, then size. Not a byte of the body is waited for.
 #[test]
-fn a_body_over_the_limit_is_refused_in_its_turn() {
+fn a_body_over_the_limit_is_refused_in_the_order_of_the_checks() {
     let server = Server::demo_with(&["--max-body", "100"]);
     let json = "Content-Type: application/json\r\n";
     let text = "Content-Type: text/plain\r\n";
@@ -126,14 +126,14 @@ fn a_tls_handshake_has_the_same_deadline() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
+fn an_idle_connection_is_closed_without_an_answer() {
     let server = Server::demo_with(&["--idle-timeout", "300ms"]);
     assert!(server.connect().answer_or_end().is_none());
     assert!(kept(&server).answer_or_end().is_none());
 }
 
 #[test]
-fn a_client_that_takes_no_answers_is_closed() {
+fn a_connection_whose_client_reads_no_answers_is_closed() {
     let server = Server::demo_with(&["--write-timeout", "300ms", "--idle-timeout", "1h"]);
     let mut connection = server.connect();
     let many = not_found().repeat(100);
@@ -197,7 +197,7 @@ fn new_connections_wait_while_all_are_being_answered() {
 }
 
 #[test]
-fn too_few_file_descriptors_are_told_at_the_start() {
+fn too_few_file_descriptors_are_reported_at_the_start() {
     let server = Place::new()
         .program(&["serve", "--demo"])
         .after("ulimit -n 100")

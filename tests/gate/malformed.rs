@@ -139,7 +139,7 @@ fn bodies() -> Vec<Case> {
 }
 
 #[test]
-fn each_is_refused_and_nothing_behind_it_is_read() {
+fn each_malformed_request_is_refused_and_nothing_after_it_is_read() {
     let server = Server::demo();
     for (label, status, bytes) in heads().into_iter().chain(bodies()) {
         let answers = answers(&server, &[&bytes, SMUGGLED.as_bytes()].concat());
@@ -150,7 +150,7 @@ fn each_is_refused_and_nothing_behind_it_is_read() {
 }
 
 #[test]
-fn a_request_that_ends_in_the_middle() {
+fn a_request_that_ends_in_the_middle_is_answered_400_and_closed() {
     let server = Server::demo();
     for (label, bytes) in [
         ("in the request line", "GET / HT"),
@@ -194,7 +194,7 @@ fn a_refusal_to_head_has_no_body() {
 }
 
 #[test]
-fn what_was_answered_before_stays_answered() {
+fn answers_before_a_malformed_request_are_still_sent() {
     let server = Server::demo();
     let bytes = [not_found(), b"GET / HTTP/1.1\r\n\r\n".to_vec(), not_found()].concat();
     let answers = answers(&server, &bytes);

@@ -151,7 +151,7 @@ fn counted(server: &Server, status: u16) -> f64 {
 }
 
 #[test]
-fn each_is_logged_counted_kept_by_the_stub_and_readable_for_the_page_that_sent_it() {
+fn each_refused_request_is_logged_counted_kept_by_the_stub_and_readable_for_its_page() {
     let server = Server::demo_with(&["--metrics", "--log-format", "json"]);
     let cases = cases();
     for case in &cases {
@@ -201,7 +201,7 @@ fn each_is_logged_counted_kept_by_the_stub_and_readable_for_the_page_that_sent_i
 }
 
 #[test]
-fn one_that_is_too_slow_is_seen_and_a_connection_that_sends_none_is_not() {
+fn a_request_that_is_too_slow_is_logged_and_a_connection_without_one_is_not() {
     let flags = [
         "--request-timeout",
         "200ms",
@@ -238,7 +238,7 @@ fn one_that_is_too_slow_is_seen_and_a_connection_that_sends_none_is_not() {
 }
 
 #[test]
-fn only_an_allowed_origin_that_is_given_once_may_read_it() {
+fn only_an_allowed_origin_that_is_given_once_may_read_a_refusal() {
     let shop = "https://shop.example";
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let real = place.serve(&["--cors-origin", shop]);

@@ -12,7 +12,7 @@ use crate::harness::{Connection, HeldPort, Place};
 const SERVE: [&str; 4] = ["serve", "--demo", "--listen", "unix:login.sock"];
 
 #[test]
-fn a_socket_file_is_its_owners_alone_and_goes_with_the_server() {
+fn a_socket_file_is_private_to_its_owner_and_removed_with_the_server() {
     let place = Place::new();
     let server = place.program(&SERVE).after("umask 0").start();
     assert_eq!(server.ready_line, "listening on unix:login.sock");
@@ -48,7 +48,7 @@ fn a_socket_file_that_was_left_behind_is_replaced() {
 }
 
 #[test]
-fn a_socket_file_on_which_somebody_answers_is_left_to_him() {
+fn a_socket_file_on_which_a_server_answers_is_left_alone() {
     let place = Place::new();
     let server = place.program(&SERVE).start();
     place.run(&SERVE).failed_naming("our own", "login.sock");
@@ -60,7 +60,7 @@ fn a_socket_file_on_which_somebody_answers_is_left_to_him() {
 }
 
 #[test]
-fn a_file_that_is_no_socket_is_left_as_it_is() {
+fn a_file_that_is_not_a_socket_is_left_alone() {
     let place = Place::new();
     place.write("login.sock", "precious");
     place.run(&SERVE).failed_naming("a file", "login.sock");
@@ -68,7 +68,7 @@ fn a_file_that_is_no_socket_is_left_as_it_is() {
 }
 
 #[test]
-fn all_addresses_answer_and_are_told_in_their_order() {
+fn all_addresses_answer_and_are_printed_in_their_order() {
     let place = Place::new();
     let args = [
         "serve",

@@ -19,7 +19,7 @@ fn begin_stop(server: &Server) {
 }
 
 #[test]
-fn half_received_requests_are_answered_and_told_that_they_were_the_last() {
+fn half_received_requests_are_answered_with_connection_close() {
     let mut server = Server::demo();
     let bytes = login();
     let cuts = [1, 20, bytes.len() - 10, bytes.len() - 1];
@@ -101,7 +101,7 @@ fn pipelined_requests_that_have_arrived_are_all_answered() {
 }
 
 #[test]
-fn a_request_that_never_ends_holds_up_the_stop_for_its_own_time_only() {
+fn a_request_that_never_ends_delays_the_stop_for_its_own_timeout_only() {
     let mut server = Server::demo_with(&["--request-timeout", "500ms"]);
     let mut connection = kept(&server);
     connection.send("GET / HT");

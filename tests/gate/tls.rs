@@ -129,7 +129,7 @@ pub(super) fn with_files(place: &Place) -> Server {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_a_certificate_or_key() {
+fn a_byte_order_mark_is_not_part_of_a_certificate_or_key() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     write_certificate(&place, "tls");
     let trusted = place.path("trusted.pem");
@@ -143,7 +143,7 @@ fn a_byte_order_mark_is_no_part_of_a_certificate_or_key() {
 }
 
 #[test]
-fn both_versions_are_spoken_with_a_certificate_of_our_own_making() {
+fn both_tls_versions_work_with_a_generated_certificate() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let names = [
         "--tls-self-signed",
@@ -186,7 +186,7 @@ fn a_full_body_arrives_and_a_refusal_ends_as_tls_ends() {
 }
 
 #[test]
-fn the_authority_is_private_used_again_and_its_path_told() {
+fn the_authority_is_private_and_reused_and_its_path_is_logged() {
     let place = Place::new();
     let flags = ["--tls-self-signed", "localhost", "--log-level", "off"];
     let server = place.serve(&flags);

@@ -30,7 +30,7 @@ fn in_chunks(size: impl Fn(usize) -> String, end: &str) -> String {
 }
 
 #[test]
-fn each_is_understood_and_the_next_one_too() {
+fn each_unusual_request_is_understood_and_so_is_the_next_one() {
     let plain = |size| format!("{size:x}");
     let server = Server::demo();
     for (label, status, bytes) in [
@@ -145,7 +145,7 @@ fn head_is_answered_with_the_head_of_get() {
 }
 
 #[test]
-fn http_1_0_is_kept_only_when_it_asks() {
+fn an_http_1_0_connection_is_kept_open_only_on_request() {
     let server = Server::demo();
     let mut connection = server.connect();
     for _ in 0..2 {
@@ -160,7 +160,7 @@ fn http_1_0_is_kept_only_when_it_asks() {
 }
 
 #[test]
-fn http_1_0_is_never_told_to_continue() {
+fn http_1_0_never_gets_100_continue() {
     let server = Server::demo();
     let body = login_body(JWEIR, PASSWORD);
     let mut connection = server.connect();
@@ -203,7 +203,7 @@ fn every_answer_has_the_same_headers_and_none_names_a_library() {
 }
 
 #[test]
-fn fields_of_the_gates_own_name_mean_nothing_from_a_client() {
+fn fields_with_the_gates_own_names_are_ignored_from_a_client() {
     let server = Server::demo_with(&["--failed-logins-per-address", "1"]);
     let wrong = |peer: &str| {
         let fields = [

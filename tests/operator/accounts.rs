@@ -69,7 +69,7 @@ fn an_organization_and_a_user_made_here_log_in_at_once() {
 }
 
 #[test]
-fn a_new_status_of_a_user_or_organization_counts_at_the_next_request() {
+fn a_new_status_of_a_user_or_organization_takes_effect_at_the_next_request() {
     let place = acme();
     let server = place.serve(&[]);
     let token = server.login("jane@acme.com", GOOD).token();
@@ -135,7 +135,7 @@ fn a_new_password_ends_every_token_a_pinned_one_too() {
 }
 
 #[test]
-fn tokens_are_listed_without_themselves_and_revoked_by_id_or_user() {
+fn tokens_are_listed_without_their_secret_and_revoked_by_id_or_user() {
     let place = acme();
     add_user(&place, "joe@acme.com");
     let server = place.serve(&[]);
@@ -269,7 +269,7 @@ fn listings_are_sorted_limited_and_aligned() {
 }
 
 #[test]
-fn what_is_not_found_is_answered_with_what_was_meant() {
+fn an_unknown_name_is_answered_with_the_nearest_one() {
     let place = Place::seeded(&json!({"organizations": [
         accounts::organization("projectthanos", [accounts::user(JWEIR)]),
         accounts::organization("twin", []),
@@ -362,7 +362,7 @@ fn a_name_a_username_in_any_case_and_a_uuid_mean_the_same() {
 }
 
 #[test]
-fn a_name_comes_before_a_uuid() {
+fn a_name_takes_precedence_over_a_uuid() {
     let place = acme();
     let uuid_of = |args: &[&str]| {
         json(&run(&place, args))["uuid"]
@@ -395,7 +395,7 @@ fn a_name_comes_before_a_uuid() {
 }
 
 #[test]
-fn without_a_database_nothing_is_made() {
+fn without_a_database_no_file_is_created() {
     let place = Place::new();
     for args in [
         &["user", "list"][..],

@@ -36,7 +36,7 @@ fn users(place: &Place, file: &str) -> i64 {
 }
 
 #[test]
-fn a_backup_during_logins_holds_every_login_answered_before_it_began() {
+fn a_backup_during_logins_has_every_login_answered_before_it_started() {
     let place = Place::seeded(&accounts::crowded());
     let server = place.serve(&["--bcrypt-cost", "10"]);
     let crowd = accounts::crowd();
@@ -86,7 +86,7 @@ fn a_backup_during_logins_holds_every_login_answered_before_it_began() {
 }
 
 #[test]
-fn what_a_backup_holds_is_restored_and_logs_in() {
+fn the_accounts_of_a_backup_are_restored_and_log_in() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     run(&place, &["backup", "copy.db"]);
     place
@@ -117,7 +117,7 @@ fn what_a_backup_holds_is_restored_and_logs_in() {
 }
 
 #[test]
-fn a_database_that_a_server_holds_is_not_restored_over() {
+fn a_database_in_use_by_a_server_is_not_overwritten_by_a_restore() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     run(&place, &["backup", "copy.db"]);
     // One that has not been asked anything yet.

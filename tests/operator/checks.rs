@@ -69,7 +69,7 @@ fn a_good_database_has_no_findings_beside_a_server_too() {
 }
 
 #[test]
-fn each_check_finds_its_own() {
+fn each_check_finds_its_own_problem() {
     only_in_a_file();
     let rows: &[Spoiling] = &[
         ("file_mode", |place| {

@@ -75,7 +75,7 @@ fn a_misplaced_quote_is_a_finding_and_its_row_alone_is_skipped() {
 }
 
 #[test]
-fn rows_that_a_quote_may_have_joined_are_imported_by_nobody() {
+fn rows_that_a_quote_may_have_joined_are_not_imported() {
     for (label, rows) in [
         (
             "never closed",
@@ -148,7 +148,7 @@ fn what_spreadsheet_programs_write_is_imported() {
 }
 
 #[test]
-fn passwords_are_data_as_they_are() {
+fn passwords_are_imported_unchanged() {
     let place = acme();
     let passwords = [
         "'violet kettle",
@@ -239,7 +239,7 @@ fn a_file_that_is_no_csv_with_commas_in_utf_8_is_refused_with_what_it_is() {
 }
 
 #[test]
-fn a_mark_is_taken_off_fixtures() {
+fn a_byte_order_mark_in_a_fixture_is_ignored() {
     let place = acme();
     let fixture = format!(
         "\u{feff}{{\"organizations\": [{{\"name\": \"b\", \"org_type\": \"RETAILER\",

@@ -40,7 +40,7 @@ pub(super) fn names(permissions: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn what_is_set_of_a_user_counts_at_the_next_request_and_its_tokens_stay() {
+fn a_changed_user_field_takes_effect_at_the_next_request_and_the_tokens_stay() {
     let place = place();
     let server = place.serve(&[]);
     let token = server.login(JWEIR, PASSWORD).token();

@@ -227,7 +227,7 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
 }
 
 #[test]
-fn an_import_notes_what_it_changes_and_no_secret() {
+fn an_import_records_what_it_changes_and_no_secret() {
     let place = Place::seeded(&json!({"organizations": [
         accounts::organization("projectthanos", [accounts::user(JWEIR)]),
         accounts::organization("other", []),

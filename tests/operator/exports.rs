@@ -45,7 +45,7 @@ fn a_database_is_not_copied_through_a_pipe() {
 }
 
 #[test]
-fn the_ending_says_the_format_in_any_case() {
+fn the_file_extension_selects_the_format_in_any_case() {
     let place = one_user();
     for (name, format) in [
         ("ALL.CSV", "csv"),

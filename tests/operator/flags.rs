@@ -8,7 +8,7 @@ use crate::harness::Place;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 
 #[test]
-fn what_is_added_has_what_its_flags_say() {
+fn what_is_added_has_the_values_of_its_flags() {
     let place = place();
     let org = object(&run(
         &place,
@@ -69,7 +69,7 @@ fn what_is_added_has_what_its_flags_say() {
 }
 
 #[test]
-fn listings_have_what_passes_every_filter() {
+fn listings_contain_what_passes_every_filter() {
     let place = place();
     for (username, org, first, status) in [
         ("ann_b@corner.example", ORG, "Ann", "ACTIVE"),
@@ -157,7 +157,7 @@ fn listings_have_what_passes_every_filter() {
 }
 
 #[test]
-fn words_are_taken_in_any_case_and_kept_in_one() {
+fn keywords_are_accepted_in_any_case_and_stored_in_one() {
     let place = Place::new();
     let mut fixture = accounts::retailer([accounts::user(JWEIR)]);
     fixture["organizations"][0]["org_type"] = json!("Retailer");

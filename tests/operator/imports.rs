@@ -28,7 +28,7 @@ fn users(place: &Place) -> i64 {
 }
 
 #[test]
-fn hashes_that_make_every_login_expensive_are_warned_of() {
+fn hashes_that_make_every_login_expensive_are_a_warning() {
     let place = acme();
     let hash = bcrypt::hash(PASSWORD, 12).unwrap();
     let line = json!({"username": "bomb", "password_hash": hash, "org": "Acme"}).to_string();
@@ -151,7 +151,7 @@ fn every_bad_line_is_reported_and_nothing_is_imported() {
 }
 
 #[test]
-fn json_lines_have_their_own_mistakes() {
+fn mistakes_that_only_json_lines_can_have_are_reported() {
     let place = acme();
     let mut lines =
         b"{\"username\": \"a\"\n[]\n{\"username\": \"b\", \"password_hash\": 1, \"org\": 2}\n"

@@ -51,7 +51,7 @@ fn locked(place: &Place) -> Vec<Value> {
 }
 
 #[test]
-fn a_user_is_shown_with_its_failed_logins_and_who_is_kept_out_until_when() {
+fn a_user_is_shown_with_its_failed_logins_and_when_its_locks_end() {
     let place = place();
     // The database has microseconds.
     let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap();
@@ -106,7 +106,7 @@ fn a_user_is_shown_with_its_failed_logins_and_who_is_kept_out_until_when() {
 }
 
 #[test]
-fn unlocking_says_whether_there_was_a_lock() {
+fn unlocking_reports_whether_there_was_a_lock() {
     let place = place();
     let soon = Timestamp::now() + HOUR;
     let until = soon.strftime("%FT%TZ");

@@ -9,7 +9,7 @@ const ORGANIZATION: &str = "Acme \u{202E}jpg.exe";
 const USERNAME: &str = "jane\u{3164}\u{200F}@acme.com";
 
 #[test]
-fn names_that_turn_or_hide_text_are_escaped_wherever_they_are_shown() {
+fn names_that_reorder_or_hide_text_are_escaped_wherever_they_are_shown() {
     let place = Place::new();
     run(&place, &["init"]);
     let cost = ["--bcrypt-cost", "10"];
@@ -76,7 +76,7 @@ fn shows(place: &Place, args: &[&str], name: &str) {
 }
 
 #[test]
-fn a_new_user_has_no_name_that_looks_like_another_and_one_who_is_there_logs_in() {
+fn a_new_user_cannot_have_a_name_that_looks_like_another_and_an_existing_one_logs_in() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     for (name, code) in [
         ("jweir\u{200b}@projectthanos.com", "U+200B"),

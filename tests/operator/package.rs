@@ -27,7 +27,7 @@ fn parse_environment_file(text: &str) -> BTreeMap<&str, &str> {
 }
 
 #[test]
-fn uncommenting_every_line_of_the_packages_environment_starts_a_server_with_the_defaults() {
+fn uncommenting_every_line_of_the_environment_file_starts_a_server_with_the_defaults() {
     let text = include_str!("../../deploy/debian/thanos-login.default");
     assert!(parse_environment_file(text).is_empty());
     let uncommented: Vec<&str> = text
@@ -218,7 +218,7 @@ fn the_package_has_the_licence_of_each_crate_that_is_linked() {
 }
 
 #[test]
-fn the_packages_environment_has_every_flag_of_a_real_server_with_its_default() {
+fn the_environment_file_of_the_package_has_every_flag_of_a_real_server_with_its_default() {
     let text = include_str!("../../deploy/debian/thanos-login.default");
     let told: BTreeMap<&str, &str> = text
         .lines()

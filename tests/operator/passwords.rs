@@ -50,7 +50,7 @@ fn weak_passwords_are_refused_and_never_shown() {
 }
 
 #[test]
-fn one_line_break_at_the_end_is_no_part_of_the_password_and_more_lines_are_refused() {
+fn one_line_break_at_the_end_is_not_part_of_the_password_and_more_lines_are_refused() {
     let place = acme();
     for input in [
         format!("{GOOD}\n\n"),
@@ -72,7 +72,7 @@ fn one_line_break_at_the_end_is_no_part_of_the_password_and_more_lines_are_refus
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_password() {
+fn a_byte_order_mark_is_not_part_of_the_password() {
     let place = acme();
     let piped = format!("\u{feff}{GOOD}\r\n");
     add_with(&place, &["--password-stdin"], &piped).succeeded();
@@ -108,7 +108,7 @@ fn a_generated_password_is_printed_once_and_logs_in() {
 }
 
 #[test]
-fn a_password_is_no_argument_and_needs_a_terminal() {
+fn a_password_is_not_accepted_as_an_argument_and_needs_a_terminal() {
     let place = acme();
     place
         .run(&[&ADD[..], &["--password", GOOD]].concat())
@@ -144,7 +144,7 @@ fn a_terminal_asks_twice_without_showing_what_is_typed() {
 }
 
 #[test]
-fn what_is_wrong_with_a_password_is_said_before_it_is_asked_for_again_and_three_times_at_most() {
+fn a_refused_password_is_explained_before_each_of_at_most_three_prompts() {
     let place = acme();
     let mut terminal = at_a_terminal(&place, &ADD);
     for problem in ["shorter than 8 bytes", "is the username"] {

@@ -35,7 +35,7 @@ fn the_limit_over_all_addresses_is_lifted_too() {
 }
 
 #[test]
-fn failures_after_the_unlocking_count_again() {
+fn failures_after_an_unlock_count_again() {
     let (place, server) = throttled(&["--failed-logins-per-user", "2"]);
     run(&place, &["user", "unlock", JWEIR]);
     for _ in 0..2 {
@@ -45,7 +45,7 @@ fn failures_after_the_unlocking_count_again() {
 }
 
 #[test]
-fn each_unlocking_counts_whatever_the_clock_said() {
+fn each_unlock_takes_effect_whatever_the_clock_said() {
     let (place, server) = throttled(&["--failed-logins-per-user", "2"]);
     for _ in 0..3 {
         run(&place, &["user", "unlock", JWEIR]);
@@ -62,7 +62,7 @@ fn each_unlocking_counts_whatever_the_clock_said() {
 }
 
 #[test]
-fn only_failures_after_an_unlocking_count() {
+fn only_failures_after_an_unlock_count() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&["--failed-logins-per-user", "2"]);
     run(&place, &["user", "unlock", JWEIR]);

@@ -52,7 +52,7 @@ fn a_wrong_url_is_wrong_usage_and_shows_no_password() {
 }
 
 #[test]
-fn an_authority_goes_with_tls() {
+fn an_authority_needs_tls() {
     let place = Place::new();
     let clear = "postgres://u@127.0.0.1/d?sslmode=disable";
     for flags in [["--db", "x.db"], ["--db", clear]] {
@@ -124,7 +124,7 @@ fn servers_that_cannot_be_used_are_named_in_one_line() {
 }
 
 #[test]
-fn a_failure_names_the_variable_that_the_url_is_from() {
+fn a_failure_names_the_variable_that_the_url_comes_from() {
     let place = Place::new();
     let port = HeldPort::new();
     let url = format!("postgres://u:hunter2@127.0.0.1:{}/d", port.number);
@@ -156,7 +156,7 @@ fn hosts_and_ports_may_be_parameters() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_server_that_wants_tls_lets_nobody_in_without() {
+fn a_server_that_requires_tls_refuses_connections_without_it() {
     let (network, _) = Network::with_tls(
         "hostssl all all 127.0.0.1/32 scram-sha-256",
         SanType::IpAddress([127, 0, 0, 1].into()),

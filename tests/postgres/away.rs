@@ -310,7 +310,7 @@ fn a_command_whose_backend_is_killed_ends() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_user_whose_row_is_locked_keeps_nobody_else_from_logging_in() {
+fn a_locked_row_of_a_user_keeps_nobody_else_from_logging_in() {
     let setting = Setting::new(&[], &[]);
     let one_more = [
         "user",

@@ -138,7 +138,7 @@ fn a_file_of_passwords_that_others_may_read_is_not_used() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn no_secret_is_logged_at_the_most_talkative_level() {
+fn no_secret_is_logged_at_the_most_verbose_level() {
     let (place, network) = seeded();
     let url = network.url(&format!("{USER}:{ENCODED}"), "");
     for (flags, variable) in [

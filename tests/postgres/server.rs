@@ -164,7 +164,7 @@ fn found(checked: &Finished) -> Vec<String> {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn check_says_what_there_is_to_say_of_a_database_on_servers() {
+fn check_reports_the_problems_of_a_database_on_servers() {
     let postgres = PostgresServer::start(&["fsync=on", "full_page_writes=on"]);
     let url = postgres.create("accounts");
     let place = seeded(&url, &retailer([user(JWEIR)]));

@@ -94,7 +94,7 @@ fn statuses(servers: &[Server], password: &str) -> Vec<u16> {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn ten_wrong_passwords_over_two_servers_close_both_until_an_unlocking() {
+fn ten_wrong_passwords_over_two_servers_lock_the_user_on_both_until_an_unlock() {
     let pair = Pair::start(&[]);
     pair.fail(10);
     pair.assert_throttled(PASSWORD);
@@ -205,7 +205,7 @@ fn right_tries_at_once_on_two_servers_are_all_let_in() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn who_is_not_active_gives_the_try_back() {
+fn the_tries_of_an_inactive_user_are_given_back() {
     let mut waiting = accounts::user("waiting");
     waiting["status"] = "CONFIRMATION WAITING".into();
     let pair = Pair::with(
@@ -256,7 +256,7 @@ fn tries_of_a_server_that_was_killed_count_until_their_time_is_over() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_restart_goes_on_counting() {
+fn counting_continues_after_a_restart() {
     let pair = Pair::start(&["--failed-logins-per-user", "4"]);
     pair.fail(3);
     let Pair {

@@ -106,7 +106,7 @@ fn an_account_can_be_added_changed_and_removed() {
 }
 
 #[test]
-fn a_new_account_needs_nothing_but_a_name() {
+fn a_new_account_needs_only_a_name() {
     let server = Server::demo();
     let account = put(&server, "somebody", &json!({}));
     let password = account["password"].as_str().unwrap();
@@ -159,7 +159,7 @@ fn tokens_end_with_a_changed_status_or_password_or_the_account() {
 }
 
 #[test]
-fn reset_undoes_what_became_of_accounts() {
+fn reset_undoes_all_changes_to_accounts() {
     let server = Server::demo();
     let before = accounts_of(&server);
     let login = server.login(JWEIR, PASSWORD);
@@ -315,7 +315,7 @@ fn reset_leaves_pinned_tokens_alone() {
 }
 
 #[test]
-fn other_paths_and_methods_are_refused_as_everywhere() {
+fn other_paths_and_methods_are_refused_as_in_the_rest_of_the_api() {
     let server = Server::demo();
     for path in [
         "/__stub/",

@@ -55,7 +55,7 @@ fn a_throttle_is_lifted() {
 }
 
 #[test]
-fn it_shows_the_time_and_how_far_it_was_moved() {
+fn the_clock_shows_the_time_and_how_far_it_was_moved() {
     let server = Server::demo();
     let clock = get(&server, CLOCK).json();
     assert_eq!(clock["advanced_seconds"], 0);
@@ -91,7 +91,7 @@ fn supplier_token(server: &Server) -> String {
 }
 
 #[test]
-fn it_can_be_set_and_frozen_and_stands_still_then() {
+fn the_clock_can_be_set_and_frozen() {
     let server = Server::demo();
     let expected = "2026-12-31T23:59:00.000000Z";
     for set in ["2026-12-31T23:59:00Z", "2027-01-01T01:59:00+02:00"] {

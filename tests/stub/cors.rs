@@ -104,7 +104,7 @@ fn pages_of_this_machine_may_call_a_demo() {
 }
 
 #[test]
-fn pages_of_elsewhere_may_not_and_neither_is_what_is_no_api_call_for_them() {
+fn pages_of_other_origins_may_make_no_call_and_no_page_may_make_others_than_api_calls() {
     let server = Server::demo();
     for origin in [
         "https://evil.example",
@@ -253,7 +253,7 @@ fn the_origins_of_apps_and_sandboxes_may_be_listed_for_a_demo_alone() {
 }
 
 #[test]
-fn a_real_server_lets_in_the_origins_that_it_is_told() {
+fn a_real_server_allows_the_configured_origins() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let shops = ["https://shop.example", "http://localhost:8081"];
     let server = place.serve(&["--cors-origin", shops[0], "--cors-origin", shops[1]]);
@@ -280,7 +280,7 @@ fn a_real_server_lets_in_the_origins_that_it_is_told() {
 }
 
 #[test]
-fn what_no_browser_would_send_is_no_origin() {
+fn a_value_that_no_browser_would_send_is_not_an_origin() {
     let place = Place::new();
     for origin in [
         "*",

@@ -63,7 +63,7 @@ fn a_stop_ends_delays_and_their_answers_and_faults_follow() {
 }
 
 #[test]
-fn faults_spoil_the_answer_and_the_call_is_carried_out() {
+fn faults_corrupt_the_answer_and_the_call_is_carried_out() {
     let server = Server::demo();
     let whole = server.login(JWEIR, PASSWORD);
     let spoiled = |fault: &str| {
@@ -136,7 +136,7 @@ fn a_silent_retry_meets_the_fault_again_and_is_recorded_as_one() {
 }
 
 #[test]
-fn no_fault_is_repeated_beyond_a_new_order_or_a_reset_and_none_that_is_seen() {
+fn no_fault_is_repeated_after_a_new_setting_or_a_reset_or_once_the_client_has_seen_it() {
     let server = Server::demo();
     let lost = |fault: &str| {
         put_next(&server, &format!(r#"{{"fault":"{fault}"}}"#));
@@ -184,7 +184,7 @@ fn without_a_body_there_is_nothing_to_cut() {
 }
 
 #[test]
-fn wrong_values_are_told() {
+fn wrong_values_are_reported() {
     let server = Server::demo();
     for (name, value) in [
         ("X-Stub-Delay", "60001"),
@@ -210,7 +210,7 @@ fn wrong_values_are_told() {
 }
 
 #[test]
-fn no_client_gives_orders_to_the_gate() {
+fn no_client_controls_the_faults_of_the_gate() {
     let server = Server::demo();
     let answer = login_with(
         &server,

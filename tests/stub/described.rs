@@ -30,7 +30,7 @@ fn real() -> Server {
 }
 
 #[test]
-fn it_names_the_address_that_the_client_uses() {
+fn the_description_names_the_address_that_the_client_uses() {
     let server = Server::demo();
     for host in ["localhost:8080", "127.0.0.1", "[::1]:1"] {
         let servers = json!([{"url": format!("http://{host}")}]);
@@ -46,7 +46,7 @@ fn it_names_the_address_that_the_client_uses() {
 }
 
 #[test]
-fn each_call_has_a_name_a_tag_and_a_text_and_the_stub_is_in_that_of_a_demo_alone() {
+fn each_call_has_a_name_a_tag_and_a_text_and_only_a_demo_describes_the_stub() {
     let demo = description_at(&Server::demo(), "localhost");
     let real = get(&real(), "/openapi.json");
     for word in ["__stub", "X-Stub", "Prefer"] {
@@ -79,7 +79,7 @@ fn each_call_has_a_name_a_tag_and_a_text_and_the_stub_is_in_that_of_a_demo_alone
 }
 
 #[test]
-fn what_a_generated_client_sends_by_itself_orders_nothing() {
+fn what_a_generated_client_sends_by_itself_forces_no_answer() {
     let server = Server::demo();
     put_next(&server, r#"{"code":503}"#);
     let fields = [("X-Stub-Delay", "0"), ("X-Stub-Fault", "none")];

@@ -303,7 +303,7 @@ fn a_forced_answer_to_head_is_that_to_get_without_its_body() {
 }
 
 #[test]
-fn a_real_server_has_none_of_it() {
+fn a_real_server_forces_no_answer() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&[]);
     for (path, methods) in super::OWN.iter().chain(&[("/", &["GET"][..])]) {

@@ -24,7 +24,7 @@ fn with_piped_input(args: &[&str]) -> (Server, File) {
 }
 
 #[test]
-fn it_ends_with_its_standard_input() {
+fn a_stub_ends_with_its_standard_input() {
     let (mut server, mut input) = with_piped_input(&COMMAND);
     input.write_all(&[b'x'; 10_000]).unwrap();
     server.answers_something_else();
@@ -34,7 +34,7 @@ fn it_ends_with_its_standard_input() {
 }
 
 #[test]
-fn it_ends_with_the_process_that_started_it() {
+fn a_stub_ends_with_the_process_that_started_it() {
     // A shell that starts it in the background, with /dev/null as standard input.
     let place = Place::new();
     let words = ["sh", "-c", "\"$0\" \"$@\" & wait"];
@@ -48,7 +48,7 @@ fn it_ends_with_the_process_that_started_it() {
 }
 
 #[test]
-fn one_whose_parent_lives_goes_on_without_a_pipe() {
+fn a_stub_without_a_pipe_keeps_running_while_its_parent_lives() {
     for after in ["exec < /dev/null", "exec < /dev/zero", "exec <&-"] {
         let server = Place::new().program(&COMMAND).after(after).start();
         server.answers_something_else();
@@ -63,7 +63,7 @@ fn one_whose_parent_lives_goes_on_without_a_pipe() {
 }
 
 #[test]
-fn without_the_flag_nothing_but_a_signal_ends_it() {
+fn without_the_flag_only_a_signal_ends_a_stub() {
     let (server, input) = with_piped_input(&["serve", "--demo"]);
     drop(input);
     server.answers_something_else();

@@ -43,7 +43,7 @@ fn every_key_is_optional_and_a_later_put_replaces_an_earlier_one() {
 }
 
 #[test]
-fn a_list_is_used_in_its_order_and_shows_how_much_of_it() {
+fn a_list_is_used_in_its_order_and_shows_its_progress() {
     let server = Server::demo();
     let pending = || get(&server, NEXT).json();
     assert_eq!(pending(), json!({"pending": [], "used": 0}));
@@ -76,7 +76,7 @@ fn a_list_is_used_in_its_order_and_shows_how_much_of_it() {
 }
 
 #[test]
-fn of_a_list_the_first_that_is_meant_is_used() {
+fn the_first_entry_of_a_list_that_matches_is_used() {
     let server = Server::demo();
     let orders = json!([
         {"code": 500, "path": "/api/organizations/"},
@@ -90,7 +90,7 @@ fn of_a_list_the_first_that_is_meant_is_used() {
 }
 
 #[test]
-fn delete_clears_it() {
+fn delete_clears_what_is_pending() {
     let server = Server::demo();
     put_next(&server, r#"{"times":100,"code":500}"#);
     let answer = server.send(request("DELETE", NEXT, &[], ""));
@@ -132,7 +132,7 @@ fn neither_404_nor_405_nor_what_is_no_api_request_uses_it_up() {
 }
 
 #[test]
-fn with_a_path_only_that_call_is_meant() {
+fn an_entry_with_a_path_applies_to_that_call_only() {
     let server = Server::demo();
     let detail = "/api/organizations/users/detail/3a7acb28-ab13-437e-8c35-46cf4f0bea49/";
     for (path, code) in [
@@ -183,7 +183,7 @@ fn any_code_can_be_answered() {
 }
 
 #[test]
-fn an_answer_of_ones_own_has_its_code_body_and_headers() {
+fn a_custom_answer_has_its_code_body_and_headers() {
     let server = Server::demo();
     let html = json!({
         "code": 502,
@@ -258,7 +258,7 @@ fn an_answer_of_ones_own_has_its_code_body_and_headers() {
 }
 
 #[test]
-fn headers_alone_are_added_to_the_true_answer() {
+fn headers_alone_are_added_to_the_real_answer() {
     let server = Server::demo();
     put_next(&server, r#"{"headers":{"X-Request-Id":"1"}}"#);
     let answer = undescribed(&server, login_request(&[]));

@@ -88,7 +88,7 @@ fn numbers_run_from_one_and_none_is_given_again() {
 }
 
 #[test]
-fn an_entry_says_what_was_ordered_and_what_the_client_got() {
+fn an_entry_has_what_was_requested_of_the_stub_and_what_the_client_got() {
     let mut server = Server::demo();
     let orders = |kept: &Value| {
         let keys = [
@@ -194,7 +194,7 @@ fn an_answer_to_a_client_that_has_gone_is_not_delivered() {
 }
 
 #[test]
-fn no_password_and_no_token_stands_anywhere_in_it() {
+fn no_password_and_no_token_is_anywhere_in_the_journal() {
     let server = Server::demo();
     let token = server
         .login("supplier@projectthanos.com", "thanossupplies")
@@ -258,7 +258,7 @@ fn no_password_and_no_token_stands_anywhere_in_it() {
 }
 
 #[test]
-fn spoiled_refused_and_forced_answers_stand_in_it_too() {
+fn corrupted_refused_and_forced_answers_are_in_the_journal_too() {
     let server = Server::demo();
     let mut connection = server.connect();
     connection.send(super::login_request(&[("X-Stub-Fault", "reset")]));

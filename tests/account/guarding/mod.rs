@@ -117,7 +117,7 @@ fn nginx_guards_a_service_by_auth_request() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn nginx_keeps_its_question_to_itself() {
+fn nginx_does_not_serve_the_location_of_its_subrequest_to_clients() {
     let service = Service::start();
     let proxy = Proxy::nginx(service.address);
     let token = authorization(JWEIRS_TOKEN);
@@ -129,7 +129,7 @@ fn nginx_keeps_its_question_to_itself() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn nginx_asks_with_the_token_alone_however_large_the_rest_is() {
+fn nginx_sends_only_the_token_in_its_subrequest_however_large_the_rest_is() {
     let service = Service::start();
     let proxy = Proxy::nginx(service.address);
     let (token, large) = (authorization(JWEIRS_TOKEN), "c".repeat(6000));

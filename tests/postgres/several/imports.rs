@@ -101,7 +101,7 @@ fn seeds_of_the_same_file_at_once_add_it_once() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn of_five_who_add_the_same_user_one_does_and_the_others_hear_why_not() {
+fn of_five_commands_that_add_the_same_user_one_succeeds_and_the_others_report_why_not() {
     let several = start();
     let add = [
         "user",
