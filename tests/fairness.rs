@@ -64,7 +64,7 @@ fn begin_many(
     in_work: usize,
 ) -> Vec<Connection> {
     let logins = begin_all(server, networks, each);
-    Server::wait_until_in_work(in_work, server.address());
+    Server::wait_until_in_progress(in_work, server.address());
     logins
 }
 
@@ -138,7 +138,7 @@ fn networks_that_fill_the_queue_together_keep_none_out_that_has_nothing_in_it() 
     let mut refused = begin_all(&server, 1..5, 1);
     assert_eq!(statuses(&mut refused), [503; 4]);
     let mut lone = begin(&server, &network(99), OTHER);
-    Server::wait_until_in_work(9, server.address());
+    Server::wait_until_in_progress(9, server.address());
     drop(lock);
     lone.answer().token();
     assert_eq!(statuses(&mut greedy), [200; 8]);
@@ -151,7 +151,7 @@ fn logins_that_wait_for_others_of_their_user_leave_half_of_the_queue_to_others()
     let mut others: Vec<Connection> = (2..6)
         .map(|number| begin(&server, &network(number), OTHER))
         .collect();
-    Server::wait_until_in_work(12, server.address());
+    Server::wait_until_in_progress(12, server.address());
     drop(lock);
     assert_eq!(statuses(&mut others), [200; 4]);
     assert_eq!(statuses(&mut greedy), [200; 8]);

@@ -10,7 +10,7 @@ fn beside_64_logins_in_flight_everything_cheap_is_answered_first() {
     let one = ["--hash-threads", "1", "--hash-lanes", "1"];
     let flags = [&one[..], &["--hash-wait", "1h"]].concat();
     let server = Place::new().serve_demo(&accounts::slowest(), &flags);
-    let mut logins = server.begin_logins(64, JWEIR, PASSWORD);
+    let mut logins = server.start_logins(64, JWEIR, PASSWORD);
     for (label, bytes, status) in [
         ("404", request("GET", "/nothing-here/", &[], ""), 404),
         ("405", request("GET", LOGIN, &[], ""), 405),

@@ -14,7 +14,7 @@ const LEISURELY: [&str; 2] = ["--bcrypt-cost", "10"];
 fn a_signal_in_the_middle_of_ten_logins_answers_all_ten_and_exits_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = Place::new().serve_demo(&accounts::leisurely(), &LEISURELY);
-        let mut logins = server.begin_logins(10, JWEIR, PASSWORD);
+        let mut logins = server.start_logins(10, JWEIR, PASSWORD);
         server.answers_something_else();
         server.signal(signal);
         for login in &mut logins {
@@ -28,7 +28,7 @@ fn a_signal_in_the_middle_of_ten_logins_answers_all_ten_and_exits_with_0() {
 fn logins_answered_after_the_signal_are_on_disk() {
     let place = Place::seeded(&accounts::leisurely());
     let mut server = place.serve(&LEISURELY);
-    let mut logins = server.begin_logins(4, JWEIR, PASSWORD);
+    let mut logins = server.start_logins(4, JWEIR, PASSWORD);
     server.answers_something_else();
     server.signal(Signal::TERM);
     let tokens: Vec<String> = logins
@@ -45,7 +45,7 @@ fn logins_answered_after_the_signal_are_on_disk() {
 #[test]
 fn a_second_signal_ends_at_once_with_1() {
     let mut server = Place::new().serve_demo(&accounts::slowest(), &[]);
-    let logins = server.begin_logins(64, JWEIR, PASSWORD);
+    let logins = server.start_logins(64, JWEIR, PASSWORD);
     server.answers_something_else();
     // Two of one kind could be delivered as one.
     server.signal(Signal::TERM);
@@ -147,7 +147,7 @@ fn a_demo_leaves_nothing_behind() {
 fn what_a_demo_ended_by_a_second_signal_left_is_removed_by_the_next_one() {
     let place = Place::new();
     let mut server = place.serve_demo(&accounts::slowest(), &[]);
-    let logins = server.begin_logins(16, JWEIR, PASSWORD);
+    let logins = server.start_logins(16, JWEIR, PASSWORD);
     server.signal(Signal::TERM);
     server.signal(Signal::INT);
     assert_eq!(server.wait().code, Some(1));

@@ -109,7 +109,7 @@ fn wrong_tries_in_flight_at_once_do_not_get_past_the_limit() {
             &["--bcrypt-cost", "10", limit, "10"],
         );
         let mut answers: Vec<Answer> = server
-            .begin_logins(64, JWEIR, "wrong")
+            .start_logins(64, JWEIR, "wrong")
             .iter_mut()
             .map(Connection::answer)
             .collect();
@@ -127,7 +127,7 @@ fn right_tries_in_flight_at_once_are_all_let_in() {
             &accounts::leisurely(),
             &["--bcrypt-cost", "10", limit, "10"],
         );
-        for mut connection in server.begin_logins(64, JWEIR, PASSWORD) {
+        for mut connection in server.start_logins(64, JWEIR, PASSWORD) {
             connection.answer().token();
         }
     }
@@ -148,7 +148,7 @@ fn a_try_that_waits_for_others_longer_than_a_login_may_is_503() {
     );
     // Of 16 that take a quarter of a second each, one after the other, no machine does all within their wait.
     let statuses: Vec<u16> = server
-        .begin_logins(16, JWEIR, PASSWORD)
+        .start_logins(16, JWEIR, PASSWORD)
         .iter_mut()
         .map(|connection| {
             let answer = connection.answer();
@@ -180,7 +180,7 @@ fn a_try_beyond_the_queue_of_logins_does_not_wait_for_others() {
             "8",
         ],
     );
-    let mut logins = server.begin_logins(12, JWEIR, PASSWORD);
+    let mut logins = server.start_logins(12, JWEIR, PASSWORD);
     // The four beyond it would hold up the threads that receive requests.
     server.answers_something_else();
     assert!(!logins.iter_mut().all(Connection::is_answered));
@@ -198,7 +198,7 @@ fn a_stop_answers_the_tries_that_wait_for_others() {
         &accounts::leisurely(),
         &["--bcrypt-cost", "10", "--failed-logins-per-user", "1"],
     );
-    let mut logins = server.begin_logins(8, JWEIR, PASSWORD);
+    let mut logins = server.start_logins(8, JWEIR, PASSWORD);
     server.answers_something_else();
     server.stop();
     for login in &mut logins {

@@ -180,7 +180,7 @@ fn a_user_has_at_most_32_tokens_by_default() {
 fn logins_at_once_do_not_get_past_the_cap() {
     let place = one_user();
     let server = place.serve(&["--max-tokens-per-user", "2"]);
-    for mut connection in server.begin_logins(16, JWEIR, PASSWORD) {
+    for mut connection in server.start_logins(16, JWEIR, PASSWORD) {
         connection.answer().token();
     }
     assert_eq!(place.tokens_of(JWEIR), 2);

@@ -30,7 +30,7 @@ fn a_locked_database_stops_logins_that_succeed_and_no_others() {
     let place = one_user();
     let server = place.serve(&[]);
     let lock = place.lock();
-    let [mut waiting] = <[_; 1]>::try_from(server.begin_logins(1, JWEIR, PASSWORD))
+    let [mut waiting] = <[_; 1]>::try_from(server.start_logins(1, JWEIR, PASSWORD))
         .ok()
         .unwrap();
     assert_eq!(server.login(JWEIR, "wrong").status, 401);
@@ -47,7 +47,7 @@ fn a_lock_that_ends_in_time_is_waited_for() {
     let place = one_user();
     let server = place.serve(&[]);
     let lock = place.lock();
-    let mut waiting = server.begin_logins(4, JWEIR, PASSWORD);
+    let mut waiting = server.start_logins(4, JWEIR, PASSWORD);
     server.answers_something_else();
     drop(lock);
     for connection in &mut waiting {
@@ -174,8 +174,8 @@ fn logins_past_the_queue_are_answered_503_with_retry_after() {
     let place = one_user();
     let server = place.serve(&["--hash-queue", "2", "--metrics"]);
     let lock = place.lock();
-    let mut logins = server.begin_logins(2, JWEIR, PASSWORD);
-    Server::wait_until_in_work(2, server.address());
+    let mut logins = server.start_logins(2, JWEIR, PASSWORD);
+    Server::wait_until_in_progress(2, server.address());
     assert_unavailable(&server.login(JWEIR, PASSWORD));
     drop(lock);
     for login in &mut logins {
@@ -198,7 +198,7 @@ fn a_login_that_waited_too_long_is_answered_503_with_retry_after() {
     let flags = [&flags[..], &["--bcrypt-cost", "12"]].concat();
     let server = Place::new().serve_demo(&accounts::slow(), &flags);
     let answers: Vec<Answer> = server
-        .begin_logins(4, JWEIR, PASSWORD)
+        .start_logins(4, JWEIR, PASSWORD)
         .iter_mut()
         .map(|connection| connection.answer())
         .collect();

@@ -112,7 +112,7 @@ pub(super) fn ruin(place: &Place) {
     // The server must not answer from pages that it keeps, so the log has to have moved on.
     let file = match place.sql() {
         Sql::File(file) => file,
-        servers @ Sql::Servers(_) => {
+        servers @ Sql::Postgres(_) => {
             let remove = "DROP SCHEMA thanos_login CASCADE";
             return servers.execute_batch(remove).unwrap();
         }
@@ -138,7 +138,7 @@ fn a_server_whose_database_is_corrupted_is_not_ready_and_the_process_is_up() {
 #[test]
 fn probes_are_answered_beside_logins_that_fill_the_queue() {
     let server = Place::new().serve_demo(&accounts::slowest(), &["--hash-queue", "2"]);
-    let _logins = server.begin_logins(2, accounts::JWEIR, PASSWORD);
+    let _logins = server.start_logins(2, accounts::JWEIR, PASSWORD);
     assert_eq!(server.send(ready()).status, 200);
     assert_eq!(server.send(health()).status, 200);
 }

@@ -107,7 +107,7 @@ fn a_token_check_waits_for_no_hashing_no_throttle_and_no_lock() {
     ];
     let server = place.serve(&flags);
     let token = log_in(&server);
-    let mut logins = server.begin_logins(4, JWEIR, PASSWORD);
+    let mut logins = server.start_logins(4, JWEIR, PASSWORD);
     let lock = place.lock();
     for _ in 0..20 {
         assert_good(&server, &token);

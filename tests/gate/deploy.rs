@@ -8,7 +8,7 @@ use thanos_login::{Config, duration, gate};
 
 use super::{login, tls};
 use crate::harness::accounts::JWEIR;
-use crate::harness::deployed::{Program, adapted, deployed, start_nginx};
+use crate::harness::deployed::{ProxyProcess, adapted, deployed, start_nginx};
 use crate::harness::process::PROGRAM;
 use crate::harness::programs::{CURRENT_CADDY, DEBIANS_CADDY};
 use crate::harness::server::send_over_unix_socket;
@@ -174,7 +174,7 @@ fn the_nginx_file_for_several_servers_differs_only_in_where_requests_go() {
 }
 
 /// nginx with the site of `nginx.conf` and the certificate `tls.pem` of this place.
-fn nginx_of(place: &Place, port: u16) -> Program {
+fn nginx_of(place: &Place, port: u16) -> ProxyProcess {
     let path = |name: &str| place.path(name).display().to_string();
     let site = adapted(
         deployed("nginx.conf"),
@@ -270,7 +270,7 @@ fn caddy_is_in_front(program: &str) {
         ],
     );
     place.write("Caddyfile", config);
-    let _caddy = Program::start(
+    let _caddy = ProxyProcess::start(
         Command::new(program)
             .args(["run", "--adapter", "caddyfile", "--config"])
             .arg(place.path("Caddyfile"))

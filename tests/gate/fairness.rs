@@ -114,8 +114,8 @@ fn a_client_whose_connections_all_wait_for_answers_gets_no_other_and_the_rest_do
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&flags);
     let lock = place.lock();
-    let mut logins = server.begin_logins(2, JWEIR, PASSWORD);
-    Server::wait_until_in_work(2, metrics.on_loopback());
+    let mut logins = server.start_logins(2, JWEIR, PASSWORD);
+    Server::wait_until_in_progress(2, metrics.on_loopback());
     let mut third = client(&server, 1);
     // It may be closed by now.
     let _ = third.try_send(not_found());

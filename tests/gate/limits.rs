@@ -183,8 +183,8 @@ fn new_connections_wait_while_all_are_being_answered() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&flags);
     let lock = place.lock();
-    let mut logins = server.begin_logins(2, JWEIR, PASSWORD);
-    Server::wait_until_in_work(2, metrics.on_loopback());
+    let mut logins = server.start_logins(2, JWEIR, PASSWORD);
+    Server::wait_until_in_progress(2, metrics.on_loopback());
     let mut waiting = server.connect();
     waiting.send(request("POST", LOGIN, &[JSON], "{"));
     eventually("it waits", || server.log().contains("wait for answers"));

@@ -1,4 +1,4 @@
-//! A client that sends the bytes it is given and shows the answer as it came: letters, order, framing.
+//! A client that sends the bytes it is given and keeps the answer unchanged: letter case, order, framing.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Unanswered};
+use super::sent_request::{SentRequest, UnansweredRequests};
 use super::{DEADLINE, description};
 
 /// The path of the login call.
@@ -57,15 +57,15 @@ impl Stream for UnixStream {
     }
 }
 
-/// One connection, for any number of requests. Every answer is held against the description of the API.
+/// One connection, for any number of requests. Every answer is checked against the OpenAPI description.
 pub struct Connection {
     stream: Box<dyn Stream>,
-    /// Received, but part of no answer yet.
+    /// Bytes that were received and not yet returned as part of an answer.
     received: Vec<u8>,
-    /// `None` for a server that the description is not about.
-    unanswered: Option<Unanswered>,
-    /// What the last answer was about.
-    asked: Option<Asked>,
+    /// `None` for a server that is not described by the OpenAPI description.
+    unanswered: Option<UnansweredRequests>,
+    /// The request that the last answer belongs to.
+    sent_request: Option<SentRequest>,
 }
 
 impl Connection {
@@ -73,9 +73,9 @@ impl Connection {
         Self::over_tcp(TcpStream::connect(address).unwrap())
     }
 
-    /// From an address of this machine, and with a receive buffer of about so many bytes.
+    /// Connects from the given address of this machine, with a receive buffer of about `receive_buffer` bytes.
     pub fn from(source: [u8; 4], address: SocketAddr, receive_buffer: usize) -> Self {
-        // No program that another test starts meanwhile gets an end of it.
+        // Programs that other tests start meanwhile must not inherit the socket.
         let (family, flags) = (AddressFamily::INET, SocketFlags::CLOEXEC);
         let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None).unwrap();
         sockopt::set_socket_recv_buffer_size(&socket, receive_buffer).unwrap();
@@ -99,12 +99,12 @@ impl Connection {
         Self {
             stream: Box::new(stream),
             received: Vec::new(),
-            unanswered: Some(Unanswered::default()),
-            asked: None,
+            unanswered: Some(UnansweredRequests::default()),
+            sent_request: None,
         }
     }
 
-    /// For a server that the description is not about.
+    /// Turns the check of answers off, for a server that is not described by the OpenAPI description.
     pub fn unchecked(mut self) -> Self {
         self.unanswered = None;
         self
@@ -115,7 +115,7 @@ impl Connection {
         self.try_send(bytes).unwrap();
     }
 
-    /// For a connection that the server may have closed by now.
+    /// Sends bytes on a connection that the server may already have closed.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         if let Some(unanswered) = &mut self.unanswered {
             unanswered.sent(bytes.as_ref());
@@ -123,19 +123,19 @@ impl Connection {
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// The next answer.
+    /// Reads the next answer.
     #[track_caller]
     pub fn answer(&mut self) -> Answer {
         self.read_answer(false)
     }
 
-    /// The next answer, to a HEAD: its head speaks of a body that does not follow.
+    /// Reads the next answer, to a HEAD request: its head announces a body that does not follow.
     #[track_caller]
     pub fn answer_to_head(&mut self) -> Answer {
         self.read_answer(true)
     }
 
-    /// The next answer, or `None` when the server closed or reset the connection instead.
+    /// Reads the next answer; `None` when the server closed or reset the connection instead.
     #[track_caller]
     pub fn answer_or_end(&mut self) -> Option<Answer> {
         if self.received.is_empty() && !self.receive() {
@@ -144,21 +144,21 @@ impl Connection {
         Some(self.answer())
     }
 
-    /// Whether the server ends the connection, after whatever it still says.
+    /// Waits until the server ends the connection, and discards what it still sends. Always true.
     #[track_caller]
     pub fn ends(&mut self) -> bool {
         while self.receive() {}
         true
     }
 
-    /// Everything up to the connection's end, whatever it is.
+    /// Reads everything up to the end of the connection, whatever the bytes are.
     #[track_caller]
     pub fn rest(&mut self) -> Vec<u8> {
         while self.receive() {}
         std::mem::take(&mut self.received)
     }
 
-    /// The same; `None` when the connection was reset instead of closed.
+    /// Reads everything up to the end of the connection; `None` when it was reset instead of closed.
     pub fn rest_or_reset(&mut self) -> Option<Vec<u8>> {
         let mut rest = Vec::new();
         match self.stream.read_to_end(&mut rest) {
@@ -168,7 +168,7 @@ impl Connection {
         }
     }
 
-    /// Whether the server has sent something or closed, as far as is known by now.
+    /// Whether the server has by now sent something or closed the connection. Does not wait.
     pub fn is_answered(&mut self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
         let mut byte = [0];
@@ -214,18 +214,18 @@ impl Connection {
     fn check(&mut self, answer: &Answer) {
         let is_final = answer.status >= 200;
         if let Some(unanswered) = self.unanswered.as_mut().filter(|_| is_final) {
-            self.asked = unanswered.next();
-            description::check(self.asked.as_ref(), answer);
+            self.sent_request = unanswered.next();
+            description::check(self.sent_request.as_ref(), answer);
         }
     }
 
-    /// The described answer that the last one was.
+    /// The entry of the OpenAPI description that the last answer matched.
     #[track_caller]
     pub fn described(&self, answer: &Answer) -> Option<description::Key> {
-        description::key(self.asked.as_ref()?, answer)
+        description::key(self.sent_request.as_ref()?, answer)
     }
 
-    /// Reads once; `false` when there is nothing more to come.
+    /// Reads once; `false` at the end of the connection.
     #[track_caller]
     fn receive(&mut self) -> bool {
         let mut bytes = [0; 4096];
@@ -235,7 +235,7 @@ impl Connection {
                 count > 0
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            // A read with a deadline does not go on by itself after the process was stopped and continued.
+            // A read with a deadline is not restarted by the kernel after the process was stopped and continued.
             Err(error) if error.kind() == ErrorKind::Interrupted => self.receive(),
             Err(error) => panic!("no answer: {error}"),
         }
@@ -246,11 +246,11 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
     bytes.windows(part.len()).position(|window| window == part)
 }
 
-/// An answer as it came.
+/// An HTTP response, unchanged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// In their order, with their letters.
+    /// In their order and letter case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -272,7 +272,7 @@ impl Answer {
         }
     }
 
-    /// The value of a header field, which must not be there twice.
+    /// The value of a header field, which must not occur twice.
     #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self
@@ -293,7 +293,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// A string of the JSON body.
+    /// The string at a key of the JSON body.
     #[track_caller]
     pub fn field(&self, key: &str) -> String {
         self.json()[key]
@@ -309,7 +309,7 @@ impl Answer {
         self.field("auth_token")
     }
 
-    /// The same without a header field, for comparisons.
+    /// A copy without one header field, for comparisons.
     pub fn without(&self, name: &str) -> Self {
         let mut rest = self.clone();
         rest.headers

@@ -1,6 +1,6 @@
-//! Where the database of a test is: in a file, or on the PostgreSQL server of `TEST_POSTGRES`, the URL of a database from
-//! which others may be made; the tests are built with `--features postgres` then. The settings of that server are those
-//! that `check` has no findings about. What a test asks and changes there itself is the same SQL.
+//! The database of a test: a file, or a database on the PostgreSQL server that `TEST_POSTGRES` names. That variable is the
+//! URL of a database whose role may create others; the tests are built with `--features postgres` then. `check` must have no
+//! findings about the settings of that server. The SQL that tests run themselves is the same for both.
 
 use std::cell::Cell;
 use std::env;
@@ -13,11 +13,11 @@ use std::thread;
 use rusqlite::Connection;
 use rusqlite::types::{FromSql, ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
 
-/// The tests of these modules are about SQLite's file, or have no database but a demo's.
-const OF_FILES: &str = include_str!("of-files");
+/// The modules whose tests are about the SQLite file, or use no database but that of a demo.
+const FILE_ONLY_MODULES: &str = include_str!("of-files");
 
-/// What SQLite has and PostgreSQL has not, for the statements of tests.
-const FUNCTIONS: &str = "
+/// Functions of SQLite that the statements of tests use and PostgreSQL lacks.
+const SQLITE_FUNCTIONS: &str = "
     CREATE FUNCTION randomblob(bytes INTEGER) RETURNS BYTEA LANGUAGE sql AS
         $$ SELECT substr(sha256(gen_random_uuid()::TEXT::BYTEA), 1, bytes) $$;
     CREATE FUNCTION unixepoch() RETURNS BIGINT LANGUAGE sql AS
@@ -28,28 +28,30 @@ const FUNCTIONS: &str = "
         $$ SELECT replace(format, '%08x', lpad(to_hex(number), 8, '0')) $$;";
 
 thread_local! {
-    static IS_OF_FILE: Cell<bool> = const { Cell::new(false) };
+    static IS_FILE_ONLY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Says that the test which calls this is about SQLite's file: its places have no other database.
+/// Declares that the calling test is about the SQLite file, so that it gets no database on a server.
 pub fn only_in_a_file() {
-    IS_OF_FILE.set(true);
+    IS_FILE_ONLY.set(true);
 }
 
-/// A database on a server, which is made when it is first asked for.
-pub(super) struct ServersDatabase {
+/// A database on the PostgreSQL server, created when its URL is first requested.
+pub(super) struct PostgresDatabase {
     name: String,
     url: OnceLock<String>,
 }
 
-impl ServersDatabase {
-    /// `None` for tests in files.
+impl PostgresDatabase {
+    /// `None` when the test uses a file.
     pub(super) fn of_this_test() -> Option<Self> {
         let server = env::var("TEST_POSTGRES").ok()?;
         let thread = thread::current();
         let test = thread.name().unwrap_or_default();
-        let is_of_files = OF_FILES.lines().any(|module| test.starts_with(module));
-        if server.is_empty() || is_of_files || IS_OF_FILE.get() {
+        let is_file_only = FILE_ONLY_MODULES
+            .lines()
+            .any(|module| test.starts_with(module));
+        if server.is_empty() || is_file_only || IS_FILE_ONLY.get() {
             return None;
         }
         Some(Self::new())
@@ -67,7 +69,7 @@ impl ServersDatabase {
         self.url.get_or_init(|| self.make(template()))
     }
 
-    /// The same content as another one has, which nobody uses at the moment.
+    /// Creates this database as a copy of another one, which must have no open sessions.
     pub(super) fn copy(&self, other: &Self) {
         if other.url.get().is_some() {
             assert!(self.url.set(self.make(&other.name)).is_ok());
@@ -85,10 +87,10 @@ impl ServersDatabase {
     }
 }
 
-impl Drop for ServersDatabase {
+impl Drop for PostgresDatabase {
     fn drop(&mut self) {
         if self.url.get().is_some() {
-            // What is left goes with the server.
+            // Leftovers are removed together with the server.
             let _ = psql(
                 &server(),
                 &format!("DROP DATABASE {} WITH (FORCE)", self.name),
@@ -106,7 +108,7 @@ fn template() -> &'static str {
     TEMPLATE.get_or_init(|| {
         let name = format!("template_{}", std::process::id());
         psql(&server(), &format!("CREATE DATABASE {name}")).unwrap();
-        psql(&url_of(&server(), &name), FUNCTIONS).unwrap();
+        psql(&url_of(&server(), &name), SQLITE_FUNCTIONS).unwrap();
         name
     })
 }
@@ -117,10 +119,10 @@ pub fn url_of(url: &str, database: &str) -> String {
     format!("{server}/{database}")
 }
 
-/// What a test asks and changes in the database beside the program.
+/// Direct access of a test to the database, beside the program.
 pub enum Sql {
     File(Connection),
-    Servers(String),
+    Postgres(String),
 }
 
 impl Sql {
@@ -128,18 +130,18 @@ impl Sql {
     pub fn execute_batch(&self, sql: &str) -> Result<(), String> {
         match self {
             Self::File(connection) => connection.execute_batch(sql).map_err(|e| e.to_string()),
-            Self::Servers(url) => psql(url, sql).map(drop),
+            Self::Postgres(url) => psql(url, sql).map(drop),
         }
     }
 
-    /// Runs a statement with `?1`, `?2` and so on in it; says how many rows it changed.
+    /// Runs a statement with the parameters `?1`, `?2` and so on; returns the number of changed rows.
     pub fn execute(&self, sql: &str, parameters: &[&dyn ToSql]) -> Result<usize, String> {
         match self {
             Self::File(connection) => connection
                 .execute(sql, parameters)
                 .map_err(|e| e.to_string()),
-            Self::Servers(url) => {
-                // The last line is the command and the number of rows.
+            Self::Postgres(url) => {
+                // The last line of the output is the command and the number of rows.
                 let output = psql(url, &with_literals(sql, parameters))?;
                 Ok(output
                     .trim_end()
@@ -152,7 +154,7 @@ impl Sql {
         }
     }
 
-    /// The names of the columns, and every row.
+    /// The column names and all rows of a query.
     pub fn table(&self, sql: &str, parameters: &[&dyn ToSql]) -> (Vec<String>, Vec<Vec<SqlValue>>) {
         match self {
             Self::File(connection) => {
@@ -164,7 +166,7 @@ impl Sql {
                 let rows = rows.map(Result::unwrap).collect();
                 (names, rows)
             }
-            Self::Servers(url) => {
+            Self::Postgres(url) => {
                 let output = psql(url, &with_literals(sql, parameters)).unwrap();
                 let mut rows = output.trim_end_matches(['\n', ROW]).split(ROW);
                 let names = rows
@@ -173,7 +175,7 @@ impl Sql {
                     .split(COLUMN)
                     .map(String::from)
                     .collect();
-                // The number of rows follows them.
+                // Empty records are not rows.
                 let rows: Vec<&str> = rows.collect();
                 let rows = rows.iter().filter(|row| !row.is_empty());
                 (
@@ -195,20 +197,21 @@ impl Sql {
         self.rows(sql, parameters).iter().map(first).collect()
     }
 
-    /// The one value that there always is.
+    /// The first column of the first row, which must exist.
     #[track_caller]
     pub fn one<T: FromSql>(&self, sql: &str, parameters: &[&dyn ToSql]) -> T {
         self.column(sql, parameters).remove(0)
     }
 
-    /// Keeps every program from writing until it is dropped; on servers, a stronger mode keeps them from more.
+    /// Blocks all other writers until the lock is dropped. `mode` is the lock mode on PostgreSQL, where a stronger one
+    /// blocks readers too.
     pub(super) fn lock(self, mode: &str) -> Lock {
         let url = match self {
             Self::File(connection) => {
                 connection.execute_batch("BEGIN IMMEDIATE").unwrap();
                 return Lock::File(connection);
             }
-            Self::Servers(url) => url,
+            Self::Postgres(url) => url,
         };
         let mut command = psql_command(&url);
         let mut program = command.stderr(Stdio::null()).spawn().unwrap();
@@ -224,19 +227,19 @@ impl Sql {
         let input = program.stdin.as_mut().unwrap();
         input.write_all(lock.as_bytes()).unwrap();
         read_until(&mut output, "locked");
-        Lock::Servers(program, Box::new(output))
+        Lock::Postgres(program, Box::new(output))
     }
 }
 
-/// Keeps every program from writing until it is dropped.
+/// Blocks all other writers until it is dropped.
 pub enum Lock {
     File(#[expect(dead_code, reason = "its transaction ends with it")] Connection),
-    Servers(Child, Box<dyn BufRead + Send>),
+    Postgres(Child, Box<dyn BufRead + Send>),
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Self::Servers(program, output) = self {
+        if let Self::Postgres(program, output) = self {
             let mut input = program.stdin.take().unwrap();
             input.write_all(b"ROLLBACK;\n\\echo released\n").unwrap();
             read_until(output, "released");
@@ -257,7 +260,7 @@ fn read_until(output: &mut impl BufRead, word: &str) {
     }
 }
 
-// Characters that no text of a test has.
+// Characters that occur in no text of a test.
 const COLUMN: char = '\u{1f}';
 const ROW: char = '\u{1e}';
 const NULL: &str = "\u{1d}";
@@ -302,7 +305,7 @@ fn with_literals(sql: &str, parameters: &[&dyn ToSql]) -> String {
         let literal = match parameter.to_sql().unwrap() {
             ToSqlOutput::Borrowed(value) => literal(value),
             ToSqlOutput::Owned(value) => literal(ValueRef::from(&value)),
-            _ => panic!("a value of SQLite alone"),
+            _ => panic!("a value that only SQLite has"),
         };
         sql = sql.replace(&format!("?{}", index + 1), &literal);
     }
@@ -319,7 +322,7 @@ fn literal(value: ValueRef<'_>) -> String {
     }
 }
 
-/// What psql has written, as SQLite would give it.
+/// Converts a cell of psql's output to the value that SQLite would return.
 fn value(text: &str) -> SqlValue {
     if text == NULL {
         SqlValue::Null

@@ -1,4 +1,4 @@
-//! The files in `deploy/` and the programs that take them.
+//! The files in `deploy/` and the programs that they configure.
 
 use std::fs;
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::{Place, eventually};
 
-/// A file of the checkout.
+/// Reads a file from the directory `deploy` of the checkout.
 pub fn deployed(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("deploy")
@@ -15,7 +15,7 @@ pub fn deployed(name: &str) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// The text with each of these replaced, all of which must be there.
+/// Replaces each of these pairs in a text, which must contain all of them.
 #[track_caller]
 pub fn adapted(text: String, replacements: &[(&str, &str)]) -> String {
     replacements.iter().fold(text, |text, (from, to)| {
@@ -24,10 +24,10 @@ pub fn adapted(text: String, replacements: &[(&str, &str)]) -> String {
     })
 }
 
-/// Another program, killed at the end.
-pub struct Program(Child);
+/// A running reverse proxy, terminated when it is dropped.
+pub struct ProxyProcess(Child);
 
-impl Program {
+impl ProxyProcess {
     pub fn start(command: &mut Command, port: u16) -> Self {
         let program = Self(command.stdin(Stdio::null()).spawn().unwrap());
         eventually("the proxy listens", || {
@@ -37,29 +37,36 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for ProxyProcess {
     fn drop(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.0);
-        // nginx takes its children along when it is asked to end.
+        // SIGTERM, and not SIGKILL: nginx ends its worker processes then.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.0.wait();
     }
 }
 
-/// nginx with this site, and its files in a place.
-pub fn start_nginx(place: &Place, port: u16, site: &str) -> Program {
+/// Starts nginx with this site and waits until it listens on `port`. All files of nginx are in the test's directory.
+pub fn start_nginx(place: &Place, port: u16, site: &str) -> ProxyProcess {
     let path = |name: &str| place.path(name).display().to_string();
-    // Where it is tested nobody may write to the usual places.
-    let config = format!("events {{ }} http {{ {} {site} }}", temporary(place));
+    // The usual directories may not be writable on the machine that runs the tests.
+    let config = format!(
+        "events {{ }} http {{ {} {site} }}",
+        temp_path_directives(place)
+    );
     place.write("nginx.conf", config);
-    let directives = format!("daemon off; pid {}; {}", path("nginx.pid"), run_as_us());
-    Program::start(
+    let directives = format!(
+        "daemon off; pid {}; {}",
+        path("nginx.pid"),
+        user_directive()
+    );
+    ProxyProcess::start(
         Command::new("nginx").args(["-e", "stderr", "-c", &path("nginx.conf"), "-g", &directives]),
         port,
     )
 }
 
-fn run_as_us() -> &'static str {
+fn user_directive() -> &'static str {
     if rustix::process::geteuid().is_root() {
         "user root;"
     } else {
@@ -67,7 +74,7 @@ fn run_as_us() -> &'static str {
     }
 }
 
-fn temporary(place: &Place) -> String {
+fn temp_path_directives(place: &Place) -> String {
     let directory = place.path("tmp").display().to_string();
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {directory}/{name};"));

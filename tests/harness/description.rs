@@ -1,4 +1,4 @@
-//! Holds every answer that a test receives against the description of the API: its status, its body, its headers.
+//! Checks every answer that a test receives against the OpenAPI description: its status, its body, its headers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use thanos_login::endpoint::openapi::DESCRIPTION;
 
 use super::Answer;
-use super::asked::Asked;
+use super::sent_request::SentRequest;
 
-/// A path as it is described, a method in lower case, a status.
+/// The path template of the description, the method in lower case, and the status.
 pub type Key = (String, String, u16);
 
 const LOGIN: (&str, &str) = (super::LOGIN, "post");
 
-/// Refusals of messages that no call was looked at for, which can come at any path, or instead of one.
-const OF_THE_TRANSPORT: &[u16] = &[400, 408, 413, 417, 421, 431, 500, 501, 503, 505];
+/// The statuses of transport errors, which come before any call is looked up: at any path, or without one.
+const TRANSPORT_ERRORS: &[u16] = &[400, 408, 413, 417, 421, 431, 500, 501, 503, 505];
 
-/// What any answer may carry without being described.
-const COMMON: &[&str] = &[
+/// Header fields that any answer may have without being described.
+const COMMON_HEADERS: &[&str] = &[
     "date",
     "content-type",
     "content-length",
@@ -28,11 +28,12 @@ const COMMON: &[&str] = &[
     "connection",
 ];
 
-/// What a stub adds for pages of the web and for those who force an answer.
-const OF_THE_STUB: &[&str] = &["access-control-", "vary", "preference-applied"];
+/// Prefixes of the header fields that a stub adds for web pages and to forced answers.
+const STUB_HEADERS: &[&str] = &["access-control-", "vary", "preference-applied"];
 
-struct Described {
-    /// By media type; none: the answer has no body.
+/// One answer of the description.
+struct DescribedAnswer {
+    /// The media type and schema of the body; `None` for an answer without a body.
     content: Option<(String, Validator)>,
     headers: Vec<DescribedHeader>,
     examples: Vec<Value>,
@@ -45,22 +46,22 @@ struct DescribedHeader {
     schema: Validator,
 }
 
-static ANSWERS: OnceLock<BTreeMap<Key, Described>> = OnceLock::new();
+static ANSWERS: OnceLock<BTreeMap<Key, DescribedAnswer>> = OnceLock::new();
 
-fn answers() -> &'static BTreeMap<Key, Described> {
+fn answers() -> &'static BTreeMap<Key, DescribedAnswer> {
     ANSWERS.get_or_init(|| read(&serde_json::from_str(DESCRIPTION).unwrap()))
 }
 
-/// Every answer that is described.
+/// The keys of all described answers.
 pub fn keys() -> BTreeSet<Key> {
     answers().keys().cloned().collect()
 }
 
-/// The described answer that this one is: one to an unknown path or method is the login's. `None` is a refusal of the
-/// message itself.
+/// The key of the described answer that this one matches. A 404 or 405 for an unknown path or method counts as the login
+/// call's. `None` for a transport error.
 #[track_caller]
-pub fn key(asked: &Asked, answer: &Answer) -> Option<Key> {
-    let method = match asked.method.as_str() {
+pub fn key(sent_request: &SentRequest, answer: &Answer) -> Option<Key> {
+    let method = match sent_request.method.as_str() {
         "HEAD" => "get".to_owned(),
         method => method.to_ascii_lowercase(),
     };
@@ -68,7 +69,7 @@ pub fn key(asked: &Asked, answer: &Answer) -> Option<Key> {
     let exact = answers()
         .keys()
         .map(|(path, method, _)| (path.as_str(), method.as_str()))
-        .find(|(path, known)| *known == method && is_like(path, &asked.path));
+        .find(|(path, known)| *known == method && matches_template(path, &sent_request.path));
     if let Some(key) = exact.map(of)
         && answers().contains_key(&key)
     {
@@ -78,24 +79,25 @@ pub fn key(asked: &Asked, answer: &Answer) -> Option<Key> {
         return Some(of(LOGIN));
     }
     assert!(
-        OF_THE_TRANSPORT.contains(&answer.status),
+        TRANSPORT_ERRORS.contains(&answer.status),
         "not described for {} {}: {answer:?}",
-        asked.method,
-        asked.path
+        sent_request.method,
+        sent_request.path
     );
     None
 }
 
-/// Fails the test when an answer is not as described. `asked` is `None` when what was sent was no request.
+/// Fails the test when an answer does not match the description. `sent_request` is `None` when the bytes that were sent
+/// were not a request.
 #[track_caller]
-pub fn check(asked: Option<&Asked>, answer: &Answer) {
-    if asked.is_some_and(is_the_stubs) {
+pub fn check(sent_request: Option<&SentRequest>, answer: &Answer) {
+    if sent_request.is_some_and(is_stub_request) {
         return;
     }
-    let is_to_head = asked.is_some_and(|asked| asked.method == "HEAD");
-    let Some(key) = asked.and_then(|asked| key(asked, answer)) else {
+    let is_to_head = sent_request.is_some_and(|sent_request| sent_request.method == "HEAD");
+    let Some(key) = sent_request.and_then(|sent_request| key(sent_request, answer)) else {
         assert!(
-            OF_THE_TRANSPORT.contains(&answer.status),
+            TRANSPORT_ERRORS.contains(&answer.status),
             "not a refusal: {answer:?}"
         );
         if !is_to_head {
@@ -123,17 +125,19 @@ pub fn check(asked: Option<&Asked>, answer: &Answer) {
     for (name, _) in &answer.headers {
         let name = name.to_ascii_lowercase();
         let is_described = described.headers.iter().any(|header| header.name == name);
-        let is_stubs = OF_THE_STUB.iter().any(|start| name.starts_with(start));
+        let is_stubs = STUB_HEADERS.iter().any(|start| name.starts_with(start));
         assert!(
-            is_described || is_stubs || COMMON.contains(&name.as_str()),
+            is_described || is_stubs || COMMON_HEADERS.contains(&name.as_str()),
             "{name} is not described: {key:?}: {answer:?}"
         );
     }
 }
 
-/// The stub's own calls are not described, nor are the questions of browsers that it answers.
-fn is_the_stubs(asked: &Asked) -> bool {
-    asked.path == "/" || asked.path.starts_with("/__stub/") || asked.method == "OPTIONS"
+/// Whether a request is for the stub's own calls or a preflight of a browser, which are not described.
+fn is_stub_request(sent_request: &SentRequest) -> bool {
+    sent_request.path == "/"
+        || sent_request.path.starts_with("/__stub/")
+        || sent_request.method == "OPTIONS"
 }
 
 impl DescribedHeader {
@@ -159,8 +163,8 @@ fn assert_valid(schema: &Validator, value: &Value, key: &Key) {
     assert!(errors.is_empty(), "{key:?}: {errors:?} in {value}");
 }
 
-/// Whether a path is one that a description such as `/a/{b}/` stands for.
-fn is_like(described: &str, path: &str) -> bool {
+/// Whether a path matches a path template such as `/a/{b}/`.
+fn matches_template(described: &str, path: &str) -> bool {
     let (described, path) = (described.split('/'), path.split('/'));
     described.clone().count() == path.clone().count()
         && described
@@ -168,7 +172,7 @@ fn is_like(described: &str, path: &str) -> bool {
             .all(|(part, given)| part == given || (part.starts_with('{') && !given.is_empty()))
 }
 
-fn read(document: &Value) -> BTreeMap<Key, Described> {
+fn read(document: &Value) -> BTreeMap<Key, DescribedAnswer> {
     let schema = |schema: &Value| {
         let whole = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -194,7 +198,7 @@ fn read(document: &Value) -> BTreeMap<Key, Described> {
                 let content = content.map(|content| content.iter().next().unwrap());
                 let examples = content.and_then(|(_, content)| content["examples"].as_object());
                 let headers = answer["headers"].as_object().into_iter().flatten();
-                let described = Described {
+                let described = DescribedAnswer {
                     content: content.map(|(media_type, content)| {
                         (media_type.clone(), schema(&content["schema"]))
                     }),
@@ -219,7 +223,7 @@ fn read(document: &Value) -> BTreeMap<Key, Described> {
     answers
 }
 
-/// Fails when an answer that has a body has no example, or one that is not as the schema says.
+/// Fails the test when a described answer with a body has no example, or an example that does not match its schema.
 #[track_caller]
 pub fn check_examples(document: &Value) {
     for (key, described) in &read(document) {

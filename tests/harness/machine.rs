@@ -1,6 +1,7 @@
-//! The machine that tests run on, for the few that install the package: with the real dpkg, and a stand-in for systemd.
+//! The machine that the tests run on, for those that install the Debian package: with the real dpkg and a replacement for
+//! systemctl.
 //!
-//! Dropping it takes away whatever the package left, also when the test failed.
+//! Dropping a [`Machine`] removes whatever the package left, also when the test failed.
 
 use std::env;
 use std::fs::{self, Permissions};
@@ -13,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::server::address_in;
 use super::{Answer, Connection, HeldPort, JSON, LOGIN, Place, login_body, request};
 
-/// Whatever the package and an operator's day leave behind.
+/// The files that the package, and the commands of an operator in the documentation, leave behind.
 const TRACES: [&str; 7] = [
     "/usr/bin/thanos-login",
     "/etc/default/thanos-login",
@@ -24,17 +25,18 @@ const TRACES: [&str; 7] = [
     "/var/lib/thanos-login",
 ];
 
-/// How maintainer scripts tell that systemd runs.
+/// The directory by which maintainer scripts recognize that systemd runs.
 const SYSTEMD_RUNS: &str = "/run/systemd/system";
 
-/// Where systemctl's stand-in keeps its files.
+/// The directory in which the replacement for systemctl keeps its files.
 const STAND_IN: &str = "stand-in";
 
+/// Held by the one test that uses the machine.
 static ONLY_ONE: Mutex<()> = Mutex::new(());
 
-/// A machine without a trace of the package, for one test at a time.
+/// A machine on which the package is not installed, for one test at a time.
 pub struct Machine {
-    /// The working directory of what runs, with `deploy` and `target` of the checkout in it.
+    /// The working directory of the commands, with links to `deploy` and `target` of the checkout.
     pub place: Place,
     pub https_port: HeldPort,
     has_systemd: bool,
@@ -66,7 +68,7 @@ impl Machine {
         fs::create_dir(place.path(STAND_IN)).unwrap();
         fs::create_dir(place.path("bin")).unwrap();
         place.write("bin/systemctl", include_str!("systemctl"));
-        // Which asks a container's rules whether anything may be restarted.
+        // It asks a container's policy whether anything may be restarted.
         place.write(
             "bin/deb-systemd-invoke",
             "#!/bin/sh\nexec systemctl \"$@\"\n",
@@ -75,7 +77,7 @@ impl Machine {
             let path = place.path("bin").join(name);
             fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
         }
-        // apt would have the maintainer scripts look for programs elsewhere.
+        // Without this setting, apt gives the maintainer scripts a PATH without the replacement.
         place.write("apt.conf", format!("DPkg::Path \"{}\";", machine.path()));
         for name in ["deploy", "target"] {
             symlink(checkout().join(name), place.path(name)).unwrap();
@@ -83,8 +85,8 @@ impl Machine {
         machine
     }
 
-    /// A command with the stand-in instead of systemctl, and nothing of the environment that tells the program or cargo
-    /// something.
+    /// A command that finds the replacement for systemctl, without the environment variables that configure the program or
+    /// cargo.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for (name, _) in env::vars_os() {
@@ -113,14 +115,14 @@ impl Machine {
         format!("{bin}:{}", env::var("PATH").unwrap())
     }
 
-    /// Runs it to its end, which must be a good one; gives what it printed.
+    /// Runs a command that must succeed; returns its standard output.
     #[track_caller]
     pub fn run(&self, program: &str, args: &[&str]) -> String {
         let output = self.command(program).args(args).output().unwrap();
-        printed(&format!("{program} {}", args.join(" ")), output)
+        stdout_of_success(&format!("{program} {}", args.join(" ")), output)
     }
 
-    /// Builds the package of a revision, in a directory of its own.
+    /// Builds the package of a revision as an operator does, in a directory of its own; returns its path.
     #[track_caller]
     pub fn build(&self, revision: &str) -> String {
         let binary = self.run("deploy/static", &[]);
@@ -130,15 +132,15 @@ impl Machine {
         path.trim_end().to_owned()
     }
 
-    /// What systemctl was asked since this was asked last, a line each.
-    pub fn asked(&self) -> Vec<String> {
-        let path = self.place.path(&format!("{STAND_IN}/asked"));
-        let asked = fs::read_to_string(&path).unwrap_or_default();
+    /// The arguments of each call of systemctl since the last call of this function.
+    pub fn systemctl_calls(&self) -> Vec<String> {
+        let path = self.place.path(&format!("{STAND_IN}/calls"));
+        let calls = fs::read_to_string(&path).unwrap_or_default();
         let _ = fs::remove_file(path);
-        asked.lines().map(str::to_owned).collect()
+        calls.lines().map(str::to_owned).collect()
     }
 
-    /// The process of the server, while it runs.
+    /// The process id of the server, while it runs.
     pub fn server(&self) -> Option<u32> {
         let pid = fs::read_to_string(self.place.path(&format!("{STAND_IN}/pid"))).ok()?;
         let pid = pid.trim().parse().unwrap();
@@ -146,7 +148,7 @@ impl Machine {
         Some(pid)
     }
 
-    /// Where the server listens.
+    /// The address at which the server listens.
     #[track_caller]
     pub fn address(&self) -> SocketAddr {
         let ready = self.place.path(&format!("{STAND_IN}/ready"));
@@ -165,7 +167,7 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         if let Some(pid) = self.server() {
-            // What does not end by itself is killed: the user cannot go before.
+            // A server that still runs is killed: its user cannot be removed before.
             let _ = Command::new("kill")
                 .args(["-KILL", &pid.to_string()])
                 .status();
@@ -195,28 +197,28 @@ impl Drop for Machine {
     }
 }
 
-/// What there is of the package on this machine.
+/// Everything of the package that is on this machine.
 pub fn traces() -> Vec<String> {
     let files = TRACES
         .iter()
         .filter(|path| fs::symlink_metadata(path).is_ok())
         .map(ToString::to_string);
-    let asked = [
+    let queries = [
         ("dpkg-query", &["--show", "thanos-login"][..]),
         ("getent", &["passwd", "thanos-login"]),
         ("getent", &["group", "thanos-login"]),
     ];
-    let known = asked.iter().filter_map(|(program, args)| {
+    let known = queries.iter().filter_map(|(program, args)| {
         let output = Command::new(program).args(*args).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap().trim().to_owned();
-        // Of a package that is gone dpkg may remember the name, but no version.
+        // dpkg may still know the name of a package that was removed, but no version.
         said.contains([':', '\t']).then_some(said)
     });
     files.chain(known).collect()
 }
 
 #[track_caller]
-fn printed(what: &str, output: Output) -> String {
+fn stdout_of_success(what: &str, output: Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{what}\n{text}\n{errors}");

@@ -1,9 +1,8 @@
-//! The real binary, started for one test: its directory, its ready lines, its log, and a client that counts bytes.
+//! Starts the real binary for one test: its directory, its ready lines, its log, and a client that controls every byte.
 //!
-//! Waiting always has an end: what does not happen within [`DEADLINE`] fails the test. No test asserts a time.
+//! Every wait is bounded: an event that does not happen within [`DEADLINE`] fails the test. No test asserts a duration.
 
 pub mod accounts;
-mod asked;
 mod client;
 mod database;
 pub mod deployed;
@@ -16,6 +15,7 @@ mod port;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+mod sent_request;
 pub mod server;
 
 use std::time::{Duration, Instant};
@@ -27,15 +27,15 @@ pub use port::HeldPort;
 pub use process::{Finished, Launch};
 pub use server::Server;
 
-/// Far longer than anything takes.
+/// Far longer than any awaited event takes.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Waits for what gives no sign of its own.
+/// Polls until a condition holds, for events that cannot be waited for otherwise. `what` describes it in the failure.
 #[track_caller]
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !holds() {
-        assert!(Instant::now() < end, "it never came to be that {what}");
+        assert!(Instant::now() < end, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,4 +1,5 @@
-//! A directory for one test: it is the program's working directory, and `tmp` in it is what the program calls temporary.
+//! The directory and the database of one test. The directory is the working directory of the program; `tmp` in it is the
+//! program's temporary directory.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -12,28 +13,28 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::database::{Lock, ServersDatabase, Sql};
+use super::database::{Lock, PostgresDatabase, Sql};
 use super::{Finished, Launch, Server};
 
-/// Clones are the same directory; the last one removes it, and the database.
+/// The directory and the database of one test. Clones share them; dropping the last clone removes both.
 #[derive(Clone)]
 pub struct Place(Arc<Contents>);
 
 struct Contents {
     directory: TempDir,
-    /// Instead of a file.
-    database: Option<ServersDatabase>,
+    /// A database on a server; `None` when it is a file in the directory.
+    database: Option<PostgresDatabase>,
 }
 
 impl Place {
-    /// Where the program keeps its database when nothing else is said, and the test is in files.
+    /// The file that is the database by default, unless the test uses a server.
     pub const DATABASE: &str = "thanos-login.db";
 
     pub fn new() -> Self {
-        Self::with(ServersDatabase::of_this_test())
+        Self::with(PostgresDatabase::of_this_test())
     }
 
-    fn with(database: Option<ServersDatabase>) -> Self {
+    fn with(database: Option<PostgresDatabase>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("tmp")).unwrap();
         Self(Arc::new(Contents {
@@ -42,7 +43,7 @@ impl Place {
         }))
     }
 
-    /// One whose database holds the accounts of a fixture.
+    /// A new directory whose database has the accounts of a fixture.
     pub fn seeded(fixture: &Value) -> Self {
         let place = Self::new();
         place.seed(fixture).succeeded();
@@ -57,10 +58,10 @@ impl Place {
         fs::write(self.path(name), content).unwrap();
     }
 
-    /// Another place with the same files, and directories of the same names without anything in them. Other threads of a
-    /// test may make it.
+    /// A new directory with copies of the files and of the database; subdirectories are created empty. May be called from
+    /// any thread of the test.
     pub fn copy(&self) -> Self {
-        let copy = Self::with(self.0.database.as_ref().map(|_| ServersDatabase::new()));
+        let copy = Self::with(self.0.database.as_ref().map(|_| PostgresDatabase::new()));
         self.copy_into(&copy);
         copy
     }
@@ -79,14 +80,14 @@ impl Place {
         }
     }
 
-    /// Makes it all the property of the user of this number, which only root can.
+    /// Changes the owner of the directory and its files to this user id, which only root can.
     pub fn give_to(&self, id: u32) {
         for name in self.files("").iter().map(String::as_str).chain([""]) {
             chown(self.path(name), Some(id), Some(id)).unwrap();
         }
     }
 
-    /// The names of the files in a directory of this place, sorted.
+    /// The sorted names of the files in a subdirectory; `""` is the directory itself.
     pub fn files(&self, directory: &str) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.path(directory))
             .unwrap()
@@ -96,7 +97,7 @@ impl Place {
         names
     }
 
-    /// The program, about to run here.
+    /// The program with these arguments, to be run in this directory.
     pub fn program(&self, args: &[&str]) -> Launch {
         Launch::new(self.clone(), args)
     }
@@ -106,14 +107,14 @@ impl Place {
         self.program(args).finish()
     }
 
-    /// Loads a fixture; a password in clear is hashed at the lowest cost that a real database takes.
+    /// Loads a fixture; a password in clear is hashed at the lowest cost that is allowed outside of a demo.
     #[track_caller]
     pub fn seed(&self, fixture: &Value) -> Finished {
         self.write("accounts.json", fixture.to_string());
         self.run(&["seed", "accounts.json", "--bcrypt-cost", "10"])
     }
 
-    /// A real server on the database here; hashes cost as little as they may.
+    /// Starts a real server on the database of the test, with the lowest hashing cost that is allowed.
     #[track_caller]
     pub fn serve(&self, flags: &[&str]) -> Server {
         let args = [&["serve"], flags].concat();
@@ -122,7 +123,7 @@ impl Place {
             .start()
     }
 
-    /// A demo server with a fixture of its own.
+    /// Starts a demo server with this fixture.
     #[track_caller]
     pub fn serve_demo(&self, fixture: &Value, flags: &[&str]) -> Server {
         self.write("demo.json", fixture.to_string());
@@ -130,55 +131,55 @@ impl Place {
         self.program(&args).start()
     }
 
-    /// What the program finds in `THANOS_LOGIN_DB`; `None` if that is not set, so that the database is a file.
+    /// The value of `THANOS_LOGIN_DB` for the program; `None` when the database is a file and the variable is not set.
     pub fn url(&self) -> Option<&str> {
-        self.0.database.as_ref().map(ServersDatabase::url)
+        self.0.database.as_ref().map(PostgresDatabase::url)
     }
 
-    /// The variable that has a program find the database, for those that the harness does not start itself.
+    /// The environment variable that names the database, for programs that the harness does not start itself.
     pub fn variable(&self) -> Option<(&str, &str)> {
         self.url().map(|url| ("THANOS_LOGIN_DB", url))
     }
 
-    /// The file of a test in files.
+    /// Opens the database file. Fails for a test that uses a server.
     #[track_caller]
     pub fn file(&self) -> Connection {
-        assert!(self.0.database.is_none(), "this test is not only in a file");
+        assert!(self.0.database.is_none(), "this test has no database file");
         Connection::open(self.path(Self::DATABASE)).unwrap()
     }
 
     pub fn sql(&self) -> Sql {
         match self.url() {
             None => Sql::File(self.file()),
-            Some(url) => Sql::Servers(url.into()),
+            Some(url) => Sql::Postgres(url.into()),
         }
     }
 
-    /// Keeps every other program from writing until it is dropped, and so every login that succeeds in work: for some
-    /// seconds, since a server waits no longer for the database.
+    /// Blocks all writers until the lock is dropped, and so keeps successful logins in progress: for a few seconds, after
+    /// which a server stops waiting for the database.
     pub fn lock(&self) -> Lock {
         self.sql().lock("EXCLUSIVE")
     }
 
-    /// Keeps every other program from reading too, on servers.
+    /// Blocks all writers and, on PostgreSQL, all readers until the lock is dropped.
     pub fn lock_for_all(&self) -> Lock {
         self.sql().lock("ACCESS EXCLUSIVE")
     }
 
-    /// One number out of the database.
+    /// The number that a query returns.
     #[track_caller]
     pub fn number(&self, query: &str) -> i64 {
         self.sql().one(query, &[])
     }
 
-    /// How many tokens of a user the database holds.
+    /// How many tokens of a user are in the database.
     pub fn tokens_of(&self, username: &str) -> i64 {
         let query =
             "SELECT count(*) FROM tokens JOIN users ON users.id = user_id WHERE username = ?1";
         self.sql().one(query, &[&username])
     }
 
-    /// Whether the database holds a token, which it knows by its digest only.
+    /// Whether a token is in the database, which stores only its digest.
     pub fn holds_token(&self, token: &str) -> bool {
         let query = "SELECT count(*) FROM tokens WHERE digest = ?1";
         self.sql()
@@ -186,7 +187,7 @@ impl Place {
             == 1
     }
 
-    /// All that the database keeps, as bytes; as a dump on servers.
+    /// The whole content of the database as bytes: the file and its log, or a dump of the server.
     pub fn stored(&self) -> Vec<u8> {
         if let Some(url) = self.url() {
             let dumped = Command::new("pg_dump").arg(url).output().unwrap();
@@ -199,25 +200,25 @@ impl Place {
         bytes
     }
 
-    /// What SQLite says of its file; servers look after theirs themselves.
+    /// The result of SQLite's integrity check; always `ok` on servers, which have none.
     pub fn integrity(&self) -> String {
         match self.sql() {
             Sql::File(file) => file
                 .query_row("PRAGMA integrity_check", [], |row| row.get(0))
                 .unwrap(),
-            Sql::Servers(_) => "ok".into(),
+            Sql::Postgres(_) => "ok".into(),
         }
     }
 
-    /// How many rows refer to one that is not there, which servers allow in no transaction.
+    /// How many rows refer to a missing row; always 0 on servers, which enforce references in every transaction.
     pub fn dangling_references(&self) -> i64 {
         match self.sql() {
             file @ Sql::File(_) => file.one("SELECT count(*) FROM pragma_foreign_key_check", &[]),
-            Sql::Servers(_) => 0,
+            Sql::Postgres(_) => 0,
         }
     }
 
-    /// Everything that the database says, row by row, whichever import has added it.
+    /// All rows of organizations, users and tokens that take effect, without the column that names their import.
     pub fn dump(&self) -> Vec<Vec<SqlValue>> {
         let sql = self.sql();
         let counts = "WHERE import_id IS NULL OR import_id NOT IN (SELECT id FROM imports)";

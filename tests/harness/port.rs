@@ -1,11 +1,11 @@
-//! A port for a program that must be given one, since it does not report which it took.
+//! A port for a program that must be given one, since it does not report which one it chose.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
 use rustix::fd::OwnedFd;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
-/// Bound and never listened on: the system gives the port to nobody else meanwhile, and lets a listener with
+/// A port that is bound and never listened on. The system gives it to no other program meanwhile, and lets a listener with
 /// `SO_REUSEADDR`, which every server sets, share it.
 pub struct HeldPort {
     pub number: u16,
@@ -13,7 +13,7 @@ pub struct HeldPort {
 }
 
 impl HeldPort {
-    /// One of IPv4 and IPv6.
+    /// Holds a port that is free for IPv4 and for IPv6.
     pub fn new() -> Self {
         let (family, flags) = (AddressFamily::INET6, SocketFlags::CLOEXEC);
         let socket = net::socket_with(family, SocketType::STREAM, flags, None).unwrap();

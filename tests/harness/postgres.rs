@@ -8,27 +8,27 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// A PostgreSQL server of its own, which ends with this.
+/// A PostgreSQL server of one test, stopped when it is dropped.
 pub struct PostgresServer {
     directory: TempDir,
     url: String,
 }
 
 impl PostgresServer {
-    /// Starts one with these settings, such as `port=6000`.
+    /// Starts a server with these settings, such as `port=6000`.
     #[track_caller]
     pub fn start(settings: &[&str]) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), settings)
     }
 
-    /// Starts one in a directory, which may have its `data` already: a copy of another server's.
+    /// Starts a server in a directory, which may already have its `data`: a copy of another server's.
     #[track_caller]
     pub fn start_in(directory: TempDir, settings: &[&str]) -> Self {
         let url = start(directory.path(), settings, None);
         Self { directory, url }
     }
 
-    /// Starts one that has what this one has, and follows it.
+    /// Starts a standby of this server.
     #[track_caller]
     pub fn standby(&self, settings: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -36,13 +36,13 @@ impl PostgresServer {
         Self { directory, url }
     }
 
-    /// Sends a signal to each of its processes.
+    /// Sends a signal to each process of the server.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         let file = self.directory().join("data/postmaster.pid");
         let first = fs::read_to_string(file).unwrap();
         let pid = first.lines().next().unwrap();
-        // Stopped, it makes no more of them.
+        // A stopped postmaster starts no more processes.
         send(pid, Signal::STOP);
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         children
@@ -51,12 +51,12 @@ impl PostgresServer {
         send(pid, signal);
     }
 
-    /// Its socket, its `data` and the program `stop` are here.
+    /// The directory of the socket, of `data` and of the program `stop`.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Makes a database and says its URL.
+    /// Creates a database and returns its URL.
     #[track_caller]
     pub fn create(&self, database: &str) -> String {
         create(&self.url, database)
@@ -67,7 +67,7 @@ impl PostgresServer {
         url_of(&self.url, database)
     }
 
-    /// Stops it: `smart`, `fast` or `immediate`.
+    /// Stops the server; `mode` is `smart`, `fast` or `immediate`.
     #[track_caller]
     pub fn stop(&self, mode: &str) {
         let stopped = Command::new(self.directory().join("stop"))
@@ -77,7 +77,7 @@ impl PostgresServer {
         assert!(stopped.status.success(), "{stopped:?}");
     }
 
-    /// A session with one of its databases, which stays open.
+    /// Opens a session with one of its databases.
     #[track_caller]
     pub fn session(&self, database: &str) -> Session {
         let mut psql = Command::new("psql")
@@ -90,21 +90,21 @@ impl PostgresServer {
         Session { psql, output }
     }
 
-    /// Starts it again after a stop, with more settings.
+    /// Starts the server again after a stop, with additional settings.
     #[track_caller]
     pub fn start_again(&self, settings: &[&str]) {
         start(self.directory(), settings, None);
     }
 }
 
-/// A session that stays open.
+/// A psql session that stays open until it is dropped.
 pub struct Session {
     psql: Child,
     output: BufReader<ChildStdout>,
 }
 
 impl Session {
-    /// Runs SQL; it is done when this returns.
+    /// Runs SQL and waits until it is done.
     #[track_caller]
     pub fn run(&mut self, sql: &str) {
         const END: &str = "this is the end";
@@ -124,12 +124,12 @@ impl Drop for Session {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // It may have been stopped before.
+        // The server may already have been stopped.
         let _ = Command::new(self.directory().join("stop")).output();
     }
 }
 
-/// Runs SQL and gives its output: columns with `|` between them, rows by line.
+/// Runs SQL and returns its output: a line per row, with `|` between columns.
 #[track_caller]
 pub fn psql(url: &str, sql: &str) -> String {
     let output = Command::new("psql")
@@ -144,7 +144,7 @@ pub fn psql(url: &str, sql: &str) -> String {
         .to_owned()
 }
 
-/// Makes a database on the server that a URL leads to, and says the URL of it.
+/// Creates a database on the server of a URL and returns its URL.
 #[track_caller]
 pub fn create(url: &str, database: &str) -> String {
     psql(url, &format!("CREATE DATABASE {database}"));
@@ -159,7 +159,7 @@ pub fn url_of(url: &str, database: &str) -> String {
 
 fn send(pid: &str, signal: Signal) {
     let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
-    // One that has ended since is no matter.
+    // The process may have ended meanwhile.
     let _ = kill_process(pid, signal);
 }
 

@@ -1,4 +1,4 @@
-//! One run of the program: what goes in, and everything that comes out.
+//! One run of the program: its arguments, environment and input, and all of its output.
 
 use std::env;
 use std::fs;
@@ -15,7 +15,7 @@ use super::{DEADLINE, Place, Server};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_thanos-login");
 
-/// With these, setpriv runs a program as somebody without any rights.
+/// Arguments with which setpriv runs a program as an unprivileged user.
 pub const NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 
 /// The program with its arguments and environment, not yet started.
@@ -38,7 +38,7 @@ impl Launch {
         }
     }
 
-    /// What the program reads from standard input, which is empty otherwise.
+    /// Sets the standard input of the program, which is empty by default.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
         self
@@ -49,20 +49,20 @@ impl Launch {
         self
     }
 
-    /// Has another program start it, with these words before its own: one that becomes it, as `strace -D` does. What was
-    /// asked for before comes first.
+    /// Starts the program through a wrapper command that must become the program, as with `strace -D`. Wrappers nest: that
+    /// of an earlier call is outside.
     pub fn under(mut self, words: &[impl AsRef<str>]) -> Self {
         let words = words.iter().map(|word| word.as_ref().to_owned());
         self.wrapper.extend(words);
         self
     }
 
-    /// Runs a line of shell first, such as `umask 0`, whose effects the program inherits.
+    /// Runs a shell command first, such as `umask 0`, whose effects the program inherits.
     pub fn after(self, line: &str) -> Self {
         self.under(&["sh", "-c", &format!("{line} && exec \"$0\" \"$@\"")])
     }
 
-    /// Runs it as somebody whom file modes bind, which root is not.
+    /// Runs the program as a user that file permissions apply to, which root is not.
     pub fn without_root(self) -> Self {
         if rustix::process::geteuid().is_root() {
             self.under(&[&["setpriv"], &NOBODY[..]].concat())
@@ -85,13 +85,13 @@ impl Launch {
         Server::ready(self.spawn(), place)
     }
 
-    /// Runs it to its end.
+    /// Runs the program to its end.
     #[track_caller]
     pub fn finish(self) -> Finished {
         self.spawn().wait()
     }
 
-    /// A server without an address of its own takes a free port: the usual one may be in use.
+    /// Lets a server without an explicit address listen on a free port: the default port may be in use.
     fn take_a_free_port(&mut self) {
         let addressed = self.args.iter().any(|arg| arg == "--listen")
             || self
@@ -104,7 +104,7 @@ impl Launch {
         }
     }
 
-    /// The database of the place, unless the test names another one, or a demo's.
+    /// The URL of the test's database, unless the test names another database or starts a demo.
     fn url(&self) -> Option<&str> {
         let mut args = self.args.iter();
         let mut variables = self.env.iter();
@@ -113,12 +113,12 @@ impl Launch {
         if is_named { None } else { self.place.url() }
     }
 
-    /// Starts it, to be watched.
+    /// Starts the program and captures its output.
     pub fn spawn(self) -> Process {
         Process::new(self.spawn_with(Stdio::piped(), Stdio::piped()))
     }
 
-    /// Starts it with these standard streams.
+    /// Starts the program with these standard streams.
     pub fn spawn_with(mut self, stdout: Stdio, stderr: Stdio) -> Child {
         self.take_a_free_port();
         let url = self.url().map(String::from);
@@ -154,7 +154,7 @@ impl Launch {
             .spawn()
             .unwrap();
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.input) {
-            // A program that has read enough may close it first.
+            // The program may close its standard input before it has read everything.
             let _ = stdin.write_all(&input);
         }
         child
@@ -177,7 +177,7 @@ impl Process {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines() {
-                // Nobody listens once the test is over.
+                // Nothing receives once the test is over.
                 let _ = sender.send(line.unwrap());
             }
         });
@@ -198,7 +198,7 @@ impl Process {
         }
     }
 
-    /// The next line of standard output; `None` at its end, which is the end of the program.
+    /// Waits for the next line of standard output; `None` at the end of the program.
     #[track_caller]
     pub fn line(&self) -> Option<String> {
         match self.lines.lock().unwrap().recv_timeout(DEADLINE) {
@@ -208,7 +208,7 @@ impl Process {
         }
     }
 
-    /// The most memory that it has held so far, in bytes; `None` once it has ended.
+    /// The peak resident memory of the process, in bytes; `None` once it has ended.
     pub fn peak_memory(&self) -> Option<u64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(path).ok()?;
@@ -222,16 +222,16 @@ impl Process {
         self.child.id()
     }
 
-    /// What was written to standard error so far.
+    /// What the program has written to standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Whether it has the threads that hash, be it one for one core.
+    /// Whether the hashing threads of the program have been started.
     pub fn is_hashing(&self) -> bool {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
         let mut names = tasks.into_iter().flatten().flatten().map(|task| {
-            // It may have ended by now.
+            // The thread may have ended meanwhile.
             fs::read_to_string(task.path().join("comm")).unwrap_or_default()
         });
         names.any(|name| name.starts_with("hash-"))
@@ -241,7 +241,7 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end, collecting what was not read yet. Whatever does not end is killed.
+    /// Waits for the end of the program and collects the output that was not read yet. Kills a program that does not end.
     pub fn wait(&mut self) -> Finished {
         let mut stdout = String::new();
         loop {
@@ -270,7 +270,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The program may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -280,7 +280,7 @@ impl Drop for Process {
     }
 }
 
-/// How a run ended.
+/// The result of a run that has ended.
 #[derive(Debug)]
 pub struct Finished {
     /// `None` when a signal ended it.
@@ -297,7 +297,7 @@ impl Finished {
         self
     }
 
-    /// The operation failed, and standard error says so in one line that names what it was about.
+    /// Checks that the run failed with one line on standard error that contains `name`, and printed nothing else.
     #[track_caller]
     pub fn failed_naming(&self, label: &str, name: &str) {
         assert_eq!(self.code, Some(1), "{label}: {self:#?}");
@@ -306,6 +306,7 @@ impl Finished {
         assert!(self.stderr.contains(name), "{label}: {self:#?}");
     }
 
+    /// Checks that the run ended with exit code 2 and a message on standard error only.
     #[track_caller]
     pub fn was_wrong_usage(&self, label: &str) {
         assert_eq!(self.code, Some(2), "{label}: {self:#?}");

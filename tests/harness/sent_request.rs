@@ -1,37 +1,37 @@
-//! Which request an answer is about, read from the bytes that a test sent.
+//! Finds the request that an answer belongs to, from the bytes that a test sent.
 
-/// What was sent on one connection and is not answered yet.
+/// The bytes that were sent on one connection and have not been answered yet.
 #[derive(Default)]
-pub struct Unanswered {
+pub struct UnansweredRequests {
     bytes: Vec<u8>,
-    /// The rest of a body whose answer came first.
+    /// How many bytes of the current body are still to be sent: its answer came before its end.
     skip: usize,
-    /// Where the next request begins cannot be told: the server, too, ends such a connection.
+    /// Whether the start of the next request is unknown. The server ends such a connection too.
     lost: bool,
 }
 
-/// The request that an answer is about.
-pub struct Asked {
+/// The request that an answer belongs to.
+pub struct SentRequest {
     pub method: String,
     /// Without scheme, host and query.
     pub path: String,
 }
 
-impl Unanswered {
+impl UnansweredRequests {
     pub fn sent(&mut self, bytes: &[u8]) {
         let skipped = self.skip.min(bytes.len());
         self.skip -= skipped;
         self.bytes.extend(&bytes[skipped..]);
     }
 
-    /// Takes out the next request; `None` when the bytes are none, or not all of it.
-    pub fn next(&mut self) -> Option<Asked> {
-        let asked = if self.lost { None } else { self.take() };
-        self.lost |= asked.is_none();
-        asked
+    /// Removes the next request and returns it; `None` when the bytes are not a request, or not a complete one.
+    pub fn next(&mut self) -> Option<SentRequest> {
+        let sent_request = if self.lost { None } else { self.take() };
+        self.lost |= sent_request.is_none();
+        sent_request
     }
 
-    fn take(&mut self) -> Option<Asked> {
+    fn take(&mut self) -> Option<SentRequest> {
         while self.bytes.starts_with(b"\r\n") {
             self.bytes.drain(..2);
         }
@@ -42,7 +42,7 @@ impl Unanswered {
             [method, target, version] if version.starts_with("HTTP/1.") => (method, target),
             _ => return None,
         };
-        let asked = Asked {
+        let sent_request = SentRequest {
             method: method.to_owned(),
             path: path_of(target),
         };
@@ -66,7 +66,7 @@ impl Unanswered {
             ([], [_]) => self.lost |= self.take_chunks().is_none(),
             _ => self.lost = true,
         }
-        Some(asked)
+        Some(sent_request)
     }
 
     fn take_to(&mut self, end: &[u8]) -> Option<Vec<u8>> {
@@ -86,7 +86,7 @@ impl Unanswered {
             let size = line.split(';').next()?.trim();
             let size = usize::from_str_radix(size, 16).ok()?;
             if size == 0 {
-                // What is left are trailers, up to an empty line.
+                // Trailers follow, up to an empty line.
                 while self.take_to(b"\r\n")? != b"\r\n" {}
                 return Some(());
             }
