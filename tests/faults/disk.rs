@@ -1,4 +1,4 @@
-//! A small file system that is full, and then has room again.
+//! A small file system that is full, and then has space again.
 
 use std::fs::File;
 use std::io::Write;
@@ -24,7 +24,7 @@ const OPERATIONS: [Operation; 11] = [
     start_and_stop(operations::SERVE_OWN_AUTHORITY),
 ];
 
-/// A login may find no room; what a running server does then is shown below.
+/// Only starts and stops the server: a login may find no space, which another test covers.
 const fn start_and_stop(operation: Operation) -> Operation {
     Operation {
         serve: Some(|_| Vec::new()),
@@ -34,7 +34,7 @@ const fn start_and_stop(operation: Operation) -> Operation {
 
 const FILLER: &str = "filler";
 
-/// A place on a file system of its own. Dropping it unmounts that.
+/// A test directory on its own file system, which is unmounted when this value is dropped.
 struct Disk(Place);
 
 impl Disk {
@@ -50,7 +50,7 @@ impl Disk {
         Self(place)
     }
 
-    /// Leaves so many pages of room.
+    /// Fills the file system until only this many pages are free.
     fn fill(&self, pages: usize) {
         let mut filler = File::create(self.0.path(FILLER)).unwrap();
         let page = [0xa5; 4096];
@@ -61,7 +61,7 @@ impl Disk {
             .unwrap();
     }
 
-    fn make_room(&self) {
+    fn free_space(&self) {
         std::fs::remove_file(self.0.path(FILLER)).unwrap();
     }
 }
@@ -84,9 +84,9 @@ fn a_disk_that_was_full_prevents_no_later_run() {
                 let disk = Disk::mount();
                 trial.place().copy_into(&disk.0);
                 disk.fill(pages);
-                trial.survives(&disk.0, &[], Ending::Reported, || disk.make_room());
+                trial.survives(&disk.0, &[], Ending::Reported, || disk.free_space());
             };
-            (format!("{} with {pages} pages of room", trial.name()), run)
+            (format!("{} with {pages} free pages", trial.name()), run)
         })
     }));
 }
@@ -109,7 +109,7 @@ fn logins_are_answered_again_once_the_disk_has_space_again() {
             }
             answer.status == 503
         });
-        disk.make_room();
+        disk.free_space();
         soon("a login is answered", || {
             server.login(JWEIR, PASSWORD).status == 200
         });

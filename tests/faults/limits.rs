@@ -1,4 +1,4 @@
-//! Limits of the process, each at the values between nothing works and everything does.
+//! Resource limits of the process, each at values from where nothing works to where everything does.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -27,15 +27,15 @@ const SERVERS: [Operation; 4] = [
     operations::SERVE_OWN_AUTHORITY,
 ];
 
-/// A server that meets its limits, which are then lifted.
+/// A server that runs into its limits, which are then lifted.
 const LIFTED: Operation = Operation {
     args: &["serve", "--max-tokens-per-user", "1000"],
     serve: Some(|server| {
         let mut logins = start_logins(server);
-        eventually("the limit is felt", || {
+        eventually("the limit has an effect", || {
             let mut connections = logins.iter_mut().flatten();
-            let is_felt = server.log().contains(" WARN ") || server.has_ended();
-            is_felt || connections.any(|connection| connection.is_answered())
+            let has_effect = server.log().contains(" WARN ") || server.has_ended();
+            has_effect || connections.any(|connection| connection.is_answered())
         });
         lift_limits(server);
         drop(logins);
@@ -45,7 +45,7 @@ const LIFTED: Operation = Operation {
     ..operations::SERVE_AGAIN
 };
 
-/// As the server's user, who alone may without further rights.
+/// Lifts the limits as the server's user: another user would need more rights.
 fn lift_limits(server: &Server) {
     if server.has_ended() {
         return;
@@ -66,12 +66,12 @@ fn lift_limits(server: &Server) {
             words = [&AS_LONELY_USER[..], &words].concat();
         }
         let status = Command::new(words[0]).args(&words[1..]).status();
-        // It may have ended by now.
+        // The process may have ended meanwhile.
         assert!(status.unwrap().success() || server.has_ended());
     }
 }
 
-/// A user that nothing else runs as, and so has no processes but those of one test.
+/// The id of a user that runs nothing else, so that the limit of processes counts only those of one test.
 const LONELY_USER: u32 = 64_987;
 
 const AS_LONELY_USER: [&str; 4] = [
@@ -120,12 +120,12 @@ fn commands_survive_any_limit_of_file_sizes() {
 
 #[test]
 fn servers_survive_limits_of_file_sizes_that_let_them_start_or_do_not() {
-    // Between these a server has room for its start, and none for its logins.
+    // Between these values, a server has enough space for its start, but not for logins.
     let values = values([0, 512, 4096, 20_000, 1_000_000]);
     survive(&SERVERS, "fsize", &values, Ending::Reported);
 }
 
-/// Limits of memory, from the least with which the program gets as far as its own code. They can be lifted.
+/// Soft limits of memory, which can be lifted, from the lowest with which the program reaches its own code.
 fn limits_of_memory(count: u64, step: u64) -> Vec<String> {
     let place = Place::new();
     let starts = |megabytes: &u64| {

@@ -1,6 +1,6 @@
-//! What the operating system refuses: a system call that fails, a disk that is full, threads, descriptors and memory that
-//! are not there, a signal in the middle. Whatever it is, an operation is carried out or fails in one line, what was
-//! answered is kept, and the next run finds nothing in its way.
+//! Failures of the operating system: a failed system call, a full disk, a lack of threads, descriptors or memory, a signal
+//! in the middle. In every case an operation is carried out or fails with one line, what was answered is kept, and nothing
+//! prevents the next run.
 
 mod disk;
 mod limits;
@@ -11,7 +11,7 @@ mod trial;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs every case, also after one that fails, and then names those that did.
+/// Runs all cases, even after a failure, and then names those that failed.
 #[track_caller]
 fn all<C>(cases: impl IntoIterator<Item = (String, C)>)
 where

@@ -1,4 +1,4 @@
-//! What operators do, as a table: what is run, on what, and how to see that it is done.
+//! The operations of operators as a table: the command, the initial files, and how to check that it was carried out.
 
 use std::fs;
 use std::net::TcpStream;
@@ -14,18 +14,18 @@ use super::strace;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Answer, Connection, JSON, LOGIN, Place, Server, login_body, request};
 
-/// Something an operator does.
+/// An operation of an operator.
 pub struct Operation {
     pub args: &'static [&'static str],
-    /// For standard input.
+    /// The standard input of the command.
     pub input: &'static str,
-    /// Makes what is there before.
+    /// Creates the initial files and the database.
     pub prepare: fn(&Place),
-    /// Whether it was carried out.
+    /// Whether the operation was carried out.
     pub is_done: fn(&Place) -> bool,
-    /// What a server has to do before it is stopped, and the tokens that it answered; `None` for a command.
+    /// The requests to a server before it is stopped, which return the tokens that were answered; `None` for a command.
     pub serve: Option<fn(&Server) -> Vec<String>>,
-    /// Files that it writes besides the database, of which the old or the new content must be there at all times.
+    /// The files that the operation writes besides the database. At all times each must have its old or its new content.
     pub files: &'static [&'static str],
 }
 
@@ -166,7 +166,7 @@ pub const RESTORE_INTO_NOTHING: Operation = Operation {
     ..OPERATION
 };
 
-/// From a file that says of itself that it logs ahead, as no backup does.
+/// Restores from a plain copy of a database: its header says that it uses a write-ahead log, unlike that of a backup.
 pub const RESTORE_A_PLAIN_COPY: Operation = Operation {
     prepare: |place| {
         one_account(place);
@@ -258,7 +258,7 @@ pub const SERVE_DEMO: Operation = Operation {
     is_done: |_| true,
     serve: Some(|server| {
         answers(server, 200);
-        // Pinned, and thrown away with the database.
+        // The demo's tokens are pinned or lost with its database, so none is reported.
         Vec::new()
     }),
     ..SERVE
@@ -294,17 +294,17 @@ const OTHER: &str = "other@projectthanos.com";
 const NEW_PASSWORD: &str = "violet kettle ninety";
 const UUID: &str = "7f2b2b5e-3c8a-4e0c-9d3a-0a3f1f6f4c11";
 
-/// A token that lives.
+/// A token that has not expired.
 const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// How long a server may take to answer again.
+/// How long a server may take until it answers again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn fixture() -> serde_json::Value {
     accounts::retailer([accounts::user(JWEIR)])
 }
 
-/// An account with a token that lives, and one that has expired.
+/// Creates an account with a valid token and an expired one.
 fn one_account(place: &Place) {
     place.seed(&fixture()).succeeded();
     let live = Sha256::digest(TOKEN);
@@ -313,7 +313,7 @@ fn one_account(place: &Place) {
     place.file().execute(sql, [live.as_slice()]).unwrap();
 }
 
-/// A database as `backup` leaves it, under the name that it is served by.
+/// Replaces the database with a file that `backup` has written.
 fn a_backup(place: &Place) {
     one_account(place);
     place.run(&["backup", "copy.db"]).succeeded();
@@ -329,7 +329,7 @@ fn users(place: &Place, file: &str, pattern: &str) -> i64 {
     number(place, file, &sql)
 }
 
-/// -1 where there is none.
+/// The number that a query returns; -1 when there is none.
 fn number(place: &Place, file: &str, sql: &str) -> i64 {
     Sql::open_with_flags(place.path(file), OpenFlags::SQLITE_OPEN_READ_WRITE)
         .and_then(|connection| connection.query_row(sql, [], |row| row.get(0)))
@@ -359,7 +359,7 @@ fn knows_nobody(server: &Server) -> Vec<String> {
     Vec::new()
 }
 
-/// The answer to a login, which must have this status, and soon; until then there may be none, or one that says to come back.
+/// Waits for the answer to a login with this status. Until then, logins may stay unanswered or be answered 503.
 #[track_caller]
 fn answers(server: &Server, status: u16) -> Answer {
     let mut answer = None;
@@ -379,7 +379,8 @@ fn answers(server: &Server, status: u16) -> Answer {
     answer.unwrap()
 }
 
-/// Each thread has failures of its own, that of a new connection too. So they end after some attempts.
+/// Repeats until a condition holds. Failures are injected per thread, also into the thread of a new connection, so they end
+/// after some attempts.
 #[track_caller]
 fn comes_to(server: &Server, what: &str, mut holds: impl FnMut() -> bool) {
     if !(0..4).any(|_| holds()) {
@@ -392,12 +393,12 @@ fn try_login(server: &Server) -> Option<Answer> {
     start_login(server)?.answer_or_end()
 }
 
-/// Logins on connections of their own, as far as these could be had.
+/// Sends several logins, each on its own connection; `None` where the connection failed.
 pub fn start_logins(server: &Server) -> Vec<Option<Connection>> {
     (0..8).map(|_| start_login(server)).collect()
 }
 
-/// Whether as many logins at once all succeed.
+/// Whether the same number of concurrent logins all succeed.
 pub fn all_log_in(server: &Server) -> bool {
     let connections = start_logins(server);
     let count = connections.len();
@@ -427,15 +428,13 @@ fn start_login(server: &Server) -> Option<Connection> {
 pub fn soon(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !holds() {
-        assert!(
-            Instant::now() < end,
-            "it did not come to be soon that {what}"
-        );
+        assert!(Instant::now() < end, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// Whether a database that is written in WAL mode says so in its header: without, a commit is not what was promised.
+/// Checks that the header of a database that has a write-ahead log says so: without it, commits are not as durable as
+/// documented.
 #[track_caller]
 fn assert_logs_ahead(place: &Place) {
     assert_eq!(
@@ -445,7 +444,7 @@ fn assert_logs_ahead(place: &Place) {
     );
 }
 
-/// The bytes of the database's header that say how it is written.
+/// The bytes of the database header that contain the journal mode.
 pub fn header(place: &Place) -> Option<[u8; 2]> {
     let bytes = fs::read(place.path(Place::DATABASE)).ok()?;
     bytes.get(18..20)?.try_into().ok()

@@ -1,4 +1,4 @@
-//! strace, which counts the system calls of a run and makes one of them fail: for each thread the one of that number.
+//! Uses strace to count the system calls of a run and to make one of them fail: in each thread the call of that number.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -8,7 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::eventually;
 
-/// The words before a program's that have these calls written to a file: all, or those on the files named, if any are.
+/// The strace command that writes these calls of a program to a file: all of them, or only those on `files` if there are
+/// any.
 pub fn watching(calls: &str, files: &[String], output: &Path) -> Vec<String> {
     let output = output.display().to_string();
     let mut words = vec!["strace", "-D", "-f", "--quiet=all", "-I1", "-o", &output];
@@ -18,7 +19,7 @@ pub fn watching(calls: &str, files: &[String], output: &Path) -> Vec<String> {
     words.into_iter().map(String::from).collect()
 }
 
-/// What strace wrote about the calls of a run.
+/// The output of strace about a run.
 pub struct Trace(String);
 
 impl Trace {
@@ -26,7 +27,7 @@ impl Trace {
         Self(fs::read_to_string(output).unwrap())
     }
 
-    /// How many calls of this name the thread with the most of them made.
+    /// The highest number of calls of this name in a single thread.
     pub fn count(&self, call: &str) -> usize {
         let start = format!(" {call}(");
         let mut of_threads: HashMap<&str, usize> = HashMap::new();
@@ -37,7 +38,8 @@ impl Trace {
         of_threads.into_values().max().unwrap_or(0)
     }
 
-    /// The names of the files in a directory, where the program ran, that calls have named; `.` for itself.
+    /// The names of the files in `directory`, the working directory of the program, that occur in calls; `.` for the
+    /// directory itself.
     pub fn files(&self, directory: &Path) -> BTreeSet<String> {
         let calls = self.0.lines().filter(|call| call.contains("AT_FDCWD"));
         let strings = calls.flat_map(|call| call.split('"').skip(1).step_by(2));
@@ -57,7 +59,7 @@ impl Trace {
     }
 }
 
-/// Has the strace of a program, if there is one, let go of it.
+/// Ends the strace that is attached to a program, if there is one.
 pub fn end(program: u32) {
     let tracer = || {
         let status = fs::read_to_string(format!("/proc/{program}/status")).ok()?;

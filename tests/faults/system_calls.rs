@@ -1,5 +1,5 @@
-//! Each operation with one system call that fails, or at which the process is killed: every one if there are few of a name,
-//! else some from the first to the last.
+//! Each operation with one system call that fails, or at which the process is killed: every call if there are few of a name,
+//! otherwise a selection from the first to the last.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::harness::Place;
 
 const KILL: &str = "signal=KILL";
 
-/// What happens to calls on the operation's own files.
+/// The injections into calls on the operation's own files: system call, effect.
 const ON_FILES: [(&str, &str); 20] = [
     ("openat", "error=EMFILE"),
     ("newfstatat", "error=EIO"),
@@ -39,7 +39,7 @@ const ON_FILES: [(&str, &str); 20] = [
     ("chmod", "error=EPERM"),
 ];
 
-/// What happens to calls on anything.
+/// The injections into calls on any file or on none: system call, effect.
 const ANYWHERE: [(&str, &str); 21] = [
     ("openat", "error=EMFILE"),
     ("read", "error=EIO"),
@@ -64,7 +64,7 @@ const ANYWHERE: [(&str, &str); 21] = [
     ("setsockopt", "error=ENOMEM"),
 ];
 
-/// The calls on the operation's files after which the process may be gone.
+/// The calls on the operation's own files at which the process is killed.
 const KILLED_AT: [&str; 10] = [
     "openat",
     "write",
@@ -78,26 +78,26 @@ const KILLED_AT: [&str; 10] = [
     "unlink",
 ];
 
-/// Something that happens at one call of each thread.
-struct Strike {
+/// An injection at one call of each thread.
+struct Injection {
     call: &'static str,
     what: &'static str,
     number: usize,
-    /// Only calls on the operation's own files count.
+    /// Whether only calls on the operation's own files are counted.
     on_files: bool,
 }
 
-/// Carries an operation out again and again, each time with another call that fails.
+/// Carries out an operation repeatedly, each time with another failing call.
 #[track_caller]
 fn survives(operation: &'static Operation) {
     let trial = Trial::of(operation);
-    let (files, strikes) = strikes(operation, &trial);
-    let (met, count) = (Cell::new(0), strikes.len());
-    all(strikes.into_iter().map(|strike| {
+    let (files, injections) = injections(operation, &trial);
+    let (met, count) = (Cell::new(0), injections.len());
+    all(injections.into_iter().map(|injection| {
         let (trial, files, met) = (&trial, &files, &met);
-        let label = format!("{} {strike}", operation.args.join(" "));
+        let label = format!("{} {injection}", operation.args.join(" "));
         (label, move || {
-            met.set(met.get() + strike.try_on(trial, files))
+            met.set(met.get() + injection.try_on(trial, files))
         })
     }));
     assert!(
@@ -107,15 +107,15 @@ fn survives(operation: &'static Operation) {
     );
 }
 
-/// What the operation calls its files, and what can happen to it.
-fn strikes(operation: &Operation, trial: &Trial) -> (BTreeSet<String>, Vec<Strike>) {
+/// The files of the operation and the injections to try.
+fn injections(operation: &Operation, trial: &Trial) -> (BTreeSet<String>, Vec<Injection>) {
     let output = NamedTempFile::new().unwrap();
     let trace = |place: &Place, files: &[String]| {
         let wrapper = strace::watching("all", files, output.path());
         run(operation, place, &wrapper, Ending::Reported).succeeded();
         Trace::read(output.path())
     };
-    // What is called before `main` is no matter of the program.
+    // Calls before `main` are not the program's.
     let version = Place::new().program(&["--version"]);
     let version = version.under(&strace::watching("all", &[], output.path()));
     version.finish().succeeded();
@@ -123,8 +123,8 @@ fn strikes(operation: &Operation, trial: &Trial) -> (BTreeSet<String>, Vec<Strik
     let place = trial.place();
     let anywhere = trace(&place, &[]);
     let files = anywhere.files(&place.path("."));
-    let mut strikes = Vec::new();
-    // Without any, strace would take it for all files.
+    let mut injections = Vec::new();
+    // Without any file, strace would watch all files.
     if !files.is_empty() {
         let place = trial.place();
         let on_files = trace(&place, &paths(&place, &files));
@@ -132,12 +132,12 @@ fn strikes(operation: &Operation, trial: &Trial) -> (BTreeSet<String>, Vec<Strik
             .into_iter()
             .chain(KILLED_AT.map(|call| (call, KILL)))
         {
-            strikes.extend(Strike::some(operation, (call, what), 0, &on_files, true));
+            injections.extend(Injection::some(operation, (call, what), 0, &on_files, true));
         }
     }
     for (call, what) in ANYWHERE {
         let before = at_start.count(call);
-        strikes.extend(Strike::some(
+        injections.extend(Injection::some(
             operation,
             (call, what),
             before,
@@ -145,17 +145,18 @@ fn strikes(operation: &Operation, trial: &Trial) -> (BTreeSet<String>, Vec<Strik
             false,
         ));
     }
-    (files, strikes)
+    (files, injections)
 }
 
-/// What a program that runs in a place, or strace, may call the files of these names.
+/// The relative and absolute paths by which the program or strace may name these files.
 fn paths(place: &Place, files: &BTreeSet<String>) -> Vec<String> {
     let both = |name: &String| [name.clone(), place.path(name).display().to_string()];
     files.iter().flat_map(both).collect()
 }
 
-impl Strike {
-    /// At the calls that a trace shows after some; when these are too many, at the first, the last and some in between.
+impl Injection {
+    /// Injections at the traced calls after the first ones to skip: at all of them, or at a selection from the first to the
+    /// last when there are too many.
     fn some(
         operation: &Operation,
         (call, what): (&'static str, &'static str),
@@ -165,7 +166,7 @@ impl Strike {
     ) -> Vec<Self> {
         let numbers: Vec<usize> = (before + 1..=trace.count(call)).collect();
         let most = match operation.serve {
-            // Of a thread's locks only the first: SQLite holds one for ever that it cannot give back.
+            // Only the first lock of each thread: SQLite would keep a lock for ever that it fails to release.
             Some(_) if call == "fcntl" => 1,
             Some(_) => 4,
             None => 6,
@@ -176,16 +177,16 @@ impl Strike {
             let step = |step| numbers[step * (numbers.len() - 1) / (most - 1).max(1)];
             (0..most).map(step).collect()
         };
-        let strike = |number| Self {
+        let injection = |number| Self {
             call,
             what,
             number,
             on_files,
         };
-        chosen.into_iter().map(strike).collect()
+        chosen.into_iter().map(injection).collect()
     }
 
-    /// Says whether it happened, as 0 or 1: threads do not always make the same calls.
+    /// Returns 1 if the injection happened, else 0: threads do not always make the same calls.
     #[track_caller]
     fn try_on(&self, trial: &Trial, files: &BTreeSet<String>) -> usize {
         let place = trial.place();
@@ -215,7 +216,7 @@ impl Strike {
     }
 }
 
-impl fmt::Display for Strike {
+impl fmt::Display for Injection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             call, what, number, ..

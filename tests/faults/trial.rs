@@ -1,4 +1,4 @@
-//! One operation while something fails, and everything that must hold then.
+//! Runs one operation while something fails, and checks everything that must hold then.
 
 use std::fs;
 
@@ -7,24 +7,24 @@ use rustix::process::Signal;
 use super::operations::{self, Operation};
 use crate::harness::{Finished, Place};
 
-/// What an operation may do besides being carried out and failing with one line.
+/// The outcomes that are allowed besides success and a failure with one line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     Reported,
-    /// It may leave a file that it could not remove, until it is carried out again.
+    /// It may leave a file that it could not remove; the next run must remove it.
     Littered,
-    /// It may end by SIGABRT, with a message: there was no memory.
+    /// It may end by SIGABRT with a message about the lack of memory.
     Aborted,
-    /// It may end by SIGKILL, which the trial itself brought.
+    /// It may end by the SIGKILL that the trial sent.
     Killed,
 }
 
-/// An operation that was carried out once without failures.
+/// An operation that was carried out once without failures, as a reference.
 pub struct Trial {
     operation: &'static Operation,
-    /// What is there before.
+    /// The files and the database before the operation.
     template: Place,
-    /// What is there afterwards.
+    /// The state after the operation.
     after: Place,
     stdout: String,
     states: [Vec<String>; 2],
@@ -39,7 +39,7 @@ impl Trial {
         let stdout = run(operation, &after, &[], Ending::Reported)
             .succeeded()
             .stdout;
-        // A look at a database changes how it is written.
+        // Opening a database changes its journal mode.
         let states = [&template, &after].map(|place| state(operation, &place.copy()));
         let trial = Self {
             operation,
@@ -64,12 +64,12 @@ impl Trial {
         self.operation.args.join(" ")
     }
 
-    /// A place in which the operation can be carried out.
+    /// A new directory in which the operation can be carried out.
     pub fn place(&self) -> Place {
         self.template.copy()
     }
 
-    /// Carries the operation out under a program that makes something fail, and a second time after `relieve`.
+    /// Carries out the operation under a wrapper that makes something fail, and again after `relieve` has been called.
     #[track_caller]
     pub fn survives(&self, place: &Place, wrapper: &[String], ending: Ending, relieve: impl Fn()) {
         let operation = self.operation;
@@ -86,7 +86,7 @@ impl Trial {
                 assert!(known, "neither old nor new: {now}, after {finished:#?}");
             }
         }
-        // Adding a user cannot be done twice, also if all that failed was to say that it is done.
+        // A user cannot be added twice, even if all that failed was the message about the first time.
         let may_be_refused = operation.serve.is_none() && (operation.is_done)(&place.copy());
         let again = run(operation, place, &[], Ending::Reported);
         if again.code != Some(0) {
@@ -120,7 +120,7 @@ impl Trial {
     }
 }
 
-/// Runs a command to its end, or a server until it has done its part and is stopped.
+/// Runs a command to its end, or a server until it has answered its requests and is stopped.
 #[track_caller]
 pub fn run(operation: &Operation, place: &Place, wrapper: &[String], ending: Ending) -> Finished {
     let mut launch = place
@@ -137,7 +137,7 @@ pub fn run(operation: &Operation, place: &Place, wrapper: &[String], ending: End
         Ok(server) => server,
         Err(finished) => return finished,
     };
-    // One that may be killed at any moment is only started and stopped.
+    // A server that may be killed at any moment is only started and stopped.
     let tokens = if ending == Ending::Killed {
         Vec::new()
     } else {
@@ -145,7 +145,7 @@ pub fn run(operation: &Operation, place: &Place, wrapper: &[String], ending: End
     };
     server.signal(Signal::TERM);
     let finished = server.wait();
-    // Whether it may end in another way is for the caller to say.
+    // The caller decides whether it may end in another way.
     assert_ne!(finished.code, Some(1), "it was ready: {finished:#?}");
     for token in tokens {
         assert!(place.holds_token(&token), "a token was lost: {finished:#?}");
@@ -160,7 +160,7 @@ fn assert_ended(operation: &Operation, finished: &Finished, ending: Ending) {
     assert!(!finished.stderr.contains("panicked"), "{finished:#?}");
     let is_expected = match (finished.code, finished.signal) {
         (Some(0), _) => lines == 0 || operation.serve.is_some(),
-        // Each finding has its own.
+        // `check` prints a line for each finding.
         (Some(1), _) if operation.args[0] == "check" => lines > 0,
         (Some(1), _) => lines == 1,
         (_, Some(signal)) if signal == Signal::ABORT.as_raw() => {
@@ -172,7 +172,7 @@ fn assert_ended(operation: &Operation, finished: &Finished, ending: Ending) {
     assert!(is_expected, "{finished:#?}");
 }
 
-/// What later commands find: the users of the database, and the contents of the operation's other files.
+/// What later commands see: the users in the database, and the content of the operation's other files.
 fn state(operation: &Operation, place: &Place) -> Vec<String> {
     let names = [Place::DATABASE]
         .into_iter()
@@ -185,7 +185,7 @@ fn state(operation: &Operation, place: &Place) -> Vec<String> {
         .collect()
 }
 
-/// A database that is not there, or in which nothing was made yet, has none.
+/// The users in a database; empty if the database does not exist or has no tables yet.
 fn users(place: &Place, database: &str) -> String {
     let listed = place.run(&["user", "list", "--json", "--db", database]);
     let user = |line: &str| {

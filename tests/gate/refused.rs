@@ -1,5 +1,5 @@
-//! What is seen of a request that is refused: its line in the log, its count, the stub's journal, and the answer that a page of
-//! the web may read.
+//! The traces of a refused request: the log line, the metric, the entry in the stub's journal, and the answer that a web
+//! page may read.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,14 +13,14 @@ use crate::harness::{Answer, LOGIN, Place, Server, eventually, request};
 const PAGE: &str = "http://localhost:3000";
 const SECRET: &str = "s3cretly";
 
-/// A request that is refused, and what can be read of it.
+/// A request that is refused, and the parts of it that can be read.
 struct Case {
     label: &'static str,
     status: u16,
     bytes: Vec<u8>,
     method: Option<&'static str>,
     path: Option<&'static str>,
-    /// Whether its `Origin` arrived before what was wrong.
+    /// Whether its `Origin` field arrived before the error.
     has_origin: bool,
 }
 
@@ -35,7 +35,7 @@ fn case(label: &'static str, status: u16, bytes: impl AsRef<[u8]>) -> Case {
     }
 }
 
-/// A login call from a page, with these fields besides and this body.
+/// A login call from a web page, with these additional header fields and this body.
 fn from_page(fields: &str, body: &str) -> String {
     let origin = format!("Origin: {PAGE}\r\nAuthorization: Token {SECRET}\r\n");
     format!(
@@ -102,7 +102,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Sends everything, and that nothing follows; the answer comes before or after.
+/// Sends the request and closes the writing side; the answer may come before or after that.
 #[track_caller]
 fn refused(server: &Server, case: &Case) -> Answer {
     let mut connection = TcpStream::connect(server.address()).unwrap();
@@ -141,7 +141,7 @@ fn journal(server: &Server) -> Vec<Value> {
     answer.json()["requests"].as_array().unwrap().clone()
 }
 
-/// How many requests outside of the endpoints were answered with a status.
+/// How many requests without an endpoint were answered with a status, according to the metrics.
 fn counted(server: &Server, status: u16) -> f64 {
     let name = format!("thanos_login_requests_total{{route=\"other\",status=\"{status}\"}} ");
     let answer = server.send(request("GET", "/metrics", &[], ""));
@@ -269,7 +269,7 @@ fn only_an_allowed_origin_that_is_given_once_may_read_a_refusal() {
             (400, "Host: b\r\n"),
             (417, "Expect: b\r\n"),
             (431, &too_many),
-            // The body of an accepted head: what could be read is what goes on to the server.
+            // The head was accepted and only the body is wrong: the part that could be read is forwarded to the server.
             (400, "Transfer-Encoding: chunked\r\n\r\nx"),
         ] {
             let head = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{origins}{wrong}\r\n");

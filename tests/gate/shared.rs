@@ -1,4 +1,4 @@
-//! Many clients at once: whose answer is whose.
+//! Many concurrent clients: each gets its own answers.
 
 use std::thread;
 

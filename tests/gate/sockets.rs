@@ -1,4 +1,4 @@
-//! Where the server listens: socket files, IPv6, several addresses at once.
+//! Addresses: socket files, IPv6, several addresses at once.
 
 use std::fs;
 use std::net::SocketAddr;

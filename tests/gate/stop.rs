@@ -1,4 +1,4 @@
-//! A stop in the middle of requests.
+//! A stop of the server in the middle of requests.
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -8,9 +8,9 @@ use rustix::process::Signal;
 use super::{is_refusal, kept, login, not_found, served};
 use crate::harness::{Connection, Place, Server, eventually};
 
-/// Asks the server to stop and returns once it takes no new connections.
+/// Sends SIGTERM to the server and returns once it accepts no new connections.
 #[track_caller]
-fn begin_stop(server: &Server) {
+fn start_stop(server: &Server) {
     let address = server.address();
     server.signal(Signal::TERM);
     eventually("no new connections are taken", || {
@@ -31,7 +31,7 @@ fn half_received_requests_are_answered_with_connection_close() {
             (connection, *cut)
         })
         .collect();
-    begin_stop(&server);
+    start_stop(&server);
     for (connection, cut) in &mut connections {
         connection.send(&bytes[*cut..]);
     }
@@ -70,7 +70,7 @@ fn half_received_requests_over_a_socket_file_are_answered() {
     for connection in &mut connections {
         connection.send(first);
     }
-    begin_stop(&server);
+    start_stop(&server);
     for byte in rest {
         for connection in &mut connections {
             connection.send([*byte]);

@@ -1,4 +1,4 @@
-//! TLS: the certificate that is shown, whose it is, and reading it again.
+//! TLS: the certificate that clients get, its authority, and reloading it.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -42,7 +42,7 @@ pub(super) fn connect(
     )
 }
 
-/// The same over a stream that is connected.
+/// A TLS client over a stream that is already connected.
 pub(super) fn over(
     stream: TcpStream,
     trusted: &Path,
@@ -67,12 +67,12 @@ pub(super) fn over(
     )
 }
 
-/// Sends a request and reads the answer, of which it returns the status.
+/// Sends a request, reads the answer and returns its status.
 pub(super) fn status(stream: &mut Stream, bytes: &[u8]) -> io::Result<u16> {
     Ok(answer(stream, bytes)?.0)
 }
 
-/// The same with its body.
+/// Sends a request, reads the answer and returns its status and body.
 pub(super) fn answer(stream: &mut Stream, bytes: &[u8]) -> io::Result<(u16, String)> {
     stream.write_all(bytes)?;
     let mut reader = BufReader::new(stream);
@@ -101,11 +101,11 @@ fn login_status(stream: &mut Stream) -> io::Result<u16> {
 #[track_caller]
 pub(super) fn logs_in(mut stream: Stream) {
     assert_eq!(login_status(&mut stream).unwrap(), 200);
-    // And again on the same connection.
+    // The second login uses the same connection.
     assert_eq!(login_status(&mut stream).unwrap(), 200);
 }
 
-/// A certificate for `localhost` that vouches for itself, and its key.
+/// A self-signed certificate for `localhost`, and its key.
 pub(super) fn write_certificate(place: &Place, name: &str) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -179,7 +179,7 @@ fn a_full_body_arrives_and_a_refusal_ends_as_tls_ends() {
         assert_eq!(status(&mut stream, &login).unwrap(), 200);
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
         let mut refusal = String::new();
-        // An error unless the server says that this is the end.
+        // Reading fails unless the server ends the stream with close_notify.
         stream.read_to_string(&mut refusal).unwrap();
         assert!(refusal.starts_with("HTTP/1.1 400 "), "{refusal}");
     }
@@ -191,14 +191,14 @@ fn the_authority_is_private_and_reused_and_its_path_is_logged() {
     let flags = ["--tls-self-signed", "localhost", "--log-level", "off"];
     let server = place.serve(&flags);
     let path = place.path("thanos-login-ca.pem");
-    let told = format!(" {} ", path.display());
-    eventually("the certificate's path is told", || {
-        server.log().contains(&told)
+    let shown_path = format!(" {} ", path.display());
+    eventually("the certificate's path is logged", || {
+        server.log().contains(&shown_path)
     });
     let line = server
         .log()
         .lines()
-        .filter(|line| line.contains(&told))
+        .filter(|line| line.contains(&shown_path))
         .count();
     assert_eq!(line, 1);
     let mode = |name: &str| fs::metadata(place.path(name)).unwrap().permissions().mode();
@@ -229,7 +229,7 @@ fn a_demo_leaves_no_authority_behind() {
         .program(&["serve", "--demo", "--tls-self-signed", "localhost"])
         .start();
     let mut path = None;
-    eventually("the certificate's path is told", || {
+    eventually("the certificate's path is logged", || {
         path = server
             .log()
             .split_whitespace()
@@ -291,7 +291,7 @@ fn files_are_read_again_on_sighup_and_the_old_ones_stay_when_the_new_are_bad() {
         place.write(name, good);
         assert!(shows("tls.pem"), "{label}");
     }
-    // A key that belongs to another certificate.
+    // This key belongs to another certificate.
     write_certificate(&place, "other");
     fs::copy(place.path("other.key"), place.path("tls.key")).unwrap();
     let logged = server.log().matches(" ERROR ").count();
@@ -350,7 +350,7 @@ fn plain_http_on_a_tls_port_is_closed_and_half_a_handshake_holds_nobody_up() {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.write_all(&bytes).unwrap();
         let mut alert = Vec::new();
-        // A reset is an end, too.
+        // A reset ends the connection too.
         let _ = stream.read_to_end(&mut alert);
         assert!(!alert.starts_with(b"HTTP"), "{}", alert.escape_ascii());
     }

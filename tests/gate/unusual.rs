@@ -1,11 +1,11 @@
-//! Messages that are unusual and in order: they are understood, and the next request on the connection is read where it
-//! starts. The tables of what is understood are beside the code that reads it.
+//! Messages that are unusual but valid: they are understood, and the next request on the connection is read from its start.
+//! The complete tables are unit tests of the parser.
 
 use super::{login, not_found};
 use crate::harness::accounts::{JWEIR, PASSWORD};
 use crate::harness::{LOGIN, Server, login_body, request};
 
-/// A login with these fields, which say how long its body is.
+/// A login with these header fields, which determine the length of its body.
 fn login_with(fields: &str, body: &str) -> String {
     format!(
         "POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{fields}\r\n{body}"
@@ -20,7 +20,7 @@ fn with_length(fields: &str) -> String {
     )
 }
 
-/// A login in two chunks; `size` writes the line of a chunk's size.
+/// A login whose body has two chunks; `size` formats the line with the size of a chunk.
 fn in_chunks(size: impl Fn(usize) -> String, end: &str) -> String {
     let body = login_body(JWEIR, PASSWORD);
     let (first, second) = body.split_at(26);
