@@ -202,7 +202,7 @@ fn listings_are_sorted_limited_and_aligned() {
         accounts::organization("A", [accounts::user("a")]),
         accounts::organization("c", []),
     ]}));
-    // As no new user may be called.
+    // A name with these characters is refused for new users, so it is set in the database.
     let rename = "UPDATE users SET username = 'a' || ?1 || '[31m' WHERE username = 'a'";
     place.sql().execute(rename, &[&"\u{1b}"]).unwrap();
     let names = |args: &[&str], key: &str| -> Vec<String> {

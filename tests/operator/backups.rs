@@ -1,4 +1,4 @@
-//! `backup` and `restore`: whole or not at all, beside a running server.
+//! `backup` and `restore`: complete or not done at all, beside a running server.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -105,7 +105,7 @@ fn the_accounts_of_a_backup_are_restored_and_log_in() {
         place.files(""),
         ["accounts.json", "copy.db", Place::DATABASE, KEPT, "tmp"]
     );
-    // Into nothing, too.
+    // The backup can also be restored where there is no database.
     run(&place, &["restore", "copy.db", "--db", "new.db"]);
     let mode = fs::metadata(place.path("new.db"))
         .unwrap()
@@ -120,7 +120,7 @@ fn the_accounts_of_a_backup_are_restored_and_log_in() {
 fn a_database_in_use_by_a_server_is_not_overwritten_by_a_restore() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     run(&place, &["backup", "copy.db"]);
-    // One that has not been asked anything yet.
+    // The server has not received any request yet.
     let server = place.serve(&[]);
     fails_with(&place, &["restore", "copy.db"], "stop the server first");
     let token = server.login(JWEIR, PASSWORD).token();
@@ -182,14 +182,14 @@ fn a_killed_backup_leaves_the_database_as_it_was_and_no_half_copy() {
     place.file().execute(many, []).unwrap();
     let mut backup = place.program(&["backup", "copy.db"]).spawn();
     let is_partial = |name: &String| name.ends_with(".partial");
-    eventually("the backup begins", || {
+    eventually("the backup has started", || {
         place.files("").iter().any(is_partial) || place.path("copy.db").exists()
     });
     backup.signal(Signal::KILL);
     backup.wait();
     assert_eq!(place.integrity(), "ok");
     assert_eq!(place.number("SELECT count(*) FROM tokens"), 100_000);
-    // It may have been quicker than the signal.
+    // The backup may have been complete before the signal.
     run(&place, &["backup", "copy.db", "--force"]);
     let copied = Connection::open(place.path("copy.db")).unwrap().query_row(
         "SELECT count(*) FROM tokens",
@@ -284,7 +284,7 @@ fn left_overs_beside_the_destination_are_refused_and_those_of_a_half_made_copy_a
         }
         fs::remove_file(place.path(&name)).unwrap();
     }
-    // Of version 0.1.0, killed in the middle of a copy.
+    // Version 0.1.0 left such a file when it was killed in the middle of a copy.
     for end in ["", "-wal", "-journal"] {
         place.write(&format!(".copy.db.partial{end}"), "left over");
     }
@@ -334,7 +334,7 @@ fn a_restore_through_a_link_reads_the_log_of_the_file_and_writes_beside_it() {
     std::os::unix::fs::symlink(target, place.path("links/link.db")).unwrap();
     run(&place, &["restore", "links/link.db", "--db", "new.db"]);
     assert!(holds(&place, "new.db", &token));
-    // And the other way.
+    // The restore writes through a link in the same way.
     run(&place, &["backup", "old.db"]);
     run(&place, &["token", "revoke", "--user", JWEIR]);
     run(
@@ -363,7 +363,7 @@ fn several_names_of_a_backup_are_refused() {
     assert!(!place.path("new.db").exists());
 }
 
-/// One user in `copy.db`, and that one and another in the database.
+/// A backup `copy.db` with one user, and a database with that user and another one.
 fn with_backup() -> Place {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     run(&place, &["backup", "copy.db"]);
@@ -405,7 +405,7 @@ fn a_restore_without_a_terminal_needs_force_and_says_what_would_be_lost() {
         (users(&place, Place::DATABASE), users(&place, KEPT)),
         (1, 2)
     );
-    // It is the way back.
+    // The kept file can be restored in turn.
     let back = object(&run(&place, &["restore", KEPT, "--force", "--json"]));
     let expected = json!({"path": Place::DATABASE, "users": 2, "newest_login": "2001-09-09T01:46:40Z", "kept": KEPT});
     assert_eq!(back, expected);
@@ -459,7 +459,7 @@ fn a_restore_where_nothing_would_be_lost_asks_nothing_and_leaves_what_is_kept() 
     }
 }
 
-/// What a message says of something, and what makes it.
+/// A part of the message about an obstacle, and the function that creates the obstacle.
 type Obstacle = (&'static str, fn(&Place));
 
 #[test]
@@ -487,7 +487,7 @@ fn nothing_is_replaced_where_the_old_content_cannot_be_kept() {
         fails_with(&place, &["restore", "copy.db", "--force"], line);
         assert!((place.dump(), place.files("")) == before, "{line}");
     }
-    // A link that leads to a file is that file, as for a backup.
+    // A link to a file is treated as that file, as by `backup`.
     let place = with_backup();
     fs::create_dir(place.path("old")).unwrap();
     place.write("old/kept.db", "");
@@ -497,7 +497,7 @@ fn nothing_is_replaced_where_the_old_content_cannot_be_kept() {
     assert_eq!(users(&place, "old/kept.db"), 2);
 }
 
-/// A limit of file sizes stops it as a full disk does: while the old content is kept, or after that.
+/// A limit on file sizes has the effect of a full disk: while the old content is copied, or after that.
 #[test]
 fn a_restore_without_space_replaces_neither_the_database_nor_what_is_kept() {
     let place = with_backup();

@@ -1,4 +1,4 @@
-//! `check`: a finding a line, and exit code 1 if there is any.
+//! `check`: one line per finding, and exit code 1 if there are any.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -10,8 +10,8 @@ use super::{fails_with, json_lines, run};
 use crate::harness::accounts;
 use crate::harness::{Place, eventually, only_in_a_file};
 
-/// The name of a check, and what it shall find.
-type Spoiling = (&'static str, fn(&Place));
+/// The name of a check, and the function that causes its finding.
+type Problem = (&'static str, fn(&Place));
 
 fn good() -> Place {
     let place = Place::new();
@@ -51,7 +51,7 @@ fn found(place: &Place) -> Vec<String> {
     names
 }
 
-/// From the first day of one year to the first day of another.
+/// A certificate that is valid from the first day of one year to the first day of another.
 fn certificate(from: i32, until: i32) -> String {
     let mut params = CertificateParams::default();
     params.not_before = date_time_ymd(from, 1, 1);
@@ -71,7 +71,7 @@ fn a_good_database_has_no_findings_beside_a_server_too() {
 #[test]
 fn each_check_finds_its_own_problem() {
     only_in_a_file();
-    let rows: &[Spoiling] = &[
+    let rows: &[Problem] = &[
         ("file_mode", |place| {
             let path = place.path(Place::DATABASE);
             fs::set_permissions(path, Permissions::from_mode(0o640)).unwrap();
@@ -103,7 +103,7 @@ fn each_check_finds_its_own_problem() {
             place.sql().execute(many, &[]).unwrap();
         }),
         ("wal", |place| {
-            // As long as one that nobody could begin anew, and without a page in it.
+            // A log that is as long as one that was never restarted, but without a page in it.
             let log = place.path(&format!("{}-wal", Place::DATABASE));
             let mut options = OpenOptions::new();
             let log = options.create_new(true).write(true).mode(0o600).open(log);
@@ -138,9 +138,9 @@ fn each_check_finds_its_own_problem() {
             fs::remove_file(place.path(Place::DATABASE)).unwrap();
         }),
     ];
-    for (check, spoil) in rows {
+    for (check, cause) in rows {
         let place = good();
-        spoil(&place);
+        cause(&place);
         assert_eq!(found(&place), [*check]);
     }
 }
@@ -190,7 +190,7 @@ fn each_certificate_that_clients_will_refuse_is_a_finding() {
     let valid = certificate(2020, 2090);
     let (expired, early) = (certificate(2010, 2020), certificate(2080, 2090));
     place.write("tls.pem", [&*valid, &expired, &early].concat());
-    // Its own authority is not in use then.
+    // With a certificate of the operator, the program's own authority is not in use.
     place.write("thanos-login-ca.pem", &expired);
     let by_flag = place.run(&["check", "--tls-cert", "tls.pem"]);
     let variable = ("THANOS_LOGIN_TLS_CERT", "tls.pem");

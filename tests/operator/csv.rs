@@ -1,4 +1,4 @@
-//! `user import` of CSV as spreadsheet programs write it, and of CSV in which a quote is wrong.
+//! `user import` of CSV as spreadsheet programs write it, and of CSV with misplaced quotes.
 
 use std::fs;
 

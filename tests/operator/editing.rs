@@ -1,4 +1,4 @@
-//! `user set` and `move`, `org set`, and what no new name changes, beside a running server.
+//! `user set`, `user move` and `org set`, and what a new name leaves unchanged, beside a running server.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `events list` and `user history`: every change by a command is there with who made it, and no secret is.
+//! `events list` and `user history`: they contain every change by a command with its actor, and no secret.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::harness::{Finished, Place};
 
 const GOOD: &str = "violet kettle ninety";
 
-/// Of no login.
+/// A pinned token, which no login has issued.
 const TOKEN: &str = "a0f17278bed479ee719ea890b8caf0329e1f3e5b";
 
 fn events(place: &Place, args: &[&str]) -> Vec<Value> {
@@ -23,13 +23,13 @@ fn texts(event: &Value, keys: &[&str]) -> Vec<String> {
     keys.iter().map(text).collect()
 }
 
-/// The system user whose tests these are.
+/// The name of the system user who runs the tests.
 fn own_name() -> String {
     let name = Command::new("id").arg("-un").output().unwrap().stdout;
     String::from_utf8(name).unwrap().trim().to_owned()
 }
 
-/// Runs a command with a good password at its standard input, as somebody who came by sudo.
+/// Runs a command in the environment that sudo sets, with a good password on standard input.
 fn run_by_sudo(place: &Place, args: &[&str]) -> Finished {
     let program = place.program(args).input(GOOD);
     program
@@ -169,7 +169,7 @@ fn every_command_that_changes_something_leaves_its_events_and_no_other_does() {
         ),
     ];
     let actor = format!("alice via {}", own_name());
-    // Backups are of files.
+    // Only databases in files have `backup` and `restore`.
     let backups = steps.len() - 2;
     let steps = if place.url().is_some() {
         &steps[..backups]
@@ -346,7 +346,7 @@ fn the_actor_is_the_system_user_or_its_number() {
     assert_eq!(actors, expected);
 }
 
-/// One with events 0 to 2499, a second apart and the last one now, of which every tenth is about the user.
+/// A database with the events 0 to 2499, one per second up to now, of which every tenth is about the user.
 fn eventful() -> Place {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let sql = place.sql();
@@ -482,7 +482,7 @@ fn a_deleted_user_has_a_history() {
         events(&place, &["events", "list", "--user", &uuid]).len(),
         3
     );
-    // The next one of the name comes first; then there are two.
+    // A new user of the same name is listed first; then there are two users of that name.
     let next = add("jane@acme.com");
     assert_eq!(actions("jane@acme.com"), ["user add"]);
     run(&place, &["user", "delete", "jane@acme.com", "--yes"]);

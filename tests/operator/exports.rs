@@ -1,4 +1,4 @@
-//! `user export`: where it goes, in which format, and what becomes of the last one when it fails.
+//! `user export`: the destination, the format, and the previous export when a new one fails.
 
 use std::fs;
 
@@ -85,13 +85,13 @@ fn an_export_that_fails_leaves_the_last_one_and_nothing_beside_it() {
             );
         };
         let export = || place.program(&["user", "export", name, "--force"]);
-        // In the middle of writing, 50 KiB are all that a file may have.
+        // The limit of 50 KiB per file is reached in the middle of writing.
         let refused = export().after("ulimit -f 100").finish();
         refused.failed_naming("too large", name);
         is_kept();
         assert_eq!(place.files(""), before, "{name}");
 
-        // While it is read.
+        // This failure comes while the database is read.
         let sql = "UPDATE users SET password_hash = replace(password_hash, 'K', ?1) WHERE username = 'u500'";
         place.sql().execute(sql, &[&"!"]).unwrap();
         export().finish().failed_naming("no hash", "bcrypt");

@@ -1,4 +1,4 @@
-//! What `add` and `list` take beside, and words in any case.
+//! The optional flags of `add` and `list`, and keywords in any letter case.
 
 use serde_json::{Value, json};
 

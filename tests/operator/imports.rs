@@ -1,4 +1,4 @@
-//! `user import` and `user export`: all or nothing, every bad line by its number, and a round trip that changes nothing.
+//! `user import` and `user export`: all or nothing, every bad line with its number, and a round trip that changes nothing.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -226,7 +226,7 @@ fn a_round_trip_changes_nothing() {
         run(&place, &["user", "export", name, "--force"]);
         assert_eq!(fs::read_to_string(place.path(name)).unwrap(), content);
     }
-    // Into another database, a file.
+    // The second database is a file.
     run(&place, &["init", "--db", "other.db"]);
     run(&place, &["user", "import", "all.json", "--db", "other.db"]);
     run(
@@ -347,7 +347,7 @@ fn a_huge_file_is_imported_whole_or_not_at_all_in_bounded_memory() {
         "users: 50000 added, 0 changed, 0 unchanged, 1 skipped\n"
     );
     assert_eq!(users(&place), 50_000);
-    // Each line becomes a record, what it claims, and a row to be written.
+    // For each line there are a record, the values that must be unique, and a row to be written.
     let bound = (64 << 20) + 32 * csv.len() as u64;
     assert!(peak > 0 && peak < bound, "{peak} of {bound}");
 }
@@ -367,14 +367,12 @@ fn a_terminal_sees_a_bar_with_rate_and_time_left() {
 #[test]
 fn without_a_terminal_there_is_a_plain_line_now_and_then() {
     let place = acme();
-    // More than many cores hash before the first line is due.
+    // So many passwords that even a machine with many cores does not hash them before the first line is due.
     place.write("users.csv", crowd_csv(2_000));
     let import = place
         .program(&["user", "import", "users.csv", "--bcrypt-cost", "14"])
         .spawn();
-    eventually("a line tells how far it is", || {
-        import.log().ends_with('\n')
-    });
+    eventually("a line shows the progress", || import.log().ends_with('\n'));
     let log = import.log();
     let (done, rest) = log.split_once(' ').unwrap();
     assert!(done.parse::<u32>().is_ok(), "{log:?}");
@@ -393,7 +391,7 @@ fn whatever_ends_an_import_leaves_the_database_as_it_was() {
     let before = place.dump();
     place.write("users.csv", crowd_csv(100));
     for signal in [Signal::KILL, Signal::INT] {
-        // The highest cost, so that hashing is not over by then.
+        // The highest cost, so that hashing is still in progress then.
         let mut import = place
             .program(&["user", "import", "users.csv", "--bcrypt-cost", "15"])
             .spawn();

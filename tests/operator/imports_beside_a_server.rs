@@ -1,4 +1,5 @@
-//! `user import` of many rows beside a server: it answers meanwhile, all rows count at once, and what is cut off leaves nothing.
+//! `user import` of many rows beside a server: the server answers meanwhile, all rows take effect at once, and an
+//! import that is interrupted leaves nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,10 +12,10 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD, QUICK_HASH};
 use crate::harness::process::Process;
 use crate::harness::{Place, Server, eventually, only_in_a_file, request};
 
-/// So many that an import of them takes a while.
+/// So many users that their import takes a while.
 const COUNT: i64 = 30_000;
 
-/// One with a user, and a file of many others.
+/// A database with one user, and a file with many others.
 fn place() -> Place {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let header = "username,password_hash,permissions\n".to_owned();
@@ -27,12 +28,12 @@ fn place() -> Place {
 
 const IMPORT: [&str; 5] = ["user", "import", "users.csv", "--org", "projectthanos"];
 
-/// Rows that are written, whether they count or not.
+/// The number of rows that are written, whether or not they have taken effect.
 fn written(place: &Place) -> i64 {
     place.number("SELECT count(*) FROM users")
 }
 
-/// The users that the organization of this token shows.
+/// The number of users in the organization of this token, as the server answers.
 fn members(server: &Server, token: &str) -> usize {
     let authorization = format!("Token {token}");
     let header = [("Authorization", authorization.as_str())];
@@ -41,7 +42,7 @@ fn members(server: &Server, token: &str) -> usize {
     answer.json().as_array().unwrap().len()
 }
 
-/// An import that has written rows and has not come to its end.
+/// A running import that has written some of its rows.
 fn half_way(place: &Place) -> Process {
     let import = place.program(&IMPORT).spawn();
     eventually("the import writes", || written(place) > COUNT / 10);
@@ -55,7 +56,7 @@ fn half_way(place: &Place) -> Process {
 
 #[test]
 fn a_server_answers_while_rows_are_imported_and_all_of_them_count_at_once() {
-    // So many rows are for the parts that an import into a file is written in; `postgres::accounts` has one beside servers.
+    // An import into a file is written in parts, so it needs many rows; `postgres::accounts` tests one beside servers.
     only_in_a_file();
     let place = place();
     let server = place.serve(&[
@@ -75,7 +76,7 @@ fn a_server_answers_while_rows_are_imported_and_all_of_them_count_at_once() {
         });
         let users = scope.spawn(|| {
             while !is_over.load(Ordering::Acquire) {
-                // The first is written long before the last one.
+                // The first row is written long before the last one.
                 if server.login("u0@acme.com", PASSWORD).status == 200 {
                     assert_eq!(server.login(&last, PASSWORD).status, 200);
                 }
@@ -137,7 +138,7 @@ fn a_killed_import_leaves_what_was_there_and_the_next_command_cleans_up() {
             "{files:?}"
         );
     }
-    // A backup that was taken in the middle has the rows, and they do not count there either.
+    // A backup that was made in the middle of the import has the rows, but they have not taken effect there either.
     let restored = Place::new();
     let backup = place.path("backup.db");
     run(&restored, &["restore", backup.to_str().unwrap()]);
@@ -149,7 +150,7 @@ fn a_killed_import_leaves_what_was_there_and_the_next_command_cleans_up() {
 
 #[test]
 fn a_server_removes_what_a_killed_import_has_left_behind() {
-    // On servers an import is one transaction, of which nothing is left.
+    // On servers an import is one transaction, which leaves nothing behind.
     only_in_a_file();
     let place = place();
     let before = place.dump();
@@ -172,7 +173,7 @@ fn a_second_import_of_many_rows_is_refused_and_one_that_lives_goes_on() {
     let mut import = half_way(&place);
     import.signal(Signal::STOP);
     fails_with(&place, &IMPORT, "another import is in progress");
-    // Others look, and leave it alone.
+    // Other commands find the running import and do not touch it.
     assert_eq!(
         run(&place, &["user", "list", "--json"])
             .stdout

@@ -1,4 +1,4 @@
-//! Who is locked out, as `user show`, `user list --locked` and `user unlock` say it.
+//! Locked users, as `user show`, `user list --locked` and `user unlock` report them.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn locked(place: &Place) -> Vec<Value> {
 #[test]
 fn a_user_is_shown_with_its_failed_logins_and_when_its_locks_end() {
     let place = place();
-    // The database has microseconds.
+    // Times in the database are in microseconds.
     let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap();
     let (soon, later) = (now + HOUR, now + 2 * HOUR);
     let free = json!([0, null, [], null]);
@@ -91,7 +91,7 @@ fn a_user_is_shown_with_its_failed_logins_and_when_its_locks_end() {
         assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
     }
 
-    // The name is what counts: nobody has failed with a new one.
+    // Failures are counted by username, so a renamed user has none.
     run(&place, &["user", "rename", JWEIR, "jo@projectthanos.com"]);
     run(&place, &["user", "rename", "jo@projectthanos.com", JWEIR]);
     assert_eq!(lock(&place), free);
@@ -99,7 +99,7 @@ fn a_user_is_shown_with_its_failed_logins_and_when_its_locks_end() {
     run(&place, &["user", "rename", JWEIR, &JWEIR.to_uppercase()]);
     assert_eq!(locked(&place).len(), 1, "it is the same name");
 
-    // What was counted before an unlocking does not count.
+    // Failures before an unlock do not count.
     run(&place, &["user", "unlock", JWEIR]);
     assert_eq!(lock(&place), free);
     assert!(locked(&place).is_empty());

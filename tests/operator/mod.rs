@@ -1,4 +1,4 @@
-//! Commands for operators: accounts, tokens, backups, checks, all through the real binary.
+//! Commands for operators: accounts, tokens, backups, checks.
 
 mod accounts;
 mod backups;
@@ -29,7 +29,7 @@ use serde_json::Value;
 use crate::harness::process::PROGRAM;
 use crate::harness::{DEADLINE, Finished, Place};
 
-/// Every line of standard output as JSON.
+/// Each line of standard output as JSON.
 #[track_caller]
 fn json_lines(finished: &Finished) -> Vec<Value> {
     let parse = |line: &str| {
@@ -38,7 +38,7 @@ fn json_lines(finished: &Finished) -> Vec<Value> {
     finished.stdout.lines().map(parse).collect()
 }
 
-/// The one object that a command printed.
+/// The single JSON object that a command printed.
 #[track_caller]
 fn json(finished: &Finished) -> Value {
     let mut lines = json_lines(finished);
@@ -52,7 +52,7 @@ fn run(place: &Place, args: &[&str]) -> Finished {
     place.run(args).succeeded()
 }
 
-/// Runs a command that must fail with this one line.
+/// Runs a command that must fail with exactly this line.
 #[track_caller]
 fn fails_with(place: &Place, args: &[&str], line: &str) {
     let finished = place.run(args);

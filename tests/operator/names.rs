@@ -1,10 +1,10 @@
-//! Names that could mislead those who read them.
+//! Names that could mislead their readers.
 
 use super::{json_lines, run};
 use crate::harness::Place;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 
-/// Read by a terminal, the name ends in `exe.gpj`; the second one cannot be seen at all.
+/// A terminal shows this name with its end reversed, as `exe.gpj`. The invisible characters of [`USERNAME`] are not shown.
 const ORGANIZATION: &str = "Acme \u{202E}jpg.exe";
 const USERNAME: &str = "jane\u{3164}\u{200F}@acme.com";
 
@@ -62,9 +62,9 @@ fn names_that_reorder_or_hide_text_are_escaped_wherever_they_are_shown() {
         (["org", "list", "--json"], "name", ORGANIZATION),
         (["user", "list", "--json"], "username", USERNAME),
     ] {
-        let told = run(&place, &args);
-        assert!(told.stdout.is_ascii(), "{told:#?}");
-        assert_eq!(json_lines(&told)[0][name], value);
+        let listed = run(&place, &args);
+        assert!(listed.stdout.is_ascii(), "{listed:#?}");
+        assert_eq!(json_lines(&listed)[0][name], value);
     }
 }
 

@@ -53,9 +53,9 @@ fn uncommenting_every_line_of_the_environment_file_starts_a_server_with_the_defa
     server.stop();
 }
 
-/// Mode, owner and group.
+/// The mode, owner and group of a file.
 #[track_caller]
-fn standing(machine: &Machine, path: &str) -> String {
+fn permissions(machine: &Machine, path: &str) -> String {
     let said = machine.run("stat", &["--format", "%a %U %G", path]);
     said.trim().to_owned()
 }
@@ -91,7 +91,7 @@ fn the_package_is_installed_upgraded_removed_and_purged() {
             "644 root root",
         ),
     ] {
-        assert_eq!(standing(&machine, path), expected, "{path}");
+        assert_eq!(permissions(&machine, path), expected, "{path}");
     }
     for (shell, path) in [
         (
@@ -117,7 +117,7 @@ fn the_package_is_installed_upgraded_removed_and_purged() {
     .unwrap();
     let environment = fs::read(ENVIRONMENT).unwrap();
     machine.run("systemctl", &["enable", "--now", "thanos-login"]);
-    // What root does to the files of the server leaves them to it.
+    // Commands that root runs on the server's files leave them to the server's user.
     let fixture = accounts::retailer([accounts::user(JWEIR)]).to_string();
     machine.place.write("accounts.json", fixture);
     machine.run("thanos-login", &["seed", "accounts.json", "--db", DATABASE]);
@@ -146,7 +146,7 @@ fn the_package_is_installed_upgraded_removed_and_purged() {
     assert!(!Path::new("/usr/bin/thanos-login").exists());
     assert_eq!(fs::read(ENVIRONMENT).unwrap(), environment);
     assert_eq!(
-        standing(&machine, DATABASE),
+        permissions(&machine, DATABASE),
         "600 thanos-login thanos-login"
     );
 
@@ -190,7 +190,7 @@ fn the_package_has_the_licence_of_each_crate_that_is_linked() {
         .collect();
     let text_of = |owner: &str| texts.lines().any(|line| line == owner);
     for owner in &listed {
-        // Which is in the public domain.
+        // This crate is in the public domain.
         assert!(text_of(owner) != (*owner == "SQLite"), "{owner}");
     }
     for linked in [
@@ -220,7 +220,7 @@ fn the_package_has_the_licence_of_each_crate_that_is_linked() {
 #[test]
 fn the_environment_file_of_the_package_has_every_flag_of_a_real_server_with_its_default() {
     let text = include_str!("../../deploy/debian/thanos-login.default");
-    let told: BTreeMap<&str, &str> = text
+    let listed: BTreeMap<&str, &str> = text
         .lines()
         .filter_map(|line| line.strip_prefix('#')?.split_once('='))
         .filter(|(variable, _)| variable.starts_with("THANOS_LOGIN_"))
@@ -231,18 +231,18 @@ fn the_environment_file_of_the_package_has_every_flag_of_a_real_server_with_its_
         let (variable, rest) = text.split_once('=').unwrap();
         let only_by_hand = ["_DEMO", "_FIXTURE", "_ALLOW_HOST", "_CHECK_CONFIG"];
         if only_by_hand.iter().any(|end| variable.ends_with(end)) {
-            assert!(!told.contains_key(variable), "{variable}");
+            assert!(!listed.contains_key(variable), "{variable}");
             continue;
         }
-        let told = told.get(variable);
-        let told = told.unwrap_or_else(|| panic!("{variable} is not in the file"));
+        let listed = listed.get(variable);
+        let listed = listed.unwrap_or_else(|| panic!("{variable} is not in the file"));
         let this_flag = rest.split("\n      --").next().unwrap();
         if let Some((_, default)) = this_flag.split_once("[default: ") {
             let (default, _) = default.split_once([']', ',']).unwrap();
-            // Others are told in words, and the file says them or leaves the value out.
-            assert!(default.contains(' ') || *told == default, "{variable}");
+            // Some defaults are described in words; the file has an example or no value for them.
+            assert!(default.contains(' ') || *listed == default, "{variable}");
         }
         known.push(variable);
     }
-    assert_eq!(told.len(), known.len(), "{told:?}\n{known:?}");
+    assert_eq!(listed.len(), known.len(), "{listed:?}\n{known:?}");
 }

@@ -1,4 +1,4 @@
-//! Where passwords come from, and which are taken. None of them is ever shown, but for a generated one, once.
+//! The sources of passwords, and which passwords are accepted. None is ever shown, except a generated one, once.
 
 use super::{at_a_terminal, json, run};
 use crate::harness::{Finished, Place};

@@ -1,4 +1,4 @@
-//! A password prompt that is interrupted: the terminal shows again what is typed.
+//! An interrupted password prompt: afterwards the terminal shows again what is typed.
 
 use std::process::Command;
 
@@ -25,7 +25,7 @@ fn with_jane() -> Place {
     place
 }
 
-/// A shell at a terminal that shows what is typed; that of `rexpect` does not at first.
+/// A shell at a terminal that shows what is typed, which `rexpect` turns off at first.
 fn shell(place: &Place, args: &[&str]) -> PtySession {
     let mut command = Command::new("sh");
     command
@@ -37,7 +37,7 @@ fn shell(place: &Place, args: &[&str]) -> PtySession {
     spawn_command(command, Some(DEADLINE.as_millis().try_into().unwrap())).unwrap()
 }
 
-/// One that runs each command as a job, and leaves the terminal as the job left it.
+/// A shell that runs each command as a job and does not reset the terminal after it.
 fn interactive_shell(place: &Place) -> PtySession {
     let mut shell = shell(place, &["-i"]);
     shell.exp_string(READY).unwrap();
@@ -47,13 +47,13 @@ fn interactive_shell(place: &Place) -> PtySession {
     shell
 }
 
-/// It does not end by the signal that the session would send it.
+/// Ends a shell by `exit`: it ignores the signal that the session would send.
 fn end(mut shell: PtySession) {
     shell.send_line("exit").unwrap();
     shell.exp_eof().unwrap();
 }
 
-/// The program, and nothing that would set the terminal right after it.
+/// `user passwd` at a terminal without a shell, which could reset the terminal afterwards.
 fn passwd(place: &Place) -> PtySession {
     let command = format!("stty echo; exec {PROGRAM} {}", PASSWD.join(" "));
     shell(place, &["-c", &command])
@@ -148,7 +148,7 @@ fn a_stopped_password_prompt_leaves_the_terminal_as_it_was_and_asks_again_when_i
 #[test]
 fn an_interrupted_program_that_has_asked_ends_too() {
     let place = with_jane();
-    // Somebody else writes to the database: the command waits for that after its questions.
+    // Another writer holds the database: the command waits for it after its prompts.
     let _other = place.lock();
     let mut terminal = passwd(&place);
     asks(&mut terminal);

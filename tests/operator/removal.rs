@@ -1,4 +1,4 @@
-//! `user delete` and `rename`, `org delete` and `rename`, beside a running server.
+//! `user delete`, `user rename`, `org delete` and `org rename`, beside a running server.
 
 use std::thread;
 
@@ -12,7 +12,7 @@ use crate::harness::{Answer, Place, Server, request};
 const OTHER: &str = "other@projectthanos.com";
 const LISTS: [&str; 2] = ["/api/organizations/", "/api/organizations/users/all/"];
 
-/// [`JWEIR`], with all that a user can have, and [`OTHER`], with the same permission.
+/// [`JWEIR`] with everything that a user can have, and [`OTHER`] with the same permission.
 fn two_users() -> Place {
     let permissions = json!([{"name": "sell"}]);
     let manager = json!({"first_name": "Mia", "last_name": "Nager"});
@@ -72,7 +72,7 @@ fn a_deleted_user_is_gone_at_the_next_request_and_nobody_else_is() {
     let list = call(&server, LISTS[1], &other);
     assert_eq!(list.status, 200);
     assert_eq!(list.json().as_array().unwrap().len(), 1);
-    // The other one, and the account manager.
+    // The other user and the account manager remain.
     has_rows(
         &place,
         &[
@@ -173,7 +173,7 @@ fn a_renamed_user_logs_in_by_the_new_name_only() {
     assert_eq!(after["uuid"], before["uuid"]);
     assert_eq!(after["email"], new, "which was the username");
 
-    // The case alone is a new name too.
+    // A change of letter case is a new name too.
     let said = run(
         &place,
         &["user", "rename", new, "Jane@projectthanos.com", "--json"],

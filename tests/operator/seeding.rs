@@ -1,4 +1,4 @@
-//! `seed` and `user import` of a file that was loaded before: what an operator has changed since stays.
+//! `seed` and `user import` of a file that was loaded before: later changes of an operator stay.
 
 use serde_json::{Value, json};
 
@@ -13,13 +13,13 @@ const UUID: &str = "3a7acb28-ab13-437e-8c35-46cf4f0bea49";
 const CLEAR: &str = "clear@projectthanos.com";
 const HASHED: &str = "hashed@projectthanos.com";
 
-/// Loads a file by each command that does.
+/// The commands that load a file.
 const LOADS: [&[&str]; 2] = [
     &["seed", "accounts.json"],
     &["user", "import", "accounts.json", "--format", "fixture"],
 ];
 
-/// Loads an organization with these users, which adds those that are missing.
+/// Loads a file with an organization and these users; missing users are added.
 #[track_caller]
 fn load(place: &Place, command: &[&str], users: &[Value]) -> Finished {
     place.write("accounts.json", retailer(users.to_vec()).to_string());
@@ -43,7 +43,7 @@ fn passwd(place: &Place, username: &str, password: &str) {
     passwd.input(password).finish().succeeded();
 }
 
-/// Whether the database has this password of the user.
+/// Whether this is the user's password in the database.
 fn has_password(place: &Place, username: &str, password: &str) -> bool {
     let query = "SELECT password_hash FROM users WHERE username = ?1";
     let hash: String = place.sql().one(query, &[&username]);
@@ -54,7 +54,7 @@ fn clear(password: &str) -> Value {
     json!({"username": CLEAR, "password": password})
 }
 
-/// Organizations, users and the people behind them.
+/// All rows of organizations, users and people.
 fn everything(place: &Place) -> Vec<Vec<rusqlite::types::Value>> {
     let mut rows = place.dump();
     rows.extend(place.sql().rows("SELECT * FROM people ORDER BY id", &[]));
@@ -112,7 +112,7 @@ fn a_password_that_the_file_has_changed_is_applied_once() {
             (hashed(&first), hashed(&second), SECOND),
             (clear(FIRST), hashed(&second), SECOND),
             (hashed(&first), clear(SECOND), SECOND),
-            // The one before the last, too.
+            // The password before the last one is applied too.
             (clear(SECOND), clear(FIRST), FIRST),
         ] {
             let place = loaded(command, std::slice::from_ref(&before));
@@ -145,7 +145,7 @@ fn a_changed_password_that_the_user_has_already_ends_no_token() {
             "{said}"
         );
         assert!(place.holds_token(&token));
-        // It is the one that was loaded last, from now on.
+        // From now on it is recorded as the one that was loaded last.
         passwd(&place, CLEAR, THIRD);
         load(&place, command, &[clear(SECOND)]);
         assert!(has_password(&place, CLEAR, THIRD));
@@ -170,7 +170,7 @@ fn a_user_of_no_file_or_of_an_older_program_is_compared_with_its_present_passwor
             let server = place.serve(&["--bcrypt-cost", "10"]);
             let token = server.login(CLEAR, password).token();
             server.stop();
-            // The login has replaced the hash that is not of this cost.
+            // The login has replaced the hash, which had another cost.
             if *password == FIRST {
                 load(&place, command, users);
                 assert!(place.holds_token(&token), "{user}");
@@ -178,7 +178,7 @@ fn a_user_of_no_file_or_of_an_older_program_is_compared_with_its_present_passwor
                 load(&place, command, users);
                 assert!(has_password(&place, CLEAR, SECOND), "{user}");
             }
-            // Without anything to compare it with, what the file says counts.
+            // Without a recorded password to compare with, the one in the file is applied.
             place.sql().execute(forget, &[]).unwrap();
             passwd(&place, CLEAR, THIRD);
             load(&place, command, users);
@@ -202,7 +202,7 @@ fn a_user_of_no_file_or_of_an_older_program_is_compared_with_its_present_passwor
     let add = place.program(&add).env("THANOS_LOGIN_BCRYPT_COST", "10");
     add.input(FIRST).finish().succeeded();
     passwd(&place, CLEAR, SECOND);
-    // It comes from no file, so this is not one that was loaded.
+    // This password does not come from a file, so it is not recorded as one that was loaded.
     load(&place, LOADS[0], &[clear(FIRST)]);
     assert!(has_password(&place, CLEAR, FIRST));
 }
@@ -278,7 +278,7 @@ fn the_demo_accounts_come_beside_others_only_when_that_is_asked_for() {
     let seed = ["seed", "--bcrypt-cost", "10"];
     let place = Place::new();
     run(&place, &seed);
-    // A renamed one is still of the demo.
+    // A renamed account is still a demo account.
     run(&place, &["user", "rename", JWEIR, "renamed"]);
     run(&place, &seed);
     assert_eq!(place.number("SELECT count(*) FROM users"), 5);

@@ -1,4 +1,4 @@
-//! `completions` and `man`, made from the flags themselves.
+//! `completions` and `man`, generated from the definitions of the flags.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

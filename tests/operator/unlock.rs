@@ -49,7 +49,7 @@ fn each_unlock_takes_effect_whatever_the_clock_said() {
     let (place, server) = throttled(&["--failed-logins-per-user", "2"]);
     for _ in 0..3 {
         run(&place, &["user", "unlock", JWEIR]);
-        // As if the clock had been set to the same moment, long ago.
+        // This has the effect of a clock that is set to the same moment, long ago.
         place
             .sql()
             .execute_batch("UPDATE users SET unlocked_at = 0")

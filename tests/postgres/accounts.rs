@@ -1,4 +1,4 @@
-//! Very many accounts in a database on servers.
+//! A large number of accounts in a database on servers.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use crate::harness::accounts::{JWEIR, PASSWORD, QUICK_HASH, crowd, crowded, reta
 use crate::harness::postgres::{PostgresServer, psql};
 use crate::harness::{Place, eventually, request};
 
-/// More than one transaction of a file has.
+/// More users than an import into a file writes in one transaction.
 const MANY: usize = 3_000;
 
 fn hash() -> String {
@@ -69,7 +69,7 @@ fn many_users_are_imported_at_once_and_exported_as_from_a_file() {
             "{format}"
         );
     }
-    // One line for all of them.
+    // All users are imported with one line of output.
     eventually("the import is logged", || {
         server.log().contains("users.jsonl")
     });
@@ -108,7 +108,7 @@ fn many_users_are_imported_at_once_and_exported_as_from_a_file() {
         &url,
         "DELETE FROM thanos_login.users WHERE username <> 'jweir@projectthanos.com'",
     );
-    // Its own hash was renewed by its login, if that has been done by now.
+    // The login may have replaced the user's own hash by now.
     let miscounted = "SELECT count(*) FROM org_costs
                       WHERE users <> (SELECT count(*) FROM users WHERE users.cost = org_costs.cost)";
     assert_eq!(number(miscounted), "0");
@@ -124,7 +124,7 @@ fn logins_of_an_organization_go_on_during_an_import_into_it() {
     let server = serve(&place, &url, &[]);
     std::thread::scope(|scope| {
         let importing = scope.spawn(|| import(&place, &url).succeeded());
-        // The first login of each changes its hash, and so how many there are of each cost.
+        // The first login of each user replaces the hash, and so changes the number of hashes of each cost.
         for username in crowd().iter().cycle() {
             server.login(username, PASSWORD).token();
             if importing.is_finished() {

@@ -1,4 +1,4 @@
-//! Where a database is: a wrong URL is wrong usage, and servers that cannot be used are named in one line.
+//! The URL of a database: a wrong one is wrong usage, and servers that cannot be used are named in one line.
 
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! A database whose servers are away, or leave in the middle of something.
+//! A database whose servers are unavailable, or become so in the middle of an operation.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,15 +17,15 @@ const OUR_SESSIONS: &str = "FROM pg_stat_activity WHERE application_name = 'than
 const LOST: &str = "cannot connect to the database";
 const FOUND: &str = "connected to the database again";
 
-/// A server with a database of its own, and what is answered while that is away.
-struct Setting {
+/// A server on the database of its own PostgreSQL server.
+struct Setup {
     postgres: PostgresServer,
     url: String,
     place: Place,
     server: Server,
 }
 
-impl Setting {
+impl Setup {
     #[track_caller]
     fn new(settings: &[&str], flags: &[&str]) -> Self {
         let postgres = PostgresServer::start(settings);
@@ -40,7 +40,7 @@ impl Setting {
         }
     }
 
-    /// Every call that needs the database fails, quick ones and slow ones, and the process is as healthy as before.
+    /// Checks that every call that needs the database is answered 503 and that the process is up.
     #[track_caller]
     fn assert_away(&self, token: &str) {
         assert_unavailable(&self.server.login(JWEIR, PASSWORD));
@@ -70,7 +70,7 @@ impl Setting {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn while_the_database_is_stopped_requests_are_answered_and_take_no_memory() {
-    let setting = Setting::new(&[], &[]);
+    let setting = Setup::new(&[], &[]);
     let server = &setting.server;
     let token = server.login(JWEIR, PASSWORD).token();
     setting.postgres.stop("fast");
@@ -104,7 +104,7 @@ fn while_the_database_is_stopped_requests_are_answered_and_take_no_memory() {
 #[ignore = "needs PostgreSQL"]
 fn a_database_that_is_silent_holds_no_request_for_long() {
     let port = HeldPort::new();
-    let setting = Setting::new(
+    let setting = Setup::new(
         &[
             "listen_addresses=127.0.0.1",
             &format!("port={}", port.number),
@@ -134,7 +134,7 @@ fn a_database_that_is_silent_holds_no_request_for_long() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn sessions_that_are_ended_in_the_middle_of_logins_cost_nothing_but_503s() {
-    let setting = Setting::new(
+    let setting = Setup::new(
         &["restart_after_crash=on"],
         &["--max-tokens-per-user", "10000"],
     );
@@ -143,7 +143,7 @@ fn sessions_that_are_ended_in_the_middle_of_logins_cost_nothing_but_503s() {
         for _ in 0..20 {
             psql(&setting.url, &ended);
         }
-        // The server ends all its sessions then, and starts again.
+        // PostgreSQL ends all its sessions then, and starts again.
         let pid = loop {
             let pid = psql(&setting.url, &format!("SELECT pid {OUR_SESSIONS} LIMIT 1"));
             if !pid.is_empty() {
@@ -189,7 +189,7 @@ fn a_new_password_of_the_role_is_read_from_its_file() {
         .start();
     let token = server.login(JWEIR, PASSWORD).token();
     psql(&url, "ALTER ROLE server PASSWORD 'the-second'");
-    // Sessions that are open stay.
+    // Open sessions stay open.
     assert_good(&server, &token);
     psql(
         &url,
@@ -217,7 +217,7 @@ fn require_password(postgres: &PostgresServer) {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn many_logins_share_few_connections() {
-    let setting = Setting::new(&[], &[]);
+    let setting = Setup::new(&[], &[]);
     let log_in = || {
         let login = || setting.server.login(JWEIR, PASSWORD);
         thread::scope(|scope| {
@@ -271,7 +271,7 @@ fn commits_wait_for_the_disk_whatever_the_role_does_by_default() {
         ("local", "local"),
         ("remote_apply", "remote_apply"),
     ] {
-        let setting = Setting::new(&[], &[]);
+        let setting = Setup::new(&[], &[]);
         let watch = format!(
             "CREATE TABLE seen (setting TEXT);
              CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
@@ -289,7 +289,7 @@ fn commits_wait_for_the_disk_whatever_the_role_does_by_default() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_command_whose_backend_is_killed_ends() {
-    let setting = Setting::new(&[], &[]);
+    let setting = Setup::new(&[], &[]);
     let mut lock = setting.postgres.session("accounts");
     lock.run("BEGIN; LOCK TABLE thanos_login.users IN ACCESS EXCLUSIVE MODE");
     let list = ["user", "list", "--db", &setting.url];
@@ -311,7 +311,7 @@ fn a_command_whose_backend_is_killed_ends() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_locked_row_of_a_user_keeps_nobody_else_from_logging_in() {
-    let setting = Setting::new(&[], &[]);
+    let setting = Setup::new(&[], &[]);
     let one_more = [
         "user",
         "add",

@@ -1,6 +1,6 @@
-//! docs/several-machines.md, run unchanged from top to bottom, with all its machines on this one.
+//! Runs docs/several-machines.md unchanged from top to bottom, with all its machines on this one.
 //!
-//! Only addresses, ports and the places of files are replaced. What systemd starts there, the test does.
+//! Only addresses, ports and file paths are replaced. The test starts what systemd starts there.
 
 use std::collections::HashSet;
 use std::env;
@@ -23,7 +23,7 @@ const PAGE: &str = include_str!("../../docs/several-machines.md");
 
 const SITE: &str = "stable.projectthanos.com";
 
-/// As the harness's servers, which root has run as nobody.
+/// The arguments of setpriv for the user as which the harness runs PostgreSQL when root runs the tests.
 const AS_NOBODY: [&str; 4] = [
     "setpriv",
     "--reuid=nobody",
@@ -34,10 +34,10 @@ const AS_NOBODY: [&str; 4] = [
 struct Machines {
     proxy: Place,
     logins: [Place; 2],
-    /// A directory for `data` of the second one, until that runs.
+    /// The directory for `data` of the second database, until that runs.
     empty: Option<TempDir>,
     databases: Vec<PostgresServer>,
-    /// Of all databases, of all servers, of nginx.
+    /// The ports of the databases, of the login servers and of nginx.
     ports: [HeldPort; 3],
     servers: Vec<Server>,
     nginx: Option<ProxyProcess>,
@@ -82,7 +82,7 @@ impl Machines {
         machines
     }
 
-    /// Gives the first database a certificate and what the page has for `pg_hba.conf`, and the servers its authority.
+    /// Gives the first database a certificate and the page's lines of `pg_hba.conf`, and the login servers its authority.
     fn protect(&self) {
         let first = self.databases[0].directory();
         first_certificates(&self.logins, [first, self.empty.as_ref().unwrap().path()]);
@@ -96,7 +96,7 @@ impl Machines {
         self.databases[0].start_again(&["ssl=on"]);
     }
 
-    /// A text of the page for this machine; files are those of the first or the second of a kind.
+    /// Adapts a text of the page to this machine; `number` selects the files of the first or the second machine of a kind.
     fn here(&self, text: &str, number: usize) -> String {
         let place = &self.logins[number];
         let path = |name: &str| place.path(name).display().to_string();
@@ -105,7 +105,7 @@ impl Machines {
         let [databases, servers, _] = &self.ports;
         [
             ("10.0.0.0/24", "127.0.0.0/8"),
-            // From where nginx connects on this machine.
+            // nginx connects from this address here.
             ("10.0.0.10", "127.0.0.1"),
             ("10.0.0.", "127.0.1."),
             ("5432", &databases.number.to_string()),
@@ -133,7 +133,7 @@ impl Machines {
         directory.join("data")
     }
 
-    /// Runs a block where its first line says; gives what it prints.
+    /// Runs a block on the machine that its first line names; returns the output.
     fn run(&self, block: &str) -> String {
         let (machine, _) = block.strip_prefix("# ").unwrap().split_once(',').unwrap();
         let number = usize::from(machine.ends_with('2'));
@@ -142,7 +142,7 @@ impl Machines {
             "db1" | "db2" => {
                 let data = self.data(number);
                 let mut command = owner_command();
-                // Of root's environment nothing is theirs.
+                // The machines do not inherit the environment of the test.
                 command
                     .current_dir(data.parent().unwrap())
                     .env_clear()
@@ -170,7 +170,7 @@ impl Machines {
         }
     }
 
-    /// What the machines do by themselves once a block was run.
+    /// Does what the machines do by themselves after a block.
     fn go_on_after(&mut self, block: &str) {
         if block.contains("cat >> /etc/default/thanos-login") {
             self.put_the_same_on_the_other();
@@ -197,7 +197,7 @@ impl Machines {
         fs::set_permissions(second.path("pgpass"), only_owner).unwrap();
     }
 
-    /// Its certificate is its own, and so are its addresses.
+    /// Starts the standby, which has its own certificate and address.
     fn start_standby(&mut self) {
         let directory = self.empty.take().unwrap();
         for name in ["server.crt", "server.key"] {
@@ -213,7 +213,7 @@ impl Machines {
             .push(PostgresServer::start_in(directory, &settings));
     }
 
-    /// As systemd does, with the variables of the file.
+    /// Starts a login server with the variables of its environment file, as systemd does.
     fn serve(&self, number: usize) -> Server {
         let place = &self.logins[number];
         let environment = fs::read_to_string(place.path("environment")).unwrap();
@@ -248,7 +248,7 @@ impl Machines {
         start_nginx(&self.proxy, port, &site)
     }
 
-    /// A login through nginx, by the page's command; the token, if it is answered one.
+    /// Logs in through nginx with the command of the page; returns the token of a successful login.
     fn log_in(&self) -> Option<String> {
         let (block, _) = examples(PAGE)
             .into_iter()
@@ -259,7 +259,7 @@ impl Machines {
     }
 }
 
-/// Certificates for both databases, which are their own authorities.
+/// Writes self-signed certificates for both databases.
 fn first_certificates(logins: &[Place; 2], [first, second]: [&Path; 2]) {
     write_certificate(first, ["data/server.crt", "data/server.key"], "127.0.1.21");
     write_certificate(second, ["server.crt", "server.key"], "127.0.1.22");
@@ -282,7 +282,7 @@ fn write_certificate(directory: &Path, names: [&str; 2], subject: &str) {
     }
 }
 
-/// Whose the databases are.
+/// Changes the owner of a file to the user that runs the databases.
 fn give_to_owner(path: &Path) {
     if rustix::process::geteuid().is_root() {
         chown(path, Some(65534), Some(65534)).unwrap();
@@ -308,7 +308,7 @@ fn output(command: &mut Command, block: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// As when its machine is lost.
+/// Kills a database, as when its machine is lost.
 fn kill(database: &PostgresServer) {
     let pid = fs::read_to_string(database.directory().join("data/postmaster.pid")).unwrap();
     let pid = pid.lines().next().unwrap().parse().unwrap();
@@ -347,7 +347,8 @@ fn the_page_about_several_machines_does_what_it_shows() {
     }
 }
 
-/// Logins go to both servers, and go on without one; then the primary is killed. Gives the tokens that were answered.
+/// Checks that logins reach both servers and continue without one of them; then kills the primary. Returns the tokens that
+/// were answered.
 fn lose_a_server_and_the_primary(machines: &mut Machines) -> Vec<String> {
     let log_in = |machines: &Machines| machines.log_in().expect("a token");
     let mut tokens: Vec<_> = (0..10).map(|_| log_in(machines)).collect();

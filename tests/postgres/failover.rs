@@ -1,4 +1,4 @@
-//! A standby that takes the place of the primary.
+//! Failover: a standby replaces the primary.
 
 use rustix::process::Signal;
 
@@ -8,14 +8,14 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::postgres::{PostgresServer, psql};
 use crate::harness::{Server, eventually};
 
-/// A primary and its standby, and a server that knows both.
-struct Pair {
+/// A primary, its standby, and a login server that knows both.
+struct Setup {
     primary: PostgresServer,
     standby: PostgresServer,
     server: Server,
 }
 
-impl Pair {
+impl Setup {
     #[track_caller]
     fn new() -> Self {
         let primary = PostgresServer::start(&["fsync=on"]);
@@ -36,7 +36,7 @@ impl Pair {
         }
     }
 
-    /// From here on a commit waits for the standby.
+    /// Makes all later commits wait for the standby.
     #[track_caller]
     fn wait_for_standby(&self) {
         let url = self.primary.url("accounts");
@@ -56,7 +56,7 @@ impl Pair {
         self.server.login(JWEIR, PASSWORD).status
     }
 
-    /// How many tokens a server has.
+    /// How many tokens a PostgreSQL server has.
     fn tokens_of(server: &PostgresServer) -> usize {
         let count = "SELECT count(*) FROM thanos_login.tokens";
         psql(&server.url("accounts"), count).parse().unwrap()
@@ -66,13 +66,13 @@ impl Pair {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_promoted_standby_takes_over_and_an_old_primary_gets_no_logins() {
-    let pair = Pair::new();
+    let pair = Setup::new();
     assert_eq!(pair.status(), 200);
     eventually("the standby has the token", || {
-        Pair::tokens_of(&pair.standby) == 1
+        Setup::tokens_of(&pair.standby) == 1
     });
     pair.primary.stop("fast");
-    // The standby takes no logins.
+    // The standby accepts no logins.
     assert_unavailable(&pair.server.login(JWEIR, PASSWORD));
     pair.promote();
     eventually("logins go on", || pair.status() == 200);
@@ -81,30 +81,30 @@ fn a_promoted_standby_takes_over_and_an_old_primary_gets_no_logins() {
     let sessions = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = 'thanos-login'";
     psql(&pair.standby.url("accounts"), sessions);
     assert_eq!(pair.status(), 200);
-    assert_eq!(Pair::tokens_of(&pair.primary), 1);
+    assert_eq!(Setup::tokens_of(&pair.primary), 1);
 }
 
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_server_that_takes_no_changes_any_more_is_left_at_once() {
-    let pair = Pair::new();
+    let pair = Setup::new();
     assert_eq!(pair.status(), 200);
     pair.promote();
     let url = pair.primary.url("accounts");
     psql(&url, "ALTER SYSTEM SET default_transaction_read_only = on");
     psql(&url, "SELECT pg_reload_conf()");
     eventually("logins go to the other server", || pair.status() == 200);
-    assert_eq!(Pair::tokens_of(&pair.primary), 1);
+    assert_eq!(Setup::tokens_of(&pair.primary), 1);
 }
 
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn no_token_that_was_answered_is_lost_with_a_primary_that_is_killed() {
-    let pair = Pair::new();
+    let pair = Setup::new();
     pair.wait_for_standby();
     let tokens = tokens_of_logins_during(&pair.server, || {
         eventually("some logins have succeeded", || {
-            Pair::tokens_of(&pair.standby) > 50
+            Setup::tokens_of(&pair.standby) > 50
         });
         pair.primary.signal(Signal::KILL);
         pair.promote();
@@ -119,7 +119,7 @@ fn no_token_that_was_answered_is_lost_with_a_primary_that_is_killed() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_commit_that_no_standby_confirms_is_unavailable_and_is_ended() {
-    let pair = Pair::new();
+    let pair = Setup::new();
     pair.wait_for_standby();
     assert_eq!(pair.status(), 200);
     pair.standby.stop("immediate");

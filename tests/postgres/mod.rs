@@ -1,4 +1,4 @@
-//! Servers on one PostgreSQL database.
+//! Login servers on one PostgreSQL database.
 
 mod accounts;
 mod address;
@@ -21,7 +21,7 @@ use crate::harness::accounts::{JWEIR, PASSWORD, retailer, user};
 use crate::harness::postgres::PostgresServer;
 use crate::harness::{Answer, Place, Server};
 
-/// A place whose database on a server holds the accounts of a fixture.
+/// Loads the accounts of a fixture into the database at `url`; returns the directory that was used.
 #[track_caller]
 fn seeded(url: &str, fixture: &serde_json::Value) -> Place {
     let place = Place::new();
@@ -31,14 +31,14 @@ fn seeded(url: &str, fixture: &serde_json::Value) -> Place {
     place
 }
 
-/// A server on a database; hashes cost as little as they may.
+/// Starts a login server on a database, with the lowest hashing cost that is allowed.
 #[track_caller]
 fn serve(place: &Place, url: &str, flags: &[&str]) -> Server {
     place.serve(&[&["--db", url], flags].concat())
 }
 
-/// Logs in over and over, from several threads, until `meanwhile` is done; gives the tokens that were answered. Each answer is
-/// a 200 or a 503.
+/// Logs in repeatedly from several threads until `meanwhile` is done; returns the tokens that were answered. Each answer
+/// must be a 200 or a 503.
 #[track_caller]
 fn tokens_of_logins_during(server: &Server, meanwhile: impl FnOnce()) -> Vec<String> {
     let is_done = AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! A PostgreSQL server that is reached by TCP, and asks for passwords there.
+//! A PostgreSQL server that is reached over TCP and requires a password there.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -9,19 +9,19 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use crate::harness::HeldPort;
 use crate::harness::postgres::{PostgresServer, psql};
 
-/// The user that has a password, as well as the password.
+/// The user with a password, the password, and the password in percent-encoding.
 pub const USER: &str = "keeper";
 pub const SECRET: &str = "se/cr@t of:a%keeper";
 pub const ENCODED: &str = "se%2Fcr%40t%20of%3Aa%25keeper";
 
-/// A server with a database `accounts` of that user. Its socket asks for no password.
+/// A PostgreSQL server with a database `accounts` of that user. Its socket file requires no password.
 pub struct Network {
     pub postgres: PostgresServer,
     pub port: HeldPort,
 }
 
 impl Network {
-    /// Lets in who comes by TCP as a line of `pg_hba.conf` says.
+    /// Starts a server with this line of `pg_hba.conf` for TCP connections.
     #[track_caller]
     pub fn start(rule: &str) -> Self {
         let port = HeldPort::new();
@@ -40,7 +40,7 @@ impl Network {
         network
     }
 
-    /// One whose certificate is of an authority, and for a host. Names the authority's file.
+    /// Starts a server with a certificate for a host; also returns the path of the certificate's authority.
     #[track_caller]
     pub fn with_tls(rule: &str, host: SanType) -> (Self, PathBuf) {
         let network = Self::start(rule);
@@ -74,18 +74,18 @@ impl Network {
         (network, directory.join("ca.pem"))
     }
 
-    /// The URL of `accounts` by TCP, with a user and maybe a password in front of the host.
+    /// The URL of `accounts` over TCP; `userinfo` is the user and optionally the password.
     pub fn url(&self, userinfo: &str, query: &str) -> String {
         let port = self.port.number;
         format!("postgres://{userinfo}@127.0.0.1:{port}/accounts{query}")
     }
 
-    /// The URL of `accounts` by the socket, as the administrator.
+    /// The URL of `accounts` over the socket file, as the administrator.
     pub fn admin(&self) -> String {
         self.postgres.url("accounts")
     }
 
-    /// `host:port/database`, as messages have it.
+    /// The database as `host:port/database`, as in messages.
     pub fn shown(&self) -> String {
         format!("127.0.0.1:{}/accounts", self.port.number)
     }
@@ -98,7 +98,7 @@ impl Network {
     }
 }
 
-/// An authority, a certificate of it for a host, and the key.
+/// Creates an authority, a certificate of it for a host, and the key of the certificate, in PEM format.
 pub fn certificate(host: SanType) -> (String, String, String) {
     let authority_key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();

@@ -1,4 +1,4 @@
-//! The schema: made once, by the first that starts, and left alone where it is not this program's.
+//! The schema: created once, by the first program that starts, and left unchanged if it belongs to something else.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::harness::{Place, Server};
 
 const SERVERS: usize = 5;
 
-/// What a database has in its schemas.
+/// The relations in the schemas of a database.
 fn relations(url: &str) -> String {
     let of_schemas = "SELECT nspname, relname, relkind FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema' ORDER BY 1, 2";
     psql(url, of_schemas)

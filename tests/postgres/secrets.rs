@@ -1,4 +1,4 @@
-//! The password of a database gives access, and shows nowhere.
+//! The password of a database gives access and is shown nowhere.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::harness::{Launch, Place, Server};
 
 const WITH_PASSWORD: &str = "host all all 127.0.0.1/32 scram-sha-256";
 
-/// A place, and a server whose database has an account.
+/// A test directory, and a PostgreSQL server whose database has an account.
 #[track_caller]
 fn seeded() -> (Place, Network) {
     let network = Network::start(WITH_PASSWORD);

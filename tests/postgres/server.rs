@@ -1,4 +1,4 @@
-//! A server whose database gives no answers, and what servers and `check` say of a database.
+//! A server whose database does not answer, and what servers and `check` report about a database.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,14 +14,14 @@ use crate::harness::{
 
 const HEALTH: &str = "/healthz";
 
-/// So many of each call at once.
+/// The number of concurrent requests of each call.
 const CROWD: usize = 64;
 
 fn health(server: &Server) -> u16 {
     server.send(request("GET", HEALTH, &[], "")).status
 }
 
-/// Every call that asks the database.
+/// Every call that uses the database.
 fn calls(token: &str) -> Vec<Vec<u8>> {
     let authorization = format!("Token {token}");
     let header = ("Authorization", authorization.as_str());
@@ -42,7 +42,7 @@ fn calls(token: &str) -> Vec<Vec<u8>> {
     [with_token.to_vec(), vec![login, ready]].concat()
 }
 
-/// Sends a crowd of each call.
+/// Sends [`CROWD`] requests of each call.
 fn send_all(server: &Server, calls: &[Vec<u8>]) -> Vec<Connection> {
     let crowd = calls.iter().flat_map(|call| [call; CROWD]);
     let send = |call| {
@@ -69,7 +69,7 @@ fn while_the_database_is_silent_health_is_answered_and_all_else_is_unavailable()
     let postgres = PostgresServer::start(&[]);
     let url = postgres.create("accounts");
     let place = seeded(&url, &retailer([user(JWEIR)]));
-    // All of them come from one client.
+    // All requests come from one client.
     let server = serve(&place, &url, &["--max-connections-per-client", "1000"]);
     let calls = calls(&server.login(JWEIR, PASSWORD).token());
     postgres.signal(Signal::STOP);
@@ -88,7 +88,7 @@ fn while_the_database_is_silent_health_is_answered_and_all_else_is_unavailable()
     });
 }
 
-/// The line that says which database a server has.
+/// The log line that names the database of a server.
 fn start_line(server: &Server) -> String {
     let line = |log: &str| {
         let mut lines = log.lines();
@@ -149,7 +149,7 @@ fn checking_the_configuration_looks_at_the_database_and_hides_the_password() {
     check(1);
 }
 
-/// The names of the checks that found something.
+/// The names of the checks that have findings.
 #[track_caller]
 fn found(checked: &Finished) -> Vec<String> {
     let lines = checked.stdout.lines();
@@ -208,7 +208,7 @@ fn a_change_is_logged_that_becomes_visible_after_a_later_event() {
     let url = postgres.create("accounts");
     let place = seeded(&url, &retailer([user(JWEIR)]));
     let server = serve(&place, &url, &[]);
-    // As a change of accounts does it, with a login in between.
+    // These are the steps of a change of accounts, with a login in between.
     let change = "BEGIN; SELECT pg_advisory_xact_lock(x'54484e41'::bigint);
                   INSERT INTO thanos_login.events (time, action, times) VALUES (1, 'org add', 1);";
     let mut session = postgres.session("accounts");

@@ -1,4 +1,4 @@
-//! Failed logins count on all servers of a database.
+//! Limits on failed logins across all servers of a database.
 
 use rustix::process::Signal;
 
@@ -9,15 +9,15 @@ use crate::harness::{
     Answer, Connection, JSON, LOGIN, Place, Server, eventually, login_body, request,
 };
 
-/// A database with a user, and two servers on it.
-struct Pair {
+/// Two servers on a database with one user.
+struct TwoServers {
     postgres: PostgresServer,
     url: String,
     place: Place,
     servers: [Server; 2],
 }
 
-impl Pair {
+impl TwoServers {
     #[track_caller]
     fn start(flags: &[&str]) -> Self {
         Self::with(&accounts::retailer([accounts::user(JWEIR)]), flags)
@@ -42,7 +42,7 @@ impl Pair {
         psql(&self.url, &format!("SET search_path = thanos_login; {sql}"))
     }
 
-    /// Fails so often, on one server after the other.
+    /// Sends `times` failed logins, alternating between the servers.
     #[track_caller]
     fn fail(&self, times: usize) {
         for (number, server) in self.servers.iter().cycle().take(times).enumerate() {
@@ -78,7 +78,7 @@ fn login_from(server: &Server, address: &str, username: &str, password: &str) ->
     server.send(request("POST", LOGIN, &fields, body))
 }
 
-/// How many of each, of all answers to logins that were sent at once.
+/// The sorted statuses of logins that were sent concurrently to all servers.
 fn statuses(servers: &[Server], password: &str) -> Vec<u16> {
     let mut logins: Vec<Connection> = servers
         .iter()
@@ -95,7 +95,7 @@ fn statuses(servers: &[Server], password: &str) -> Vec<u16> {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn ten_wrong_passwords_over_two_servers_lock_the_user_on_both_until_an_unlock() {
-    let pair = Pair::start(&[]);
+    let pair = TwoServers::start(&[]);
     pair.fail(10);
     pair.assert_throttled(PASSWORD);
     let shown = pair.command(&["user", "show", JWEIR, "--json"]);
@@ -120,7 +120,7 @@ fn ten_wrong_passwords_over_two_servers_lock_the_user_on_both_until_an_unlock() 
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_success_on_one_server_clears_the_count_of_all() {
-    let pair = Pair::start(&["--failed-logins-per-user", "3"]);
+    let pair = TwoServers::start(&["--failed-logins-per-user", "3"]);
     for server in pair.servers.iter().cycle().take(4) {
         pair.fail(2);
         assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
@@ -138,7 +138,7 @@ fn an_address_is_counted_over_all_servers_whatever_the_names() {
         "--failed-logins-per-address",
         "6",
     ];
-    let pair = Pair::start(&flags);
+    let pair = TwoServers::start(&flags);
     for (number, server) in pair.servers.iter().cycle().take(6).enumerate() {
         assert_eq!(
             server.login(&format!("nobody{number}"), "wrong").status,
@@ -161,7 +161,7 @@ fn an_account_is_closed_on_all_servers_but_to_addresses_that_logged_in_on_any() 
         "--failed-logins-per-account",
         "5",
     ];
-    let pair = Pair::start(&proxy);
+    let pair = TwoServers::start(&proxy);
     let [one, other] = &pair.servers;
     assert_eq!(login_from(one, "2001:db8::1", JWEIR, PASSWORD).status, 200);
     for (number, server) in pair.servers.iter().cycle().take(5).enumerate() {
@@ -170,7 +170,7 @@ fn an_account_is_closed_on_all_servers_but_to_addresses_that_logged_in_on_any() 
     }
     for server in [one, other] {
         assert_throttled(&login_from(server, "192.0.2.50", JWEIR, PASSWORD));
-        // Of the same network.
+        // This address belongs to the same network.
         assert_eq!(
             login_from(server, "2001:db8::2", JWEIR, PASSWORD).status,
             200
@@ -187,7 +187,7 @@ fn wrong_tries_at_once_on_two_servers_do_not_get_past_a_limit() {
         "--failed-logins-per-address",
         "--failed-logins-per-account",
     ] {
-        let pair = Pair::start(&[limit, "10"]);
+        let pair = TwoServers::start(&[limit, "10"]);
         let expected = [vec![401; 10], vec![429; 54]].concat();
         assert_eq!(statuses(&pair.servers, "wrong"), expected, "{limit}");
         eventually("no try is left", || {
@@ -199,7 +199,7 @@ fn wrong_tries_at_once_on_two_servers_do_not_get_past_a_limit() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn right_tries_at_once_on_two_servers_are_all_let_in() {
-    let pair = Pair::start(&["--failed-logins-per-user", "3"]);
+    let pair = TwoServers::start(&["--failed-logins-per-user", "3"]);
     assert_eq!(statuses(&pair.servers, PASSWORD), [200; 64]);
 }
 
@@ -208,7 +208,7 @@ fn right_tries_at_once_on_two_servers_are_all_let_in() {
 fn the_tries_of_an_inactive_user_are_given_back() {
     let mut waiting = accounts::user("waiting");
     waiting["status"] = "CONFIRMATION WAITING".into();
-    let pair = Pair::with(
+    let pair = TwoServers::with(
         &accounts::retailer([waiting]),
         &[
             "--failed-logins-per-user",
@@ -229,11 +229,11 @@ fn the_tries_of_an_inactive_user_are_given_back() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn tries_of_a_server_that_was_killed_count_until_their_time_is_over() {
-    let pair = Pair::with(
+    let pair = TwoServers::with(
         &accounts::slow(),
         &["--failed-logins-per-user", "2", "--hash-wait", "1s"],
     );
-    let Pair {
+    let TwoServers {
         servers: [killed, server],
         url,
         ..
@@ -245,7 +245,7 @@ fn tries_of_a_server_that_was_killed_count_until_their_time_is_over() {
     });
     killed.signal(Signal::KILL);
     eventually("it is gone", || killed.has_ended());
-    // Waits for those in flight, and no longer than a login may.
+    // The login waits for those in progress, up to the time limit of a login.
     assert_eq!(server.login(JWEIR, PASSWORD).status, 503);
     sql("UPDATE login_attempts SET counts_until = 1");
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
@@ -257,9 +257,9 @@ fn tries_of_a_server_that_was_killed_count_until_their_time_is_over() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn counting_continues_after_a_restart() {
-    let pair = Pair::start(&["--failed-logins-per-user", "4"]);
+    let pair = TwoServers::start(&["--failed-logins-per-user", "4"]);
     pair.fail(3);
-    let Pair {
+    let TwoServers {
         servers: [one, other],
         url,
         place,
@@ -275,9 +275,9 @@ fn counting_continues_after_a_restart() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_window_ends_by_the_clock_of_the_database_and_a_step_back_makes_none_longer() {
-    let pair = Pair::start(&["--failed-logins-per-user", "2"]);
+    let pair = TwoServers::start(&["--failed-logins-per-user", "2"]);
     pair.fail(2);
-    // The first failure seems to be ten minutes in the future.
+    // The first failure appears to be ten minutes in the future.
     pair.sql("UPDATE failed_logins SET first_failure = first_failure + 600000000, locked_until = locked_until + 600000000");
     pair.assert_throttled(PASSWORD);
     let future = "SELECT count(*) FROM failed_logins WHERE first_failure > extract(epoch FROM clock_timestamp()) * 1000000";
@@ -289,7 +289,7 @@ fn a_window_ends_by_the_clock_of_the_database_and_a_step_back_makes_none_longer(
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn counters_go_with_their_window_and_the_oldest_of_too_many() {
-    let pair = Pair::start(&[]);
+    let pair = TwoServers::start(&[]);
     let now = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
     pair.sql(&format!(
         "INSERT INTO failed_logins (key, kind, failures, first_failure, unlocks)
@@ -310,7 +310,7 @@ fn counters_go_with_their_window_and_the_oldest_of_too_many() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn without_limits_nothing_is_counted() {
-    let pair = Pair::start(&[
+    let pair = TwoServers::start(&[
         "--failed-logins-per-user",
         "0",
         "--failed-logins-per-address",
@@ -326,10 +326,10 @@ fn without_limits_nothing_is_counted() {
 #[ignore = "needs PostgreSQL"]
 fn tries_of_an_address_that_wait_for_the_database_keep_it_from_no_other_address() {
     let flags = "--trusted-proxy 127.0.0.1/32 --metrics --bcrypt-cost 10";
-    let pair = Pair::start(&flags.split(' ').collect::<Vec<_>>());
+    let pair = TwoServers::start(&flags.split(' ').collect::<Vec<_>>());
     let server = &pair.servers[0];
     assert_eq!(login_from(server, "192.0.2.1", JWEIR, "wrong").status, 401);
-    // As a server does that falls silent while it counts a try of that address.
+    // This is the lock of a server that hangs while it counts a try of that address.
     let mut silent = pair.postgres.session("accounts");
     silent.run(
         "SELECT pg_advisory_lock(('x' || encode(substr(key, 1, 8), 'hex'))::bit(64)::bigint)
@@ -343,7 +343,7 @@ fn tries_of_an_address_that_wait_for_the_database_keep_it_from_no_other_address(
     };
     let _waiting: Vec<Connection> = (0..40).map(begin).collect();
     Server::wait_until_in_progress(40, server.address());
-    // A few addresses share what tries wait in.
+    // Different addresses may share one queue of waiting tries, so not all of these need succeed.
     let others = ["192.0.2.2", "192.0.2.3", "192.0.2.4"];
     let statuses = others.map(|address| login_from(server, address, JWEIR, PASSWORD).status);
     assert!(statuses.contains(&200), "{statuses:?}");

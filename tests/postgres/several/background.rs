@@ -1,4 +1,4 @@
-//! What servers do behind their answers, all at the same moment.
+//! Background work of several servers at the same moment.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::{SERVERS, Several, at_once};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::eventually;
 
-/// Keeps each transaction that changes a hash at that for a while, with the row of its user locked.
+/// Makes each transaction that changes a hash wait for a while, with the row of its user locked.
 const SLOW_REHASHES: &str = "
     CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END';
     CREATE TRIGGER a_wait AFTER UPDATE OF password_hash ON users FOR EACH ROW EXECUTE FUNCTION wait()";
@@ -35,7 +35,7 @@ fn five_servers_remove_expired_tokens_and_old_events_beside_logins_and_changes()
     });
     assert!(answers.iter().flatten().all(|answer| answer.status == 200));
     assert!(!super::is_good(&several, &token));
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -57,16 +57,17 @@ fn a_hash_that_two_servers_renew_at_once_is_renewed() {
         assert!(super::is_good(&several, &token));
     }
     assert_eq!(several.servers[0].login(JWEIR, PASSWORD).status, 200);
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
-/// Both count users by the cost of their hashes: renewing after it has locked one user, an import after each of many.
+/// Both update the number of users by cost of their hashes: a rehash after it has locked one user, an import after each of
+/// many users.
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn hashes_are_renewed_beside_imports_that_change_the_same_users() {
     let several = Several::start(&accounts::crowded());
     several.sql(SLOW_REHASHES);
-    // Two sorts of changes, which are written one after the other.
+    // Two kinds of changes, which are written one after the other.
     for (name, status, cost) in [
         ("on.csv", "ACTIVE", 4),
         ("off.csv", "CONFIRMATION WAITING", 5),
@@ -92,5 +93,5 @@ fn hashes_are_renewed_beside_imports_that_change_the_same_users() {
              (SELECT count(*) FROM users WHERE status = 'ACTIVE' AND users.cost = counted.cost AND users.org_id = counted.org_id)",
     );
     assert_eq!(wrong, "0");
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }

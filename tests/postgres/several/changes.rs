@@ -1,4 +1,4 @@
-//! Changes of a user by commands, while servers log that user in.
+//! Changes of a user by commands while servers log that user in.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{SERVERS, SLOW_LOGINS, Several, at_once, call, is_good};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Answer, eventually};
 
-/// Each with something that changes what a login of that user depends on.
+/// A username, and a command that changes something that a login of that user depends on.
 const CHANGES: [(&str, &[&str]); 5] = [
     (
         "passwd",
@@ -63,7 +63,7 @@ fn no_token_from_before_a_change_outlives_it() {
             "{username}"
         );
     }
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn no_token_counts_while_its_organization_is_deactivated() {
     for token in tokens(&before).iter().chain(&tokens(&meanwhile)) {
         assert!(!is_good(&several, token));
     }
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn tokens_that_are_ended_while_the_user_logs_in_are_ended() {
         });
         let all = [&before, &meanwhile, &after];
         assert!(all.into_iter().flatten().all(|answer| answer.status == 200));
-        // On each server the last login before may have been answered after the end.
+        // The last login on each server before the tokens were ended may have been answered afterwards.
         let answered_before = tokens(&before);
         let alive = answered_before
             .iter()
@@ -125,7 +125,7 @@ fn tokens_that_are_ended_while_the_user_logs_in_are_ended() {
         assert!(alive <= SERVERS, "{alive} of {}", answered_before.len());
         assert!(!is_good(&several, &mine));
     }
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn each_unlock_of_a_user_who_is_logging_in_takes_effect() {
     });
     assert!(answers.iter().flatten().all(|answer| answer.status == 200));
     assert_eq!(unlocks() - before, 5);
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn different_changes_of_a_user_at_once_all_hold() {
          FROM users JOIN people ON people.id = person_id JOIN organizations ON organizations.id = org_id",
     );
     assert_eq!(row, "Jonathan|Weir|555|two|1|t");
-    several.assert_at_peace();
+    several.assert_no_conflict();
     eventually("the costs are counted", || {
         several.sql("SELECT name, cost, users FROM org_costs JOIN organizations ON id = org_id WHERE users > 0") == "two|10|1"
     });

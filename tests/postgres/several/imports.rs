@@ -1,4 +1,4 @@
-//! Imports at the same moment, beside logins.
+//! Concurrent imports beside logins.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use super::{Several, at_once};
 use crate::harness::accounts::{self, JWEIR, QUICK_HASH};
 use crate::harness::eventually;
 
-/// More than one transaction takes on a file.
+/// More users than an import into a file writes in one transaction.
 const MANY: u32 = 1_200;
 
 fn start() -> Several {
@@ -60,7 +60,7 @@ fn imports_at_once_do_what_they_do_one_after_the_other() {
         several.sql(counts),
         format!("{}|{}|1|{users}", users + 1, users + 1)
     );
-    // Of each group of users all have the status that the same file gave.
+    // All users of a group have the status from the same file.
     for (first, end) in [
         (0, 30),
         (30, 60),
@@ -82,7 +82,7 @@ fn imports_at_once_do_what_they_do_one_after_the_other() {
         "SELECT sum(counted.users) = (SELECT count(*) FROM users WHERE status = 'ACTIVE') FROM org_costs AS counted",
     );
     assert_eq!(counted, "t");
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn seeds_of_the_same_file_at_once_add_it_once() {
     let counts = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM organizations),
                          (SELECT count(*) FROM events WHERE object = 'u7@acme.com')";
     assert_eq!(several.sql(counts), "41|2|1");
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn of_five_commands_that_add_the_same_user_one_succeeds_and_the_others_report_wh
         assert_eq!(it.code, Some(1), "{it:#?}");
         assert!(it.stderr.contains("jane@acme.com"), "{it:#?}");
     }
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn an_import_that_is_killed_leaves_nothing_and_keeps_nobody_waiting() {
     let counts = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM people),
                          (SELECT count(*) FROM permissions), (SELECT count(*) FROM imports)";
     assert_eq!(several.sql(counts), "1|1|0|0");
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Several servers and commands that change the same users at the same moment.
+//! Several servers and commands that change the same users concurrently.
 
 mod background;
 mod changes;
@@ -24,19 +24,19 @@ use crate::harness::{
 
 const SERVERS: usize = 5;
 
-/// Nobody waits for logins in flight.
+/// Turns the limits on failed logins off, so that no login waits for others in progress.
 const UNLIMITED: [&str; 3] = [
     "--failed-logins-per-user=0",
     "--failed-logins-per-address=0",
     "--failed-logins-per-account=0",
 ];
 
-/// Keeps each login between the first and the last statement of its transaction for a while.
+/// Makes each login wait for a while between the first and the last statement of its transaction.
 const SLOW_LOGINS: &str = "
     CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.01); RETURN NULL; END';
     CREATE TRIGGER a_wait AFTER INSERT ON tokens FOR EACH ROW EXECUTE FUNCTION wait()";
 
-/// Servers on one database.
+/// Several servers on one database.
 struct Several {
     servers: Vec<Server>,
     place: Place,
@@ -70,7 +70,7 @@ impl Several {
         psql(&self.url, &format!("SET search_path = thanos_login; {sql}"))
     }
 
-    /// A command on the database.
+    /// The program with these arguments on the database.
     fn command(&self, args: &[&str]) -> Launch {
         self.place.program(args).env("THANOS_LOGIN_DB", &self.url)
     }
@@ -80,9 +80,9 @@ impl Several {
         self.command(args).finish().succeeded()
     }
 
-    /// Logs users in on all servers, one after the other on each, until `act` is done and each server has been asked once
-    /// more. Gives the answers to logins that were sent before `act` began, while it was done, and after it; the last ones of
-    /// the first may have been answered after it, too.
+    /// Logs users in on all servers, one after the other on each, until `act` is done and each server has answered once
+    /// more. Returns the answers to the logins that were sent before `act` started, while it ran, and after it; the last of the
+    /// first group may have been answered after `act` too.
     #[track_caller]
     fn logins_beside(&self, usernames: &[String], act: impl FnOnce()) -> [Vec<Answer>; 3] {
         let (stage, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -108,7 +108,7 @@ impl Several {
                 answered.load(Ordering::SeqCst) > 2 * SERVERS
             });
             stage.store(1, Ordering::SeqCst);
-            // Clients end after a failure, too.
+            // The clients must end even if `act` fails.
             let acted = catch_unwind(AssertUnwindSafe(act));
             stage.store(2, Ordering::SeqCst);
             if let Err(failure) = acted {
@@ -125,9 +125,9 @@ impl Several {
         })
     }
 
-    /// No transaction was ended for another's sake, and no server complains of anything.
+    /// Checks that no transaction was aborted because of another, and that no server has logged a warning or an error.
     #[track_caller]
-    fn assert_at_peace(&self) {
+    fn assert_no_conflict(&self) {
         let log = fs::read_to_string(self.postgres.directory().join("data/log")).unwrap();
         for complaint in ["deadlock detected", "due to lock timeout"] {
             assert!(!log.contains(complaint), "{log}");
@@ -139,7 +139,7 @@ impl Several {
     }
 }
 
-/// Does something so many times at the same moment.
+/// Runs `act` concurrently, `times` times.
 #[track_caller]
 fn at_once<T: Send>(times: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let (barrier, act) = (&Barrier::new(times), &act);
@@ -172,12 +172,12 @@ fn of_200_logins_of_a_user_on_five_servers_the_newest_32_tokens_stay() {
     });
     let digests: HashSet<String> = tokens.iter().flatten().map(|token| digest(token)).collect();
     assert_eq!(digests.len(), 200);
-    // A token has the number after the highest that the user has.
+    // Each new token gets the number after the user's highest.
     let numbers = "SELECT count(*), count(DISTINCT number), min(number), max(number) FROM tokens";
     assert_eq!(several.sql(numbers), "32|32|169|200");
     let kept = several.sql("SELECT encode(digest, 'hex') FROM tokens");
     assert!(kept.lines().all(|digest| digests.contains(digest)));
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_token_that_is_logged_out_on_two_servers_at_once_is_ended() {
         assert_eq!(several.servers[2].send(&logout).status, 401);
     }
     assert_eq!(several.sql("SELECT count(*) FROM tokens"), "0");
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 fn call(method: &str, path: &str, token: &str) -> Vec<u8> {
@@ -201,7 +201,7 @@ fn call(method: &str, path: &str, token: &str) -> Vec<u8> {
     request(method, path, &[("Authorization", &authorization)], "")
 }
 
-/// Whether a token counts, for any server.
+/// Whether a token is valid; all servers must agree.
 #[track_caller]
 fn is_good(several: &Several, token: &str) -> bool {
     let call = call("GET", "/api/organizations/token-verify/", token);

@@ -1,4 +1,4 @@
-//! Pinned tokens that commands give and end, while servers answer them.
+//! Pinned tokens that commands set and remove while servers answer with them.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn pinned(token: Option<&str>) -> Value {
     accounts::retailer([user])
 }
 
-/// Without pins, one file for each, and one that ends them.
+/// A database without pinned tokens, a file for each of [`PINS`], and a file that removes the pin.
 fn several() -> Several {
     let several = Several::start(&accounts::retailer([accounts::user(JWEIR)]));
     for (number, pin) in PINS.iter().enumerate() {
@@ -58,7 +58,7 @@ fn a_pin_that_is_given_or_ended_while_the_user_logs_in_counts_from_then_on() {
             );
         }
     }
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
 
 #[test]
@@ -86,5 +86,5 @@ fn of_different_pins_that_are_given_at_once_one_counts() {
             assert_eq!(is_good(&several, pin), pin == tokens[0], "{pin}");
         }
     }
-    several.assert_at_peace();
+    several.assert_no_conflict();
 }
