@@ -1,4 +1,4 @@
-// Pages of other origins call the stub from a real browser.
+// Calls the stub from pages of other origins in a real browser.
 //
 //     node cors.cjs URL
 

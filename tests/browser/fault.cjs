@@ -1,4 +1,4 @@
-// A fault that was ordered once is seen by a page, whatever the browser repeats.
+// Checks that a page sees a fault that was requested once, even though the browser silently repeats the request.
 //
 //     node fault.cjs URL
 
@@ -14,7 +14,7 @@ async function main() {
     const page = await browser.newPage();
     await page.goto(url);
     for (const fault of ["reset", "empty"]) {
-      // A browser repeats only what it sent on a connection that it had used before.
+      // A browser repeats only requests on a connection that it has used before.
       await page.evaluate(() => fetch("/healthz").then((response) => response.text()));
       const order = { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ fault }) };
       assert.strictEqual((await fetch(new URL("/__stub/next/", url), order)).status, 200);

@@ -1,4 +1,4 @@
-// Uses the stub's page as a person would, in a real browser, and looks for what a person would not notice.
+// Uses the stub's page as a person would, in a real browser, and checks what a person would not notice.
 //
 //     node page.cjs URL [DIRECTORY-FOR-SCREENSHOTS]
 
@@ -46,7 +46,7 @@ async function open(browser, options, prepare = () => {}) {
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(String(error)));
   page.on("console", (message) => {
-    // A forced 503 is a line of the browser's own there, and is what was asked for.
+    // The browser itself logs the forced 503 here, as expected.
     const isAnswer = message.text().startsWith("Failed to load resource: the server responded");
     if (message.type() !== "log" && !isAnswer) page.complaints.push(message.text());
   });
@@ -185,7 +185,7 @@ async function useTheToken(browser) {
   await call("GET token-verify/");
   await page.reads("#answer-status", "401 Unauthorized");
 
-  // By another client.
+  // Another client changes the clock.
   await fetch(new URL("/__stub/clock/", url), { method: "POST", headers: { "Content-Type": "application/json" }, body: '{"advance":"3h"}' });
   await page.shows("#shift", "5h ahead of this machine's clock.");
   const before = await page.locator("#now").textContent();
@@ -226,7 +226,7 @@ async function watchRequests(browser) {
   await page.logIn.click();
   await rows.first().waitFor();
   await rows.first().locator("summary").click();
-  // Somebody else's requests come by themselves, and what is open stays open.
+  // Requests of other clients appear without a reload, and open entries stay open.
   await fetch(new URL("/api/somebody-else/", url));
   await page.getByText("GET /api/somebody-else/").waitFor();
   assert.strictEqual(await rows.nth(1).locator("details").evaluate((details) => details.open), true);

@@ -1,4 +1,5 @@
-// A login and a call with its token, from the collection that openapi-to-postmanv2 made of the description, by newman.
+// Runs a login and a call with its token with newman, from the collection that openapi-to-postmanv2 generated from the
+// description.
 //
 //     node postman.cjs COLLECTION
 

@@ -24,7 +24,7 @@ assert refused.parsed == Detail("Unable to log in with provided credentials."), 
 
 with_token = AuthenticatedClient(base_url=url, token=answer.auth_token, prefix="Token")
 assert organization.sync(client=with_token).name == "projectthanos"
-# What is pending counts, since the client orders nothing by itself.
+# The pending answer is used: the client sends no header fields of the stub by itself.
 assert order.sync(client=client, body=Order(code=503)).code == 503
 assert organization.sync_detailed(client=with_token).status_code == 503
 forced = organization.sync_detailed(client=with_token, prefer="code=401")

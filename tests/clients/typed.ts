@@ -1,4 +1,4 @@
-// What openapi-typescript made of the description, as types of openapi-fetch, at work.
+// Uses the types that openapi-typescript generated from the description with openapi-fetch.
 //
 //     node typed.js URL
 

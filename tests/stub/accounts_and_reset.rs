@@ -1,9 +1,9 @@
-//! `/__stub/accounts/`, `/__stub/reset/`, and who may call anything below `/__stub/`.
+//! `/__stub/accounts/`, `/__stub/reset/`, and which clients may call anything below `/__stub/`.
 
 use serde_json::{Value, json};
 
 use super::clock::{advance, organization};
-use super::{OWN, get, put_next, requests, steer};
+use super::{STUB_CALLS, get, put_next, requests, steer};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{JSON, Place, Server, request};
 
@@ -82,7 +82,7 @@ fn an_account_can_be_added_changed_and_removed() {
     let organization = organization(&server, &login.token()).json();
     assert_eq!(organization["name"], "New & Co");
 
-    // Nothing that is left out changes, and nothing is added twice.
+    // Fields that are left out stay unchanged, and nothing is added twice.
     let name = "new%2Ber%2F1@X.example";
     let words = json!({"org_status": "pending", "user_status": "Active", "org_type": "supplier"});
     let changed = put(&server, name, &words);
@@ -116,7 +116,7 @@ fn a_new_account_needs_only_a_name() {
     });
     assert_eq!(account, expected);
     assert_eq!(server.login("somebody", password).status, 200);
-    // An organization of its own: others do not notice.
+    // The account has its own organization, so others do not see it.
     put(&server, "somebody", &json!({"org_status": "DEACTIVATED"}));
     assert_eq!(server.login("somebody", password).status, 403);
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
@@ -331,7 +331,7 @@ fn other_paths_and_methods_are_refused_as_in_the_rest_of_the_api() {
             "{path}"
         );
     }
-    for (path, methods) in OWN.iter().chain(&[("/", &["GET", "HEAD"][..])]) {
+    for (path, methods) in STUB_CALLS.iter().chain(&[("/", &["GET", "HEAD"][..])]) {
         let answer = server.send(request(
             "PATCH",
             path,
@@ -359,7 +359,7 @@ fn pages_of_other_origins_may_not_steer() {
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{origin}\r\n"
         ))
     };
-    for (path, methods) in OWN {
+    for (path, methods) in STUB_CALLS {
         for method in methods.iter().filter(|method| **method != "HEAD") {
             for (host, origin) in [
                 ("localhost", "https://evil.example"),

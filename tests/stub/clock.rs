@@ -1,4 +1,4 @@
-//! `/__stub/clock/`: moving the server's time.
+//! `/__stub/clock/`: changing the server's time.
 
 use serde_json::Value;
 

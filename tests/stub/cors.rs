@@ -1,6 +1,6 @@
-//! Pages of other origins, in a demo and in a real server.
+//! CORS: web pages of other origins that call a demo or a real server.
 
-use super::{OWN, login_request, login_with};
+use super::{STUB_CALLS, login_request, login_with};
 use crate::harness::accounts::{self, JWEIR};
 use crate::harness::{Answer, JSON, LOGIN, Place, Server, request};
 
@@ -127,7 +127,7 @@ fn pages_of_other_origins_may_make_no_call_and_no_page_may_make_others_than_api_
         assert_not_allowed(&preflight(&server, path, PAGE));
         assert_not_allowed(&server.send(request("GET", path, &[("Origin", PAGE)], "")));
     }
-    // OPTIONS that asks for nothing is no preflight.
+    // OPTIONS without `Access-Control-Request-Method` is not a preflight.
     let answer = server.send(request("OPTIONS", LOGIN, &[("Origin", PAGE)], ""));
     assert_eq!(answer.status, 405);
     for path in [&LOGIN[..LOGIN.len() - 1], "/nothing-here", "/__stub/clock/"] {
@@ -196,7 +196,7 @@ fn a_page_of_this_machine_or_of_an_allowed_host_may_steer() {
         "http://app.localhost",
         "http://host.docker.internal:3000",
     ] {
-        for (path, methods) in OWN {
+        for (path, methods) in STUB_CALLS {
             for method in *methods {
                 let answer = preflight_for(&server, path, origin, method, "content-type");
                 assert_eq!(answer.status, 204, "{method} {path}");

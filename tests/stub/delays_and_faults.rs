@@ -46,19 +46,19 @@ fn five_hundred_delays_hold_up_nobody() {
 #[test]
 fn a_stop_ends_delays_and_their_answers_and_faults_follow() {
     let mut server = Server::demo();
-    let begin = |fields: &[(&str, &str)]| {
+    let start = |fields: &[(&str, &str)]| {
         let mut connection = server.connect();
         connection.send(login_request(fields));
         connection
     };
-    let mut delayed = begin(&[("X-Stub-Delay", "60000")]);
-    let mut forced = begin(&[("X-Stub-Delay", "60000"), ("Prefer", "code=503")]);
-    let mut spoiled = begin(&[("X-Stub-Delay", "60000"), ("X-Stub-Fault", "garbage")]);
+    let mut delayed = start(&[("X-Stub-Delay", "60000")]);
+    let mut forced = start(&[("X-Stub-Delay", "60000"), ("Prefer", "code=503")]);
+    let mut corrupted = start(&[("X-Stub-Delay", "60000"), ("X-Stub-Fault", "garbage")]);
     eventually("all have been taken in", || requests(&server).len() == 3);
     server.signal(Signal::TERM);
     assert_eq!(delayed.answer().status, 200);
     assert_eq!(forced.answer().status, 503);
-    assert!(!spoiled.rest().is_empty());
+    assert!(!corrupted.rest().is_empty());
     server.wait().succeeded();
 }
 
@@ -66,14 +66,14 @@ fn a_stop_ends_delays_and_their_answers_and_faults_follow() {
 fn faults_corrupt_the_answer_and_the_call_is_carried_out() {
     let server = Server::demo();
     let whole = server.login(JWEIR, PASSWORD);
-    let spoiled = |fault: &str| {
+    let corrupted = |fault: &str| {
         let mut connection = server.connect();
         connection.send(login_request(&[("X-Stub-Fault", fault)]));
         connection.rest_or_reset()
     };
-    assert_eq!(spoiled("reset"), None);
-    assert_eq!(spoiled("empty").unwrap(), b"");
-    let cut = String::from_utf8(spoiled("cut").unwrap()).unwrap();
+    assert_eq!(corrupted("reset"), None);
+    assert_eq!(corrupted("empty").unwrap(), b"");
+    let cut = String::from_utf8(corrupted("cut").unwrap()).unwrap();
     let (head, body) = cut.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(
@@ -82,9 +82,9 @@ fn faults_corrupt_the_answer_and_the_call_is_carried_out() {
     );
     assert!(!body.is_empty() && body.len() < whole.body.len(), "{body}");
     assert!(whole.text().starts_with(body));
-    let garbage = spoiled("garbage").unwrap();
+    let garbage = corrupted("garbage").unwrap();
     assert!(!garbage.is_empty() && !garbage.starts_with(b"HTTP"));
-    // Each of them has logged in.
+    // Each of these calls has logged in.
     let statuses: Vec<_> = requests(&server)
         .iter()
         .map(|kept| kept["status"].as_u64())
@@ -104,7 +104,7 @@ fn a_silent_retry_meets_the_fault_again_and_is_recorded_as_one() {
     const HOME: [u8; 4] = [127, 0, 0, 1];
     for fault in ["reset", "empty"] {
         put_next(&server, &format!(r#"{{"fault":"{fault}"}}"#));
-        // On a connection that was used before, as of a client that then retries.
+        // The connection was used before, as that of a client which then retries.
         let mut kept = server.connect();
         kept.send(request("GET", "/healthz", &[], ""));
         assert_eq!(kept.answer().status, 200);
@@ -199,7 +199,7 @@ fn wrong_values_are_reported() {
         assert_eq!(answer.status, 400, "{name}: {value}");
         assert!(answer.field("detail").starts_with(name), "{answer:?}");
     }
-    // What is not there comes first.
+    // The path and the method are checked first, and other paths ignore the fields.
     let fields = [("X-Stub-Delay", "x")];
     assert_eq!(server.send(request("GET", LOGIN, &fields, "")).status, 405);
     assert_eq!(

@@ -1,6 +1,6 @@
-//! `/openapi.json` of a demo and of a real server: what it describes, and what tools make of it.
+//! `/openapi.json` of a demo and of a real server: its content, and how tools work with it.
 //!
-//! The tools are where `.ci/run` puts them: Python's in PATH, Node's in `target/ci/clients` or NODE_PATH.
+//! The tools are where `.ci/run` installs them: Python's in PATH, Node's in `target/ci/clients` or NODE_PATH.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{OWN, get, login_with, put_next};
+use super::{STUB_CALLS, get, login_with, put_next};
 use crate::harness::accounts;
 use crate::harness::{Place, Server, description, request};
 
@@ -69,7 +69,7 @@ fn each_call_has_a_name_a_tag_and_a_text_and_only_a_demo_describes_the_stub() {
             }
         }
     }
-    for (path, methods) in OWN {
+    for (path, methods) in STUB_CALLS {
         for method in methods.iter().filter(|method| **method != "HEAD") {
             let path = path.replace("somebody", "{username}");
             let call = &demo["paths"][&path][method.to_ascii_lowercase()];
@@ -102,13 +102,13 @@ fn modules() -> PathBuf {
     )
 }
 
-/// One of the programs that Node has.
+/// A command that runs a program of a Node package.
 fn node_program(name: &str) -> Command {
     Command::new(modules().join(".bin").join(name))
 }
 
-/// Where the tests' own files for tools are.
-fn ours(name: &str) -> PathBuf {
+/// The path of a file in `tests/clients`.
+fn client_file(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     root.join("tests/clients").join(name)
 }
@@ -129,7 +129,7 @@ fn run(place: &Place, command: &mut Command) -> String {
     printed
 }
 
-/// A directory with the description of a server in it, and the server's address.
+/// A directory that contains the description of a server, and the server's address.
 fn with_description(server: &Server) -> (Place, String) {
     let place = Place::new();
     let host = server.address().to_string();
@@ -144,12 +144,12 @@ fn linters_find_nothing() {
         let (place, _) = with_description(&server);
         let mut redocly = node_program("redocly");
         redocly.args(["lint", FILE, "--format=json", "--config"]);
-        let found = run(&place, redocly.arg(ours("redocly.yaml")));
+        let found = run(&place, redocly.arg(client_file("redocly.yaml")));
         let found: Value = serde_json::from_str(&found).unwrap();
         assert_eq!(found["problems"], json!([]));
         let mut spectral = node_program("spectral");
         spectral.args(["lint", FILE, "--fail-severity=hint", "--ruleset"]);
-        run(&place, spectral.arg(ours("spectral.yaml")));
+        run(&place, spectral.arg(client_file("spectral.yaml")));
     }
 }
 
@@ -163,7 +163,7 @@ fn a_generated_python_client_works() {
     generator.args(["--path", FILE, "--output-path", "generated"]);
     run(&place, &mut generator);
     let mut python = Command::new("python3");
-    run(&place, python.arg(ours("python.py")).arg(url));
+    run(&place, python.arg(client_file("python.py")).arg(url));
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_typed_javascript_client_works() {
     let server = Server::demo();
     let (place, url) = with_description(&server);
     symlink(modules(), place.path("node_modules")).unwrap();
-    fs::copy(ours("typed.ts"), place.path("typed.ts")).unwrap();
+    fs::copy(client_file("typed.ts"), place.path("typed.ts")).unwrap();
     place.write("package.json", r#"{"type":"module"}"#);
     let mut generator = node_program("openapi-typescript");
     run(&place, generator.args([FILE, "-o", "description.ts"]));
@@ -193,5 +193,8 @@ fn a_postman_collection_works() {
         converter.args(["-s", FILE, "-o", "collection.json"]),
     );
     let mut node = Command::new("node");
-    run(&place, node.arg(ours("postman.cjs")).arg("collection.json"));
+    run(
+        &place,
+        node.arg(client_file("postman.cjs")).arg("collection.json"),
+    );
 }

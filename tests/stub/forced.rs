@@ -273,7 +273,7 @@ fn a_forced_answer_counts_nothing_and_stores_nothing() {
             code
         );
     }
-    // The one token that may live is still the first, and the one failure that may be is still to come.
+    // The user may have one token, and it is still the first one; one failed login is allowed, and none has been counted.
     let authorization = format!("Token {token}");
     let fields = [("Authorization", &*authorization)];
     assert_eq!(
@@ -306,7 +306,7 @@ fn a_forced_answer_to_head_is_that_to_get_without_its_body() {
 fn a_real_server_forces_no_answer() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&[]);
-    for (path, methods) in super::OWN.iter().chain(&[("/", &["GET"][..])]) {
+    for (path, methods) in super::STUB_CALLS.iter().chain(&[("/", &["GET"][..])]) {
         for method in *methods {
             let mut connection = server.connect();
             connection.send(request(method, path, &[], ""));

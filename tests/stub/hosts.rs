@@ -1,6 +1,6 @@
-//! Which hosts a demo answers to: a name that was bound to this machine is none of them.
+//! Which hosts a demo answers to. A name that an attacker has bound to this machine (DNS rebinding) is not one of them.
 
-use super::OWN;
+use super::STUB_CALLS;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::server::send_over_unix_socket;
 use crate::harness::{Answer, Connection, HeldPort, LOGIN, Place, Server, login_body};
@@ -50,7 +50,7 @@ fn every_path_answers_421_to_a_host_that_is_not_this_machine() {
             is_refused(path, &answer, EVIL);
         }
     }
-    for (path, methods) in OWN {
+    for (path, methods) in STUB_CALLS {
         for method in methods.iter().filter(|method| **method != "HEAD") {
             is_refused(path, &server.send(call(method, path, EVIL, "")), EVIL);
         }
@@ -96,7 +96,7 @@ fn a_host_of_this_machine_is_answered_however_it_is_written() {
     }
     let old = |target: &str| format!("GET {target} HTTP/1.0\r\n\r\n");
     assert_eq!(server.send(old("/healthz")).status, 200, "without Host");
-    // The target's host counts.
+    // The host in the target takes precedence over the `Host` field.
     assert_eq!(server.send(old("http://localhost/healthz")).status, 200);
     is_refused(
         "HTTP/1.0",

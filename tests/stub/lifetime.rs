@@ -12,12 +12,12 @@ use crate::harness::{Place, Server};
 const FLAG: &str = "--exit-with-parent";
 const COMMAND: [&str; 3] = ["serve", "--demo", FLAG];
 
-/// A stub whose standard input is a pipe, and the other end of that.
+/// A stub whose standard input is a pipe, and the writing end of the pipe.
 fn with_piped_input(args: &[&str]) -> (Server, File) {
     let place = Place::new();
     let pipe = place.path("pipe");
     mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
-    // Either end waits for the other.
+    // Opening one end of a named pipe waits for the other.
     let opening = thread::spawn(move || OpenOptions::new().write(true).open(pipe).unwrap());
     let server = place.program(args).after("exec < pipe").start();
     (server, opening.join().unwrap())
@@ -35,13 +35,13 @@ fn a_stub_ends_with_its_standard_input() {
 
 #[test]
 fn a_stub_ends_with_the_process_that_started_it() {
-    // A shell that starts it in the background, with /dev/null as standard input.
+    // A shell starts the stub in the background, with /dev/null as standard input.
     let place = Place::new();
     let words = ["sh", "-c", "\"$0\" \"$@\" & wait"];
     let mut server = place.program(&COMMAND).under(&words).start();
     server.answers_something_else();
     server.signal(Signal::KILL);
-    // Every process that holds standard output has ended, too.
+    // Every process that has standard output open has ended too.
     let finished = server.wait();
     assert_eq!(finished.signal, Some(9));
     assert_eq!(finished.stdout, "");

@@ -1,4 +1,4 @@
-//! What only `serve --demo` has, and CORS, which a real server can have too.
+//! The features that only `serve --demo` has, and CORS, which a real server can have too.
 
 mod accounts_and_reset;
 mod browser;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::harness::accounts::{JWEIR, PASSWORD};
 use crate::harness::{Answer, JSON, LOGIN, Server, login_body, request};
 
-/// A login of the published user with these headers besides.
+/// A login of the published user with these additional headers.
 #[track_caller]
 pub fn login_with(server: &Server, fields: &[(&str, &str)]) -> Answer {
     server.send(login_request(fields))
@@ -35,7 +35,7 @@ pub fn get(server: &Server, path: &str) -> Answer {
     server.send(request("GET", path, &[], ""))
 }
 
-/// A call of the stub's own with a JSON body.
+/// Sends a call below `/__stub/` with a JSON body.
 #[track_caller]
 pub fn steer(server: &Server, method: &str, path: &str, body: &str) -> Answer {
     server.send(request(method, path, &[JSON], body))
@@ -48,7 +48,7 @@ pub fn put_next(server: &Server, body: &str) -> Value {
     answer.json()
 }
 
-/// The journal.
+/// The entries of the journal.
 #[track_caller]
 pub fn requests(server: &Server) -> Vec<Value> {
     let answer = get(server, "/__stub/requests/");
@@ -56,8 +56,8 @@ pub fn requests(server: &Server) -> Vec<Value> {
     answer.json()["requests"].as_array().unwrap().clone()
 }
 
-/// Every path of the stub's own with the methods it has.
-pub const OWN: &[(&str, &[&str])] = &[
+/// Every path below `/__stub/` with its methods.
+pub const STUB_CALLS: &[(&str, &[&str])] = &[
     ("/__stub/next/", &["GET", "HEAD", "PUT", "DELETE"]),
     ("/__stub/requests/", &["GET", "HEAD", "DELETE"]),
     ("/__stub/clock/", &["GET", "HEAD", "POST"]),

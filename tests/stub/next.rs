@@ -1,4 +1,4 @@
-//! `/__stub/next/`: what becomes of the next API requests.
+//! `/__stub/next/`: how the next API requests are answered.
 
 use serde_json::{Value, json};
 
@@ -106,7 +106,7 @@ fn a_fault_and_a_delay_can_be_pending_too() {
     let mut connection = server.connect();
     connection.send(super::login_request(&[]));
     assert!(connection.answer_or_end().is_none());
-    // The same login would be a client's silent retry, and meet the fault again.
+    // The same login would count as a client's silent retry, and get the fault again.
     assert_eq!(login_with(&server, &[("X-Other", "1")]).status, 200);
 }
 
@@ -158,7 +158,7 @@ fn a_code_leaves_calls_alone_that_do_not_have_it() {
     assert!(connection.answer_or_end().is_none());
 }
 
-/// The answer to a request that need not be one that the API describes.
+/// The answer to a request, without the check against the OpenAPI description.
 fn undescribed(server: &Server, bytes: Vec<u8>) -> Answer {
     let mut connection = server.connect().unchecked();
     connection.send(bytes);
@@ -233,7 +233,7 @@ fn a_custom_answer_has_its_code_body_and_headers() {
         assert_eq!(answer.header("content-type"), Some(content_type));
         assert!(!answer.text().contains("auth_token"));
     }
-    // A body of one's own goes with every code, documented or not, of this call or of another.
+    // A custom body is allowed with every code, documented or not, for this call or for another.
     for code in [204, 401, 404] {
         let body = if code == 204 {
             Value::Null

@@ -1,4 +1,4 @@
-//! What the journal says about tokens and passwords without showing them.
+//! What the journal reports about tokens and passwords without showing them.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::harness::{JSON, LOGIN, Server, login_body, request};
 
 const SUPPLIER: (&str, &str) = ("supplier@projectthanos.com", "thanossupplies");
 
-/// Of the last entry.
+/// The values of these keys in the last entry of the journal.
 fn last(server: &Server, keys: &[&str]) -> Value {
     let kept = requests(server);
     let kept = kept.last().unwrap();
@@ -33,7 +33,7 @@ fn a_token_is_valid_expired_unknown_or_none() {
     let (fresh, ended) = (logged_in(), logged_in());
     assert_eq!(said(&fresh), json!(["valid", SUPPLIER.0]));
     logout(&ended);
-    // It was when the request came.
+    // The entry keeps the state at the time of the request.
     let logout_said = last(&server, &["token", "token_user"]);
     assert_eq!(logout_said, json!(["valid", SUPPLIER.0]));
     assert_eq!(said(&ended), json!(["expired", SUPPLIER.0]));
@@ -56,7 +56,7 @@ fn a_token_is_valid_expired_unknown_or_none() {
             "{fields:?}"
         );
     }
-    // A forced answer is no login, and a refused request has its token, too.
+    // A forced answer is not a login. The entry of a refused request has the state of its token too.
     let authorization = format!("Token {fresh}");
     for (bytes, status) in [
         (

@@ -1,4 +1,4 @@
-//! `/__stub/requests/`: the journal.
+//! `/__stub/requests/`: the journal of requests.
 
 use std::io::Write;
 use std::net::TcpStream;

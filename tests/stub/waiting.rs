@@ -1,4 +1,4 @@
-//! The query of `/__stub/requests/`: which entries, and waiting for them.
+//! The query parameters of `/__stub/requests/`: selecting entries and waiting for them.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -102,7 +102,7 @@ fn a_wait_that_is_over_answers_what_there_is() {
 fn a_reset_and_a_stop_end_a_wait() {
     let mut server = Server::demo();
     let mut waiting = wait(&server, "wait=60s");
-    // It may be that the wait starts only after a reset.
+    // A wait may start only after a reset, so the reset is repeated.
     eventually("the wait ends", || {
         server.send(request("POST", "/__stub/reset/", &[], ""));
         waiting.is_answered()
@@ -114,10 +114,10 @@ fn a_reset_and_a_stop_end_a_wait() {
     server.wait().succeeded();
 }
 
-/// Sends the call, and leaves its answer to be read.
+/// Sends the call and returns before the answer is read.
 fn wait(server: &Server, query: &str) -> Connection {
     let mut connection = server.connect();
-    // Let in by the time of the call.
+    // The connection is accepted before the call is sent.
     connection.send(request("GET", "/healthz", &[], ""));
     assert_eq!(connection.answer().status, 200);
     connection.send(request("GET", &format!("{REQUESTS}?{query}"), &[], ""));
