@@ -1,4 +1,4 @@
-//! What the server does by itself: it rehashes passwords and removes expired tokens.
+//! Background work of the server: rehashing passwords and removing expired tokens.
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Place, eventually};

@@ -1,4 +1,4 @@
-//! What the body of a login call may be, and what it is told otherwise.
+//! Which bodies a login call accepts, and how it refuses the others.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -421,7 +421,7 @@ fn a_body_has_at_most_16_kib() {
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
 }
 
-/// A string, and JSON text of it in one of the many spellings that mean the same.
+/// A string, and one of its many spellings as JSON text.
 fn spelled(text: String) -> impl Strategy<Value = (String, String)> {
     let length = text.chars().count();
     prop::collection::vec(any::<bool>(), length).prop_map(move |escaped| {
@@ -444,7 +444,7 @@ fn spelled_letter(letter: char, escaped: bool) -> String {
 
 #[test]
 fn the_password_that_arrives_is_the_one_that_was_sent() {
-    // At most 18 characters, so that no more than 72 bytes.
+    // At most 18 characters, and so at most 72 bytes.
     let password = "[^\0]{1,18}".prop_flat_map(spelled);
     let mut runner = TestRunner::deterministic();
     let samples: Vec<(String, String)> = (0..64)

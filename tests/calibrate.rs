@@ -1,4 +1,4 @@
-//! `calibrate`: what an operator reads off it, and what a script does.
+//! `calibrate`: its output for operators and for scripts.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `serve --check-config`: what is set, where it was set, and what a start would say.
+//! `serve --check-config`: each setting, its source, and the warnings and errors of a start.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, KeyPair};
 use crate::harness::accounts::{self, JWEIR};
 use crate::harness::{Finished, Place, only_in_a_file};
 
-/// Flag, value and source of each line.
+/// The flag, the value and the source in each line.
 #[track_caller]
 fn settings(finished: &Finished) -> Vec<[String; 3]> {
     let mut lines = finished.stdout.lines();

@@ -1,6 +1,6 @@
-//! Whose login it is: the peer's address, or what a trusted proxy says.
+//! The address of the client: that of the peer, or the one that a trusted proxy names.
 //!
-//! Seen by a limit of one failed login an address: a second one is throttled if it comes from the same client.
+//! Observed by a limit of one failed login per address: a second one is throttled if it comes from the same client.
 
 use std::os::unix::net::UnixStream;
 
@@ -15,8 +15,8 @@ fn failed_login(forwarded_for: &[&str]) -> Vec<u8> {
     request("POST", LOGIN, &fields, login_body("nobody", "wrong"))
 }
 
-/// Sends failed logins one after the other, each with its `X-Forwarded-For` fields, and compares their statuses: 429 is the
-/// same client as an earlier one.
+/// Sends failed logins one after the other, each with its `X-Forwarded-For` fields, and compares their statuses: 429 means
+/// the same client as an earlier login.
 #[track_caller]
 fn check(connect: impl Fn() -> Connection, rows: &[(&[&str], u16)]) {
     for (forwarded_for, status) in rows {
@@ -52,17 +52,17 @@ fn the_right_most_untrusted_address_that_a_proxy_names_is_the_client() {
         (&["192.0.2.1"], 401),
         (&["192.0.2.1"], 429),
         (&["192.0.2.2"], 401),
-        // What the client claims is left of what the proxy adds.
+        // The address that the client claims is to the left of the one that the proxy adds.
         (&["198.51.100.2, 192.0.2.1"], 429),
         (&["192.0.2.1,127.0.0.1, 10.9.9.9"], 429),
-        // Several fields are one list.
+        // Several fields form one list.
         (&["198.51.100.2", "192.0.2.1"], 429),
         (&["192.0.2.1", "192.0.2.3"], 401),
-        // Without a usable one it is the proxy.
+        // Without a usable address, the client is the proxy.
         (&[], 401),
         (&[""], 429),
         (&["192.0.2.1, unknown"], 429),
-        // An IPv6 /64 is one client.
+        // All addresses of an IPv6 /64 are one client.
         (&["2001:db8:1:2::1"], 401),
         (&["2001:db8:1:2:ffff::9"], 429),
         (&["2001:db8:1:3::1"], 401),
@@ -123,7 +123,7 @@ fn warnings(flags: &[&str], fields: &[&[(&str, &str)]]) -> Vec<String> {
     let server = Server::demo_with(&[&args, flags].concat());
     for fields in fields.iter().cycle().take(3 * fields.len()) {
         server.send(request("GET", "/api/", fields, ""));
-        // A proxy over the socket is trusted.
+        // A proxy that connects over the socket file is trusted.
         let over_unix = request("GET", "/api/", &[("X-Forwarded-For", "192.0.2.1")], "");
         let mut connection =
             Connection::over(UnixStream::connect(server.place.path("login.sock")).unwrap());

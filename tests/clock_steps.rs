@@ -1,22 +1,22 @@
-//! A system clock that is set, in either direction, under a running server.
+//! A system clock that is set forward or back under a running server.
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Launch, Place, Server, eventually};
 
-/// The name that the loader finds libfaketime by, where Debian puts it.
+/// The path of libfaketime on Debian, in the form that the dynamic loader expands.
 const FAKETIME: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
 
-/// A machine whose clock is read from a file.
-struct Machine(Place);
+/// A test directory whose programs read their clock from a file.
+struct FakeClock(Place);
 
-impl Machine {
+impl FakeClock {
     fn new() -> Self {
         let machine = Self(Place::seeded(&accounts::retailer([accounts::user(JWEIR)])));
         machine.set_clock("+0");
         machine
     }
 
-    /// So much ahead of the real time, or stopped at a date.
+    /// Sets the clock to an offset from the real time, or stops it at a date.
     fn set_clock(&self, to: &str) {
         self.0.write("next-clock", to);
         std::fs::rename(self.0.path("next-clock"), self.0.path("clock")).unwrap();
@@ -60,7 +60,7 @@ fn fail_until_throttled(server: &Server) {
 #[test]
 #[ignore = "needs libfaketime"]
 fn a_lock_lifts_within_its_window() {
-    let machine = Machine::new();
+    let machine = FakeClock::new();
     let flags = [
         "--failed-logins-per-user",
         "2",
@@ -85,7 +85,7 @@ fn a_lock_lifts_within_its_window() {
 #[ignore = "needs libfaketime"]
 fn a_lock_goes_on_over_a_restart_for_no_longer_than_its_window() {
     for (step, expected) in [("+10m", 4..=300), ("-3h", 600..=900), ("-1d", 600..=900)] {
-        let machine = Machine::new();
+        let machine = FakeClock::new();
         let flags = ["--failed-logins-per-user", "2"];
         let server = machine.serve(&flags);
         fail_until_throttled(&server);
@@ -97,7 +97,7 @@ fn a_lock_goes_on_over_a_restart_for_no_longer_than_its_window() {
         let seconds: u32 = refused.header("retry-after").unwrap().parse().unwrap();
         assert!(expected.contains(&seconds), "{step}: {seconds}");
     }
-    let machine = Machine::new();
+    let machine = FakeClock::new();
     let server = machine.serve(&["--failed-logins-per-user", "2"]);
     fail_until_throttled(&server);
     server.stop();
@@ -109,7 +109,7 @@ fn a_lock_goes_on_over_a_restart_for_no_longer_than_its_window() {
 #[test]
 #[ignore = "needs libfaketime"]
 fn an_unlock_unlocks() {
-    let machine = Machine::new();
+    let machine = FakeClock::new();
     let server = machine.serve(&["--failed-logins-per-user", "2"]);
     for step in STEPS {
         fail_until_throttled(&server);
@@ -126,7 +126,7 @@ fn an_unlock_unlocks() {
 #[test]
 #[ignore = "needs libfaketime"]
 fn the_oldest_token_is_the_one_issued_first() {
-    let machine = Machine::new();
+    let machine = FakeClock::new();
     let server = machine.serve(&["--max-tokens-per-user", "2", "--token-ttl", "0"]);
     let mut tokens = Vec::new();
     for step in STEPS {
@@ -141,7 +141,7 @@ fn the_oldest_token_is_the_one_issued_first() {
 #[test]
 #[ignore = "needs libfaketime"]
 fn a_date_that_was_wrong_for_a_while_deletes_no_token() {
-    let machine = Machine::new();
+    let machine = FakeClock::new();
     let server = machine.serve(&[]);
     let token = server.login(JWEIR, PASSWORD).token();
     machine.set_clock("+1000d");

@@ -1,4 +1,4 @@
-//! Which files the program takes as its database, makes, or refuses untouched.
+//! Which files the program opens as its database, which it creates, and which it refuses and leaves unchanged.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,7 +12,7 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD};
 /// Commands that open the database for writing.
 const COMMANDS: [&[&str]; 3] = [&["serve"], &["init"], &["seed", "accounts.json"]];
 
-/// Every kind of command that takes a database.
+/// One command of each kind that opens a database.
 const EVERY_COMMAND: [&[&str]; 10] = [
     &["serve"],
     &["init"],
@@ -26,7 +26,7 @@ const EVERY_COMMAND: [&[&str]; 10] = [
     &["token", "purge"],
 ];
 
-/// A place with a fixture to seed, but no database.
+/// A directory with a fixture to seed, but without a database.
 fn empty_place() -> Place {
     let place = Place::new();
     place.write(
@@ -36,12 +36,12 @@ fn empty_place() -> Place {
     place
 }
 
-fn ours() -> Vec<u8> {
+fn own_database() -> Vec<u8> {
     let place = Place::seeded(&accounts::crowded());
     fs::read(place.path(Place::DATABASE)).unwrap()
 }
 
-/// A file made by statements.
+/// The bytes of a database file that SQL statements create.
 fn made_by(sql: &str) -> Vec<u8> {
     let place = Place::new();
     let path = place.path("made.db");
@@ -49,8 +49,8 @@ fn made_by(sql: &str) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// Ours, changed by statements.
-fn ours_after(sql: &str) -> Vec<u8> {
+/// The bytes of a database of this program after SQL statements have changed it.
+fn own_database_after(sql: &str) -> Vec<u8> {
     let place = Place::new();
     place.run(&["init"]).succeeded();
     place.file().execute_batch(sql).unwrap();
@@ -74,7 +74,7 @@ fn cut(mut bytes: Vec<u8>, length: usize) -> Vec<u8> {
 
 #[test]
 fn a_file_that_is_not_our_database_is_refused_in_one_line_and_left_untouched() {
-    let ours = ours();
+    let ours = own_database();
     let rows = [
         ("a short text", b"not a database".to_vec()),
         ("a long text", b"not a database\n".repeat(1000)),
@@ -102,7 +102,7 @@ fn a_file_that_is_not_our_database_is_refused_in_one_line_and_left_untouched() {
         ),
         (
             "of a newer release",
-            ours_after("PRAGMA user_version = 9999"),
+            own_database_after("PRAGMA user_version = 9999"),
         ),
         ("cut to half", cut(ours.clone(), ours.len() / 2)),
         ("cut by its last page", cut(ours.clone(), ours.len() - 4096)),
@@ -218,7 +218,8 @@ fn a_link_leads_to_the_log_of_its_file() {
     assert_eq!(place.files("links"), ["link.db"]);
 }
 
-/// Whoever is not root must be able to reach the place, and root is not bound by modes.
+/// Lets other users enter the directory: the tests run the program as one when they run as root, to whom file modes do not
+/// apply.
 fn open_to_all(place: &Place) {
     for directory in ["", "tmp"] {
         fs::set_permissions(place.path(directory), Permissions::from_mode(0o777)).unwrap();
@@ -304,7 +305,7 @@ fn a_missing_database_is_created_with_mode_0600_whatever_the_umask() {
                 .mode();
             assert_eq!(mode & 0o7777, 0o600, "{command:?}, {umask}");
         }
-        // While it serves there are files beside it.
+        // While a server runs, its log files are beside the database.
         let place = Place::new();
         let server = place.program(&["serve"]).after(umask).start();
         assert_eq!(server.login(JWEIR, PASSWORD).status, 401);
@@ -422,7 +423,7 @@ fn the_schema_rejects_invalid_rows() {
     }
 }
 
-/// How far the first start had come when it was killed differs from run to run; what it leaves must do at every point.
+/// How far the first start gets before it is killed differs from run to run; the next start must succeed in every case.
 #[test]
 fn a_killed_first_start_does_not_prevent_the_next_one() {
     let log = format!("{}-wal", Place::DATABASE);
@@ -435,7 +436,7 @@ fn a_killed_first_start_does_not_prevent_the_next_one() {
                 let length = fs::metadata(place.path(file)).map(|metadata| metadata.len());
                 length.is_ok_and(|length| length >= least)
             };
-            // It may be over before that is seen.
+            // The start may be complete before this is noticed.
             while !is_there() && start.peak_memory().is_some() {}
             start.signal(Signal::KILL);
             start.wait();

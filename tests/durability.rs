@@ -1,4 +1,4 @@
-//! A token that was answered is on disk, whatever happens next.
+//! A token is on disk before it is answered, whatever happens next.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ fn after_a_kill_in_the_middle_of_logins_every_answered_token_is_there() {
                 let mut connection = server.connect();
                 for username in names.iter().cycle() {
                     let bytes = request("POST", LOGIN, &[JSON], login_body(username, PASSWORD));
-                    // The kill takes the connection away at any point.
+                    // The kill can end the connection at any point.
                     if connection.try_send(&bytes).is_err() {
                         return;
                     }

@@ -26,7 +26,7 @@ fn variables(place: &Place, commands: &[&[&str]]) -> Vec<String> {
 #[test]
 fn empty_variables_count_as_unset_for_every_command() {
     only_in_a_file();
-    // The cost is that of the hash: a server that stops may lose a rehash.
+    // The cost of the server is that of the hash: a rehash could be lost when the server stops.
     let hash = bcrypt::hash(PASSWORD, 10).unwrap();
     let user = json!({"username": JWEIR, "password_hash": hash});
     let place = Place::seeded(&accounts::retailer([user]));
@@ -227,14 +227,14 @@ fn a_variable_that_no_command_takes_is_reported_by_every_command_with_the_neares
             }
         }
     }
-    // Whatever another command takes is known.
+    // Variables of other commands are known too.
     let known = place
         .program(&["serve"])
         .env("THANOS_LOGIN_HASH_LANES", "6");
     assert!(!known.start().stop().stderr.contains("WARN"));
 }
 
-/// The harness takes text only.
+/// Runs the program with a variable that need not be UTF-8; the harness accepts only text.
 fn run_with(place: &Place, name: &str, value: &[u8], args: &[&str]) -> Output {
     Command::new(PROGRAM)
         .args(args)

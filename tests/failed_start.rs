@@ -1,4 +1,4 @@
-//! What a start that fails leaves behind: nothing, whatever the reason; and when it makes a database at all.
+//! A start that fails leaves nothing behind, whatever the reason; and when a start creates a database.
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use rcgen::{CertificateParams, KeyPair};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Launch, Place};
 
-/// Flags for everything that a start could make beside the database.
+/// Flags for everything that a start can create besides the database.
 const ALL: [&str; 4] = [
     "--listen",
     "unix:first.sock",
@@ -26,12 +26,13 @@ fn write_certificate(place: &Place, name: &str) {
     place.write(&format!("{name}.key"), key.serialize_pem());
 }
 
-/// Everything in a place, and in what it calls temporary.
+/// The names of all files in a test directory and in its temporary directory.
 fn everything(place: &Place) -> Vec<String> {
     [place.files(""), place.files("tmp")].concat()
 }
 
-/// The place has what makes the start fail.
+/// Checks that a start fails with a message that contains `named` and creates no file. The directory already has what makes
+/// it fail.
 #[track_caller]
 fn fails_without_trace(place: &Place, start: Launch, label: &str, named: &str) {
     let before = everything(place);
@@ -113,7 +114,7 @@ fn a_start_that_fails_leaves_no_database_no_certificate_and_no_socket_file() {
     let start = place.program(&[&["serve"], &ALL[..]].concat());
     fails_without_trace(&place, start.env("TMPDIR", &nowhere), "TMPDIR", &nowhere);
 
-    // The authority of another program, of which half is lost.
+    // A key and a certificate that do not belong together.
     let key = KeyPair::generate().unwrap().serialize_pem();
     place.write("thanos-login-ca.key", key);
     place.write(

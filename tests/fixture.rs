@@ -1,4 +1,4 @@
-//! Fixtures: what is refused and where, and what loading one again does.
+//! Fixtures: what is refused and with which path, and the effect of loading one again.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const OTHER_UUID: &str = "1d2e146c-a3df-4073-89c6-9ffc3061319c";
 const SPARE_UUID: &str = "7c0a2f2e-1f5e-4c55-9a0c-3a5d1be6d1a1";
 const TOKEN: &str = "a0f17278bed479ee719ea890b8caf0329e1f3e5b";
 
-/// The value with one key set to another one.
+/// The JSON value with one of its keys set to `replacement`.
 fn with(mut value: Value, key: &str, replacement: impl Into<Value>) -> Value {
     value[key] = replacement.into();
     value
@@ -21,8 +21,8 @@ fn without(mut value: Value, key: &str) -> Value {
     value
 }
 
-/// The place that each line of standard error is about: what stands before the last colon of it, as far as it is a path.
-fn places(refused: &Finished) -> Vec<String> {
+/// The JSON path in each line of standard error: the text before the last colon that is a path.
+fn paths(refused: &Finished) -> Vec<String> {
     refused
         .stderr
         .lines()
@@ -43,7 +43,7 @@ fn assert_refused_at(label: &str, fixture: &str, expected: &[&str]) {
     let refused = place.run(&["seed", "accounts.json"]);
     assert_eq!(refused.code, Some(1), "{label}: {refused:#?}");
     assert_eq!(refused.stdout, "", "{label}");
-    assert_eq!(places(&refused), expected, "{label}: {refused:#?}");
+    assert_eq!(paths(&refused), expected, "{label}: {refused:#?}");
     assert_eq!(
         place.dump(),
         Vec::<Vec<_>>::new(),
@@ -206,7 +206,7 @@ fn a_wrong_value_is_refused_with_its_path() {
             format!("{first}.password_hash"),
         ),
         (
-            "a hash too dear",
+            "a hash that is too expensive",
             of_user("password_hash", json!(QUICK_HASH.replace("$04$", "$16$"))),
             format!("{first}.password_hash"),
         ),
@@ -265,7 +265,7 @@ fn a_user_has_a_password_or_a_hash_and_not_both() {
     let refused = Place::new().seed(&retailer([both]));
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(
-        places(&refused)[0].starts_with("organizations[0].users[0]"),
+        paths(&refused)[0].starts_with("organizations[0].users[0]"),
         "{refused:?}"
     );
 }
@@ -346,10 +346,7 @@ fn a_duplicate_value_is_refused_at_its_second_occurrence() {
         let place = Place::new();
         let refused = place.seed(&fixture);
         assert_eq!(refused.code, Some(1), "{label}: {refused:#?}");
-        assert!(
-            places(&refused).contains(&expected),
-            "{label}: {refused:#?}"
-        );
+        assert!(paths(&refused).contains(&expected), "{label}: {refused:#?}");
     }
 }
 
@@ -381,7 +378,7 @@ fn a_value_that_another_row_of_the_database_has_is_refused() {
         let refused = place.seed(&fixture);
         assert_eq!(refused.code, Some(1), "{label}: {refused:#?}");
         assert!(
-            places(&refused).iter().any(|place| place == expected),
+            paths(&refused).iter().any(|path| path == expected),
             "{label}: {refused:#?}"
         );
         assert_eq!(place.dump(), before, "{label}");
@@ -398,7 +395,7 @@ fn all_findings_are_reported_at_once_and_nothing_is_written() {
     ]});
     let refused = place.seed(&fixture);
     assert_eq!(refused.code, Some(1), "{refused:#?}");
-    let mut found = places(&refused);
+    let mut found = paths(&refused);
     found.sort();
     assert_eq!(found.len(), 5, "{refused:#?}");
     for expected in [
@@ -408,7 +405,7 @@ fn all_findings_are_reported_at_once_and_nothing_is_written() {
         "organizations[1].status",
     ] {
         assert!(
-            found.iter().any(|place| place == expected),
+            found.iter().any(|path| path == expected),
             "{expected}: {refused:#?}"
         );
     }
@@ -595,7 +592,7 @@ fn missing_uuids_are_derived_from_the_names_and_always_the_same() {
     assert_eq!(first, real);
     assert_eq!(first.len(), 9);
     let distinct: std::collections::HashSet<&String> = first.iter().collect();
-    // The first two users share their organization and its retailer.
+    // The first two users have the same organization, and so the same retailer.
     assert_eq!(distinct.len(), 7, "{first:?}");
     for uuid in &first {
         assert_eq!(

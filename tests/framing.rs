@@ -1,4 +1,4 @@
-//! The ways in which HTTP lets a client put the same call.
+//! The ways in which HTTP lets a client send the same call.
 
 use crate::harness::accounts::{JWEIR, PASSWORD};
 use crate::harness::{JSON, LOGIN, Server, login_body, request};

@@ -1,12 +1,12 @@
-//! What waits for a hash holds nothing else up.
+//! Requests that wait for a hash do not block others.
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Connection, JSON, LOGIN, Place, login_body, request};
 
 #[test]
 fn beside_64_logins_in_flight_everything_cheap_is_answered_first() {
-    // So much work, at the highest cost and one after the other, that a request which waited for it would not be answered
-    // before the test gives up.
+    // Hashing one after the other at the highest cost takes so long that a request which waited for it would run into the
+    // deadline of the test.
     let one = ["--hash-threads", "1", "--hash-lanes", "1"];
     let flags = [&one[..], &["--hash-wait", "1h"]].concat();
     let server = Place::new().serve_demo(&accounts::slowest(), &flags);

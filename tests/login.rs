@@ -1,4 +1,4 @@
-//! The login call: every answer, with its body and headers, and which check comes first.
+//! The login call: every answer with its body and headers, and the order of the checks.
 
 use serde_json::{Value, json};
 
@@ -96,7 +96,7 @@ fn every_answer_has_its_headers_and_no_others() {
             _ => {}
         }
         expected.sort();
-        // Whether the connection ends with a refused body is the transport's to say.
+        // The transport decides whether the connection ends after a refused body.
         let mut found: Vec<(String, String)> = answer
             .without("date")
             .without("connection")
@@ -216,7 +216,7 @@ fn head_is_answered_without_a_body() {
             Some(body.len().to_string().as_str())
         );
     }
-    // A body would stand in front of this answer.
+    // A body would be read as the start of this answer.
     connection.send(request("GET", "/nothing-here/", &[], ""));
     assert_eq!(connection.answer().text(), r#"{"detail":"Not found."}"#);
 }
@@ -506,7 +506,7 @@ const NO_STRING: &str = "Not a valid string.";
 const TOO_LONG: &str = "Ensure this field has no more than 254 characters.";
 const NUL: &str = "Null characters are not allowed.";
 
-/// What a field can hold, as JSON (`None`: nothing at all), and what it is told.
+/// A label, the value of a field as JSON (`None` when it is missing), and the findings about it.
 fn fields_and_findings() -> Vec<(&'static str, Option<Value>, &'static [&'static str])> {
     vec![
         ("right", Some(json!("somebody")), &[]),
@@ -543,7 +543,7 @@ fn the_findings_about_all_fields_are_answered_at_once_username_first() {
     for (username_is, username, username_findings) in fields_and_findings() {
         for (password_is, password, password_findings) in fields_and_findings() {
             let mut body = serde_json::Map::new();
-            // Sent in the other order than answered.
+            // The order in the request is the reverse of that in the answer.
             body.extend(password.map(|value| ("password".to_string(), value)));
             body.extend(
                 username
@@ -613,7 +613,7 @@ fn a_username_has_at_most_254_characters_after_trimming() {
             assert_eq!(answer.text(), fields_answer(findings, &[]), "{label}");
         }
     }
-    // Each half of a pair of escapes is not a character of its own.
+    // A surrogate pair of two escapes is one character.
     let escaped = format!(
         r#"{{"username":"{}","password":"x"}}"#,
         r"\ud83d\ude00".repeat(254)

@@ -1,4 +1,4 @@
-//! What is recorded of logins, and what is not.
+//! The events that are recorded about logins, and what is not recorded.
 
 use std::fs;
 use std::time::Instant;
@@ -17,7 +17,7 @@ fn place() -> Place {
     Place::seeded(&accounts::retailer([accounts::user(JWEIR), inactive]))
 }
 
-/// The logins in the database, the oldest first.
+/// The login events in the database, the oldest first.
 fn logins(place: &Place) -> Vec<(String, String, i64)> {
     let query = "SELECT outcome, object, times FROM events
          JOIN users ON users.uuid = user_uuid AND users.username = object
@@ -165,7 +165,7 @@ fn old_events_are_removed_and_with_0_all_of_them_but_no_counter() {
             .unwrap();
     };
     let count = || place.number("SELECT count(*) FROM events WHERE action <> 'seed'");
-    // One from when the date was wrong holds up none.
+    // An event with a wrong date in the future does not keep others from being removed.
     add("-86400 * 365");
     for age in ["86400 * 91", "86400 * 89", "86400 * 91", "0"] {
         add(age);

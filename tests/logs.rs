@@ -1,11 +1,11 @@
-//! What the log says, and what it never says.
+//! What is logged, and what is never logged.
 
 use serde_json::Value;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{JSON, LOGIN, Place, Server, login_body, only_in_a_file, request};
 
-/// The log of a demo after these requests, one line each in JSON.
+/// The log of a demo with these flags after `work` has run.
 fn log_after(flags: &[&str], work: impl FnOnce(&Server)) -> String {
     let server = Server::demo_with(flags);
     work(&server);

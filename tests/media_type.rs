@@ -97,7 +97,7 @@ fn a_body_with_a_content_encoding_is_refused_as_such() {
         ] {
             assert_eq!(send(encodings, json, &body).status, 200, "{encodings:?}");
         }
-        // The media type is looked at first; and without a body there is nothing to decode.
+        // The media type is checked first. Without a body, the content encoding does not matter.
         let answer = send(&["gzip"], ("Content-Type", "text/plain"), &body);
         assert!(answer.field("detail").contains("text/plain"), "{answer:?}");
         assert_eq!(send(&["gzip"], json, "").status, 400);

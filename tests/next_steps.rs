@@ -1,4 +1,4 @@
-//! What a demo shows of the next steps to somebody at a terminal.
+//! The next steps that a demo shows at a terminal.
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::process::PROGRAM;
 use crate::harness::{DEADLINE, Place};
 
-/// A terminal at which the program has been started by a shell; `rest` are its arguments and redirections.
+/// A terminal at which a shell has started the program; `rest` are the arguments and redirections.
 fn terminal(place: &Place, rest: &str) -> PtySession {
     let mut command = Command::new("sh");
     command
@@ -20,7 +20,7 @@ fn terminal(place: &Place, rest: &str) -> PtySession {
     spawn_command(command, Some(DEADLINE.as_millis().try_into().unwrap())).unwrap()
 }
 
-/// All that the terminal shows of a server that is stopped once it is ready.
+/// All that the terminal shows of a server that is stopped as soon as it is ready.
 fn shown(place: &Place, rest: &str) -> String {
     let mut terminal = terminal(place, rest);
     let before = terminal.exp_string("listening on ").unwrap();

@@ -1,4 +1,4 @@
-//! The files in `deploy/prometheus/`, with the programs that they are for.
+//! The files in `deploy/prometheus/`, with Prometheus and promtool.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -41,7 +41,7 @@ fn dashboard_queries() -> Vec<String> {
         .collect()
 }
 
-/// The names of this program's metrics in a text.
+/// The names of the program's metrics that occur in a text.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     text.split(|char: char| !char.is_ascii_alphanumeric() && char != '_')
         .filter(|word| word.starts_with("thanos_login_"))
@@ -72,7 +72,7 @@ fn rules_and_dashboard_name_only_metrics_that_exist() {
         dashboard_queries().join("\n")
     ));
     assert!(used.len() > 12, "{used:?}");
-    // What is counted has no line before the first request.
+    // Counters have no line before the first request.
     let known: BTreeSet<String> = ["requests_total", "request_duration_seconds"]
         .map(|name| format!("thanos_login_{name}"))
         .into_iter()
@@ -80,7 +80,7 @@ fn rules_and_dashboard_name_only_metrics_that_exist() {
         .collect();
     let unknown: Vec<_> = used.difference(&known).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
-    // A metric that nothing shows is of no use to those who only have these files.
+    // Each metric is used by a rule or by the dashboard.
     let unused: Vec<_> = known.difference(&used).collect();
     assert!(unused.is_empty(), "{unused:?}");
 }
@@ -112,7 +112,7 @@ fn promtool_finds_that_alerts_fire_when_they_should() {
     }
 }
 
-/// A Prometheus that scrapes a server, killed at the end.
+/// A Prometheus that scrapes a server, killed when it is dropped.
 struct Prometheus {
     process: Child,
     port: HeldPort,
@@ -140,7 +140,7 @@ impl Prometheus {
         Self { process, port }
     }
 
-    /// What its API answers; `None` while it does not.
+    /// The answer of its API; `None` while it does not answer.
     fn ask(&self, path: &str) -> Option<Value> {
         let url = format!("http://{}/api/v1/{path}", self.port.on_loopback());
         let agent = ureq::Agent::config_builder().http_status_as_error(false);
@@ -149,7 +149,7 @@ impl Prometheus {
         serde_json::from_str(&text.ok()?).ok()
     }
 
-    /// Whether a query is right, and finds a number.
+    /// Whether a query is valid and returns a number.
     #[track_caller]
     fn finds(&self, query: &str) -> bool {
         let encoded = utf8_percent_encode(query, NON_ALPHANUMERIC);
@@ -218,7 +218,7 @@ fn every_query_of_the_dashboard_finds_data_of_a_server_that_is_scraped() {
         );
         rules.iter().all(|rule| rule["health"] == "ok")
     });
-    // The server is well, so the alerts that say otherwise are silent.
+    // The server is healthy, so the alerts about it are silent.
     assert!(
         !prometheus
             .finds("ALERTS{alertname=~\"ThanosLogin(Absent|Down|NotReady|Errors|Unavailable)\"}")

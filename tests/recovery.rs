@@ -1,4 +1,4 @@
-//! What is taken away from a running server, and comes back: names in the temporary directory, threads, descriptors.
+//! Recovery of a running server that loses resources for a while: names in the temporary directory, threads, descriptors.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +21,7 @@ fn ready() -> Vec<u8> {
     request("GET", "/readyz", &[], "")
 }
 
-/// The directory that the only server in this place has made for itself.
+/// The private temporary directory of the only server in the test directory.
 #[track_caller]
 fn scratch(place: &Place) -> PathBuf {
     let names = place.files("tmp");
@@ -29,7 +29,7 @@ fn scratch(place: &Place) -> PathBuf {
     place.path("tmp").join(&names[0])
 }
 
-/// The statuses of logins that are sent at once.
+/// The statuses of `count` concurrent logins.
 fn logins_at_once(server: &Server, count: usize) -> Vec<u16> {
     let login = || server.login(JWEIR, PASSWORD).status;
     thread::scope(|scope| {
@@ -168,20 +168,20 @@ fn a_socket_file_that_is_removed_or_replaced_is_logged_once() {
     assert!(!place.path("login.sock").exists());
 }
 
-/// A limit of a running server, lowered until this is dropped.
-struct Lowered<'a> {
+/// A resource limit of a running server that is lowered until this value is dropped.
+struct LoweredLimit<'a> {
     server: &'a Server,
     name: &'static str,
 }
 
-impl<'a> Lowered<'a> {
-    fn to(server: &'a Server, name: &'static str, limit: u64) -> Self {
+impl<'a> LoweredLimit<'a> {
+    fn lower(server: &'a Server, name: &'static str, limit: u64) -> Self {
         set_limit(server, name, &limit.to_string());
         Self { server, name }
     }
 }
 
-impl Drop for Lowered<'_> {
+impl Drop for LoweredLimit<'_> {
     fn drop(&mut self) {
         let limits = fs::read_to_string(format!("/proc/{}/limits", self.server.pid())).unwrap();
         let title = match self.name {
@@ -194,7 +194,7 @@ impl Drop for Lowered<'_> {
     }
 }
 
-/// As the server's user, who alone may without further rights. The limit above which this one cannot be raised stays.
+/// Sets a soft limit as the server's user: another user would need more rights. The hard limit stays.
 fn set_limit(server: &Server, name: &str, limit: &str) {
     let pid = server.pid().to_string();
     let mut command = match rustix::process::geteuid().is_root() {
@@ -210,7 +210,7 @@ fn set_limit(server: &Server, name: &str, limit: &str) {
     assert!(status.success());
 }
 
-/// A demo whose logins take a while, run by somebody whom every limit binds.
+/// A demo whose logins take a while, run by an unprivileged user, to whom all limits apply.
 fn demo_without_root() -> (Place, Server) {
     let place = Place::new();
     let everybodys = Permissions::from_mode(0o777);
@@ -230,23 +230,23 @@ fn demo_without_root() -> (Place, Server) {
     (place, server)
 }
 
-/// Lowers the limit so far that nothing more can be had, and waits until the server says that it is not ready.
+/// Lowers the limit so far that the server gets nothing more, and waits until it is not ready.
 #[track_caller]
-fn lower_to_nothing<'a>(server: &'a Server, name: &'static str) -> Lowered<'a> {
+fn lower_to_nothing<'a>(server: &'a Server, name: &'static str) -> LoweredLimit<'a> {
     let mut kept = server.connect();
     let mut ready_status = || {
         kept.send(ready());
         kept.answer().status
     };
     assert_eq!(ready_status(), 200);
-    let lowered = Lowered::to(server, name, 1);
+    let lowered = LoweredLimit::lower(server, name, 1);
     eventually("it is not ready", || ready_status() == 503);
     lowered
 }
 
-/// Sends logins under the limit, and lifts it again.
+/// Sends logins under the lowered limit, lifts it, and checks that logins succeed again.
 #[track_caller]
-fn survives(server: &Server, lowered: Lowered<'_>) {
+fn survives(server: &Server, lowered: LoweredLimit<'_>) {
     let sent = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..20 {
@@ -255,7 +255,7 @@ fn survives(server: &Server, lowered: Lowered<'_>) {
                 let body = login_body(JWEIR, PASSWORD);
                 connection.send(request("POST", LOGIN, &[JSON], body));
                 sent.fetch_add(1, Ordering::SeqCst);
-                // Whether it is answered, refused or closed is not the question yet.
+                // Under the limit, the login may be answered, refused or closed.
                 let _ = connection.answer_or_end();
             });
         }
@@ -279,16 +279,16 @@ fn logins_are_answered_again_once_there_are_threads_again() {
 fn logins_are_answered_again_once_there_are_descriptors_again() {
     let (_place, server) = demo_without_root();
     survives(&server, lower_to_nothing(&server, "nofile"));
-    // A few more or less, so that it is not always the same that lacks one.
+    // Different numbers of free descriptors, so that a different operation fails each time.
     let descriptors = format!("/proc/{}/fd", server.pid());
     for more in [0, 2, 4, 6] {
         let open = fs::read_dir(&descriptors).unwrap().count() as u64;
-        survives(&server, Lowered::to(&server, "nofile", open + more));
+        survives(&server, LoweredLimit::lower(&server, "nofile", open + more));
     }
     server.stop();
 }
 
-/// Of each thread the second connection is not accepted, so that every tiny_http server serves one and ends.
+/// strace makes the second `accept` of each thread fail, so that each tiny_http server ends after one connection.
 #[test]
 #[ignore = "needs strace"]
 fn logins_are_answered_however_often_accepting_fails() {

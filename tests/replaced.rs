@@ -1,4 +1,5 @@
-//! A database that is moved, removed or replaced below a running server: noticed, reported once, and nothing is damaged.
+//! A database that is moved, removed or replaced below a running server: the server notices it, reports it once, and
+//! damages nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ fn one_user() -> Place {
     Place::seeded(&accounts::retailer([accounts::user(JWEIR)]))
 }
 
-/// Another database of ours, in one file.
+/// Creates another valid database, in one file, and returns its bytes.
 fn with_other(place: &Place) -> Vec<u8> {
     let other = Place::seeded(&accounts::crowded());
     let bytes = fs::read(other.path(Place::DATABASE)).unwrap();
@@ -34,7 +35,7 @@ fn rename(place: &Place, from: &str, to: &str) {
     fs::rename(place.path(from), place.path(to)).unwrap();
 }
 
-/// What somebody may do to the files, and its name.
+/// A label, and a change that somebody can make to the files.
 type Replacement = (&'static str, fn(&Place));
 
 const ROWS: [Replacement; 6] = [
@@ -70,7 +71,7 @@ fn a_server_whose_path_leads_to_another_file_is_not_ready_and_refuses_logins() {
         let token = server.login(JWEIR, PASSWORD).token();
         assert!(is_ready(&server), "{kind}");
         replace(&place);
-        // At once, whether or not somebody has asked for the readiness.
+        // Logins are refused at once, even before the first readiness probe.
         assert_eq!(server.login(JWEIR, PASSWORD).status, 503, "{kind}");
         assert!(!is_ready(&server), "{kind}");
         let credentials = format!("Token {token}");
@@ -85,8 +86,8 @@ fn a_server_whose_path_leads_to_another_file_is_not_ready_and_refuses_logins() {
         let files = contents(&place);
         let log = server.stop().stderr;
         assert_eq!(log.matches(REPORT).count(), 1, "{kind}: {log}");
-        // What others made under these names meanwhile is theirs.
-        for (path, bytes) in files.iter().filter(|(path, _)| !is_ours(path)) {
+        // The server leaves alone the files that others have created under these names meanwhile.
+        for (path, bytes) in files.iter().filter(|(path, _)| !belongs_to_server(path)) {
             assert_eq!(fs::read(path).ok().as_ref(), Some(bytes), "{kind}");
         }
     }
@@ -103,8 +104,8 @@ fn contents(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
-/// The log, its index, and the file that the server has open, wherever that is.
-fn is_ours(path: &Path) -> bool {
+/// Whether a path is the log, its index, or the file that the server has open under whatever name.
+fn belongs_to_server(path: &Path) -> bool {
     let name = path.file_name().unwrap().to_str().unwrap();
     name == LOG || name == INDEX || name == "away.db" || name == Place::DATABASE
 }
@@ -184,7 +185,7 @@ fn every_answered_token_is_in_the_file_that_was_moved_away() {
     }
 }
 
-/// Another server has the new files open: its log is not removed by its name.
+/// The stopping server must not remove the log by its name: it belongs to the server on the new file.
 #[test]
 fn a_server_on_the_new_file_keeps_its_tokens_when_the_old_one_stops() {
     let place = one_user();

@@ -1,4 +1,4 @@
-//! Failed logins over the end of a server: the next one goes on counting where it stopped.
+//! Failed logins across a restart: the next server continues counting.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ fn fail(server: &Server, username: &str, times: usize) {
     }
 }
 
-/// How many failures the file has of a kind.
+/// How many failures the database has counted for a kind of counter.
 fn failures(place: &Place, kind: &str) -> i64 {
     place.number(&format!(
         "SELECT coalesce(sum(failures), 0) FROM failed_logins WHERE kind = '{kind}'"
@@ -138,7 +138,7 @@ fn an_unlock_survives_a_restart_whenever_it_was_done() {
 
 #[test]
 fn the_limits_of_the_current_server_apply() {
-    // Servers of one database may have other limits each: what a counter says of a lock is of the last failure's server.
+    // Servers of one database may have different limits: the lock in a counter is that of the server with the last failure.
     only_in_a_file();
     let place = two_users();
     let server = place.serve(&["--failed-logins-per-user", "5"]);
@@ -177,7 +177,7 @@ fn a_first_failure_in_the_future_locks_for_one_window_and_not_longer() {
     let server = place.serve(&TWO_PER_USER);
     fail(&server, JWEIR, 2);
     server.stop();
-    // As if the date had been set back.
+    // This has the effect of a clock that was set back.
     let later = "UPDATE failed_logins SET first_failure = first_failure + 31536000000000,
                  locked_until = locked_until + 31536000000000";
     place.sql().execute_batch(later).unwrap();
@@ -194,7 +194,7 @@ fn a_first_failure_in_the_future_locks_for_one_window_and_not_longer() {
         latest(15 * 60 + 1)
     );
     assert_eq!(place.number(&in_the_future), 0);
-    // As if it had been set forward.
+    // This has the effect of a clock that was set forward.
     place
         .sql()
         .execute_batch("UPDATE failed_logins SET first_failure = 0")

@@ -1,4 +1,4 @@
-//! Signals, and what is left behind.
+//! Signals, and what an ended server leaves behind.
 
 use std::fs::{self, OpenOptions};
 
@@ -7,13 +7,13 @@ use rustix::process::Signal;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Place, Server, request};
 
-/// Ten such logins end well within the time that a stopping server gives them.
-const LEISURELY: [&str; 2] = ["--bcrypt-cost", "10"];
+/// Ten logins of this cost end well within the time that a stopping server gives them.
+const MODERATE_COST: [&str; 2] = ["--bcrypt-cost", "10"];
 
 #[test]
 fn a_signal_in_the_middle_of_ten_logins_answers_all_ten_and_exits_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut server = Place::new().serve_demo(&accounts::leisurely(), &LEISURELY);
+        let mut server = Place::new().serve_demo(&accounts::leisurely(), &MODERATE_COST);
         let mut logins = server.start_logins(10, JWEIR, PASSWORD);
         server.answers_something_else();
         server.signal(signal);
@@ -27,7 +27,7 @@ fn a_signal_in_the_middle_of_ten_logins_answers_all_ten_and_exits_with_0() {
 #[test]
 fn logins_answered_after_the_signal_are_on_disk() {
     let place = Place::seeded(&accounts::leisurely());
-    let mut server = place.serve(&LEISURELY);
+    let mut server = place.serve(&MODERATE_COST);
     let mut logins = server.start_logins(4, JWEIR, PASSWORD);
     server.answers_something_else();
     server.signal(Signal::TERM);
@@ -47,7 +47,7 @@ fn a_second_signal_ends_at_once_with_1() {
     let mut server = Place::new().serve_demo(&accounts::slowest(), &[]);
     let logins = server.start_logins(64, JWEIR, PASSWORD);
     server.answers_something_else();
-    // Two of one kind could be delivered as one.
+    // Two signals of one kind could be delivered as one.
     server.signal(Signal::TERM);
     server.signal(Signal::INT);
     assert_eq!(server.wait().code, Some(1));
@@ -78,7 +78,7 @@ fn a_hangup_does_nothing() {
     server.stop();
 }
 
-/// A line of shell that runs the program by another one.
+/// A shell command that runs the program through another command.
 fn run_by(command: &str) -> String {
     format!("exec {command} \"$0\" \"$@\"; true")
 }
@@ -94,13 +94,13 @@ fn signals_that_a_caller_has_blocked_still_end_the_program() {
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
     let seed = place.program(&["seed", "accounts.json"]).after(&blocked);
     let mut seed = seed.spawn();
-    // Waits until the program opens it, too.
+    // Opening the pipe waits until the program opens it too.
     let _input = OpenOptions::new().write(true).open(fifo).unwrap();
     seed.signal(Signal::TERM);
     assert_eq!(seed.wait().code, None);
 }
 
-/// The signal arrives with the first system call that the program itself makes.
+/// strace delivers the signal at the first system call of the program itself.
 #[test]
 #[ignore = "needs strace"]
 fn a_signal_that_arrives_before_it_is_caught_stops_the_server_once_it_has_started() {

@@ -1,4 +1,4 @@
-//! System calls that fail or kill once, each at every place: these tests need strace.
+//! Single system calls that fail or kill the process, at every position in a run. These tests need strace.
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
@@ -15,9 +15,9 @@ fn with_copy() -> Place {
     place
 }
 
-/// Runs the program with something injected into its system calls on the named files.
+/// Runs the program with an injection of strace into its system calls on the named files.
 fn inject(place: &Place, files: &[&str], injected: &str, args: &[&str]) -> Output {
-    // A server to which nothing happens would go on for ever.
+    // The time limit ends a server that the injection did not affect.
     let mut command = Command::new("timeout");
     command.args(["60", "strace", "-f", "-qq", "-o", "trace.txt"]);
     for file in files {
@@ -60,7 +60,7 @@ fn a_journal_mode_that_cannot_be_set_refuses_the_start() {
     }
 }
 
-/// Kills at the first, second, … call of each kind, until the program gets through.
+/// Kills the program at the first, second, … call of each kind, until a run completes.
 #[test]
 #[ignore = "needs strace"]
 fn a_kill_at_any_system_call_of_a_first_start_or_a_restore_leaves_a_database_that_opens() {

@@ -1,5 +1,5 @@
-//! Standard output and standard error that are closed, full, broken or never read: what is done is done, nothing waits for
-//! a message, and only a result that cannot be delivered is a failure.
+//! Standard output and standard error that are closed, full, broken or never read: changes are made anyway, nothing waits
+//! for a message to be read, and only a result that cannot be delivered is a failure.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe};
@@ -16,30 +16,30 @@ use crate::harness::{
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum StreamState {
     Closed,
-    /// As on a full disk.
+    /// Writes fail as on a full disk.
     Full,
     /// A pipe without a reader.
     Broken,
-    /// A pipe that is full, and whose reader does not read.
+    /// A full pipe whose reader does not read.
     Unread,
     /// A pipe that is read to its end.
     Read,
 }
 
-use State::{Broken, Closed, Full, Read as Readable, Unread};
+use StreamState::{Broken, Closed, Full, Read as Readable, Unread};
 
-const BAD: [State; 4] = [Closed, Full, Broken, Unread];
+const BAD: [StreamState; 4] = [Closed, Full, Broken, Unread];
 
-/// A standard stream of a program, as the test holds it.
-struct End {
+/// A standard stream of a program, and the end of it that the test keeps.
+struct TestedStream {
     stdio: Stdio,
     reader: Option<PipeReader>,
 }
 
-impl State {
-    fn open(self) -> End {
+impl StreamState {
+    fn open(self) -> TestedStream {
         let piped = || pipe().unwrap();
         let (stdio, reader) = match self {
             Closed => (Stdio::null(), None),
@@ -58,12 +58,12 @@ impl State {
                 (writer.into(), Some(reader))
             }
         };
-        End { stdio, reader }
+        TestedStream { stdio, reader }
     }
 }
 
-/// What has a shell close the streams that shall be closed.
-fn closing(stdout: State, stderr: State) -> &'static str {
+/// The redirections with which a shell closes the streams that are to be closed.
+fn closing(stdout: StreamState, stderr: StreamState) -> &'static str {
     match (stdout, stderr) {
         (Closed, Closed) => ">&- 2>&-",
         (Closed, _) => ">&-",
@@ -80,10 +80,10 @@ fn fill(writer: &mut PipeWriter) {
     fcntl_setfl(&*writer, flags).unwrap();
 }
 
-/// Killed when the test ends before it does.
-struct Program(Child);
+/// A running program, killed when it is dropped.
+struct RunningProgram(Child);
 
-impl Program {
+impl RunningProgram {
     fn start(launch: Launch, stdout: Stdio, stderr: Stdio, closing: &str) -> Self {
         let launch = match closing {
             "" => launch,
@@ -109,26 +109,26 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The program may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 #[derive(Debug)]
-struct Ended {
+struct RunResult {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-/// Runs a program to its end. What is unread stays so until then.
+/// Runs a program to its end. A stream that is `Unread` is read only after that.
 #[track_caller]
-fn run(label: &str, launch: Launch, stdout: State, stderr: State) -> Ended {
+fn run(label: &str, launch: Launch, stdout: StreamState, stderr: StreamState) -> RunResult {
     let (out, err) = (stdout.open(), stderr.open());
-    let mut program = Program::start(launch, out.stdio, err.stdio, closing(stdout, stderr));
+    let mut program = RunningProgram::start(launch, out.stdio, err.stdio, closing(stdout, stderr));
     let read = |state, reader: Option<PipeReader>| match (state, reader) {
         (Readable, Some(mut reader)) => {
             let mut text = String::new();
@@ -142,7 +142,7 @@ fn run(label: &str, launch: Launch, stdout: State, stderr: State) -> Ended {
         let (stdout, _out) = read(stdout, out.reader);
         let code = program.code(label);
         let (stderr, _err) = stderr.join().unwrap();
-        Ended {
+        RunResult {
             code,
             stdout,
             stderr,
@@ -150,7 +150,7 @@ fn run(label: &str, launch: Launch, stdout: State, stderr: State) -> Ended {
     })
 }
 
-/// A database with a user, who has a token, and files for commands to take.
+/// A database with a user who has a token, and files for commands to read.
 fn template() -> Place {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let server = place.serve(&[]);
@@ -165,7 +165,7 @@ fn template() -> Place {
     place
 }
 
-/// Runs a row of words, in which nothing is quoted, in a place of its own.
+/// The program with these space-separated arguments, to be run in a directory.
 fn launch(place: &Place, words: &str) -> Launch {
     let args: Vec<&str> = words.split(' ').collect();
     place
@@ -182,7 +182,7 @@ fn for_each_row<T: Sync>(rows: &[T], check: impl Fn(&T) + Sync) {
     });
 }
 
-/// Commands that change something, and what the database holds then.
+/// Commands that change something, and a query that shows the change.
 const CHANGES: [(&str, &str); 14] = [
     ("init", "SELECT 1"),
     ("seed accounts.json", "SELECT 1"),
@@ -282,7 +282,7 @@ const RESULTS: [&str; 15] = [
 fn a_result_that_cannot_be_written_is_a_failure_and_a_slow_reader_gets_all_of_it() {
     only_in_a_file();
     let template = template();
-    // A finding of `check`: others may read the file.
+    // This makes `check` find that others may read the file.
     let database = template.path(Place::DATABASE);
     rustix::fs::chmod(database, rustix::fs::Mode::from_raw_mode(0o644)).unwrap();
     for_each_row(&RESULTS, |words| {
@@ -307,7 +307,7 @@ fn a_result_that_cannot_be_written_is_a_failure_and_a_slow_reader_gets_all_of_it
         for state in BAD {
             assert_eq!(ended(Full, state).code, Some(1), "{words}: {state:?}");
         }
-        // Nothing of a backup may be missing; a listing that nobody wants to read is none that is missing.
+        // A backup must be complete; a listing whose reader has gone need not be.
         let unwanted = if *words == "user export" { 1 } else { code };
         for state in [Closed, Broken] {
             let ended = ended(state, Readable);
@@ -320,13 +320,13 @@ fn a_result_that_cannot_be_written_is_a_failure_and_a_slow_reader_gets_all_of_it
     });
 }
 
-/// Standard output is full when the program starts, and read then.
-fn read_late(launch: Launch) -> Ended {
+/// Runs a program whose standard output is full when it starts and is read only then.
+fn read_late(launch: Launch) -> RunResult {
     let out = Unread.open();
-    let mut program = Program::start(launch, out.stdio, Stdio::null(), "");
+    let mut program = RunningProgram::start(launch, out.stdio, Stdio::null(), "");
     let mut stdout = String::new();
     out.reader.unwrap().read_to_string(&mut stdout).unwrap();
-    Ended {
+    RunResult {
         code: program.code("a slow reader"),
         stdout: stdout.trim_start_matches('.').to_owned(),
         stderr: String::new(),
@@ -425,7 +425,7 @@ fn findings_of_an_import_wait_for_a_reader_that_reads() {
 
 #[test]
 fn a_server_serves_and_stops_whatever_its_standard_streams_are() {
-    let rows: Vec<(State, State)> = BAD
+    let rows: Vec<(StreamState, StreamState)> = BAD
         .into_iter()
         .flat_map(|state| [(state, Readable), (Readable, state), (state, state)])
         .collect();
@@ -435,7 +435,7 @@ fn a_server_serves_and_stops_whatever_its_standard_streams_are() {
         let words = "serve --demo --listen unix:login.sock --log-level trace";
         let (out, err) = (stdout.open(), stderr.open());
         let closing = closing(*stdout, *stderr);
-        let program = Program::start(launch(&place, words), out.stdio, err.stdio, closing);
+        let program = RunningProgram::start(launch(&place, words), out.stdio, err.stdio, closing);
         for _ in 0..3 {
             let mut connection = connect(&place);
             connection.send(request("POST", LOGIN, &[JSON], login_body(JWEIR, PASSWORD)));
@@ -467,7 +467,8 @@ fn an_unread_log_stops_no_request_and_says_how_much_was_dropped() {
         let place = Place::new();
         let words = format!("serve --demo --listen unix:login.sock --log-format {format}");
         let (reader, writer) = pipe().unwrap();
-        let program = Program::start(launch(&place, &words), Stdio::null(), writer.into(), "");
+        let program =
+            RunningProgram::start(launch(&place, &words), Stdio::null(), writer.into(), "");
         let mut connection = connect(&place);
         let mut ask = || {
             connection.send(request("GET", "/nothing-here/", &[], ""));
@@ -478,7 +479,7 @@ fn an_unread_log_stops_no_request_and_says_how_much_was_dropped() {
         let mut log = BufReader::new(reader).lines().map(Result::unwrap);
         let before: Vec<String> = log.by_ref().take_while(|line| !is_gap(line)).collect();
         let logged = before.iter().filter(|line| is_request(line)).count() as u64;
-        // The queue is empty again: this one has space.
+        // The queue is empty again, so it has space for this line.
         ask();
         let after = log.next().unwrap();
         assert!(is_request(&after), "{format}: {after}");
@@ -499,7 +500,7 @@ fn logged_and_dropped_lines_add_up_to_all_requests() {
     let place = Place::new();
     let words = "serve --demo --listen unix:login.sock";
     let (reader, writer) = pipe().unwrap();
-    let program = Program::start(launch(&place, words), Stdio::null(), writer.into(), "");
+    let program = RunningProgram::start(launch(&place, words), Stdio::null(), writer.into(), "");
     let mut connection = connect(&place);
     for _ in 0..REQUESTS {
         connection.send(request("GET", "/nothing-here/", &[], ""));
@@ -511,7 +512,7 @@ fn logged_and_dropped_lines_add_up_to_all_requests() {
         lines.extend(log.next());
     }
     program.stop("after a gap");
-    // The last request may be logged after its answer, and after the gap.
+    // The last request may be logged after its answer, and after the line about dropped lines.
     lines.extend(log);
     let logged = lines.iter().filter(|line| is_request(line)).count() as u64;
     let gaps = lines.iter().filter(|line| is_gap(line));
@@ -531,11 +532,11 @@ fn is_request(line: &str) -> bool {
 
 #[test]
 fn a_log_on_a_full_disk_resumes_when_there_is_space_again() {
-    // `prlimit` on a running server stands for the disk: what is beyond the limit cannot be written.
+    // A file size limit on the running server has the effect of a full disk: nothing can be written beyond the limit.
     let place = Place::new();
     let log = File::create(place.path("log")).unwrap();
     let words = "serve --demo --listen unix:login.sock";
-    let program = Program::start(launch(&place, words), Stdio::null(), log.into(), "");
+    let program = RunningProgram::start(launch(&place, words), Stdio::null(), log.into(), "");
     let mut connection = connect(&place);
     let mut ask = || {
         connection.send(request("GET", "/nothing-here/", &[], ""));
@@ -554,7 +555,7 @@ fn a_log_on_a_full_disk_resumes_when_there_is_space_again() {
         };
         rustix::process::prlimit(pid, rustix::process::Resource::Fsize, limit).unwrap();
     };
-    // In the middle of the next line.
+    // The limit ends in the middle of the next line.
     let full = text().len() + 20;
     limit(Some(full as u64));
     (0..3).for_each(|_| ask());

@@ -1,11 +1,11 @@
-//! Failed logins: how many a client, an address and an account have, and what gives one back.
+//! The limits on failed logins of a client, an address and an account, and when a try is given back.
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD, crowd};
 use crate::harness::{
     Answer, Connection, JSON, LOGIN, Place, Server, eventually, login_body, request,
 };
 
-/// The proxy whose word about client addresses is taken.
+/// Trusts the test as a proxy, so that it can name the client address of a login.
 const PROXY: [&str; 2] = ["--trusted-proxy", "127.0.0.1/32"];
 
 fn demo(flags: &[&str]) -> Server {
@@ -39,7 +39,7 @@ fn assert_throttled(answer: &Answer) {
     assert_eq!(answer.header("www-authenticate"), None);
 }
 
-/// Fails this often, and then once more in vain.
+/// Fails `times` logins, and checks that the next one is throttled.
 #[track_caller]
 fn fail_until_throttled(server: &Server, username: &str, times: usize) {
     for number in 0..times {
@@ -146,7 +146,7 @@ fn a_try_that_waits_for_others_longer_than_a_login_may_is_503() {
             "50ms",
         ],
     );
-    // Of 16 that take a quarter of a second each, one after the other, no machine does all within their wait.
+    // No machine completes 16 logins of a quarter of a second each, one after the other, within the time that they may wait.
     let statuses: Vec<u16> = server
         .start_logins(16, JWEIR, PASSWORD)
         .iter_mut()
@@ -181,7 +181,7 @@ fn a_try_beyond_the_queue_of_logins_does_not_wait_for_others() {
         ],
     );
     let mut logins = server.start_logins(12, JWEIR, PASSWORD);
-    // The four beyond it would hold up the threads that receive requests.
+    // The four logins beyond the queue would block the threads that receive requests.
     server.answers_something_else();
     assert!(!logins.iter_mut().all(Connection::is_answered));
     let mut statuses: Vec<u16> = logins
@@ -315,7 +315,7 @@ fn a_request_whose_password_was_not_checked_is_not_counted() {
     }
     assert_eq!(server.login(JWEIR, "wrong").status, 401);
     assert_throttled(&server.login(JWEIR, "wrong"));
-    // The limit is on logins only, and comes after everything about the shape of a request.
+    // The limit applies to logins only, and is checked after the form of the request.
     assert_eq!(server.post("{").status, 400);
     server.answers_something_else();
 }

@@ -1,4 +1,4 @@
-//! What a login leaves in the database.
+//! The tokens that logins store in the database.
 
 use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -122,7 +122,7 @@ fn the_oldest_token_is_the_one_issued_first_whatever_the_clock_said_then() {
     let server = place.serve(&["--max-tokens-per-user", "3"]);
     let login = || server.login(JWEIR, PASSWORD).token();
     let mut tokens = vec![login(), login()];
-    // As if the clock had been set back by three hours now.
+    // This has the effect of a clock that is set back by three hours.
     place
         .sql()
         .execute_batch("UPDATE tokens SET issued_at = issued_at + 3 * 3600000000")

@@ -1,5 +1,5 @@
-//! What people type: flags in any place, words of other programs, wrong values and wrong files. Each answer says what to do,
-//! in words that are no library's.
+//! What people type: flags in any position, commands of other programs, wrong values and wrong files. Each message says what
+//! to do, without the wording of libraries.
 
 use std::fs;
 use std::process::Command;
@@ -10,14 +10,14 @@ use serde_json::Value;
 use crate::harness::accounts::{self, JWEIR};
 use crate::harness::{Finished, Place, only_in_a_file};
 
-/// Splits at blanks.
+/// Runs the program with these space-separated arguments.
 #[track_caller]
 fn run(place: &Place, words: &str) -> Finished {
     place.run(&words.split(' ').collect::<Vec<_>>())
 }
 
-/// What only a reader of the program or of its libraries understands.
-const LIBRARY_TALK: [&str; 20] = [
+/// Texts that only readers of the source, or of the libraries, understand.
+const LIBRARY_WORDS: [&str; 20] = [
     "Error code",
     "file:",
     "mode=ro",
@@ -43,9 +43,9 @@ const LIBRARY_TALK: [&str; 20] = [
 #[track_caller]
 fn is_plain(label: &str, finished: &Finished) {
     let text = &finished.stderr;
-    let talk = LIBRARY_TALK.iter().find(|talk| text.contains(**talk));
+    let talk = LIBRARY_WORDS.iter().find(|talk| text.contains(**talk));
     assert_eq!(talk, None, "{label}: {text}");
-    // The number only explains plain words.
+    // An error number may follow plain words, as an explanation.
     let numbers = text.matches("os error").count();
     assert_eq!(
         text.matches(" (os error ").count(),
@@ -423,7 +423,7 @@ fn healthcheck_says_that_the_flags_are_not_those_of_the_server() {
     asked.failed_naming("plain", "does not speak plain HTTP");
 }
 
-/// Without the right to read or to write; root has it always.
+/// Root can read and write every file, so the program runs as another user.
 #[test]
 fn a_file_without_permission_says_who_needs_what() {
     only_in_a_file();

@@ -1,4 +1,4 @@
-//! A database that cannot be written, a queue that is full, a defect: told as what they are, and survived.
+//! A database that cannot be written, a full queue, a defect: each has its own answer, and the server keeps running.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -56,8 +56,8 @@ fn a_lock_that_ends_in_time_is_waited_for() {
     assert_eq!(place.tokens_of(JWEIR), 4);
 }
 
-/// A line of shell that bounds every file which the program writes, to this many bytes more than the database has: a full
-/// disk that needs no disk.
+/// A shell command that limits the size of every file which the program writes to that of the database and `more` bytes. It
+/// has the effect of a full disk.
 fn file_size_limit(place: &Place, more: u64) -> String {
     let size = fs::metadata(place.path(Place::DATABASE)).map_or(0, |file| file.len());
     format!("ulimit -f {}", (size + more) / 512)
@@ -151,7 +151,7 @@ fn a_file_that_is_corrupted_under_the_server_is_a_server_error() {
     let place = Place::seeded(&crowded());
     let server = place.serve(&[]);
     let connection = place.file();
-    // The server must not answer from pages that it keeps, so the log has to have moved on.
+    // The commit makes the server drop its cached pages, from which it could still answer.
     connection
         .execute_batch("UPDATE users SET last_login = 1; PRAGMA wal_checkpoint(TRUNCATE)")
         .unwrap();
@@ -186,7 +186,7 @@ fn logins_past_the_queue_are_answered_503_with_retry_after() {
 
 #[test]
 fn a_login_that_waited_too_long_is_answered_503_with_retry_after() {
-    // One is hashed at a time, which takes far longer than the others may wait.
+    // One login is hashed at a time, which takes far longer than the others may wait.
     let flags = [
         "--hash-wait",
         "1ms",

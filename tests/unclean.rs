@@ -1,4 +1,5 @@
-//! What a killed process leaves beside the database: kept when it belongs to it, refused untouched when it does not.
+//! The log or journal that a killed process leaves beside the database: used when it belongs to the database, refused and
+//! left unchanged when it does not.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +32,7 @@ fn bytes(place: &Place, name: &str) -> Vec<u8> {
     fs::read(place.path(name)).unwrap_or_default()
 }
 
-/// Runs all that open the database, which refuse it in one line and leave both files as they are.
+/// Checks that all commands that open the database refuse it in one line and leave both files unchanged.
 #[track_caller]
 fn is_refused_untouched(place: &Place, beside: &str) {
     let before = (bytes(place, Place::DATABASE), bytes(place, beside));
@@ -107,7 +108,7 @@ fn a_damaged_database_is_replaced_by_a_restore() {
                 .run(&["restore", "copy.db"])
                 .failed_naming(name, "--force");
             place.run(&["restore", "copy.db", "--force"]).succeeded();
-            // As far as SQLite could read it.
+            // What is kept is the part that SQLite could read.
             assert!(!bytes(&place, KEPT).is_empty());
             let server = place.serve(&[]);
             assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
@@ -126,7 +127,7 @@ fn a_copy_whose_foreign_log_is_removed_is_served() {
     assert_eq!(server.login(&crowd()[0], PASSWORD).status, 200);
 }
 
-/// Rows that refer to none are no damage of pages.
+/// Dangling references are found although the pages are intact.
 #[test]
 fn dangling_references_are_found_after_an_unclean_end() {
     let (place, _) = killed();
@@ -143,7 +144,7 @@ fn dangling_references_are_found_after_an_unclean_end() {
     is_refused_untouched(&place, LOG);
 }
 
-/// Such as one that copies the log.
+/// The reader could be a program that copies the log, and it outlives the server.
 #[test]
 fn a_process_that_only_reads_does_not_prove_the_file_undamaged() {
     let place = one_user();
@@ -180,7 +181,7 @@ fn opening_a_clean_file_reads_little_and_check_reads_all() {
     assert!(found.stderr.contains("integrity: "), "{found:?}");
 }
 
-/// In a table that nothing here reads, with more pages than are always looked at.
+/// Damages a table that no command reads, in a page beyond those that are always checked.
 fn damage_a_far_page(place: &Place) {
     let fill = "CREATE TABLE ballast (bytes BLOB);
                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
@@ -193,7 +194,7 @@ fn damage_a_far_page(place: &Place) {
     std::os::unix::fs::FileExt::write_all_at(&file, &[0xa5; 2000], length - 4096).unwrap();
 }
 
-/// A file and its rollback journal in the middle of a transaction, which has written pages into the file already.
+/// Copies a file and its rollback journal in the middle of a transaction that has already written pages into the file.
 fn unfinished(database: &Path, change: &str, place: &Place) {
     let connection = Connection::open(database).unwrap();
     let mode: String = connection
@@ -305,7 +306,7 @@ fn a_log_or_journal_without_its_database_is_not_lost() {
         }
         assert!(bytes(&place, LOG) == before);
     }
-    // A restore says what shall be there.
+    // A restore is allowed: it determines the content anyway.
     let copy = one_user();
     copy.run(&["backup", "copy.db"]).succeeded();
     fs::remove_file(place.path(Place::DATABASE)).unwrap();
@@ -315,7 +316,7 @@ fn a_log_or_journal_without_its_database_is_not_lost() {
     assert_eq!(place.dump(), copy.dump());
 }
 
-/// Far more than is kept in memory, so that a restore writes into the file before it commits.
+/// A database far larger than SQLite's page cache, so that a restore writes into the file before it commits.
 fn big() -> Place {
     let place = one_user();
     let fill = MANY_TOKENS.replace("5000", "100000");
@@ -328,10 +329,10 @@ fn big() -> Place {
     place
 }
 
-/// What is at the destination before, and its name.
+/// A label, and how the destination is prepared.
 type Preparation = (&'static str, fn(&Place, &Place));
 
-/// Kills a restore once a file has grown to a size, or a little later.
+/// Kills a restore once a file has grown to a certain size, or a little later.
 #[test]
 fn a_restore_that_is_killed_leaves_the_old_content_or_the_new() {
     let origin = big();

@@ -1,4 +1,4 @@
-//! What the log warns of at the start: flags that let more happen than is wanted mostly.
+//! The warnings at the start: flags that are less safe than is usually wanted.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -146,7 +146,7 @@ fn set_mode(place: &Place, name: &str, mode: u32) {
 #[test]
 fn a_tls_key_that_everybody_can_read_is_a_warning() {
     let place = Place::new();
-    // In the log of a terminal, the second half of this name would be turned around.
+    // Printed unescaped, this name would be shown with its second half reversed.
     let name = "tls\u{202E}\u{3164}.key";
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();

@@ -1,4 +1,4 @@
-//! Which tokens count, and what is told about those that do not.
+//! Which tokens are valid, and what the answer says about the others.
 
 use super::{
     ALL_USERS, CALLS, JWEIRS_TOKEN, ORGANIZATION, VERIFY, assert_ended, assert_good, call, get,
@@ -14,7 +14,7 @@ const CHARACTERS: &str =
     "Invalid token header. Token string should not contain invalid characters.";
 const INVALID: &str = "Invalid token.";
 
-/// A call with these bytes as header fields, each with its line's end.
+/// A call with these bytes as header fields, each including its line break.
 fn with_fields(method: &str, path: &str, fields: &[u8]) -> Vec<u8> {
     let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n").into_bytes();
     bytes.extend(fields);
@@ -160,7 +160,7 @@ fn tokens_are_invalid_as_soon_as_another_process_deactivates_their_user_or_organ
         assert_good(&server, &token);
         switch(table, status);
         assert_ended(&server, &token);
-        // Nothing tells that the token itself is good.
+        // The answer does not reveal that the token itself is valid.
         let unknown = get(
             &server,
             ORGANIZATION,

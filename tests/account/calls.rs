@@ -1,4 +1,4 @@
-//! The organization and its users: shapes and order to the letter, and which check comes first.
+//! The organization and its users: the exact answers, and the order of the checks.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::{
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{JSON, Place, Server, request};
 
-const JWEIR_TO_THE_LETTER: &str = concat!(
+const JWEIRS_ANSWER: &str = concat!(
     r#"{"uuid":"3a7acb28-ab13-437e-8c35-46cf4f0bea49","#,
     r#""person":{"uuid":"2e0ecb7e-9426-4e66-a8a9-e69cd8c806c0","first_name":"Jason","last_name":"Weir","#,
     r#""email":"jweir@projectthanos.com","phone":"1-722-036-2568x9442"},"#,
@@ -67,14 +67,14 @@ fn the_answer_about_one_user_is_exactly_as_published() {
     let server = Server::demo();
     let answer = get(&server, DETAIL, JWEIRS_TOKEN);
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.text(), JWEIR_TO_THE_LETTER);
+    assert_eq!(answer.text(), JWEIRS_ANSWER);
 }
 
 #[test]
 fn all_users_of_the_organization_and_no_others_are_listed_by_username() {
     let server = Server::demo();
     let answer = get(&server, ALL_USERS, JWEIRS_TOKEN);
-    assert!(answer.text().contains(JWEIR_TO_THE_LETTER), "{answer:?}");
+    assert!(answer.text().contains(JWEIRS_ANSWER), "{answer:?}");
     let users = answer.json();
     let listed: Vec<(&str, &str)> = users
         .as_array()
@@ -220,7 +220,7 @@ fn head_is_answered_wherever_get_is_with_the_same_headers_and_no_body() {
             let mut connection = server.connect();
             connection.send(call("HEAD", path, token));
             let head = connection.answer_to_head();
-            // A body would stand in front of this answer.
+            // A body would be read as the start of this answer.
             connection.send(call("GET", path, token));
             let get = connection.answer();
             assert_eq!(head.status, get.status, "{path}");

@@ -1,4 +1,4 @@
-//! Every answer that the API is described to have has been seen, each as described: the harness compares.
+//! Provokes every answer in the OpenAPI description; the harness checks that each one matches it.
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -16,7 +16,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Sends a request, with HEAD too where it is a GET, and notes the described answers that come.
+    /// Sends a request, and a GET also as HEAD, and records which described answers came.
     #[track_caller]
     fn ask(&mut self, server: &Server, bytes: &[u8]) {
         let mut connection = server.connect();
@@ -52,7 +52,7 @@ fn every_described_answer_is_given_and_every_field_of_it() {
     throttled(&mut seen);
     locked(&mut seen);
     unreadable(&mut seen);
-    rotten(&mut seen);
+    corrupted(&mut seen);
     let described = description::keys();
     let missing: Vec<&Key> = described.difference(&seen.answers).collect();
     assert!(missing.is_empty(), "never seen: {missing:#?}");
@@ -106,7 +106,7 @@ fn throttled(seen: &mut Seen) {
     }
 }
 
-/// What writes is unavailable.
+/// The calls that write are answered 503.
 fn locked(seen: &mut Seen) {
     let place = super::one_user();
     let server = place.serve(&[]);
@@ -133,8 +133,8 @@ fn locked(seen: &mut Seen) {
     });
 }
 
-/// What reads is unavailable too when the disk fails: here, what was just written cannot be read back from the log. Or when
-/// nobody is let at the tables.
+/// The calls that read are answered 503 too when the disk fails: here, what was just written cannot be read back from the
+/// log. On servers, the tables are locked instead.
 fn unreadable(seen: &mut Seen) {
     let place = super::one_user();
     let server = place.serve(&[]);
@@ -152,8 +152,8 @@ fn unreadable(seen: &mut Seen) {
     seen.ask_all(&server, &token);
 }
 
-/// Every read fails for good.
-fn rotten(seen: &mut Seen) {
+/// Every read fails permanently.
+fn corrupted(seen: &mut Seen) {
     let place = Place::seeded(&accounts::crowded());
     let server = place.serve(&[]);
     let token = server.login(&crowd()[0], PASSWORD).token();
@@ -165,7 +165,7 @@ fn rotten(seen: &mut Seen) {
 #[test]
 #[ignore = "needs schemathesis"]
 fn schemathesis_finds_nothing_in_a_running_server() {
-    // Not a demo, which would reset connections and delay answers as the description of a demo has it asked to.
+    // Not a demo: schemathesis would send the header fields that make a demo reset connections and delay answers.
     let fixture = serde_json::from_str(include_str!("../../fixtures/demo.json")).unwrap();
     let flags = ["--metrics", "--failed-logins-per-user", "0"];
     let server = Place::seeded(&fixture).serve(&flags);

@@ -1,11 +1,11 @@
-//! `thanos-login healthcheck`: asks the server that has the same flags and environment.
+//! `thanos-login healthcheck`: calls the server that has the same flags and environment.
 
 use std::net::TcpListener;
 
 use super::one_user;
 use crate::harness::{Place, Server};
 
-/// The port in a ready line, whatever its scheme.
+/// The port in a ready line with any scheme.
 fn port(server: &Server) -> String {
     let (_, port) = server.ready_line.rsplit_once(':').unwrap();
     port.to_owned()

@@ -1,4 +1,4 @@
-//! Long answers: what they cost, and that clients that do not read theirs keep nothing from others.
+//! Long answers: their memory use, and that clients that do not read theirs do not block others.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,13 +10,13 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::server::send_over_unix_socket;
 use crate::harness::{DEADLINE, Place, Server, eventually, request};
 
-/// Far longer than all buffers on the way to a client.
+/// So many users that their list is far larger than all buffers on the way to a client.
 const MANY: usize = 20_000;
 
-/// A socket whose buffers hold little, so that a client that does not read is noticed.
+/// A socket file: its buffers are small, so that a client that does not read is noticed.
 const SOCKET: &str = "http.sock";
 
-/// Two organizations, each with [`MANY`] users and these.
+/// Two organizations, each with [`MANY`] users who cannot log in and `users` who can.
 fn two_organizations(users: usize) -> Place {
     let organization = |name: &str| {
         let users = (0..users).map(|number| accounts::user(&username(name, number)));
@@ -34,7 +34,7 @@ fn username(organization: &str, number: usize) -> String {
     format!("{number}@{organization}")
 }
 
-/// Gives an organization `count` further users, who cannot log in.
+/// Adds `count` users who cannot log in to an organization.
 fn add_users(place: &Place, org_id: i64, count: usize) {
     place
         .sql()
@@ -58,20 +58,20 @@ fn serve(place: &Place) -> Server {
 }
 
 /// A client that sends a request, reads the status of its answer and then nothing more.
-struct Stuck {
+struct StuckClient {
     status: u16,
     stream: UnixStream,
 }
 
-impl Stuck {
+impl StuckClient {
     fn sends(server: &Server, bytes: &[u8]) -> Self {
-        let mut stuck = Self::begins(server, bytes);
+        let mut stuck = Self::starts(server, bytes);
         stuck.read_status();
         stuck
     }
 
-    /// Leaves the status to be read.
-    fn begins(server: &Server, bytes: &[u8]) -> Self {
+    /// Sends a request and reads nothing yet, not even the status.
+    fn starts(server: &Server, bytes: &[u8]) -> Self {
         let mut stream = UnixStream::connect(server.place.path(SOCKET)).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.write_all(bytes).unwrap();
@@ -103,7 +103,8 @@ fn a_user_has_at_most_two_lists_in_progress_and_others_get_theirs() {
     let server = serve(&place);
     let token = |name: &str, number| server.login(&username(name, number), PASSWORD).token();
     let [zoe, her_other_token, kim] = [token("north", 0), token("north", 0), token("north", 1)];
-    let [first, second] = [&zoe, &her_other_token].map(|token| Stuck::sends(&server, &list(token)));
+    let [first, second] =
+        [&zoe, &her_other_token].map(|token| StuckClient::sends(&server, &list(token)));
     assert_eq!([first.status, second.status], [200; 2]);
     assert_refused(&server, &list(&zoe));
     assert_refused(&server, &list(&her_other_token));
@@ -112,7 +113,7 @@ fn a_user_has_at_most_two_lists_in_progress_and_others_get_theirs() {
         assert_eq!(answer.status, 200, "{label} organization");
         assert_eq!(answer.json().as_array().unwrap().len(), MANY + 2, "{label}");
     }
-    // Everything else is hers as before.
+    // All other calls of the user still succeed.
     for path in [ORGANIZATION, VERIFY] {
         assert_eq!(get(&server, path, &zoe).status, 200, "{path}");
     }
@@ -132,14 +133,14 @@ fn lists_that_nobody_reads_hold_up_nothing_and_hold_little_memory() {
         .map(|username| server.login(&username, PASSWORD).token())
         .collect();
     let mut stuck: Vec<_> = (0..READERS)
-        .map(|number| Stuck::begins(&server, &list(&tokens[number % tokens.len()])))
+        .map(|number| StuckClient::starts(&server, &list(&tokens[number % tokens.len()])))
         .collect();
     for _ in 0..2 {
         assert_eq!(server.send(request("GET", "/healthz", &[], "")).status, 200);
         assert_eq!(server.send(request("GET", "/readyz", &[], "")).status, 200);
         assert_eq!(get(&server, VERIFY, &tokens[0]).status, 200);
         server.login(&username("south", 0), PASSWORD).token();
-        // The second time, all that can be sent is being sent.
+        // In the second round, the server already sends as much as it can.
         for stuck in stuck.iter_mut().filter(|stuck| stuck.status == 0) {
             stuck.read_status();
         }
@@ -160,7 +161,7 @@ fn clients_that_do_not_read_lists_of_one_organization_do_not_block_those_of_anot
     let server = serve(&place);
     let token = |name: &str, number| server.login(&username(name, number), PASSWORD).token();
     let mut stuck: Vec<_> = (0..16)
-        .map(|number| Stuck::sends(&server, &list(&token("north", number))))
+        .map(|number| StuckClient::sends(&server, &list(&token("north", number))))
         .collect();
     assert!(stuck.iter().any(|stuck| stuck.status == 503));
     assert_eq!(get(&server, ALL_USERS, &token("south", 0)).status, 200);
@@ -190,7 +191,7 @@ fn an_exceptionally_long_answer_holds_up_nothing() {
     let server = serve(&place);
     let token = log_in(&server);
     let stuck: Vec<_> = (0..8)
-        .map(|_| Stuck::sends(&server, &call("GET", DETAIL, &token)))
+        .map(|_| StuckClient::sends(&server, &call("GET", DETAIL, &token)))
         .collect();
     assert!(stuck.iter().all(|stuck| stuck.status == 200));
     assert_eq!(server.send(request("GET", "/healthz", &[], "")).status, 200);

@@ -1,4 +1,4 @@
-//! The end of one token, or of all of a user's.
+//! Logging out: of one token, or of all tokens of a user.
 
 use super::{JWEIRS_TOKEN, LOGOUT, LOGOUT_ALL, assert_ended, assert_good, call, log_in, one_user};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
@@ -72,7 +72,7 @@ fn a_logout_that_cannot_be_written_is_answered_503_and_ends_nothing() {
     for (connection, path) in connections.iter_mut().zip([LOGOUT, LOGOUT_ALL]) {
         connection.send(call("POST", path, &token));
     }
-    // Neither holds up a call that writes nothing.
+    // Neither logout blocks a call that writes nothing.
     assert_good(&server, &token);
     for connection in &mut connections {
         let answer = connection.answer();

@@ -1,4 +1,4 @@
-//! Figures for Prometheus: what they count, what they never show, and where they are to be had.
+//! Metrics for Prometheus: what they count, what they never show, and where they are served.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,13 +9,13 @@ use super::{DETAIL, JWEIRS_TOKEN, JWEIRS_UUID, VERIFY, call, get, one_user};
 use crate::harness::accounts::{JWEIR, PASSWORD};
 use crate::harness::{Answer, Connection, HeldPort, LOGIN, Server, request};
 
-fn metrics() -> Vec<u8> {
+fn metrics_request() -> Vec<u8> {
     request("GET", "/metrics", &[], "")
 }
 
-/// The figures by name and labels, as they stand.
+/// The values of the metrics by name and labels.
 #[track_caller]
-fn figures(answer: &Answer) -> BTreeMap<String, f64> {
+fn parse_metrics(answer: &Answer) -> BTreeMap<String, f64> {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(
         answer.header("content-type"),
@@ -54,14 +54,14 @@ fn metrics_count_requests_logins_lanes_connections_tokens_and_bytes() {
         connection.send(request("GET", "/healthz", &[], ""));
         connection.answer();
     }
-    let figures = figures(&server.send(metrics()));
-    let of = |name: &str| figures.get(&format!("thanos_login_{name}")).copied();
+    let metrics = parse_metrics(&server.send(metrics_request()));
+    let of = |name: &str| metrics.get(&format!("thanos_login_{name}")).copied();
     let requests = |route: &str, status: u16| {
         of(&format!(
             "requests_total{{route=\"{route}\",status=\"{status}\"}}"
         ))
     };
-    assert_eq!(requests(LOGIN, 200), Some(2.0), "{figures:#?}");
+    assert_eq!(requests(LOGIN, 200), Some(2.0), "{metrics:#?}");
     assert_eq!(requests(LOGIN, 401), Some(1.0));
     assert_eq!(requests(LOGIN, 403), Some(1.0));
     assert_eq!(requests(LOGIN, 400), Some(1.0));
@@ -119,7 +119,7 @@ fn metrics_count_requests_logins_lanes_connections_tokens_and_bytes() {
 #[test]
 fn no_metric_shows_data_of_a_user_or_input_of_a_client() {
     let server = busy();
-    let text = server.send(metrics()).text().to_ascii_lowercase();
+    let text = server.send(metrics_request()).text().to_ascii_lowercase();
     for secret in [
         "projectthanos",
         "jweir",
@@ -150,14 +150,14 @@ fn the_metrics_address_serves_the_metrics_and_nothing_else_and_is_not_announced(
     let port = HeldPort::new();
     let address = port.on_loopback().to_string();
     let server = Server::demo_with(&["--metrics-listen", &address]);
-    assert_eq!(server.send(metrics()).status, 404);
+    assert_eq!(server.send(metrics_request()).status, 404);
     server.login(JWEIR, PASSWORD).token();
     let ask = |bytes: Vec<u8>| {
         let mut connection = Connection::to(port.on_loopback());
         connection.send(bytes);
         connection.answer()
     };
-    let counted = figures(&ask(metrics()));
+    let counted = parse_metrics(&ask(metrics_request()));
     let logins = format!("thanos_login_requests_total{{route=\"{LOGIN}\",status=\"200\"}}");
     assert_eq!(counted.get(&logins), Some(&1.0), "{counted:#?}");
     assert_eq!(ask(request("POST", "/metrics", &[], "")).status, 405);
@@ -174,14 +174,16 @@ fn the_metrics_address_serves_the_metrics_and_nothing_else_and_is_not_announced(
 fn metrics_of_the_server_are_served_when_the_database_cannot_be_read() {
     let place = one_user();
     let server = place.serve(&["--metrics"]);
-    assert!(figures(&server.send(metrics())).contains_key("thanos_login_tokens_live"));
-    ruin(&place);
-    let figures = figures(&server.send(metrics()));
-    assert_eq!(figures["thanos_login_ready"], 0.0);
-    assert!(figures.contains_key("thanos_login_connections"));
     assert!(
-        !figures.contains_key("thanos_login_tokens_live"),
-        "{figures:#?}"
+        parse_metrics(&server.send(metrics_request())).contains_key("thanos_login_tokens_live")
+    );
+    ruin(&place);
+    let metrics = parse_metrics(&server.send(metrics_request()));
+    assert_eq!(metrics["thanos_login_ready"], 0.0);
+    assert!(metrics.contains_key("thanos_login_connections"));
+    assert!(
+        !metrics.contains_key("thanos_login_tokens_live"),
+        "{metrics:#?}"
     );
 }
 
@@ -189,7 +191,7 @@ fn metrics_of_the_server_are_served_when_the_database_cannot_be_read() {
 #[ignore = "needs promtool"]
 fn promtool_finds_no_problem_in_the_metrics() {
     let server = busy();
-    let text = server.send(metrics());
+    let text = server.send(metrics_request());
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -1,4 +1,4 @@
-//! What a token is for: account calls, logout, guarding other services; and how the server is watched.
+//! Calls with a token: accounts, logout, guarding other services; and the monitoring of the server.
 
 mod authorization;
 mod calls;
@@ -23,7 +23,7 @@ const VERIFY: &str = "/api/organizations/token-verify/";
 const LOGOUT: &str = "/api/organizations/user-logout/";
 const LOGOUT_ALL: &str = "/api/organizations/user-logout-all/";
 
-/// Of the demo user whose token is pinned.
+/// The pinned token of a demo user.
 const JWEIRS_TOKEN: &str = "a0f17278bed479ee719ea890b8caf0329e1f3e5b";
 const JWEIRS_UUID: &str = "3a7acb28-ab13-437e-8c35-46cf4f0bea49";
 
@@ -43,7 +43,7 @@ fn one_user() -> Place {
     Place::seeded(&accounts::retailer([accounts::user(JWEIR)]))
 }
 
-/// A token of [`JWEIR`].
+/// Logs [`JWEIR`] in and returns the token.
 #[track_caller]
 fn log_in(server: &Server) -> String {
     server.login(JWEIR, PASSWORD).token()
@@ -59,7 +59,7 @@ fn get(server: &Server, path: &str, token: &str) -> Answer {
     server.send(call("GET", path, token))
 }
 
-/// The answer of a GET that must succeed.
+/// The JSON answer to a GET that must succeed.
 #[track_caller]
 fn get_json(server: &Server, path: &str, token: &str) -> Value {
     let answer = get(server, path, token);
@@ -67,14 +67,14 @@ fn get_json(server: &Server, path: &str, token: &str) -> Value {
     answer.json()
 }
 
-/// The token counts.
+/// Checks that the token is valid.
 #[track_caller]
 pub fn assert_good(server: &Server, token: &str) {
     let answer = get(server, VERIFY, token);
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-/// The token counts no more, for any call.
+/// Checks that no call accepts the token any more.
 #[track_caller]
 fn assert_ended(server: &Server, token: &str) {
     for (method, path) in CALLS {

@@ -1,4 +1,4 @@
-//! Whether the process is up, and whether it can answer logins.
+//! The probes: whether the process is up, and whether it can answer logins.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -45,7 +45,7 @@ fn a_locked_database_is_not_ready_and_the_process_is_up() {
             connection
         })
         .collect();
-    // Those that wait for the lock hold up no other probe.
+    // Probes that wait for the lock do not block others.
     assert_eq!(server.send(health()).status, 200);
     for probe in &mut probes {
         assert_not_ready(&probe.answer());
@@ -76,7 +76,7 @@ fn the_readiness_probe_writes_about_once_a_second_however_often_it_is_called() {
         }
     });
     let probes = started.elapsed().as_secs() + 1;
-    // A page, what the log says about it, and once what it says about itself.
+    // A page with its header in the write-ahead log, and once the header of that log.
     let bytes = log_bytes() - before;
     assert!(
         bytes <= probes * (4096 + 24) + 32,
@@ -97,7 +97,7 @@ fn a_full_disk_is_not_ready_and_the_process_is_up() {
     assert_eq!(server.send(ready()).status, 200);
     let mut users = crowd().into_iter().cycle().take(1000);
     assert!(users.any(|username| server.login(&username, PASSWORD).status == 503));
-    // The probe writes one page and a login several, so there may be room for a few probes yet.
+    // The probe writes one page and a login several, so there may still be space for a few probes.
     let mut answer = server.send(ready());
     eventually("the probe finds the disk full", || {
         answer = server.send(ready());
@@ -107,9 +107,10 @@ fn a_full_disk_is_not_ready_and_the_process_is_up() {
     assert_eq!(server.send(health()).status, 200);
 }
 
-/// Replaces the file's first bytes, which say that it is a database, below a running server; or takes the tables away.
+/// Overwrites the start of the file, which identifies it as a database, below a running server. On PostgreSQL, drops the
+/// schema.
 pub(super) fn ruin(place: &Place) {
-    // The server must not answer from pages that it keeps, so the log has to have moved on.
+    // The commit makes the server drop its cached pages, from which it could still answer.
     let file = match place.sql() {
         Sql::File(file) => file,
         servers @ Sql::Postgres(_) => {

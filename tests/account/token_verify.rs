@@ -1,4 +1,4 @@
-//! Whether a token counts, as reverse proxies ask.
+//! The call by which reverse proxies check whether a token is valid.
 
 use jiff::{Timestamp, ToSpan};
 

@@ -1,4 +1,4 @@
-//! The real nginx and the real Caddy, with the files in `deploy/`, in front of services that show what reaches them.
+//! The real nginx and the real Caddy, with the files in `deploy/`, in front of services that show the requests they get.
 
 mod proxy;
 mod service;

@@ -1,4 +1,4 @@
-//! nginx and Caddy, with the files in `deploy/`.
+//! Starts nginx and Caddy with the files in `deploy/`.
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use super::{CADDY, NGINX};
 use crate::harness::{Answer, Connection, Server, eventually};
 
-/// A proxy that runs until it is dropped, and is asked at a socket file.
+/// A proxy that listens on a socket file and runs until it is dropped.
 pub(super) struct Proxy {
     child: Child,
     socket: PathBuf,
@@ -32,13 +32,13 @@ impl Proxy {
         proxy
     }
 
-    /// Debian's nginx, in the foreground, with all its files in the test's directory.
+    /// Starts Debian's nginx in the foreground, with all its files in the test's directory.
     #[track_caller]
     pub(super) fn nginx(service: SocketAddr) -> Self {
         Self::nginx_with("", service)
     }
 
-    /// The same with more directives for all servers.
+    /// Starts Debian's nginx with additional directives for all its servers.
     #[track_caller]
     pub(super) fn nginx_with(directives: &str, service: SocketAddr) -> Self {
         Self::start(|login, socket| {
@@ -70,7 +70,7 @@ impl Proxy {
         })
     }
 
-    /// A Caddy, without its administration interface.
+    /// Starts a Caddy without its administration interface.
     #[track_caller]
     pub(super) fn caddy(program: &str, service: SocketAddr) -> Self {
         Self::start(|login, socket| {
@@ -110,13 +110,13 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The proxy may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The example addresses of a file in `deploy/`, each of which must be there, replaced by real ones.
+/// Replaces the example addresses of a file in `deploy/`, each of which must occur, with real ones.
 #[track_caller]
 fn replaced(text: &str, addresses: &[(&str, String)]) -> String {
     let mut text: String = text

@@ -1,11 +1,11 @@
-//! A guarded service that keeps each request as it came.
+//! A guarded service that keeps each request unchanged.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-/// It answers everything, and shows what it got.
+/// A service that answers every request and returns what it received.
 pub(super) struct Service {
     pub(super) address: SocketAddr,
     reached: Receiver<Reached>,
@@ -14,7 +14,7 @@ pub(super) struct Service {
 /// A request that reached the service.
 #[derive(Debug)]
 pub(super) struct Reached {
-    /// The request line, then the fields, in lower case.
+    /// The request line and the header fields, in lower case.
     pub(super) head: Vec<String>,
     pub(super) body: Vec<u8>,
 }
@@ -26,7 +26,7 @@ impl Service {
         let (sender, reached) = mpsc::channel();
         thread::spawn(move || {
             for stream in listener.incoming() {
-                // The test is over when nobody listens.
+                // Nothing receives once the test is over.
                 if sender.send(Reached::read(&stream.unwrap())).is_err() {
                     return;
                 }

