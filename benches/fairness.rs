@@ -1,8 +1,8 @@
-//! How long somebody waits who logs in while others want everything: `cargo bench --bench fairness`.
+//! How long a login takes while other clients use all capacity: `cargo bench --bench fairness`.
 //!
-//! One account logs in successfully from 26 networks, on 10 connections of each, as fast as it is answered; a lone client of
-//! another network logs in one time after the other, at cost 12 over HTTP. Each round measures it alone, then beside the
-//! others, so that other work of the machine falls on both.
+//! One account logs in from 26 networks, on 10 connections of each, as fast as it is answered. A lone client of another
+//! network logs in repeatedly, at cost 12 over HTTP. Each round measures the lone client alone, then beside the others, so
+//! that other work of the machine affects both.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
@@ -23,19 +23,19 @@ use thanos_login::{Config, Database, Server};
 const NETWORKS: usize = 26;
 const CONNECTIONS: usize = 10;
 const ROUNDS: usize = 5;
-/// Logins of the lone client in a round, alone and beside the others.
+/// The number of logins of the lone client in a round, alone and beside the others.
 const EACH: (usize, usize) = (10, 30);
-/// What its p50 and p99 beside the others may be, as multiples of its p50 alone.
+/// The limit on its p50 and p99 beside the others, as a multiple of its p50 alone.
 const GOAL: f64 = 4.0;
 
-/// One login of the lone client.
+/// A measured login of the lone client.
 struct Sample {
     ms: f64,
-    /// How many logins of the others were answered meanwhile.
+    /// The number of logins of the others that were answered meanwhile.
     overtakers: usize,
 }
 
-/// Logins of the others that have succeeded.
+/// The number of successful logins of the others.
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 
 fn main() {
@@ -78,7 +78,7 @@ fn print(label: &str, alone: &[Sample], beside: &[Sample]) {
     );
 }
 
-/// What `measure` gives while all others log in.
+/// Runs `measure` while all others log in.
 fn beside_others<T>(address: SocketAddr, measure: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -90,14 +90,14 @@ fn beside_others<T>(address: SocketAddr, measure: impl FnOnce() -> T) -> T {
                 while !over.load(Ordering::Relaxed) {
                     match client.exchange(&request) {
                         200 => _ = ANSWERED.fetch_add(1, Ordering::Relaxed),
-                        // There is no place for all of them.
+                        // The queue has no space for all of them.
                         503 => thread::sleep(Duration::from_millis(10)),
                         status => panic!("{status}"),
                     }
                 }
             });
         }
-        // Until each waits for its first.
+        // Each client waits for its first answer by then.
         thread::sleep(Duration::from_secs(3));
         let measured = measure();
         over.store(true, Ordering::Relaxed);
@@ -123,7 +123,7 @@ fn login(network: usize, username: &str) -> Vec<u8> {
     login_with(&fields, username, PASSWORD)
 }
 
-/// With what `serve` has, behind a proxy on this machine.
+/// Starts a server with the defaults of `serve`, behind a proxy on this machine.
 fn serve() -> Server {
     let users = ["lone", "greedy"].map(|name| (name.to_owned(), "ACTIVE", hash(Cost::DEFAULT)));
     let config = Config {

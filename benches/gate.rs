@@ -1,7 +1,7 @@
-//! What the gate costs: the whole server against a bare tiny_http loop with four workers, both answering 404, with and without
-//! the log of every request (to `/dev/null`); a lone login against one that goes around the gate; memory.
+//! The cost of the gate: the whole server compared with a bare tiny_http loop with four workers, both answering 404, with
+//! and without a log line per request (to `/dev/null`); a lone login compared with one that bypasses the gate; memory.
 //!
-//! `cargo bench --bench gate`, which needs `wrk`. Only the ratios say something, since `wrk` takes a share of the machine.
+//! `cargo bench --bench gate`, which needs `wrk`. Only the ratios are meaningful, since `wrk` uses a share of the machine.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
@@ -22,7 +22,7 @@ use common::server::{PASSWORD, address, bare_loop};
 use common::{is_wanted, machine};
 
 const ROUNDS: usize = 4;
-/// How many, and the goal by the clock. By processor time it is 0.5 with 32 clients.
+/// The number of clients, and the goal for the ratio of elapsed times. The goal by processor time is 0.5 with 32 clients.
 const CLIENTS: [(usize, f64); 4] = [(1, 0.75), (16, 0.85), (32, 0.55), (256, 0.48)];
 
 fn main() {
@@ -32,8 +32,9 @@ fn main() {
     machine::print();
     for (log, flags) in [("", &[][..]), (" without log", &["--log-level", "warn"])] {
         for (clients, goal) in CLIENTS {
-            let label =
-                format!("404{log} with {clients} clients, to a bare tiny_http loop with 4 workers");
+            let label = format!(
+                "404{log} with {clients} clients, relative to a bare tiny_http loop with 4 workers"
+            );
             if is_wanted(&label) {
                 compare(
                     &label,
@@ -52,7 +53,7 @@ fn main() {
     }
 }
 
-/// A program of its own, so that it, too, has a process to itself.
+/// Runs the bare loop: this bench starts itself as a second program, so that the loop has its own process too.
 fn serve_bare() {
     let server = tiny_http::Server::http("127.0.0.1:0").unwrap();
     println!("listening on http://{}", server.server_addr());
@@ -73,7 +74,7 @@ fn compare(label: &str, flags: &[&str], clients: usize, goal: Option<f64>) {
     print_ratio(label, goal, ROUNDS, bare, gated);
 }
 
-/// Through the gate, and sent to the private socket in the form in which the gate would have sent it.
+/// Compares a login through the gate with one that is sent to the private socket in the form that the gate would send.
 fn lone_login() {
     let server = demo(&[]);
     let mut gated = Client::connect(address(&server.url));
@@ -101,7 +102,7 @@ fn private_socket(directory: &Path) -> Option<PathBuf> {
     })
 }
 
-/// In milliseconds.
+/// The duration of a login, in milliseconds.
 fn time_login(client: &mut Client<impl Read + Write>, field: &str) -> f64 {
     let request = login_with(field, "jweir@projectthanos.com", PASSWORD);
     let started = Instant::now();
@@ -109,7 +110,7 @@ fn time_login(client: &mut Client<impl Read + Write>, field: &str) -> f64 {
     started.elapsed().as_secs_f64() * 1000.0
 }
 
-/// Without clients, and with idle ones that have all been answered once.
+/// Prints the memory use without clients, and with idle clients that have all been answered once.
 fn memory() {
     const IDLE: usize = 500;
     let server = demo(&["--max-connections-per-client", "0"]);

@@ -1,6 +1,6 @@
-//! How fast the lanes are, as multiples of the `bcrypt` crate in the same run: `cargo bench --bench hashing`.
+//! The speed of the hashing lanes, as a multiple of the `bcrypt` crate in the same run: `cargo bench --bench hashing`.
 //!
-//! Absolute rates are `thanos-login calibrate`'s business.
+//! `thanos-login calibrate` measures absolute rates.
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use thanos_login::hashing::{
     Permits, default_threads,
 };
 
-/// High enough that the rounds are nearly all of it, as at the costs that servers use.
+/// High enough that almost all time is spent in the rounds, as at the costs that servers use.
 const COST: u8 = 8;
 const ROUNDS: usize = 25;
 
@@ -36,7 +36,7 @@ fn main() {
 }
 
 fn compare(label: &str, ours: impl FnMut() -> Rate) {
-    let label = format!("{label}, to the bcrypt crate on one");
+    let label = format!("{label}, relative to the bcrypt crate on one");
     if is_wanted(&label) {
         print_ratio(&label, None, ROUNDS, crate_alone, ours);
     }
@@ -61,7 +61,7 @@ fn crate_alone() -> Rate {
     })
 }
 
-/// The lanes by themselves, all started at once.
+/// The lanes without the engine around them, all started at once.
 fn full_lanes(count: usize) -> Rate {
     let mut lanes = Box::new(Lanes::new());
     let order = Order::new(PASSWORD.as_bytes(), &[7; 16], cost(COST), cost(COST));
@@ -78,7 +78,7 @@ fn full_lanes(count: usize) -> Rate {
     })
 }
 
-/// How long somebody waits who logs in while nobody else does, threads and queue included.
+/// The rate of single logins, one at a time, including threads and queue.
 fn lone_login(engine: &Engine, hash: &PasswordHash) -> Rate {
     let permits = Permits::new(1);
     let password = Password::new(PASSWORD.to_owned());
@@ -90,7 +90,7 @@ fn lone_login(engine: &Engine, hash: &PasswordHash) -> Rate {
     })
 }
 
-/// A queue in which costs differ by a factor of eight, from the first hash to the last; in hashes of `COST`.
+/// The rate of a queue, from its first hash to the last, in which costs differ by a factor of eight; in hashes of `COST`.
 fn mixed_queue(engine: &Engine) -> Rate {
     let password = Password::new(PASSWORD.to_owned());
     let costs = (0..64).map(|number| cost(COST - 2 + number % 4));

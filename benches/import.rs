@@ -1,12 +1,12 @@
-//! How fast passwords in clear are loaded, as multiples of what the `bcrypt` crate hashes on as many threads in the same run:
-//! `cargo bench --bench import`, or `-- 10000` for more passwords than a thousand.
+//! The speed of loading passwords in clear, as a multiple of what the `bcrypt` crate hashes on the same number of threads in
+//! the same run: `cargo bench --bench import`, or `-- 10000` for more passwords than the default of a thousand.
 //!
-//! The whole command counts: the real binary, from its start to its end, with a file to read and check, whether the passwords
-//! are easily guessed (`seed` does not ask), and a database to write. The goal, a quarter of the crate's time, is four times
-//! its rate.
+//! The whole command is measured: the real binary, from its start to its end. It reads and checks a file, checks whether the
+//! passwords are easily guessed (`seed` does not), and writes a database. The goal, a quarter of the crate's time, is four
+//! times its rate.
 //!
-//! Finished hashes are loaded in turn by the binary that `REFERENCE` names, such as the one of the commit before, and by this
-//! one; without it, by this one alone.
+//! Finished hashes are loaded alternately by the binary that the variable `REFERENCE` names, such as one of the previous
+//! commit, and by this one; without the variable, by this one alone.
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![allow(clippy::unwrap_used)]
 
@@ -26,19 +26,19 @@ use thanos_login::hashing::default_threads;
 
 const ORG: &str = "Bench";
 const COST: u32 = 10;
-const USUAL_COUNT: usize = 1_000;
+const DEFAULT_COUNT: usize = 1_000;
 const HASHES: usize = 50_000;
 const GOAL: f64 = 4.0;
 const ROUNDS: usize = 5;
 
-/// The crate hashes this share of what the command does: its rate does not depend on how many there are.
+/// The crate hashes only one of this many passwords of the command: its rate does not depend on their number.
 const SHARE_OF_REFERENCE: usize = 5;
 
 fn main() {
     machine::print();
     let count = std::env::args()
         .find_map(|word| word.parse().ok())
-        .unwrap_or(USUAL_COUNT);
+        .unwrap_or(DEFAULT_COUNT);
     let label = format!("user import, {count} passwords at cost {COST}");
     if is_wanted(&label) {
         let prepared = Prepared::new("users.csv", &csv(count));
@@ -79,7 +79,7 @@ fn compare(label: &str, count: usize, ours: impl FnMut() -> Rate) {
     print_ratio(label, Some(GOAL), ROUNDS, reference, ours);
 }
 
-/// Too odd to be refused as easily guessed.
+/// A password that is not refused as easily guessed.
 fn password(number: usize) -> String {
     format!("violet kettle {number} ninety")
 }
@@ -105,7 +105,7 @@ fn fixture(count: usize) -> String {
     json!({ "organizations": [organization] }).to_string()
 }
 
-/// A directory with the file that is loaded.
+/// A directory with the file to load.
 struct Prepared(TempDir);
 
 impl Prepared {
@@ -115,7 +115,7 @@ impl Prepared {
         Self(directory)
     }
 
-    /// Loads it into a database of its own.
+    /// Loads the file into a new database.
     fn load(&self, program: &str, count: usize, args: &[&str]) -> Rate {
         let directory = self.0.path();
         let database = directory.join("thanos-login.db");

@@ -1,8 +1,8 @@
-//! How long clients wait: `cargo bench --bench latency`.
+//! Latency: `cargo bench --bench latency`.
 //!
-//! First logins at cost 12 over HTTP by the number of clients, each sending its next login when it has the answer to the
-//! last. Their rate is a multiple of what the `bcrypt` crate does on all cores, measured before and after each row. Then
-//! requests that hash nothing, while 64 clients log in.
+//! Part one: logins at cost 12 over HTTP by the number of clients, each of which sends its next login when the last one has
+//! been answered. Their rate is a multiple of that of the `bcrypt` crate on all cores, measured before and after each row.
+//! Part two: requests that hash nothing, while 64 clients log in.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
@@ -18,12 +18,12 @@ use common::server::{CLIENTS, PASSWORD, address, hash, serve_file, username};
 use common::{is_wanted, machine};
 use thanos_login::hashing::Cost;
 
-/// Logins a client sends in a row of the table.
+/// The number of logins of each client in a row of the table.
 const EACH: usize = 20;
-/// What a bcrypt rate a core is multiplied with at 16 clients at least.
+/// The number of clients, and the goal for the rate of their logins as a multiple of the `bcrypt` crate's.
 const GOAL: (usize, f64) = (16, 4.5);
 const IN_FLIGHT: usize = 64;
-/// How many requests are timed while others log in, and by how many clients.
+/// The number of requests that are timed while others log in, and the number of their clients.
 const CHEAP: (usize, usize) = (2000, 4);
 
 fn main() {
@@ -49,7 +49,7 @@ fn logins() {
         .on_the_clock
     };
     println!(
-        "logins at cost 12 over HTTP, to the bcrypt crate on {threads} threads (at least {} with {} clients)",
+        "logins at cost 12 over HTTP, relative to the bcrypt crate on {threads} threads (at least {} with {} clients)",
         GOAL.1, GOAL.0
     );
     println!("clients  logins/s  ratio   p50 ms   p99 ms");
@@ -68,17 +68,17 @@ fn logins() {
     }
 }
 
-/// A client that sends the same request again and again.
-struct Timed {
+/// A client that sends the same request repeatedly and times the answers.
+struct TimedClient {
     client: Client,
     request: Vec<u8>,
     expected: u16,
     pause: Duration,
-    /// Of each answer, in milliseconds.
+    /// The time to each answer, in milliseconds.
     times: Vec<f64>,
 }
 
-impl Timed {
+impl TimedClient {
     fn new(address: SocketAddr, request: Vec<u8>, expected: u16) -> Self {
         Self {
             client: Client::connect(address),
@@ -97,19 +97,19 @@ impl Timed {
     }
 }
 
-/// A client that is to log in.
-fn log_in(address: SocketAddr, number: usize) -> Timed {
-    Timed::new(address, login(&username(number % CLIENTS), PASSWORD), 200)
+/// A client whose request is a login.
+fn log_in(address: SocketAddr, number: usize) -> TimedClient {
+    TimedClient::new(address, login(&username(number % CLIENTS), PASSWORD), 200)
 }
 
-/// All at once, `each` times on average.
-fn exchange(clients: &mut [Timed], each: usize) -> Rate {
+/// Lets all clients send their requests concurrently, `each` of them per client on average.
+fn exchange(clients: &mut [TimedClient], each: usize) -> Rate {
     let count = clients.len() * each;
     rate_of_threads(clients, count, |client, _| client.exchange())
 }
 
-/// The times of all.
-fn percentiles(clients: &[Timed]) -> [f64; 2] {
+/// The p50 and p99 of the times of all clients.
+fn percentiles(clients: &[TimedClient]) -> [f64; 2] {
     [50, 99].map(|percent| {
         let times = clients.iter().flat_map(|client| &client.times);
         percentile(percent, times.copied())
@@ -137,10 +137,10 @@ fn cheap_requests() {
     let measure = || {
         kinds.each_ref().map(|(_, request, expected)| {
             let mut clients: Vec<_> = (0..CHEAP.1)
-                .map(|_| Timed {
-                    // A client that asks without a pause would have a core for itself.
+                .map(|_| TimedClient {
+                    // Without pauses, the client would occupy a core.
                     pause: Duration::from_millis(5),
-                    ..Timed::new(address, request.clone(), *expected)
+                    ..TimedClient::new(address, request.clone(), *expected)
                 })
                 .collect();
             exchange(&mut clients, CHEAP.0 / CHEAP.1);
@@ -159,7 +159,7 @@ fn cheap_requests() {
                 }
             });
         }
-        // Until each has sent its first.
+        // Each client has sent its first login by then.
         thread::sleep(Duration::from_secs(1));
         let busy = measure();
         over.store(true, Ordering::Relaxed);

@@ -1,7 +1,8 @@
-//! What lists cost others: token checks beside lists of 20,000 users, as a multiple of token checks alone:
-//! `cargo bench --bench lists`.
+//! The effect of lists on other calls: the rate of token checks beside lists of 20,000 users, as a multiple of the rate of
+//! token checks alone: `cargo bench --bench lists`.
 //!
-//! The clients of the lists ask again as soon as they are answered, be it with 503. Load and server share one process.
+//! The clients of the lists send the next request as soon as they have an answer, even a 503. The load generator and the
+//! server share one process.
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![allow(clippy::unwrap_used)]
 

@@ -1,6 +1,6 @@
-//! How fast it is, as ratios to what the libraries below it do by themselves in the same run.
+//! The speed of logins and requests, as ratios to what the libraries alone do in the same run.
 //!
-//! `cargo bench --bench login`, or with a part of a label behind `--` for one figure.
+//! `cargo bench --bench login`, or with a part of a label after `--` for one measurement.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -35,10 +35,11 @@ fn main() {
     not_found();
 }
 
-/// The capacity of a login server is its bcrypt rate; everything around it should cost next to nothing.
+/// The capacity of a login server is its bcrypt rate; everything else should cost almost nothing.
 fn logins_at_cost_12() {
     let threads = thread::available_parallelism().unwrap().get();
-    let label = format!("logins at cost 12, to the bcrypt crate alone on {threads} threads");
+    let label =
+        format!("logins at cost 12, relative to the bcrypt crate alone on {threads} threads");
     if !is_wanted(&label) {
         return;
     }
@@ -46,7 +47,7 @@ fn logins_at_cost_12() {
     let server = serve_file(directory.path(), Cost::DEFAULT);
     let mut clients = connect_all(address(&server.url()));
     let hash = hash(Cost::DEFAULT);
-    // Enough of each that its end, when lanes run empty, weighs little.
+    // So many of each that the end of the run, when some lanes are idle, has little effect.
     let (count_alone, count) = (8 * threads, 64 * threads);
     print_ratio(
         &label,
@@ -61,10 +62,12 @@ fn logins_at_cost_12() {
     );
 }
 
-/// What the group commit gives at the cheapest hashing there is, and what the HTTP around a login takes.
+/// The gain of the group commit with the cheapest hashing there is, and the cost of HTTP around a login.
 fn logins_at_cost_4() {
-    let grouped = "logins at cost 4 from 32 threads with group commit, to one commit a token";
-    let http = "logins at cost 4 over HTTP with 32 clients, to the same steps without HTTP";
+    let grouped =
+        "logins at cost 4 from 32 threads with group commit, relative to one commit a token";
+    let http =
+        "logins at cost 4 over HTTP with 32 clients, relative to the same steps without HTTP";
     if !is_wanted(grouped) && !is_wanted(http) {
         return;
     }
@@ -93,7 +96,7 @@ fn logins_at_cost_4() {
 }
 
 fn tokens_on_disk() {
-    let label = "tokens kept with group commit from 32 threads, to one commit a token";
+    let label = "tokens kept with group commit from 32 threads, relative to one commit a token";
     if !is_wanted(label) {
         return;
     }
@@ -108,9 +111,9 @@ fn tokens_on_disk() {
     );
 }
 
-/// What everything around a login costs, seen at the cheapest request; and what of that is not the gate's.
+/// The cost of everything around a login, measured with the cheapest request; and the part of it that is not the gate's.
 fn not_found() {
-    let whole = "404 with 32 clients, to a bare tiny_http loop with 4 workers";
+    let whole = "404 with 32 clients, relative to a bare tiny_http loop with 4 workers";
     let behind_gate = format!("{whole} behind the gate");
     if !is_wanted(whole) && !is_wanted(&behind_gate) {
         return;
@@ -140,7 +143,7 @@ fn not_found() {
     );
 }
 
-/// Where the program is built, since a temporary directory may be memory, which needs no sync.
+/// A directory beside the built program: the system's temporary directory may be in memory, where a sync costs nothing.
 fn directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
@@ -149,7 +152,7 @@ fn connect_all(address: SocketAddr) -> Vec<Client> {
     (0..CLIENTS).map(|_| Client::connect(address)).collect()
 }
 
-/// Every client is a user of its own.
+/// Logs in; each client has its own user.
 fn log_in(clients: &mut [Client], count: usize) -> Rate {
     let requests: Vec<_> = (0..CLIENTS)
         .map(|number| login(&username(number), PASSWORD))
@@ -172,7 +175,7 @@ struct Logins {
 #[derive(Clone, Copy)]
 enum Commits {
     Grouped,
-    /// One caller at a time, so that the writer never finds a second change waiting.
+    /// One caller at a time, so that the writer never has two changes to commit together.
     Single,
 }
 
@@ -270,7 +273,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
     .unwrap()
 }
 
-/// One thread for all clients, so that the load takes little from the server.
+/// Sends requests from one thread for all clients, so that the load generator takes little time from the server.
 fn get_in_turn(clients: &mut [Client]) -> Rate {
     let request = get("/nowhere/");
     let passes = 300;

@@ -1,7 +1,7 @@
 //! PostgreSQL on this machine, over its socket: `cargo bench --features postgres --bench postgres`.
 //!
-//! Logins beside those of a server on an SQLite file, and token checks beside the `postgres` crate alone. The database waits for
-//! its disk as SQLite does.
+//! Logins compared with those of a server on an SQLite file, and token checks compared with the `postgres` crate alone.
+//! PostgreSQL syncs its commits to disk, as SQLite does.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
@@ -25,11 +25,11 @@ use thanos_login::hashing::Cost;
 use thanos_login::store::{Location, OpenedBy, Store, WhenMissing};
 use thanos_login::{Database, Server};
 
-/// As many as a server has connections to its database.
+/// As many clients as a server has connections to its database.
 const CLIENTS: usize = 16;
 const TOKENS: usize = 100_000;
 
-/// What `Store::holder` runs.
+/// The query of `Store::holder`.
 const HOLDER: &str =
     "SELECT users.id, organizations.id, users.uuid, organizations.uuid, organizations.org_type,
            coalesce(organizations.retailer_uuid, organizations.supplier_uuid),
@@ -41,7 +41,7 @@ const HOLDER: &str =
 
 fn main() {
     machine::print();
-    // A test run measures nothing, and needs no PostgreSQL then.
+    // A test run measures nothing, so it needs no PostgreSQL.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -52,7 +52,8 @@ fn main() {
 }
 
 fn logins(postgres: &PostgresServer) {
-    let at_once = format!("logins at cost 12 with {CLIENTS} clients, to those on an SQLite file");
+    let at_once =
+        format!("logins at cost 12 with {CLIENTS} clients, relative to those on an SQLite file");
     let alone = "a lone login at cost 12, beside one on an SQLite file";
     if !is_wanted(&at_once) && !is_wanted(alone) {
         return;
@@ -72,9 +73,11 @@ fn logins(postgres: &PostgresServer) {
 }
 
 fn token_checks(postgres: &PostgresServer) {
-    let label = format!("token checks from {CLIENTS} threads, to the postgres crate alone");
-    let http =
-        format!("token checks over HTTP with {CLIENTS} clients, to the postgres crate alone");
+    let label =
+        format!("token checks from {CLIENTS} threads, relative to the postgres crate alone");
+    let http = format!(
+        "token checks over HTTP with {CLIENTS} clients, relative to the postgres crate alone"
+    );
     if !is_wanted(&label) && !is_wanted(&http) {
         return;
     }
@@ -104,7 +107,7 @@ fn token_checks(postgres: &PostgresServer) {
     }
 }
 
-/// Where the program is built, since a temporary directory may be memory, which needs no sync.
+/// A directory beside the built program: the system's temporary directory may be in memory, where a sync costs nothing.
 fn directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
@@ -116,7 +119,7 @@ fn open(url: &str, by: OpenedBy) -> (Store, Location) {
     (store, location)
 }
 
-/// A server of the accounts that a file has, on a database.
+/// Starts a server on a database with the same accounts as in the file.
 fn serve_database(url: &str, cost: Cost) -> Server {
     let (store, location) = open(url, OpenedBy::Command);
     seed(&store, cost);
@@ -127,7 +130,7 @@ fn connect_all(address: SocketAddr) -> Vec<Client> {
     (0..CLIENTS).map(|_| Client::connect(address)).collect()
 }
 
-/// Every client is a user of its own.
+/// Logs in; each client has its own user.
 fn log_in(clients: &mut [Client]) -> Rate {
     let requests: [_; CLIENTS] = array::from_fn(|number| login(&username(number), PASSWORD));
     rate_of_threads(clients, 8 * CLIENTS, |client, piece| {
@@ -135,7 +138,7 @@ fn log_in(clients: &mut [Client]) -> Rate {
     })
 }
 
-/// One after the other, so that both meet the same machine.
+/// Alternates between both, so that other work of the machine affects both.
 fn print_difference(label: &str, file: &mut Client, server: &mut Client) {
     let request = login(&username(0), PASSWORD);
     let time = |client: &mut Client| {
@@ -158,7 +161,7 @@ fn token(number: usize) -> String {
     format!("{number:040x}")
 }
 
-/// Any of them, so that pages of the database have to be found.
+/// A token from anywhere in the table, so that its pages have to be looked up.
 fn scattered(piece: usize) -> String {
     token(piece * 7919 % TOKENS)
 }
@@ -178,7 +181,7 @@ fn add_tokens(url: &str) {
     );
 }
 
-/// A connection of the crate.
+/// A connection of the `postgres` crate.
 struct Session {
     client: postgres::Client,
     statement: Statement,

@@ -1,7 +1,7 @@
-//! Whether the time of an answer tells one refused login from another.
+//! Whether the time to the answer reveals why a login was refused.
 //!
-//! The distinguisher is the probability that a random sample of one kind is slower than a random one of a wrong password: 0.5
-//! tells nothing, 0 or 1 everything. By chance alone it leaves 0.46 to 0.54 once in a thousand runs.
+//! The measure is the probability that a random sample of one kind is slower than a random one of a wrong password: 0.5
+//! reveals nothing, 0 or 1 everything. By chance alone it is outside of 0.46 to 0.54 once in a thousand runs.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -17,7 +17,7 @@ use thanos_login::hashing::Cost;
 
 const SAMPLES: usize = 1000;
 
-/// Low, so that what is not hashing weighs much.
+/// The highest cost of a hash: low, so that the time outside of hashing matters more.
 const HIGHEST: u8 = 6;
 
 struct Kind {
@@ -61,7 +61,11 @@ fn main() {
         Kind::new("inactive user, wrong password", "quiet", wrong),
         Kind::new("cheaper hash, wrong password", "cheap", wrong),
         Kind::new("inactive user, more expensive hash", "heavy", wrong),
-        Kind::new("the same, right password", "heavy", PASSWORD),
+        Kind::new(
+            "inactive user, more expensive hash, right password",
+            "heavy",
+            PASSWORD,
+        ),
     ];
     sample(&mut client, &mut kinds);
     let [reference, others @ ..] = kinds;
@@ -74,8 +78,8 @@ fn main() {
     }
 }
 
-/// Takes one sample of each kind in turn, in an order of chance, so that neither the machine's other work nor what came
-/// before falls on one kind alone.
+/// Takes one sample of each kind, in random order, so that neither other work of the machine nor the previous sample affects
+/// one kind more than the others.
 fn sample(client: &mut Client, kinds: &mut [Kind]) {
     let mut chance: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut order: Vec<usize> = (0..kinds.len()).collect();
@@ -96,7 +100,7 @@ fn sample(client: &mut Client, kinds: &mut [Kind]) {
     }
 }
 
-/// Over all pairs of a sample of one and one of the other; a tie is half.
+/// The probability that one of `these` is slower than one of `those`, over all pairs; a tie counts as half.
 fn slower(these: &[Duration], those: &[Duration]) -> f64 {
     let wins: f64 = these
         .iter()

@@ -1,7 +1,8 @@
-//! What a token check costs, as a multiple of a 404 on the same server: `cargo bench --bench token`, which needs `wrk`.
+//! The rate of token checks, as a multiple of that of a 404 on the same server: `cargo bench --bench token`, which needs
+//! `wrk`.
 //!
-//! Once with 5 users and once with 100,000 users and 1,000,000 live tokens. The tokens asked about are drawn from all of them,
-//! so that the database's pages have to be found, and both kinds of request send the same header.
+//! Measured with 5 users, and with 100,000 users and 1,000,000 valid tokens. The checked tokens are drawn from all of them,
+//! so that pages of the database have to be looked up, and both kinds of requests send the same header.
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![allow(clippy::unwrap_used)]
 
@@ -18,13 +19,13 @@ const VERIFY: &str = "/api/organizations/token-verify/";
 const ORGANIZATION: u32 = 1;
 const ROUNDS: usize = 4;
 const CLIENTS: usize = 16;
-/// How many tokens the load generator knows.
+/// The number of tokens that the load generator knows.
 const KNOWN_TOKENS: u32 = 10_000;
 
 fn main() {
     machine::print();
     for (users, tokens) in [(5, 50), (100_000, 1_000_000)] {
-        let label = format!("token checks among {tokens} tokens of {users} users, to 404");
+        let label = format!("token checks among {tokens} tokens of {users} users, relative to 404");
         if is_wanted(&label) {
             measure(&label, users, tokens);
         }
@@ -44,7 +45,7 @@ fn measure(label: &str, users: u32, tokens: u32) {
     println!("  {:.1} MiB resident", server.resident_kib() / 1024.0);
 }
 
-/// Requests are made once, so that choosing one costs the load generator next to nothing.
+/// A script for `wrk` that builds all requests once, so that choosing one costs almost nothing.
 fn lua(tokens: u32) -> String {
     let known = tokens.min(KNOWN_TOKENS);
     let tokens: String = (0..known)

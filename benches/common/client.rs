@@ -1,4 +1,4 @@
-//! A client with one connection, which is kept.
+//! A client with one connection, which is kept open.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ pub fn login(username: &str, password: &str) -> Vec<u8> {
     login_with("Host: localhost", username, password)
 }
 
-/// With this field instead of `Host`, or with several.
+/// A login call with these header fields instead of `Host`.
 pub fn login_with(fields: &str, username: &str, password: &str) -> Vec<u8> {
     let body = serde_json::json!({ "username": username, "password": password }).to_string();
     format!(
@@ -35,7 +35,7 @@ pub struct Client<S = TcpStream> {
 }
 
 impl Client {
-    /// The first answer is waited for: of many new connections at once, tiny_http leaves some without a thread.
+    /// Connects and waits for a first answer: of many new connections at once, tiny_http leaves some without a thread.
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -54,7 +54,7 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// Sends a request and gives the status of its answer, once that is there to its end.
+    /// Sends a request and returns the status of its answer once that is complete.
     pub fn exchange(&mut self, request: &[u8]) -> u16 {
         self.send(request);
         self.receive()
@@ -82,7 +82,7 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-/// The status, when the head and the body that it announces are there.
+/// The status of an answer; `None` until its head and its body have been received completely.
 fn whole_answer(received: &[u8]) -> Option<u16> {
     let end_of_head = received.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&received[..end_of_head]).unwrap();

@@ -1,4 +1,4 @@
-//! Databases with more in them than an import would make soon.
+//! Databases with more rows than an import would create quickly.
 
 use std::path::Path;
 
@@ -6,15 +6,16 @@ use rusqlite::{Connection, named_params};
 use sha2::{Digest, Sha256};
 use thanos_login::store::{Durability, Store, WhenMissing};
 
-/// Any hash will do: nobody logs in.
+/// The hash of all users. Any valid hash will do: nobody logs in.
 const HASH: &str = "$2b$10$KG/joNZtprVqnb03qEXKYe2vwMk5Oqq7gD6vLU8yhLRR9aeZH0UCK";
 
-/// A token of an organization; their digests are as scattered as those of real ones.
+/// A token of an organization. The digests are distributed like those of real tokens.
 pub fn token(organization: u32, number: u32) -> String {
     format!("{organization:020x}{number:020x}")
 }
 
-/// Adds an organization with so many users, and so many tokens of these in turn, to a file that is made when it is missing.
+/// Adds an organization with this number of users and of tokens, which are distributed evenly over the users. Creates the
+/// file if it is missing.
 pub fn fill(database: &Path, organization: u32, users: u32, tokens: u32) {
     drop(Store::open(database, WhenMissing::Create, Durability::Full).unwrap());
     let uuid = |kind: u32, id: u32| format!("{kind:08x}-{organization:04x}-4000-8000-{id:012x}");
@@ -52,7 +53,7 @@ pub fn fill(database: &Path, organization: u32, users: u32, tokens: u32) {
             })
             .unwrap();
     }
-    // In the order of the key, which fills the table's pages as well as they fill over time, only sooner.
+    // Inserting in the order of the key is faster and fills the pages of the table as much as they are over time.
     let mut digests: Vec<([u8; 32], u32)> = (0..tokens)
         .map(|number| (Sha256::digest(token(organization, number)).into(), number))
         .collect();

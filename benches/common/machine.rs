@@ -1,9 +1,9 @@
-//! The machine that the numbers are of.
+//! The machine on which the benches run.
 
 use std::fs;
 use std::thread;
 
-/// Prints the processor, how many cores this process may use, and the first-level cache of one for data.
+/// Prints the processor, the number of cores that this process may use, and the size of the L1 data cache.
 pub fn print() {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo

@@ -1,9 +1,9 @@
 //! What the benches share: accounts, servers, a client, and ratios measured in interleaved rounds.
 //!
-//! Speeds are given as ratios to something measured in the same run, since an absolute one says more about the machine and
+//! Speeds are ratios to something that was measured in the same run, since an absolute speed says more about the machine and
 //! its other work than about the program.
 
-// Each bench uses a part of it.
+// Each bench uses only a part of this module.
 #![allow(dead_code)]
 
 pub mod client;
@@ -13,8 +13,8 @@ pub mod process;
 pub mod rate;
 pub mod server;
 
-/// Whether a word on the command line asks for the measurement with this label: `cargo bench --bench login -- 404`. A test
-/// run, which also starts benches, asks for none.
+/// Whether the command line selects the measurement with this label, as `cargo bench --bench login -- 404` does. A test run,
+/// which also starts benches, selects none.
 pub fn is_wanted(label: &str) -> bool {
     let mut words = std::env::args()
         .skip(1)

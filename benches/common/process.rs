@@ -1,4 +1,4 @@
-//! The program in a process of its own, what it uses of the machine, and `wrk` as its load.
+//! The program in its own process, the resources that it uses, and `wrk` as the load generator.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,28 +12,28 @@ use super::rate::Rate;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_thanos-login");
 
-/// A path that no call has.
+/// A path without a call.
 pub const NOT_FOUND: &str = "/api/organizations/nothing-here/";
 
-/// How long [`Process::load`] takes.
+/// The duration of [`Process::load`].
 pub const LOAD_SECONDS: u64 = 2;
 
-/// A server that is ready, until it is dropped.
+/// A server that is ready. It is killed when it is dropped.
 pub struct Process {
     child: Child,
     pub url: String,
-    /// What it calls its temporary directory.
+    /// Its temporary directory.
     pub directory: TempDir,
 }
 
 impl Process {
-    /// The program's `serve`.
+    /// Starts `thanos-login serve` with these arguments.
     pub fn serve(args: &[&str]) -> Self {
         let command = ["serve", "--listen", "127.0.0.1:0"];
         Self::start(Command::new(PROGRAM).args(command).args(args))
     }
 
-    /// A program that prints where it listens.
+    /// Starts a program that prints its address as `thanos-login serve` does.
     pub fn start(command: &mut Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut child = command
@@ -56,7 +56,7 @@ impl Process {
         }
     }
 
-    /// How many requests it answers: those of 404 to [`NOT_FOUND`], with success to any other path.
+    /// Measures the rate of answers with `wrk`. Requests for [`NOT_FOUND`] must be answered 404, all others with success.
     pub fn load(&self, path: &str, clients: usize, script: Option<&Path>) -> Rate {
         let seconds_before = self.processor_seconds();
         let output = Command::new("wrk")
@@ -75,7 +75,7 @@ impl Process {
             .expect("wrk is installed (Debian: apt install wrk)");
         let seconds = self.processor_seconds() - seconds_before;
         let text = String::from_utf8(output.stdout).unwrap();
-        // wrk counts the answers that are no success, and prints nothing when there are none.
+        // wrk prints the number of unsuccessful answers only if there are any.
         let has_failures = text.contains("Non-2xx or 3xx responses");
         assert_eq!(has_failures, path == NOT_FOUND, "{path}: {text}");
         let number = |line: &str| line.split_whitespace().next()?.parse::<f64>().ok();
@@ -113,15 +113,16 @@ impl Drop for Process {
     }
 }
 
-/// Of all children of this process that have ended.
+/// The processor time of all ended child processes, in seconds.
 pub fn processor_seconds_of_children() -> f64 {
     processor_seconds("self", 13)
 }
 
-/// User and system time, which are neighbours in the kernel's line.
+/// User and system time of a process, in seconds; `user` is the position of the user time in the kernel's line, which the
+/// system time follows.
 fn processor_seconds(process: &str, user: usize) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // What follows the name of the program, which may contain anything, starts with the third field.
+    // The name of the program may contain anything; the third field is the first one after it.
     let (_, after_name) = stat.rsplit_once(')').unwrap();
     let ticks = after_name.split_whitespace().skip(user).take(2);
     let ticks: u64 = ticks.map(|field| field.parse::<u64>().unwrap()).sum();

@@ -1,4 +1,4 @@
-//! Rates, and ratios of them in interleaved rounds.
+//! Rates, and their ratios in interleaved rounds.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -6,29 +6,30 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A round does not count when the reference beside it was slower than this share of its median: the machine had other work
+/// A round is ignored when its reference was slower than this share of the reference's median: the machine had other work
 /// then.
 const STEADY: f64 = 0.85;
 
-/// A ratio takes no longer than this and the round it is in, but has so many rounds at least.
+/// The time after which no further round of a ratio starts, once there are [`MIN_ROUNDS`].
 const PATIENCE: Duration = Duration::from_secs(20);
 const MIN_ROUNDS: usize = 3;
 
-/// How much was done a second.
+/// The number of pieces of work per second.
 #[derive(Clone, Copy)]
 pub struct Rate {
-    /// As a client sees it.
+    /// Per second of elapsed time, as a client sees it.
     pub on_the_clock: f64,
-    /// Of processor time of this process, the load included: much the same whatever else the machine does.
+    /// Per second of processor time of this process, including the load generator. Other work of the machine hardly affects
+    /// it.
     pub of_processor_time: f64,
 }
 
-/// Measures how fast `work` does its `count` pieces.
+/// Measures the rate at which `work` does its `count` pieces.
 pub fn rate(count: f64, work: impl FnOnce()) -> Rate {
     rate_by(processor_seconds, count, work)
 }
 
-/// The same by another measure of processor time, in seconds.
+/// Measures a rate with another measure of processor time, in seconds.
 pub fn rate_by(processor_seconds: impl Fn() -> f64, count: f64, work: impl FnOnce()) -> Rate {
     let (started, seconds_before) = (Instant::now(), processor_seconds());
     work();
@@ -38,7 +39,8 @@ pub fn rate_by(processor_seconds: impl Fn() -> f64, count: f64, work: impl FnOnc
     }
 }
 
-/// Does `count` pieces of work with one thread per worker, each taking the next piece when it is done with one.
+/// Measures the rate of `count` pieces of work with one thread per worker. Each thread takes the next piece when it has
+/// finished one.
 pub fn rate_of_threads<W: Send>(
     workers: &mut [W],
     count: usize,
@@ -59,7 +61,7 @@ pub fn rate_of_threads<W: Send>(
     })
 }
 
-/// Of all threads of this process.
+/// The processor time of all threads of this process, in seconds.
 fn processor_seconds() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
@@ -115,12 +117,12 @@ fn ratio([before, ours, after]: &[Rate; 3], which: impl Fn(&Rate) -> f64) -> f64
     2.0 * which(ours) / (which(before) + which(after))
 }
 
-/// The middle of the values.
+/// The median of the values.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     percentile(50, values)
 }
 
-/// What so many percent of the values are below, NaN when there are none.
+/// The value below which this percentage of the values lies; NaN when there are none.
 pub fn percentile(percent: usize, values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

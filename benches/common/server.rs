@@ -1,4 +1,4 @@
-//! Servers inside this process, and the accounts they have.
+//! Servers inside this process, and their accounts.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -14,10 +14,10 @@ use thanos_login::hashing::{Cost, Engine, EngineConfig};
 use thanos_login::store::{Durability, Store, WhenMissing};
 use thanos_login::{Config, Database, Server};
 
-/// What every account has.
+/// The password of every account.
 pub const PASSWORD: &str = "thanosrocks";
 
-/// Connections at once, each a user of its own.
+/// The number of concurrent connections, each with its own user.
 pub const CLIENTS: usize = 32;
 
 pub fn username(number: usize) -> String {
@@ -29,7 +29,7 @@ pub fn hash(cost: Cost) -> String {
     bcrypt::hash(PASSWORD, u32::from(cost.get())).unwrap()
 }
 
-/// A fixture of one organization with these users, each a name, a status and a hash.
+/// A fixture of one organization with these users, each given as name, status and hash.
 pub fn fixture(users: &[(String, &str, String)]) -> Accounts {
     let users: Vec<_> = users
         .iter()
@@ -43,14 +43,14 @@ pub fn fixture(users: &[(String, &str, String)]) -> Accounts {
     Accounts::parse(&text).unwrap()
 }
 
-/// A database file with a user for each of [`CLIENTS`], `user-0` and so on.
+/// Creates a database file with the users `user-0`, `user-1` and so on, one for each of [`CLIENTS`].
 pub fn seeded(path: &Path, cost: Cost) -> Store {
     let (store, _) = Store::open(path, WhenMissing::Create, Durability::Full).unwrap();
     seed(&store, cost);
     store
 }
 
-/// Adds these users.
+/// Adds the same users to a database.
 pub fn seed(store: &Store, cost: Cost) {
     let hash = hash(cost);
     let users: Vec<_> = (0..CLIENTS)
@@ -63,14 +63,14 @@ pub fn engine() -> Engine {
     Engine::start(EngineConfig::new(Duration::from_secs(30))).unwrap()
 }
 
-/// A server of [`seeded`] accounts.
+/// Starts a server with the accounts of [`seeded`].
 pub fn serve_file(directory: &Path, cost: Cost) -> Server {
     let path = directory.join("server.db");
     drop(seeded(&path, cost));
     serve(Database::File(path), cost)
 }
 
-/// A server with what `serve` has but the throttle.
+/// Starts a server with the defaults of `serve`, but without the throttle.
 pub fn serve(database: Database, cost: Cost) -> Server {
     let mut config = config(database);
     config.policy.bcrypt_cost = cost;
@@ -78,7 +78,7 @@ pub fn serve(database: Database, cost: Cost) -> Server {
     Server::start(config).unwrap()
 }
 
-/// What `serve` has, at a port of its own.
+/// The default configuration of `serve`, with a free port.
 pub fn config(database: Database) -> Config {
     Config {
         listen: vec![Address::Tcp((Ipv4Addr::LOCALHOST, 0).into())],
@@ -91,7 +91,7 @@ pub fn address(url: &str) -> SocketAddr {
     url.strip_prefix("http://").unwrap().parse().unwrap()
 }
 
-/// tiny_http with as little around it as there can be: four threads that answer 404 and know nothing else.
+/// tiny_http with as little code around it as possible: four threads that answer every request with 404.
 pub fn bare_loop(http: tiny_http::Server) {
     let http = Arc::new(http);
     for _ in 0..4 {
@@ -99,7 +99,7 @@ pub fn bare_loop(http: tiny_http::Server) {
         thread::spawn(move || {
             for request in http.incoming_requests() {
                 let response = tiny_http::Response::from_string(r#"{"detail":"Not found."}"#);
-                // A client that is gone needs no answer.
+                // The client may have disconnected.
                 let _ = request.respond(response.with_status_code(404));
             }
         });
