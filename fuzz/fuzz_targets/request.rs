@@ -1,5 +1,5 @@
-//! The head and chunk parser of the gate, on any bytes: it neither panics nor cares in which pieces they arrive, and
-//! whatever it lets through ends where a plain reading of RFC 9112 ends.
+//! Fuzzes the head and chunk parser of the gate with arbitrary bytes: it must not panic, its result must not depend on the
+//! pieces in which the bytes arrive, and a message that it accepts must end where a plain reading of RFC 9112 ends.
 //!
 //! ```text
 //! cargo +nightly fuzz run request fuzz/corpus/request fixtures/requests
@@ -13,7 +13,7 @@ use thanos_login::gate::in_memory::check;
 
 fuzz_target!(|bytes: &[u8]| {
     check(bytes, &Limits::default());
-    // So small that short inputs meet every one of them.
+    // Limits that are so small that short inputs reach each of them.
     let small = Limits {
         max_head: 90,
         max_header_fields: 3,
