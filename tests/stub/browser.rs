@@ -1,7 +1,7 @@
-//! The page, and pages of other origins, in a real browser that a Node script steers.
+//! The stub's page, and pages of other origins, in Chromium. Each of these tests runs a script of `tests/browser` with Node.
 //!
-//! Node finds playwright-core and axe-core in NODE_PATH, or where `.ci/run` puts them; `CHROMIUM` names another browser than
-//! Debian's.
+//! playwright-core and axe-core are in `NODE_PATH` or where `.ci/run` installs them. `CHROMIUM` is the path of the browser, by
+//! default that of Debian. `SCREENSHOTS` is a directory for pictures of the page.
 
 use std::env;
 use std::path::Path;
@@ -35,6 +35,18 @@ fn run(script: &str, server: &Server) {
 #[ignore = "needs chromium"]
 fn a_person_can_use_the_page() {
     run("page.cjs", &Server::demo());
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn the_page_is_accessible_and_fits_phones_in_light_and_dark_mode() {
+    run("appearance.cjs", &Server::demo());
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn every_control_of_the_page_works_by_keyboard_with_a_visible_focus() {
+    run("keyboard.cjs", &Server::demo());
 }
 
 #[test]
@@ -74,7 +86,7 @@ fn the_page_may_load_and_run_nothing_but_itself() {
 }
 
 #[test]
-fn the_page_has_the_version_and_what_it_needs_to_say_of_tokens() {
+fn the_page_contains_the_version_the_token_lifetime_and_the_pinned_usernames() {
     let pinned = json!({"username": JWEIR, "password": PASSWORD, "auth_token": "5".repeat(40)});
     let fixture = accounts::retailer([pinned, accounts::user("fresh")]);
     let server = Place::new().serve_demo(&fixture, &["--token-ttl", "90s"]);
