@@ -100,7 +100,7 @@ mod threads;
 pub use assembly::{Server, StartError};
 pub use config::{Certificate, Config, Database, MetricsAccess};
 
-/// The Rust example of README.md, as a doc test.
+/// The Rust example of docs/stub.md, as a doc test.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/stub.md")]
+struct StubPage;

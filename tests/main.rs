@@ -12,6 +12,7 @@ mod cli;
 mod client_address;
 mod clock_steps;
 mod database_files;
+mod docs;
 mod durability;
 mod environment;
 mod failed_start;
@@ -31,7 +32,6 @@ mod packages;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod prometheus;
-mod readme;
 mod recovery;
 mod replaced;
 mod restart;

@@ -2,13 +2,13 @@
 
 pub struct Block {
     /// The last heading above it.
-    pub heading: &'static str,
+    pub heading: String,
     pub language: String,
     pub text: String,
 }
 
 /// The fenced blocks, in their order.
-fn blocks(page: &'static str) -> Vec<Block> {
+fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut is_open = false;
     let mut heading = "";
@@ -16,7 +16,7 @@ fn blocks(page: &'static str) -> Vec<Block> {
         match (line.strip_prefix("```"), is_open) {
             (Some(language), false) => {
                 blocks.push(Block {
-                    heading,
+                    heading: heading.to_owned(),
                     language: language.to_owned(),
                     text: String::new(),
                 });
@@ -37,7 +37,7 @@ fn blocks(page: &'static str) -> Vec<Block> {
 }
 
 /// What each block shows as its output, if it does.
-pub fn examples(page: &'static str) -> Vec<(Block, Option<String>)> {
+pub fn examples(page: &str) -> Vec<(Block, Option<String>)> {
     let mut examples: Vec<(Block, Option<String>)> = Vec::new();
     for block in blocks(page) {
         let is_output = ["text", "json"].contains(&block.language.as_str());

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::{release_file, static_binary};
+use crate::docs::Page;
 use crate::harness::Place;
-use crate::harness::page::examples;
 
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/python/tests");
 
@@ -104,7 +104,8 @@ fn the_python_packages_own_tests_pass() {
 #[test]
 #[ignore = "needs pip, pytest, pytest-xdist and Python's Requests"]
 fn the_pytest_example_passes() {
-    let (example, _) = examples(include_str!("../../README.md"))
+    let (example, _) = Page::read("docs/stub.md")
+        .examples()
         .into_iter()
         .find(|(block, _)| block.heading == "### With pytest")
         .unwrap();
