@@ -88,7 +88,7 @@ fn assert_in_table(status: u16, answer: &Answer) {
 #[test]
 fn every_demo_account_answers_as_the_tables_say() {
     let server = Server::demo();
-    for page in ["docs/stub.md"].map(Page::read) {
+    for page in ["README.md", "docs/stub.md"].map(Page::read) {
         let accounts = page.rows(&["username", "password"]);
         assert_eq!(accounts.len(), 5);
         for cells in accounts {

@@ -73,7 +73,7 @@ fn the_table_of_commands_has_all_with_flags_that_their_help_has() {
                 // A group: its flags are those of its commands.
                 help = self::help(&format!("{command} list"));
             }
-            for flag in code(cells[2]) {
+            for flag in cells.get(2).map(|cell| code(cell)).unwrap_or_default() {
                 assert!(has_word(&help, flag), "{command} {flag}");
             }
             let command = command.trim_start_matches("thanos-login ");
@@ -109,8 +109,8 @@ fn the_table_of_json_fields_is_what_commands_print() {
         keys(&["token", "list"]),
         keys(&["events", "list"]),
         [
-            keys(&["token", "revoke", "--user", "ann"]),
             keys(&["token", "purge"]),
+            keys(&["token", "revoke", "--user", "ann"]),
         ]
         .concat(),
         keys(&["user", "import", &export]),

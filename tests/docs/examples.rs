@@ -16,8 +16,12 @@ use crate::harness::{Place, Server};
 
 const PORTS: [&str; 2] = ["8080", "8443"];
 
-/// Commands that need what is not everywhere; each has a test of its own.
-const ELSEWHERE: [&str; 4] = ["http ", "pip install ", "npx ", "docker load "];
+/// Blocks that start with these need what is not everywhere: HTTPie has a test below, the files of a release have theirs in
+/// `packages::one_line`.
+const NEED_MORE: [&str; 4] = ["http ", "pip install ", "npx ", "docker load "];
+
+/// What runs these tests.
+const TESTS: &str = "cargo test\n";
 
 /// A directory in which `thanos-login` is the program.
 pub(super) fn checkout() -> Place {
@@ -74,6 +78,7 @@ fn run(
 
 /// Starts what a block starts: one command, `cargo run --release --` or `thanos-login`, that serves.
 fn serve(place: &Place, block: &str) -> Option<Server> {
+    let block = block.strip_suffix(TESTS).unwrap_or(block);
     let command = block
         .strip_prefix("cargo run --release -- ")
         .or_else(|| block.strip_prefix("thanos-login "))
@@ -93,8 +98,8 @@ fn run_page(name: &'static str) -> usize {
     let mut server = None;
     let mut count = 0;
     for (block, shown) in Page::read(name).examples() {
-        let is_elsewhere = ELSEWHERE.iter().any(|it| block.text.starts_with(it));
-        if block.language != "sh" || is_elsewhere || block.heading == package::HEADING {
+        let needs_more = NEED_MORE.iter().any(|it| block.text.starts_with(it));
+        if block.language != "sh" || needs_more || block.heading == package::HEADING {
             continue;
         }
         count += 1;

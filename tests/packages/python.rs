@@ -107,7 +107,7 @@ fn the_pytest_example_passes() {
     let (example, _) = Page::read("docs/stub.md")
         .examples()
         .into_iter()
-        .find(|(block, _)| block.heading == "### With pytest")
+        .find(|(block, _)| block.heading == "## With pytest")
         .unwrap();
     assert_eq!(example.language, "python");
     let environment = Environment::new();
