@@ -5,7 +5,7 @@ use crate::harness::machine::Machine;
 use crate::harness::page::assert_shows;
 
 /// The heading above what needs root, Debian and nginx.
-pub(super) const HEADING: &str = "### A day with the package";
+pub(super) const HEADING: &str = "## A day with the package";
 
 #[test]
 #[ignore = "needs root, apt, cargo-deb, nginx and curl"]
