@@ -9,6 +9,7 @@ use crate::harness::page::{self, Block};
 
 mod answers;
 mod commands;
+mod containers;
 mod examples;
 mod links;
 mod package;

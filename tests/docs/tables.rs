@@ -91,7 +91,7 @@ const HELD: [(&str, &[&str]); 18] = [
     ("docs/security.md", &["against", "how"]),
     ("docs/stub.md", &["username", "password"]),
     ("docs/stub.md", &["call", "what it does"]),
-    ("docs/stub.md", &["key of an order"]),
+    ("docs/stub.md", &["key of an instruction"]),
     ("docs/stub.md", &["key of a request"]),
     ("docs/stub.md", &["key of an account"]),
 ];
@@ -179,7 +179,7 @@ fn the_tables_of_keys_have_all_that_the_stub_describes() {
     let description = described(&Server::demo());
     let page = Page::read("docs/stub.md");
     for (head, schema) in [
-        ("key of an order", "Order"),
+        ("key of an instruction", "Order"),
         ("key of a request", "Request"),
         ("key of an account", "AccountChange"),
     ] {

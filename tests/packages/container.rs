@@ -51,7 +51,7 @@ fn blob(place: &Place, descriptor: &Value) -> Value {
 }
 
 /// What the image has a runtime do. It does not depend on the binary.
-pub(super) fn settings() -> Value {
+pub fn settings() -> Value {
     let place = Place::new();
     let [oci, _] = build("/bin/true", &place);
     unpack(&oci, &place, "layout");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 mod cargo_package;
-mod container;
+pub mod container;
 mod debian;
 mod manifests;
 mod npm;
