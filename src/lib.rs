@@ -1,68 +1,72 @@
-//! The login call of the Thanos market place, on one SQLite file or a PostgreSQL database that several servers share, in one
-//! binary.
+//! The login call of the Thanos market place, on one SQLite file or on a PostgreSQL database that several servers share, in
+//! one binary.
 //!
 //! # The path of one login
 //!
 //! ```text
 //! client --TCP, TLS--> gate --private Unix socket--> server (tiny_http loop) --> endpoint::user_login
-//!                                                          auth (admit the try) <+
+//!                                                        auth (admit the login) <+
 //!                                                     store (find the account)  <+
 //!                                               hashing (verify the password)   <+
-//!                                                     store (keep the token)    <+
+//!                                                     store (store the token)   <+
 //! client <------------ gate <----------------------- http::Reply, as endpoint::outcome says
 //! ```
 //!
-//! tiny_http believes every stated length and waits for ever, so it only meets requests that the gate has read whole,
-//! checked and written again. Its accepting thread ends for good when the system gives it no thread or descriptor, and its
-//! socket's name may be swept: `server` then replaces it.
+//! tiny_http trusts every stated length and waits without limit, so it receives only requests that the gate has read
+//! completely, checked and written again. Its accepting thread ends for good when the system has no thread or descriptor
+//! left, and the file of its socket may be deleted: `server` then replaces it.
 //!
 //! # The modules
 //!
 //! | module | what it does | what it never does |
 //! |---|---|---|
-//! | [`cli`] | one file per command: flags in, exit code out | decide anything about a login |
-//! | [`Server`] | puts the parts together, in a process of its own or inside a test | touch signals, the logger or limits |
-//! | [`gate`] | the public sockets, TLS, HTTP/1.1 framing, limits in bytes and time | know paths or logins |
-//! | [`server`] | receives requests, finds their route, counts and logs them | speak SQL |
-//! | [`endpoint`] | one file per path: parse, call `auth`, shape the answer; `outcome` maps every error | hash, write |
-//! | [`http`] | media type, JSON body, the client's address, reply | know logins |
-//! | [`auth`] | the rules: throttle, credentials, statuses, tokens | know HTTP or SQL, read a clock |
-//! | [`hashing`] | bcrypt: several passwords at once on each core, from one queue | know users |
-//! | [`store`] | all SQL, once; `store::engine` has what differs: `sqlite` (files, migrations, one writer with group commit), `postgres` (URL, TLS, a pool, one transaction a change) | see a plain password, read this machine's date |
-//! | [`accounts`] | accounts in files: read, checked, hashed, then written so that all count at once; exported | write half of it |
-//! | [`metrics`] | figures for Prometheus | know who logs in |
-//! | [`stub`] | around the endpoints of a demo: answers forced, delayed and spoiled, a journal, a clock to move, a page | exist in a real server |
-//! | [`audit`] | what an operator should look into | change anything |
-//! | [`clock`] | the time: a date that may step, and an uptime that never does | decide |
-//! | `housekeeping` | every few seconds: removes what is too old, logs changes by commands | hold up a login |
-//! | `files` | files that get their name only once they are whole and on disk | know what is in them |
-//! | [`account`] | the words that all of these share | decide |
+//! | [`cli`] | the commands, one file each: flags in, exit code out | decide anything about a login |
+//! | [`Server`] | assembles the parts, in a process of its own or inside a test | change signal handlers, the logger or limits |
+//! | [`gate`] | the public sockets, TLS, HTTP/1.1 framing, limits on bytes and time | know paths or logins |
+//! | [`server`] | receives requests, routes, counts and logs them | use SQL |
+//! | [`endpoint`] | one file per path: parses, calls `auth`, builds the answer; `outcome` maps every error to its answer | hash, write |
+//! | [`http`] | media types, JSON bodies, the client's address, replies | know logins |
+//! | [`auth`] | the rules: limits on failed logins, credentials, statuses, tokens | know HTTP or SQL, read a clock |
+//! | [`hashing`] | bcrypt of several passwords at once on each core, from one queue | know users |
+//! | [`store`] | all SQL; `store::engine` has what differs between databases: `sqlite` (files, migrations, one writer with group commit), `postgres` (URL, TLS, a pool, one transaction per change) | see a password in clear, read this machine's date |
+//! | [`accounts`] | accounts in files: reads, checks and hashes them, writes them in one change, exports them | write a part of a file |
+//! | [`metrics`] | metrics for Prometheus | know who logs in |
+//! | [`stub`] | wraps the endpoints of a demo: forced answers, delays, injected faults, a journal, a clock that can be moved, a page | exist in a real server |
+//! | [`audit`] | the problems that `check` reports | change anything |
+//! | [`clock`] | the time: a date that may be set, and an uptime that never jumps | decide anything |
+//! | `housekeeping` | every few seconds: removes what is too old, logs changes by commands | delay a login |
+//! | `files` | files that get their name only when they are complete and on disk | know their contents |
+//! | [`account`] | the types of organizations and users that all modules share | decide anything |
 //!
-//! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store) → files. The gate knows no
-//! other module: what it says about a request goes into headers that no client can set, and `server` reads them.
+//! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store) → files. The gate uses no
+//! other module: it describes a request in headers that no client can set, and `server` reads them.
 //!
 //! # Threads
 //!
-//! For each gate one that accepts, one for each client connection, one while a certificate is renewed, and behind it two
-//! that receive and one that looks whether they can be reached (server). One worker for each request that waits for hashing,
-//! the disk or a client that reads a long answer, up to three of low priority for each list, one that hashes for each core,
-//! one that writes, one that rehashes, one that records logins which got no token, one for what `housekeeping` does, one that
-//! writes to each standard stream (cli). With PostgreSQL, one while connections to it are made, and one
-//! for each name of a server that is looked up; none that writes, but one that gives back tries (auth).
+//! - `gate`: one that accepts connections, one for each connection, and one while a certificate is renewed.
+//! - `server`: two that receive requests, one that tests whether they can be reached, and a worker for each request that
+//!   waits for hashing, for the disk, or for a client that reads a long answer; up to three of low priority for each list.
+//! - `hashing`: one for each core.
+//! - `store`: with SQLite one that writes; with PostgreSQL one while it connects, and one for each host name that it looks
+//!   up.
+//! - `auth`: one that replaces hashes of another cost, one that records logins that got no token, and with PostgreSQL one
+//!   that subtracts logins that were counted and did not fail.
+//! - `housekeeping`: one. `cli`: one that writes to each standard stream.
 //!
 //! # What always holds
 //!
-//! - Every wait for a client has a deadline, and everything a client can make grow has a bound.
-//! - A token that was answered is committed, and on disk: an answer comes after its commit.
-//! - Unknown user and wrong password differ in nothing: same statements, same hashing, same answer, and the same
-//!   statements that count and record it. A name of nobody is neither kept nor logged.
-//! - Only the SHA-256 of a token is stored, except for one that a fixture pinned.
-//! - Durations are measured by a clock that nobody can set, and order is a number that counts up; dates are only stored,
-//!   compared with stored ones, and shown. Only failed logins that servers share are timed by their database's date.
-//! - A login that waits for its hash or the disk, a list, and a client that does not read hold up no quick request.
+//! - Every wait for a client has a deadline, and everything that a client can make grow has a bound.
+//! - A token that was returned is committed and on disk: the answer is sent after the commit.
+//! - An unknown user and a wrong password are treated alike: the same statements, the same hashing, the same answer, and the
+//!   same statements that count and record the failure. An unknown username is neither stored nor logged.
+//! - Only the SHA-256 of a token is stored, except for a token that a fixture pinned.
+//! - Durations are measured by a clock that cannot be set, and order by a number that counts up; dates are only stored,
+//!   compared with stored dates, and shown. Only failed logins that servers share are timed by their database's clock.
+//! - A login that waits for its hash or the disk, a list, and a client that does not read delay no quick request.
 //! - Passwords and tokens have no `Debug`, and are wiped when dropped. So is every buffer of the gate, `server`, `http` and
-//!   `endpoint` that had a request's body, a token or an answer with one in it. Not wiped are the copies that libraries
-//!   make (tiny_http of bodies and fields, rustls of what comes and goes under TLS, serde_json of strings with escapes).
+//!   `endpoint` that contained a request's body, a token, or an answer with a token. The copies that libraries make are not
+//!   wiped (tiny_http of bodies and fields, rustls of what is sent and received under TLS, serde_json of strings with
+//!   escapes).
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
