@@ -15,7 +15,12 @@ use crate::packages::container;
 /// Runs the words after the name of the image or the container; a server only checks its settings.
 const RUNTIME: &str = r#"#!/bin/sh
 set -eu
-case $1 in run | exec) ;; *) exit 0 ;; esac
+case $1 in
+    run | exec) ;;
+    # Its server makes the database.
+    apply) exec thanos-login init --quiet ;;
+    *) exit 0 ;;
+esac
 while [ "$1" != thanos-login ]; do
     if [ "$1" = --env ]; then
         case $2 in *=*) export "$2" ;; esac
