@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::harness::Place;
 
 #[test]
-fn a_script_reads_the_highest_cost_within_the_target() {
+fn a_script_gets_the_highest_cost_within_the_target() {
     let place = Place::new();
     let flags = [
         "calibrate",
@@ -40,7 +40,7 @@ fn a_script_reads_the_highest_cost_within_the_target() {
 }
 
 #[test]
-fn a_person_reads_the_flag_to_give() {
+fn a_person_gets_the_flag_to_use() {
     let place = Place::new();
     let flags = [
         "calibrate",

@@ -101,7 +101,7 @@ fn write_certificate(place: &Place, name: &str) {
 }
 
 #[test]
-fn what_a_start_would_warn_about_is_a_warning_of_the_check_too() {
+fn a_warning_of_a_start_is_a_warning_of_the_check_too() {
     let place = Place::new();
     write_certificate(&place, "old");
     fs::set_permissions(place.path("old.key"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -207,7 +207,7 @@ fn everything_that_would_make_a_start_fail_is_reported_at_once_and_nothing_is_cr
 }
 
 #[test]
-fn a_server_that_runs_with_the_same_settings_is_no_problem() {
+fn a_running_server_with_the_same_settings_is_not_a_problem() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let flags = ["--listen", "unix:a.sock", "--tls-self-signed", "localhost"];
     let _server = place.serve(&flags);

@@ -245,7 +245,7 @@ fn several_addresses_are_printed_in_their_order_and_all_serve() {
 }
 
 #[test]
-fn standard_output_carries_nothing_but_the_ready_line() {
+fn standard_output_has_nothing_but_the_ready_line() {
     let server = Server::demo();
     server.login(JWEIR, PASSWORD).token();
     server.login(JWEIR, "wrong");

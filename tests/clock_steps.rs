@@ -83,7 +83,7 @@ fn a_lock_lifts_within_its_window() {
 
 #[test]
 #[ignore = "needs libfaketime"]
-fn a_lock_goes_on_over_a_restart_for_no_longer_than_its_window() {
+fn a_lock_survives_a_restart_for_no_longer_than_its_window() {
     for (step, expected) in [("+10m", 4..=300), ("-3h", 600..=900), ("-1d", 600..=900)] {
         let machine = FakeClock::new();
         let flags = ["--failed-logins-per-user", "2"];

@@ -81,7 +81,7 @@ fn statuses(logins: &mut [Connection]) -> Vec<u16> {
 }
 
 #[test]
-fn a_lone_login_is_answered_while_those_of_busy_networks_wait() {
+fn a_single_login_is_answered_while_those_of_busy_networks_wait() {
     for (label, networks, each) in [("one network", 1..2, 60), ("many networks", 1..21, 3)] {
         let server = serve_slowly();
         let mut greedy = start_logins(&server, networks, each);
@@ -132,7 +132,7 @@ fn a_network_has_half_of_the_queue_beside_others() {
 }
 
 #[test]
-fn networks_that_fill_the_queue_together_keep_none_out_that_has_nothing_in_it() {
+fn networks_that_fill_the_queue_together_do_not_block_one_without_a_login_in_it() {
     let (server, lock) = serve_locked(&[]);
     let mut greedy = start_logins_until_in_progress(&server, 1..5, 2, 8);
     let mut refused = start_logins(&server, 1..5, 1);

@@ -421,7 +421,7 @@ fn all_findings_are_reported_at_once_and_nothing_is_written() {
 }
 
 #[test]
-fn a_file_that_is_no_fixture_is_refused_in_one_line_that_names_it() {
+fn a_file_that_is_not_a_fixture_is_refused_in_one_line_that_names_it() {
     for (label, content) in [
         ("empty", &b""[..]),
         ("no JSON", b"organizations: []"),

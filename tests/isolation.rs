@@ -23,7 +23,7 @@ fn beside_64_logins_in_flight_everything_cheap_is_answered_first() {
 }
 
 #[test]
-fn a_client_that_sends_nothing_holds_nothing_up() {
+fn a_client_that_sends_nothing_blocks_nothing() {
     let server = Place::new().serve_demo(&accounts::slow(), &[]);
     let mut idle: Vec<_> = (0..64).map(|_| server.connect()).collect();
     for connection in &mut idle[..32] {

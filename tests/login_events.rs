@@ -154,7 +154,7 @@ fn a_user_has_at_most_a_thousand_login_events_and_they_evict_no_changes() {
 }
 
 #[test]
-fn old_events_are_removed_and_with_0_all_of_them_but_no_counter() {
+fn old_events_are_removed_and_0_removes_all_of_them_but_no_counter() {
     let place = place();
     let add = |age: &str| {
         place

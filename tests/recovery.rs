@@ -40,7 +40,7 @@ fn logins_at_once(server: &Server, count: usize) -> Vec<u16> {
 }
 
 #[test]
-fn a_server_whose_names_in_the_temporary_directory_are_swept_goes_on() {
+fn a_server_keeps_running_when_its_files_in_the_temporary_directory_are_removed() {
     for is_demo in [true, false] {
         for is_whole_directory in [false, true] {
             let place = one_user();

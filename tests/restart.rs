@@ -82,7 +82,7 @@ fn failures_below_a_limit_still_count_after_a_restart() {
 }
 
 #[test]
-fn a_server_that_is_killed_has_written_no_more_than_what_was_answered() {
+fn a_killed_server_has_counted_no_more_than_it_answered() {
     let place = two_users();
     let flags = ["--failed-logins-per-user", "1000"];
     for round in 1..=5 {

@@ -144,7 +144,7 @@ fn a_demo_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_a_demo_ended_by_a_second_signal_left_is_removed_by_the_next_one() {
+fn the_leftovers_of_a_demo_ended_by_a_second_signal_are_removed_by_the_next_one() {
     let place = Place::new();
     let mut server = place.serve_demo(&accounts::slowest(), &[]);
     let logins = server.start_logins(16, JWEIR, PASSWORD);
@@ -157,7 +157,8 @@ fn what_a_demo_ended_by_a_second_signal_left_is_removed_by_the_next_one() {
 }
 
 #[test]
-fn what_a_killed_demo_left_is_removed_by_the_next_one_and_what_a_live_one_uses_is_not() {
+fn the_leftovers_of_a_killed_demo_are_removed_by_the_next_one_and_the_files_of_a_running_one_are_not()
+ {
     let place = Place::new();
     let demo = || place.program(&["serve", "--demo"]).start();
     let living = demo();

@@ -234,16 +234,16 @@ const COPIES: [(&str, &str); 2] = [
 
 #[test]
 fn a_change_is_made_whether_or_not_its_messages_are_read() {
-    are_made(&CHANGES);
+    assert_made(&CHANGES);
 }
 
 #[test]
 fn a_copy_of_a_file_is_made_whether_or_not_its_messages_are_read() {
     only_in_a_file();
-    are_made(&COPIES);
+    assert_made(&COPIES);
 }
 
-fn are_made(changes: &[(&str, &str)]) {
+fn assert_made(changes: &[(&str, &str)]) {
     let template = template();
     for_each_row(changes, |(words, query)| {
         for state in BAD {

@@ -78,7 +78,7 @@ fn a_real_server_takes_a_hundred_failed_logins_from_an_address() {
 }
 
 #[test]
-fn a_demo_has_no_limit_and_neither_has_0() {
+fn a_demo_has_no_limit_and_0_is_no_limit() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let none = [
         "--failed-logins-per-user",

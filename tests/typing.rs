@@ -472,7 +472,7 @@ fn a_file_without_permission_says_who_needs_what() {
 }
 
 #[test]
-fn quiet_leaves_out_what_was_done_and_no_result() {
+fn quiet_suppresses_messages_and_no_results() {
     only_in_a_file();
     let place = Place::new();
     for words in [

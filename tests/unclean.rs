@@ -34,7 +34,7 @@ fn bytes(place: &Place, name: &str) -> Vec<u8> {
 
 /// Checks that all commands that open the database refuse it in one line and leave both files unchanged.
 #[track_caller]
-fn is_refused_untouched(place: &Place, beside: &str) {
+fn assert_refused_untouched(place: &Place, beside: &str) {
     let before = (bytes(place, Place::DATABASE), bytes(place, beside));
     for command in [
         &["serve"][..],
@@ -73,7 +73,7 @@ fn another_database_under_the_log_of_a_killed_server_is_refused_until_a_backup_i
     let other = Place::seeded(&accounts::crowded());
     other.run(&["backup", "copy.db"]).succeeded();
     fs::copy(other.path("copy.db"), place.path(Place::DATABASE)).unwrap();
-    is_refused_untouched(&place, LOG);
+    assert_refused_untouched(&place, LOG);
     assert_eq!(place.run(&["check"]).code, Some(1));
     fs::copy(other.path("copy.db"), place.path("copy.db")).unwrap();
     place.run(&["restore", "copy.db", "--force"]).succeeded();
@@ -141,7 +141,7 @@ fn dangling_references_are_found_after_an_unclean_end() {
     for name in [Place::DATABASE, LOG] {
         fs::copy(copy.path(name), place.path(name)).unwrap();
     }
-    is_refused_untouched(&place, LOG);
+    assert_refused_untouched(&place, LOG);
 }
 
 /// The reader could be a program that copies the log, and it outlives the server.
@@ -252,7 +252,7 @@ fn the_journal_of_another_database_is_not_played_back() {
     let own = bytes(&place, Place::DATABASE);
     unfinished(&other.path("copy.db"), MANY_TOKENS, &place);
     place.write(Place::DATABASE, &own);
-    is_refused_untouched(&place, JOURNAL);
+    assert_refused_untouched(&place, JOURNAL);
     fs::remove_file(place.path(JOURNAL)).unwrap();
     let server = place.serve(&[]);
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);

@@ -12,10 +12,10 @@ use crate::harness::{Place, Server, eventually};
 #[track_caller]
 fn warnings(place: &Place, flags: &[&str]) -> Vec<String> {
     let server = place.serve(flags);
-    of(&server.stop().stderr)
+    warnings_in(&server.stop().stderr)
 }
 
-fn of(log: &str) -> Vec<String> {
+fn warnings_in(log: &str) -> Vec<String> {
     let lines = log.lines().filter(|line| line.contains(" WARN "));
     lines.map(str::to_owned).collect()
 }
@@ -50,7 +50,10 @@ fn a_trusted_proxy_network_of_all_addresses_is_a_warning() {
         .env("THANOS_LOGIN_TRUSTED_PROXY", "0.0.0.0/0")
         .start();
     let log = server.stop().stderr;
-    assert!(of(&log)[0].contains("THANOS_LOGIN_TRUSTED_PROXY"), "{log}");
+    assert!(
+        warnings_in(&log)[0].contains("THANOS_LOGIN_TRUSTED_PROXY"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -131,7 +134,7 @@ fn an_allowed_origin_without_tls_is_a_warning() {
 fn a_demo_that_other_machines_reach_is_a_warning() {
     let demo = |listen: &str| {
         let args = ["serve", "--demo", "--allow-remote-demo", "--listen", listen];
-        of(&Place::new().program(&args).start().stop().stderr)
+        warnings_in(&Place::new().program(&args).start().stop().stderr)
     };
     let warnings = demo("0.0.0.0:0");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -157,7 +160,7 @@ fn a_tls_key_that_everybody_can_read_is_a_warning() {
     warns(&place, &flags, r"tls\u{202e}\u{3164}.key");
     set_mode(&place, name, 0o640);
     let server = place.serve(&flags);
-    let warned = |server: &Server| !of(&server.log()).is_empty();
+    let warned = |server: &Server| !warnings_in(&server.log()).is_empty();
     assert!(!warned(&server));
     set_mode(&place, name, 0o604);
     server.signal(Signal::HUP);

@@ -103,7 +103,7 @@ fn all_users_of_the_organization_and_no_others_are_listed_by_username() {
 }
 
 #[test]
-fn what_a_fixture_leaves_out_is_derived_or_null() {
+fn fields_that_a_fixture_omits_are_derived_or_null() {
     let fixture = accounts::retailer([accounts::user("Kim"), accounts::user(JWEIR)]);
     let server = Place::new().serve_demo(&fixture, &[]);
     let users = get_json(&server, ALL_USERS, &log_in(&server));

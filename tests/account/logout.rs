@@ -25,7 +25,7 @@ fn logout_ends_the_presented_token_and_no_other() {
 }
 
 #[test]
-fn logout_all_ends_all_tokens_of_the_user_and_nobody_elses() {
+fn logout_all_ends_all_tokens_of_the_user_and_of_no_other_user() {
     let users = [accounts::user(JWEIR), accounts::user("zoe")];
     let place = Place::seeded(&accounts::retailer(users));
     let server = place.serve(&[]);

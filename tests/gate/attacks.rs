@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{SMALL_BUFFER, is_refusal, kept, login, logs_in, not_found, peak_kib};
+use super::{SMALL_BUFFER, assert_logs_in, assert_refusal, kept, login, not_found, peak_kib};
 use crate::harness::{Connection, Place, Server, eventually, request};
 
 /// Allows one client any number of connections.
@@ -48,9 +48,9 @@ fn an_endless_header_line_is_refused_in_bounded_memory() {
             break;
         }
     }
-    logs_in(&server);
+    assert_logs_in(&server);
     if let Some(answer) = connection.answer_or_end() {
-        is_refusal("the line", &answer, 431);
+        assert_refusal("the line", &answer, 431);
     }
     assert_memory_stayed_low(&server);
 }
@@ -61,8 +61,8 @@ fn a_hundred_thousand_fields_are_refused_in_bounded_memory() {
     let mut connection = server.connect();
     connection.send("GET / HTTP/1.1\r\nHost: localhost\r\n");
     let _ = connection.try_send("X: x\r\n".repeat(100_000));
-    is_refusal("the fields", &connection.answer(), 431);
-    logs_in(&server);
+    assert_refusal("the fields", &connection.answer(), 431);
+    assert_logs_in(&server);
     assert_memory_stayed_low(&server);
 }
 
@@ -75,12 +75,12 @@ fn drip(beginning: &str) {
         client.send(beginning);
     }
     for _ in 0..10 {
-        logs_in(&server);
+        assert_logs_in(&server);
         for client in &mut clients {
             client.send("x");
         }
     }
-    logs_in(&server);
+    assert_logs_in(&server);
     assert_memory_stayed_low(&server);
 }
 
@@ -101,7 +101,7 @@ fn more_idle_connections_than_slots_keep_nobody_from_logging_in() {
     let mut idle = Vec::new();
     for _ in 0..20 {
         idle.extend((0..100).map(|_| server.connect()));
-        logs_in(&server);
+        assert_logs_in(&server);
     }
     assert_memory_stayed_low(&server);
 }
@@ -111,7 +111,7 @@ fn pipelined_requests_whose_answers_are_not_read_keep_nobody_from_logging_in() {
     let server = Server::demo();
     let mut connection = server.connect();
     connection.send(not_found().repeat(2_000));
-    logs_in(&server);
+    assert_logs_in(&server);
     assert_memory_stayed_low(&server);
     for _ in 0..2_000 {
         assert_eq!(connection.answer().status, 404);
@@ -136,7 +136,7 @@ fn clients_that_never_read_keep_nobody_from_logging_in() {
         };
         assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
         streams.push(stream);
-        logs_in(&server);
+        assert_logs_in(&server);
     }
     assert_memory_stayed_low(&server);
 }
@@ -158,7 +158,7 @@ fn clients_that_read_slowly_keep_nobody_from_logging_in() {
                 let _ = client.try_send(&many);
                 clients.push(client);
             }
-            logs_in(&server);
+            assert_logs_in(&server);
         }
         assert_memory_stayed_low(&server);
     }
@@ -173,10 +173,10 @@ fn resets_in_the_middle_of_an_answer_keep_nobody_from_logging_in() {
         stream.write_all(&login().repeat(3)).unwrap();
         drop(stream);
         if round % 50 == 0 {
-            logs_in(&server);
+            assert_logs_in(&server);
         }
     }
-    logs_in(&server);
+    assert_logs_in(&server);
     assert_memory_stayed_low(&server);
 }
 
@@ -190,11 +190,11 @@ fn many_connections_with_few_file_descriptors_keep_nobody_from_logging_in() {
     let mut clients = Vec::new();
     for _ in 0..10 {
         clients.extend((0..20).map(|_| server.connect()));
-        logs_in(&server);
+        assert_logs_in(&server);
     }
     drop(clients);
     for _ in 0..10 {
-        logs_in(&server);
+        assert_logs_in(&server);
     }
     assert_memory_stayed_low(&server);
     server.stop();
@@ -252,7 +252,7 @@ fn random_bytes_keep_nobody_from_logging_in() {
             );
         }
     }
-    logs_in(&server);
+    assert_logs_in(&server);
     assert_memory_stayed_low(&server);
 }
 
@@ -264,7 +264,7 @@ fn the_slots_of_kept_connections_of_clients_that_left_are_freed() {
         let clients: Vec<Connection> = (0..16).map(|_| kept(&server)).collect();
         drop(clients);
     }
-    logs_in(&server);
+    assert_logs_in(&server);
 }
 
 #[test]
@@ -285,10 +285,10 @@ fn slowhttptest_keeps_nobody_from_logging_in_in_any_of_its_modes() {
             .spawn()
             .unwrap();
         eventually("the attack is over", || {
-            logs_in(&server);
+            assert_logs_in(&server);
             attack.try_wait().unwrap().is_some()
         });
-        logs_in(&server);
+        assert_logs_in(&server);
         assert_memory_stayed_low(&server);
     }
 }

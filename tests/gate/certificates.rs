@@ -11,7 +11,7 @@ use rcgen::{
 use rustix::process::Signal;
 use rustls::ALL_VERSIONS;
 
-use super::tls::{connect, logs_in, with_files, write_certificate};
+use super::tls::{assert_logs_in, connect, with_files, write_certificate};
 use crate::harness::accounts::{self, JWEIR};
 use crate::harness::{Place, Server, eventually, only_in_a_file};
 
@@ -57,9 +57,9 @@ fn seeded() -> Place {
 }
 
 #[track_caller]
-fn is_trusted(server: &Server, authority: &str) {
+fn assert_trusted(server: &Server, authority: &str) {
     let authority = server.place.path(authority);
-    logs_in(connect(server, &authority, "localhost", ALL_VERSIONS));
+    assert_logs_in(connect(server, &authority, "localhost", ALL_VERSIONS));
 }
 
 #[test]
@@ -88,18 +88,18 @@ fn a_certificate_that_clients_will_refuse_is_a_warning_at_the_start_and_on_sighu
         server.log().matches("read the TLS files again").count() == 2
     });
     assert_eq!(warnings(), 2);
-    is_trusted(&server, "tls.pem");
+    assert_trusted(&server, "tls.pem");
     server.stop();
 }
 
 #[test]
-fn an_authority_that_has_expired_is_made_again_with_a_line_in_the_log() {
+fn an_expired_authority_is_created_again_and_the_log_says_so() {
     let place = seeded();
     place.serve(&SELF_SIGNED).stop();
     let key = fs::read(place.path("thanos-login-ca.key")).unwrap();
     expire_authority(&place);
     let server = place.serve(&SELF_SIGNED);
-    is_trusted(&server, "thanos-login-ca.pem");
+    assert_trusted(&server, "thanos-login-ca.pem");
     eventually("it is logged", || server.log().contains("expired on"));
     let log = server.log();
     let line = log.lines().find(|line| line.contains("WARN")).unwrap();
@@ -112,11 +112,11 @@ fn an_authority_that_has_expired_is_made_again_with_a_line_in_the_log() {
     eventually("it is made again while the server runs", || {
         server.log().matches("expired on").count() == 2
     });
-    is_trusted(&server, "thanos-login-ca.pem");
+    assert_trusted(&server, "thanos-login-ca.pem");
 }
 
 #[test]
-fn a_half_written_authority_harms_no_start() {
+fn a_half_written_authority_does_not_prevent_a_start() {
     let place = seeded();
     place.serve(&SELF_SIGNED).stop();
     let key = fs::read(place.path("thanos-login-ca.key")).unwrap();
@@ -124,14 +124,14 @@ fn a_half_written_authority_harms_no_start() {
         fs::remove_file(place.path("thanos-login-ca.pem")).unwrap();
         place.write("thanos-login-ca.key", left);
         let server = place.serve(&SELF_SIGNED);
-        is_trusted(&server, "thanos-login-ca.pem");
+        assert_trusted(&server, "thanos-login-ca.pem");
         server.stop();
     }
     let certificate = fs::read(place.path("thanos-login-ca.pem")).unwrap();
     for left in [&b""[..], &certificate[..certificate.len() / 2]] {
         place.write("thanos-login-ca.pem", left);
         let server = place.serve(&SELF_SIGNED);
-        is_trusted(&server, "thanos-login-ca.pem");
+        assert_trusted(&server, "thanos-login-ca.pem");
         server.stop();
     }
     // Clients trust the existing certificate of the authority.
@@ -154,7 +154,7 @@ fn servers_that_start_at_once_in_one_directory_have_the_same_authority() {
         started.map(|thread| thread.join().unwrap()).into()
     });
     for server in &servers {
-        is_trusted(server, "thanos-login-ca.pem");
+        assert_trusted(server, "thanos-login-ca.pem");
     }
     let files = place.files("");
     assert!(!files.iter().any(|name| name.starts_with('.')), "{files:?}");
@@ -162,7 +162,7 @@ fn servers_that_start_at_once_in_one_directory_have_the_same_authority() {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_start_killed_at_any_moment_harms_no_later_one() {
+fn a_start_killed_at_any_moment_does_not_prevent_a_later_one() {
     for call in ["openat", "fchmod", "write", "fsync", "rename"] {
         for when in 1.. {
             let place = Place::new();
@@ -227,7 +227,7 @@ fn ecdsa_and_ed25519_keys_work() {
         let key = KeyPair::generate_for(algorithm).unwrap();
         place.write("tls.pem", dated(&key, 2020, 2090));
         place.write("tls.key", key.serialize_pem());
-        is_trusted(&with_files(&place), "tls.pem");
+        assert_trusted(&with_files(&place), "tls.pem");
     }
 }
 
@@ -263,7 +263,7 @@ fn the_kinds_of_keys_that_openssl_makes_work_or_are_named() {
     ] {
         let place = Place::new();
         openssl(&place, commands);
-        is_trusted(&with_files(&place), "tls.pem");
+        assert_trusted(&with_files(&place), "tls.pem");
     }
     let args = [
         "serve",

@@ -49,7 +49,10 @@ const NOT_FOUND: &str = r#"{"detail":"Not found."}"#;
 
 /// Checks what clients of a proxy see. `ask` sends a request from an address and returns the status and the body.
 #[track_caller]
-fn is_in_front(server: Server, mut ask: impl FnMut([u8; 4], Vec<u8>) -> (u16, String)) {
+fn assert_forwards_only_calls(
+    server: Server,
+    mut ask: impl FnMut([u8; 4], Vec<u8>) -> (u16, String),
+) {
     let [one, other, third] = [1, 2, 3].map(|last| [127, 0, 0, last]);
     assert_eq!(ask(one, login()).0, 200);
     assert_eq!(ask(one, wrong_login("192.0.2.1")).0, 401);
@@ -201,7 +204,7 @@ fn nginx_in_front_of_the_server_forwards_the_calls_and_nothing_else() {
     let held = HeldPort::new();
     let port = held.number;
     let _nginx = nginx_of(&place, port);
-    is_in_front(server, |source, bytes| {
+    assert_forwards_only_calls(server, |source, bytes| {
         let trusted = place.path("tls.pem");
         let stream = connect_from(source, port);
         let mut stream = tls::over(stream, &trusted, "localhost", rustls::ALL_VERSIONS);
@@ -253,7 +256,7 @@ fn nginx_speaks_tls_with_forward_secrecy_only() {
 }
 
 #[track_caller]
-fn caddy_is_in_front(program: &str) {
+fn assert_caddy_forwards_only_calls(program: &str) {
     let place = Place::new();
     let server = serve(&place);
     let held = HeldPort::new();
@@ -280,7 +283,7 @@ fn caddy_is_in_front(program: &str) {
             .env("XDG_DATA_HOME", place.path("tmp")),
         port,
     );
-    is_in_front(server, |source, bytes| {
+    assert_forwards_only_calls(server, |source, bytes| {
         let mut connection = Connection::over_tcp(connect_from(source, port)).unchecked();
         connection.send(bytes);
         let answer = connection.answer();
@@ -292,7 +295,7 @@ fn caddy_is_in_front(program: &str) {
 #[test]
 #[ignore = "needs Debian's caddy"]
 fn caddy_in_front_of_the_server_forwards_the_calls_and_nothing_else() {
-    caddy_is_in_front(DEBIANS_CADDY);
+    assert_caddy_forwards_only_calls(DEBIANS_CADDY);
 }
 
 /// The files require at least version 2.11.4.
@@ -307,7 +310,7 @@ fn a_current_caddy_in_front_of_the_server_forwards_the_calls_and_nothing_else() 
         .map_while(|part| part.parse().ok())
         .collect();
     assert!(numbers >= vec![2, 11, 4], "{version}");
-    caddy_is_in_front(CURRENT_CADDY);
+    assert_caddy_forwards_only_calls(CURRENT_CADDY);
 }
 
 #[test]

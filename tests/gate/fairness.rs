@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 
-use super::{SMALL_BUFFER, is_refusal, login, logs_in, not_found, served};
+use super::{SMALL_BUFFER, assert_logs_in, assert_refusal, login, not_found, served};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Connection, HeldPort, Place, Server, request};
 
@@ -48,7 +48,7 @@ fn a_client_that_takes_its_answers_slowly_is_evicted_for_a_new_one() {
     ];
     let server = Server::demo_with(&flags);
     let slow = [slow(&server), slow(&server)];
-    logs_in(&server);
+    assert_logs_in(&server);
     // Evicting one client is enough.
     let whole = slow.map(gets_all);
     assert_eq!(whole.iter().filter(|whole| **whole).count(), 1, "{whole:?}");
@@ -89,7 +89,7 @@ fn a_client_at_its_limit_loses_its_own_connection_that_is_longest_without_a_requ
     connections[0].answer();
     connections[1].send("GET / HT");
     let first_new = served(client(&server, 2));
-    is_refusal("it had started a request", &connections[1].answer(), 408);
+    assert_refusal("it had started a request", &connections[1].answer(), 408);
     let second_new = served(client(&server, 2));
     assert!(connections[2].answer_or_end().is_none(), "it had not");
     let kept = [connections.swap_remove(0), first_new, second_new];
@@ -102,7 +102,7 @@ fn a_client_at_its_limit_loses_its_own_connection_that_is_longest_without_a_requ
 }
 
 #[test]
-fn a_client_whose_connections_all_wait_for_answers_gets_no_other_and_the_rest_do() {
+fn a_client_whose_connections_all_wait_for_answers_gets_no_more_and_other_clients_do() {
     let metrics = HeldPort::new();
     let metrics_address = metrics.on_loopback().to_string();
     let flags = [

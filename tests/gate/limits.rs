@@ -1,6 +1,6 @@
 //! Limits on the size and the duration of a request, and which connection is evicted for a new one.
 
-use super::{answers, is_refusal, kept, login, logs_in, not_found};
+use super::{answers, assert_logs_in, assert_refusal, kept, login, not_found};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{
     Connection, HeldPort, JSON, LOGIN, Place, Server, eventually, login_body, request,
@@ -31,7 +31,7 @@ fn a_head_may_have_the_bytes_and_fields_of_its_limits_and_no_more() {
     ] {
         let answer = server.send(bytes);
         if is_refused {
-            is_refusal(label, &answer, 431);
+            assert_refusal(label, &answer, 431);
         } else {
             assert!([200, 404].contains(&answer.status), "{label}: {answer:?}");
         }
@@ -97,12 +97,12 @@ fn a_request_that_takes_too_long_is_408_however_its_bytes_drip() {
             let _ = connection.try_send("a");
             connection.is_answered()
         });
-        is_refusal(label, &connection.answer(), 408);
+        assert_refusal(label, &connection.answer(), 408);
     }
     // A request that stops in the middle is answered the same.
     let mut connection = server.connect();
     connection.send("GET / HT");
-    is_refusal("silence", &connection.answer(), 408);
+    assert_refusal("silence", &connection.answer(), 408);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_connection_whose_client_reads_no_answers_is_closed() {
     let many = not_found().repeat(100);
     // Writing blocks once all buffers on the way are full, and fails once the server has closed the connection.
     while connection.try_send(&many).is_ok() {}
-    logs_in(&server);
+    assert_logs_in(&server);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn the_connection_longest_without_a_whole_request_is_evicted() {
     connections[1].answer();
     connections[0].send("GET / HT");
     let first_new = kept(&server);
-    is_refusal("it had started a request", &connections[0].answer(), 408);
+    assert_refusal("it had started a request", &connections[0].answer(), 408);
     let second_new = kept(&server);
     assert!(connections[2].answer_or_end().is_none(), "it had not");
     let rest = connections.split_off(3).into_iter();
@@ -202,7 +202,7 @@ fn too_few_file_descriptors_are_reported_at_the_start() {
         .program(&["serve", "--demo"])
         .after("ulimit -n 100")
         .start();
-    logs_in(&server);
+    assert_logs_in(&server);
     assert!(
         server.log().contains("file descriptors"),
         "{}",
@@ -213,7 +213,7 @@ fn too_few_file_descriptors_are_reported_at_the_start() {
         .program(&["serve", "--demo", "--max-connections", "100"])
         .after("ulimit -S -n 100")
         .start();
-    logs_in(&server);
+    assert_logs_in(&server);
     assert_eq!(
         server.log().matches(" WARN ").count(),
         0,

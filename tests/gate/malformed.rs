@@ -5,7 +5,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use super::{answers, is_refusal, logs_in, not_found};
+use super::{answers, assert_logs_in, assert_refusal, not_found};
 use crate::harness::{DEADLINE, LOGIN, Server};
 
 /// Bytes that would be answered 404 if they were read as a request.
@@ -144,9 +144,9 @@ fn each_malformed_request_is_refused_and_nothing_after_it_is_read() {
     for (label, status, bytes) in heads().into_iter().chain(bodies()) {
         let answers = answers(&server, &[&bytes, SMUGGLED.as_bytes()].concat());
         assert_eq!(answers.len(), 1, "{label}: {answers:?}");
-        is_refusal(label, &answers[0], status);
+        assert_refusal(label, &answers[0], status);
     }
-    logs_in(&server);
+    assert_logs_in(&server);
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn login() -> Vec<u8> {
 }
 
 #[track_caller]
-fn logs_in(server: &Server) {
+fn assert_logs_in(server: &Server) {
     server.login(JWEIR, PASSWORD).token();
 }
 
@@ -44,7 +44,7 @@ fn answers(server: &Server, bytes: &[u8]) -> Vec<Answer> {
 
 /// Checks that an answer is a refusal by the gate: one sentence about the message, and the end of the connection.
 #[track_caller]
-fn is_refusal(label: &str, answer: &Answer, status: u16) {
+fn assert_refusal(label: &str, answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{label}: {answer:?}");
     assert_eq!(answer.header("connection"), Some("close"), "{label}");
     for (name, value) in [

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 
 use serde_json::Value;
 
-use super::is_refusal;
+use super::assert_refusal;
 use crate::harness::accounts::{self, JWEIR};
 use crate::harness::{Answer, LOGIN, Place, Server, eventually, request};
 
@@ -158,7 +158,7 @@ fn each_refused_request_is_logged_counted_kept_by_the_stub_and_readable_for_its_
         let label = case.label;
         let before = counted(&server, case.status);
         let answer = refused(&server, case);
-        is_refusal(label, &answer, case.status);
+        assert_refusal(label, &answer, case.status);
         may_be_read(label, &answer, case.has_origin.then_some(PAGE));
         assert_eq!(counted(&server, case.status), before + 1.0, "{label}");
 
@@ -223,7 +223,7 @@ fn a_request_that_is_too_slow_is_logged_and_a_connection_without_one_is_not() {
         let mut connection = server.connect();
         connection.send(&bytes);
         let answer = connection.answer();
-        is_refusal(&bytes, &answer, 408);
+        assert_refusal(&bytes, &answer, 408);
         may_be_read(&bytes, &answer, Some(PAGE));
         let kept = journal(&server);
         let kept = kept.last().unwrap();
@@ -274,7 +274,7 @@ fn only_an_allowed_origin_that_is_given_once_may_read_a_refusal() {
         ] {
             let head = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{origins}{wrong}\r\n");
             let answer = refused(server, &case(label, status, head));
-            is_refusal(label, &answer, status);
+            assert_refusal(label, &answer, status);
             may_be_read(label, &answer, allowed);
         }
     }

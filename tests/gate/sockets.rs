@@ -130,7 +130,7 @@ fn one_port_serves_both_families_with_a_listener_each_or_one_for_both() {
 }
 
 #[test]
-fn a_connection_over_a_socket_file_is_kept_and_refused_like_any_other() {
+fn connections_over_a_socket_file_are_kept_open_and_refused_like_others() {
     let place = Place::new();
     let server = place.program(&SERVE).start();
     let stream = UnixStream::connect(place.path("login.sock")).unwrap();

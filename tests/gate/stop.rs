@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
 
-use super::{is_refusal, kept, login, not_found, served};
+use super::{assert_refusal, kept, login, not_found, served};
 use crate::harness::{Connection, Place, Server, eventually};
 
 /// Sends SIGTERM to the server and returns once it accepts no new connections.
@@ -106,6 +106,6 @@ fn a_request_that_never_ends_delays_the_stop_for_its_own_timeout_only() {
     let mut connection = kept(&server);
     connection.send("GET / HT");
     server.signal(Signal::TERM);
-    is_refusal("half a request", &connection.answer(), 408);
+    assert_refusal("half a request", &connection.answer(), 408);
     server.wait().succeeded();
 }

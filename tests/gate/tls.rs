@@ -99,7 +99,7 @@ fn login_status(stream: &mut Stream) -> io::Result<u16> {
 }
 
 #[track_caller]
-pub(super) fn logs_in(mut stream: Stream) {
+pub(super) fn assert_logs_in(mut stream: Stream) {
     assert_eq!(login_status(&mut stream).unwrap(), 200);
     // The second login uses the same connection.
     assert_eq!(login_status(&mut stream).unwrap(), 200);
@@ -139,7 +139,7 @@ fn a_byte_order_mark_is_not_part_of_a_certificate_or_key() {
         place.write(name, format!("\u{feff}{pem}"));
     }
     let server = with_files(&place);
-    logs_in(connect(&server, &trusted, "localhost", ALL_VERSIONS));
+    assert_logs_in(connect(&server, &trusted, "localhost", ALL_VERSIONS));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn both_tls_versions_work_with_a_generated_certificate() {
     let authority = place.path("thanos-login-ca.pem");
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         for name in ["stable.projectthanos.com", "127.0.0.1"] {
-            logs_in(connect(&server, &authority, name, &[version]));
+            assert_logs_in(connect(&server, &authority, name, &[version]));
         }
     }
     let other_name = login_status(&mut connect(
@@ -238,7 +238,7 @@ fn a_demo_leaves_no_authority_behind() {
         path.is_some()
     });
     let path = path.unwrap();
-    logs_in(connect(
+    assert_logs_in(connect(
         &server,
         Path::new(&path),
         "localhost",
@@ -338,7 +338,7 @@ fn bad_files_at_the_start_are_one_line_and_exit_1() {
 }
 
 #[test]
-fn plain_http_on_a_tls_port_is_closed_and_half_a_handshake_holds_nobody_up() {
+fn plain_http_on_a_tls_port_is_closed_and_half_a_handshake_blocks_nobody() {
     let place = Place::new();
     write_certificate(&place, "tls");
     let server = with_files(&place);
@@ -354,7 +354,7 @@ fn plain_http_on_a_tls_port_is_closed_and_half_a_handshake_holds_nobody_up() {
         let _ = stream.read_to_end(&mut alert);
         assert!(!alert.starts_with(b"HTTP"), "{}", alert.escape_ascii());
     }
-    logs_in(connect(
+    assert_logs_in(connect(
         &server,
         &place.path("tls.pem"),
         "localhost",

@@ -45,7 +45,7 @@ fn users_call(token: &str) -> Vec<u8> {
 }
 
 #[test]
-fn an_organization_and_a_user_made_here_log_in_at_once() {
+fn a_user_added_to_a_new_organization_logs_in_at_once() {
     let place = Place::new();
     let server = place.serve(&[]);
     let org = json(&run(

@@ -132,7 +132,7 @@ fn a_database_in_use_by_a_server_is_not_overwritten_by_a_restore() {
 }
 
 #[test]
-fn what_would_be_lost_or_is_no_backup_is_refused_and_left_alone() {
+fn a_file_that_would_be_lost_or_is_not_a_backup_is_refused_and_left_alone() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     run(&place, &["backup", "copy.db"]);
     let before = place.dump();
@@ -175,7 +175,7 @@ fn what_would_be_lost_or_is_no_backup_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_killed_backup_leaves_the_database_as_it_was_and_no_half_copy() {
+fn a_killed_backup_leaves_the_database_unchanged_and_no_partial_copy() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
                 INSERT INTO tokens (digest, user_id, issued_at) SELECT randomblob(32), 1, 0 FROM n";
@@ -205,7 +205,7 @@ fn a_killed_backup_leaves_the_database_as_it_was_and_no_half_copy() {
 }
 
 #[test]
-fn a_backup_left_half_made_is_removed_by_the_next() {
+fn a_partial_backup_is_removed_by_the_next_one() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     for name in [
         ".copy.db.partial",
@@ -257,7 +257,7 @@ fn a_file_of_another_user_does_not_become_the_backup() {
 }
 
 #[test]
-fn two_backups_at_once_to_one_destination_are_both_whole() {
+fn two_concurrent_backups_to_one_destination_are_both_complete() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -268,7 +268,7 @@ fn two_backups_at_once_to_one_destination_are_both_whole() {
 }
 
 #[test]
-fn left_overs_beside_the_destination_are_refused_and_those_of_a_half_made_copy_are_not_used() {
+fn leftovers_beside_the_destination_are_refused_and_those_of_a_partial_copy_are_not_used() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     for end in ["-wal", "-journal", "-shm"] {
         let name = format!("copy.db{end}");
@@ -417,7 +417,7 @@ fn a_restore_without_a_terminal_needs_force_and_says_what_would_be_lost() {
 }
 
 #[test]
-fn a_restore_at_a_terminal_asks_and_takes_anything_but_yes_for_a_no() {
+fn a_restore_at_a_terminal_asks_and_continues_only_after_yes() {
     let place = with_backup();
     for (answer, ends_with, left) in [
         ("", "nothing was restored", 2),
@@ -437,7 +437,7 @@ fn a_restore_at_a_terminal_asks_and_takes_anything_but_yes_for_a_no() {
 }
 
 #[test]
-fn a_restore_where_nothing_would_be_lost_asks_nothing_and_leaves_what_is_kept() {
+fn a_restore_that_loses_nothing_does_not_ask_and_leaves_the_kept_file() {
     let prepare: [fn(&Place); 3] = [
         |_| {},
         |place| place.write(Place::DATABASE, ""),
@@ -499,7 +499,7 @@ fn nothing_is_replaced_where_the_old_content_cannot_be_kept() {
 
 /// A limit on file sizes has the effect of a full disk: while the old content is copied, or after that.
 #[test]
-fn a_restore_without_space_replaces_neither_the_database_nor_what_is_kept() {
+fn a_restore_without_space_replaces_neither_the_database_nor_the_kept_file() {
     let place = with_backup();
     place.write(KEPT, "what an earlier one has kept");
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)

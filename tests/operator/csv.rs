@@ -175,7 +175,7 @@ fn passwords_are_imported_unchanged() {
 }
 
 #[test]
-fn a_file_that_is_no_csv_with_commas_in_utf_8_is_refused_with_what_it_is() {
+fn a_file_that_is_not_csv_with_commas_in_utf_8_is_refused_with_its_format() {
     let utf_16 = |mark: &str, order: fn(u16) -> [u8; 2]| {
         let text = format!("{mark}username,password\na,{SECRET}\n");
         text.encode_utf16().flat_map(order).collect::<Vec<u8>>()

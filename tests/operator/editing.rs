@@ -224,7 +224,7 @@ fn a_moved_user_keeps_its_tokens_which_answer_with_the_other_organization() {
 }
 
 #[test]
-fn an_organizations_account_manager_and_dates_are_set_and_cleared() {
+fn the_account_manager_and_dates_of_an_organization_are_set_and_cleared() {
     let place = place();
     let server = place.serve(&[]);
     let token = server.login(JWEIR, PASSWORD).token();
@@ -305,7 +305,7 @@ fn an_organizations_account_manager_and_dates_are_set_and_cleared() {
 }
 
 #[test]
-fn a_new_name_leaves_every_identity_as_it_is() {
+fn a_new_name_changes_no_identity() {
     let file = |org: &str, username: &str| {
         let mut user = accounts::user(username);
         user["permissions"] = json!([{"name": "sell"}]);

@@ -26,7 +26,7 @@ fn a_hash_whose_salt_has_padding_bits_set_logs_in_and_is_exported_as_it_was_give
 }
 
 #[test]
-fn what_is_around_a_hash_is_named_and_the_hash_is_not_shown() {
+fn extra_characters_around_a_hash_are_named_and_the_hash_is_not_shown() {
     let place = Place::seeded(&accounts::retailer([]));
     for (hash, line) in [
         (format!("{{bcrypt}}{QUICK_HASH}"), "{bcrypt}"),

@@ -269,7 +269,7 @@ fn an_export_replaces_regular_files_only() {
 }
 
 #[test]
-fn what_a_file_leaves_out_of_a_user_stays() {
+fn fields_of_a_user_that_a_file_omits_stay() {
     let place = acme();
     let csv = "username,password,org,phone\na@acme.com,violet kettle ninety,Acme,123\n";
     import(&place, "users.csv", csv, &[]).succeeded();

@@ -55,7 +55,7 @@ fn half_way(place: &Place) -> Process {
 }
 
 #[test]
-fn a_server_answers_while_rows_are_imported_and_all_of_them_count_at_once() {
+fn a_server_answers_during_an_import_and_all_rows_take_effect_at_once() {
     // An import into a file is written in parts, so it needs many rows; `postgres::accounts` tests one beside servers.
     only_in_a_file();
     let place = place();
@@ -105,7 +105,7 @@ fn a_server_answers_while_rows_are_imported_and_all_of_them_count_at_once() {
 }
 
 #[test]
-fn a_killed_import_leaves_what_was_there_and_the_next_command_cleans_up() {
+fn a_killed_import_changes_nothing_and_the_next_command_cleans_up() {
     only_in_a_file();
     let place = place();
     let before = place.dump();
@@ -149,7 +149,7 @@ fn a_killed_import_leaves_what_was_there_and_the_next_command_cleans_up() {
 }
 
 #[test]
-fn a_server_removes_what_a_killed_import_has_left_behind() {
+fn a_server_removes_what_a_killed_import_has_left() {
     // On servers an import is one transaction, which leaves nothing behind.
     only_in_a_file();
     let place = place();
@@ -165,7 +165,7 @@ fn a_server_removes_what_a_killed_import_has_left_behind() {
 }
 
 #[test]
-fn a_second_import_of_many_rows_is_refused_and_one_that_lives_goes_on() {
+fn a_second_import_of_many_rows_is_refused_and_the_running_one_continues() {
     only_in_a_file();
     let place = place();
     let server = place.serve(&[]);

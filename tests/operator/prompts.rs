@@ -146,7 +146,7 @@ fn a_stopped_password_prompt_leaves_the_terminal_as_it_was_and_asks_again_when_i
 }
 
 #[test]
-fn an_interrupted_program_that_has_asked_ends_too() {
+fn an_interrupted_program_ends_after_its_prompts_too() {
     let place = with_jane();
     // Another writer holds the database: the command waits for it after its prompts.
     let _other = place.lock();

@@ -183,7 +183,7 @@ fn a_renamed_user_logs_in_by_the_new_name_only() {
 }
 
 #[test]
-fn an_organization_goes_with_its_users_only_if_that_is_said() {
+fn an_organization_with_users_is_deleted_only_with_the_flag_for_that() {
     let place = two_users();
     run(&place, &["org", "add", "Empty", "--type", "SUPPLIER"]);
     let server = place.serve(&[]);

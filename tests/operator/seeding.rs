@@ -153,7 +153,7 @@ fn a_changed_password_that_the_user_has_already_ends_no_token() {
 }
 
 #[test]
-fn a_user_of_no_file_or_of_an_older_program_is_compared_with_its_present_password_once() {
+fn a_user_without_a_recorded_password_is_compared_with_the_current_one_once() {
     let rows = [
         (clear(FIRST), FIRST),
         (
@@ -221,7 +221,7 @@ fn an_export_that_is_imported_again_leaves_what_a_seed_is_compared_with() {
 }
 
 #[test]
-fn users_with_a_uuid_stay_where_an_operator_has_put_them_unless_the_file_says_where() {
+fn users_with_a_uuid_stay_where_an_operator_has_moved_them_unless_the_file_names_an_organization() {
     let user = json!({"username": JWEIR, "password_hash": QUICK_HASH, "uuid": UUID});
     let place = Place::seeded(&json!({"organizations": [
         organization("one", [user.clone()]), organization("two", [])]}));
@@ -274,7 +274,7 @@ users: 2 would be added, 0 would be changed, 0 unchanged\n";
 }
 
 #[test]
-fn the_demo_accounts_come_beside_others_only_when_that_is_asked_for() {
+fn the_demo_accounts_are_added_to_others_only_on_request() {
     let seed = ["seed", "--bcrypt-cost", "10"];
     let place = Place::new();
     run(&place, &seed);

@@ -86,7 +86,7 @@ fn a_promoted_standby_takes_over_and_an_old_primary_gets_no_logins() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_server_that_takes_no_changes_any_more_is_left_at_once() {
+fn a_database_server_that_becomes_read_only_is_left_at_once() {
     let pair = Setup::new();
     assert_eq!(pair.status(), 200);
     pair.promote();
@@ -118,7 +118,7 @@ fn no_token_that_was_answered_is_lost_with_a_primary_that_is_killed() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_commit_that_no_standby_confirms_is_unavailable_and_is_ended() {
+fn a_commit_that_no_standby_confirms_is_answered_503_and_ended() {
     let pair = Setup::new();
     pair.wait_for_standby();
     assert_eq!(pair.status(), 200);

@@ -19,7 +19,7 @@ fn relations(url: &str) -> String {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn servers_that_start_at_once_on_an_empty_database_all_get_ready() {
+fn servers_that_start_at_once_on_an_empty_database_all_become_ready() {
     let postgres = PostgresServer::start(&[]);
     let url = postgres.create("accounts");
     let start = || super::serve(&Place::new(), &url, &[]);
@@ -37,7 +37,7 @@ fn servers_that_start_at_once_on_an_empty_database_all_get_ready() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn commands_that_make_the_schema_at_once_make_it_once() {
+fn concurrent_commands_create_the_schema_once() {
     let postgres = PostgresServer::start(&[]);
     let place = Place::new();
     place.write(
@@ -77,7 +77,7 @@ fn commands_that_make_the_schema_at_once_make_it_once() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_schema_that_is_newer_or_not_ours_is_left_as_it_is() {
+fn a_schema_that_is_newer_or_foreign_is_left_unchanged() {
     let postgres = PostgresServer::start(&[]);
     let place = Place::new();
     for (number, (sql, named)) in [
@@ -104,7 +104,7 @@ fn a_schema_that_is_newer_or_not_ours_is_left_as_it_is() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn the_schema_lives_beside_others_and_the_rest_is_made_by_init_seed_and_serve_only() {
+fn other_schemas_are_left_alone_and_only_init_seed_and_serve_create_tables() {
     let postgres = PostgresServer::start(&[]);
     let url = postgres.create("accounts");
     psql(

@@ -274,7 +274,7 @@ fn counting_continues_after_a_restart() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_window_ends_by_the_clock_of_the_database_and_a_step_back_makes_none_longer() {
+fn a_window_ends_by_the_clock_of_the_database_and_a_clock_set_back_makes_none_longer() {
     let pair = TwoServers::start(&["--failed-logins-per-user", "2"]);
     pair.fail(2);
     // The first failure appears to be ten minutes in the future.
@@ -288,7 +288,7 @@ fn a_window_ends_by_the_clock_of_the_database_and_a_step_back_makes_none_longer(
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn counters_go_with_their_window_and_the_oldest_of_too_many() {
+fn counters_are_removed_after_their_window_and_the_oldest_when_there_are_too_many() {
     let pair = TwoServers::start(&[]);
     let now = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
     pair.sql(&format!(
@@ -324,7 +324,7 @@ fn without_limits_nothing_is_counted() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn tries_of_an_address_that_wait_for_the_database_keep_it_from_no_other_address() {
+fn tries_of_an_address_that_wait_for_the_database_block_no_other_address() {
     let flags = "--trusted-proxy 127.0.0.1/32 --metrics --bcrypt-cost 10";
     let pair = TwoServers::start(&flags.split(' ').collect::<Vec<_>>());
     let server = &pair.servers[0];

@@ -220,7 +220,7 @@ fn reset_undoes_all_changes_to_accounts() {
 }
 
 #[test]
-fn what_a_fixture_leaves_out_is_put_back_too() {
+fn reset_restores_fields_that_a_fixture_omits_too() {
     let fixture = accounts::retailer([json!({"username": "one", "password": "first-one"})]);
     let server = Place::new().serve_demo(&fixture, &[]);
     let before = accounts_of(&server);

@@ -22,7 +22,7 @@ pub fn organization(server: &Server, token: &str) -> Answer {
 }
 
 #[test]
-fn tokens_expire_and_pinned_ones_go_on() {
+fn tokens_expire_and_pinned_ones_stay_valid() {
     let server = Server::demo();
     let token = server
         .login("supplier@projectthanos.com", "thanossupplies")

@@ -142,7 +142,7 @@ fn pages_of_other_origins_may_make_no_call_and_no_page_may_make_others_than_api_
 }
 
 #[test]
-fn a_page_may_send_whatever_headers_it_asks_for() {
+fn a_page_may_send_any_headers_that_its_preflight_names() {
     let place = Place::seeded(&accounts::retailer([]));
     let real = place.serve(&["--cors-origin", PAGE]);
     let asked = "traceparent,x-requested-with, X-CSRF-Token,content-type";

@@ -24,7 +24,7 @@ fn a_delay_comes_before_the_answer() {
 }
 
 #[test]
-fn five_hundred_delays_hold_up_nobody() {
+fn five_hundred_delays_block_nobody() {
     let server = Server::demo_with(&["--max-connections-per-client", "0"]);
     let delayed = login_request(&[("X-Stub-Delay", "60000"), ("Prefer", "code=200")]);
     let mut connections: Vec<_> = (0..500).map(|_| server.connect()).collect();

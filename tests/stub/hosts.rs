@@ -21,7 +21,7 @@ fn clock(host: &str, origin: &str) -> String {
 }
 
 #[track_caller]
-fn is_refused(label: &str, answer: &Answer, host: &str) {
+fn assert_refused(label: &str, answer: &Answer, host: &str) {
     assert_eq!(answer.status, 421, "{label}: {answer:?}");
     let detail = answer.field("detail");
     assert!(
@@ -47,12 +47,12 @@ fn every_path_answers_421_to_a_host_that_is_not_this_machine() {
     ] {
         for method in ["GET", "POST", "OPTIONS"] {
             let answer = server.send(call(method, path, EVIL, ""));
-            is_refused(path, &answer, EVIL);
+            assert_refused(path, &answer, EVIL);
         }
     }
     for (path, methods) in STUB_CALLS {
         for method in methods.iter().filter(|method| **method != "HEAD") {
-            is_refused(path, &server.send(call(method, path, EVIL, "")), EVIL);
+            assert_refused(path, &server.send(call(method, path, EVIL, "")), EVIL);
         }
     }
     let body = login_body(JWEIR, PASSWORD);
@@ -61,7 +61,7 @@ fn every_path_answers_421_to_a_host_that_is_not_this_machine() {
         body.len()
     );
     let login = call("POST", LOGIN, "evil.example:8080", &fields) + &body;
-    is_refused("a login", &server.send(login), EVIL);
+    assert_refused("a login", &server.send(login), EVIL);
     for host in [
         "127.1",
         "10.0.2.2:8080",
@@ -69,7 +69,7 @@ fn every_path_answers_421_to_a_host_that_is_not_this_machine() {
         "localhost.evil.example",
     ] {
         let answer = server.send(call("GET", "/healthz", host, ""));
-        is_refused(host, &answer, host.split(':').next().unwrap());
+        assert_refused(host, &answer, host.split(':').next().unwrap());
     }
     let journal = server.send(call("GET", "/__stub/requests/", "localhost", ""));
     assert_eq!(
@@ -98,7 +98,7 @@ fn a_host_of_this_machine_is_answered_however_it_is_written() {
     assert_eq!(server.send(old("/healthz")).status, 200, "without Host");
     // The host in the target takes precedence over the `Host` field.
     assert_eq!(server.send(old("http://localhost/healthz")).status, 200);
-    is_refused(
+    assert_refused(
         "HTTP/1.0",
         &server.send(old("http://evil.example/healthz")),
         EVIL,
@@ -106,7 +106,7 @@ fn a_host_of_this_machine_is_answered_however_it_is_written() {
     let there = server.send(call("GET", "http://localhost/healthz", EVIL, ""));
     assert_eq!(there.status, 200);
     let there = server.send(call("GET", "http://evil.example/healthz", "localhost", ""));
-    is_refused("the target", &there, EVIL);
+    assert_refused("the target", &there, EVIL);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn hosts_that_are_allowed_are_answered_and_their_pages_may_steer() {
         .start();
     let answer = server.send(call("GET", "/healthz", "host.docker.internal:8080", ""));
     assert_eq!(answer.status, 200);
-    is_refused(
+    assert_refused(
         "another",
         &server.send(call("GET", "/healthz", EVIL, "")),
         EVIL,
@@ -168,7 +168,7 @@ fn the_names_of_a_certificate_that_is_made_for_a_demo_are_its_own() {
 }
 
 #[test]
-fn socket_files_and_metrics_of_a_demo_are_no_exceptions() {
+fn socket_files_and_metrics_of_a_demo_refuse_other_hosts_too() {
     let server = Place::new()
         .program(&["serve", "--demo", "--listen", "unix:login.sock"])
         .start();
@@ -176,7 +176,7 @@ fn socket_files_and_metrics_of_a_demo_are_no_exceptions() {
         send_over_unix_socket(&server, "login.sock", call("GET", "/healthz", host, ""))
     };
     assert_eq!(ask("localhost").status, 200);
-    is_refused("a socket file", &ask(EVIL), EVIL);
+    assert_refused("a socket file", &ask(EVIL), EVIL);
 
     let port = HeldPort::new();
     let metrics = port.on_loopback().to_string();
@@ -187,7 +187,7 @@ fn socket_files_and_metrics_of_a_demo_are_no_exceptions() {
         connection.answer()
     };
     assert_eq!(ask(&metrics).status, 200);
-    is_refused("metrics", &ask(EVIL), EVIL);
+    assert_refused("metrics", &ask(EVIL), EVIL);
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn headers_of_a_request_win_and_use_nothing_up() {
 }
 
 #[test]
-fn neither_404_nor_405_nor_what_is_no_api_request_uses_it_up() {
+fn an_entry_is_not_used_up_by_a_404_a_405_or_a_request_outside_of_the_api() {
     let server = Server::demo();
     put_next(&server, r#"{"code":503}"#);
     assert_eq!(get(&server, "/api/nothing/").status, 404);
@@ -149,7 +149,7 @@ fn an_entry_with_a_path_applies_to_that_call_only() {
 }
 
 #[test]
-fn a_code_leaves_calls_alone_that_do_not_have_it() {
+fn a_code_does_not_apply_to_calls_that_do_not_have_it() {
     let server = Server::demo();
     put_next(&server, r#"{"code":429,"fault":"reset"}"#);
     assert_eq!(get(&server, "/api/organizations/").status, 401);

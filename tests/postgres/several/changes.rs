@@ -150,7 +150,7 @@ fn each_unlock_of_a_user_who_is_logging_in_takes_effect() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn different_changes_of_a_user_at_once_all_hold() {
+fn concurrent_changes_of_different_fields_of_a_user_all_take_effect() {
     let fixture = json!({"organizations": [
         accounts::organization("one", [accounts::user(JWEIR)]),
         accounts::organization("two", []),

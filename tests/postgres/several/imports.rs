@@ -37,7 +37,7 @@ fn import(name: &str) -> [&str; 5] {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn imports_at_once_do_what_they_do_one_after_the_other() {
+fn concurrent_imports_have_the_result_of_successive_ones() {
     let several = start();
     let files: [(&str, Range<u32>, &str); 5] = [
         ("large.csv", 0..MANY, "ACTIVE"),

@@ -31,7 +31,7 @@ fn several() -> Several {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_pin_that_is_given_or_ended_while_the_user_logs_in_counts_from_then_on() {
+fn a_pinned_token_that_is_set_or_removed_while_the_user_logs_in_takes_effect_at_once() {
     let several = several();
     for (file, pin) in [
         ("0.json", Some(PINS[0])),
@@ -63,7 +63,7 @@ fn a_pin_that_is_given_or_ended_while_the_user_logs_in_counts_from_then_on() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn of_different_pins_that_are_given_at_once_one_counts() {
+fn of_different_pinned_tokens_that_are_set_at_once_one_is_valid() {
     let several = several();
     for _ in 0..3 {
         at_once(PINS.len(), |number| {
