@@ -13,7 +13,7 @@ use common::rate::{Rate, print_ratio, rate};
 use common::server::PASSWORD;
 use common::{is_wanted, machine, server};
 use thanos_login::hashing::{
-    Cost, Engine, EngineConfig, Group, Lanes, MAX_LANES, Member, Order, Password, PasswordHash,
+    Cost, Engine, EngineConfig, Group, HashInput, Lanes, MAX_LANES, Member, Password, PasswordHash,
     Permits, default_threads,
 };
 
@@ -64,10 +64,10 @@ fn crate_alone() -> Rate {
 /// The lanes without the engine around them, all started at once.
 fn full_lanes(count: usize) -> Rate {
     let mut lanes = Box::new(Lanes::new());
-    let order = Order::new(PASSWORD.as_bytes(), &[7; 16], cost(COST), cost(COST));
+    let input = HashInput::new(PASSWORD.as_bytes(), &[7; 16], cost(COST), cost(COST));
     rate(count as f64, || {
         for _ in 0..count {
-            assert!(lanes.join(&order, ()).is_ok());
+            assert!(lanes.join(&input, ()).is_ok());
         }
         while lanes.in_use() > 0 {
             lanes.round();
@@ -97,7 +97,7 @@ fn mixed_queue(engine: &Engine) -> Rate {
     let rounds: u64 = costs.clone().map(Cost::rounds).sum();
     rate(rounds as f64 / cost(COST).rounds() as f64, || {
         let pending: Vec<_> = costs
-            .map(|cost| engine.begin_verify(&password, None, cost))
+            .map(|cost| engine.start_verification(&password, None, cost))
             .collect();
         for pending in pending {
             assert!(!pending.wait().unwrap());

@@ -1,4 +1,5 @@
-//! What an operator should look into: the rules behind `check`. Changes nothing; see [`crate::store`] for the database.
+//! The rules of `thanos-login check`: findings about the database, its files, the disk and the certificate. Changes
+//! nothing. The rules about the content of the database are in [`crate::store`].
 
 use std::error::Error;
 use std::fs;
@@ -19,11 +20,11 @@ use crate::store::{
     audit_sqlite,
 };
 
-/// What a database needs beside itself at least: its log, and space to grow.
-const LITTLE_DISK_BYTES: u64 = 64 << 20;
+/// The free space that a database needs in addition to its own size: for its log, and to grow.
+const MIN_FREE_BYTES: u64 = 64 << 20;
 
-/// Everything that is found about a database, and about the certificate of the server on it; `progress` hears how far the
-/// look at all of a file is.
+/// All findings about a database, and about the certificate of its server. `progress` is called while a whole database
+/// file is checked.
 pub fn audit(
     location: &Location,
     certificate: Option<&Path>,
@@ -75,7 +76,7 @@ fn audit_file(
 }
 
 fn demo_users() -> Vec<String> {
-    // The embedded fixture is tested to be without mistakes.
+    // A test checks that the embedded fixture has no errors.
     let users = Accounts::demo().unwrap_or_default().users.into_iter();
     users
         .filter_map(|entry| Some(entry.user.new_uuid(entry.user.username.as_ref()?)))
@@ -104,7 +105,7 @@ fn one_line(error: &dyn Error) -> String {
 }
 
 fn disk(directory: &Path, database_bytes: u64) -> Option<AuditFinding> {
-    let needed = database_bytes.saturating_add(LITTLE_DISK_BYTES);
+    let needed = database_bytes.saturating_add(MIN_FREE_BYTES);
     let shown = directory.display();
     match free_bytes(directory) {
         Ok(free) => {
@@ -116,7 +117,7 @@ fn disk(directory: &Path, database_bytes: u64) -> Option<AuditFinding> {
     }
 }
 
-/// Hashes are worth guessing at, and all who can write to the directory can put another file in the place of this one.
+/// Files that others can read expose the hashes, and a directory that others can write lets them replace the database.
 fn modes(database: &DatabaseFile, findings: &mut Vec<AuditFinding>) {
     let mut find = |path: &Path, check, forbidden, advice| {
         let Ok(metadata) = fs::metadata(path) else {
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_has_space_for_the_database_once_more_or_is_found() {
+    fn a_disk_without_space_for_a_copy_of_the_database_is_a_finding() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(disk(directory.path(), 0), None);
         assert_eq!(disk(directory.path(), u64::MAX).unwrap().check, "disk");

@@ -1,4 +1,4 @@
-//! The time, in its two notions: dates, which an operator or a time server may set, and durations, which nobody can.
+//! The two clocks: dates, which an operator or a time server may set, and uptime, which nobody can set.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Says what time it is; a stub can move it.
+/// Reads the present time; a stub's clock can be moved.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 
-/// One moment, by both clocks.
+/// One moment on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// For what is stored, compared with something stored, or shown. It may step in either direction.
+    /// For dates that are stored, compared with stored dates, or shown. It may step in either direction.
     pub date: Timestamp,
-    /// For durations in memory. It never steps, and goes on while the machine is suspended.
+    /// For durations in memory. It never steps, and continues while the machine is suspended.
     pub uptime: Duration,
 }
 
-/// Of the clocks that never step, the one that counts the time of a suspended machine.
+/// The clock that never steps, and that on Linux includes the time for which the machine was suspended.
 #[cfg(target_os = "linux")]
 const UPTIME: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
@@ -29,7 +29,7 @@ impl Now {
     pub fn read() -> Self {
         Self {
             date: Timestamp::now(),
-            // The kernel lets it start at zero at the earliest.
+            // The kernel never reports a negative time.
             uptime: clock_gettime(UPTIME).try_into().unwrap_or_default(),
         }
     }

@@ -1,4 +1,4 @@
-//! Everything that can be chosen about a server.
+//! The configuration of a server.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,70 +14,71 @@ use crate::server::{Exposure, Origin};
 use crate::store::{Location, WhenMissing};
 use crate::stub::{Host, Hosts};
 
-/// Everything that can be chosen about a server.
+/// The configuration of a server.
 pub struct Config {
-    /// Where to listen; port 0 picks a free one.
+    /// The addresses to listen on; port 0 chooses a free port.
     pub listen: Vec<Address>,
-    /// Who may connect to socket files.
+    /// The mode of socket files, which decides who may connect.
     pub socket_mode: SocketMode,
-    /// The certificate that is shown on TCP addresses; without one they speak plain HTTP.
+    /// The certificate for TCP addresses; `None` means plain HTTP.
     pub tls: Option<Certificate>,
-    /// What clients may send, and how long they may take.
+    /// The limits on the size and duration of requests and connections.
     pub limits: gate::Limits,
-    /// Where the accounts are.
+    /// The database with the accounts.
     pub database: Database,
-    /// Whether a database file that is missing is made.
+    /// Whether a missing database file is created.
     pub when_missing: WhenMissing,
-    /// Tokens, cost of new hashes, failed logins.
+    /// The settings for tokens, new hashes, failed logins and events.
     pub policy: Policy,
-    /// Whose word about a client's address counts.
+    /// The proxies whose statements about a client's address are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// How many logins may be in work or waiting.
+    /// How many logins may run or wait at once.
     pub hash_queue: usize,
-    /// Threads and lanes that hash, and how long a login may wait for one.
+    /// The hashing threads and lanes, and how long a login may wait for them.
     pub hashing: EngineConfig,
-    /// Where figures for Prometheus are to be had.
+    /// Where metrics for Prometheus are served.
     pub metrics: MetricsAccess,
-    /// Of which origins pages may make the calls. A demo adds those of this machine.
+    /// The origins whose pages may make the calls. A demo adds the origins of this machine.
     pub cors_origins: Vec<Origin>,
-    /// The hosts that a demo answers to, besides those of this machine and of a certificate that is made for it.
+    /// The hosts for which a demo answers, in addition to those of this machine and of a certificate made for it.
     pub allow_hosts: Vec<Host>,
-    /// Whether a demo answers to every host, and pages of every origin may steer it.
-    pub steer_from_elsewhere: bool,
+    /// Whether a demo answers for every host, and pages of every origin may steer it.
+    pub allow_remote_steering: bool,
 }
 
-/// Where figures for Prometheus are to be had.
+/// Where metrics for Prometheus are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsAccess {
-    /// Nowhere.
+    /// Metrics are not served.
     Off,
-    /// Beside the calls.
+    /// Metrics are served at the addresses of the calls.
     WithCalls,
-    /// At an address of their own.
+    /// Metrics are served only at this address.
     At(SocketAddr),
 }
 
 /// Where the TLS certificate comes from.
 pub enum Certificate {
-    /// PEM files.
+    /// The certificate is read from PEM files.
     Files {
-        /// The certificate, then those that issued it.
+        /// The file with the certificate, followed by the certificates of its issuers.
         certificate: PathBuf,
-        /// Its key.
+        /// The file with the certificate's private key.
         key: PathBuf,
     },
-    /// Made for these names, issued by an authority of its own whose files stand beside the database.
+    /// The certificate is made for these names, and issued by the server's own authority. Its files are in the
+    /// directory of the database.
     SelfSigned(Vec<String>),
 }
 
-/// Where the accounts are.
+/// The database with the accounts.
 pub enum Database {
-    /// A file that stays.
+    /// A SQLite database in this file.
     File(PathBuf),
     /// A database on PostgreSQL servers.
     #[cfg(feature = "postgres")]
     Servers(Location),
-    /// A throw-away database that holds these accounts.
+    /// A temporary database with these accounts.
     Demo(Accounts),
 }
 
@@ -92,7 +93,7 @@ impl From<Location> for Database {
 }
 
 impl Default for Config {
-    /// What `serve` does without flags.
+    /// The configuration of `serve` without flags.
     fn default() -> Self {
         Self {
             listen: vec![Address::Tcp(Self::LISTEN)],
@@ -108,7 +109,7 @@ impl Default for Config {
             metrics: MetricsAccess::Off,
             cors_origins: Vec::new(),
             allow_hosts: Vec::new(),
-            steer_from_elsewhere: false,
+            allow_remote_steering: false,
         }
     }
 }
@@ -119,23 +120,23 @@ impl Config {
     pub(crate) const HASH_QUEUE: usize = 256;
     pub(crate) const HASH_WAIT: Duration = Duration::from_secs(30);
 
-    /// Those that a demo answers to.
+    /// The hosts for which a demo answers.
     pub(crate) fn hosts(&self) -> Hosts {
         let certified = match &self.tls {
             Some(Certificate::SelfSigned(names)) => &names[..],
             Some(Certificate::Files { .. }) | None => &[],
         };
-        // A name that is none is refused when the certificate is made.
+        // An invalid name is refused when the certificate is made.
         let certified = certified.iter().filter_map(|name| name.parse().ok());
         Hosts {
             allowed: self.allow_hosts.iter().cloned().chain(certified).collect(),
-            every: self.steer_from_elsewhere,
+            every: self.allow_remote_steering,
         }
     }
 }
 
 impl Database {
-    /// Below which directory the private sockets are, and what a demo makes.
+    /// The parent of the directory for the private sockets and the files of a demo.
     pub(crate) fn scratch_parent(&self) -> PathBuf {
         match self {
             Self::File(path) => scratch::parent(path),
@@ -143,7 +144,7 @@ impl Database {
         }
     }
 
-    /// `scratch` is the directory of what a demo makes.
+    /// `scratch` is the directory for the files of a demo.
     pub(crate) fn location(&self, scratch: &Path) -> Location {
         match self {
             #[cfg(feature = "postgres")]
@@ -156,7 +157,7 @@ impl Database {
         match self {
             Self::File(path) => path.clone(),
             Self::Demo(_) => demo_database(scratch),
-            // The authority of a certificate is made where the server was started.
+            // The authority's files are created in the working directory.
             #[cfg(feature = "postgres")]
             Self::Servers(_) => PathBuf::from(Config::DATABASE),
         }
@@ -164,7 +165,7 @@ impl Database {
 }
 
 impl MetricsAccess {
-    /// What the addresses of the calls answer.
+    /// What is served at the addresses of the calls.
     pub(crate) fn beside_calls(self) -> Exposure {
         match self {
             Self::WithCalls => Exposure::ApiAndMetrics,
@@ -174,7 +175,7 @@ impl MetricsAccess {
 }
 
 impl Certificate {
-    /// `scratch` is the directory of what a demo makes.
+    /// `scratch` is the directory for the files of a demo.
     pub(crate) fn beside(self, database: &Database, scratch: &Path) -> Tls {
         match self {
             Self::Files { certificate, key } => Tls::Files { certificate, key },
@@ -190,12 +191,12 @@ impl Certificate {
     }
 }
 
-/// Where a demo keeps its accounts. Not in the locked directory itself: the authority is made under a lock on its own.
+/// The database file of a demo. It has a directory of its own, since creating the authority locks the directory.
 pub(crate) fn demo_database(scratch: &Path) -> PathBuf {
     scratch.join("demo/demo.db")
 }
 
-/// The certificate of the authority that serves a database with [`Certificate::SelfSigned`].
+/// The path of the authority's certificate with [`Certificate::SelfSigned`].
 pub(crate) fn own_authority(database: &Path) -> PathBuf {
     database.with_file_name("thanos-login-ca.pem")
 }

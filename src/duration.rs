@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::SpanRelativeTo;
 use jiff::fmt::friendly::SpanParser;
 
-/// Reads one, which has no part of a millisecond.
+/// Parses a duration in whole milliseconds.
 ///
 /// # Errors
-/// What a duration looks like.
+/// A text that describes the format.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let read = || {
         let span = SpanParser::new().parse_span(text).ok()?;
@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A text that [`parse`] reads as this.
+/// Formats a duration in a form that [`parse`] accepts.
 pub fn format(duration: Duration) -> String {
     const UNITS: [(&str, u128); 6] = [
         ("w", 7 * 24 * 3_600_000),

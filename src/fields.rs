@@ -1,21 +1,21 @@
-//! The fields of JSON objects as people read them, and what differs between two.
+//! Formats the fields of JSON objects for people, and compares the fields of two objects.
 
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A field that is not what it was. A field of an object has a dot before it: `account_manager.phone`.
+/// A field that has changed. Nested fields are named with dots: `account_manager.phone`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The key.
+    /// The name of the field.
     pub name: String,
-    /// As people read it.
+    /// The formatted value before the change.
     pub before: String,
-    /// As people read it.
+    /// The formatted value after the change.
     pub after: String,
 }
 
-/// A value in one line: `-` for none, a list as its items, what has a name as that.
+/// Formats a value in one line: `-` for null, a list as its items, an object with a name as its name.
 pub(crate) fn text(value: &Value) -> String {
     let listed = |texts: Vec<String>| match texts.is_empty() {
         true => "-".to_owned(),
@@ -45,7 +45,7 @@ pub(crate) fn text(value: &Value) -> String {
     }
 }
 
-/// The fields of two objects that differ, by name.
+/// The fields that differ between two objects.
 pub(crate) fn differences(
     before: &impl Serialize,
     after: &impl Serialize,
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_one_line() {
+    fn values_are_formatted_in_one_line() {
         for (value, expected) in [
             (json!(null), "-"),
             (json!(true), "yes"),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_objects_that_are_only_on_one_side_differ_from_none() {
+    fn fields_that_only_one_object_has_differ_from_null() {
         let before = json!({"a": 1, "same": null, "manager": null, "gone": {"x": "y"}});
         let after =
             json!({"a": 2, "same": null, "manager": {"phone": "1", "email": null}, "gone": null});

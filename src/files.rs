@@ -1,8 +1,8 @@
-//! Files that get their name only once they are whole and on disk.
+//! Files that are written atomically: a file gets its name only once it is complete and on disk.
 //!
-//! Each is written under a random name beside the final one, synced and renamed; then the directory is synced. So a kill or
-//! a power failure never leaves half a file under the final name, and a file that somebody else has put into the directory
-//! is never taken for ours. What a killed process leaves behind, the next one to write there removes.
+//! Each file is written under a random name in the same directory, synced and renamed; then the directory is synced. So
+//! a kill or a power failure never leaves a part of a file under the final name, and a file of another user is never
+//! taken for ours. The leftovers of a killed process are removed by the next process that writes to the directory.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -23,25 +23,25 @@ use crate::random;
 
 mod remedy;
 
-pub(crate) use remedy::{needs_the_right, remedy};
+pub(crate) use remedy::{needs_permission, remedy};
 
 const PREFIX: &str = ".thanos-login-";
 const SUFFIX: &str = ".partial";
 
-/// What is done under the lock of a directory takes milliseconds.
+/// How long to wait for the lock of a directory, which is normally held for milliseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// What becomes of a file that has the final name already.
+/// What to do with an existing file of the final name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
-    /// It stays, and writing fails with [`io::ErrorKind::AlreadyExists`].
+    /// Keep it, and fail with [`io::ErrorKind::AlreadyExists`].
     Keep,
-    /// It is replaced if it is a regular file.
+    /// Replace it if it is a regular file.
     Replace,
 }
 
-/// Writes a whole file, which gets this mode whatever the umask is.
+/// Writes a whole file with this mode, ignoring the umask.
 pub(crate) fn write(
     destination: &Path,
     content: &[u8],
@@ -51,7 +51,7 @@ pub(crate) fn write(
     write_by(destination, mode, existing, |out| out.write_all(content))
 }
 
-/// Writes a whole file piece by piece, which gets this mode whatever the umask is.
+/// Writes a whole file piece by piece, with this mode, ignoring the umask.
 pub(crate) fn write_by(
     destination: &Path,
     mode: u32,
@@ -66,11 +66,11 @@ pub(crate) fn write_by(
     partial.publish(existing)
 }
 
-/// A file in the making. Dropped before it is published, it is removed.
+/// A file that is being written. If it is dropped before it is published, it is removed.
 pub(crate) struct Partial {
     path: PathBuf,
     destination: PathBuf,
-    /// Locked, which distinguishes it from what a killed process left behind.
+    /// Locked, which distinguishes it from the leftovers of a killed process.
     file: File,
     directory: File,
 }
@@ -82,7 +82,7 @@ impl Partial {
         };
         let parent = directory_of(destination);
         let directory = File::open(parent)?;
-        remove_left_overs(parent, name);
+        remove_leftovers(parent, name);
         let (path, file) = create_locked(parent)?;
         let partial = Self {
             path,
@@ -95,7 +95,7 @@ impl Partial {
         Ok(partial)
     }
 
-    /// Where it is until it is published.
+    /// Its temporary path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -104,7 +104,7 @@ impl Partial {
         &self.file
     }
 
-    /// Gives it its name.
+    /// Gives the file its final name.
     pub(crate) fn publish(self, existing: Existing) -> io::Result<()> {
         self.sync()?;
         match existing {
@@ -117,7 +117,8 @@ impl Partial {
         self.sync_directory()
     }
 
-    /// Gives it its name, until what is returned is dropped, or for good. What had the name before is replaced.
+    /// Gives the file its final name, replacing an existing file. If the result is dropped without
+    /// [`Revocable::keep`], this is undone.
     pub(crate) fn publish_revocably(self) -> io::Result<Revocable> {
         self.sync()?;
         check_replaceable(&self.destination)?;
@@ -143,7 +144,7 @@ impl Partial {
         Ok(revocable)
     }
 
-    /// Makes sure that the name leads to this file, and that all of it is on disk.
+    /// Writes the file to disk, and checks that the temporary path still refers to it.
     fn sync(&self) -> io::Result<()> {
         self.file.sync_all()?;
         let there = fs::symlink_metadata(&self.path)?;
@@ -165,11 +166,12 @@ impl Partial {
     }
 }
 
-/// A file that has its name for now. Dropped before it is kept, it is removed, and what had the name before has it again.
+/// A published file that can be revoked. If it is dropped before it is kept, it is removed, and the replaced file gets
+/// its name back.
 pub(crate) struct Revocable {
-    /// Its own name is that of the file that was replaced.
+    /// Its temporary path now refers to the replaced file.
     partial: Partial,
-    /// `None` where nothing is undone, or can be.
+    /// How to undo the renaming; `None` if it is kept or cannot be undone.
     undo: Option<RenameFlags>,
 }
 
@@ -185,7 +187,7 @@ impl Drop for Revocable {
             let Partial {
                 path, destination, ..
             } = &self.partial;
-            // When it fails, the new file stays.
+            // If this fails, the new file is kept.
             let _ = renameat_with(CWD, destination, CWD, path, how);
         }
     }
@@ -193,7 +195,7 @@ impl Drop for Revocable {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Gone by then, if it was renamed.
+        // Does nothing if the file has been renamed.
         let _ = fs::remove_file(&self.path);
         for ending in ["-journal", "-wal", "-shm"] {
             let mut beside = self.path.clone().into_os_string();
@@ -203,10 +205,10 @@ impl Drop for Partial {
     }
 }
 
-/// Keeps other processes of this program from what is done to this file under the same lock.
+/// Locks the directory of a file against other processes of this program.
 ///
-/// It is a lock on the directory, so that no lock file is left behind. Anybody who can read the directory can take it,
-/// hence the deadline.
+/// The directory itself is locked, so that no lock file is left behind. Any user who can read the directory can take
+/// the lock, hence the deadline.
 pub(crate) fn lock_directory_of(path: &Path) -> io::Result<File> {
     let directory = File::open(directory_of(path))?;
     let start = Instant::now();
@@ -225,8 +227,8 @@ pub(crate) fn lock_directory_of(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Reads a file that this program keeps secrets in. Refuses what another user may have put there, and never waits for the
-/// other end of a pipe.
+/// Reads a file in which this program keeps secrets. Refuses files that another user may have put there, and never
+/// waits for the other end of a pipe.
 pub(crate) fn read_own(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = OpenOptions::new()
         .read(true)
@@ -246,13 +248,13 @@ pub(crate) fn read_own(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The free space on the disk of a directory.
+/// The free space on the disk of a directory, in bytes.
 pub(crate) fn free_bytes(directory: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(directory)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// Whether files could be made in a directory.
+/// Checks whether files can be created in a directory.
 pub(crate) fn check_directory(path: &Path) -> io::Result<()> {
     if !fs::metadata(path)?.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
@@ -283,16 +285,17 @@ fn create_locked(directory: &Path) -> io::Result<(PathBuf, File)> {
             .mode(0o600)
             .open(&path)?;
         let lock = flock(&file, FlockOperation::NonBlockingLockExclusive);
-        // Before it was locked, another process may have taken it for a left-over. Where there are no locks, none does.
+        // Before the lock was taken, another process may have removed the file as a leftover. A file system without
+        // locks has no such process.
         if lock != Err(Errno::WOULDBLOCK) && file.metadata()?.nlink() > 0 {
             return Ok((path, file));
         }
     }
 }
 
-/// Best effort: what cannot be removed is in nobody's way.
-fn remove_left_overs(directory: &Path, destination: &OsStr) {
-    // As version 0.1.0 names a backup in the making.
+/// Removes the leftovers of killed processes. Failures are ignored, since leftovers do no harm.
+fn remove_leftovers(directory: &Path, destination: &OsStr) {
+    // The temporary name of a backup by version 0.1.0.
     let older = [OsStr::new("."), destination, OsStr::new(SUFFIX)];
     let older: OsString = older.into_iter().collect();
     let names = names_in(directory);
@@ -301,10 +304,10 @@ fn remove_left_overs(directory: &Path, destination: &OsStr) {
             continue;
         }
         let path = directory.join(name);
-        let Some(_locked) = lock_left_over(&path) else {
+        let Some(_locked) = lock_leftover(&path) else {
             continue;
         };
-        // SQLite's journal of a database in the making has its name and an ending.
+        // SQLite's journals of an unfinished database have its name with a suffix.
         let prefix = [name.as_bytes(), b"-"].concat();
         let beside = names
             .iter()
@@ -328,16 +331,16 @@ fn is_partial(name: &OsStr) -> bool {
         .is_some_and(|id| Uuid::try_parse(id).is_ok())
 }
 
-/// `None` for what is not ours, and for what another process is still writing.
-fn lock_left_over(path: &Path) -> Option<File> {
+/// Opens and locks a leftover. `None` for a file that is not ours, or that another process is still writing.
+fn lock_leftover(path: &Path) -> Option<File> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY))
         .open(path)
         .ok()?;
-    let is_left_over = is_ours(&file.metadata().ok()?)
+    let is_leftover = is_ours(&file.metadata().ok()?)
         && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-    is_left_over.then_some(file)
+    is_leftover.then_some(file)
 }
 
 fn is_ours(metadata: &fs::Metadata) -> bool {
@@ -353,11 +356,12 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
         Ok(metadata) if metadata.is_file() => Ok(()),
-        Ok(_) => Err(io::Error::other("what is there is not a regular file")),
+        Ok(_) => Err(io::Error::other("it exists and is not a regular file")),
     }
 }
 
-/// Where the file system cannot rename so, a second name can be had that replaces nothing either.
+/// Renames a file unless the new name exists. A file system without such a renaming gets a hard link, which also fails
+/// if the name exists.
 fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS) => {

@@ -1,6 +1,6 @@
-//! What the server does by itself every few seconds: it looks whether the database's path still leads to the open file,
-//! logs what administrators changed by commands, removes expired tokens, old events and counters of failed logins that are
-//! over, and removes what an import has left behind that was cut off.
+//! The server's periodic tasks: checks that the database's path still refers to the open file, logs changes that
+//! operators made by commands, removes expired tokens, old events and ended counters of failed logins, and removes the
+//! rows of interrupted imports.
 
 use std::io;
 use std::sync::Arc;
@@ -13,34 +13,34 @@ use crate::clock::{Clock, Now};
 use crate::periodic::{Periodic, Stop};
 use crate::store::{self, LimitKind, Store};
 
-/// So few that a login which waits for the same commit does not notice.
+/// How many rows are removed at once: few enough not to delay a login that waits for the same commit.
 const BATCH: u32 = 500;
 
-/// Time between two looks.
+/// The time between two runs.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long nothing is removed after the date has been set: it may have been set wrongly, and tokens that only seem to have
-/// expired would be lost. They are refused as long as they seem so.
-const DISTRUST: Duration = Duration::from_secs(60 * 60);
+/// How long nothing is removed after the date has been set. The date may be wrong, and tokens that only seem to have
+/// expired would be lost. They are refused while the date says that they have expired.
+const DISTRUST_TIME: Duration = Duration::from_secs(60 * 60);
 
-/// By how much the date may differ from the time passed since the last look: a time server that corrects it bit by bit is far
-/// below.
+/// By how much the change of the date may differ from the elapsed time between two runs. Gradual corrections by a time
+/// server are far below this.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
-/// Notices when the date is set.
+/// Detects that the date was set.
 struct DateWatch {
     last: Now,
-    /// The uptime until when the date is not trusted.
+    /// The uptime until which the date is not trusted.
     distrusted_until: Duration,
 }
 
-/// Starts the thread that does it.
+/// Starts the housekeeping thread.
 pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Result<Periodic> {
     let mut watch = DateWatch::new(clock());
     let mut last_event = store.newest_change().ok().flatten();
     Periodic::start("housekeeping", INTERVAL, move |stop| {
         let now = clock();
-        // The look logs what it finds.
+        // `check_path` logs its findings itself.
         if store.check_path().is_err() || is_away(&store) {
             return;
         }
@@ -61,12 +61,12 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
             }
         }
         if let Err(error) = store.remove_unfinished_imports(&|| stop.is_wanted()) {
-            tracing::warn!(%error, "cannot remove what an import has left behind; it does not count");
+            tracing::warn!(%error, "cannot remove the rows of an interrupted import; they are not used");
         }
     })
 }
 
-/// Whether the servers of the database give no answer; requests log it.
+/// Whether the servers of the database do not answer. Requests log this, so it is not logged here.
 fn is_away(store: &Store) -> bool {
     store.is_remote() && store.last_event().is_err()
 }
@@ -79,18 +79,18 @@ impl DateWatch {
         }
     }
 
-    /// Whether the date is one to remove tokens by.
+    /// Whether the date can be trusted to decide which tokens have expired.
     fn trusts(&mut self, now: Now) -> bool {
         let last = std::mem::replace(&mut self.last, now);
         let by_date = now.date.duration_since(last.date);
-        // Less than nothing, when a stub's clock is reset.
+        // Negative when a stub's clock has been reset.
         let passed = signed(now.uptime).saturating_sub(signed(last.uptime));
         if by_date.saturating_sub(passed).abs() > TOLERANCE {
             tracing::warn!(
                 date = %now.date,
                 "the system's date was set; expired tokens and old events are not removed for an hour"
             );
-            self.distrusted_until = now.uptime.saturating_add(DISTRUST);
+            self.distrusted_until = now.uptime.saturating_add(DISTRUST_TIME);
         }
         now.uptime >= self.distrusted_until
     }
@@ -100,12 +100,12 @@ fn signed(duration: Duration) -> SignedDuration {
     duration.try_into().unwrap_or(SignedDuration::MAX)
 }
 
-/// Each batch is a change of its own, so that logins get their turn in between.
+/// Removes expired tokens. Each batch is a separate transaction, so that logins can run in between.
 fn purge(store: &Store, now: Timestamp, stop: &Stop) -> Result<(), store::Error> {
     let mut removed = 0;
     while store.has_expired(now)? && !stop.is_wanted() {
         match store.purge_expired(now, BATCH)? {
-            // Another server is at it.
+            // Another server is removing them.
             0 => break,
             some => removed += some,
         }
@@ -116,7 +116,7 @@ fn purge(store: &Store, now: Timestamp, stop: &Stop) -> Result<(), store::Error>
     Ok(())
 }
 
-/// Removes counters of failed logins whose window is over: they are digests of what people typed.
+/// Removes counters of failed logins whose window has ended, since they contain digests of what people typed.
 fn purge_failed_logins(
     store: &Store,
     now: Timestamp,
@@ -125,7 +125,7 @@ fn purge_failed_logins(
 ) -> Result<(), store::Error> {
     store.purge_login_attempts()?;
     let (window, now) = (policy.failed_logins.window, store.date(now)?);
-    // A start in the future is from before the date was set back.
+    // A counter that starts in the future was written before the date was set back.
     let started = (
         before(now, window),
         now.checked_add(window).unwrap_or(Timestamp::MAX),
@@ -136,7 +136,7 @@ fn purge_failed_logins(
     Ok(())
 }
 
-/// Removes old events; those after the one with the number `logged` are to be logged first.
+/// Removes old events up to the event with the number `logged`; later events have not been logged yet.
 fn purge_events(
     store: &Store,
     now: Timestamp,
@@ -159,9 +159,10 @@ fn before(now: Timestamp, age: Duration) -> Timestamp {
     now.checked_sub(age).unwrap_or(Timestamp::MIN)
 }
 
-/// Logs the changes by administrators after the event with a number. Gives the number to go on from.
+/// Logs the changes by operators after the event with the number `last`. Returns the number of the last event that was
+/// logged.
 fn log_changes(store: &Store, mut last: i64, stop: &Stop) -> i64 {
-    // After a failure the next look reads them.
+    // After a failure the next run reads them.
     while let Ok((changes, next)) = store.changes_after(last)
         && next != last
     {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_was_set_is_trusted_an_hour_later() {
+    fn a_set_date_is_trusted_an_hour_later() {
         for step in [-3 * HOUR, -3, 3, 365 * 24 * HOUR] {
             let mut watch = DateWatch::new(at(0, 50));
             assert!(watch.trusts(at(5, 55)), "{step}");
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_is_set_back_again_is_not_trusted_at_once() {
+    fn a_date_that_is_corrected_again_is_not_trusted_at_once() {
         let mut watch = DateWatch::new(at(0, 0));
         assert!(!watch.trusts(at(HOUR, 5)));
         assert!(!watch.trusts(at(10, 10)));
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_passes_and_small_corrections_are_no_reason_for_distrust() {
+    fn elapsed_time_and_small_corrections_cause_no_distrust() {
         let mut watch = DateWatch::new(at(0, 0));
         for (date, uptime) in [(5, 5), (11, 10), (15, 15), (15 + HOUR, 15 + 3600), (20, 20)] {
             assert!(watch.trusts(at(date, uptime)), "{date}");

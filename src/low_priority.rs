@@ -1,16 +1,16 @@
-//! Work that gets what others leave of the processors: reading a list and sending one takes long enough to be noticed.
+//! Runs work with low priority, so that long lists do not delay logins.
 
 use std::panic::resume_unwind;
 use std::thread;
 
 use parking_lot::Mutex;
 
-/// At this niceness two threads take a tenth of a processor that all want, and all of one that nobody else wants.
+/// With this niceness two threads take about a tenth of a busy processor, and all of an idle one.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Does the work in a thread of its own, since a thread cannot raise its priority again, and waits for it. Without a thread
-/// to be had it is done by the caller, at the caller's priority; so it is where threads have no priority of their own.
+/// Runs the work in its own thread, since a thread cannot raise its priority again, and waits for it. If no thread can
+/// be started, or if threads have no priority of their own, the caller runs the work with its own priority.
 pub(crate) fn with_low_priority<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
     let work = Mutex::new(Some(work));
     let run = || {
@@ -30,17 +30,17 @@ pub(crate) fn with_low_priority<T: Send>(name: &str, work: impl FnOnce() -> T + 
         match thread {
             Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
             Err(error) => {
-                tracing::debug!(%error, "no thread for work of low priority");
+                tracing::debug!(%error, "cannot start a thread for low-priority work");
                 run()
             }
         }
     })
 }
 
-/// Of the calling thread: on Linux each has a niceness of its own.
+/// Lowers the priority of the calling thread. On Linux each thread has its own niceness.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
-    // A refusal leaves it as it is, which only costs others a share of the processors.
+    // If this fails, the work runs with normal priority.
     let _ = rustix::process::nice(NICENESS);
 }
 
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "of the work")]
-    fn a_panic_of_the_work_is_the_callers() {
+    fn a_panic_of_the_work_reaches_the_caller() {
         with_low_priority("low", || panic!("of the work"));
     }
 }

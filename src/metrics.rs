@@ -1,6 +1,6 @@
-//! Figures about the running server, in the text form of Prometheus (0.0.4).
+//! Metrics of the running server, in the text format of Prometheus (0.0.4).
 //!
-//! Labels are routes, statuses and outcomes, never anything that a client chose.
+//! Labels are routes, statuses and outcomes, and never contain text from clients.
 
 use std::ops::RangeInclusive;
 use std::sync::OnceLock;
@@ -15,12 +15,12 @@ use prometheus::{
 
 use crate::store::DatabaseMetrics;
 
-/// Seconds: from a look-up to a login that waited long for its hash.
+/// The upper bounds of the buckets in seconds: from a look-up to a login that waited long for its hash.
 const BUCKETS: &[f64] = &[
     0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
 ];
 
-/// What becomes of a login, by the statuses of its answer; the first that has one counts.
+/// The outcome of a login by the status of its answer; the first range that contains the status applies.
 const OUTCOMES: &[(RangeInclusive<u16>, &str)] = &[
     (200..=200, "success"),
     (401..=401, "bad_credentials"),
@@ -31,7 +31,7 @@ const OUTCOMES: &[(RangeInclusive<u16>, &str)] = &[
     (0..=u16::MAX, "bad_request"),
 ];
 
-/// What is counted while requests are answered.
+/// The metrics that are counted while requests are answered.
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
@@ -40,38 +40,38 @@ pub struct Metrics {
     gate: OnceLock<Box<dyn Fn() -> GateReading + Send + Sync>>,
 }
 
-/// What the gate knows.
+/// The state of the gate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GateReading {
     /// Open client connections.
     pub connections: usize,
-    /// When the first of its certificates expires; `None` without TLS.
+    /// When the first certificate of its chain expires; `None` without TLS.
     pub certificate_expires: Option<Timestamp>,
 }
 
-/// What is looked up when somebody asks.
+/// The values that are read when the metrics are requested.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Snapshot {
     /// Whether connections get through, the database can be read and hashing runs.
     pub is_ready: bool,
-    /// How many logins may be in work.
+    /// How many logins may run or wait at once.
     pub hash_queue: usize,
-    /// Logins admitted and not answered.
+    /// Logins that are admitted and not yet answered.
     pub logins_in_work: usize,
-    /// Hashes asked for and not begun.
+    /// Hashes that wait for a lane.
     pub hashes_waiting: usize,
-    /// Lanes that hash.
+    /// Hashing lanes in use.
     pub lanes_in_use: usize,
-    /// All lanes.
+    /// The configured number of hashing lanes.
     pub lanes: usize,
-    /// Of the database; `None` while it cannot be read, when the other figures matter most.
+    /// The metrics of the database; `None` while it cannot be read, so that the other metrics are still served.
     pub database: Option<DatabaseMetrics>,
 }
 
-/// What a gauge shows of a snapshot.
+/// Reads the value of a gauge from a snapshot.
 type Reading = fn(&Snapshot) -> Option<u64>;
 
-/// Name, help and reading of a gauge.
+/// The name, help text and reading of a gauge.
 type Gauge = (&'static str, &'static str, Reading);
 
 const GAUGES: &[Gauge] = &[
@@ -133,10 +133,10 @@ const GAUGES: &[Gauge] = &[
 ];
 
 impl Metrics {
-    /// Begins at zero.
+    /// Metrics that start at zero.
     ///
     /// # Errors
-    /// When two figures have the same name, which the tests would find.
+    /// Two metrics have the same name, which the tests would find.
     pub fn new() -> prometheus::Result<Self> {
         let requests = IntCounterVec::new(
             Opts::new("thanos_login_requests_total", "Requests answered."),
@@ -157,7 +157,7 @@ impl Metrics {
             ),
             &["outcome"],
         )?;
-        // From the start, so that the first of its kind shows as an increase.
+        // All outcomes exist from the start, so that the first login of each shows as an increase.
         for (_, outcome) in OUTCOMES {
             logins.with_label_values(&[*outcome]);
         }
@@ -176,7 +176,7 @@ impl Metrics {
 
     /// Sets how to read the gate, which starts later.
     pub fn read_gate_by(&self, read: impl Fn() -> GateReading + Send + Sync + 'static) {
-        // A second one would read the same.
+        // A second call has no effect, and would read the same gate.
         let _ = self.gate.set(Box::new(read));
     }
 
@@ -200,10 +200,10 @@ impl Metrics {
         }
     }
 
-    /// All figures as text.
+    /// All metrics as text.
     ///
     /// # Errors
-    /// When a figure has no value, which the library sees to.
+    /// A metric has no value, which the library prevents.
     pub fn text(&self, snapshot: &Snapshot) -> prometheus::Result<String> {
         let mut families = self.registry.gather();
         for &(name, help, read) in GAUGES {

@@ -1,9 +1,9 @@
-//! Names that are nearly the one that was meant.
+//! Suggests the name that is most similar to a mistyped one.
 
-/// How alike two names must be, from 0 to 1, for one to be offered instead of the other.
-const LIKENESS: f64 = 0.7;
+/// The minimal similarity of two names, from 0 to 1, for one to be suggested instead of the other.
+const MIN_SIMILARITY: f64 = 0.7;
 
-/// The most alike of the names that are offered.
+/// The most similar of the offered names.
 pub(crate) struct Nearest<'n> {
     wanted: &'n str,
     lower: String,
@@ -20,19 +20,19 @@ impl<'n> Nearest<'n> {
     }
 
     pub(crate) fn offer(&mut self, name: &str) {
-        let likeness = strsim::normalized_damerau_levenshtein(&self.lower, &name.to_lowercase());
-        let bar = self.best.as_ref().map_or(LIKENESS, |(best, _)| *best);
-        if likeness >= bar {
-            self.best = Some((likeness, name.to_owned()));
+        let similarity = strsim::normalized_damerau_levenshtein(&self.lower, &name.to_lowercase());
+        let bar = self.best.as_ref().map_or(MIN_SIMILARITY, |(best, _)| *best);
+        if similarity >= bar {
+            self.best = Some((similarity, name.to_owned()));
         }
     }
 
-    /// The most alike, if one is alike at all.
+    /// The most similar name, if one is similar enough.
     pub(crate) fn best(&self) -> Option<&str> {
         self.best.as_ref().map(|(_, name)| name.as_str())
     }
 
-    /// Says that there is no such organization or user, whose command is `noun`.
+    /// The message that there is no such organization or user. `noun` is the command whose `list` shows all.
     pub(crate) fn missing(&self, what: &str, noun: &str) -> String {
         let wanted = self.wanted;
         match self.best() {

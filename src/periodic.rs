@@ -5,13 +5,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// The thread. Dropping it ends the thread after what it is doing.
+/// The handle of the thread. Dropping it ends the thread after the current run.
 pub(crate) struct Periodic {
     stop: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Whether the thread is to end.
+/// Shows a running action whether the thread is to end.
 pub(crate) struct Stop(Receiver<()>);
 
 impl Periodic {

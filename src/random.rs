@@ -1,11 +1,11 @@
-//! UUIDs that nobody can guess, or an error: the generator of the `uuid` crate panics when the operating system has no random
-//! bytes.
+//! Random UUIDs. Unlike the generator of the `uuid` crate, this returns an error instead of a panic when the operating
+//! system provides no random bytes.
 
 use std::io;
 
 use uuid::{Builder, Uuid};
 
-/// A UUID of version 4.
+/// A random UUID of version 4.
 pub(crate) fn uuid() -> io::Result<Uuid> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)

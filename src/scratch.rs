@@ -1,7 +1,7 @@
-//! A directory for what lives only as long as the process: the private sockets, the demo's database.
+//! The temporary directory of a process, for its private sockets and a demo's database.
 //!
-//! Its owner holds a lock on the directory itself, which also keeps `systemd-tmpfiles` from ageing it. A directory whose
-//! lock is free was left behind by a process that was killed, and the next one to start removes it.
+//! The process holds a lock on the directory, which also keeps `systemd-tmpfiles` from removing it. A directory without
+//! a lock is the leftover of a killed process, and is removed by the next process that starts.
 
 use std::env;
 use std::fs::{self, DirBuilder, File};
@@ -17,16 +17,17 @@ use crate::random;
 
 const PREFIX: &str = "thanos-login-";
 
-/// In directories of releases that locked this file, and not the directory.
+/// The lock file of earlier releases, which did not lock the directory itself.
 const OLD_LOCK: &str = "lock";
 
-/// A Unix socket's path has at most 107 bytes, and the socket's own name comes after this.
+/// The maximal length of the directory's path. A Unix socket's path has at most 107 bytes, including the socket's own
+/// name.
 const MAX_PATH_BYTES: usize = 88;
 
-/// Where a directory is made when the environment names no temporary directory, or one with too long a name.
+/// The parent of the directory if the environment names no temporary directory, or one whose path is too long.
 const SHORT_PARENT: &str = "/tmp";
 
-/// How often a directory may be lost to other processes that start and clean up.
+/// How often to try again when other processes that start remove the new directory.
 const ATTEMPTS: usize = 1000;
 
 /// A directory of mode 0700 that is removed with everything in it when this is dropped.
@@ -37,9 +38,9 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes one below a directory, such as [`parent`], after removing those that nobody owns any more.
+    /// Creates a directory below another one, such as [`parent`], after removing leftovers.
     pub(crate) fn create_below(parent: &Path) -> io::Result<Self> {
-        remove_left_overs(parent);
+        remove_leftovers(parent);
         for _ in 0..ATTEMPTS {
             let path = parent.join(new_name()?);
             DirBuilder::new().mode(0o700).create(&path)?;
@@ -50,7 +51,7 @@ impl Scratch {
         Err(io::Error::other("other processes remove it at once"))
     }
 
-    /// Locks a directory made just now; `None` when another process took it for a left-over meanwhile.
+    /// Locks a new directory; `None` if another process has taken it for a leftover.
     fn take(path: PathBuf) -> io::Result<Option<Self>> {
         let directory = match open_directory(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -73,7 +74,8 @@ impl Scratch {
         &self.path
     }
 
-    /// Whether the path still leads to this directory. Once it is gone, another user may have made one of this name.
+    /// Whether the path still refers to this directory. If it was removed, another user may have created one of this
+    /// name.
     pub(crate) fn is_in_place(&self) -> bool {
         is_same(&self.directory, &self.path)
     }
@@ -90,8 +92,8 @@ impl Drop for Scratch {
     }
 }
 
-/// `TMPDIR`, unless it is unset, empty or too long for the path of a socket; `/tmp` then. Where there is none, as in an empty
-/// tree, it is the directory of a database, whose path may be empty.
+/// The directory in `TMPDIR`, unless it is unset, empty or too long for the path of a socket; otherwise `/tmp`. If there is no
+/// `/tmp`, the directory of the database, whose path may be empty.
 pub(crate) fn parent(database: &Path) -> PathBuf {
     let short = PathBuf::from(SHORT_PARENT);
     let temporary = env::temp_dir();
@@ -111,14 +113,14 @@ fn is_usable(parent: &Path) -> bool {
     bytes > 0 && bytes + name_bytes <= MAX_PATH_BYTES
 }
 
-/// Best effort: what cannot be read or removed belongs to somebody else.
-fn remove_left_overs(parent: &Path) {
+/// Removes the leftovers of killed processes. Failures are ignored, since such directories belong to other users.
+fn remove_leftovers(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
     };
     for path in entries.flatten().map(|entry| entry.path()) {
         if has_scratch_name(&path) {
-            remove_left_over(&path);
+            remove_leftover(&path);
         }
     }
 }
@@ -133,9 +135,9 @@ fn has_scratch_name(path: &Path) -> bool {
     id.is_some_and(|id| uuid::Uuid::try_parse(id).is_ok())
 }
 
-/// Holds the lock until it is removed. A directory that was made just now, and whose lock its owner has not yet, is empty:
-/// its owner finds out and makes another.
-fn remove_left_over(path: &Path) {
+/// Removes a leftover while holding its lock. A new directory that its process has not locked yet may be removed too:
+/// it is empty, and its process creates another one.
+fn remove_leftover(path: &Path) {
     let Ok(directory) = open_directory(path) else {
         return;
     };
@@ -157,9 +159,9 @@ fn remove_left_over(path: &Path) {
 #[derive(PartialEq, Eq)]
 enum Lock {
     Taken,
-    /// By another process.
+    /// Another process holds the lock.
     Held,
-    /// The file system has none, so nobody takes a directory there for a left-over.
+    /// The file system has no locks, so no process takes a directory there for a leftover.
     Impossible,
 }
 
@@ -190,19 +192,19 @@ mod tests {
 
     use super::*;
 
-    fn left_over(parent: &Path) -> PathBuf {
+    fn leftover(parent: &Path) -> PathBuf {
         let path = parent.join(new_name().unwrap());
         fs::create_dir(&path).unwrap();
-        fs::write(path.join("demo.db"), "left over").unwrap();
+        fs::write(path.join("demo.db"), "leftover").unwrap();
         path
     }
 
     #[test]
-    fn many_starts_at_once_beside_left_overs_all_get_a_directory_and_remove_every_left_over() {
+    fn many_concurrent_starts_all_get_a_directory_and_remove_every_leftover() {
         const STARTS: usize = 16;
         for _ in 0..20 {
             let parent = tempfile::tempdir().unwrap();
-            (0..STARTS).for_each(|_| drop(left_over(parent.path())));
+            (0..STARTS).for_each(|_| drop(leftover(parent.path())));
             let barrier = Barrier::new(STARTS);
             let scratches: Vec<Scratch> = thread::scope(|scope| {
                 let start = || {
@@ -225,9 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_the_last_release_is_removed_when_its_lock_file_is_free() {
+    fn a_directory_of_an_earlier_release_is_removed_when_its_lock_file_is_free() {
         let parent = tempfile::tempdir().unwrap();
-        let [free, held] = [(); 2].map(|()| left_over(parent.path()));
+        let [free, held] = [(); 2].map(|()| leftover(parent.path()));
         fs::write(free.join(OLD_LOCK), "").unwrap();
         let owner = File::create(held.join(OLD_LOCK)).unwrap();
         assert!(lock(&owner) == Lock::Taken);
@@ -241,17 +243,17 @@ mod tests {
     #[test]
     fn only_directories_with_such_a_name_are_removed() {
         let parent = tempfile::tempdir().unwrap();
-        let elsewhere = tempfile::tempdir().unwrap();
+        let target = tempfile::tempdir().unwrap();
         let link = parent.path().join(new_name().unwrap());
-        std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+        std::os::unix::fs::symlink(target.path(), &link).unwrap();
         let other = parent.path().join("thanos-login-backup");
         fs::create_dir(&other).unwrap();
         drop(Scratch::create_below(parent.path()).unwrap());
-        assert!(link.exists() && elsewhere.path().exists() && other.exists());
+        assert!(link.exists() && target.path().exists() && other.exists());
     }
 
     #[test]
-    fn a_directory_that_was_removed_and_made_again_by_another_is_left_to_him() {
+    fn a_directory_that_another_user_has_created_again_is_not_removed() {
         let parent = tempfile::tempdir().unwrap();
         let scratch = Scratch::create_below(parent.path()).unwrap();
         let path = scratch.path().to_owned();

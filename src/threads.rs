@@ -1,10 +1,10 @@
-//! Work that several threads share.
+//! Runs work on several threads.
 
 use std::panic::resume_unwind;
 use std::thread;
 
-/// Runs `work` on up to `count` threads at once, the caller's among them, and gives what each of them returned. Where the
-/// operating system gives fewer threads, fewer do the work: each has to take its pieces from what all of them share.
+/// Runs `work` on up to `count` threads at once, including the caller's, and returns their results. If the operating
+/// system starts fewer threads, fewer do the work, so `work` has to take its pieces from a shared source.
 pub(crate) fn share<T: Send>(count: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let start = |number| {
@@ -28,11 +28,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_threads_work_at_once() {
+    fn the_given_number_of_threads_works_at_once() {
         for count in 1..=8 {
             let (together, number) = (Barrier::new(count), AtomicUsize::new(0));
             let mut results = share(count, || {
-                // Would wait for ever if one thread came after another.
+                // This would wait for ever if the threads ran one after another.
                 together.wait();
                 number.fetch_add(1, Ordering::Relaxed)
             });

@@ -199,7 +199,7 @@ impl CheckedImport {
             users[index].loaded = present.map_or(Loaded::Nothing, Loaded::Password);
         }
         let hash = |clear: &PlainPassword| {
-            let begin = |cost| engine.begin_hash(&clear.password, cost, Precedence::Normal);
+            let begin = |cost| engine.start_hash(&clear.password, cost, Precedence::Normal);
             Ok((clear.index, cost.map(begin).transpose()?))
         };
         let hashing: Vec<_> = changed.iter().map(hash).collect::<Result<_, Error>>()?;
@@ -263,7 +263,7 @@ fn verify(
     hash: fn(&PlainPassword) -> Option<&PasswordHash>,
 ) -> Result<(Vec<PlainPassword>, Vec<PlainPassword>), Error> {
     let begin = |clear: PlainPassword| {
-        let verify = |hash| engine.begin_verify(&clear.password, Some(hash), hash.cost());
+        let verify = |hash| engine.start_verification(&clear.password, Some(hash), hash.cost());
         let verifying = hash(&clear).map(verify);
         (clear, verifying)
     };

@@ -1,13 +1,14 @@
-//! What shows before a start that it would fail. Binds nothing, starts nothing and writes no file.
+//! Checks a configuration before a start. Binds no address, starts nothing and writes no file.
 
 use super::error::{StartError, no_scratch};
-use super::fronts::DESCRIPTORS;
+use super::gated::DESCRIPTORS;
 use crate::config::{Config, Database};
 use crate::files::check_directory;
 use crate::gate::{self, Tls, check_tls};
 use crate::store;
 
-/// What a start with this configuration would warn of, a sentence each, and what would make it fail.
+/// The warnings that a start with this configuration would log, one sentence each, and the errors that would make it
+/// fail.
 pub(super) fn check(config: Config) -> (Vec<String>, Vec<StartError>) {
     let mut problems = Vec::new();
     let mut note = |result: Result<(), StartError>| problems.extend(result.err());
@@ -26,7 +27,7 @@ pub(super) fn check(config: Config) -> (Vec<String>, Vec<StartError>) {
         }
         Database::Demo(_) => {}
     }
-    // A demo has no certificate yet.
+    // A demo creates its certificate only at the start.
     let nowhere = parent.join("none");
     let tls = config.tls.map(|tls| tls.beside(&config.database, &nowhere));
     let descriptors = gate::check_descriptors(config.limits.max_connections, DESCRIPTORS);

@@ -1,4 +1,4 @@
-//! Why a server does not start.
+//! The errors of a start.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use crate::accounts::{self, Findings};
 use crate::files::remedy;
 use crate::{gate, hashing, store};
 
-/// Why a server did not start. Every text names the file or address.
+/// Why a server did not start. Each text names the file or address.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address or a certificate cannot be used.
     #[error(transparent)]
     Gate(#[from] gate::Error),
-    /// The private socket cannot be made, or the threads that serve it.
+    /// The private socket or the threads that serve it could not be created.
     #[error("cannot serve on the private socket")]
     PrivateSocket(#[source] io::Error),
     /// The database was refused.
@@ -28,34 +28,34 @@ pub enum StartError {
     /// The hashing threads could not be started.
     #[error("cannot start hashing")]
     Hashing(#[from] hashing::Error),
-    /// What earlier servers counted cannot be read.
+    /// The failed logins that earlier servers have stored cannot be read.
     #[error("cannot read the failed logins in {database}")]
     FailedLogins {
-        /// Where they are.
+        /// The path or URL of the database.
         database: String,
-        /// Why.
+        /// The error of the database.
         source: store::Error,
     },
-    /// The figures for Prometheus contradict each other.
-    #[error("cannot count")]
+    /// Two metrics have the same name.
+    #[error("cannot register the metrics")]
     Metrics(#[source] prometheus::Error),
-    /// There is no space for the private socket and the throw-away database.
+    /// The directory for the private sockets and a demo's database could not be created.
     #[error("cannot make a temporary directory below {}{}; the variable TMPDIR says where", .parent.display(), remedy(&.parent.join("x"), source))]
     Scratch {
-        /// Where it would be.
+        /// The directory in which it was to be created.
         parent: PathBuf,
-        /// Why it is not.
+        /// The reason.
         source: io::Error,
     },
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
-    /// Not even one client could be served.
+    /// There are too few file descriptors to serve one client.
     #[error("the limit of file descriptors is too low (ulimit -n)")]
     Descriptors(#[source] io::Error),
 }
 
-/// That nothing temporary can be made below a directory.
+/// The error that no directory can be created below this one.
 pub(super) fn no_scratch(parent: &Path) -> impl FnOnce(io::Error) -> StartError {
     let parent = parent.to_owned();
     |source| StartError::Scratch { parent, source }

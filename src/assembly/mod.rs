@@ -1,8 +1,8 @@
-//! A whole server, put together from its parts.
+//! Assembles a whole server from its parts.
 
 mod check;
 mod error;
-mod fronts;
+mod gated;
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 pub use error::StartError;
 use error::no_scratch;
-use fronts::{Answering, Front, Fronts, GRACE, own_hosts};
+use gated::{Answering, GRACE, GatedServer, GatedServers, with_host_filter};
 
 use crate::accounts::{self, Accounts};
 use crate::auth::{self, Auth, Limits};
@@ -37,19 +37,19 @@ use crate::store::{
     self, AccountCounts, DatabaseFile, Durability, IntegrityProgress, Location, Migrated, OpenedBy,
     Store, WhenMissing,
 };
-use crate::stub::{Beginning, Hosts};
+use crate::stub::{Hosts, StubBuilder};
 
-/// What the rest of a start takes: three for the database, and two private sockets with what belongs to them.
+/// The file descriptors that the rest of a start takes: three for the database, and the others for two private sockets.
 const REST_OF_START: usize = 15;
 
-/// What the first login takes: one for the client, three for the way to the server, three for a reading connection, and one
-/// to spare.
+/// The file descriptors that the first login takes: one for the client, three between gate and server, three for a
+/// database connection that reads, and one to spare.
 const FIRST_LOGIN: usize = 8;
 
 /// A server that runs until it is stopped or dropped.
 ///
-/// It touches nothing that belongs to the whole process (signals, logger, limits), so a test of another program can have
-/// one of its own:
+/// It does not touch the state of the whole process (signals, logger, limits), so a test of another program can start
+/// its own server:
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -71,21 +71,21 @@ const FIRST_LOGIN: usize = 8;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Server {
-    calls: Front,
-    /// Figures at an address of their own.
-    figures: Option<Front>,
+    calls: GatedServer,
+    /// The server for metrics, if they have their own address.
+    metrics: Option<GatedServer>,
     authority: Option<PathBuf>,
-    /// `None` for one that is thrown away.
+    /// `None` for a demo.
     database: Option<Location>,
     migrated: Option<Migrated>,
     _housekeeping: Periodic,
     store: Arc<Store>,
-    /// Last, so that the directory outlives the sockets and the database in it.
+    /// The last field, so that the directory is dropped after the sockets and the database in it.
     _scratch: Arc<Scratch>,
 }
 
 impl Server {
-    /// Starts what `serve --demo` starts, on a free port of the loopback address.
+    /// Starts a demo like `serve --demo`, on a free port of the loopback address.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -100,7 +100,7 @@ impl Server {
         Self::start(config)
     }
 
-    /// Starts a server; when this returns it answers. What a start that fails has started, it has stopped again.
+    /// Starts a server, which answers once this returns. A failed start stops everything that it has started.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -108,13 +108,14 @@ impl Server {
         Self::start_reporting(config, Box::new(|_, _| {}))
     }
 
-    /// Finds out, without starting anything or writing a file, what a start would warn of, a sentence each, and what would
-    /// make it fail. Whether TCP addresses are free shows at the start only.
+    /// Checks a configuration without starting anything or writing a file. Returns the warnings that a start would log,
+    /// one sentence each, and the errors that would make it fail. Does not check whether TCP addresses are free.
     pub fn check(config: Config) -> (Vec<String>, Vec<StartError>) {
         check::check(config)
     }
 
-    /// Starts a server; `progress` hears how many pages of the database are looked at, of how many, after an unclean end.
+    /// Starts a server. `progress` is called with the number of checked pages of the database, and the number of all
+    /// pages, if the previous server did not end cleanly.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -131,15 +132,16 @@ impl Server {
             .map(|tls| tls.beside(&config.database, scratch.path()));
         let authority = tls.as_ref().and_then(authority);
         let stub = match &config.database {
-            Database::Demo(accounts) => Some((Beginning::of(accounts, tls.is_some()), hosts)),
+            Database::Demo(accounts) => Some((StubBuilder::new(accounts, tls.is_some()), hosts)),
             _ => None,
         };
         let engine = Arc::new(Engine::start(config.hashing)?);
-        // Whatever can be refused is, before files are made that stay: the database, then the certificate of an authority.
+        // Everything that can fail is done before permanent files are created: the database and the authority's
+        // certificate.
         let calls = BoundListeners::bind(&config.listen, config.socket_mode, tls)?;
-        let figures = listen_for_metrics(config.metrics)?;
+        let metrics_listening = listen_for_metrics(config.metrics)?;
         check_descriptors().map_err(StartError::Descriptors)?;
-        let database = lasting(&config.database)?;
+        let database = permanent_location(&config.database)?;
         let shown = config.database.location(scratch.path()).to_string();
         let (missing, cost) = (config.when_missing, config.policy.bcrypt_cost);
         let (store, migrated) = open(config.database, missing, &scratch, &engine, cost, progress)?;
@@ -172,7 +174,7 @@ impl Server {
             trusted_proxies: config.trusted_proxies.clone(),
             is_reachable: Arc::default(),
         });
-        let fronts = Fronts {
+        let gated_servers = GatedServers {
             scratch: Arc::clone(&scratch),
             services: Arc::clone(&services),
             limits: config.limits,
@@ -180,14 +182,14 @@ impl Server {
             client_network: client_network(config.trusted_proxies),
         };
         let hosts = stub.as_ref().map(|(_, hosts)| hosts.clone());
-        let figures = figures
-            .map(|(address, listening)| fronts.start_figures(address, listening, hosts))
+        let metrics = metrics_listening
+            .map(|(address, listening)| gated_servers.start_metrics(address, listening, hosts))
             .transpose()?;
         let endpoints = Endpoints::new(config.metrics.beside_calls(), Arc::clone(&services));
         let answering = answering(endpoints, config.cors_origins, stub, &services);
         Ok(Self {
-            calls: fronts.start_calls(answering, calls)?,
-            figures,
+            calls: gated_servers.start_calls(answering, calls)?,
+            metrics,
             authority,
             database,
             migrated,
@@ -197,7 +199,7 @@ impl Server {
         })
     }
 
-    /// The addresses it listens on, with their real ports, in the order they were asked for.
+    /// The addresses that it listens on, with their actual ports, in the order of the configuration.
     pub fn addresses(&self) -> &[Bound] {
         self.calls.gate.addresses()
     }
@@ -210,17 +212,17 @@ impl Server {
             .unwrap_or_default()
     }
 
-    /// The certificate of the authority that clients must trust, with [`Certificate::SelfSigned`].
+    /// The path of the authority's certificate that clients have to trust; `None` without [`Certificate::SelfSigned`].
     pub fn authority(&self) -> Option<&Path> {
         self.authority.as_deref()
     }
 
-    /// Where the database is, the links to a file resolved; a demo has none that stays.
+    /// The location of the database, with symbolic links resolved; `None` for a demo.
     pub fn database(&self) -> Option<&Location> {
         self.database.as_ref()
     }
 
-    /// Whether the database was made at the start.
+    /// Whether the start created the database.
     pub fn is_new(&self) -> bool {
         self.store.is_new()
     }
@@ -228,42 +230,42 @@ impl Server {
     /// Counts organizations and users.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// The database cannot be read.
     pub fn count_accounts(&self) -> Result<AccountCounts, store::Error> {
         self.store.count_accounts()
     }
 
-    /// The migration that opening the database took.
+    /// The migration that was done when the database was opened; `None` if it needed none.
     pub fn migrated(&self) -> Option<Migrated> {
         self.migrated
     }
 
-    /// Whether a killed process had left the database behind; all of it was looked at then, and is sound.
+    /// Whether the previous server did not end cleanly. The whole database was checked then, and is sound.
     pub fn was_unclean(&self) -> bool {
         self.store.was_unclean()
     }
 
-    /// Reads the certificate again; `false` when there is none to read.
+    /// Reads the certificate again; `false` if the server has no TLS.
     ///
     /// # Errors
-    /// When it cannot be used; the old one stays then.
+    /// The certificate cannot be used; the server keeps the old one then.
     pub fn reload_tls(&self) -> Result<bool, TlsError> {
         self.calls.gate.reload_tls()?;
         Ok(self.addresses().iter().any(|bound| bound.tls))
     }
 
-    /// Answers every request whose first byte has arrived, within ten seconds, and ends with everything in the database's
-    /// one file. Dropping does the same.
+    /// Stops the server: answers every request whose first byte has arrived, within ten seconds, and closes the
+    /// database, so that a SQLite database is one file. Dropping does the same.
     pub fn stop(self) {}
 }
 
 impl Drop for Server {
-    /// Both gates share one grace.
+    /// Stops both gates within one grace period.
     fn drop(&mut self) {
         let start = Instant::now();
         self.calls.stop(GRACE);
-        if let Some(figures) = &self.figures {
-            figures.stop(GRACE.saturating_sub(start.elapsed()));
+        if let Some(metrics) = &self.metrics {
+            metrics.stop(GRACE.saturating_sub(start.elapsed()));
         }
     }
 }
@@ -275,19 +277,19 @@ fn check_descriptors() -> io::Result<()> {
     spare.map(drop)
 }
 
-/// The endpoints, and the stub around them if this is a demo.
+/// The endpoints, wrapped by the stub if this is a demo.
 fn answering(
     endpoints: Endpoints,
     listed: Vec<Origin>,
-    stub: Option<(Beginning, Hosts)>,
+    stub: Option<(StubBuilder, Hosts)>,
     services: &Arc<Services>,
 ) -> Answering {
     let origins = Origins { listed, own: None };
     if let Some((stub, hosts)) = stub {
         let fields = EveryField::of_a_demo();
         let services = Arc::clone(services);
-        let stub = stub.around(endpoints, services, origins, fields, hosts.clone());
-        return own_hosts(Arc::new(stub), hosts, fields);
+        let stub = stub.build(endpoints, services, origins, fields, hosts.clone());
+        return with_host_filter(Arc::new(stub), hosts, fields);
     }
     let forward = Forward::Only(ReadField::NAMES);
     if origins.listed.is_empty() {
@@ -297,15 +299,15 @@ fn answering(
     (Arc::new(cors), forward)
 }
 
-/// A login may wait twice for as long as this: for others of its account, and for its hash. The rest of a request takes far
-/// less than the minute that is added.
+/// The longest time to wait for an answer. A login may wait twice for `hash_wait`: for other attempts, and for its
+/// hash. The rest of a request takes far less than the minute that is added.
 fn answer_timeout(hash_wait: Duration) -> Duration {
     hash_wait
         .saturating_mul(2)
         .saturating_add(Duration::from_secs(60))
 }
 
-/// A proxy's connections are those of many clients.
+/// The network by which the gate counts connections; `None` for a trusted proxy, whose connections are of many clients.
 fn client_network(trusted_proxies: TrustedProxies) -> NetworkGrouping {
     NetworkGrouping::new(move |address| {
         (!trusted_proxies.contains(address)).then(|| auth::ClientNetwork::from(address).first())
@@ -319,7 +321,7 @@ fn authority(tls: &Tls) -> Option<PathBuf> {
     }
 }
 
-/// Metrics at an address of their own speak no TLS.
+/// Binds the metrics' own address, which has no TLS.
 fn listen_for_metrics(
     metrics: MetricsAccess,
 ) -> Result<Option<(SocketAddr, BoundListeners)>, StartError> {
@@ -330,7 +332,7 @@ fn listen_for_metrics(
     Ok(Some((address, listening)))
 }
 
-fn lasting(database: &Database) -> Result<Option<Location>, StartError> {
+fn permanent_location(database: &Database) -> Result<Option<Location>, StartError> {
     Ok(match database {
         Database::File(path) => {
             let file = DatabaseFile::resolve(path)?;
@@ -381,10 +383,10 @@ mod tests {
     use crate::config::MetricsAccess;
     use crate::gate::Address;
 
-    /// Says to the process that the test starts where its database is.
+    /// The variable with which the test passes the database's path to the process that it starts.
     const DATABASE: &str = "TEST_DATABASE_OF_A_FAILED_START";
 
-    /// What threads of this process are called. Those that have no name of their own have their maker's.
+    /// The names of this process's threads. A thread without a name has the name of the thread that started it.
     fn threads() -> BTreeSet<String> {
         let tasks = fs::read_dir("/proc/self/task").unwrap();
         tasks
@@ -396,7 +398,7 @@ mod tests {
     fn assert_fails_without_trace(database: &Path, config: Config) {
         let before = threads();
         assert!(matches!(Server::start(config), Err(StartError::Gate(_))));
-        // A thread that has been joined is listed for a moment longer.
+        // A joined thread remains listed for a moment.
         let end = Instant::now() + Duration::from_secs(30);
         while threads() != before && Instant::now() < end {
             std::thread::yield_now();
@@ -430,7 +432,7 @@ mod tests {
         }
         let directory = tempfile::tempdir().unwrap();
         let this = "assembly::tests::a_start_that_fails_leaves_no_thread_and_no_file";
-        // In a process of its own, since other tests start threads meanwhile.
+        // In its own process, since other tests start threads at the same time.
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", this])
             .env(DATABASE, directory.path().join("d.db"))

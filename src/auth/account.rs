@@ -1,4 +1,4 @@
-//! What a token opens: the account calls, each decided at the moment it is made.
+//! The calls that a token authorises. Each call checks the token and the statuses again.
 
 use jiff::Timestamp;
 
@@ -7,11 +7,11 @@ use crate::account::{OrganizationStatus, UserStatus};
 use crate::store::{Holder, Member, Organization};
 
 impl Auth {
-    /// Finds out whose a token is. A user or organization that was switched off loses it with the next request, whoever
-    /// changed the row.
+    /// The holder of a token. The token of a user or organization that is no longer ACTIVE is refused from the next
+    /// request on, whichever process changed the status.
     ///
     /// # Errors
-    /// [`Error::BadToken`], which does not tell why, or [`Error::Store`].
+    /// [`Error::BadToken`], which does not say why, or [`Error::Store`].
     pub fn holder(&self, token: &Token, now: Timestamp) -> Result<Holder, Error> {
         let holder = self.store.holder(&token.digest().0)?;
         holder
@@ -24,16 +24,17 @@ impl Auth {
     /// The holder's organization.
     ///
     /// # Errors
-    /// [`Error::BadToken`] when it was deleted meanwhile, or [`Error::Store`].
+    /// [`Error::BadToken`] when the organization has been deleted since the token was checked, or [`Error::Store`].
     pub fn organization(&self, holder: &Holder) -> Result<Organization, Error> {
         let organization = self.store.organization(&holder.org_uuid)?;
         organization.ok_or(Error::BadToken)
     }
 
-    /// Hands on the users of the holder's organization one by one, ordered by username.
+    /// Passes each user of the holder's organization to `receive`, ordered by username.
     ///
     /// # Errors
-    /// [`Error::BadToken`] when it was switched off or deleted meanwhile, or [`Error::Store`].
+    /// [`Error::BadToken`] when the organization has been deactivated or deleted since the token was checked, or
+    /// [`Error::Store`].
     pub fn for_each_member(
         &self,
         holder: &Holder,
@@ -46,7 +47,7 @@ impl Auth {
         }
     }
 
-    /// A user of the holder's organization.
+    /// A user of the holder's organization; `None` when there is no such user in it.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -54,7 +55,7 @@ impl Auth {
         Ok(self.store.member(holder.org_id, user_uuid)?)
     }
 
-    /// Ends a token; a pinned one goes on.
+    /// Revokes a token; a pinned token stays valid.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -62,7 +63,7 @@ impl Auth {
         Ok(self.store.revoke_token(token.digest().0)?)
     }
 
-    /// Ends all tokens of the holder; a pinned one goes on.
+    /// Revokes all tokens of the holder; a pinned token stays valid.
     ///
     /// # Errors
     /// [`Error::Store`].

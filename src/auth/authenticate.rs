@@ -1,4 +1,4 @@
-//! One login: count the try, find the account, verify the password, check the statuses, issue the token.
+//! One login: count the attempt, find the account, verify the password, check the statuses, issue the token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::recording::{Record, Recorder, login_event};
+use super::recorder::{Record, Recorder, login_event};
 use super::rehash::Rehasher;
 use super::restart;
 use super::throttle::{BEFORE_HASHING, Subject, Throttle};
-use super::{Admission, Attempt, Error, Policy, Rehash, Token, Turn};
+use super::{Admission, Attempt, Error, Policy, QueuedAttempt, Rehash, Token};
 use crate::account::{OrgType, Username};
 use crate::clock::Now;
 use crate::hashing::{Cost, Engine, Member, Password, PasswordHash, Permit};
@@ -18,48 +18,48 @@ use crate::store::{
     self, Account, Event, Identity, LimitKind, LoginOutcome, Lookup, NewToken, Store, VerifiedLogin,
 };
 
-/// What a login presents.
+/// The credentials that a login presents.
 pub struct Credentials {
-    /// Who it says it is.
+    /// The username, in the spelling of the client.
     pub username: Username,
-    /// What shows that.
+    /// The password in clear text.
     pub password: Password,
 }
 
 /// A login that succeeded.
 pub struct Login {
-    /// The pinned token, or a fresh one that is on disk by now.
+    /// The pinned token, or a new token that is already on disk.
     pub token: Token,
-    /// The organization.
+    /// The UUID of the organization.
     pub org_uuid: String,
-    /// The user.
+    /// The UUID of the user.
     pub user_uuid: String,
-    /// Retailer or supplier.
+    /// The type of the organization: retailer or supplier.
     pub org_type: OrgType,
-    /// The organization's `retailer_uuid` or `supplier_uuid`, by its type.
+    /// The organization's `retailer_uuid` or `supplier_uuid`, depending on its type.
     pub party_uuid: String,
-    /// To be started once the login is answered, where the password's hash has another cost than it should.
+    /// To be started once the login is answered. `None` if the password's hash already has the configured cost.
     pub rehash: Option<Rehash>,
 }
 
-/// Why logins cannot begin.
+/// Why [`Auth`] cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The operating system gave no thread.
-    #[error("cannot start a thread that works behind logins")]
+    /// The operating system could not start a thread.
+    #[error("cannot start a background thread for logins")]
     Thread(#[from] std::io::Error),
-    /// What earlier servers left behind could not be read.
+    /// The state of earlier servers could not be read from the database.
     #[error("cannot read failed logins and events")]
     Store(#[from] store::Error),
 }
 
-/// An account whose password was presented, and the cost of that password's hash.
+/// An account whose password was verified, and the cost of that password's hash.
 struct Verified {
     account: Account,
     cost: Cost,
 }
 
-/// Decides logins, by what the store holds and what the engine verifies.
+/// Decides logins, with the accounts of the store and the verifications of the engine.
 pub struct Auth {
     rehasher: Rehasher,
     recorder: Recorder,
@@ -70,7 +70,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Puts it together, and goes on with the failed logins of an earlier run.
+    /// Starts the background threads, and restores the failed logins of earlier servers.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -102,27 +102,28 @@ impl Auth {
         })
     }
 
-    /// How long a token lives; `None` is for ever.
+    /// The lifetime of a token; `None` means that tokens do not expire.
     pub fn token_ttl(&self) -> Option<Duration> {
         self.policy.token_ttl
     }
 
-    /// Counts a try to log in, before anything is spent on it, or queues it behind tries in flight.
+    /// Counts a login attempt before any work is done for it, or queues it behind attempts in flight.
     ///
-    /// A try that the limits refuse asks the database whether an operator has unlocked the user meanwhile: so that works
-    /// from another process, needs no signal, and costs a login that is not refused nothing.
+    /// If the limits refuse the attempt, the database is asked whether an operator has unlocked the user. So unlocking
+    /// works from another process and without a signal, and costs nothing for a login that is not refused.
     ///
     /// # Errors
-    /// [`Error::Throttled`], or [`Error::Hashing`] after [`Auth::stop_waiting`]. [`Error::Store`] where the tries are counted
-    /// in the database.
+    /// [`Error::Throttled`], or [`Error::Hashing`] after [`Auth::stop_waiting`]. [`Error::Store`] if the attempts are
+    /// counted in the database.
     pub fn admit(&self, username: &Username, client: IpAddr, now: Now) -> Result<Admission, Error> {
         self.admit_by(Throttle::admit, username, client, now)
     }
 
-    /// The same for a try that has no permit. `None` where it needs one first, since the database is to decide.
+    /// Does what [`Auth::admit`] does, for an attempt without a permit. `None` if the database has to decide, for which
+    /// the attempt needs a permit first.
     ///
     /// # Errors
-    /// Those of [`Auth::admit`].
+    /// See [`Auth::admit`].
     pub fn admit_at_once(
         &self,
         username: &Username,
@@ -145,7 +146,7 @@ impl Auth {
             if !matches!(error, Error::Throttled { .. }) {
                 return Err(error);
             }
-            // Without a database nobody is known, and nobody to be unlocked.
+            // If the database cannot be read, the attempt stays refused.
             let identity = self.store.identity(username);
             let is_unlocked = identity
                 .as_ref()
@@ -156,39 +157,39 @@ impl Auth {
         })
     }
 
-    /// Waits until tries in flight leave room for one more. `None` when the try is to be admitted once more.
+    /// Waits until attempts in flight leave space for one more. `None` when the attempt has to be admitted again.
     ///
     /// # Errors
     /// [`Error::Hashing`] when the wait takes longer than a login may wait for its hashing.
-    pub fn wait(&self, turn: Turn, permit: &Permit) -> Result<Option<Attempt>, Error> {
-        turn.wait(self.engine.time_left(permit))
+    pub fn wait(&self, queued: QueuedAttempt, permit: &Permit) -> Result<Option<Attempt>, Error> {
+        queued.wait(self.engine.time_left(permit))
     }
 
-    /// The cost of new hashes.
+    /// The configured cost of new hashes.
     pub fn bcrypt_cost(&self) -> Cost {
         self.policy.bcrypt_cost
     }
 
-    /// Ends the wait for tries in flight, now and later, and that for hashing.
+    /// Ends all waits for attempts in flight and for hashing. Later attempts do not wait.
     pub fn stop_waiting(&self) {
         self.throttle.stop();
         self.engine.give_up_waiting();
     }
 
-    /// Puts everything that logins left behind back to what it was before the first one; pinned tokens go on.
+    /// Restores the state before the first login: removes tokens, counters and events. Pinned tokens stay valid.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub fn forget_logins(&self) -> Result<(), Error> {
-        // First, so that logins which wait to be recorded find themselves forgotten.
+        // The throttle first, so that logins that wait to be recorded are not written afterwards.
         self.throttle.clear();
         Ok(self.store.reset_logins()?)
     }
 
-    /// Verifies the credentials and issues a token. Only wrong credentials leave the try counted.
+    /// Verifies the credentials and issues a token. Only wrong credentials leave the attempt counted as failed.
     ///
     /// # Errors
-    /// See [`Error`]. Whether the name is known shows in neither the error nor the work.
+    /// See [`Error`]. Neither the error nor the amount of work shows whether the username exists.
     pub fn authenticate(
         &self,
         attempt: Attempt,
@@ -220,7 +221,8 @@ impl Auth {
         let identity = verified.account.identity.clone();
         match self.log_in(verified, password, &attempt, now) {
             Ok(login) => {
-                // One that failed meanwhile may be written after the login.
+                // A failure that was counted meanwhile may be written after this login, so the counters are written
+                // again.
                 if attempt.succeed() {
                     self.record(None, subject, Some(identity), now);
                 }
@@ -231,7 +233,7 @@ impl Auth {
         }
     }
 
-    /// Logs and records a login that was refused, and says whose it was.
+    /// Logs and records a refused login, and adds the user to the error.
     fn refuse(
         &self,
         error: Error,
@@ -298,7 +300,7 @@ impl Auth {
             event: event.clone(),
         };
         if !self.store.complete_login(login, now.date)? {
-            // The password or status was changed while this login verified the old one.
+            // The password or status was changed after this login had read the account.
             return Err(Error::BadCredentials { user_uuid: None });
         }
         event.iter().for_each(Event::log);
@@ -318,9 +320,11 @@ impl Auth {
         })
     }
 
-    /// The same statements and the same amount of hashing for everybody: as much as a new hash takes, or the most expensive
-    /// of those that somebody can log in with. An inactive user's that takes more is not verified, since the time would show it; so
-    /// its right password is answered like a wrong one. `None` is wrong credentials.
+    /// Verifies the password; `None` means wrong credentials.
+    ///
+    /// Every login takes the same statements and the same amount of hashing: the cost of new hashes, or that of the
+    /// most expensive hash of a user who can log in, whichever is higher. An inactive user's hash that costs more is
+    /// not verified, since the time would show it; so the right password of such a user is answered like a wrong one.
     fn verify(
         &self,
         lookup: Lookup,
@@ -357,7 +361,7 @@ impl Auth {
         let token = Token::random().map_err(Error::Random)?;
         let kept = NewToken {
             digest: token.digest().0,
-            // A time too far away to be written is for ever.
+            // A date beyond the range of dates means that the token does not expire.
             expires_at: self
                 .policy
                 .token_ttl
@@ -368,7 +372,7 @@ impl Auth {
     }
 }
 
-/// How often operators have unlocked somebody; never, when nobody has the name.
+/// How often operators have unlocked the user; 0 for an unknown user.
 fn unlocks(identity: Option<&Identity>) -> i64 {
     identity.map_or(0, |identity| identity.unlocks)
 }

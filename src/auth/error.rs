@@ -1,47 +1,47 @@
-//! Why a login or a token does not count.
+//! The errors of logins and of calls with a token.
 
 use crate::store::LoginOutcome;
 use crate::{hashing, store};
 
-/// A login that gets no token, or a token that opens nothing.
+/// Why a login gets no token, or why a token is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Unknown user and wrong password alike.
+    /// The user is unknown or the password is wrong; clients cannot distinguish the two.
     #[error("wrong username or password")]
     BadCredentials {
-        /// Whom the username means. For the log: the answer is the same without.
+        /// The user, if the username is known. Only for the log: the answer does not depend on it.
         user_uuid: Option<String>,
     },
-    /// A token that is unknown, expired or ended, or whose user or organization is not ACTIVE.
-    #[error("the token does not count")]
+    /// The token is unknown, expired or revoked, or its user or organization is not ACTIVE.
+    #[error("the token is not valid")]
     BadToken,
-    /// Too many failed logins, whatever the password is.
+    /// There were too many failed logins, whether or not the password is right.
     #[error("too many failed logins")]
     Throttled {
-        /// When the limit is open again, in whole seconds from now, rounded up.
+        /// The time until the limit admits attempts again, in seconds, rounded up.
         retry_after_seconds: u64,
-        /// Whom the username means.
+        /// The user, if the username is known.
         user_uuid: Option<String>,
     },
     /// The password was right, but the user or its organization is not ACTIVE.
     #[error("the user or its organization is not active")]
     NotActive {
-        /// Whose password it was.
+        /// The user whose password it was.
         user_uuid: String,
     },
     /// The password could not be verified.
     #[error("cannot verify the password")]
     Hashing(#[from] hashing::Error),
-    /// The account could not be read, or the login not be written.
+    /// The account could not be read, or the login could not be written.
     #[error("cannot use the database")]
     Store(#[from] store::Error),
-    /// The operating system gave no random bytes for a token.
+    /// The operating system provided no random bytes for a token.
     #[error("no random bytes for a token")]
     Random(#[source] getrandom::Error),
 }
 
 impl Error {
-    /// Whose login it was, as far as that is known.
+    /// The user of the login, if it is known.
     pub fn user_uuid(&self) -> Option<&str> {
         match self {
             Self::BadCredentials { user_uuid } | Self::Throttled { user_uuid, .. } => {
@@ -52,7 +52,7 @@ impl Error {
         }
     }
 
-    /// The same error about the login of this user.
+    /// Adds the user of the login to the error.
     pub(super) fn about(mut self, user: Option<&str>) -> Self {
         if let Self::BadCredentials { user_uuid } | Self::Throttled { user_uuid, .. } = &mut self {
             *user_uuid = user.map(str::to_owned);
@@ -60,7 +60,7 @@ impl Error {
         self
     }
 
-    /// What became of the login; `None` where it was not decided.
+    /// The outcome of the login to be recorded; `None` if the login was not decided.
     pub(super) fn outcome(&self) -> Option<LoginOutcome> {
         match self {
             Self::BadCredentials { .. } => Some(LoginOutcome::Failed),

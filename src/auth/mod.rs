@@ -1,13 +1,13 @@
-//! The rules of logging in: who is let in, what a token is, which statuses count.
+//! The rules of logging in: who may log in, what a token is, which statuses count.
 //!
-//! It knows nothing of HTTP and SQL and reads no clock: `now` is passed in.
+//! Knows neither HTTP nor SQL and reads no clock: `now` is passed in.
 
 mod account;
 mod authenticate;
 mod error;
 mod new_password;
 mod policy;
-mod recording;
+mod recorder;
 mod rehash;
 mod restart;
 mod throttle;
@@ -18,5 +18,7 @@ pub use error::Error;
 pub use new_password::{MIN_PASSWORD_BYTES, PasswordFault, check_new_password, random_password};
 pub use policy::Policy;
 pub use rehash::Rehash;
-pub use throttle::{Admission, Attempt, ClientNetwork, Limits, MAX_ENTRIES as MAX_COUNTERS, Turn};
+pub use throttle::{
+    Admission, Attempt, ClientNetwork, Limits, MAX_ENTRIES as MAX_COUNTERS, QueuedAttempt,
+};
 pub use token::{Token, TokenDigest};

@@ -1,55 +1,55 @@
-//! The rules for passwords that are set.
+//! The rules for new passwords, and random passwords.
 
 use zeroize::Zeroizing;
 
 use crate::account::Username;
 use crate::hashing::{MAX_PASSWORD_BYTES, Password};
 
-/// The shortest password that is taken.
+/// The minimal length of a new password in bytes.
 pub const MIN_PASSWORD_BYTES: usize = 8;
 
-/// What zxcvbn must give at least, of 0 to 4: 2 is more than a million guesses.
+/// The minimal score by zxcvbn, which is 0 to 4. A score of 2 means more than a million guesses.
 const MIN_SCORE: u8 = 2;
 
-/// What zxcvbn looks at: its work grows with the third power of the length, to more than a second for 72 bytes that could
-/// be letters replaced by digits and signs.
+/// The length of the start of the password that zxcvbn rates. Its work grows with the third power of the length, to
+/// more than a second for 72 bytes of digits and signs that could stand for letters.
 const MAX_GUESSED_CHARS: usize = 32;
-/// And of a username that has 127.
+/// How many parts of the username zxcvbn looks for; a username can have 127 parts.
 const MAX_NAME_PARTS: usize = 8;
 
-/// Without letters and digits that are mistaken for each other; 32, so that each is 5 bits.
+/// 32 characters, so that each is 5 bits; without characters that are mistaken for each other.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// Why a password is not taken. None of the texts has any of it.
+/// Why a new password is refused. None of the texts contains any part of the password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordFault {
-    /// Nothing at all.
+    /// It has no characters.
     #[error("the password is empty")]
     Empty,
-    /// bcrypt reads no further than 72 bytes.
+    /// It is longer than 72 bytes, of which bcrypt would ignore the rest.
     #[error("the password is longer than {MAX_PASSWORD_BYTES} bytes")]
     TooLong,
-    /// A login refuses them.
+    /// It contains a NUL, which the login call refuses.
     #[error("the password contains a null character")]
     HasNul,
-    /// Under [`MIN_PASSWORD_BYTES`].
+    /// It is shorter than [`MIN_PASSWORD_BYTES`].
     #[error("the password is shorter than {MIN_PASSWORD_BYTES} bytes")]
     TooShort,
-    /// Without regard to case.
+    /// It is the username, ignoring case.
     #[error("the password is the username")]
     IsUsername,
-    /// zxcvbn finds it in few guesses.
+    /// zxcvbn estimates that few guesses find it.
     #[error("the password is too easily guessed{}", .hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default())]
     Guessable {
-        /// What zxcvbn says about it.
+        /// zxcvbn's explanation or advice, in English.
         hint: Option<String>,
     },
 }
 
-/// Says whether a password may be set for a user. Without `policy` only what could never log in is refused.
+/// Checks a new password of a user. Without `policy`, only a password that could never log in is refused.
 ///
 /// # Errors
-/// The first rule that it breaks.
+/// The first rule that the password breaks.
 pub fn check_new_password(
     password: &Password,
     username: Option<&Username>,
@@ -81,7 +81,7 @@ pub fn check_new_password(
 fn guess(password: &str, username: &str) -> Result<(), PasswordFault> {
     let end = password.char_indices().nth(MAX_GUESSED_CHARS);
     let start = &password[..end.map_or(password.len(), |(end, _)| end)];
-    // The parts of an address are what people append a digit to. Single letters are in every password.
+    // People append a digit to a part of their address. Shorter parts occur in every password.
     let mut inputs = vec![username];
     let parts = username.split(|char: char| !char.is_alphanumeric());
     inputs.extend(parts.filter(|part| part.len() > 2).take(MAX_NAME_PARTS));
@@ -98,10 +98,10 @@ fn guess(password: &str, username: &str) -> Result<(), PasswordFault> {
     })
 }
 
-/// Four groups of five characters: 100 random bits that can be read aloud.
+/// A random password of four groups of five characters: 100 random bits that can be read aloud.
 ///
 /// # Errors
-/// When the operating system has no random bytes.
+/// The operating system provided no random bytes.
 pub fn random_password() -> Result<Zeroizing<String>, getrandom::Error> {
     let mut bytes = Zeroizing::new([0_u8; 20]);
     getrandom::fill(&mut *bytes)?;
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_refuses_its_own() {
+    fn each_rule_refuses_a_password_that_breaks_it() {
         for (password, fault) in [
             ("", PasswordFault::Empty),
             ("a\0bcdefgh", PasswordFault::HasNul),
@@ -148,15 +148,15 @@ mod tests {
         ];
         assert!(
             matches!(check(&long[0], true), Err(PasswordFault::Guessable { .. })),
-            "only the start counts"
+            "only the start is rated"
         );
         for good in [
             &long[1],
-            // What takes longest.
+            // The password that takes zxcvbn longest.
             "4@({[<36!1|70$5+7%24@({[<36!1|70$5+7%24@({[<36!1|70$5+7%24@({[<36!1|70$",
             "thanosrocks-2042",
             "correct horse battery",
-            // 72 bytes.
+            // This password has 72 bytes.
             "ü7q-Kräuter&Größe_2042/fünf#Äpfel:ölig;Über~weiß@Straße+süßn",
         ] {
             assert_eq!(check(good, true), Ok(()), "{good}");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_made_password_passes_the_rules() {
+    fn a_random_password_passes_the_rules() {
         let (first, second) = (random_password().unwrap(), random_password().unwrap());
         assert_eq!(first.len(), 23);
         assert_ne!(first, second);

@@ -1,27 +1,27 @@
-//! What an operator decides about logins, and what holds otherwise.
+//! The operator's settings for logins, and their defaults.
 
 use std::time::Duration;
 
 use super::Limits;
 use crate::hashing::Cost;
 
-/// What the operator decided about logins.
+/// The operator's settings for logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// How long a token lives; `None` is for ever.
+    /// The lifetime of a token; `None` means that tokens do not expire.
     pub token_ttl: Option<Duration>,
-    /// How many tokens of a user live at once.
+    /// How many tokens of one user are valid at once.
     pub max_tokens_per_user: u32,
-    /// The cost of new hashes, and of the decoy while there are no users.
+    /// The cost of new hashes, and the minimal cost of the decoy.
     pub bcrypt_cost: Cost,
-    /// How many failed logins are too many.
+    /// The limits on failed logins.
     pub failed_logins: Limits,
-    /// How long events are kept; `None` where none are.
+    /// How long events are kept; `None` means that no events are recorded.
     pub keep_events: Option<Duration>,
 }
 
 impl Policy {
-    /// What holds unless the operator says otherwise.
+    /// The default settings.
     pub const DEFAULT: Policy = Policy {
         token_ttl: Some(Duration::from_secs(2 * 60 * 60)),
         max_tokens_per_user: 32,

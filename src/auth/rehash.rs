@@ -1,4 +1,4 @@
-//! Hashing a password again at the cost that the operator wants, after a login was answered.
+//! Hashes a password again with the configured cost, after its login has been answered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,10 @@ use super::Error;
 use crate::hashing::{Cost, Engine, Password, Precedence};
 use crate::store::Store;
 
-/// Rehashes that may wait; one more is dropped, and its user's next login brings it again.
+/// How many rehashes may wait. A further one is dropped, and repeated by the user's next login.
 const MAX_WAITING: usize = 64;
 
-/// One password that wants another hash. Run it once the login is answered; lost, it does no harm.
+/// A password to be rehashed, to be started once its login is answered. Losing it does no harm.
 pub struct Rehash {
     user_id: i64,
     revision: i64,
@@ -21,7 +21,8 @@ pub struct Rehash {
     rehashes: SyncSender<Rehash>,
 }
 
-/// The thread that rehashes, one password at a time and only when no login waits. Dropping it loses what waits.
+/// The handle of the rehashing thread, which hashes one password at a time and only while no login waits. Dropping it
+/// discards the waiting rehashes.
 pub(super) struct Rehasher {
     rehashes: Option<SyncSender<Rehash>>,
     stopping: Arc<AtomicBool>,
@@ -43,7 +44,7 @@ impl Rehasher {
         })
     }
 
-    /// Prepares a rehash that nothing is done for yet.
+    /// Prepares a rehash without starting it.
     pub(super) fn prepare(
         &self,
         user_id: i64,
@@ -70,10 +71,10 @@ impl Drop for Rehasher {
 }
 
 impl Rehash {
-    /// Hands it to the thread that rehashes.
-    pub fn begin(self) {
+    /// Passes it to the rehashing thread.
+    pub fn start(self) {
         let rehashes = self.rehashes.clone();
-        // Full: later. Closed: the server is stopping.
+        // If the queue is full, the next login repeats the rehash. If it is closed, the server is stopping.
         let _ = rehashes.try_send(self);
     }
 }
@@ -98,7 +99,7 @@ fn run(
             return;
         }
         if let Err(error) = rehash_one(&rehash, store, engine, cost) {
-            tracing::warn!(%error, "a password was not rehashed; its next login tries again");
+            tracing::warn!(%error, "a password was not rehashed; the user's next login tries again");
         }
     }
 }

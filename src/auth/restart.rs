@@ -1,4 +1,4 @@
-//! Going on with failed logins and known addresses where the last server stopped.
+//! Restores failed logins and known addresses that earlier servers have stored.
 
 use std::net::IpAddr;
 
@@ -7,13 +7,13 @@ use crate::account::Username;
 use crate::clock::Now;
 use crate::store::{self, LimitKind, Store};
 
-/// A throttle that knows what the database has of earlier ones, as it counts under these limits.
+/// A throttle with the counters and known addresses of the database, under these limits.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// The database cannot be read.
 pub(super) fn throttle(store: &Store, limits: Limits, now: Now) -> Result<Throttle, store::Error> {
     let read = || read(store, limits, now);
-    // The first read looks at the database's path; one look that fails is no reason not to start.
+    // The first read checks the database's path. A failed check alone is no reason not to start.
     read().or_else(|_| store.check_path().and_then(|()| read()))
 }
 
@@ -29,7 +29,7 @@ fn read(store: &Store, limits: Limits, now: Now) -> Result<Throttle, store::Erro
     {
         tracing::warn!(%error, "cannot write the counters of failed logins as they count now");
     }
-    // Only the limit per account asks for them.
+    // Known addresses are only needed for the limit per account.
     if limits.of(LimitKind::Account).is_some() {
         let known = store.known_addresses(MAX_ENTRIES)?;
         for (username, address) in known.iter().rev() {

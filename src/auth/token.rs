@@ -1,40 +1,41 @@
-//! Tokens: random, and only known by their digest once they are handed out.
+//! Access tokens: random, and stored only as a digest.
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// Bytes of randomness in a token: 160 bits, sent as 40 hexadecimal characters.
+/// Random bytes in a token: 160 bits, sent as 40 hexadecimal characters.
 const TOKEN_BYTES: usize = 20;
 
-/// A token in clear: wiped when dropped, and without `Debug`.
+/// A token in clear text: wiped when dropped, and without `Debug`.
 pub struct Token(Zeroizing<String>);
 
-/// SHA-256 of the 40 characters. A plain digest is enough for 160 random bits: there is nothing to guess.
+/// The SHA-256 of the 40 characters. No salt or slow hash is needed, since 160 random bits cannot be guessed.
 #[derive(Clone, Copy)]
 pub struct TokenDigest(pub [u8; 32]);
 
 impl Token {
-    /// A fresh one from the operating system.
+    /// A new random token.
     ///
     /// # Errors
-    /// When that has no random bytes.
+    /// The operating system provided no random bytes.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
         getrandom::fill(&mut *bytes)?;
         Ok(Self(Zeroizing::new(hex::encode(*bytes))))
     }
 
-    /// One that somebody presents, or that a fixture pinned. Whether it is worth anything only its digest can tell.
+    /// A token that a client presents or a fixture pins. Whether it is valid is known only once its digest is looked
+    /// up.
     pub fn from_text(text: impl Into<Zeroizing<String>>) -> Self {
         Self(text.into())
     }
 
-    /// The 40 characters, for the one answer that carries them.
+    /// The 40 characters, for the login's answer.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the database keeps of it.
+    /// The digest under which the database stores it.
     pub fn digest(&self) -> TokenDigest {
         TokenDigest(Sha256::digest(self.0.as_bytes()).into())
     }
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_40_lower_case_hexadecimal_characters_and_never_the_same() {
+    fn tokens_are_40_lower_case_hexadecimal_characters_and_differ() {
         let (first, second) = (Token::random().unwrap(), Token::random().unwrap());
         assert_eq!(first.as_str().len(), 40);
         assert!(

@@ -1,4 +1,4 @@
-//! What `seed` and `user import` do alike.
+//! The import of accounts, which `seed` and `user import` share.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::accounts::{self, Findings, ImportOptions, ParsedAccounts};
 use crate::hashing::{Cost, Engine, EngineConfig};
 use crate::store::{Imported, RowCounts, Store};
 
-/// How new passwords are hashed and whether anything is written.
+/// The cost of new hashes, and whether anything is written.
 #[derive(Clone, Copy)]
 pub(super) struct Import {
     pub(super) cost: Cost,
@@ -23,7 +23,7 @@ pub(super) struct Import {
 }
 
 impl Import {
-    /// Imports accounts, with a bar or lines that say how far it is. Returns also how many records were skipped.
+    /// Imports accounts and shows the progress. Also returns the number of skipped records.
     pub(super) fn run(
         self,
         store: &Store,
@@ -38,15 +38,15 @@ impl Import {
         let engine = Engine::start(EngineConfig::new(Duration::MAX))?;
         let now = Timestamp::now();
         let progress = Progress::new("users");
-        let progress = &mut |done, total| progress.tell(done, total);
+        let progress = &mut |done, total| progress.update(done, total);
         let cost = (!self.dry_run).then_some(self.cost);
         let imported = checked.import(store, &engine, cost, now, progress)?;
         Ok((imported, skipped))
     }
 }
 
-/// Reports what became of the records: lines of text, or one JSON object. For a dry run this is the result.
-pub(super) fn say(
+/// Reports the outcome of an import, as lines of text or one JSON object. For a dry run this is the result.
+pub(super) fn report_import(
     output: &JsonArgs,
     dry_run: bool,
     outcome: &impl Serialize,
@@ -63,7 +63,7 @@ pub(super) fn say(
         .try_for_each(|line| report(output, outcome, format_args!("{line}")))
 }
 
-/// One line of [`say`].
+/// The line for [`report_import`] about one kind of record.
 pub(super) fn counts(what: &str, summary: RowCounts, dry_run: bool) -> String {
     let RowCounts {
         added,
@@ -74,7 +74,7 @@ pub(super) fn counts(what: &str, summary: RowCounts, dry_run: bool) -> String {
     format!("{what}: {added} {would_be}added, {changed} {would_be}changed, {unchanged} unchanged")
 }
 
-/// Writes a line each to standard error.
+/// Writes each finding as a line to standard error.
 pub(super) fn show(findings: &Findings) {
     for line in findings.lines() {
         STDERR.message(printable(&line));

@@ -1,4 +1,4 @@
-//! Who runs a command.
+//! The system user who runs a command.
 
 use std::env;
 
@@ -6,14 +6,15 @@ use nix::unistd::{User, getuid};
 
 use crate::store::Actor;
 
-/// Who sudo says it was, as well as who the process belongs to: only the latter cannot be made up.
+/// The variable in which sudo passes the original user. Recorded together with the owner of the process, since only the
+/// latter cannot be forged.
 const SUDO_USER: &str = "SUDO_USER";
 
 pub(super) fn actor(command: &'static str) -> Actor {
     let uid = getuid();
     let own = match User::from_uid(uid) {
         Ok(Some(user)) => user.name,
-        // It is in no list, or the list cannot be read.
+        // The user has no name, or the user database cannot be read.
         Ok(None) | Err(_) => uid.to_string(),
     };
     let system_user = match env::var(SUDO_USER) {

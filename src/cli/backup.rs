@@ -14,7 +14,7 @@ use crate::text::counted;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// Path of the copy
+    /// File to write the copy to
     #[arg(value_name = "DEST", value_parser = parse::copy_path())]
     destination: PathBuf,
     /// Replace DEST if it exists
@@ -26,9 +26,9 @@ pub(super) struct Args {
     database: DatabaseArgs,
 }
 
-/// The names and the order of the fields are those of `--json`.
+/// The result. Its fields are the keys of `--json`, in this order.
 #[derive(Serialize)]
-struct Copied<'p> {
+struct BackupReport<'p> {
     path: &'p Path,
     users: u64,
 }
@@ -40,10 +40,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         &database,
         &args.destination,
         args.force,
-        &mut |done, total| progress.tell(done, total),
+        &mut |done, total| progress.update(done, total),
     )?;
     drop(progress);
-    let copied = Copied {
+    let copied = BackupReport {
         path: &args.destination,
         users: content.users,
     };

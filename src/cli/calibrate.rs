@@ -1,4 +1,4 @@
-//! `calibrate`: what this machine hashes, so that the cost can be chosen by measurement.
+//! `calibrate`: measures how fast this machine hashes, so that the operator can choose a cost.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,18 +9,18 @@ use super::output::{print, write_json};
 use super::parse;
 use crate::hashing::{self, Calibration, Cost, default_threads, fastest_lanes};
 
-/// How long each number of lanes is measured: together some seconds.
+/// How long each number of lanes is measured. The whole measurement takes some seconds.
 const TIME_EACH: Duration = Duration::from_millis(300);
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The longest time that a lone login may wait for its hash
+    /// Maximum time that a login waits for its hash while no other login runs
     #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = parse::positive_duration)]
     target: Duration,
-    /// Threads that hash [default: one per core]
+    /// Number of hashing threads [default: one per core]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size::<usize>)]
     hash_threads: Option<usize>,
-    /// The most passwords that each of them hashes at once, 1 to 10 [default: the fastest of 6 to 8]
+    /// Maximum number of passwords that each thread hashes at once, 1 to 10 [default: the fastest of 6 to 8]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
     /// Print one JSON object
@@ -28,31 +28,31 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// What one cost means on this machine.
+/// The times of one cost on this machine.
 #[derive(Serialize)]
-struct Row {
+struct CostRow {
     cost: u8,
-    /// Alone on its core.
+    /// The time of a hash that is alone on its core.
     login_ms: f64,
-    /// By lanes in use on each core, from one.
+    /// The throughput with 1, 2, ... lanes in use on each core.
     hashes_per_second: Vec<f64>,
 }
 
 #[derive(Serialize)]
-struct Report {
+struct CalibrationReport {
     threads: usize,
     lanes: usize,
     target_ms: f64,
-    /// `None` when even the lowest cost takes longer than the target.
+    /// `None` if even the lowest cost takes longer than the target.
     recommended_cost: Option<u8>,
-    costs: Vec<Row>,
+    costs: Vec<CostRow>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.hash_threads.unwrap_or_else(default_threads);
     let lanes = args.hash_lanes.unwrap_or_else(fastest_lanes);
     let calibration = hashing::calibrate(threads, lanes, TIME_EACH)?;
-    let report = Report::new(&calibration, lanes, args.target);
+    let report = CalibrationReport::new(&calibration, lanes, args.target);
     print(|out| {
         if args.json {
             write_json(out, &report)
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     })
 }
 
-impl Report {
+impl CalibrationReport {
     fn new(calibration: &Calibration, lanes: usize, target: Duration) -> Self {
         let costs = Cost::MIN.get()..=Cost::MAX.get();
         Self {
@@ -72,7 +72,7 @@ impl Report {
             recommended_cost: calibration.highest_cost(target).map(Cost::get),
             costs: costs
                 .filter_map(|cost| Cost::new(cost).ok())
-                .map(|cost| Row::new(calibration, cost, lanes))
+                .map(|cost| CostRow::new(calibration, cost, lanes))
                 .collect(),
         }
     }
@@ -86,7 +86,7 @@ impl Report {
         } = self;
         writeln!(
             out,
-            "{threads} threads, up to {lanes} lanes each; hashes a second of the whole machine"
+            "{threads} threads, up to {lanes} lanes each; hashes per second of the whole machine"
         )?;
         writeln!(
             out,
@@ -113,7 +113,7 @@ impl Report {
     }
 }
 
-impl Row {
+impl CostRow {
     fn new(calibration: &Calibration, cost: Cost, lanes: usize) -> Self {
         Self {
             cost: cost.get(),
@@ -129,7 +129,7 @@ fn milliseconds(duration: Duration) -> f64 {
     rounded(duration.as_secs_f64() * 1000.0)
 }
 
-/// Three digits behind the point say more than the measurement knows.
+/// Rounded to three decimal places, more than the measurement is precise to.
 fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

@@ -1,4 +1,4 @@
-//! `check`: what an operator should look into, one line a finding.
+//! `check`: reports problems of the database and the certificate, one line per finding.
 
 use std::mem;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ use super::progress::Progress;
 use super::stream::STDERR;
 use crate::audit::audit;
 
-/// Names of the checks, which stay: sqlite, database, integrity, foreign_keys, schema, file_mode, directory_mode,
-/// bcrypt_cost, demo_users, pinned_tokens, expired_tokens, wal, disk, certificate, durability. Of a database on servers
-/// these are made: database, schema, durability, bcrypt_cost, demo_users, pinned_tokens, expired_tokens, certificate.
+/// The names of the checks are stable: sqlite, database, integrity, foreign_keys, schema, file_mode, directory_mode,
+/// bcrypt_cost, demo_users, pinned_tokens, expired_tokens, wal, disk, certificate, durability. A database on servers
+/// has the checks database, schema, durability, bcrypt_cost, demo_users, pinned_tokens, expired_tokens, certificate.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
@@ -26,7 +26,7 @@ pub(super) struct Args {
     database: DatabaseArgs,
     #[command(flatten)]
     cost: CostArgs,
-    /// The certificate that the server shows, with its chain (PEM)
+    /// Certificate of the server, with its chain (PEM)
     #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_TLS_CERT")]
     tls_cert: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `completions`: lets a shell complete commands and flags.
+//! `completions`: prints a shell script that completes commands and flags.
 
 use clap_complete::Shell;
 
@@ -7,7 +7,7 @@ use super::{command, output};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// Shell that the script is for
+    /// Shell to print the script for
     #[arg(ignore_case = true)]
     shell: Shell,
 }

@@ -1,4 +1,4 @@
-//! The question before something is lost.
+//! Asks for confirmation before data is lost.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
@@ -12,13 +12,13 @@ use super::stream::STDERR;
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct ConfirmArgs {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
 
 impl ConfirmArgs {
-    /// Goes on if `--yes` is given, or the answer at the terminal is yes.
+    /// Succeeds if `--yes` is given or the answer at the terminal is yes.
     pub(super) fn confirm(&self, question: &str) -> anyhow::Result<()> {
         if self.yes {
             return Ok(());
@@ -28,7 +28,8 @@ impl ConfirmArgs {
     }
 }
 
-/// Goes on if the answer at the terminal is yes. The other texts are of the failures without a terminal, and for a no.
+/// Succeeds if the answer at the terminal is yes. `unasked` is the error if there is no terminal, `declined` that of
+/// another answer.
 pub(super) fn confirm(question: &str, unasked: &str, declined: &str) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
         bail!("{unasked}");
@@ -40,10 +41,10 @@ pub(super) fn confirm(question: &str, unasked: &str, declined: &str) -> anyhow::
     Ok(())
 }
 
-/// At the terminal that controls the process, wherever the standard streams go.
+/// Asks at the controlling terminal of the process, even if the standard streams are redirected.
 fn ask(question: &str) -> io::Result<String> {
     let terminal = File::options().read(true).write(true).open("/dev/tty")?;
-    // What is still to be written there, such as the end of a progress bar, would erase the question.
+    // Pending output to the terminal, such as the end of a progress bar, would erase the question.
     STDERR.drain();
     (&terminal).write_all(format!("{} [y/N] ", printable(question)).as_bytes())?;
     let mut answer = String::new();

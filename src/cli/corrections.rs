@@ -1,6 +1,6 @@
-//! What to type instead of what people bring from other programs: `adduser`, `list users`, `--port 8080`.
+//! Suggestions for commands and flags of other programs: `adduser`, `list users`, `--port 8080`.
 //!
-//! None of it is taken for a command: it stays wrong usage, with a line that says what is right.
+//! None of them is accepted as a command: they remain wrong usage, with a line that suggests the right one.
 
 use std::ffi::OsString;
 
@@ -11,7 +11,7 @@ use clap::{Arg, Command};
 use super::placement::{Typed, is_flag};
 use crate::Config;
 
-/// What there are commands for, and what else it is called.
+/// The nouns of commands, with their synonyms.
 const NOUNS: &[(&str, &[&str])] = &[
     (
         "user",
@@ -32,7 +32,7 @@ const NOUNS: &[(&str, &[&str])] = &[
     ("events", &["event", "audit", "log", "logs"]),
 ];
 
-/// What is done with them, and what else that is called.
+/// The verbs of commands, with their synonyms.
 const VERBS: &[(&str, &[&str])] = &[
     ("add", &["create", "new", "insert", "register"]),
     ("list", &["ls", "all", "find", "search"]),
@@ -60,7 +60,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("purge", &["clean", "prune"]),
 ];
 
-/// What else commands are called, and what follows the program then.
+/// Other names of commands, and the right command.
 const COMMANDS: &[(&[&str], &str)] = &[
     (
         &[
@@ -103,7 +103,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["version"], "--version"),
 ];
 
-/// What else flags are called, the flag, and its value: `{}` is the one that was given.
+/// Other names of flags, the right flag, and its value, in which `{}` is the given value.
 const FLAGS: &[(&[&str], &str, &str)] = &[
     (&["--port", "-p", "--http-port"], "listen", "127.0.0.1:{}"),
     (
@@ -167,7 +167,7 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     (&["-f", "-y", "--yes", "--overwrite"], "force", ""),
 ];
 
-/// Adds what to type instead, if that is known.
+/// Adds a suggestion to an error, if there is one.
 pub(super) fn correct(mut error: clap::Error, typed: &Typed, root: &Command) -> clap::Error {
     let known = match error.kind() {
         ErrorKind::InvalidSubcommand => for_command(typed, root),
@@ -203,14 +203,14 @@ fn for_command(typed: &Typed, root: &Command) -> Option<String> {
     Some(format!("type `{right}`"))
 }
 
-/// `list` alone
+/// The suggestion for a verb alone: `list`.
 fn of_any_noun(root: &Command, verb: &str) -> Option<String> {
     let usages = NOUNS.iter().filter_map(|(noun, _)| usage(root, noun, verb));
     let usages: Vec<String> = usages.collect();
     (!usages.is_empty()).then(|| usages.join("` or `"))
 }
 
-/// `users`, `list users`, `user-add`, `adduser`
+/// The suggestion for a noun, or for a noun and a verb: `users`, `list users`, `user-add`, `adduser`.
 fn of_two(root: &Command, word: &str, next: &str) -> Option<String> {
     let both = |noun, verb| usage(root, named(NOUNS, noun)?, named(VERBS, verb)?);
     if let Some(noun) = named(NOUNS, word) {
@@ -230,7 +230,7 @@ fn named(table: &[(&'static str, &[&str])], word: &str) -> Option<&'static str> 
     table.iter().find(is_called).map(|(name, _)| *name)
 }
 
-/// How a command is used, if there is one.
+/// The usage of a command, if it exists.
 fn usage(root: &Command, noun: &str, verb: &str) -> Option<String> {
     let mut root = root.clone();
     root.build();
@@ -273,7 +273,7 @@ fn for_argument(error: &clap::Error, typed: &Typed, root: &Command) -> Option<St
 
 fn flag_to_type(name: &str, flag: &str, value: &str, args: &[OsString]) -> String {
     if flag == "password-stdin" {
-        return "a password is no argument, which other users of this machine could read: leave it out to be asked for it, or pipe it to --password-stdin"
+        return "a password is not accepted as an argument, which other users of this machine could read: leave it out to be asked for it, or pipe it to --password-stdin"
             .to_owned();
     }
     if flag == "listen"
@@ -288,7 +288,7 @@ fn flag_to_type(name: &str, flag: &str, value: &str, args: &[OsString]) -> Strin
     }
 }
 
-/// Of `--host HOST --port PORT`, in any order; without one of them it is the usual one.
+/// The address of `--host HOST --port PORT`, in any order. If one of them is missing, its default is used.
 fn host_and_port(args: &[OsString]) -> Option<String> {
     let value = |of: usize| FLAGS[of].0.iter().find_map(|name| value_of(name, args));
     let (port, host) = (value(0), value(1));
@@ -314,7 +314,7 @@ fn value_of(name: &str, args: &[OsString]) -> Option<String> {
     joined.or_else(next).filter(|value| !value.starts_with('-'))
 }
 
-/// The commands that have a flag, this one or below it.
+/// The commands that have a flag: this command and its subcommands.
 fn owners(command: &Command, flag: &str) -> Vec<String> {
     let mut owners = Vec::new();
     add_owners(command, flag, "", &mut owners);

@@ -1,4 +1,4 @@
-//! The flags that belong to every command with a database, or with hashing.
+//! The flags of all commands that use a database or that hash.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,18 @@ use crate::Config;
 use crate::hashing::Cost;
 use crate::store::{Location, LocationError, Migrated, OpenedBy, Store, WhenMissing};
 
-/// Says where the database is, where no flag does.
+/// The variable with the location of the database.
 const DATABASE: &str = "THANOS_LOGIN_DB";
 
-/// The help shows the values of variables, but not this.
+/// Whether the value of the variable has a password. The help then does not show it, unlike the values of other
+/// variables.
 fn may_have_password() -> bool {
     env::var_os(DATABASE).is_some_and(|value| *value != *Location::shown(&value))
 }
 
 #[derive(Args)]
 pub(super) struct DatabaseArgs {
-    /// Database: a file, or the URL of one on PostgreSQL servers
+    /// Database: a file, or the URL of a database on PostgreSQL servers
     #[arg(
         long = "db",
         value_name = "FILE",
@@ -32,40 +33,42 @@ pub(super) struct DatabaseArgs {
         default_value = Config::DATABASE
     )]
     pub(super) path: PathBuf,
-    /// With a URL: certificate authority of the servers (PEM) [default: those of the system]
+    /// With a URL: certificate authority of the PostgreSQL servers (PEM) [default: those of the system]
     #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_DB_CA")]
     pub(super) db_ca: Option<PathBuf>,
 }
 
 impl DatabaseArgs {
-    /// Opens the file, which must exist. Works while a server runs on it, which acts on every change at its next request.
+    /// Opens the database, which must exist. This works while a server uses it; the server sees each change at its next
+    /// request.
     pub(super) fn open(&self) -> anyhow::Result<Store> {
         let (store, _) = self.open_or(WhenMissing::Refuse)?;
         Ok(store)
     }
 
-    /// The same for a command, as it is typed, that changes what is in it: each change is noted as that of the system user.
+    /// Opens the database for a command that changes its content. Each change is recorded with the command and the
+    /// system user.
     pub(super) fn open_for(&self, command: &'static str) -> anyhow::Result<Store> {
         Ok(self.open()?.with_actor(actor(command)))
     }
 
-    /// Opens the file, and makes a missing one.
+    /// Opens the database, and creates a missing file.
     pub(super) fn open_or_create(&self) -> anyhow::Result<Store> {
         let (store, _) = self.open_or(WhenMissing::Create)?;
         Ok(store)
     }
 
-    /// Makes a missing file, and brings an older one up to date.
+    /// Opens the database, creates a missing file, and reports a migration of an older one.
     pub(super) fn make(&self) -> anyhow::Result<(Store, Option<Migrated>)> {
         self.open_or(WhenMissing::Create)
     }
 
-    /// Makes a missing file, for a command that changes what is in it.
+    /// Opens the database, and creates a missing file, for a command that changes its content.
     pub(super) fn open_or_create_for(&self, command: &'static str) -> anyhow::Result<Store> {
         Ok(self.open_or_create()?.with_actor(actor(command)))
     }
 
-    /// Where it is.
+    /// The location of the database.
     pub(super) fn location(&self) -> Result<Location, WrongUsage> {
         let location = Location::new(self.path.clone(), self.db_ca.clone());
         location.map_err(|error| match error {
@@ -74,13 +77,13 @@ impl DatabaseArgs {
         })
     }
 
-    /// The file of a command that is about files alone.
+    /// The path of the database, for a command that supports only files.
     pub(super) fn file(&self) -> anyhow::Result<PathBuf> {
         let location = self.location()?;
         let file = location.file().map(Path::to_owned);
         file.with_context(|| {
             format!(
-                "{location}: a database on PostgreSQL servers is copied by `pg_dump`, and put back by `pg_restore`"
+                "{location}: a database on PostgreSQL servers is copied by `pg_dump`, and restored by `pg_restore`"
             )
         })
     }
@@ -100,7 +103,7 @@ pub(super) struct CostArgs {
         value_name = "COST",
         env = "THANOS_LOGIN_BCRYPT_COST",
         help = format!(
-            "bcrypt's cost for new hashes, {} to {}, with --demo from {}; each step doubles the work [default: {}, with --demo {}]",
+            "Cost of new bcrypt hashes, {} to {}, with --demo from {}; each step doubles the work [default: {}, with --demo {}]",
             Cost::MIN_REAL, Cost::MAX, Cost::MIN, Cost::DEFAULT, Cost::MIN
         )
     )]
@@ -108,7 +111,7 @@ pub(super) struct CostArgs {
 }
 
 impl CostArgs {
-    /// For accounts that are real.
+    /// The cost for real accounts.
     pub(super) fn real(&self) -> Result<Cost, WrongUsage> {
         let cost = self.bcrypt_cost.unwrap_or(Cost::DEFAULT);
         if cost < Cost::MIN_REAL {
@@ -120,7 +123,7 @@ impl CostArgs {
         Ok(cost)
     }
 
-    /// For a stub, which shall start and answer at once.
+    /// The cost for a demo, which is low so that the demo starts and answers quickly.
     pub(super) fn demo(&self) -> Cost {
         self.bcrypt_cost.unwrap_or(Cost::MIN)
     }

@@ -1,5 +1,5 @@
-//! Flags that take their values from environment variables: an empty variable counts as unset, and a message about a value
-//! names the variable that gave it.
+//! Environment variables as values of flags: an empty variable is treated as unset, and a message about a value names
+//! the variable that it came from.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -12,12 +12,12 @@ use super::unknown;
 use crate::gate::Address;
 use crate::store::Location;
 
-/// Parses arguments and variables, as if the empty ones were not set.
+/// Parses arguments and variables, and treats empty variables as unset.
 pub(super) fn parse(command: Command, args: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let with_empty = command.clone();
     let parsed = without_empty(command).try_get_matches_from(args);
     parsed.or_else(|error| match error.kind() {
-        // Which names every variable, and comes before their values.
+        // The help names every variable, and is shown whatever their values are.
         ErrorKind::DisplayHelp => with_empty.try_get_matches_from(args),
         _ => Err(error),
     })
@@ -32,24 +32,24 @@ fn without_empty(command: Command) -> Command {
     command.mut_args(without).mut_subcommands(without_empty)
 }
 
-/// The variables that are set.
+/// The environment variables that are set.
 #[derive(Default)]
 pub(super) struct Variables {
-    /// Those that give flags their values: their flag is not among the arguments.
+    /// The variables whose values are used, since their flags are not among the arguments.
     used: Vec<Variable>,
-    /// What there is to say of those that no command takes.
+    /// The warnings about unknown variables.
     unknown: Vec<String>,
 }
 
 struct Variable {
     name: String,
-    /// `--listen`
+    /// The flag: `--listen`.
     flag: String,
-    /// `--listen <ADDRESS>`
+    /// The flag with its value name: `--listen <ADDRESS>`.
     described: String,
     value: OsString,
     is_path: bool,
-    /// Files, addresses and hosts, as later failures name them.
+    /// The files, addresses and hosts in the value, in the form in which failures name them.
     places: Vec<String>,
 }
 
@@ -76,12 +76,12 @@ impl Variables {
         }
     }
 
-    /// A sentence for each variable that no command takes.
+    /// One sentence for each unknown variable.
     pub(super) fn unknown(&self) -> &[String] {
         &self.unknown
     }
 
-    /// Puts the variables before the flags that take their values from them.
+    /// Names the variables in a text about flags whose values came from them.
     pub(super) fn name_flags(&self, text: &str) -> String {
         self.used.iter().fold(text.to_owned(), |text, variable| {
             let Variable {
@@ -103,7 +103,7 @@ impl Variables {
         })
     }
 
-    /// Adds the variables that gave what a failure is about.
+    /// Appends the variables whose values a failure names.
     pub(super) fn name_values(&self, mut line: String) -> String {
         for variable in &self.used {
             let is_in_line = |place: &String| find_word(&line, place).is_some();
@@ -114,7 +114,7 @@ impl Variables {
         line
     }
 
-    /// Has an error of clap name the variables.
+    /// Names the variables in an error of clap.
     pub(super) fn explain(&self, mut error: clap::Error, command: &mut Command) -> clap::Error {
         if error.kind() == ErrorKind::InvalidUtf8 {
             return self.blame_invalid_utf8(command).unwrap_or(error);
@@ -132,7 +132,7 @@ impl Variables {
         error
     }
 
-    /// clap does not say which value it was.
+    /// An error that names the variable, since clap does not say which value is not UTF-8.
     fn blame_invalid_utf8(&self, command: &mut Command) -> Option<clap::Error> {
         let blamed = |variable: &&Variable| !variable.is_path && variable.value.to_str().is_none();
         let Variable { name, value, .. } = self.used.iter().find(blamed)?;
@@ -174,13 +174,13 @@ impl Variable {
     }
 }
 
-/// A database on servers by its hosts and its name.
+/// The form in which failures name a place: a database on servers by its hosts and its name.
 fn as_failures_name_it(place: &str) -> String {
     let location = Location::new(place.into(), None);
     location.map_or_else(|_| place.to_owned(), |location| location.to_string())
 }
 
-/// Where a word is in a text; not inside of a longer one.
+/// The position of a word in a text, but not inside a longer word.
 fn find_word(text: &str, word: &str) -> Option<usize> {
     let continues = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_');
     text.match_indices(word).map(|(at, _)| at).find(|at| {
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_not_found_inside_of_a_longer_one() {
+    fn a_word_is_not_found_inside_a_longer_one() {
         for (text, word, at) in [
             ("--demo goes with it", "--demo", Some(0)),
             ("'--demo'", "--demo", Some(1)),

@@ -1,13 +1,14 @@
-//! Text of others on its way to a terminal: names and paths could steer it, or look like something else than they are.
+//! Escapes text from outside before it is written to a terminal: names and paths could control the terminal, or look
+//! different from what they are.
 //!
-//! Escaped are control characters, and characters that cannot be seen. Letters, marks and symbols of all scripts stay.
+//! Escapes control characters and invisible characters. Letters, marks and symbols of all scripts are kept.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use crate::account::is_invisible;
 
-/// For one line of text.
+/// Escapes one line of text.
 pub(super) fn printable(text: &str) -> String {
     escape(
         text,
@@ -17,18 +18,18 @@ pub(super) fn printable(text: &str) -> String {
     .into_owned()
 }
 
-/// For one line of text that has colours of its own.
+/// Escapes one line of text that contains colours.
 pub(super) fn visible_line(text: &str) -> Cow<'_, str> {
     let is_hidden = |char| matches!(char, '\n' | '\r') || is_invisible(char);
     escape(text, is_hidden, as_rust)
 }
 
-/// For text that has line breaks and colours of its own.
+/// Escapes text that contains line breaks and colours.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
     escape(text, is_invisible, as_rust)
 }
 
-/// For a line of JSON, in which they are part of strings: what it says stays the same.
+/// Escapes a line of JSON. Such characters only occur in strings there, so the meaning does not change.
 pub(super) fn visible_json(text: &str) -> Cow<'_, str> {
     let is_hidden = |char| char == '\x7F' || is_invisible(char);
     escape(text, is_hidden, as_json)
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_escaped_and_all_else_stays() {
+    fn invisible_characters_are_escaped_and_all_others_are_kept() {
         for (text, escaped) in [
             ("a\x1b[31mé\n", "a\\u{1b}[31mé\\n"),
             ("\u{7f}\u{85}\u{9b}", "\\u{7f}\\u{85}\\u{9b}"),
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn line_breaks_and_colours_of_its_own_stay() {
+    fn line_breaks_and_colours_of_the_text_are_kept() {
         let text = "\x1b[1mHeading\x1b[0m\n\tline\n";
         assert_eq!(visible(text), text);
         assert_eq!(visible_line(text), "\x1b[1mHeading\x1b[0m\\n\tline\\n");

@@ -1,9 +1,9 @@
-//! The warning about hashes that make every login expensive.
+//! The warning about imported hashes that make every login more expensive.
 
 use super::stream::STDERR;
 use crate::hashing::Cost;
 
-/// Says how many of these hashes have a higher cost than new ones get, if any.
+/// Warns if some of these hashes have a higher cost than new hashes.
 pub(super) fn warn(costs: impl Iterator<Item = Cost>, cost: Cost) {
     let costs: Vec<Cost> = costs.filter(|given| *given > cost).collect();
     let Some(highest) = costs.iter().max() else {

@@ -1,6 +1,6 @@
-//! `healthcheck`: asks a server at its first address whether it can answer logins, for containers and systemd.
+//! `healthcheck`: asks a running server at its first address whether it can answer logins, for containers and systemd.
 //!
-//! It takes the flags of `serve` and opens no database: what counts is what the running server says of itself.
+//! Takes the flags of `serve`. Does not open the database, since only the answer of the running server counts.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -21,18 +21,18 @@ use super::serve;
 use crate::endpoint::health::READY_PATH;
 use crate::gate::Address;
 
-/// From the start to the answer, however slowly its bytes come.
+/// The maximal time from the start to the answer, however slowly its bytes arrive.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Far more than a status line has.
-const LONGEST_LINE: u64 = 1024;
+/// The maximal length of a status line, far more than is needed.
+const MAX_LINE_BYTES: u64 = 1024;
 
 pub(super) fn run(args: &serve::Args) -> anyhow::Result<()> {
     args.check_tls()?;
     let (address, is_tls) = args.first_address().context("no address to ask at")?;
     let (answered, answer) = mpsc::channel();
     let asked = address.clone();
-    // One deadline for connecting, the handshake and the answer: no caller waits longer.
+    // A thread, so that one deadline covers connecting, the handshake and the answer.
     thread::Builder::new()
         .spawn(move || answered.send(ask(&asked, is_tls)))
         .context("cannot start a thread")?;
@@ -52,7 +52,7 @@ pub(super) fn run(args: &serve::Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names the address, and what the operator can do.
+/// Adds the address and the probable cause to an error.
 fn explained(address: &Address, is_tls: bool, error: anyhow::Error) -> anyhow::Error {
     let io = error.downcast_ref::<io::Error>();
     match io.map(io::Error::kind) {
@@ -86,11 +86,11 @@ fn status_line(mut stream: impl Read + Write) -> anyhow::Result<String> {
     stream.write_all(request.as_bytes())?;
     stream.flush()?;
     let mut line = String::new();
-    BufReader::new(stream.take(LONGEST_LINE)).read_line(&mut line)?;
+    BufReader::new(stream.take(MAX_LINE_BYTES)).read_line(&mut line)?;
     Ok(line)
 }
 
-/// An address that stands for all of a machine's is asked at by loopback.
+/// The address to connect to: loopback instead of an unspecified address.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -113,7 +113,7 @@ fn tls_client() -> anyhow::Result<ClientConnection> {
     )?)
 }
 
-/// Takes any certificate: nothing secret is sent, and whether clients trust it is not the question here.
+/// Accepts any certificate: nothing secret is sent, and whether clients trust the certificate is not checked here.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

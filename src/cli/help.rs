@@ -1,4 +1,4 @@
-//! What the help of each command ends with: the columns or fields that it prints, and an example.
+//! The end of each command's help: the columns or fields that it prints, and an example.
 
 use clap::{Arg, Command};
 
@@ -7,41 +7,41 @@ use super::user::list::LockedUser;
 use crate::store::{Event, OrganizationRow, TokenRow, UserRow};
 
 /// The end of one command's help.
-pub(super) struct Ending {
+pub(super) struct HelpEnding {
     pub(super) command: &'static str,
-    /// Of a table: its headings, each with the key of `--json`.
+    /// The headings of its table, each with the key of `--json`.
     columns: &'static [(&'static str, &'static str)],
-    /// The columns with a flag.
+    /// The columns of its table with a flag.
     columns_of: Option<(&'static str, &'static [(&'static str, &'static str)])>,
     /// The keys of `--json`.
     fields: &'static str,
-    /// What else is to be known about them.
+    /// Additional remarks.
     note: &'static str,
-    /// Of the program's arguments.
+    /// The arguments of an example.
     example: &'static str,
 }
 
 const USER: &str = "uuid, username, status, org, org_uuid, org_type, org_status, first_name, last_name, email, phone, permissions, bcrypt_cost, last_login, unlocked_at, tokens_live, failed_logins, locked_until, locked_addresses, account_locked_until";
 const LOCKS: &str = "\
-The last four are what the server has written to the database right after its answers: the failed logins that count
-now, until when the next login is refused and for which addresses, and until when it is refused for every address that
-has not logged in as this user.";
+The server writes the last four fields right after its answers: the number of failed logins that count now, until when
+the next login is refused and for which addresses, and until when it is refused for all addresses that have not logged
+in as this user.";
 const ORGANIZATION: &str = "uuid, name, org_type, status, retailer_uuid, supplier_uuid, created_date, active_date, account_manager, users";
 const EVENT: &str =
     "time, action, outcome, times, actor, address, user_uuid, org_uuid, object, before, after";
 const EVENTS: &str = "\
-An action is `login`, or the command that made a change. A login has an outcome (succeeded, failed, throttled or
-inactive), the number of logins that one line stands for, and the address of the client. A change has the system user
-who ran the command, and what was changed before and after. Neither holds a secret.";
+The action is `login`, or the command that made a change. A login has an outcome (succeeded, failed, throttled or
+inactive), the number of logins in the event, and the address of the client. A change has the system user who ran the
+command, and the values before and after. Events contain no secrets.";
 
-pub(super) const ENDINGS: &[Ending] = &[
+pub(super) const ENDINGS: &[HelpEnding] = &[
     ending("serve", "serve --listen 0.0.0.0:8443 --tls-cert tls.pem --tls-key tls.key")
         .with_note("--check-config prints the columns FLAG, VALUE and FROM."),
     ending("healthcheck", "healthcheck --listen unix:/run/thanos-login/http.sock"),
     ending("init", "init --db /var/lib/thanos-login/thanos-login.db").with_fields("path, made, migrated_from"),
     ending("seed", "seed accounts.json --dry-run")
         .with_fields("organizations (added, changed, unchanged), users (added, changed, unchanged), dry_run")
-        .with_note("What the file leaves out of accounts that are there stays, and so does a password that the file has not changed\nsince it was last loaded."),
+        .with_note("Values of existing accounts that the file leaves out are kept, and so are passwords that have not changed in the file\nsince it was last loaded."),
     ending("calibrate", "calibrate --target 250ms")
         .with_fields("threads, lanes, target_ms, recommended_cost, costs (cost, login_ms, hashes_per_second)"),
     ending("org add", "org add Acme --type RETAILER").with_fields(ORGANIZATION),
@@ -55,7 +55,7 @@ pub(super) const ENDINGS: &[Ending] = &[
     ending("org delete", "org delete Acme --with-users --yes").with_fields(ORGANIZATION),
     ending("user add", "user add jane@acme.example --org Acme --generate --first-name Jane --permission sell")
         .with_fields(USER)
-        .with_note("With --generate also password."),
+        .with_note("With --generate, there is also the field password."),
     ending("user list", "user list --org Acme --status deactivated --search jane")
         .with_fields(USER)
         .with_columns(UserRow::COLUMNS)
@@ -86,13 +86,13 @@ pub(super) const ENDINGS: &[Ending] = &[
     ending("backup", "backup /var/backups/thanos-login.db --force").with_fields("path, users"),
     ending("restore", "restore /var/backups/thanos-login.db --force")
         .with_fields("path, users, newest_login, kept")
-        .with_note("Asks before anything is replaced, and keeps that beside the database, as NAME.before-restore, until the next restore."),
+        .with_note("Asks before it replaces a database, and keeps the old one as NAME.before-restore until the next restore."),
     ending("completions", "completions bash"),
     ending("man", "man --out /usr/local/share/man/man1"),
 ];
 
-const fn ending(command: &'static str, example: &'static str) -> Ending {
-    Ending {
+const fn ending(command: &'static str, example: &'static str) -> HelpEnding {
+    HelpEnding {
         command,
         columns: &[],
         columns_of: None,
@@ -102,19 +102,19 @@ const fn ending(command: &'static str, example: &'static str) -> Ending {
     }
 }
 
-/// Ends the help of every command.
+/// Adds the end of the help to every command.
 pub(super) fn complete(command: Command) -> Command {
-    below("", command)
+    complete_below("", command)
 }
 
-fn below(path: &str, command: Command) -> Command {
+fn complete_below(path: &str, command: Command) -> Command {
     let names: Vec<String> = command
         .get_subcommands()
         .map(|below| below.get_name().to_owned())
         .collect();
     let with_all = names.iter().fold(command, |command, name| {
         let path = format!("{path} {name}");
-        command.mut_subcommand(name, |command| below(&path, command))
+        command.mut_subcommand(name, |command| complete_below(&path, command))
     });
     let ending = ENDINGS
         .iter()
@@ -126,13 +126,13 @@ fn below(path: &str, command: Command) -> Command {
     }
 }
 
-/// For a message about the number, not about an unknown flag.
+/// Accepts negative numbers as values, so that the error is about the number and not about an unknown flag.
 fn takes_negative_numbers(arg: Arg) -> Arg {
     let takes_value = arg.get_action().takes_values();
     arg.allow_negative_numbers(takes_value)
 }
 
-impl Ending {
+impl HelpEnding {
     const fn with_columns(mut self, columns: &'static [(&'static str, &'static str)]) -> Self {
         self.columns = columns;
         self
@@ -161,14 +161,14 @@ impl Ending {
         let mut parts = Vec::new();
         if !self.columns.is_empty() {
             let columns = listed(self.columns);
-            parts.push(format!("Columns, with their keys in --json:\n  {columns}"));
+            parts.push(format!("Columns (keys of --json):\n  {columns}"));
         }
         if let Some((flag, columns)) = self.columns_of {
             parts.push(format!("Columns with {flag}:\n  {}", listed(columns)));
         }
         if !self.fields.is_empty() {
             let fields = self.fields;
-            parts.push(format!("Fields, which are the keys of --json:\n  {fields}"));
+            parts.push(format!("Fields (keys of --json):\n  {fields}"));
         }
         if !self.note.is_empty() {
             parts.push(self.note.to_owned());

@@ -1,4 +1,4 @@
-//! `init`: makes the database file; one of ours that is there already is left as it is, or migrated.
+//! `init`: creates the database. An existing database of this program is migrated, or left as it is.
 
 use serde::Serialize;
 
@@ -13,12 +13,12 @@ pub(super) struct Args {
     database: DatabaseArgs,
 }
 
-/// The names and the order of the fields are those of `--json`.
+/// The result. Its fields are the keys of `--json`, in this order.
 #[derive(Serialize)]
-struct Done {
+struct InitReport {
     path: String,
     made: bool,
-    /// The version of the schema that it had, if that was an older one.
+    /// The previous version of the schema, if the database was migrated.
     migrated_from: Option<i32>,
 }
 
@@ -31,10 +31,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             let (from, to) = (migrated.from, migrated.to);
             format!("migrated {shown} from schema {from} to {to}")
         }
-        None if made => format!("made {shown}"),
-        None => format!("{shown} is there already"),
+        None if made => format!("created {shown}"),
+        None => format!("{shown} already exists"),
     };
-    let done = Done {
+    let done = InitReport {
         path: shown.to_string(),
         made,
         migrated_from: migrated.map(|migrated| migrated.from),

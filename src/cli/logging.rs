@@ -1,7 +1,7 @@
-//! Events on standard error, for people or for programs.
+//! The log on standard error, as text or JSON.
 //!
-//! Values that come from a client are logged as quoted text. Whatever else is in an event, what could steer a terminal or
-//! mislead its reader is escaped.
+//! Values from clients are logged as quoted text. Characters in an event that could control a terminal or mislead its
+//! reader are escaped.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -20,10 +20,10 @@ use super::escape::{visible_json, visible_line};
 use super::stream::{STDERR, were_dropped};
 use super::{WrongUsage, failure_lines};
 
-/// Says by module what [`LEVEL`] says of all.
+/// The variable with the level of each module; [`LEVEL`] is the level of all modules.
 pub(super) const RUST_LOG: &str = "RUST_LOG";
 
-/// What clap calls the flag of the level.
+/// The id of the flag of the level in clap.
 pub(super) const LEVEL: &str = "log_level";
 
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// Format of the log on standard error
     #[arg(long, value_name = "FORMAT", env = "THANOS_LOGIN_LOG_FORMAT", value_enum, ignore_case = true, default_value_t = Format::Text)]
     log_format: Format,
-    /// Least serious events in the log: error, warn, info, debug, trace or off; RUST_LOG sets it by module
+    /// Lowest level to log: error, warn, info, debug, trace or off; RUST_LOG sets levels per module
     #[arg(
         long,
         value_name = "LEVEL",
@@ -52,20 +52,21 @@ fn level(text: &str) -> Result<LevelFilter, &'static str> {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// A line for people
+    /// One line of text per event
     Text,
-    /// A JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// Events below `warn` are held back until [`Logging::begin`]: a start that fails is one line.
+/// The logger. It omits events below `warn` until [`Logging::enable`], so that a failed start logs one line.
 pub(super) struct Logging {
     format: Format,
     filter: reload::Handle<EnvFilter, Registry>,
     wanted: EnvFilter,
 }
 
-/// What RUST_LOG says, where it counts: it comes after the flag of the level, and before that one's variable and default.
+/// The value of `RUST_LOG`, if it applies: the flag of the level takes precedence over it, and it takes precedence over
+/// the flag's variable and default.
 pub(super) fn by_module(matches: &ArgMatches) -> Option<OsString> {
     let is_flag = matches.value_source(LEVEL) == Some(ValueSource::CommandLine);
     std::env::var_os(RUST_LOG).filter(|value| !value.is_empty() && !is_flag)
@@ -95,9 +96,9 @@ pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongU
         }
     };
     let subscriber = tracing_subscriber::registry().with(quiet).with(layer);
-    // Fails only when there is a logger already, and nobody else in this process starts one. What libraries log by the crate
-    // `log` is left out, whatever is asked for: one of them logs the values of every statement, with hashes and tokens, and
-    // what matters of the others is logged where it is noticed.
+    // Fails only if a logger exists, and no other code in this process starts one. What libraries log with the crate
+    // `log` is always left out: one of them logs the values of every statement, including hashes and tokens, and
+    // relevant errors of the others are logged by their callers.
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(Logging {
         format,
@@ -106,7 +107,7 @@ pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongU
     })
 }
 
-/// Each event is one write.
+/// Writes each event with one write.
 struct EventWriter(Format);
 
 impl Write for EventWriter {
@@ -134,7 +135,7 @@ fn at(level: LevelFilter) -> EnvFilter {
 }
 
 impl Logging {
-    /// A reader of JSON lines gets the reason of a failed start as one, too; a person gets it plainly.
+    /// Logs the error of a failed start if the format is JSON. As text, it is reported like the error of any command.
     pub(super) fn report_failure(
         &self,
         error: anyhow::Error,
@@ -149,14 +150,14 @@ impl Logging {
         super::Logged.into()
     }
 
-    /// The server is ready: log what was asked for.
-    pub(super) fn begin(&mut self) {
-        // Fails only when the logger is gone.
+    /// Starts to log with the configured levels, once the server is ready.
+    pub(super) fn enable(&mut self) {
+        // Fails only if the logger no longer exists.
         let _ = self.filter.reload(std::mem::take(&mut self.wanted));
     }
 }
 
-/// With the fields of every event.
+/// The event about dropped lines, with the same fields as every event.
 fn gap_as_json(lines: u64) -> String {
     let event = serde_json::json!({
         "timestamp": Timestamp::now(),
@@ -168,15 +169,16 @@ fn gap_as_json(lines: u64) -> String {
     format!("{event}\n")
 }
 
-/// tiny_http has no other way to report what it lacks. What waits for it finds out.
+/// Whether tiny_http panicked for lack of a thread or a descriptor, which it cannot report otherwise. Its server
+/// notices the panic.
 fn is_expected(panic: &panic::PanicHookInfo<'_>) -> bool {
     let has_no_thread = |text: &str| text.starts_with("failed to spawn thread");
     let is_inside = |place: &panic::Location<'_>| place.file().contains("/tiny_http-");
     panic.payload_as_str().is_some_and(has_no_thread) || panic.location().is_some_and(is_inside)
 }
 
-/// Reports panics by their place, and without their message, which could contain a value. Without a logger it is a plain
-/// line.
+/// Reports panics with their location, but without their message, which could contain a secret. Before the logger
+/// exists, the report is a line of text.
 pub(super) fn report_panics() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -1,4 +1,4 @@
-//! `man`: the manual pages, made from the flags themselves.
+//! `man`: prints or writes the manual pages, which are generated from the help texts.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::files::{self, Existing};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// Write a page for every command into this directory [default: print the first page]
+    /// Write a page for each command into this directory [default: print the main page]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     output::print(|out| out.write_all(&page))
 }
 
-/// A page for the command, and for each below it; returns how many.
+/// Writes a page for a command and each of its subcommands. Returns the number of pages.
 fn write_pages(command: clap::Command, directory: &Path) -> anyhow::Result<usize> {
     let mut pages = 1;
     let commands = command.get_subcommands();

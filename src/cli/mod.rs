@@ -1,5 +1,6 @@
-//! The command line: one file per command. Parses flags and environment, calls the other modules, and turns the result into
-//! an exit code: 0 ok, 1 failed (one line on standard error, or one a finding), 2 wrong usage.
+//! The command line: one file per command. Parses flags and environment, calls the other modules, and turns the result
+//! into an exit code: 0 for success, 1 for a failure (one line on standard error, or one line per finding), 2 for wrong
+//! usage.
 
 mod accounts;
 mod actor;
@@ -19,8 +20,8 @@ mod healthcheck;
 mod help;
 mod init;
 mod logging;
+mod lookup;
 mod man;
-mod name;
 mod named;
 mod new_password;
 mod org;
@@ -55,7 +56,7 @@ use escape::{printable, visible};
 use placement::Typed;
 use stream::{STDERR, STDOUT};
 
-/// The login call of the Thanos market place: a server on one SQLite file, and a stub of it.
+/// A server for the login call of the Thanos market place, and a stub of it for tests
 #[derive(Parser)]
 #[command(
     name = "thanos-login",
@@ -64,7 +65,7 @@ use stream::{STDERR, STDOUT};
     arg_required_else_help = true
 )]
 struct Cli {
-    /// Print no line about what was done, and no progress; results and errors stay
+    /// Do not print what was done, nor progress; results and errors are still printed
     #[arg(
         short,
         long,
@@ -79,13 +80,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Answer logins
+    /// Start the server, or a stub of it with --demo
     Serve(Box<serve::Args>),
-    /// Ask a server whether it can answer logins, with the flags and environment of that server
+    /// Check whether a running server can answer logins; takes the flags and environment of that server
     Healthcheck(Box<serve::Args>),
-    /// Create the database file
+    /// Create the database, or migrate an older one
     Init(init::Args),
-    /// Load accounts from a fixture, the demo accounts without one
+    /// Load accounts from a fixture, by default the demo accounts
     Seed(seed::Args),
     /// Measure how fast this machine hashes, to choose --bcrypt-cost
     Calibrate(calibrate::Args),
@@ -98,26 +99,27 @@ enum Command {
     /// Manage tokens
     #[command(subcommand)]
     Token(token::Command),
-    /// List what happened: logins, and changes by commands
+    /// List logins and changes by commands
     #[command(subcommand)]
     Events(events::Command),
-    /// Report problems of the database and the certificate; exit code 1 if there are any
+    /// Report problems of the database and the certificate; exit with 1 if there are any
     Check(check::Args),
-    /// Copy the database while servers use it; the copy is checked, and gets its name only once it is whole
+    /// Copy the database while servers use it; the copy is checked before it gets its name
     Backup(backup::Args),
     /// Replace the database by a backup; refused while a server runs on it
     Restore(restore::Args),
-    /// Print a script that lets a shell complete commands and flags
+    /// Print a shell script that completes commands and flags
     Completions(completions::Args),
     /// Print or write the manual pages
     Man(man::Args),
 }
 
-/// Runs the command that the process was started with. No state of a standard stream makes it panic or wait for ever.
+/// Runs the command in the arguments of the process. Neither a closed nor a blocked standard stream makes it panic or
+/// wait for ever.
 pub fn main() -> ExitCode {
     let code = match process_title::hide_password() {
         Ok(()) => {
-            signals::hold_back();
+            signals::block();
             logging::report_panics();
             panic::catch_unwind(run).unwrap_or(ExitCode::FAILURE)
         }
@@ -135,7 +137,7 @@ fn run() -> ExitCode {
         .context("cannot catch signals")
         .and_then(|()| dispatch(&typed.args, &variables))
         .unwrap_or_else(|error| {
-            signals::let_through();
+            signals::unblock();
             match error.downcast() {
                 Ok(usage) => {
                     let usage = corrections::correct(usage, &typed, &command());
@@ -146,7 +148,7 @@ fn run() -> ExitCode {
         })
 }
 
-/// Everything that can be typed.
+/// The whole command line with its help.
 fn command() -> clap::Command {
     help::complete(Cli::command())
 }
@@ -165,15 +167,15 @@ fn dispatch(args: &[OsString], variables: &Variables) -> anyhow::Result<ExitCode
         STDOUT.leave_out_notes();
         STDERR.leave_out_notes();
     }
-    // A server logs them.
+    // A server logs these warnings itself.
     if !matches!(parsed, Command::Serve(_)) {
-        signals::let_through();
+        signals::unblock();
         warn(variables.unknown());
     }
     match parsed {
         Command::Serve(args) => {
             let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
-            // With the flags that all commands have.
+            // Built, so that it includes the global flags.
             let mut command = command();
             command.build();
             let command = command.find_subcommand("serve").unwrap_or(&command);
@@ -202,12 +204,12 @@ fn warn(warnings: &[String]) {
     }
 }
 
-/// Flags that do not go together, as clap does not know it.
+/// Wrong usage that clap does not detect.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct WrongUsage(String);
 
-/// A failure that is in the log already.
+/// A failure that has already been logged.
 #[derive(Debug, thiserror::Error)]
 #[error("the log says why")]
 struct Logged;
@@ -226,7 +228,7 @@ fn report(error: anyhow::Error, variables: &Variables, path: &[String]) -> ExitC
     ExitCode::FAILURE
 }
 
-/// With the usage of the command that was typed.
+/// A usage error with the usage of the command at `path`.
 fn usage_error(path: &[String], text: &str) -> clap::Error {
     let mut root = command();
     root.build();
@@ -239,7 +241,7 @@ fn usage_error(path: &[String], text: &str) -> clap::Error {
     }
 }
 
-/// Help and the version are results; everything else is wrong usage.
+/// Prints help or the version to standard output, and any other error as wrong usage.
 fn print_usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
     let stream = if error.use_stderr() { &STDERR } else { &STDOUT };
@@ -258,7 +260,7 @@ fn print_usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// The findings of a fixture name their places and stand alone; everything else is one line with its causes.
+/// The lines that report a failure: one for each finding of a fixture, or one line with all causes.
 fn failure_lines(error: &anyhow::Error, variables: &Variables) -> Vec<String> {
     let findings = error
         .chain()

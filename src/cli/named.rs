@@ -1,4 +1,4 @@
-//! Values of flags that are names of an enum.
+//! Parses values of flags that are the names of an enum.
 
 use std::ffi::OsStr;
 use std::marker::PhantomData;
@@ -11,17 +11,17 @@ use clap::{Arg, Command};
 use crate::account::UnknownName;
 use crate::nearest::Nearest;
 
-/// Takes one of the names of an enum, in any case, and shows them in the help.
+/// A parser for the names of an enum, ignoring case, which also shows the names in the help.
 pub(super) fn named<T: Named>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T> {
     NameParser(names, PhantomData)
 }
 
-/// An enum that has names.
+/// An enum with names.
 pub(super) trait Named: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static {}
 
 impl<T: FromStr<Err = UnknownName> + Clone + Send + Sync + 'static> Named for T {}
 
-/// The names, and what they become.
+/// The accepted names, and the enum that they are parsed into.
 #[derive(Clone)]
 struct NameParser<T>(&'static [&'static str], PhantomData<T>);
 
@@ -37,7 +37,7 @@ impl<T: Named> TypedValueParser for NameParser<T> {
         if let Some(Ok(known)) = value.to_str().map(str::parse) {
             return Ok(known);
         }
-        // Only for its message: clap knows names in their one spelling.
+        // Only for its error message, since clap compares names exactly.
         let exact = PossibleValuesParser::new(self.0).try_map(|name| name.parse::<T>());
         exact.parse_ref(command, arg, value).map_err(|mut error| {
             let typed = value.to_string_lossy();

@@ -1,5 +1,5 @@
-//! Where a new password comes from: a hidden prompt, standard input, or the random generator. Never an argument, which
-//! other users of the machine can read.
+//! Reads a new password from a hidden prompt or standard input, or generates one. Never takes it from an argument,
+//! which other users of the machine can read.
 
 use std::io::{self, IsTerminal, Read};
 
@@ -14,32 +14,32 @@ use crate::auth::{PasswordFault, check_new_password, random_password};
 use crate::hashing::{MAX_PASSWORD_BYTES, Password};
 use crate::text::without_mark;
 
-/// How often a password is asked for that cannot be taken.
+/// How often to ask for a password until an acceptable one is entered.
 const PROMPTS: u32 = 3;
 
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct PasswordArgs {
-    /// Read the password from standard input: one line, of which neither a byte-order mark nor the line break is a part
+    /// Read the password from standard input, as one line; a byte-order mark and the line break are removed
     #[arg(long, conflicts_with = "generate")]
     password_stdin: bool,
-    /// Generate a password, and print it once
+    /// Generate a password and print it once
     #[arg(long)]
     generate: bool,
-    /// Take a password that is short, easily guessed or the username; for stubs
+    /// Accept a password that is short, easily guessed or the username; for test accounts
     #[arg(long)]
     no_policy: bool,
 }
 
-/// A password that passed the rules.
+/// A password that complies with the rules.
 pub(super) struct NewPassword {
     pub(super) password: Password,
-    /// To be printed once, if it was made here.
+    /// The generated password, to be printed once; `None` if the operator chose it.
     pub(super) shown: Option<Zeroizing<String>>,
 }
 
 impl PasswordArgs {
-    /// Gets the password from where the flags say.
+    /// Generates or reads the password, as the flags say.
     pub(super) fn get(&self, username: &Username) -> anyhow::Result<NewPassword> {
         if self.generate {
             let text = random_password().context("no random bytes for a password")?;
@@ -65,7 +65,8 @@ impl PasswordArgs {
 }
 
 fn from_standard_input() -> anyhow::Result<Zeroizing<String>> {
-    // One byte, a byte-order mark and a line break more than a password may have show that it is too long.
+    // The longest password, plus a byte-order mark, a line break, and one byte that shows that the password is too
+    // long.
     const MOST: usize = MAX_PASSWORD_BYTES + 6;
     let mut bytes = Zeroizing::new(Vec::with_capacity(MOST));
     io::stdin()
@@ -90,7 +91,7 @@ fn from_standard_input() -> anyhow::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(line.to_owned()))
 }
 
-/// Says at once what is wrong with what was typed, and asks again a few times.
+/// Asks for the password twice. Reports an unacceptable password at once, and asks again a few times.
 fn from_prompt(
     username: &Username,
     check: impl Fn(&Password) -> Result<(), PasswordFault>,
@@ -110,7 +111,7 @@ fn from_prompt(
         let problem = match check(&password) {
             Err(fault) => fault.to_string(),
             Ok(()) => {
-                let again = terminal.ask("The same again: ".to_owned());
+                let again = terminal.ask("Repeat the password: ".to_owned());
                 if again.context(cannot_ask)? == first {
                     return Ok(password);
                 }
@@ -121,7 +122,7 @@ fn from_prompt(
         if left == 0 {
             bail!(problem);
         }
-        let said = terminal.say(&format!("{problem}; try again"));
-        said.context(cannot_ask)?;
+        let written = terminal.write_line(&format!("{problem}; try again"));
+        written.context(cannot_ask)?;
     }
 }

@@ -1,6 +1,7 @@
-//! What commands print: aligned tables for people, one JSON object a line for programs.
+//! The output of commands: aligned tables for people, and one JSON object per line for programs.
 //!
-//! A result waits for its reader, and one that cannot be written is a failure. A message about what was done is neither.
+//! A result waits for its reader, and is an error if it cannot be written. A message about what was done does not wait,
+//! and is not an error.
 
 use std::fs;
 use std::io::{self, Write};
@@ -25,28 +26,28 @@ use crate::{fields, text};
 
 const CANNOT_WRITE: &str = "cannot write to standard output";
 
-/// How a command prints.
+/// The output format of a command.
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct JsonArgs {
-    /// Print JSON, one object a line, instead of text
+    /// Print JSON, one object per line, instead of text
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl JsonArgs {
-    /// Of a command without the flag.
+    /// The format of a command without the flag.
     pub(super) const TEXT: Self = Self { json: false };
 }
 
-/// Which part of a listing is printed.
+/// The order and length of a listing.
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct ListingArgs {
-    /// From the last to the first
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
-    /// Print at most this many
+    /// Print at most this number of entries
     #[arg(long, value_name = "NUMBER", value_parser = parse::count::<u32>)]
     limit: Option<u32>,
     #[command(flatten)]
@@ -63,13 +64,13 @@ impl ListingArgs {
     }
 }
 
-/// One line of a table.
+/// One row of a table.
 pub(super) trait Row: Serialize {
-    /// The headings, each with the field of the JSON that stands below it.
+    /// The headings of the columns, each with its key in the JSON.
     const COLUMNS: &'static [(&'static str, &'static str)];
 }
 
-/// Writes a result to standard output. A reader that stops early, such as `head`, has what it wanted.
+/// Writes a result to standard output. A reader that stops early, such as `head`, is not an error.
 pub(super) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     match write_out(write) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -77,7 +78,7 @@ pub(super) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> any
     }
 }
 
-/// Writes a result of which nothing may be missing to standard output.
+/// Writes a result to standard output, and fails if any part of it cannot be written.
 pub(super) fn deliver(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     if is_standard_output_closed() {
         bail!("standard output is closed");
@@ -85,20 +86,20 @@ pub(super) fn deliver(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> a
     write_out(write).context(CANNOT_WRITE)
 }
 
-/// After what standard error has before it, which may be the same terminal.
+/// Writes to standard output, after the pending output to standard error, which may be the same terminal.
 fn write_out(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     STDERR.drain();
     let mut out = io::BufWriter::new(STDOUT.direct());
     let result = write(&mut out).and_then(|()| out.flush());
     if result.is_err() {
-        // What is left in the buffer would be written again when it is dropped.
+        // Otherwise dropping the buffer would try to write its content again.
         let _ = out.into_parts();
     }
     result
 }
 
-/// Rust's runtime opens `/dev/null` for reading and writing in place of a closed standard stream; `>/dev/null` of a shell
-/// only writes.
+/// Whether standard output was closed at the start. Rust's runtime then opens `/dev/null` for reading and writing; a
+/// shell's `>/dev/null` opens it only for writing.
 fn is_standard_output_closed() -> bool {
     let is_read_write = |flags: OFlags| flags & OFlags::RWMODE == OFlags::RDWR;
     let is_null = |null: fs::Metadata| {
@@ -109,7 +110,8 @@ fn is_standard_output_closed() -> bool {
         && fs::metadata("/dev/null").is_ok_and(is_null)
 }
 
-/// Says what was done, in one line, without `--quiet`, or one JSON object. It is done, whether or not anybody reads that.
+/// Reports what was done, as one line (unless `--quiet` is given) or as one JSON object. Does not fail if it cannot be
+/// written.
 pub(super) fn report(
     json: &JsonArgs,
     object: &impl Serialize,
@@ -124,7 +126,7 @@ pub(super) fn report(
     Ok(())
 }
 
-/// The same of a change of fields, with those that changed.
+/// Reports the fields that a command has changed.
 pub(super) fn report_edit<R: Serialize>(
     json: &JsonArgs,
     edited: &EditedRow<R>,
@@ -155,8 +157,8 @@ pub(super) fn list<R: Row>(json: &JsonArgs, rows: &[R]) -> anyhow::Result<()> {
     })
 }
 
-/// Prints a listing that comes in pages, and need not fit into memory; an empty page is its end. A table is as wide as its
-/// pages so far.
+/// Prints a listing page by page, so that it need not fit into memory; an empty page is its end. The columns of a table
+/// become wider if a page needs it.
 pub(super) fn list_pages<R: Row>(
     json: &JsonArgs,
     mut next: impl FnMut() -> anyhow::Result<Vec<R>>,
@@ -178,7 +180,7 @@ pub(super) fn list_pages<R: Row>(
     }
 }
 
-/// Prints one thing: a field of its JSON a line.
+/// Prints one object, with one line for each field.
 pub(super) fn show(json: &JsonArgs, object: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string(object)?;
     print(|out| {
@@ -197,12 +199,12 @@ pub(super) fn write_json(out: &mut dyn Write, object: &impl Serialize) -> io::Re
     writeln!(out, "{}", visible_json(&serde_json::to_string(object)?))
 }
 
-/// The widths of the columns so far; none before the headings.
+/// The present widths of the columns; `None` before the headings are written.
 #[derive(Default)]
 struct Table(Option<Vec<usize>>);
 
 impl Table {
-    /// Writes rows, the first time under their headings.
+    /// Writes rows, and the headings before the first ones.
     fn write<R: Row>(&mut self, out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
         let mut lines: Vec<Vec<String>> = Vec::new();
         let has_headings = self.0.is_none();
@@ -246,7 +248,7 @@ fn aligned(cells: &[String], widths: &[usize]) -> String {
     line
 }
 
-/// A field as people read it: moments to the second, and `-` for none.
+/// Formats a field for people: dates to the second, and `-` for null.
 fn cell(name: &str, value: &Value) -> String {
     let is_moment = name == "time"
         || ["_at", "_date", "_login", "_until"]
@@ -259,7 +261,7 @@ fn cell(name: &str, value: &Value) -> String {
     }
 }
 
-/// What the database says against a record that was given by flags, one line a finding.
+/// The error of a record from flags that the database refuses, one line per finding.
 pub(super) fn refused(findings: &[Finding]) -> anyhow::Error {
     let lines = findings
         .iter()

@@ -1,4 +1,4 @@
-//! Values of flags: durations, networks, sizes.
+//! Parses values of flags: durations, dates, networks, numbers.
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,7 @@ pub(super) use crate::duration::parse as duration;
 use crate::gate::Address;
 use crate::hashing::MAX_LANES;
 
-/// A duration that is not `0`.
+/// Parses a duration longer than 0.
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|duration| {
         if duration.is_zero() {
@@ -30,9 +30,9 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// A moment, in UTC where no offset is given, or a duration before now.
+/// Parses a date and time, in UTC if it has no offset, or a duration before now.
 pub(super) fn since(text: &str) -> Result<Timestamp, String> {
-    // With `[` comes a time zone, which a date and time without an offset would lose.
+    // A text with a time zone in `[...]` is excluded, since parsing it without an offset would ignore the zone.
     let utc = || {
         let moment = text
             .parse::<DateTime>()
@@ -50,12 +50,12 @@ pub(super) fn since(text: &str) -> Result<Timestamp, String> {
     };
     let moment = text.parse().ok().or_else(utc).or_else(before_now);
     moment.ok_or_else(|| {
-        "it is a time such as 2026-11-26T04:00:00Z, a day such as 2026-11-26, or a duration before now such as 2h or 1d"
+        "must be a time such as 2026-11-26T04:00:00Z, a day such as 2026-11-26, or a duration before now such as 2h or 1d"
             .to_owned()
     })
 }
 
-/// An item of a list with commas.
+/// Parses an item of a list with commas.
 pub(super) fn listed<T>(text: &str) -> Result<T, String>
 where
     T: FromStr<Err: Display>,
@@ -65,7 +65,7 @@ where
         .map_err(|error: T::Err| error.to_string())
 }
 
-/// Without the blanks around it.
+/// An item without white space around it.
 fn item(text: &str) -> Result<&str, String> {
     match text.trim() {
         "" => Err("empty: there is one comma between two items, and none at the end".to_owned()),
@@ -73,7 +73,7 @@ fn item(text: &str) -> Result<&str, String> {
     }
 }
 
-/// `10.0.0.0/8`, `2001:db8::/32` or a single address; an item of a list with commas.
+/// Parses a network: `10.0.0.0/8`, `2001:db8::/32` or a single address. It is an item of a list with commas.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
     let text = item(text)?;
     let single = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
@@ -82,13 +82,13 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     })
 }
 
-/// What a new user logs in with.
+/// Parses the username of a new user.
 pub(super) fn new_username(text: &str) -> Result<Username, String> {
     let username = Username::parse(text).map_err(|faults| faults.to_string())?;
     username.rejection_reason().map_or(Ok(username), Err)
 }
 
-/// A moment, or a day, which is its start in UTC.
+/// Parses a date with time and offset, or a day, which means its start in UTC.
 pub(super) fn date(text: &str) -> Result<Timestamp, String> {
     let text = text.trim();
     text.parse()
@@ -96,11 +96,11 @@ pub(super) fn date(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| "a date is 2017-10-23, or 2017-10-23T18:20:43Z with an offset".to_owned())
 }
 
-/// A date, or none.
+/// An optional date.
 #[derive(Clone, Copy)]
 pub(super) struct MaybeDate(pub(super) Option<Timestamp>);
 
-/// A date; an empty value is none.
+/// Parses an optional date; an empty value means none.
 pub(super) fn maybe_date(text: &str) -> Result<MaybeDate, String> {
     match text {
         "" => Ok(MaybeDate(None)),
@@ -108,7 +108,7 @@ pub(super) fn maybe_date(text: &str) -> Result<MaybeDate, String> {
     }
 }
 
-/// The path of a database to copy, which a stream cannot be.
+/// A parser for the path of a copy, which cannot be a standard stream.
 pub(super) fn copy_path() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
         if path.as_os_str() == "-" {
@@ -118,7 +118,7 @@ pub(super) fn copy_path() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
-/// An address of TCP, without a name to look up.
+/// Parses a TCP address, which must not need a name look-up.
 pub(super) fn tcp_address(text: &str) -> Result<SocketAddr, String> {
     match text.parse() {
         Ok(Address::Tcp(address)) => Ok(address),
@@ -130,7 +130,7 @@ pub(super) fn tcp_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// A whole number in a range.
+/// Parses a whole number in a range.
 pub(super) fn number<T>(range: impl RangeBounds<T>, text: &str) -> Result<T, String>
 where
     T: FromStr + PartialOrd + Display,
@@ -153,7 +153,7 @@ where
     })
 }
 
-/// A number of things, which may be none.
+/// Parses a number of things, from 0.
 pub(super) fn count<T>(text: &str) -> Result<T, String>
 where
     T: FromStr + PartialOrd + Display,
@@ -161,7 +161,7 @@ where
     number(.., text)
 }
 
-/// A number of bytes or things, at least one.
+/// Parses a number of bytes or things, from 1.
 pub(super) fn size<T>(text: &str) -> Result<T, String>
 where
     T: FromStr + PartialOrd + Display + From<u8>,
@@ -169,18 +169,18 @@ where
     number(T::from(1).., text)
 }
 
-/// A number of hashing lanes.
+/// Parses a number of hashing lanes.
 pub(super) fn lanes(text: &str) -> Result<usize, String> {
     number(1..=MAX_LANES, text)
 }
 
-/// As a database writes it, or without hyphens.
+/// Parses a UUID, with or without hyphens.
 pub(super) fn uuid(text: &str) -> Result<Uuid, String> {
     let wrong = "a UUID has 32 hexadecimal digits, such as 3a7acb28-ab13-437e-8c35-46cf4f0bea49";
     Uuid::parse_str(text).map_err(|_| wrong.to_owned())
 }
 
-/// What a variable gives to a flag without a value.
+/// Parses the environment variable of a flag without a value.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_is_a_day_or_a_moment_with_an_offset() {
+    fn a_date_is_a_day_or_a_time_with_an_offset() {
         for (text, moment) in [
             ("2017-10-23", "2017-10-23T00:00:00Z"),
             (" 2017-10-23T18:20:43.5Z", "2017-10-23T18:20:43.5Z"),

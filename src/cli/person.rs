@@ -1,50 +1,50 @@
-//! Flags about people: users, and account managers of organizations.
+//! The flags about people: users, and account managers of organizations.
 
 use clap::Args;
 
 use crate::accounts::Person;
 
-/// Who a user is.
+/// The name and addresses of a user.
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct PersonArgs {
-    /// The first name
+    /// First name
     #[arg(long, value_name = "TEXT")]
     first_name: Option<String>,
-    /// The last name
+    /// Last name
     #[arg(long, value_name = "TEXT")]
     last_name: Option<String>,
-    /// The email address; a new user has the username as this unless something else is given
+    /// Email address; by default a new user's is the username
     #[arg(long, value_name = "TEXT")]
     email: Option<String>,
-    /// The phone number, in any notation
+    /// Phone number, in any format
     #[arg(long, value_name = "TEXT")]
     phone: Option<String>,
 }
 
-/// Who looks after an organization.
+/// The account manager of an organization.
 #[derive(Args)]
 #[group(skip)]
 pub(super) struct ManagerArgs {
-    /// The first name of the person who looks after it
+    /// First name of the account manager
     #[arg(long, value_name = "TEXT")]
     account_manager_first_name: Option<String>,
-    /// The last name of that person
+    /// Last name of the account manager
     #[arg(long, value_name = "TEXT")]
     account_manager_last_name: Option<String>,
-    /// The email address of that person
+    /// Email address of the account manager
     #[arg(long, value_name = "TEXT")]
     account_manager_email: Option<String>,
-    /// The phone number of that person
+    /// Phone number of the account manager
     #[arg(long, value_name = "TEXT")]
     account_manager_phone: Option<String>,
 }
 
-/// What flags say of a person.
+/// The changes to a person that the flags ask for.
 #[derive(Default)]
 pub(super) struct PersonEdit {
     pub(super) given: Person,
-    /// The columns that were given an empty value.
+    /// The columns to clear, whose flags have an empty value.
     pub(super) cleared: Vec<&'static str>,
 }
 
@@ -90,7 +90,7 @@ impl PersonEdit {
         Self { given, cleared }
     }
 
-    /// Whether anything is given that is to be written.
+    /// Whether there is a value to write.
     pub(super) fn gives(&self) -> bool {
         self.given != Person::default()
     }

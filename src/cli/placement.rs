@@ -1,14 +1,14 @@
-//! Flags before the command or between its words, as in `thanos-login --db x.db user list`: they are moved behind it, where
-//! clap looks for them.
+//! Moves flags that are given before or between the words of a command, as in `thanos-login --db x.db user list`,
+//! behind the command, where clap expects them.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, Command};
 
-/// What was typed, with the flags of the command behind it.
+/// The arguments, with the flags behind the words of the command.
 pub(super) struct Typed {
     pub(super) args: Vec<OsString>,
-    /// The words of the command, without the program; all that follows them in `args` is its own.
+    /// The words of the command, without the program. All later elements of `args` are arguments of the command.
     pub(super) path: Vec<String>,
 }
 
@@ -39,13 +39,13 @@ impl Typed {
         typed
     }
 
-    /// The first argument that is none of the command's words, and those after it.
+    /// The arguments after the words of the command.
     pub(super) fn rest(&self) -> &[OsString] {
         self.args.get(1 + self.path.len()..).unwrap_or_default()
     }
 }
 
-/// Finds a flag of any command: those of one name all take a value, or none does.
+/// Finds a flag of any command. Flags with the same name either all take a value, or none does.
 fn find_flag<'c>(command: &'c Command, word: &OsStr) -> Option<&'c Arg> {
     let is_meant = |arg: &&Arg| is_flag(arg, word);
     let mut below = command.get_subcommands();
@@ -53,7 +53,7 @@ fn find_flag<'c>(command: &'c Command, word: &OsStr) -> Option<&'c Arg> {
     own.or_else(|| below.find_map(|below| find_flag(below, word)))
 }
 
-/// Whether it is this flag, with a value or without.
+/// Whether the word is this flag, with or without a value.
 pub(super) fn is_flag(arg: &Arg, word: &OsStr) -> bool {
     let word = word.as_encoded_bytes();
     let name = word.split(|byte| *byte == b'=').next().unwrap_or(word);

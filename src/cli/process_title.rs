@@ -1,4 +1,4 @@
-//! Keeps the password of a database out of the arguments, which every user of the machine can read while the program runs.
+//! Removes the password of a database from the process's arguments, which every user of the machine can read.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::store::Location;
 
-const CANNOT: &str = "everybody on this machine could read the password in the arguments, and the program cannot start itself again without it; give it in PGPASSWORD, or in the file that PGPASSFILE names";
+const CANNOT: &str = "every user of this machine could read the password in the arguments, and the program cannot restart itself without it; give it in PGPASSWORD, or in the file that PGPASSFILE names";
 
-/// Where an argument is a URL with a password, the process becomes the same one with that in a variable.
+/// If an argument is a URL with a password, the process executes itself again with the password in a variable.
 pub(super) fn hide_password() -> anyhow::Result<()> {
     let mut args: Vec<OsString> = env::args_os().collect();
     let mut password = None;
@@ -34,7 +34,7 @@ pub(super) fn hide_password() -> anyhow::Result<()> {
     Err(error).context(CANNOT)
 }
 
-/// Takes it out of a URL that is the argument, or that is the value of a flag in it.
+/// Removes the password from an argument that is a URL, or a flag with a URL as its value. Returns both.
 fn take_password(arg: &OsStr) -> Option<(OsString, Zeroizing<String>)> {
     let bytes = arg.as_bytes();
     let is_end = |byte: &u8| *byte == b'=';

@@ -1,4 +1,5 @@
-//! How far a long command is: a bar with rate and time left on a terminal, a plain line now and then otherwise.
+//! Shows the progress of a long command: as a bar with rate and remaining time on a terminal, otherwise as occasional
+//! lines.
 
 use std::cell::Cell;
 use std::io;
@@ -10,15 +11,15 @@ use parking_lot::Mutex;
 
 use super::stream::STDERR;
 
-/// Between two plain lines. What is done sooner writes none.
+/// The time between two lines, and before the first one.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 const FRAMES_PER_SECOND: u8 = 20;
 
-/// ECMA-48: to the start of the line, and erase it.
+/// The ECMA-48 sequence that moves to the start of the line and erases it.
 const CLEAR_LINE: &str = "\r\x1b[2K";
 
-/// Written to standard error; dropping it clears the bar.
+/// The progress of a command on standard error. Dropping it clears the bar.
 pub(super) struct Progress {
     what: &'static str,
     /// `None` without a terminal.
@@ -44,12 +45,12 @@ impl Progress {
         }
     }
 
-    /// For a caller that takes it whole.
+    /// A closure that shows the progress, for a caller that takes ownership.
     pub(super) fn reporter(self) -> Box<dyn FnMut(u64, u64) + Send> {
-        Box::new(move |done, total| self.tell(done, total))
+        Box::new(move |done, total| self.update(done, total))
     }
 
-    pub(super) fn tell(&self, done: u64, total: u64) {
+    pub(super) fn update(&self, done: u64, total: u64) {
         match &self.bar {
             Some(bar) => {
                 bar.set_length(total);
@@ -68,13 +69,13 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
-            // The last frame may have been left out.
+            // The last frame may have been skipped.
             STDERR.push(CLEAR_LINE.as_bytes());
         }
     }
 }
 
-/// The frames of a bar, which is one line. A terminal that is stopped gets only those for which it has time.
+/// The frames of a bar of one line. Frames are skipped while the terminal does not accept output.
 #[derive(Debug, Default)]
 struct Frames(Mutex<String>);
 

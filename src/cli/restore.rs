@@ -1,4 +1,4 @@
-//! `restore`: makes the database what a backup holds; no server may run on it.
+//! `restore`: replaces the database by a backup. No server may run on the database.
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +17,10 @@ use crate::text::{counted, moment};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// Path of the backup, which is only read
+    /// Backup to restore
     #[arg(value_name = "SRC", value_parser = parse::copy_path())]
     source: PathBuf,
-    /// Replace what the database has without a question
+    /// Replace the content of the database without asking
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -29,13 +29,13 @@ pub(super) struct Args {
     database: DatabaseArgs,
 }
 
-/// The names and the order of the fields are those of `--json`.
+/// The result. Its fields are the keys of `--json`, in this order.
 #[derive(Serialize)]
-struct Done<'p> {
+struct RestoreReport<'p> {
     path: &'p Path,
     users: u64,
     newest_login: Option<Timestamp>,
-    /// `None` where nothing was replaced.
+    /// The path of the replaced database; `None` if there was none.
     kept: Option<&'p Path>,
 }
 
@@ -49,14 +49,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let progress = Progress::new("pages");
     let restored = restoration.run(&actor("restore"), Timestamp::now(), &mut |done, total| {
-        progress.tell(done, total)
+        progress.update(done, total)
     })?;
     drop(progress);
     let Content {
         users,
         newest_login,
     } = restored.content;
-    let done = Done {
+    let done = RestoreReport {
         path,
         users,
         newest_login,

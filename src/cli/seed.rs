@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::accounts::{Import, counts, say};
+use super::accounts::{Import, counts, report_import};
 use super::database::{CostArgs, DatabaseArgs};
 use super::file_error::file_error;
 use super::output::JsonArgs;
@@ -18,13 +18,13 @@ const COMMAND: &str = "seed";
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The fixture [default: the demo accounts]
+    /// Fixture to load [default: the demo accounts]
     #[arg(value_name = "FILE")]
     fixture: Option<PathBuf>,
-    /// Load the demo accounts, whose passwords are public, beside other accounts
+    /// Load the demo accounts, whose passwords are public, into a database with other accounts
     #[arg(long, conflicts_with = "fixture")]
     demo_accounts: bool,
-    /// Report what would be done, and change nothing
+    /// Report what would be done without changing anything
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -35,9 +35,9 @@ pub(super) struct Args {
     cost: CostArgs,
 }
 
-/// What became of the accounts; the names and the order of the fields are those of `--json`.
+/// The result. Its fields are the keys of `--json`, in this order.
 #[derive(Serialize)]
-struct Outcome {
+struct SeedOutcome {
     organizations: RowCounts,
     users: RowCounts,
     dry_run: bool,
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         && store.has_others(&read.accounts.identities())?
     {
         bail!(
-            "{}: has other accounts than the demo's, whose passwords are public; give a FILE, or --demo-accounts to load them all the same",
+            "{}: has other accounts than the demo's, whose passwords are public; give a FILE, or --demo-accounts to load them anyway",
             args.database.location()?
         );
     }
@@ -67,15 +67,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         counts("organizations", organizations, dry_run),
         counts("users", users, dry_run),
     ];
-    let outcome = Outcome {
+    let outcome = SeedOutcome {
         organizations,
         users,
         dry_run,
     };
-    say(&args.output, dry_run, &outcome, &lines)
+    report_import(&args.output, dry_run, &outcome, &lines)
 }
 
-/// A wrong file and a dry run make no database: a dry run without one is tried on one that is thrown away.
+/// Opens the database. A file with errors or a dry run does not create one: a dry run without a database uses a
+/// temporary one.
 fn open(
     args: &Args,
     file: &Path,
@@ -104,7 +105,7 @@ fn open(
     }
 }
 
-/// Reads a fixture file, or the embedded one.
+/// Reads a fixture file, or the embedded fixture of the demo accounts.
 pub(super) fn read(path: Option<&Path>) -> anyhow::Result<(&Path, ParsedAccounts)> {
     let Some(path) = path else {
         return Ok((

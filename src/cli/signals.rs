@@ -1,4 +1,5 @@
-//! What signals do to the process. Only commands touch them: a server inside a test leaves its process alone.
+//! Handles the signals of the process. Only commands do so: a server inside a test does not touch the signals of its
+//! process.
 
 use std::io;
 use std::sync::Arc;
@@ -9,24 +10,24 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-/// What a running server is asked to do.
-pub(super) enum Request {
-    /// SIGTERM or SIGINT, or [`Signals::handle`] was used to close them.
+/// What a signal asks a running server to do.
+pub(super) enum SignalRequest {
+    /// SIGTERM or SIGINT, or the signals were closed with [`Signals::handle`].
     Stop,
-    /// SIGHUP.
+    /// SIGHUP, which asks to read the certificate again.
     Reload,
 }
 
-/// What arrives from here on takes effect when it is let through: a server that is stopped or reloaded while it starts does
-/// that once it knows how. Threads that are started meanwhile never get these signals, which others take.
-pub(super) fn hold_back() {
-    // Fails only for signals that do not exist.
+/// Blocks the signals until [`unblock`], so that a server that is stopped or reloaded while it starts does so once it
+/// can. Threads that are started meanwhile never receive these signals; the main thread does.
+pub(super) fn block() {
+    // Fails only for invalid signals.
     let _ = caught().thread_block();
 }
 
-/// Ends [`hold_back`].
-pub(super) fn let_through() {
-    // Fails only for signals that do not exist.
+/// Delivers the signals that [`block`] has blocked.
+pub(super) fn unblock() {
+    // Fails only for invalid signals.
     let _ = caught().thread_unblock();
 }
 
@@ -36,29 +37,30 @@ fn caught() -> SigSet {
         .collect()
 }
 
-/// Lets a write beyond the limit on file sizes fail like one to a full disk; the signal would end the process.
+/// Makes a write beyond the limit on file sizes fail like a write to a full disk, instead of ending the process by a
+/// signal.
 pub(super) fn survive_full_files() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     Ok(())
 }
 
-/// Catches the signals from here on, and those that were held back; a second SIGTERM or SIGINT ends the process at once, with 1.
+/// Catches the signals, including blocked ones. A second SIGTERM or SIGINT ends the process at once with exit code 1.
 pub(super) fn catch() -> io::Result<Signals> {
     let stop_again = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
-        // In this order: the flag is still false when the first one arrives.
+        // In this order, so that the flag is still false when the first signal arrives.
         flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop_again))?;
         flag::register(signal, Arc::clone(&stop_again))?;
     }
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    let_through();
+    unblock();
     Ok(signals)
 }
 
-/// Blocks until the process is asked for something.
-pub(super) fn next(signals: &mut Signals) -> Request {
+/// Waits for the next signal.
+pub(super) fn next(signals: &mut Signals) -> SignalRequest {
     match signals.forever().next() {
-        Some(SIGHUP) => Request::Reload,
-        _ => Request::Stop,
+        Some(SIGHUP) => SignalRequest::Reload,
+        _ => SignalRequest::Stop,
     }
 }

@@ -1,10 +1,10 @@
-//! Standard output and standard error, each written by a thread of its own, so that nothing waits for a reader.
+//! Standard output and standard error, each written by its own thread, so that nothing waits for a reader.
 //!
-//! A full pipe, a stopped terminal or a hanging file blocks that thread only. What does not fit into the queue, or cannot
-//! be written, is dropped and counted; the count is written once writing works again. Lines are written whole, and those of
-//! processes that share a pipe do not mix.
+//! A full pipe, a stopped terminal or a hanging file blocks only that thread. Text that does not fit into the queue, or
+//! that cannot be written, is dropped, and its lines are counted; the number is written once writing works again. Lines
+//! are written as a whole, so that the lines of processes that share a pipe do not mix.
 //!
-//! The results of commands do not pass through the queue: they wait for their reader, in [`Direct`].
+//! The results of commands do not pass through the queue: they wait for their reader, by [`Direct`].
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -21,27 +21,27 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::stdio;
 
-/// The log of about a thousand requests.
+/// The capacity of the queue: the log of about a thousand requests.
 const MAX_QUEUED_BYTES: usize = 128 * 1024;
 
-/// POSIX's `PIPE_BUF` on Linux: a pipe takes so many bytes in one piece.
+/// POSIX's `PIPE_BUF` on Linux: a write of up to this size to a pipe is atomic.
 const CHUNK_BYTES: usize = 4096;
 
-/// A stream that accepted nothing for so long has stalled, and is no longer waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// After this time without progress a stream has stalled, and is no longer waited for.
+const STALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// However slowly the stream accepts.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The longest wait for a stream that makes slow progress.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// Carries the messages that nobody has to read, such as the ready lines of `serve`.
+/// The stream for messages that need no reader, such as the ready lines of `serve`.
 pub(super) static STDOUT: Stream = Stream::new(stdio::stdout, |_| String::new());
 
-/// Carries the log and everything that a command says besides its result.
+/// The stream for the log, and for all messages of a command except its result.
 pub(super) static STDERR: Stream = Stream::new(stdio::stderr, |lines| {
     format!("thanos-login: {}\n", were_dropped(lines))
 });
 
-/// How a gap is described.
+/// The message about dropped lines.
 pub(super) fn were_dropped(lines: u64) -> String {
     match lines {
         1 => "1 line was dropped: it could not be written".to_owned(),
@@ -49,28 +49,28 @@ pub(super) fn were_dropped(lines: u64) -> String {
     }
 }
 
-/// A standard stream of the process, of which there is one, and its queue.
+/// A standard stream of the process, with its queue.
 pub(super) struct Stream {
     descriptor: fn() -> BorrowedFd<'static>,
-    queue: Mutex<Queue>,
-    /// Wakes the thread that writes.
+    queue: Mutex<OutputQueue>,
+    /// Wakes the writing thread.
     queued: Condvar,
-    /// Wakes the threads that wait for space, or for the end.
+    /// Wakes the threads that wait for space, or until everything is written.
     written: Condvar,
     has_notes: AtomicBool,
 }
 
-struct Queue {
+struct OutputQueue {
     text: Vec<u8>,
-    /// Taken from `text`, and not yet written.
+    /// The number of bytes that are taken from `text` and not yet written.
     in_flight_bytes: usize,
-    /// Lines that did not fit. From the first of them on everything is dropped until the queue is empty, so that the gap is
-    /// in one place.
+    /// The number of dropped lines. Once a line is dropped, everything is dropped until the queue is empty, so that
+    /// there is only one gap.
     dropped: u64,
     has_thread: bool,
-    /// Something is queued or being written.
+    /// Whether text is queued or being written.
     is_busy: bool,
-    /// When something was last written or, after a pause, queued.
+    /// When text was last written, or queued after a pause.
     last_progress: Option<Instant>,
     note: fn(u64) -> String,
 }
@@ -79,7 +79,7 @@ impl Stream {
     const fn new(descriptor: fn() -> BorrowedFd<'static>, note: fn(u64) -> String) -> Self {
         Self {
             descriptor,
-            queue: Mutex::new(Queue {
+            queue: Mutex::new(OutputQueue {
                 text: Vec::new(),
                 in_flight_bytes: 0,
                 dropped: 0,
@@ -94,17 +94,18 @@ impl Stream {
         }
     }
 
-    /// From here on there is no line about what was done, and no progress, as `--quiet` says.
+    /// Turns off messages about what was done, and progress, as `--quiet` asks.
     pub(super) fn leave_out_notes(&self) {
         self.has_notes.store(false, Ordering::Relaxed);
     }
 
-    /// Whether what was done, and progress, are shown.
+    /// Whether messages about what was done, and progress, are shown.
     pub(super) fn has_notes(&self) -> bool {
         self.has_notes.load(Ordering::Relaxed)
     }
 
-    /// Starts the thread that writes now, for a process that does not end soon: without one, everything waits for the end.
+    /// Starts the writing thread at once, for a process that runs for long. Without a thread, text is only written by
+    /// [`Stream::drain`].
     pub(super) fn start(&'static self) -> io::Result<()> {
         let mut queue = self.queue.lock();
         if !queue.has_thread {
@@ -114,7 +115,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Queues text and never waits. It is dropped when there is no space.
+    /// Queues text without waiting. It is dropped if there is no space.
     pub(super) fn push(&'static self, text: &[u8]) {
         let mut queue = self.queue.lock();
         if queue.dropped > 0 || !queue.has_space(text.len()) {
@@ -128,41 +129,41 @@ impl Stream {
             self.queued.notify_one();
         }
         if !queue.has_thread {
-            // Without one, the next push tries again, and at last `drain` writes.
+            // If this fails, the next push tries again, and `drain` writes in any case.
             queue.has_thread = self.start_thread().is_ok();
         }
     }
 
-    /// Queues a line; waits for space as long as the stream accepts something.
+    /// Queues a line. Waits for space as long as the stream makes progress.
     pub(super) fn message(&'static self, line: impl Display) {
         let line = format!("{line}\n");
         drop(self.wait_while(|queue| queue.dropped == 0 && !queue.has_space(line.len())));
         self.push(line.as_bytes());
     }
 
-    /// Queues what is out of date soon: only when it can be written at once.
+    /// Queues text that soon becomes outdated, but only if it can be written at once.
     pub(super) fn push_if_idle(&'static self, text: &[u8]) {
         if !self.queue.lock().is_busy {
             self.push(text);
         }
     }
 
-    /// Waits until everything is written, unless the stream has stalled.
+    /// Waits until everything is written, or until the stream has stalled.
     pub(super) fn drain(&self) {
         let mut queue = self.wait_while(|queue| queue.has_thread && queue.is_busy);
         if !queue.has_thread {
             let text = mem::take(&mut queue.text);
-            // No thread could be started: this is the last chance, and there is nowhere to report a failure.
+            // No thread could be started, so the text is written here. A failure cannot be reported anywhere.
             let _ = Direct((self.descriptor)()).write_all(&text);
         }
     }
 
-    /// Chooses the text that describes a gap; the default is a plain line.
+    /// Sets the function that describes a gap. The default is a line of text.
     pub(super) fn describe_gaps_by(&self, note: fn(u64) -> String) {
         self.queue.lock().note = note;
     }
 
-    /// For a result, which waits for its reader.
+    /// A writer for results, which waits for the reader.
     pub(super) fn direct(&self) -> Direct {
         Direct((self.descriptor)())
     }
@@ -175,7 +176,7 @@ impl Stream {
         self.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
 
-    /// In columns.
+    /// The width of the terminal in columns.
     pub(super) fn terminal_width(&self) -> u16 {
         rustix::termios::tcgetwinsize((self.descriptor)())
             .ok()
@@ -184,13 +185,13 @@ impl Stream {
             .unwrap_or(80)
     }
 
-    /// Returns when the condition no longer holds or the stream has stalled.
-    fn wait_while(&self, condition: impl Fn(&Queue) -> bool) -> MutexGuard<'_, Queue> {
-        let end = Instant::now() + LONGEST_WAIT;
+    /// Waits until the condition no longer holds, or until the stream has stalled.
+    fn wait_while(&self, condition: impl Fn(&OutputQueue) -> bool) -> MutexGuard<'_, OutputQueue> {
+        let end = Instant::now() + MAX_WAIT;
         let mut queue = self.queue.lock();
         while condition(&queue) {
             let now = Instant::now();
-            let stalls_at = queue.last_progress.unwrap_or(now) + PATIENCE;
+            let stalls_at = queue.last_progress.unwrap_or(now) + STALL_TIMEOUT;
             let left = stalls_at.min(end).saturating_duration_since(now);
             if left.is_zero() {
                 break;
@@ -212,7 +213,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits for text and takes all of it, or else the count of dropped lines.
+    /// Waits for text, and takes all of it, or else returns the number of dropped lines.
     fn take(&self, text: &mut Vec<u8>) -> u64 {
         text.clear();
         let mut queue = self.queue.lock();
@@ -239,7 +240,7 @@ impl Stream {
     }
 }
 
-impl Queue {
+impl OutputQueue {
     /// An empty queue has space for anything.
     fn has_space(&self, bytes: usize) -> bool {
         let queued = self.text.len() + self.in_flight_bytes;
@@ -247,12 +248,12 @@ impl Queue {
     }
 }
 
-/// What the thread knows.
+/// The state of the writing thread.
 struct Writer {
     stream: &'static Stream,
-    /// Lines that are missing in the stream, and not yet mentioned there.
+    /// The number of missing lines that have not been mentioned in the stream yet.
     lost: u64,
-    /// The last write stopped inside a line.
+    /// Whether the last write stopped inside a line.
     is_mid_line: bool,
 }
 
@@ -282,7 +283,7 @@ impl Writer {
         }
     }
 
-    /// Returns how many lines could not be written.
+    /// Writes text. Returns the number of lines that could not be written.
     fn write(&mut self, text: &[u8]) -> u64 {
         let text: Cow<'_, [u8]> = if self.is_mid_line {
             [b"\n", text].concat().into()
@@ -305,7 +306,7 @@ impl Writer {
     }
 }
 
-/// Writes at once and waits for the reader, also where the stream is shared with a process that made it non-blocking.
+/// Writes at once, and waits for the reader even if another process has made the stream non-blocking.
 pub(super) struct Direct(BorrowedFd<'static>);
 
 impl Write for Direct {
@@ -314,7 +315,7 @@ impl Write for Direct {
             match rustix::io::write(self.0, bytes) {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
-                    // An error of it shows in the next write.
+                    // An error of `poll` shows in the next write.
                     let _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None);
                 }
                 Ok(0) if !bytes.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
@@ -350,7 +351,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chunk_is_as_many_whole_lines_as_fit() {
+    fn a_chunk_contains_as_many_whole_lines_as_fit() {
         let line = |bytes: usize| format!("{}\n", "x".repeat(bytes - 1));
         for (text, expected) in [
             (String::new(), vec![]),

@@ -1,7 +1,7 @@
-//! Questions at the terminal whose answers are not shown.
+//! Asks questions at the terminal without showing the answers.
 //!
-//! Only the echo is off meanwhile, and line editing is the terminal's own. A signal that ends or stops the program first
-//! turns the echo on again; when the program is continued, the question is asked again.
+//! Only the echo is turned off; line editing remains that of the terminal. A signal that ends or stops the program
+//! first turns the echo on; when the program is continued, the question is asked again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -17,34 +17,34 @@ use zeroize::Zeroizing;
 
 use super::stream::STDERR;
 
-/// The longest line that a terminal on Linux hands over.
+/// The longest line that a terminal on Linux passes to a program.
 const MAX_LINE_BYTES: usize = 4096;
 
-/// The terminal that controls the process, wherever the standard streams go.
-pub(super) struct Terminal(Arc<Shared>);
+/// The controlling terminal of the process, even if the standard streams are redirected.
+pub(super) struct Terminal(Arc<TerminalState>);
 
-struct Shared {
+struct TerminalState {
     file: File,
-    /// As it was found.
+    /// The original modes of the terminal.
     modes: Termios,
-    /// The question that waits for its answer.
+    /// The question that has not been answered yet.
     open: Mutex<Option<String>>,
 }
 
 impl Terminal {
-    /// From here on the signals that end or stop the process act on it by way of a thread.
+    /// Opens the terminal. From then on a thread handles the signals that end or stop the process.
     pub(super) fn open() -> io::Result<Self> {
-        // What is still to be written there, such as the end of a progress bar, would erase the question.
+        // Pending output to the terminal, such as the end of a progress bar, would erase the question.
         STDERR.drain();
         let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let modes = tcgetattr(&file)?;
-        let shared = Arc::new(Shared {
+        let state = Arc::new(TerminalState {
             file,
             modes,
             open: Mutex::new(None),
         });
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP])?;
-        let watching = Arc::clone(&shared);
+        let watching = Arc::clone(&state);
         thread::Builder::new()
             .name("terminal".to_owned())
             .spawn(move || {
@@ -52,33 +52,33 @@ impl Terminal {
                     watching.act_on(signal);
                 }
             })?;
-        Ok(Self(shared))
+        Ok(Self(state))
     }
 
     /// Asks a question and reads one line.
     pub(super) fn ask(&self, question: String) -> io::Result<Zeroizing<String>> {
-        let Self(shared) = self;
+        let Self(state) = self;
         {
-            let mut open = shared.open.lock();
-            shared.hide(&question)?;
+            let mut open = state.open.lock();
+            state.hide(&question)?;
             *open = Some(question);
         }
-        let line = shared.read_line();
-        let mut open = shared.open.lock();
+        let line = state.read_line();
+        let mut open = state.open.lock();
         *open = None;
-        shared.show()?;
+        state.show()?;
         line
     }
 
     /// Writes a line.
-    pub(super) fn say(&self, line: &str) -> io::Result<()> {
-        let Self(shared) = self;
-        (&shared.file).write_all(format!("{line}\n").as_bytes())
+    pub(super) fn write_line(&self, line: &str) -> io::Result<()> {
+        let Self(state) = self;
+        (&state.file).write_all(format!("{line}\n").as_bytes())
     }
 }
 
-impl Shared {
-    /// Ends the process, or stops it and returns when it was continued.
+impl TerminalState {
+    /// Handles a signal: ends the process, or stops it and returns once it is continued.
     fn act_on(&self, signal: i32) {
         let open = self.open.lock();
         if open.is_some() {
@@ -86,10 +86,10 @@ impl Shared {
             let _ = self.show();
             let _ = (&self.file).write_all(b"\n");
         }
-        // Fails only for signals that it does not know.
+        // Fails only for unknown signals.
         let _ = emulate_default_handler(signal);
         if let Some(question) = &*open {
-            // When it fails, so does reading the answer.
+            // If this fails, reading the answer fails too.
             let _ = self.hide(question);
         }
     }
@@ -97,7 +97,7 @@ impl Shared {
     fn hide(&self, question: &str) -> io::Result<()> {
         let mut modes = self.modes.clone();
         modes.local_modes.remove(LocalModes::ECHO);
-        // The line break is shown.
+        // The line break after the answer is still shown.
         modes
             .local_modes
             .insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
@@ -109,7 +109,7 @@ impl Shared {
         Ok(tcsetattr(&self.file, OptionalActions::Now, &self.modes)?)
     }
 
-    /// Without its line break, and without a copy that is not wiped.
+    /// Reads a line without its line break. Leaves no copy that is not wiped.
     fn read_line(&self) -> io::Result<Zeroizing<String>> {
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE_BYTES));
         let mut byte = Zeroizing::new([0]);

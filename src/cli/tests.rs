@@ -1,11 +1,11 @@
-//! What holds for every command and every flag.
+//! Checks that apply to every command and every flag.
 
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
 use super::{command, help};
 
-/// Every command that is none of others, with its words.
+/// Every command without subcommands, with its words.
 fn leaves() -> Vec<(String, Command)> {
     let mut found = Vec::new();
     add_leaves("", &command(), &mut found);
@@ -50,8 +50,8 @@ fn the_help_of_every_command_has_an_example_that_can_be_typed() {
     }
 }
 
-/// What the parsers of the standard library and of other crates say.
-const LIBRARY_TALK: [&str; 12] = [
+/// Error messages of the parsers of the standard library and of other crates.
+const LIBRARY_MESSAGES: [&str; 12] = [
     "invalid digit",
     "invalid character",
     "invalid length",
@@ -67,7 +67,7 @@ const LIBRARY_TALK: [&str; 12] = [
 ];
 
 #[test]
-fn no_message_about_a_value_is_that_of_a_library() {
+fn no_error_about_a_value_has_the_message_of_a_library() {
     let takes_value = |arg: &&Arg| arg.get_action().takes_values();
     let mut refused = 0;
     for (path, leaf) in leaves() {
@@ -85,8 +85,10 @@ fn no_message_about_a_value_is_that_of_a_library() {
                 };
                 refused += 1;
                 let text = error.to_string();
-                let talk = LIBRARY_TALK.iter().find(|talk| text.contains(**talk));
-                assert_eq!(talk, None, "{path} {flag}: {text}");
+                let message = LIBRARY_MESSAGES
+                    .iter()
+                    .find(|message| text.contains(**message));
+                assert_eq!(message, None, "{path} {flag}: {text}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Variables that look as if they were for this program, and that no command takes: mostly typing errors.
+//! Warns about environment variables with this program's prefix that no command takes, which are mostly typing errors.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -7,10 +7,10 @@ use clap::Command;
 
 use crate::nearest::Nearest;
 
-/// What every variable of this program starts with.
+/// The prefix of this program's variables.
 const PREFIX: &str = "THANOS_LOGIN_";
 
-/// One sentence for each; their values, which may be secret, are in none.
+/// One sentence for each unknown variable, without its value, which may be secret.
 pub(super) fn warnings(command: &Command) -> Vec<String> {
     let mut known = BTreeSet::new();
     add_variables(command, &mut known);
@@ -36,7 +36,7 @@ fn warning(name: &str, known: &BTreeSet<String>) -> String {
     }
     let advice = match nearest.best() {
         Some(best) => format!("did you mean {best}?"),
-        None => "`thanos-login serve --help` names those there are".to_owned(),
+        None => "`thanos-login serve --help` lists the known ones".to_owned(),
     };
     format!("no command takes the variable {name}: {advice}")
 }

@@ -33,7 +33,7 @@ pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, E
     request.note_user(&login.user_uuid);
     let reply = Reply::json(200, &LoginAnswer::from(&login));
     Ok(match login.rehash {
-        Some(rehash) => reply.and_then(|| rehash.begin()),
+        Some(rehash) => reply.and_then(|| rehash.start()),
         None => reply,
     })
 }

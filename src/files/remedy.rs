@@ -1,4 +1,4 @@
-//! What to do about a file that the operating system refuses, for the end of a message that names the file.
+//! Advice about a file that the operating system refuses, to be appended to a message that names the file.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -6,22 +6,23 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-/// Empty where the error says it all.
+/// The advice for an error; empty if the error says enough.
 pub(crate) fn remedy(path: &Path, error: &io::Error) -> String {
     match error.kind() {
-        ErrorKind::PermissionDenied => format!(" ({})", needs_the_right()),
+        ErrorKind::PermissionDenied => format!(" ({})", needs_permission()),
         ErrorKind::NotFound | ErrorKind::NotADirectory => broken_path(path),
         _ => String::new(),
     }
 }
 
-/// Who needs what. A name takes a look into files that may be elsewhere: `ls -n` shows numbers.
-pub(crate) fn needs_the_right() -> String {
+/// The user that needs permission. Users are shown as numbers, as by `ls -n`, since their names may not be in local
+/// files.
+pub(crate) fn needs_permission() -> String {
     let user = geteuid().as_raw();
-    format!("user {user}, who runs this, needs the right to it; `ls -ln` shows who has it")
+    format!("user {user}, who runs this, needs permission; `ls -ln` shows who has it")
 }
 
-/// The first part of a path that is missing, or is no directory.
+/// Names the first part of a path that is missing or not a directory.
 fn broken_path(path: &Path) -> String {
     let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
     above.retain(|directory| *directory != Path::new(""));
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_part_of_a_path_that_is_wrong_is_named() {
+    fn the_wrong_part_of_a_path_is_named() {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("file"), "").unwrap();
         for (path, named) in [

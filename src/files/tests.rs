@@ -1,4 +1,4 @@
-//! Files beside files of others, and of processes that were killed.
+//! Files in a directory with files of other users and of killed processes.
 
 use super::*;
 use rustix::fs::{FileType, Mode, mknodat};
@@ -18,7 +18,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_has_its_mode_and_replaces_another_only_when_it_shall() {
+fn a_file_has_its_mode_and_replaces_another_only_if_requested() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     write(&path, b"first", 0o666, Existing::Keep).unwrap();
@@ -26,7 +26,7 @@ fn a_file_has_its_mode_and_replaces_another_only_when_it_shall() {
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(fs::read(&path).unwrap(), b"first");
     let mode = || fs::metadata(&path).unwrap().mode() & 0o7777;
-    assert_eq!(mode(), 0o666, "the umask does not count");
+    assert_eq!(mode(), 0o666, "the umask is ignored");
     write(&path, b"third", 0o600, Existing::Replace).unwrap();
     assert_eq!(
         (fs::read(&path).unwrap(), mode()),
@@ -36,7 +36,7 @@ fn a_file_has_its_mode_and_replaces_another_only_when_it_shall() {
 }
 
 #[test]
-fn what_is_not_a_regular_file_is_not_replaced() {
+fn only_a_regular_file_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::create_dir(path("directory")).unwrap();
@@ -52,12 +52,12 @@ fn what_is_not_a_regular_file_is_not_replaced() {
 }
 
 #[test]
-fn left_overs_of_ours_are_removed_and_nothing_else() {
+fn only_our_own_leftovers_are_removed() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let partial = |number: u128| format!("{PREFIX}{}{SUFFIX}", Uuid::from_u128(number).simple());
-    let left_over = partial(1);
-    for name in [&left_over, &format!("{left_over}-wal"), ".file.partial"] {
+    let leftover = partial(1);
+    for name in [&leftover, &format!("{leftover}-wal"), ".file.partial"] {
         fs::write(path(name), "").unwrap();
     }
     let kept = [".other.partial", ".thanos-login-1.partial", "target"];
@@ -88,7 +88,7 @@ fn a_file_that_is_not_published_leaves_nothing() {
 }
 
 #[test]
-fn a_file_that_was_exchanged_meanwhile_is_not_published() {
+fn a_file_that_another_process_has_replaced_is_not_published() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     let partial = Partial::create(&path, 0o600).unwrap();

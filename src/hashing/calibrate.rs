@@ -1,6 +1,7 @@
-//! How fast this machine hashes, so that an operator can choose a cost by measurement.
+//! Measures how fast this machine hashes, so that an operator can choose a cost.
 //!
-//! Measures lanes, not logins: without queue, network and database, so what the hashing threads do at best. Prints nothing.
+//! Measures lanes, not logins: the results are without queue, network and database, and so the best that the hashing
+//! threads can do. Prints nothing.
 
 use std::io;
 use std::sync::Barrier;
@@ -8,30 +9,32 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lanes::{Lanes, Order};
+use super::lanes::{HashInput, Lanes};
 use super::{Cost, Error, MAX_LANES};
 
-/// What was measured. All else follows, since a hash of cost c is a beginning, 2^c rounds and an end.
+/// The measured times. The time of any hash follows from them, since a hash of cost c takes 2^c rounds and a fixed
+/// overhead.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
-    /// How many threads hashed at once.
+    /// The number of threads that hashed at once.
     pub threads: usize,
-    /// What one hash takes besides its rounds; the other lanes wait meanwhile.
-    pub beginning_and_end: Duration,
-    /// One round of all lanes of a thread: the first of one lane, the last of the most that were asked for.
+    /// The time that one hash takes in addition to its rounds; the other lanes of the thread wait meanwhile.
+    pub overhead: Duration,
+    /// The time of one round with 1, 2, ... lanes in use on each thread.
     pub rounds: Vec<Duration>,
 }
 
 /// Measures 1 to `lanes` lanes on all threads at the same time, for about `time` each.
 ///
 /// # Errors
-/// [`Error::BadLanes`] when there are not that many, [`Error::Spawn`] when the operating system does not give all threads.
+/// [`Error::BadLanes`] when there are not that many, [`Error::Spawn`] when the operating system does not give all
+/// threads.
 pub fn calibrate(threads: usize, lanes: usize, time: Duration) -> Result<Calibration, Error> {
     if !(1..=MAX_LANES).contains(&lanes) {
         return Err(Error::BadLanes);
     }
     let threads = threads.max(1);
-    // All threads measure the same thing at the same time: they may share a clock, a cache or a core.
+    // All threads measure the same number of lanes at the same time, since they may share a clock, a cache or a core.
     let together = Barrier::new(threads);
     let measure = || {
         let rounds: Vec<Duration> = (1..=lanes)
@@ -44,7 +47,7 @@ pub fn calibrate(threads: usize, lanes: usize, time: Duration) -> Result<Calibra
         (rounds, cheapest_hash(time))
     };
     let measured: Vec<(Vec<Duration>, Duration)> = thread::scope(|scope| {
-        // None begins before all are there: it would wait at the barrier for those that could not be started.
+        // No thread starts to measure before all threads exist: it would wait at the barrier for the missing ones.
         let prepare = |_| {
             let (start, started) = channel();
             let measure = move || started.recv().map(|()| measure());
@@ -68,26 +71,27 @@ pub fn calibrate(threads: usize, lanes: usize, time: Duration) -> Result<Calibra
     let cheapest = mean(measured.iter().map(|(_, hash)| *hash));
     Ok(Calibration {
         threads,
-        beginning_and_end: cheapest.saturating_sub(rounds[0] * Cost::MIN.rounds() as u32),
+        overhead: cheapest.saturating_sub(rounds[0] * Cost::MIN.rounds() as u32),
         rounds,
     })
 }
 
 impl Calibration {
-    /// What a login waits for its hash, with `lanes` in use on each core (from 1; past what was measured it is the most).
+    /// The time that a login waits for its hash with `lanes` lanes in use on each core. `lanes` is clamped to the
+    /// measured range.
     pub fn time(&self, cost: Cost, lanes: usize) -> Duration {
         let lanes = lanes.clamp(1, self.rounds.len());
-        self.rounds[lanes - 1] * cost.rounds() as u32 + self.beginning_and_end * lanes as u32
+        self.rounds[lanes - 1] * cost.rounds() as u32 + self.overhead * lanes as u32
     }
 
-    /// What the whole machine does with `lanes` in use on each core.
+    /// The throughput of the whole machine with `lanes` lanes in use on each core.
     pub fn hashes_per_second(&self, cost: Cost, lanes: usize) -> f64 {
         let lanes = lanes.clamp(1, self.rounds.len());
         (self.threads * lanes) as f64 / self.time(cost, lanes).as_secs_f64()
     }
 
-    /// The highest cost at which a login takes no more than `target` while nobody else logs in; `None` where even the
-    /// lowest takes longer.
+    /// The highest cost at which a single login takes no more than `target`; `None` if even the lowest cost takes
+    /// longer.
     pub fn highest_cost(&self, target: Duration) -> Option<Cost> {
         (Cost::MIN.get()..=Cost::MAX.get())
             .rev()
@@ -98,34 +102,34 @@ impl Calibration {
 
 fn round(count: usize, time: Duration) -> Duration {
     let mut lanes = Box::new(Lanes::new());
-    let longest = order(Cost::MAX);
+    let longest = input(Cost::MAX);
     while lanes.in_use() < count && lanes.join(&longest, ()).is_ok() {}
-    let begin = Instant::now();
+    let start = Instant::now();
     let mut rounds = 0;
-    while rounds == 0 || begin.elapsed() < time {
+    while rounds == 0 || start.elapsed() < time {
         lanes.round();
         rounds += 1;
     }
-    begin.elapsed() / rounds
+    start.elapsed() / rounds
 }
 
 fn cheapest_hash(time: Duration) -> Duration {
     let mut lanes = Box::new(Lanes::new());
-    let cheapest = order(Cost::MIN);
-    let begin = Instant::now();
+    let cheapest = input(Cost::MIN);
+    let start = Instant::now();
     let mut hashes = 0;
-    while hashes == 0 || begin.elapsed() < time {
+    while hashes == 0 || start.elapsed() < time {
         let _ = lanes.join(&cheapest, ());
         while lanes.take_finished().is_none() {
             lanes.round();
         }
         hashes += 1;
     }
-    begin.elapsed() / hashes
+    start.elapsed() / hashes
 }
 
-fn order(cost: Cost) -> Order {
-    Order::new(b"calibrate", &[0; 16], cost, cost)
+fn input(cost: Cost) -> HashInput {
+    HashInput::new(b"calibrate", &[0; 16], cost, cost)
 }
 
 fn mean(times: impl ExactSizeIterator<Item = Duration>) -> Duration {
@@ -145,7 +149,7 @@ mod tests {
     fn costs_follow_from_the_measured_times() {
         let machine = Calibration {
             threads: 2,
-            beginning_and_end: Duration::from_micros(100),
+            overhead: Duration::from_micros(100),
             rounds: vec![Duration::from_micros(50), Duration::from_micros(60)],
         };
         assert_eq!(machine.time(cost(10), 1), Duration::from_micros(51_300));

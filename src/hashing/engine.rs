@@ -1,7 +1,7 @@
-//! The hashing engine as callers see it: begin a verification or a hash, wait for its answer.
+//! The hashing engine as callers see it: start a verification or a hash, then wait for its result.
 //!
-//! What is compared or formatted is done here, in the caller's thread; the engine's own threads know neither passwords'
-//! owners nor hashes' texts. Which of two callers comes first is for `queue` to say.
+//! Digests are compared and formatted here, in the caller's thread; the hashing threads know neither users nor the
+//! texts of hashes. `queue` decides which job comes first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 
 use super::job::{Job, Owner};
-use super::lanes::{Digest, Order};
+use super::lanes::{Digest, HashInput};
 use super::pending::{Finish, Pending};
 use super::queue::Queue;
 use super::{Cost, Error, MAX_LANES, Member, Password, PasswordHash, Permit, Precedence};
@@ -21,18 +21,18 @@ use super::{default_threads, fastest_lanes, self_test, worker};
 /// How the engine is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Hashing threads; one per core is right, since hashing never waits.
+    /// The number of hashing threads: one per core is best, since a hashing thread never waits for I/O.
     pub threads: usize,
-    /// How many passwords one thread hashes at once, 1 to [`MAX_LANES`]; by default what [`fastest_lanes`] measures at the start.
-    /// It hashes one more, or of [`MAX_LANES`] the last, only for a group that has nothing else in work or waiting: so that one
-    /// finds a lane whatever others do.
+    /// How many passwords one thread hashes at once, 1 to [`MAX_LANES`]; `None` is what [`fastest_lanes`] measures at
+    /// the start. Each thread has one more lane (with [`MAX_LANES`], the last one), which is reserved for groups that
+    /// have no other job, neither running nor waiting. So such a group finds a free lane whatever the others do.
     pub lanes: Option<usize>,
-    /// How long a login may wait before its hashing begins, counted from its admission.
+    /// How long a login may wait until its hashing starts, counted from its admission.
     pub max_wait: Duration,
 }
 
 impl EngineConfig {
-    /// What suits this machine.
+    /// The configuration that suits this machine.
     pub fn new(max_wait: Duration) -> Self {
         Self {
             threads: default_threads(),
@@ -42,32 +42,33 @@ impl EngineConfig {
     }
 }
 
-/// The hashing threads and their queue. Dropping it ends the threads after the work they have started.
+/// The hashing threads and their queue. Dropping it ends the threads after the jobs that they have started.
 pub struct Engine {
-    shared: Arc<Shared>,
+    shared: Arc<EngineShared>,
     threads: Vec<JoinHandle<()>>,
     lanes: usize,
     max_wait: Duration,
 }
 
-struct Shared {
+/// What the hashing threads and the engine share.
+struct EngineShared {
     queue: Queue,
     rounds_done: AtomicU64,
 }
 
-/// What the engine is doing at the moment.
+/// How busy the engine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// The lanes as they were configured.
+    /// The configured number of lanes, over all threads.
     pub lanes: usize,
-    /// Lanes in use, which may be one more for each thread.
+    /// Lanes in use, which may be one more than configured for each thread.
     pub in_work: usize,
     /// Jobs that wait for a lane.
     pub waiting: usize,
 }
 
 impl Engine {
-    /// Tests that this machine computes bcrypt, and starts the threads.
+    /// Checks that this machine computes bcrypt correctly, and starts the threads.
     ///
     /// # Errors
     /// [`Error::BadLanes`], [`Error::SelfTest`], or [`Error::Spawn`] when the operating system gives no thread.
@@ -79,7 +80,7 @@ impl Engine {
         let shared_lanes = lanes.min(MAX_LANES - 1);
         self_test::run(shared_lanes + 1, config.threads)?;
         let mut engine = Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(EngineShared {
                 queue: Queue::new(config.threads.max(1)),
                 rounds_done: AtomicU64::new(0),
             }),
@@ -92,7 +93,7 @@ impl Engine {
             let thread = thread::Builder::new()
                 .name(format!("hash-{number}"))
                 .spawn(move || {
-                    worker::work(shared.queue.seat(), shared_lanes, &shared.rounds_done);
+                    worker::work(shared.queue.slot(), shared_lanes, &shared.rounds_done);
                 })
                 .map_err(Error::Spawn)?;
             engine.threads.push(thread);
@@ -100,14 +101,16 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Says whether `password` belongs to `hash`, after exactly `work` was done: for a cheaper hash its lane works on to
-    /// no purpose, and without a hash all of it is to no purpose. So neither the time nor the load tells which of these it
-    /// was. Over 72 bytes the same work is done and the answer is no. A hash dearer than `work` costs what it costs.
+    /// Verifies `password` against `hash`, and always does `work`: with a cheaper hash, or without one, the remaining
+    /// rounds are padding, so that neither the time nor the load shows which case it was. For a password longer than 72
+    /// bytes the same work is done, and the result is `false`. A hash that is more expensive than `work` takes its own
+    /// cost.
     ///
-    /// Blocks until the answer is there. It is a turn of the permit's group, and within it of `member`.
+    /// Blocks until the result is known. The job takes a turn of the permit's group, and within the group a turn of
+    /// `member`.
     ///
     /// # Errors
-    /// [`Error::WaitTooLong`] when hashing could not begin in time, [`Error::Stopped`] when the engine ends.
+    /// [`Error::WaitTooLong`] when hashing could not start in time, [`Error::Stopped`] when the engine ends.
     pub fn verify(
         &self,
         permit: &Permit,
@@ -116,8 +119,8 @@ impl Engine {
         hash: Option<&PasswordHash>,
         work: Cost,
     ) -> Result<bool, Error> {
-        let begin_before = self.begin_before(permit);
-        if begin_before.is_some_and(|limit| Instant::now() > limit) {
+        let start_before = self.start_before(permit);
+        if start_before.is_some_and(|limit| Instant::now() > limit) {
             return Err(Error::WaitTooLong);
         }
         let owner = Owner {
@@ -125,28 +128,28 @@ impl Engine {
             member,
             held: Some(Arc::clone(permit.held())),
         };
-        self.add_verification(owner, password, hash, work, begin_before)
+        self.add_verification(owner, password, hash, work, start_before)
             .wait()
     }
 
-    /// How long a login may wait for its hashing.
+    /// How long a login may wait until its hashing starts.
     pub fn max_wait(&self) -> Duration {
         self.max_wait
     }
 
-    /// How much longer a login may wait before its hashing begins.
+    /// How much longer a login may wait until its hashing starts.
     pub fn time_left(&self, permit: &Permit) -> Duration {
-        self.begin_before(permit).map_or(Duration::MAX, |limit| {
+        self.start_before(permit).map_or(Duration::MAX, |limit| {
             limit.saturating_duration_since(Instant::now())
         })
     }
 
-    fn begin_before(&self, permit: &Permit) -> Option<Instant> {
+    fn start_before(&self, permit: &Permit) -> Option<Instant> {
         permit.admitted().checked_add(self.max_wait)
     }
 
-    /// Begins a verification as [`Engine::verify`] does, for a caller that has many and waits as long as it takes.
-    pub fn begin_verify(
+    /// Starts a verification like [`Engine::verify`], for a caller that has many of them and no time limit.
+    pub fn start_verification(
         &self,
         password: &Password,
         hash: Option<&PasswordHash>,
@@ -155,7 +158,7 @@ impl Engine {
         self.add_verification(Owner::default(), password, hash, work, None)
     }
 
-    /// Hashes a new password with a fresh salt. Blocks until the hash is there, however long the queue is.
+    /// Hashes a new password with a random salt. Blocks until the hash is known, without a time limit.
     ///
     /// # Errors
     /// [`Error::PasswordTooLong`], [`Error::Random`], or [`Error::Stopped`] when the engine ends.
@@ -165,15 +168,15 @@ impl Engine {
         cost: Cost,
         precedence: Precedence,
     ) -> Result<PasswordHash, Error> {
-        self.begin_hash(password, cost, precedence)?.wait()
+        self.start_hash(password, cost, precedence)?.wait()
     }
 
-    /// Begins to hash a new password. A caller that has many begins them all and then waits for each: so they share
-    /// lanes and cores.
+    /// Starts to hash a new password. A caller that has many of them starts them all before it waits for the first, so
+    /// that they share lanes and cores.
     ///
     /// # Errors
     /// [`Error::PasswordTooLong`] or [`Error::Random`].
-    pub fn begin_hash(
+    pub fn start_hash(
         &self,
         password: &Password,
         cost: Cost,
@@ -184,28 +187,28 @@ impl Engine {
         }
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(Error::Random)?;
-        let order = Order::new(password.as_bytes(), &salt, cost, cost);
+        let input = HashInput::new(password.as_bytes(), &salt, cost, cost);
         let finish = move |digest: Digest| PasswordHash::from_parts(cost, salt, *digest);
         let owner = Owner::default();
-        Ok(self.add(order, owner, precedence, None, Box::new(finish)))
+        Ok(self.add(input, owner, precedence, None, Box::new(finish)))
     }
 
-    /// Ends the wait of everything with normal precedence whose hashing has not started, by [`Error::Stopped`].
+    /// Drops the waiting jobs of normal precedence. Their callers get [`Error::Stopped`].
     pub fn give_up_waiting(&self) {
         self.shared.queue.give_up_waiting();
     }
 
-    /// Whether all threads still run: one that ended has met a defect.
+    /// Whether all threads still run. A thread only ends early if it panics.
     pub fn is_alive(&self) -> bool {
         self.threads.iter().all(|thread| !thread.is_finished())
     }
 
-    /// All work done so far, in rounds of key expansion (a hash of cost c is 2^c of them).
+    /// All work done so far, in rounds of key expansion (a hash of cost c takes 2^c rounds).
     pub fn rounds_done(&self) -> u64 {
         self.shared.rounds_done.load(Ordering::Relaxed)
     }
 
-    /// How much of the engine is in use.
+    /// How busy the engine is now.
     pub fn load(&self) -> Load {
         Load {
             lanes: self.threads.len() * self.lanes,
@@ -220,10 +223,10 @@ impl Engine {
         password: &Password,
         hash: Option<&PasswordHash>,
         work: Cost,
-        begin_before: Option<Instant>,
+        start_before: Option<Instant>,
     ) -> Pending<'_, bool> {
         let (salt, cost) = hash.map_or(([0; 16], work), |hash| (hash.salt(), hash.cost()));
-        let order = Order::new(password.as_bytes(), &salt, cost, work);
+        let input = HashInput::new(password.as_bytes(), &salt, cost, work);
         let expected = hash.map(|hash| *hash.digest());
         let can_match = expected.is_some() && !password.is_too_long();
         let finish = move |digest: Digest| {
@@ -231,26 +234,26 @@ impl Engine {
             bool::from(equal) && can_match
         };
         let precedence = Precedence::Normal;
-        self.add(order, owner, precedence, begin_before, Box::new(finish))
+        self.add(input, owner, precedence, start_before, Box::new(finish))
     }
 
     fn add<T>(
         &self,
-        order: Order,
+        input: HashInput,
         owner: Owner,
         precedence: Precedence,
-        begin_before: Option<Instant>,
+        start_before: Option<Instant>,
         finish: Finish<T>,
     ) -> Pending<'_, T> {
         let (done, answer) = sync_channel(1);
-        let number = self.shared.queue.add(Job {
-            order: Box::new(order),
+        let job = self.shared.queue.add(Job {
+            input: Box::new(input),
             owner,
             precedence,
-            begin_before,
+            start_before,
             done,
         });
-        Pending::new(&self.shared.queue, number, begin_before, answer, finish)
+        Pending::new(&self.shared.queue, job, start_before, answer, finish)
     }
 }
 
@@ -258,7 +261,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.shared.queue.stop();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has nothing left to say.
+            // The panic of a thread has already been reported.
             let _ = thread.join();
         }
     }
@@ -351,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_who_waited_too_long_is_not_hashed_for() {
+    fn a_verification_that_waited_too_long_is_not_hashed() {
         let engine = Engine::start(EngineConfig {
             threads: 1,
             lanes: Some(8),
@@ -366,33 +369,33 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_behind_full_lanes_is_told_when_its_wait_is_over() {
+    fn a_caller_behind_full_lanes_gets_an_error_once_its_wait_is_over() {
         let engine = Engine::start(EngineConfig {
             threads: 1,
             lanes: Some(1),
             max_wait: Duration::from_millis(5),
         })
         .unwrap();
-        let dear = engine.begin_verify(&password("any"), None, cost(12));
+        let expensive = engine.start_verification(&password("any"), None, cost(12));
         let permits = Permits::new(2);
         let _first = permits.admit(GROUP).unwrap();
         let permit = permits.admit(GROUP).unwrap();
         let outcome = engine.verify(&permit, MEMBER, &password("any"), None, cost(4));
         assert!(matches!(outcome, Err(Error::WaitTooLong)));
         assert_eq!(engine.rounds_done(), 0);
-        assert!(!dear.wait().unwrap());
+        assert!(!expensive.wait().unwrap());
         assert_eq!(engine.rounds_done(), 1 << 12);
         assert_eq!(engine.load().waiting, 0);
     }
 
     #[test]
-    fn many_at_once_are_answered_each_with_its_own() {
+    fn each_of_many_concurrent_jobs_gets_its_own_hash() {
         let engine = engine();
         let texts: Vec<String> = (0..40).map(|number| format!("password {number}")).collect();
         let pending: Vec<_> = texts
             .iter()
             .zip((4..=7).cycle())
-            .map(|(text, work)| engine.begin_hash(&password(text), cost(work), Precedence::Normal))
+            .map(|(text, work)| engine.start_hash(&password(text), cost(work), Precedence::Normal))
             .collect();
         for (text, pending) in texts.iter().zip(pending) {
             let hash = pending.unwrap().wait().unwrap();

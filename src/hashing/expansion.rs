@@ -1,10 +1,11 @@
 //! Blowfish with bcrypt's key expansion, for several independent lanes in one loop.
 //!
-//! All time of a login is spent here. A round of Blowfish is a chain of dependent look-ups in which a core mostly waits for
-//! its own L1 cache; rounds of other lanes fill these waits. So every loop goes over the lanes innermost, and there are two
-//! of them: what limits few lanes is the length of the chain, what limits many is the number of registers.
+//! Almost all of a login's time is spent here. A round of Blowfish is a chain of dependent table look-ups, in which a
+//! core mostly waits for its L1 cache; rounds of other lanes fill these waits. So the innermost loop always runs over
+//! the lanes. There are two versions: a few lanes are limited by the length of the chain, many lanes by the number of
+//! registers.
 //!
-//! Knows tables and words only: what a lane computes, and for whom, is decided in `lanes`. Allocates nothing.
+//! Knows only tables and words: `lanes` decides which hash is computed in which lane. Allocates nothing.
 
 #![expect(
     clippy::needless_range_loop,
@@ -15,35 +16,35 @@ use zeroize::Zeroize;
 
 use super::pi;
 
-/// As many lanes as one loop can have: from here on more lanes are slower on every processor tried.
+/// The highest number of lanes: more lanes were slower on every processor that was measured.
 pub const MAX_LANES: usize = 10;
 
-/// From this number of lanes on, both halves of a block share a register.
+/// From this number of lanes on, the two halves of a block are packed into one register.
 const FEWEST_PACKED: usize = 5;
 
-/// Blowfish's four tables of 256 words, one behind the other.
+/// Blowfish's four tables of 256 words, one after the other.
 type Tables = [u32; 1024];
 
-/// The words that keys are mixed into; a key repeated to that length has the same form.
+/// The 18 words into which keys are mixed. A key that is repeated to this length has the same form.
 pub(super) type Subkeys = [u32; 18];
 
-/// bcrypt encrypts this with the expanded key: the text `OrpheanBeholderScryDoubt`.
+/// The text `OrpheanBeholderScryDoubt`, which bcrypt encrypts with the expanded key.
 const PLAIN: [[u32; 2]; 3] = [
     [0x4f72_7068, 0x6561_6e42],
     [0x6568_6f6c, 0x6465_7253],
     [0x6372_7944, 0x6f75_6274],
 ];
 
-/// What all lanes have to remember. Aligned, so that no table shares a cache line with anything else.
+/// The Blowfish state of all lanes. Aligned, so that no table shares a cache line with anything else.
 #[repr(align(64))]
-pub(super) struct State {
+pub(super) struct BlowfishState {
     tables: [Tables; MAX_LANES],
     subkeys: [Subkeys; MAX_LANES],
-    /// Password and salt, which bcrypt mixes in by turns.
+    /// Password and salt, which bcrypt mixes in alternately.
     keys: [[Subkeys; 2]; MAX_LANES],
 }
 
-impl State {
+impl BlowfishState {
     pub(super) fn new() -> Self {
         Self {
             tables: [[0; 1024]; MAX_LANES],
@@ -52,8 +53,8 @@ impl State {
         }
     }
 
-    /// Begins a hash in one lane: the initial state and the expansion with password and salt together.
-    pub(super) fn begin(&mut self, lane: usize, password: &Subkeys, salt: &Subkeys) {
+    /// Starts a hash in one lane: the initial state, and the expansion with password and salt together.
+    pub(super) fn start(&mut self, lane: usize, password: &Subkeys, salt: &Subkeys) {
         self.tables[lane] = pi::S;
         self.subkeys[lane] = pi::P;
         self.keys[lane] = [*password, *salt];
@@ -61,7 +62,7 @@ impl State {
         let subkeys = std::array::from_mut(&mut self.subkeys[lane]);
         mix_in(&mut subkeys[0], password);
         let (mut left, mut right) = ([0], [0]);
-        // The salt has four words, so each block takes the other two.
+        // The salt has four words, so the blocks alternate between its first two and its last two.
         for j in 0..9 {
             left[0] ^= salt[j % 2 * 2];
             right[0] ^= salt[j % 2 * 2 + 1];
@@ -78,7 +79,7 @@ impl State {
         }
     }
 
-    /// One round of each of the first `lanes` lanes: an expansion with its password, one with its salt.
+    /// Runs one round of each of the first `lanes` lanes: an expansion with the password and one with the salt.
     pub(super) fn round(&mut self, lanes: usize) {
         match lanes {
             1 => self.round_of::<1>(),
@@ -137,7 +138,7 @@ impl State {
         subkeys.zeroize();
     }
 
-    /// The hash that the lane's state stands for; leaves the state as it is.
+    /// The digest of the lane's state, which is not changed.
     pub(super) fn digest(&self, lane: usize) -> [u8; 23] {
         let tables = std::array::from_ref(&self.tables[lane]);
         let subkeys = std::array::from_ref(&self.subkeys[lane]);
@@ -150,13 +151,13 @@ impl State {
             bytes[..4].copy_from_slice(&left[0].to_be_bytes());
             bytes[4..].copy_from_slice(&right[0].to_be_bytes());
         }
-        // The last byte is not part of a bcrypt hash: its first implementation lost it.
+        // The last byte is not part of a bcrypt hash: the first implementation omitted it.
         let mut kept = [0; 23];
         kept.copy_from_slice(&digest[..23]);
         kept
     }
 
-    /// Ends a lane: the last of the lanes in use moves to its place, and nothing of either stays where it was.
+    /// Ends a lane: the last lane in use is moved to its position, and the position of the last lane is wiped.
     pub(super) fn close(&mut self, lane: usize, last: usize) {
         if lane != last {
             self.tables[lane] = self.tables[last];
@@ -169,7 +170,7 @@ impl State {
     }
 }
 
-impl Drop for State {
+impl Drop for BlowfishState {
     fn drop(&mut self) {
         self.tables.zeroize();
         self.subkeys.zeroize();
@@ -187,9 +188,9 @@ fn packed(left: u32, right: u32) -> u64 {
     u64::from(left) | u64::from(right) << 32
 }
 
-/// Replaces subkeys and tables of the first `M` lanes by what the cipher makes of them.
+/// Replaces the subkeys and tables of the first `M` lanes by the cipher's output.
 ///
-/// By itself, the compiler has all registers for the loop: inlined into a caller it is up to a tenth slower.
+/// Not inlined, so that the compiler has all registers for the loop: inlined into a caller it is up to a tenth slower.
 #[inline(never)]
 fn expand<const M: usize>(tables: &mut [Tables; MAX_LANES], subkeys: &mut [Subkeys; MAX_LANES]) {
     let (mut left, mut right) = ([0; M], [0; M]);
@@ -209,7 +210,7 @@ fn expand<const M: usize>(tables: &mut [Tables; MAX_LANES], subkeys: &mut [Subke
     }
 }
 
-/// The same for packed blocks.
+/// Does what [`expand`] does, for packed blocks.
 #[inline(never)]
 fn expand_packed<const M: usize>(tables: &mut [Tables; MAX_LANES], subkeys: &mut [[u64; M]; 9]) {
     let mut blocks = [0; M];
@@ -226,8 +227,8 @@ fn expand_packed<const M: usize>(tables: &mut [Tables; MAX_LANES], subkeys: &mut
     }
 }
 
-/// Blowfish's round function. Each index is a byte plus the start of its table, so none can be out of range, and the
-/// compiler sees it. Shifts and not `to_be_bytes`: what the compiler makes of those is a fifth slower with many lanes.
+/// Blowfish's round function. Each index is a byte plus the start of its table, so the compiler can prove that it is in
+/// range. Uses shifts instead of `to_be_bytes`, which is a fifth slower with many lanes.
 #[inline(always)]
 fn look_up(tables: &Tables, half: u32) -> u32 {
     let byte = |shift: u32| (half >> shift & 0xff) as usize;
@@ -248,7 +249,7 @@ fn encipher<const M: usize, const N: usize>(
     }
     for j in 0..8 {
         for i in 0..M {
-            // The subkey first: it is there long before what is looked up.
+            // The subkey first: it is available long before the look-up.
             right[i] ^= subkeys[i][2 * j + 1];
             right[i] ^= look_up(&tables[i], left[i]);
         }
@@ -263,8 +264,9 @@ fn encipher<const M: usize, const N: usize>(
     std::mem::swap(left, right);
 }
 
-/// The same with both halves of a block in one word, the left one below, and the subkeys sorted by time instead of by lane.
-/// Each pair of subkeys is mixed in half a round before its second half is needed, so that no lane waits for it.
+/// Does what [`encipher`] does, with both halves of a block in one word, the left half in the low bits. The subkeys are
+/// ordered by their time of use instead of by lane. Each pair of subkeys is mixed in half a round before its second
+/// half is needed, so that no lane waits for it.
 #[inline(always)]
 fn encipher_packed<const M: usize>(
     tables: &[Tables; MAX_LANES],

@@ -1,15 +1,15 @@
-//! What a text that is no bcrypt hash holds instead, so that the person who mends the file learns what to cut. Never repeats
-//! any of a hash, nor of a text that could be part of one.
+//! Explains why a text is not a bcrypt hash, so that the error says which part of the file to remove. Never repeats any
+//! part of a hash, or of a text that could be part of one.
 
 use super::Error;
 
-/// What other programs write before a bcrypt hash to name its algorithm.
+/// Prefixes with which other programs name the algorithm of a bcrypt hash.
 const SCHEMES: [&str; 4] = ["{bcrypt}", "{blf-crypt}", "{crypt}", "bcrypt$"];
 
 /// The length of a bcrypt hash.
 const LENGTH: usize = 60;
 
-/// Says why a text is refused; `is_hash` says whether a part of it would not be.
+/// Why a text is refused. `is_hash` checks whether a part of the text is a valid hash.
 pub(super) fn reason(text: &str, is_hash: impl Fn(&str) -> bool) -> Error {
     let scheme = text.trim_start().trim_start_matches(['{', '$']);
     let scheme = scheme.to_ascii_lowercase();
@@ -25,7 +25,7 @@ pub(super) fn reason(text: &str, is_hash: impl Fn(&str) -> bool) -> Error {
     }
 }
 
-/// What is before and after a bcrypt hash.
+/// The text before and after a bcrypt hash.
 fn around(text: &str, is_hash: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
     let (start, _) = text
         .match_indices("$2")
@@ -33,7 +33,7 @@ fn around(text: &str, is_hash: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
     Some((&text[..start], &text[start + LENGTH..]))
 }
 
-/// Names the part to be cut.
+/// Names the part to remove.
 fn part(before: &str, after: &str) -> String {
     let is_only = |chars: &dyn Fn(char) -> bool| before.chars().chain(after.chars()).all(chars);
     let scheme = before.trim();
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_around_a_hash_is_named() {
+    fn the_text_around_a_hash_is_named() {
         for (before, after, part) in [
             ("{bcrypt}", "", "the prefix \"{bcrypt}\""),
             ("{BCRYPT}", "", "the prefix \"{BCRYPT}\""),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_of_another_hash_is_not_taken_for_one_of_the_password() {
+    fn a_hash_of_another_hash_is_not_accepted_as_one_of_the_password() {
         for before in [
             "bcrypt_sha256$",
             "$bcrypt-sha256$v=2,t=2b,r=4$",
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_bcrypt_hash_is_called_none() {
+    fn a_text_without_a_bcrypt_hash_is_reported_as_such() {
         for text in [
             "",
             "{bcrypt}",

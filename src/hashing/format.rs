@@ -12,8 +12,8 @@ use bcrypt::BASE_64;
 use super::Error;
 use super::foreign::reason;
 
-/// 22 characters are four bits more than the 16 bytes of a salt. Some programs set them, and crypt(3) does not read them; of
-/// the digest, it only ever matches a text without such bits.
+/// The 22 characters of a salt have four bits more than its 16 bytes. Some programs set these bits, and crypt(3)
+/// ignores them. The digest's padding bits are not ignored by crypt(3), so they must be zero here.
 const SALT: GeneralPurpose =
     GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 
@@ -22,16 +22,18 @@ const SALT: GeneralPurpose =
 pub struct Cost(u8);
 
 impl Cost {
-    /// The lowest cost that bcrypt knows.
+    /// The lowest cost of bcrypt.
     pub const MIN: Cost = Cost(4);
-    /// The highest cost taken here: a hash of it takes some seconds, and a higher one would stop a server.
+    /// The highest cost that is accepted: such a hash takes some seconds, and a higher one would block a server.
     pub const MAX: Cost = Cost(15);
 
-    /// The cost of new hashes unless the operator says otherwise: about a quarter of a second of one core.
+    /// The default cost of new hashes: about a quarter of a second on one core.
     pub const DEFAULT: Cost = Cost(12);
-    /// The lowest cost that may guard real accounts.
+    /// The lowest cost that is accepted for real accounts.
     pub const MIN_REAL: Cost = Cost(10);
 
+    /// Checks a cost.
+    ///
     /// # Errors
     /// [`Error::BadCost`] outside 4 to 15.
     pub fn new(cost: u8) -> Result<Self, Error> {
@@ -47,7 +49,7 @@ impl Cost {
         self.0
     }
 
-    /// Work in units of key expansion rounds: 2^cost.
+    /// The number of key expansion rounds: 2^cost.
     pub fn rounds(self) -> u64 {
         1 << self.0
     }
@@ -67,7 +69,7 @@ impl fmt::Display for Cost {
     }
 }
 
-/// A checked bcrypt hash. The digest is a secret of its user, so there is no `Debug` and no `==`.
+/// A valid bcrypt hash. The digest is a secret of its user, so there is no `Debug` and no `==`.
 #[derive(Clone)]
 pub struct PasswordHash {
     text: String,
@@ -77,7 +79,7 @@ pub struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// Puts the parts into the `$2b$` form.
+    /// Writes the parts in the `$2b$` form.
     pub(super) fn from_parts(cost: Cost, salt: [u8; 16], digest: [u8; 23]) -> Self {
         let text = format!(
             "$2b${:02}${}{}",
@@ -98,7 +100,7 @@ impl PasswordHash {
         &self.text
     }
 
-    /// What verifying against it costs.
+    /// The cost of verifying a password against it.
     pub fn cost(&self) -> Cost {
         self.cost
     }
@@ -112,7 +114,7 @@ impl PasswordHash {
     }
 }
 
-/// For files of accounts.
+/// Used in files of accounts.
 impl serde::Serialize for PasswordHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
@@ -158,7 +160,7 @@ mod tests {
     const HASH: &str = "$2b$04$EGdrhbKUv8Oc9vGiXX0HQOxSg445d458Muh7DAHskb6QbtCvdxcie";
 
     #[test]
-    fn a_hash_is_taken_apart_and_kept_as_given() {
+    fn a_hash_is_parsed_and_keeps_its_text() {
         let hash: PasswordHash = HASH.parse().unwrap();
         assert_eq!(hash.cost().get(), 4);
         assert_eq!(hash.as_str(), HASH);
@@ -166,12 +168,12 @@ mod tests {
         assert_eq!(rebuilt.as_str(), HASH);
     }
 
-    /// The bits of the salt's last character that are no part of the salt.
+    /// Padding bits are the bits of the salt's last character that are not part of the salt.
     #[test]
-    fn padding_bits_of_the_salt_are_kept_and_mean_nothing() {
+    fn padding_bits_of_the_salt_are_kept_in_the_text_and_ignored() {
         let (start, rest) = (&HASH[..28], &HASH[29..]);
         let plain: PasswordHash = HASH.parse().unwrap();
-        // The same two bits first.
+        // All characters that start with the same two bits.
         for last in "OPQRSTUVWXYZabcd".chars() {
             let text = format!("{start}{last}{rest}");
             let hash: PasswordHash = text.parse().unwrap();
@@ -183,7 +185,7 @@ mod tests {
         assert_ne!(other.salt(), plain.salt());
     }
 
-    /// crypt(3) never gives one, so no password would match.
+    /// crypt(3) never produces such a digest, so no password would match.
     #[test]
     fn padding_bits_of_the_digest_are_refused() {
         for last in ['f', 'g', 'h'] {

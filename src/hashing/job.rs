@@ -1,4 +1,4 @@
-//! One hash that somebody waits for, and for whom it is.
+//! One hash to compute, and its owner.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,29 +6,29 @@ use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use super::Error;
-use super::lanes::{Digest, Order};
+use super::lanes::{Digest, HashInput};
 
-/// Whether somebody waits for a new hash.
+/// The precedence of a new hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precedence {
-    /// In turn with the logins.
+    /// Takes turns with the logins.
     Normal,
-    /// After everything else, and in one lane of a thread at most, so that a login finds a free one.
+    /// Comes after all other jobs, and uses at most one lane of a thread, so that a login finds a free lane.
     Low,
 }
 
-/// Callers that are one when it comes to fairness; the callers decide what it stands for.
+/// Callers that share one turn, for fairness. What forms a group is decided by the callers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Group(pub u128);
 
-/// One of a group, with which it shares the group's turns.
+/// A member of a group. The members of a group share its turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Member(pub u128);
 
-/// How many permits a group has now.
+/// The number of permits that a group holds now.
 pub(super) type Held = Arc<AtomicUsize>;
 
-/// For whom a hash is. The default is for all work that is not a login's.
+/// The owner of a job. All jobs that are not of a login share the default owner.
 #[derive(Clone, Default)]
 pub(super) struct Owner {
     pub(super) group: Group,
@@ -37,20 +37,20 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Whether the group has nothing else in work or waiting now.
+    /// Whether the group has no other login now, neither running nor waiting.
     pub(super) fn is_alone(&self) -> bool {
         let held = self.held.as_ref();
         held.is_some_and(|held| held.load(Ordering::Relaxed) == 1)
     }
 }
 
-/// One hash to make.
+/// One hash to compute.
 pub(super) struct Job {
-    /// Boxed, so that it stays where it is until it is wiped.
-    pub(super) order: Box<Order>,
+    /// Boxed, so that it is not moved before it is wiped.
+    pub(super) input: Box<HashInput>,
     pub(super) owner: Owner,
     pub(super) precedence: Precedence,
-    /// Not started later than this.
-    pub(super) begin_before: Option<Instant>,
+    /// The job is dropped if it has not started by then.
+    pub(super) start_before: Option<Instant>,
     pub(super) done: SyncSender<Result<Digest, Error>>,
 }

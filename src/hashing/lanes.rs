@@ -1,32 +1,32 @@
-//! The lanes of one thread: up to ten bcrypt hashes in work at once, each at its own place.
+//! The lanes of one thread: up to ten bcrypt hashes that run at once.
 //!
-//! Lanes join and leave between rounds, and the loop runs with as many as there are. Nothing of a hash stays in memory
-//! once it has left. Never waits and knows no queue: who joins next is for `worker` to say.
+//! Hashes join and leave between rounds, and each round runs over the lanes in use. Nothing of a hash remains in memory
+//! once it has left. Never waits and knows no queue: `worker` decides which hash joins next.
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::expansion::{MAX_LANES, State, Subkeys};
+use super::expansion::{BlowfishState, MAX_LANES, Subkeys};
 use super::{Cost, MAX_PASSWORD_BYTES};
 
-/// The 23 bytes that bcrypt makes of a password.
+/// The 23 bytes that bcrypt computes from a password.
 pub type Digest = Zeroizing<[u8; 23]>;
 
-/// All that one hash is made from.
-pub struct Order {
+/// The input of one hash: password, salt, cost and work.
+pub struct HashInput {
     password: Subkeys,
     salt: Subkeys,
     cost: Cost,
     work: Cost,
 }
 
-impl Order {
-    /// Takes the first 72 bytes of the password: the caller must refuse longer ones. The lane stays taken for the
-    /// rounds of `work`, where that is more than `cost`.
+impl HashInput {
+    /// Uses the first 72 bytes of the password: the caller must refuse longer passwords. The lane stays in use for the
+    /// rounds of `work` if `work` is higher than `cost`.
     pub fn new(password: &[u8], salt: &[u8; 16], cost: Cost, work: Cost) -> Self {
         let mut key = Zeroizing::new([0; MAX_PASSWORD_BYTES]);
         let length = password.len().min(MAX_PASSWORD_BYTES);
         key[..length].copy_from_slice(&password[..length]);
-        // bcrypt's key ends with a NUL where there is room for one.
+        // bcrypt's key ends with a NUL if the password is shorter than 72 bytes.
         let key = &key[..(length + 1).min(MAX_PASSWORD_BYTES)];
         Self {
             password: repeated(key),
@@ -36,20 +36,20 @@ impl Order {
         }
     }
 
-    /// The rounds that its lane takes.
+    /// The number of rounds for which its lane is in use.
     pub fn rounds(&self) -> u64 {
         self.work.rounds()
     }
 }
 
-impl Drop for Order {
+impl Drop for HashInput {
     fn drop(&mut self) {
         self.password.zeroize();
         self.salt.zeroize();
     }
 }
 
-/// The bytes over and over again, as big-endian words.
+/// The bytes, repeated cyclically, as big-endian words.
 fn repeated(bytes: &[u8]) -> Subkeys {
     let mut bytes = bytes.iter().cycle();
     std::array::from_fn(|_| {
@@ -59,17 +59,17 @@ fn repeated(bytes: &[u8]) -> Subkeys {
     })
 }
 
-/// The lanes of one thread; `T` is what tells their owner one hash from another.
+/// The lanes of one thread. The caller recognises a hash by its tag of type `T`.
 pub struct Lanes<T> {
-    state: State,
-    /// Those in use come first.
+    state: BlowfishState,
+    /// The lanes in use come first.
     runs: [Option<Run<T>>; MAX_LANES],
     in_use: usize,
 }
 
 struct Run<T> {
-    ticket: T,
-    /// Below zero, the hash is known, and what is done in the lane only makes it take its time.
+    tag: T,
+    /// Negative once the digest is known; the remaining rounds are padding, so that every login costs the same.
     rounds_to_digest: i64,
     rounds_to_end: u64,
     digest: Digest,
@@ -77,41 +77,44 @@ struct Run<T> {
 
 impl<T> Lanes<T> {
     /// All lanes empty.
-    #[expect(clippy::new_without_default, reason = "40 KiB are not made in passing")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "allocating 40 KiB is to be explicit"
+    )]
     pub fn new() -> Self {
         Self {
-            state: State::new(),
+            state: BlowfishState::new(),
             runs: [const { None }; MAX_LANES],
             in_use: 0,
         }
     }
 
-    /// How many hashes are in work.
+    /// The number of lanes in use.
     pub fn in_use(&self) -> usize {
         self.in_use
     }
 
-    /// Begins a hash.
+    /// Starts a hash in a free lane.
     ///
     /// # Errors
-    /// Gives the ticket back when all lanes are in use.
-    pub fn join(&mut self, order: &Order, ticket: T) -> Result<(), T> {
+    /// Returns the tag when all lanes are in use.
+    pub fn join(&mut self, input: &HashInput, tag: T) -> Result<(), T> {
         let Some(run) = self.runs.get_mut(self.in_use) else {
-            return Err(ticket);
+            return Err(tag);
         };
         *run = Some(Run {
-            ticket,
-            rounds_to_digest: order.cost.rounds() as i64,
-            rounds_to_end: order.work.rounds(),
+            tag,
+            rounds_to_digest: input.cost.rounds() as i64,
+            rounds_to_end: input.work.rounds(),
             digest: Digest::default(),
         });
-        self.state.begin(self.in_use, &order.password, &order.salt);
+        self.state.start(self.in_use, &input.password, &input.salt);
         self.in_use += 1;
         Ok(())
     }
 
-    /// Works on every lane for one round, of which a hash of cost c takes 2^c; one that is finished only takes time until it
-    /// is taken out.
+    /// Runs one round of every lane in use; a hash of cost c takes 2^c rounds. A finished hash uses time until it is
+    /// taken out.
     pub fn round(&mut self) {
         self.state.round(self.in_use);
         for (lane, run) in self.runs.iter_mut().flatten().enumerate() {
@@ -123,7 +126,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Takes one finished hash out of its lane; to be called until there is none.
+    /// Takes one finished hash out of its lane. To be called until it returns `None`.
     pub fn take_finished(&mut self) -> Option<(T, Digest)> {
         let lane = self
             .runs
@@ -133,6 +136,6 @@ impl<T> Lanes<T> {
         self.in_use -= 1;
         self.runs.swap(lane, self.in_use);
         self.state.close(lane, self.in_use);
-        Some((run.ticket, run.digest))
+        Some((run.tag, run.digest))
     }
 }

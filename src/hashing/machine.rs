@@ -1,4 +1,4 @@
-//! What this machine is good for: how many hashing threads, and how many lanes each.
+//! Chooses the number of hashing threads for this machine, and the number of lanes for each.
 
 use std::iter;
 use std::num::NonZero;
@@ -7,24 +7,25 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Cost;
-use super::lanes::{Lanes, Order};
+use super::lanes::{HashInput, Lanes};
 
-/// The fastest is one of these, by the size of the first-level cache. More gain less than they make each login wait, even where
-/// the cache has room for them.
+/// The fastest number of lanes is one of these; which one depends on the size of the first-level cache. More lanes gain
+/// less than they delay each login, even if they fit into the cache.
 const USEFUL_LANES: RangeInclusive<usize> = 6..=8;
 
-/// Each takes less than a tenth of a millisecond, and the shortest counts: one that nothing has interrupted.
+/// Rounds to measure for each number of lanes. A round takes less than a tenth of a millisecond. The shortest one
+/// counts, since nothing has interrupted it.
 const ROUNDS: usize = 4;
 
-/// One thread for each core this process may use: hashing never waits for anything.
+/// One thread for each core that this process may use, since a hashing thread never waits for I/O.
 pub fn default_threads() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// The number of lanes that hashes most in the same time, measured in about a millisecond.
+/// The number of lanes with the highest throughput. Measuring it takes about a millisecond.
 pub fn fastest_lanes() -> usize {
     let mut lanes = Box::new(Lanes::new());
-    let endless = Order::new(b"", &[0; 16], Cost::MAX, Cost::MAX);
+    let endless = HashInput::new(b"", &[0; 16], Cost::MAX, Cost::MAX);
     fastest(|count| {
         while lanes.in_use() < count && lanes.join(&endless, ()).is_ok() {}
         let round = || {
@@ -37,7 +38,7 @@ pub fn fastest_lanes() -> usize {
     })
 }
 
-/// That for which a round takes the least time for each lane.
+/// The number of lanes for which a round takes the least time per lane.
 fn fastest(mut time_of_round: impl FnMut(usize) -> Duration) -> usize {
     USEFUL_LANES
         .min_by_key(|count| time_of_round(*count) / *count as u32)
@@ -50,8 +51,8 @@ mod tests {
     use crate::hashing::{Engine, EngineConfig};
 
     #[test]
-    fn the_lanes_that_hash_most_in_the_same_time_are_chosen() {
-        // Hashes of 6, 7 and 8 lanes in the same time: with 32 KiB of cache, with 48 KiB, and none better than another.
+    fn the_number_of_lanes_with_the_highest_throughput_is_chosen() {
+        // The throughput of 6, 7 and 8 lanes: with 32 KiB of cache, with 48 KiB, between the two, and all equal.
         for (rates, lanes) in [
             ([3.48, 3.47, 3.39], 6),
             ([4.68, 4.94, 5.19], 8),
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_measures_how_many_lanes_it_gets() {
+    fn an_engine_measures_its_number_of_lanes() {
         let config = EngineConfig {
             threads: 1,
             ..EngineConfig::new(Duration::ZERO)

@@ -1,12 +1,12 @@
 //! bcrypt: verifying a password against a hash, and hashing a new one.
 //!
-//! The only module that knows bcrypt. Work waits in one queue, in which groups of callers take turns, and is done by one
-//! thread per core, several passwords at once in the lanes of each; so a caller blocks but never hashes. It knows no users,
-//! networks and statuses: who may log in, and who is a group, is decided in `auth`.
+//! The only module that knows bcrypt. Jobs wait in one queue, in which groups of callers take turns. One thread per
+//! core runs them, several at once in its lanes, so a caller blocks but never hashes. Knows no users, networks or
+//! statuses: `auth` decides who may log in, and which callers form a group.
 //!
-//! From the caller inwards: `permits` (who may come in), `engine` (begin, compare) and `pending` (wait), `queue` (what is next, on
-//! which core), `turns` (in what order), `worker` (a thread's life), `lanes` (what a thread has in work), `expansion` (the
-//! loop).
+//! From the caller inwards: `permits` (admission), `engine` (start a job, compare digests), `pending` (wait for a job),
+//! `queue` (which job is next, and on which core), `turns` (the order of jobs), `worker` (the loop of a thread),
+//! `lanes` (the running hashes of a thread), `expansion` (Blowfish).
 
 mod calibrate;
 mod engine;
@@ -34,7 +34,7 @@ pub use error::Error;
 pub use expansion::MAX_LANES;
 pub use format::{Cost, PasswordHash};
 pub use job::{Group, Member, Precedence};
-pub use lanes::{Digest, Lanes, Order};
+pub use lanes::{Digest, HashInput, Lanes};
 pub use machine::{default_threads, fastest_lanes};
 pub use password::{MAX_PASSWORD_BYTES, Password};
 pub use pending::Pending;

@@ -1,16 +1,17 @@
-//! A password in clear, for as short as possible.
+//! A password in clear text, which is wiped from memory when dropped.
 
 use zeroize::Zeroizing;
 
-/// What bcrypt reads of a password, in bytes; it ignores the rest.
+/// The longest password in bytes: bcrypt ignores everything after it.
 pub const MAX_PASSWORD_BYTES: usize = 72;
 
-/// A password in clear: wiped when dropped, and without `Debug` so that no log and no panic can show it.
+/// A password in clear text. It is wiped when dropped, and has no `Debug`, so that neither a log nor a panic can show
+/// it.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// Takes the text as it is: nothing is trimmed or normalised.
+    /// Takes the text as it is, without trimming or normalising.
     pub fn new(text: impl Into<Zeroizing<String>>) -> Self {
         Self(text.into())
     }
@@ -20,12 +21,12 @@ impl Password {
         self.0.as_bytes()
     }
 
-    /// The text, for the rules about passwords that are set.
+    /// The text, for the rules about new passwords.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether bcrypt would ignore the end of it; such a password never matches and is never hashed.
+    /// Whether it is longer than [`MAX_PASSWORD_BYTES`]. Such a password never matches and is never hashed.
     pub fn is_too_long(&self) -> bool {
         self.0.len() > MAX_PASSWORD_BYTES
     }

@@ -1,6 +1,6 @@
-//! How many logins may be in work or waiting at once, and how many of one group.
+//! How many logins may run or wait at once, in total and for each group.
 //!
-//! Decides when a login arrives, and takes nothing back: a login keeps its permit until its answer is known.
+//! A login is admitted or refused when it arrives. Once admitted it keeps its permit until its result is known.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,18 +12,19 @@ use parking_lot::Mutex;
 use super::job::Held;
 use super::{Error, Group};
 
-/// What each login in work needs one of; their number bounds the memory and the threads that waiting logins need.
+/// The permits of running and waiting logins. Their number bounds the memory and the threads that such logins need.
 ///
-/// A group that is alone may have all of them. Beside others it has half at most, and what it has beyond half is not
-/// counted against the others; and a group that has none gets one up to half as many beyond the limit. So one group, or
-/// some with many logins each, cannot keep another out, and there are never more than twice as many as the limit.
+/// A group that is alone may hold all permits. Beside other groups it may hold half of them, and the permits that it
+/// holds beyond half do not count against the other groups. A group without a permit may exceed the limit, by up to
+/// half of it. So neither one group nor several groups with many logins each can lock another group out, and there are
+/// never more permits than twice the limit.
 #[derive(Clone)]
 pub struct Permits {
     taken: Arc<Mutex<Taken>>,
     limit: usize,
 }
 
-/// The right of one login to be in work, from its admission until its answer is known; given back on drop.
+/// The permit of one login, from its admission until its result is known; released on drop.
 pub struct Permit {
     permits: Permits,
     group: Group,
@@ -33,15 +34,15 @@ pub struct Permit {
 
 #[derive(Default)]
 struct Taken {
-    /// Without groups that have none.
+    /// Contains only groups that hold a permit.
     by_group: HashMap<Group, Held>,
     all: usize,
-    /// Without what a group has beyond half.
+    /// The number of permits, without those that a group holds beyond half.
     counted: usize,
 }
 
 impl Permits {
-    /// For `limit` logins at once.
+    /// Permits for `limit` logins at once.
     pub fn new(limit: usize) -> Self {
         Self {
             taken: Arc::default(),
@@ -49,20 +50,20 @@ impl Permits {
         }
     }
 
-    /// How many are taken.
+    /// The number of permits that are held now.
     pub fn taken(&self) -> usize {
         self.taken.lock().all
     }
 
-    /// How many there are; a group that holds none gets one even beyond them.
+    /// The configured number of permits, which groups without a permit may exceed.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Takes one at once, or none: a login past the limit does not wait.
+    /// Takes a permit. Does not wait: a login beyond the limit is refused.
     ///
     /// # Errors
-    /// [`Error::QueueFull`] when the group cannot have one now.
+    /// [`Error::QueueFull`] when the group may not have another permit now.
     pub fn admit(&self, group: Group) -> Result<Permit, Error> {
         let (limit, half) = (self.limit, self.half());
         let mut taken = self.taken.lock();
@@ -88,9 +89,9 @@ impl Permits {
         })
     }
 
-    fn give_back(&self, permit: &Permit) {
+    fn release(&self, permit: &Permit) {
         let mut taken = self.taken.lock();
-        // Changed under the lock only.
+        // The count is only changed while the lock is held.
         let left = permit.held.fetch_sub(1, Ordering::Relaxed) - 1;
         taken.all -= 1;
         taken.counted -= usize::from(left < self.half());
@@ -105,17 +106,17 @@ impl Permits {
 }
 
 impl Permit {
-    /// When it was taken: the wait for hashing counts from here.
+    /// When it was taken. The maximal wait for hashing is counted from then.
     pub fn admitted(&self) -> Instant {
         self.admitted
     }
 
-    /// Whose it is.
+    /// The group that holds it.
     pub(super) fn group(&self) -> Group {
         self.group
     }
 
-    /// How many its group has, for a look now and then.
+    /// The number of permits that its group holds, which changes with time.
     pub(super) fn held(&self) -> &Held {
         &self.held
     }
@@ -123,7 +124,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.permits.give_back(self);
+        self.permits.release(self);
     }
 }
 
@@ -134,14 +135,14 @@ mod tests {
     const A: Group = Group(1);
     const B: Group = Group(2);
 
-    /// Takes as many as the group gets, up to 20.
+    /// Takes all permits that the group can get, up to 20.
     fn take(permits: &Permits, group: Group) -> Vec<Permit> {
         let takes = std::iter::from_fn(|| permits.admit(group).ok());
         takes.take(20).collect()
     }
 
     #[test]
-    fn one_is_free_again_once_its_permit_is_dropped() {
+    fn a_dropped_permit_can_be_taken_again() {
         let permits = Permits::new(1);
         let first = permits.admit(A).unwrap();
         assert!(matches!(permits.admit(A), Err(Error::QueueFull)));
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_has_all_while_it_is_alone_and_half_beside_others() {
+    fn a_group_may_hold_all_permits_while_alone_and_half_of_them_beside_others() {
         let permits = Permits::new(8);
         let mut first = take(&permits, A);
         assert_eq!(first.len(), 8);
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(
             others.len(),
             4,
-            "what the first has beyond half keeps nobody out"
+            "permits of the first group beyond half do not count against others"
         );
         first.truncate(5);
         assert!(permits.admit(A).is_err());
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_has_none_gets_one_beside_groups_that_have_taken_them_all() {
+    fn a_group_without_a_permit_gets_one_although_others_hold_them_all() {
         let permits = Permits::new(8);
         let taken: Vec<Permit> = (10..14)
             .flat_map(|group| (0..2).map(move |_| Group(group)))
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!(
             taken.len() + 1 + more.len(),
             12,
-            "half as many beyond the limit"
+            "up to half of the limit beyond it"
         );
     }
 }

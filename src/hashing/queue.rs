@@ -1,8 +1,8 @@
-//! What is hashed next, and on which core.
+//! Decides which job is hashed next, and on which core.
 //!
-//! In what order is for `turns` to say; what has low precedence comes after everything else. A thread takes no more than its share of
-//! all work, so that two logins come to two cores before they share one. Never hashes and never blocks a caller: callers
-//! wait in `engine`, threads of the engine in [`Seat::next`].
+//! `turns` decides the order of the jobs of normal precedence; jobs of low precedence come after them. A thread takes
+//! no more than its share of all jobs, so that two logins run on two cores before they share one. Never hashes and
+//! never blocks a caller: callers wait in `pending`, hashing threads in [`WorkerSlot::next`].
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,19 +14,19 @@ use super::Error;
 use super::job::{Job, Precedence};
 use super::turns::Turns;
 
-/// What waits, and how much is in work.
+/// The waiting jobs, and how many jobs are running.
 pub(super) struct Queue {
-    inner: Mutex<Inner>,
+    inner: Mutex<QueueInner>,
     work_added: Condvar,
-    /// How many jobs wait, for a look without the lock.
+    /// How many jobs wait, to be read without the lock.
     waiting: AtomicUsize,
-    /// Whether one of them may use a lane that is held back.
+    /// Whether one of the waiting jobs may use a reserved lane.
     has_alone: AtomicBool,
     in_work: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Inner {
+struct QueueInner {
     normal: Turns,
     low: VecDeque<(u64, Job)>,
     next_number: u64,
@@ -34,26 +34,26 @@ struct Inner {
     stopped: bool,
 }
 
-/// Who may have a lane.
+/// Which jobs may use a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Everybody.
+    /// All jobs.
     Shared,
-    /// A job of a group that has nothing else in work or waiting.
-    HeldBack,
+    /// A job whose group has no other job, neither waiting nor running.
+    Reserved,
 }
 
-/// What a job in the queue is found by.
+/// Identifies a job in the queue.
 #[derive(Clone, Copy)]
-pub(super) struct Number(u64);
+pub(super) struct JobId(u64);
 
 impl Queue {
-    /// `threads` is how many seats will be taken.
+    /// A queue for `threads` hashing threads, each of which calls [`Queue::slot`] once.
     pub(super) fn new(threads: usize) -> Self {
         Self {
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(QueueInner {
                 threads,
-                ..Inner::default()
+                ..QueueInner::default()
             }),
             work_added: Condvar::new(),
             waiting: AtomicUsize::new(0),
@@ -62,8 +62,8 @@ impl Queue {
         }
     }
 
-    /// Puts a job where it has to wait. Once the queue is stopped it is dropped, which closes its channel.
-    pub(super) fn add(&self, job: Job) -> Number {
+    /// Adds a job. Once the queue is stopped the job is dropped, which closes its channel.
+    pub(super) fn add(&self, job: Job) -> JobId {
         let mut inner = self.inner.lock();
         let number = inner.next_number;
         inner.next_number += 1;
@@ -73,14 +73,14 @@ impl Queue {
                 Precedence::Low => inner.low.push_back((number, job)),
             }
             self.count(&inner);
-            // Only threads without any work wait for it; those that have some look by themselves.
+            // Only idle threads wait for this; busy threads poll the queue between rounds.
             self.work_added.notify_one();
         }
-        Number(number)
+        JobId(number)
     }
 
-    /// Takes a job back; false when it is started already.
-    pub(super) fn withdraw(&self, number: Number) -> bool {
+    /// Removes a waiting job; false when it has already started.
+    pub(super) fn withdraw(&self, number: JobId) -> bool {
         let mut inner = self.inner.lock();
         let mut found = inner.normal.withdraw(number.0);
         if let Some(place) = inner.low.iter().position(|(other, _)| *other == number.0) {
@@ -90,7 +90,8 @@ impl Queue {
         found
     }
 
-    /// Ends the threads, once they have done what they have started. A closed channel informs those that wait.
+    /// Ends the threads once they have finished their started jobs. The callers of waiting jobs find their channels
+    /// closed.
     pub(super) fn stop(&self) {
         let mut inner = self.inner.lock();
         inner.stop();
@@ -98,7 +99,7 @@ impl Queue {
         self.work_added.notify_all();
     }
 
-    /// Gives up the logins that wait; each finds its channel closed.
+    /// Drops the waiting jobs of normal precedence; their callers find their channels closed.
     pub(super) fn give_up_waiting(&self) {
         let mut inner = self.inner.lock();
         inner.normal = Turns::default();
@@ -113,16 +114,16 @@ impl Queue {
         self.in_work.load(Ordering::Relaxed)
     }
 
-    /// A thread's access.
-    pub(super) fn seat(&self) -> Seat<'_> {
-        Seat {
+    /// The access of one hashing thread.
+    pub(super) fn slot(&self) -> WorkerSlot<'_> {
+        WorkerSlot {
             queue: self,
             in_work: 0,
             low_in_work: 0,
         }
     }
 
-    fn count(&self, inner: &Inner) {
+    fn count(&self, inner: &QueueInner) {
         let waiting = inner.normal.len() + inner.low.len();
         self.waiting.store(waiting, Ordering::Relaxed);
         self.has_alone
@@ -130,7 +131,7 @@ impl Queue {
     }
 }
 
-impl Inner {
+impl QueueInner {
     fn stop(&mut self) {
         self.stopped = true;
         self.normal = Turns::default();
@@ -138,19 +139,20 @@ impl Inner {
     }
 }
 
-/// One thread's place at the queue.
-pub(super) struct Seat<'a> {
+/// One hashing thread's access to the queue.
+pub(super) struct WorkerSlot<'a> {
     queue: &'a Queue,
     in_work: usize,
     low_in_work: usize,
 }
 
-impl Seat<'_> {
-    /// The next job for a lane of this thread. Without any work it waits for one, and `None` then means that the engine stops.
+impl WorkerSlot<'_> {
+    /// The next job for a lane of this thread. An idle thread waits for a job, and gets `None` only when the engine
+    /// stops.
     pub(super) fn next(&mut self, lane: Lane) -> Option<Job> {
         let has_any = match lane {
             Lane::Shared => self.queue.waiting() > 0,
-            Lane::HeldBack => self.queue.has_alone.load(Ordering::Relaxed),
+            Lane::Reserved => self.queue.has_alone.load(Ordering::Relaxed),
         };
         if self.in_work > 0 && !has_any {
             return None;
@@ -173,18 +175,18 @@ impl Seat<'_> {
         Some(job)
     }
 
-    /// Says that a job is done.
+    /// Reports a job as finished.
     pub(super) fn done(&mut self, precedence: Precedence) {
         self.in_work -= 1;
         self.low_in_work -= usize::from(precedence == Precedence::Low);
         self.queue.in_work.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn take(&self, inner: &mut Inner, lane: Lane) -> Option<Job> {
+    fn take(&self, inner: &mut QueueInner, lane: Lane) -> Option<Job> {
         let now = Instant::now();
         loop {
             let is_low = inner.normal.len() == 0;
-            if is_low && (self.low_in_work > 0 || lane == Lane::HeldBack) {
+            if is_low && (self.low_in_work > 0 || lane == Lane::Reserved) {
                 return None;
             }
             let waiting = if is_low {
@@ -193,26 +195,27 @@ impl Seat<'_> {
                 inner.normal.len()
             };
             let all = self.queue.in_work() + waiting;
-            // Some thread is always below its share while anything waits, so nothing is left lying.
+            // While a job waits, at least one thread is below its share, so no job is left waiting for ever.
             if self.in_work >= all.div_ceil(inner.threads.max(1)) {
                 return None;
             }
             let job = match lane {
-                Lane::HeldBack => inner.normal.next_alone(),
+                Lane::Reserved => inner.normal.next_alone(),
                 Lane::Shared if is_low => inner.low.pop_front().map(|(_, job)| job),
                 Lane::Shared => inner.normal.next(),
             }?;
-            if job.begin_before.is_none_or(|limit| now <= limit) {
+            if job.start_before.is_none_or(|limit| now <= limit) {
                 return Some(job);
             }
-            // A caller that is gone needs no answer.
+            // The receiver is gone if the caller has given up.
             let _ = job.done.send(Err(Error::WaitTooLong));
         }
     }
 }
 
-impl Drop for Seat<'_> {
-    /// A thread that panics leaves its share to the others; without any, nobody must wait any longer.
+impl Drop for WorkerSlot<'_> {
+    /// The share of a thread that panics goes to the others. With the last thread the queue stops, so that no caller
+    /// waits.
     fn drop(&mut self) {
         self.queue
             .in_work

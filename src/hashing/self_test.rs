@@ -1,16 +1,17 @@
-//! Known answers, computed at every start: a processor or a build that computes anything else must not decide logins.
+//! The known-answer test that runs at every start: a processor or build that computes bcrypt wrongly must not decide
+//! logins.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::lanes::{Lanes, Order};
+use super::lanes::{HashInput, Lanes};
 use super::{Error, PasswordHash};
 use crate::threads;
 
 /// A password and its hash.
-type Answer = (&'static [u8], &'static str);
+type KnownAnswer = (&'static [u8], &'static str);
 
-/// Of different lengths, and of the lowest cost, since every start waits for them.
-const KNOWN: [Answer; 4] = [
+/// Passwords of different lengths, with the lowest cost because every start waits for them.
+const KNOWN: [KnownAnswer; 4] = [
     (
         b"Kk4DQuMMfZL9o",
         "$2b$04$cVWp4XaNU8a4v1uMRum2SO026BWLIoQMD/TXg5uZV.0P.uO8m3YEm",
@@ -29,17 +30,17 @@ const KNOWN: [Answer; 4] = [
     ),
 ];
 
-/// Computes the known answers with every number of lanes up to `width`, on as many threads or on those that there are.
+/// Computes the known answers with every number of lanes up to `width`, on up to `threads` threads.
 pub(super) fn run(width: usize, threads: usize) -> Result<(), Error> {
     compute_all(&KNOWN, width, threads)
 }
 
-fn compute_all(known: &[Answer], width: usize, threads: usize) -> Result<(), Error> {
+fn compute_all(known: &[KnownAnswer], width: usize, threads: usize) -> Result<(), Error> {
     let left = AtomicUsize::new(width);
     let test = || {
         let next = |left: usize| left.checked_sub(1);
         let mut lanes = Box::new(Lanes::new());
-        // The largest first, so that the threads end together.
+        // The largest number first, so that the threads finish at about the same time.
         while let Ok(count @ 1..) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
             compute(known, &mut lanes, count)?;
         }
@@ -50,11 +51,15 @@ fn compute_all(known: &[Answer], width: usize, threads: usize) -> Result<(), Err
         .collect()
 }
 
-fn compute(known: &[Answer], lanes: &mut Lanes<PasswordHash>, count: usize) -> Result<(), Error> {
+fn compute(
+    known: &[KnownAnswer],
+    lanes: &mut Lanes<PasswordHash>,
+    count: usize,
+) -> Result<(), Error> {
     for (password, hash) in known.iter().cycle().take(count) {
         let hash: PasswordHash = hash.parse().map_err(|_| Error::SelfTest)?;
-        let order = Order::new(password, &hash.salt(), hash.cost(), hash.cost());
-        lanes.join(&order, hash).map_err(|_| Error::SelfTest)?;
+        let input = HashInput::new(password, &hash.salt(), hash.cost(), hash.cost());
+        lanes.join(&input, hash).map_err(|_| Error::SelfTest)?;
     }
     while lanes.in_use() > 0 {
         lanes.round();
@@ -72,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_known_answers_are_bcrypts() {
+    fn the_bcrypt_crate_agrees_with_the_known_answers() {
         for (password, hash) in KNOWN {
             assert!(bcrypt::verify(password, hash).unwrap(), "{hash}");
         }

@@ -1,4 +1,4 @@
-//! That the lanes compute bcrypt: against published vectors, the `bcrypt` crate and the system's libxcrypt.
+//! Compares the lanes with published test vectors, the `bcrypt` crate and the system's libxcrypt.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Cost, Digest, Lanes, MAX_LANES, Order, PasswordHash};
+use super::{Cost, Digest, HashInput, Lanes, MAX_LANES, PasswordHash};
 
 /// From the tests of crypt_blowfish (5 rounds, high bits, 72 bytes), jBCrypt (6 and 8) and pyca/bcrypt (4).
 const PUBLISHED: [(&[u8], &str); 19] = [
@@ -88,7 +88,7 @@ const PUBLISHED: [(&[u8], &str); 19] = [
     ),
 ];
 
-/// Rounds until none is in work, and what came out.
+/// Runs rounds until no lane is in use, and returns the digests.
 fn drain<T>(lanes: &mut Lanes<T>) -> Vec<(T, Digest)> {
     let mut finished = Vec::new();
     while lanes.in_use() > 0 {
@@ -105,8 +105,8 @@ fn published_vectors_come_out_of_every_number_of_lanes() {
         for batch in PUBLISHED.chunks(count) {
             for (password, text) in batch {
                 let hash: PasswordHash = text.parse().unwrap();
-                let order = Order::new(password, &hash.salt(), hash.cost(), hash.cost());
-                assert!(lanes.join(&order, hash).is_ok());
+                let input = HashInput::new(password, &hash.salt(), hash.cost(), hash.cost());
+                assert!(lanes.join(&input, hash).is_ok());
             }
             for (hash, digest) in drain(&mut lanes) {
                 assert_eq!(*digest, *hash.digest(), "{} of {count}", hash.as_str());
@@ -116,13 +116,13 @@ fn published_vectors_come_out_of_every_number_of_lanes() {
 }
 
 #[test]
-fn there_are_no_more_lanes_than_that() {
+fn a_hash_beyond_the_last_lane_is_refused() {
     let mut lanes = Lanes::new();
-    let order = Order::new(b"any", &[0; 16], Cost::MIN, Cost::MIN);
+    let input = HashInput::new(b"any", &[0; 16], Cost::MIN, Cost::MIN);
     for _ in 0..MAX_LANES {
-        assert!(lanes.join(&order, "in").is_ok());
+        assert!(lanes.join(&input, "in").is_ok());
     }
-    assert_eq!(lanes.join(&order, "out"), Err("out"));
+    assert_eq!(lanes.join(&input, "out"), Err("out"));
     assert_eq!(drain(&mut lanes).len(), MAX_LANES);
 }
 
@@ -131,9 +131,9 @@ struct Case {
     password: Vec<u8>,
     salt: [u8; 16],
     cost: u8,
-    /// By how much its lane stays taken longer than the hash needs.
+    /// By how much the cost of the whole work exceeds the cost of the hash.
     topped_up: u8,
-    /// How many rounds after the one before it joins.
+    /// The number of rounds between the previous case and this one.
     joins_after: u16,
 }
 
@@ -154,7 +154,7 @@ fn case() -> impl Strategy<Value = Case> {
         })
 }
 
-/// The same hash from the `bcrypt` crate, whose key ends with a NUL where there is room for one.
+/// The hash of a case from the `bcrypt` crate. The key ends with a NUL if it is shorter than 72 bytes.
 fn expected(case: &Case) -> Vec<u8> {
     let mut key = case.password.clone();
     key.push(0);
@@ -162,10 +162,10 @@ fn expected(case: &Case) -> Vec<u8> {
     bcrypt::bcrypt(u32::from(case.cost), case.salt, &key)[..23].to_vec()
 }
 
-fn order(case: &Case) -> Order {
+fn input(case: &Case) -> HashInput {
     let cost = Cost::new(case.cost).unwrap();
     let work = Cost::new(case.cost + case.topped_up).unwrap();
-    Order::new(&case.password, &case.salt, cost, work)
+    HashInput::new(&case.password, &case.salt, cost, work)
 }
 
 proptest! {
@@ -185,7 +185,7 @@ proptest! {
                 answers.extend(std::iter::from_fn(|| lanes.take_finished()));
                 rounds_left = rounds_left.saturating_sub(1);
             }
-            prop_assert!(lanes.join(&order(case), number).is_ok());
+            prop_assert!(lanes.join(&input(case), number).is_ok());
         }
         answers.extend(drain(&mut lanes));
         prop_assert_eq!(answers.len(), cases.len());
@@ -196,15 +196,15 @@ proptest! {
 }
 
 #[test]
-fn a_lane_is_taken_for_the_work_it_was_ordered_for() {
+fn a_lane_stays_in_use_for_the_rounds_of_its_work() {
     let mut lanes = Lanes::new();
-    let order = Order::new(
+    let input = HashInput::new(
         b"any",
         &[7; 16],
         Cost::new(4).unwrap(),
         Cost::new(6).unwrap(),
     );
-    assert!(lanes.join(&order, ()).is_ok());
+    assert!(lanes.join(&input, ()).is_ok());
     for round in 1..=1 << 6 {
         assert!(lanes.take_finished().is_none(), "before round {round}");
         lanes.round();
@@ -213,7 +213,7 @@ fn a_lane_is_taken_for_the_work_it_was_ordered_for() {
     assert_eq!(digest.to_vec(), bcrypt::bcrypt(4, [7; 16], b"any\0")[..23]);
 }
 
-/// The hashes that the system's `crypt` makes of passwords without a NUL, through perl.
+/// The hashes that the system's `crypt` computes of passwords without a NUL. It is called through perl.
 fn system_crypt(passwords: &[Vec<u8>], settings: &str) -> Vec<String> {
     let program = r#"while (<STDIN>) { chomp; print crypt(pack("H*", $_), $ARGV[0]), "\n" }"#;
     let mut perl = Command::new("perl")
@@ -248,8 +248,8 @@ proptest! {
         let mut lanes = Lanes::new();
         for (password, theirs) in passwords.iter().zip(system_crypt(&passwords, &settings)) {
             let hash: PasswordHash = theirs.parse().unwrap();
-            let order = Order::new(password, &hash.salt(), hash.cost(), hash.cost());
-            prop_assert!(lanes.join(&order, hash).is_ok());
+            let input = HashInput::new(password, &hash.salt(), hash.cost(), hash.cost());
+            prop_assert!(lanes.join(&input, hash).is_ok());
         }
         prop_assert_eq!(lanes.in_use(), passwords.len());
         for (hash, digest) in drain(&mut lanes) {

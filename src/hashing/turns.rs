@@ -1,7 +1,8 @@
-//! The order of what waits: groups take turns, and within a group its members.
+//! The order of the waiting jobs: round robin over the groups, and within a group over its members.
 //!
-//! Two rings. A group that is new joins at the end, and goes back there with each turn that it had; so do the members of a
-//! group. A group with nothing left leaves, and nothing is remembered of it. Knows no threads and no time.
+//! There is a ring of groups, and each group has a ring of members. A new group joins at the end of the ring and
+//! returns there after each of its turns; members do the same within their group. A group without jobs leaves the ring,
+//! and nothing about it is kept. Knows neither threads nor time.
 
 use std::collections::VecDeque;
 
@@ -11,10 +12,10 @@ type Ring<K, T> = VecDeque<(K, T)>;
 
 type Jobs = VecDeque<(u64, Job)>;
 
-/// Jobs that wait, each with the number that it was added under.
+/// The waiting jobs, each with the id under which it was added.
 #[derive(Default)]
 pub(super) struct Turns {
-    /// Without empty ones.
+    /// Contains no empty group and no empty member.
     groups: Ring<Group, Ring<Member, Jobs>>,
     len: usize,
 }
@@ -24,7 +25,7 @@ impl Turns {
         self.len
     }
 
-    /// Whether some group has nothing in work or waiting but the one job here.
+    /// Whether there is a job whose group has no other job, neither waiting nor running.
     pub(super) fn has_alone(&self) -> bool {
         self.first_alone().is_some()
     }
@@ -35,17 +36,17 @@ impl Turns {
         self.len += 1;
     }
 
-    /// Takes the job whose turn it is.
+    /// Removes and returns the next job.
     pub(super) fn next(&mut self) -> Option<Job> {
         self.next_of(0)
     }
 
-    /// Takes the job whose turn it is among those of groups that have nothing else in work or waiting.
+    /// Removes and returns the next job whose group has no other job, neither waiting nor running.
     pub(super) fn next_alone(&mut self) -> Option<Job> {
         self.next_of(self.first_alone()?)
     }
 
-    /// Drops the job with this number; `false` when it is not here. Costs its group no turn.
+    /// Drops the job with this id; `false` when it does not wait here. Its group keeps its position in the ring.
     pub(super) fn withdraw(&mut self, number: u64) -> bool {
         let before = self.len;
         for (_, members) in &mut self.groups {
@@ -103,11 +104,11 @@ mod tests {
 
     use super::super::Cost;
     use super::super::job::{Owner, Precedence};
-    use super::super::lanes::Order;
+    use super::super::lanes::HashInput;
     use super::*;
 
-    /// Adds jobs, written as their groups and members, each with its place in the list as its number. A group that is written
-    /// with a digit has so many permits.
+    /// Adds jobs, each written as its group and member. The index in the list is the job's id. A digit after them is
+    /// the number of permits that the group holds.
     fn turns(jobs: &[&str]) -> Turns {
         let mut turns = Turns::default();
         for (number, text) in (0..).zip(jobs) {
@@ -115,7 +116,7 @@ mod tests {
                 panic!("{text}")
             };
             let job = Job {
-                order: Box::new(Order::new(b"any", &[0; 16], Cost::MIN, Cost::MIN)),
+                input: Box::new(HashInput::new(b"any", &[0; 16], Cost::MIN, Cost::MIN)),
                 owner: Owner {
                     group: Group(group.into()),
                     member: Member(member.into()),
@@ -125,7 +126,7 @@ mod tests {
                         .map(|held| Arc::new(AtomicUsize::new(held))),
                 },
                 precedence: Precedence::Normal,
-                begin_before: None,
+                start_before: None,
                 done: sync_channel(1).0,
             };
             turns.add(number, job);
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_comes_back_is_last_again() {
+    fn a_group_that_returns_joins_at_the_end() {
         let mut turns = turns(&["Aa", "Ba", "Ba", "Ca"]);
         let first = turns.next().unwrap();
         assert_eq!(text(&first), "Aa");
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_has_nothing_else_can_be_taken_out_of_turn() {
+    fn the_only_job_of_a_group_can_be_taken_out_of_turn() {
         let mut turns = turns(&["Aa", "Ba2", "Ca1", "Da", "Ea1"]);
         for expected in ["Ca", "Ea"] {
             assert!(turns.has_alone());
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_withdrawn_leaves_everything_else_in_its_order() {
+    fn withdrawing_a_job_keeps_the_order_of_the_others() {
         let mut turns = turns(&["Aa", "Ba", "Bb", "Bb", "Ca"]);
         for (number, found) in [(0, true), (2, true), (2, false), (7, false)] {
             assert_eq!(turns.withdraw(number), found, "{number}");

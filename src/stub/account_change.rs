@@ -1,9 +1,9 @@
-//! What a call wants an account to be, as records that can be imported.
+//! Turns the body of an account call into records that can be imported.
 
 use std::str::FromStr;
 
+use super::error::{Error, FieldErrors};
 use super::input::Input;
-use super::outcome::{Error, Faults};
 use crate::account::{OrgType, OrganizationStatus, UserStatus, Username, normalized_uuid, trimmed};
 use crate::accounts::{Accounts, Loaded, Organization, RecordPlace, User, UserEntry};
 use crate::auth::{self, random_password};
@@ -13,8 +13,8 @@ use crate::http::Body;
 
 const KEYS: &[&str] = &["password", "user_status", "org", "org_type", "org_status"];
 
-/// What a body says; what it leaves out stays, or is the default of what is new.
-pub(super) struct Wanted {
+/// The body of a request. A missing key keeps its value, or means the default of a new account.
+pub(super) struct RequestedAccount {
     password: Option<Password>,
     user_status: Option<UserStatus>,
     org: Option<String>,
@@ -24,15 +24,15 @@ pub(super) struct Wanted {
 
 /// A change of one account.
 pub(super) struct Change {
-    /// The index of its organization, which is the next one for a new organization.
+    /// The index of its organization. A new organization has the next free index.
     pub(super) organization: usize,
-    /// To be imported: nothing but what changes, and what is needed to find it.
+    /// The records to be imported: only what changes, and what identifies it.
     pub(super) records: Accounts,
     pub(super) shown_organization: (RecordPlace, Organization),
     pub(super) shown_user: UserEntry,
 }
 
-impl Wanted {
+impl RequestedAccount {
     pub(super) fn read(body: &Body) -> Result<Self, Error> {
         let mut input = Input::of(body, KEYS)?;
         let wanted = Self {
@@ -53,18 +53,19 @@ fn word<T: FromStr<Err: ToString>>(input: &mut Input<'_>, key: &str) -> Result<O
     };
     let word = text.parse();
     Ok(word
-        .map_err(|wrong: T::Err| input.fault(key, wrong.to_string()))
+        .map_err(|wrong: T::Err| input.error(key, wrong.to_string()))
         .ok())
 }
 
 impl Change {
-    /// `user` is the index of the account, if it is there. A new one without an organization gets one of its own, which
-    /// has the username as its name, and one without a password gets a random one.
+    /// The change of an account; `user` is its index, or `None` for a new account. A new account without an
+    /// organization gets an organization of its own, named after the username. A new account without a password gets a
+    /// random one.
     pub(super) fn new(
         present: &Accounts,
         user: Option<usize>,
         username: &Username,
-        wanted: Wanted,
+        wanted: RequestedAccount,
     ) -> Result<Self, Error> {
         let entry = user.and_then(|user| present.users.get(user));
         let index = match (&wanted.org, entry) {
@@ -122,19 +123,19 @@ impl Change {
     }
 }
 
-/// The index of the organization that a name means, or else a UUID.
+/// The index of the organization with this name, or else with this UUID.
 fn organization_called(present: &Accounts, text: &str) -> Result<Option<usize>, Error> {
     let text = trimmed(text);
     let organizations = || present.organizations.iter().map(|(_, it)| it).enumerate();
     let mut named = organizations().filter(|(_, it)| trimmed(&it.name) == text);
     let (first, second) = (named.next(), named.next());
     if second.is_some() {
-        let mut faults = Faults::default();
-        faults.add(
+        let mut errors = FieldErrors::default();
+        errors.add(
             "org",
             "Several organizations have this name: give the UUID of one.",
         );
-        return Err(Error::Fields(faults));
+        return Err(Error::Fields(errors));
     }
     let identified = || {
         let uuid = normalized_uuid(text)?;
@@ -143,7 +144,7 @@ fn organization_called(present: &Accounts, text: &str) -> Result<Option<usize>, 
     Ok(first.or_else(identified).map(|(index, _)| index))
 }
 
-/// What is imported of an organization: the rest of it stays as it is.
+/// The part of an organization that is imported; its other columns are not changed.
 fn organization_record(organization: &Organization) -> Organization {
     let (retailer_uuid, supplier_uuid) = match organization.org_type {
         OrgType::Retailer => (organization.retailer_uuid.clone(), None),

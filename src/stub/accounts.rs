@@ -1,7 +1,7 @@
-//! `/__stub/accounts/`: who can log in, with which password; accounts that are added, changed and removed meanwhile, and
-//! put back by a reset.
+//! `/__stub/accounts/`: lists the accounts with their passwords, and adds, changes and removes them. A reset restores
+//! the accounts of the fixture.
 //!
-//! What is written goes through the import that fixtures go through, so that the same rules hold.
+//! Changes use the same import as fixtures do, so that the same rules apply.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
-use super::account_change::{Change, Wanted};
-use super::outcome::{Error, Faults};
+use super::account_change::{Change, RequestedAccount};
+use super::error::{Error, FieldErrors};
 use crate::account::{OrganizationStatus, UserStatus, Username};
 use crate::accounts::{self, ImportOptions, Organization, User, UserEntry};
 use crate::endpoint::{self, Services};
@@ -26,31 +26,31 @@ pub(super) const ONE: &str = "/__stub/accounts/{username}/";
 
 pub(super) struct Accounts {
     start: accounts::Accounts,
-    present: Mutex<Present>,
+    current: Mutex<CurrentAccounts>,
 }
 
-/// The accounts of the database, with what only the fixture and the stub's callers know of them.
+/// The accounts of the database, with the passwords that only the fixture and the stub's callers know.
 #[derive(Default)]
-struct Present {
-    /// Organizations keep their places; those that were added come last.
+struct CurrentAccounts {
+    /// Organizations keep their indexes; added organizations come last.
     accounts: accounts::Accounts,
-    /// The accounts that a reset has to look at, in lower case.
+    /// The usernames that a reset has to restore, in lower case.
     changed_usernames: BTreeSet<String>,
-    /// Those of them that were removed at least once: what is there now is not the row of the start.
+    /// The changed usernames that were removed at least once, so that a present row is not the original one.
     removed_usernames: BTreeSet<String>,
-    /// The indexes of the organizations that a reset has to look at.
+    /// The indexes of the organizations that a reset has to restore.
     changed_organizations: BTreeSet<usize>,
 }
 
 #[derive(Serialize)]
-struct Answer<'f> {
-    accounts: Vec<Account<'f>>,
+struct AccountsAnswer<'f> {
+    accounts: Vec<AccountAnswer<'f>>,
 }
 
 #[derive(Serialize)]
-struct Account<'f> {
+struct AccountAnswer<'f> {
     username: &'f str,
-    /// `None` where only a hash is known.
+    /// `None` if only a hash is known.
     password: Option<&'f str>,
     org: &'f str,
     org_type: &'static str,
@@ -60,44 +60,44 @@ struct Account<'f> {
 
 impl Accounts {
     pub(super) fn of(demo: &accounts::Accounts) -> Self {
-        let present = Present {
+        let current = CurrentAccounts {
             accounts: demo.clone(),
-            ..Present::default()
+            ..CurrentAccounts::default()
         };
         Self {
             start: demo.clone(),
-            present: Mutex::new(present),
+            current: Mutex::new(current),
         }
     }
 
     pub(super) fn reply(&self) -> Reply {
-        let present = self.present.lock();
-        let all = present.accounts.users.iter();
+        let current = self.current.lock();
+        let all = current.accounts.users.iter();
         let accounts = all
-            .filter_map(|entry| account(&present.accounts, entry))
+            .filter_map(|entry| account(&current.accounts, entry))
             .collect();
-        Reply::json(200, &Answer { accounts })
+        Reply::json(200, &AccountsAnswer { accounts })
     }
 
-    /// Changes the account, or adds it.
+    /// Changes an account or adds it.
     pub(super) fn put(
         &self,
         username: &Username,
         body: &Body,
         services: &Services,
     ) -> Result<Reply, Error> {
-        let wanted = Wanted::read(body)?;
-        let mut present = self.present.lock();
-        let user = position(&present.accounts, username);
-        let change = Change::new(&present.accounts, user, username, wanted)?;
-        present.note(username, change.organization);
+        let wanted = RequestedAccount::read(body)?;
+        let mut current = self.current.lock();
+        let user = position(&current.accounts, username);
+        let change = Change::new(&current.accounts, user, username, wanted)?;
+        current.note(username, change.organization);
         import(change.records, &KEEP_PINS, services)?;
-        let organizations = &mut present.accounts.organizations;
+        let organizations = &mut current.accounts.organizations;
         match organizations.get_mut(change.organization) {
             Some(organization) => *organization = change.shown_organization,
             None => organizations.push(change.shown_organization),
         }
-        let users = &mut present.accounts.users;
+        let users = &mut current.accounts.users;
         let user = user.unwrap_or(users.len());
         match users.get_mut(user) {
             Some(entry) => *entry = change.shown_user,
@@ -105,42 +105,42 @@ impl Accounts {
         }
         Ok(Reply::json(
             200,
-            &account(&present.accounts, &present.accounts.users[user]),
+            &account(&current.accounts, &current.accounts.users[user]),
         ))
     }
 
     pub(super) fn remove(&self, username: &Username, services: &Services) -> Result<Reply, Error> {
-        let mut present = self.present.lock();
-        let user = position(&present.accounts, username).ok_or(endpoint::Error::NotFound)?;
-        present.changed_usernames.insert(lower(username));
-        present.removed_usernames.insert(lower(username));
+        let mut current = self.current.lock();
+        let user = position(&current.accounts, username).ok_or(endpoint::Error::NotFound)?;
+        current.changed_usernames.insert(lower(username));
+        current.removed_usernames.insert(lower(username));
         remove_user(username, services)?;
-        present.accounts.users.remove(user);
+        current.accounts.users.remove(user);
         Ok(Reply::no_content())
     }
 
-    /// Puts all accounts back to what they were at the start. Those that were left alone cost nothing.
+    /// Restores all accounts of the start. Unchanged accounts take no time.
     pub(super) fn reset(&self, services: &Services) -> Result<(), Error> {
-        let mut present = self.present.lock();
-        for name in &present.changed_usernames {
+        let mut current = self.current.lock();
+        for name in &current.changed_usernames {
             let username = Username::parse(name);
             let username = username.expect("it was one, and letter case does not matter");
             let is_added = position(&self.start, &username).is_none();
-            if is_added || present.removed_usernames.contains(name) {
+            if is_added || current.removed_usernames.contains(name) {
                 remove_user(&username, services)?;
             }
         }
-        import(self.changed(&present), &ImportOptions::SEED, services)?;
-        self.remove_added_organizations(&present, services)?;
-        *present = Self::of(&self.start).present.into_inner();
+        import(self.changed(&current), &ImportOptions::SEED, services)?;
+        self.remove_added_organizations(&current, services)?;
+        *current = Self::of(&self.start).current.into_inner();
         Ok(())
     }
 
-    /// What the fixture says of the accounts that were changed, with the statuses that it leaves out.
-    fn changed(&self, present: &Present) -> accounts::Accounts {
+    /// The fixture's records of the changed accounts, with explicit statuses.
+    fn changed(&self, current: &CurrentAccounts) -> accounts::Accounts {
         let is_changed = |entry: &&UserEntry| {
             let username = entry.user.username.as_ref().map(lower);
-            username.is_some_and(|name| present.changed_usernames.contains(&name))
+            username.is_some_and(|name| current.changed_usernames.contains(&name))
         };
         let mut users: Vec<UserEntry> = self
             .start
@@ -149,7 +149,7 @@ impl Accounts {
             .filter(is_changed)
             .cloned()
             .collect();
-        let mut needed = present.changed_organizations.clone();
+        let mut needed = current.changed_organizations.clone();
         for entry in &mut users {
             entry.user.status.get_or_insert(UserStatus::Active);
             needed.extend(entry.place.organization());
@@ -169,13 +169,13 @@ impl Accounts {
         }
     }
 
-    /// Nobody is in them any more.
+    /// Removes the added organizations, which have no users any more.
     fn remove_added_organizations(
         &self,
-        present: &Present,
+        current: &CurrentAccounts,
         services: &Services,
     ) -> Result<(), Error> {
-        let added = &present.accounts.organizations[self.start.organizations.len()..];
+        let added = &current.accounts.organizations[self.start.organizations.len()..];
         for (_, organization) in added {
             let uuid = organization.identity();
             services
@@ -187,21 +187,21 @@ impl Accounts {
     }
 }
 
-/// A pinned token ends with a password and a status only.
+/// Keeps pinned tokens, which only end with a change of password or status.
 const KEEP_PINS: ImportOptions = ImportOptions {
     pins: Pins::Keep,
     ..ImportOptions::SEED
 };
 
-impl Present {
-    /// Notes what a reset has to look at, before anything is written.
+impl CurrentAccounts {
+    /// Remembers what a reset has to restore. To be called before anything is written.
     fn note(&mut self, username: &Username, organization: usize) {
         self.changed_usernames.insert(lower(username));
         self.changed_organizations.insert(organization);
     }
 }
 
-/// The username in the path of an account's own call, as it was sent.
+/// The username in the path of one account, still percent-encoded.
 pub(super) fn username_in(path: &str) -> Option<&str> {
     let username = path.strip_prefix(ALL)?.strip_suffix('/')?;
     (!username.is_empty() && !username.contains('/')).then_some(username)
@@ -212,11 +212,11 @@ pub(super) fn read_username(path: &str) -> Result<Username, Error> {
     let decoded = percent_decode_str(sent).decode_utf8();
     let username = decoded
         .map_err(|_| "not UTF-8".to_owned())
-        .and_then(|text| Username::parse(&text).map_err(|faults| faults.to_string()));
+        .and_then(|text| Username::parse(&text).map_err(|errors| errors.to_string()));
     username.map_err(|wrong| {
-        let mut faults = Faults::default();
-        faults.add("username", wrong);
-        Error::Fields(faults)
+        let mut errors = FieldErrors::default();
+        errors.add("username", wrong);
+        Error::Fields(errors)
     })
 }
 
@@ -231,7 +231,7 @@ fn position(accounts: &accounts::Accounts, username: &Username) -> Option<usize>
     })
 }
 
-/// Removes the user of this name, if there is one.
+/// Removes the user with this username, if there is one.
 fn remove_user(username: &Username, services: &Services) -> Result<(), Error> {
     let now = (services.clock)().date;
     let row = services.store.user_called(username.as_str(), now);
@@ -264,10 +264,13 @@ fn from_store(error: crate::store::Error) -> Error {
     accounts::Error::Store(error).into()
 }
 
-fn account<'f>(accounts: &'f accounts::Accounts, entry: &'f UserEntry) -> Option<Account<'f>> {
+fn account<'f>(
+    accounts: &'f accounts::Accounts,
+    entry: &'f UserEntry,
+) -> Option<AccountAnswer<'f>> {
     let (_, org): &(_, Organization) = accounts.organizations.get(entry.place.organization()?)?;
     let user = &entry.user;
-    Some(Account {
+    Some(AccountAnswer {
         username: user.username.as_ref()?.as_str(),
         password: clear_password(user),
         org: &org.name,
@@ -277,12 +280,12 @@ fn account<'f>(accounts: &'f accounts::Accounts, entry: &'f UserEntry) -> Option
     })
 }
 
-/// A password that is known in clear.
+/// The password of a user, if it is known in clear text.
 pub(super) fn clear_password(user: &User) -> Option<&str> {
     user.password.as_ref().map(Password::as_str)
 }
 
-/// The usernames of which each login answers the same token.
+/// The usernames with a pinned token, in lower case.
 pub(super) fn pinned(demo: &accounts::Accounts) -> Vec<String> {
     let users = demo.users.iter().map(|entry| &entry.user);
     users

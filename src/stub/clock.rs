@@ -1,7 +1,6 @@
-//! `/__stub/clock/`: the server's time, which can be moved, set and frozen.
+//! `/__stub/clock/`: the server's time, which can be advanced, set and frozen.
 //!
-//! Durations never go back, as on a machine whose date is set: a throttle that has some minutes left still has them after
-//! the date was set back.
+//! The uptime never goes back, as on a machine whose date is set: setting the date back does not extend a throttle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,32 +9,32 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use super::error::{Error, FieldErrors};
 use super::input::Input;
-use super::outcome::{Error, Faults};
 use crate::clock::Now;
 use crate::duration;
 use crate::http::{Body, Reply};
 
-/// A century: far beyond any token, and far from the end of what a timestamp can hold.
+/// A century: far beyond the lifetime of any token, and far from the limits of a timestamp.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
 
 const KEYS: &[&str] = &["advance", "set", "frozen"];
 
-/// The time of this machine, and how the stub's differs from it. Clones are the same clock.
+/// The stub's clock, stored as its difference from this machine's. Clones share one clock.
 #[derive(Clone, Default)]
 pub(super) struct MovableClock(Arc<Mutex<Offset>>);
 
 #[derive(Clone, Copy, Default)]
 struct Offset {
-    /// How far the date is ahead of this machine's; less than nothing when it is behind.
+    /// How far the date is ahead of this machine's; negative if it is behind.
     date: SignedDuration,
-    /// The same of the uptime, which is behind after it was frozen.
+    /// How far the uptime is ahead of this machine's; negative after the clock was frozen.
     uptime: SignedDuration,
-    /// This machine's time at which the clock was stopped, if it is.
+    /// This machine's time when the clock was frozen; `None` if it runs.
     frozen_at: Option<Now>,
 }
 
-/// What a body asks for; done in the order of the fields.
+/// The changes that a body asks for, applied in the order of the fields.
 pub(super) struct Setting {
     set: Option<Timestamp>,
     advance: Option<Duration>,
@@ -43,7 +42,7 @@ pub(super) struct Setting {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct ClockAnswer {
     now: String,
     advanced_seconds: serde_json::Number,
     frozen: bool,
@@ -55,19 +54,19 @@ impl MovableClock {
         offset.at(Now::read())
     }
 
-    /// Does all of it, or nothing when the date would be too far from this machine's.
+    /// Applies all changes, or none if the date would be too far from this machine's.
     pub(super) fn change(&self, setting: &Setting) -> Result<(), Error> {
         let mut offset = self.0.lock();
         let changed = offset.changed(setting, Now::read());
         *offset = changed.ok_or_else(|| {
-            let mut faults = Faults::default();
+            let mut errors = FieldErrors::default();
             let key = if setting.set.is_some() {
                 "set"
             } else {
                 "advance"
             };
-            faults.add(key, "The clock goes no further than a century from today.");
-            Error::Fields(faults)
+            errors.add(key, "The clock goes no further than a century from today.");
+            Error::Fields(errors)
         })?;
         Ok(())
     }
@@ -83,12 +82,12 @@ impl MovableClock {
         let seconds = if ahead % 1000 == 0 {
             serde_json::Number::from_i128(ahead / 1000)
         } else {
-            // So few digits are exact in a float.
+            // A float represents this few digits exactly.
             serde_json::Number::from_f64(ahead as f64 / 1000.0)
         };
         Reply::json(
             200,
-            &Answer {
+            &ClockAnswer {
                 now: format!("{:.6}", now.date),
                 advanced_seconds: seconds.unwrap_or_else(|| 0.into()),
                 frozen: offset.frozen_at.is_some(),
@@ -98,7 +97,7 @@ impl MovableClock {
 }
 
 impl Offset {
-    /// The stub's time at a moment of this machine's.
+    /// The stub's time at this machine's time `real`.
     fn at(&self, real: Now) -> Now {
         let base = self.frozen_at.unwrap_or(real);
         Now {
@@ -110,7 +109,7 @@ impl Offset {
         }
     }
 
-    /// How far the stub's date is ahead.
+    /// How far the stub's date is ahead of this machine's.
     fn ahead(&self, real: Now) -> SignedDuration {
         match self.frozen_at {
             None => self.date,
@@ -118,7 +117,7 @@ impl Offset {
         }
     }
 
-    /// `None` when the date would be too far from this machine's.
+    /// The offset after a change; `None` if the date would be too far from this machine's.
     fn changed(mut self, setting: &Setting, real: Now) -> Option<Self> {
         if let Some(date) = setting.set {
             let by = date.duration_since(self.at(real).date);
@@ -130,7 +129,7 @@ impl Offset {
         match setting.frozen {
             Some(true) if self.frozen_at.is_none() => self.frozen_at = Some(real),
             Some(false) => {
-                // It goes on from where it stopped.
+                // The clock continues from the time at which it was frozen.
                 let stopped = self.frozen_at.take().unwrap_or(real);
                 self.date -= real.date.duration_since(stopped.date);
                 self.uptime -= signed(real.uptime) - signed(stopped.uptime);
@@ -157,7 +156,7 @@ impl Setting {
         if KEYS.iter().all(|key| input.raw(key).is_none()) {
             let message =
                 "Expected a duration, such as 250ms, 15m or 2d; or the key set or frozen.";
-            input.fault("advance", message);
+            input.error("advance", message);
         }
         let setting = Self {
             set: read_text(&mut input, "set", |text| {
@@ -181,7 +180,7 @@ fn read_text<T>(
         return Ok(None);
     };
     let parsed = parse(&text);
-    Ok(parsed.map_err(|wrong| input.fault(key, wrong)).ok())
+    Ok(parsed.map_err(|wrong| input.error(key, wrong)).ok())
 }
 
 #[cfg(test)]
@@ -203,7 +202,7 @@ mod tests {
         frozen: None,
     };
 
-    /// The date as seconds after the first moment, and the uptime in seconds.
+    /// The date in seconds after the start, and the uptime in seconds.
     fn shown(offset: Offset, at: i64) -> (i64, u64) {
         let now = offset.at(real(at));
         (now.date.as_second() - 1_000_000_000, now.uptime.as_secs())
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_is_set_goes_on_and_durations_never_go_back() {
+    fn a_set_date_continues_to_run_and_the_uptime_never_goes_back() {
         let offset = change(Offset::default(), 5, set(-DAY));
         assert_eq!(shown(offset, 5), (-DAY, 5));
         assert_eq!(shown(offset, 15), (10 - DAY, 15));
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_clock_stops_and_later_goes_on_from_there() {
+    fn a_frozen_clock_stops_and_continues_from_there() {
         let offset = change(change(Offset::default(), 0, advance(60)), 10, frozen(true));
         assert_eq!(shown(offset, 10), (70, 70));
         assert_eq!(shown(offset, 500), (70, 70));
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn no_date_is_further_than_a_century_from_this_machines() {
+    fn the_date_is_at_most_a_century_from_this_machines() {
         let century = 100 * 365 * DAY;
         for (at, is_near) in [
             (century, true),

@@ -1,18 +1,18 @@
-//! The body of a request, as far as it is understood: a JSON object or a form.
+//! The parsed body of a request: a JSON object or a form.
 //!
-//! Read to show its names and to see whose login it is, whatever the server answers.
+//! The journal reads it to show its names and the username of a login, whatever the server answers.
 
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::http::{Body, Field};
 
-/// What the server reads of a login.
+/// The names that the server reads of a login.
 const NAMES: &[&str] = &["username", "password"];
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
-/// Names with their values, in the order they were sent; or a body that is neither form nor JSON object.
+/// The names with their values in the order of the body, or a body that is neither a form nor a JSON object.
 pub(super) enum Content {
     Json { pairs: Vec<Pair>, length: usize },
     Form { pairs: Vec<Pair>, length: usize },
@@ -22,7 +22,7 @@ pub(super) enum Content {
 type Pair = (String, Field);
 
 impl Content {
-    /// A form is one only by its media type: any text with a `=` in it looks like one.
+    /// Parses a body. A form is recognised only by its media type, since any text with a `=` looks like a form.
     pub(super) fn of(body: &Body, content_type: &[u8]) -> Self {
         let bytes = body.as_bytes();
         let length = bytes.len();
@@ -48,7 +48,7 @@ impl Content {
         Self::Json { pairs, length }
     }
 
-    /// The value of a name.
+    /// The value of a name; [`Field::Missing`] if there is none.
     pub(super) fn value(&self, wanted: &str) -> &Field {
         let pairs = match self {
             Self::Json { pairs, .. } | Self::Form { pairs, .. } => &pairs[..],
@@ -64,7 +64,8 @@ fn is_form(content_type: &[u8]) -> bool {
     essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(FORM))
 }
 
-/// One without a value may be all secret, base 64 with its padding for instance.
+/// Splits a pair into name and value. A pair without a value has no name, since it may be a secret as a whole, such as
+/// base 64 with its padding.
 fn named(pair: &str) -> Option<(&str, &str)> {
     let (name, value) = pair.split_once('=')?;
     let has_value = !value.trim_matches('=').is_empty();

@@ -1,18 +1,19 @@
-//! `/openapi.json` of a demo: the description of the API, with what steers it, the stub's own calls, and where it is.
+//! `/openapi.json` of a demo: the description of the API with the parameters that steer it, the stub's own calls, and
+//! the server's address.
 
 use std::sync::OnceLock;
 
 use serde_json::json;
 
 use super::API;
-use super::documented::Body;
+use super::documented::OrderedJson;
 use crate::endpoint::openapi;
 use crate::http::{JSON, Reply};
 
-/// What is added; laid over the description of the API, key by key.
+/// The additions of the stub, which are merged into the description of the API.
 const ADDED: &str = include_str!("openapi.json");
 
-/// What each call of the API takes besides its own.
+/// The additional parameters of each call of the API.
 const STEERED: &str = r##"{"parameters":[
     {"$ref":"#/components/parameters/Prefer"},
     {"$ref":"#/components/parameters/Delay"},
@@ -22,15 +23,15 @@ const STEERED: &str = r##"{"parameters":[
 /// The server that the description of the API names.
 const SERVER: &str = r#"{"url":"/"}"#;
 
-/// The description, put together when somebody asks for it.
+/// The description, which is assembled by the first request for it.
 pub(super) struct Description {
     scheme: &'static str,
-    /// What is before and behind the server.
+    /// The text before and after the server's address.
     parts: OnceLock<(String, String)>,
 }
 
 impl Description {
-    /// Of a demo that is at this kind of address.
+    /// The description of a demo with addresses of this scheme.
     pub(super) fn new(scheme: &'static str) -> Self {
         Self {
             scheme,
@@ -38,7 +39,8 @@ impl Description {
         }
     }
 
-    /// `host` is what the client calls this demo by, so that the address is right behind whatever maps ports.
+    /// Answers with the description. `host` is the client's `Host`, so that the address is right even if ports are
+    /// mapped.
     pub(super) fn reply(&self, host: Option<&[u8]>) -> Reply {
         let (before, behind) = self.parts.get_or_init(parts);
         let server = host.filter(|host| !host.is_empty()).map(|host| {
@@ -57,21 +59,21 @@ fn parts() -> (String, String) {
     (before.to_owned(), behind.to_owned())
 }
 
-fn described() -> Body {
+fn described() -> OrderedJson {
     let mut all = read(openapi::DESCRIPTION);
-    if let Some(Body::Object(paths)) = all.get_mut("paths") {
+    if let Some(OrderedJson::Object(paths)) = all.get_mut("paths") {
         let calls = paths.iter_mut().filter(|(path, _)| path.starts_with(API));
-        calls.for_each(|(_, call)| call.lay_over(read(STEERED)));
+        calls.for_each(|(_, call)| call.merge(read(STEERED)));
     }
-    all.lay_over(read(ADDED));
+    all.merge(read(ADDED));
     all
 }
 
-fn read(description: &str) -> Body {
+fn read(description: &str) -> OrderedJson {
     serde_json::from_str(description).expect("it is embedded, and a test reads it, too")
 }
 
-impl Body {
+impl OrderedJson {
     fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         match self {
             Self::Object(all) => all.get_mut(key),
@@ -79,13 +81,13 @@ impl Body {
         }
     }
 
-    /// Lists become longer, other values are replaced.
-    fn lay_over(&mut self, added: Self) {
+    /// Merges `added` into this value: objects are merged key by key, lists are appended, other values are replaced.
+    fn merge(&mut self, added: Self) {
         match (self, added) {
             (Self::Object(all), Self::Object(added)) => {
                 for (key, value) in added {
                     match all.get_mut(&key) {
-                        Some(own) => own.lay_over(value),
+                        Some(own) => own.merge(value),
                         None => {
                             all.insert(key, value);
                         }
@@ -105,7 +107,7 @@ mod tests {
     use crate::gate::Fault;
 
     #[test]
-    fn every_call_of_the_api_takes_what_steers_it() {
+    fn every_call_of_the_api_has_the_steering_parameters() {
         let described = serde_json::to_value(described()).unwrap();
         for (path, item) in described["paths"].as_object().unwrap() {
             let parameters = item["parameters"].as_array().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! The documented answers: what `openapi.json` gives as examples of each.
+//! The documented answers of each call: the examples in `openapi.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::endpoint::openapi;
 use crate::http::Reply;
 
-/// Seconds that a forced 429 or 503 asks to wait.
+/// The `Retry-After` of a forced 429 or 503, in seconds.
 const RETRY_AFTER: &str = "1";
 
-/// Every answer of every call.
+/// All documented answers of all calls.
 #[derive(Deserialize)]
 pub(super) struct Documented {
-    /// By the path with a name in place of what varies.
+    /// By path template, such as `/api/users/{uuid}/`.
     paths: BTreeMap<String, Operations>,
 }
 
@@ -28,11 +28,11 @@ struct Operations {
 
 #[derive(Deserialize)]
 struct Operation {
-    responses: BTreeMap<u16, Answer>,
+    responses: BTreeMap<u16, DocumentedAnswer>,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct DocumentedAnswer {
     #[serde(default)]
     headers: BTreeMap<String, IgnoredAny>,
     #[serde(default)]
@@ -46,15 +46,15 @@ struct Media {
 
 #[derive(Deserialize)]
 struct Example {
-    value: Body,
+    value: OrderedJson,
 }
 
 /// JSON whose keys keep their order.
 #[derive(Deserialize, Serialize)]
 #[serde(untagged)]
-pub(super) enum Body {
-    Object(IndexMap<String, Body>),
-    Array(Vec<Body>),
+pub(super) enum OrderedJson {
+    Object(IndexMap<String, OrderedJson>),
+    Array(Vec<OrderedJson>),
     Other(Value),
 }
 
@@ -62,25 +62,25 @@ impl Documented {
     /// Reads the embedded description.
     pub(super) fn read() -> Self {
         serde_json::from_str(openapi::DESCRIPTION)
-            .expect("the embedded description is what these types say, which a test reads too")
+            .expect("the embedded description matches these types, and a test reads it")
     }
 
-    /// Whether a path, with a name in place of what varies, is that of a call.
+    /// Whether a call has this path template.
     pub(super) fn has(&self, path: &str) -> bool {
         self.paths.contains_key(path)
     }
 
-    /// The codes that a call has.
+    /// The documented codes of a call.
     pub(super) fn codes(&self, path: &str) -> BTreeSet<u16> {
         self.answers(path).map(|(code, _)| *code).collect()
     }
 
-    /// The codes that any call of the API has.
+    /// The documented codes of all calls of the API.
     pub(super) fn all_codes(&self) -> BTreeSet<u16> {
         self.api_paths().flat_map(|path| self.codes(path)).collect()
     }
 
-    /// The examples that a call has, with their codes; only those of one code, if that is given.
+    /// The names of a call's examples with their codes; only those of `code`, if it is given.
     pub(super) fn examples(
         &self,
         path: &str,
@@ -91,14 +91,14 @@ impl Documented {
         answers.flat_map(|(code, answer)| answer.examples().map(|(name, _)| (*code, name.as_str())))
     }
 
-    /// The code, this one if it is given, that a call has an example of this name for; the lowest of several.
+    /// The lowest code for which a call has an example of this name. If `code` is given, only that code is considered.
     pub(super) fn code_with(&self, path: &str, code: Option<u16>, example: &str) -> Option<u16> {
         let mut examples = self.examples(path, code);
         let (code, _) = examples.find(|(_, name)| *name == example)?;
         Some(code)
     }
 
-    /// The examples that any call of the API has.
+    /// The names of the examples of all calls of the API, with their codes.
     pub(super) fn all_examples(&self, code: Option<u16>) -> impl Iterator<Item = (u16, &str)> {
         self.api_paths()
             .flat_map(move |path| self.examples(path, code))
@@ -109,7 +109,7 @@ impl Documented {
         paths.filter(|path| path.starts_with(super::API))
     }
 
-    fn answers(&self, path: &str) -> impl Iterator<Item = (&u16, &Answer)> {
+    fn answers(&self, path: &str) -> impl Iterator<Item = (&u16, &DocumentedAnswer)> {
         let operations = self.paths.get(path).into_iter();
         let operations = operations.flat_map(|of_path| [&of_path.get, &of_path.post]);
         operations
@@ -117,7 +117,7 @@ impl Documented {
             .flat_map(|operation| &operation.responses)
     }
 
-    /// The documented answer of a call, the first example unless one is named; HEAD has that of GET.
+    /// The documented answer of a call: the named example, or the first one. HEAD has the answers of GET.
     pub(super) fn answer(
         &self,
         path: &str,
@@ -143,14 +143,14 @@ impl Documented {
     }
 }
 
-impl Answer {
+impl DocumentedAnswer {
     fn examples(&self) -> impl Iterator<Item = (&String, &Example)> {
         let media = self.content.values().next();
         media.into_iter().flat_map(|media| &media.examples)
     }
 
-    /// The first example, unless one is named, if there is a body.
-    fn body(&self, example: Option<&str>) -> Option<&Body> {
+    /// The body of the named example, or of the first one; `None` if the answer has no body.
+    fn body(&self, example: Option<&str>) -> Option<&OrderedJson> {
         let mut examples = self.examples();
         let is_wanted = |name: &str| example.is_none_or(|wanted| wanted == name);
         let (_, example) = examples.find(|(name, _)| is_wanted(name))?;
@@ -158,8 +158,8 @@ impl Answer {
     }
 }
 
-/// A header that a documented answer has, with its value.
-fn header(name: &str, allow: &str, body: Option<&Body>) -> Option<(&'static str, String)> {
+/// The value of a header that a documented answer has.
+fn header(name: &str, allow: &str, body: Option<&OrderedJson>) -> Option<(&'static str, String)> {
     let text = |key: &str| {
         let body = serde_json::to_value(body?).ok()?;
         Some(body[key].as_str()?.to_owned())
@@ -181,7 +181,7 @@ mod tests {
     use crate::endpoint::user_login;
 
     #[test]
-    fn the_first_example_is_the_answer() {
+    fn the_first_example_is_the_default_answer() {
         let documented = Documented::read();
         let login = documented.paths[user_login::PATH].post.as_ref().unwrap();
         let expected =

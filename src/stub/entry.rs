@@ -1,4 +1,4 @@
-//! What is said of one request and its answer.
+//! One entry of the journal: a request and its answer.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,17 +8,17 @@ use serde::Serialize;
 use super::presented::{PasswordState, TokenState};
 use crate::gate::Fault;
 
-/// How many entries are kept.
+/// The maximal number of entries.
 pub(super) const MAX_ENTRIES: usize = 1000;
-/// How long a fault is repeated for the same request: clients that retry silently do it at once.
+/// How long a fault is repeated for the same request. Clients that retry silently do so at once.
 const REPEATED_FOR: Duration = Duration::from_secs(1);
 
 pub(super) type Headers = BTreeMap<String, String>;
 
-/// One request and its answer.
+/// One request and its answer, without secrets.
 #[derive(Default, Serialize)]
 pub(super) struct Entry {
-    /// Set when it is added.
+    /// Assigned by the journal when the entry is added.
     pub(super) number: u64,
     pub(super) time: String,
     pub(super) method: String,
@@ -34,14 +34,14 @@ pub(super) struct Entry {
     pub(super) code: Option<u16>,
     pub(super) delay_ms: u64,
     pub(super) fault: Option<&'static str>,
-    /// `None` while the answer is on its way.
+    /// `None` until the answer has been sent.
     pub(super) delivered: Option<bool>,
     pub(super) repeats: u32,
-    pub(super) answer: Answer,
-    /// The path with a name in place of what varies.
+    pub(super) answer: RecordedAnswer,
+    /// The path template of the call.
     #[serde(skip)]
     pub(super) call: &'static str,
-    /// Equal for two requests of one client with the same bytes.
+    /// Equal for two requests of the same client with the same bytes.
     #[serde(skip)]
     pub(super) fingerprint: Option<u64>,
     #[serde(skip)]
@@ -49,23 +49,23 @@ pub(super) struct Entry {
 }
 
 #[derive(Default, Serialize)]
-pub(super) struct Answer {
+pub(super) struct RecordedAnswer {
     pub(super) headers: Headers,
     pub(super) body: String,
 }
 
-/// What the journal notes for itself.
+/// The journal's internal state of an entry.
 #[derive(Default)]
 pub(super) struct Progress {
     pub(super) bytes: usize,
-    /// When the answer goes out.
+    /// When the answer is to be sent.
     pub(super) due: Option<Instant>,
-    /// When it was delivered, or a fault injected.
+    /// When the answer was delivered, or its fault was injected.
     pub(super) ended: Option<Instant>,
 }
 
 impl Entry {
-    /// Whether the fault in its answer is repeated for a request.
+    /// Whether the fault of this entry is to be repeated for a request with this fingerprint.
     pub(super) fn is_repeated(&self, fingerprint: u64) -> bool {
         let lost = [Fault::Reset, Fault::Empty].map(Fault::name);
         self.fingerprint == Some(fingerprint)

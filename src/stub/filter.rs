@@ -1,11 +1,11 @@
-//! The query of `GET /__stub/requests/`: which entries, and how many of them to wait for.
+//! The query of `GET /__stub/requests/`: which entries to list, and how many to wait for.
 
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
 use super::entry::{Entry, MAX_ENTRIES};
-use super::outcome::{Error, Faults};
+use super::error::{Error, FieldErrors};
 use crate::duration;
 use crate::http::path_of;
 
@@ -14,7 +14,7 @@ const PARAMETERS: &[&str] = &[
 ];
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// What is wanted; by default everything, at once.
+/// A parsed query. By default it lists all entries without waiting.
 #[derive(Default)]
 pub(super) struct Filter {
     path: Option<String>,
@@ -23,14 +23,14 @@ pub(super) struct Filter {
     username: Option<String>,
     since: u64,
     pub(super) wait: Duration,
-    /// How many entries end the wait.
+    /// The number of entries to wait for.
     pub(super) count: usize,
 }
 
 impl Filter {
     /// Reads and checks a query.
     pub(super) fn read(target: &str) -> Result<Self, Error> {
-        let (mut filter, mut faults) = (Self::default(), Faults::default());
+        let (mut filter, mut errors) = (Self::default(), FieldErrors::default());
         let query = target.split_once('?').map_or("", |(_, query)| query);
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let pairs: Vec<_> = pairs
@@ -44,14 +44,14 @@ impl Filter {
                 _ => Err("Given twice.".to_owned()),
             };
             if let Err(message) = set {
-                faults.add(name, message);
+                errors.add(name, message);
             }
         }
         if filter.count > 0 && !pairs.iter().any(|(name, _)| name == "wait") {
-            faults.add("count", "Needs wait, such as wait=2s.");
+            errors.add("count", "Needs wait, such as wait=2s.");
         }
         filter.count = filter.count.max(1);
-        faults.into_result()?;
+        errors.into_result()?;
         Ok(filter)
     }
 
@@ -91,9 +91,9 @@ impl Filter {
         Ok(())
     }
 
-    /// Whether an entry is wanted. A path may be that of a call with a name in place of what varies, and names of users are
-    /// compared as a login compares them.
-    pub(super) fn takes(&self, entry: &Entry) -> bool {
+    /// Whether an entry matches. The path may be a path or a path template; usernames are compared ignoring case, as
+    /// logins do.
+    pub(super) fn matches(&self, entry: &Entry) -> bool {
         let is = |wanted: &Option<String>, matches: &dyn Fn(&str) -> bool| {
             wanted.as_deref().is_none_or(matches)
         };

@@ -1,9 +1,9 @@
-//! `Prefer`, `X-Stub-Delay` and `X-Stub-Fault`: what a request asks for itself.
+//! `Prefer`, `X-Stub-Delay` and `X-Stub-Fault`: the headers by which a request steers its own answer.
 
 use std::str::FromStr;
 
 use super::documented::Documented;
-use super::outcome::{Error, list, list_examples};
+use super::error::{Error, list, list_examples};
 use super::own_answer::OwnAnswer;
 use crate::gate::Fault;
 use crate::http::{EveryField, Request};
@@ -16,22 +16,22 @@ const CODE: &str = "code";
 /// The preference that chooses among the examples of an answer.
 const EXAMPLE: &str = "example";
 
-/// What generated clients send as fault if nobody asks for one, with a delay of 0, as both are described: it orders nothing.
+/// The fault that generated clients may send by default, together with a delay of 0. It injects no fault.
 pub(super) const NO_FAULT: &str = "none";
 
-/// What is to become of one answer.
+/// How one request is to be answered.
 #[derive(Clone, Default)]
 pub(super) struct Steering {
-    /// Forces an answer: the tester's own if that has a body, else the documented one, else one without a body.
+    /// Forces an answer with this code: the custom body if there is one, else the documented answer, else an empty one.
     pub(super) code: Option<u16>,
-    /// Which of the documented ones; the first where there is no name.
+    /// The name of the documented example; `None` is the first one.
     pub(super) example: Option<String>,
     pub(super) own: OwnAnswer,
     pub(super) delay_ms: u64,
     pub(super) fault: Option<Fault>,
 }
 
-/// The headers of one request, as far as they steer.
+/// The steering headers of one request, still unchecked.
 pub(super) struct Headers {
     code: Option<String>,
     example: Option<String>,
@@ -40,7 +40,7 @@ pub(super) struct Headers {
 }
 
 impl Headers {
-    /// `None` when the request does not steer.
+    /// Reads the headers; `None` if the request has no steering header.
     pub(super) fn of(request: &Request<'_>, fields: EveryField) -> Option<Self> {
         let text = |name| {
             let value = request.joined_any(fields, name)?;
@@ -65,7 +65,7 @@ impl Headers {
         steers.then_some(headers)
     }
 
-    /// What they ask for, with a code and an example that the call has.
+    /// Checks the headers. The code and the example must be documented for the call.
     pub(super) fn steering(&self, call: &str, documented: &Documented) -> Result<Steering, Error> {
         let refuse = |expected| Error::Header {
             name: "Prefer",
@@ -99,12 +99,12 @@ impl Headers {
         Ok(Steering {
             code,
             example: self.example.clone(),
-            ..self.order()?
+            ..self.delay_and_fault()?
         })
     }
 
-    /// The same without a forced answer, for a request that no call answers.
-    pub(super) fn order(&self) -> Result<Steering, Error> {
+    /// Checks only the delay and the fault, for a request that belongs to no call.
+    pub(super) fn delay_and_fault(&self) -> Result<Steering, Error> {
         let delay = self.delay.as_deref().map(|text| {
             number(text)
                 .filter(|delay| *delay <= MAX_DELAY_MS)
@@ -127,14 +127,14 @@ impl Headers {
     }
 }
 
-/// Digits and nothing else.
+/// A number that consists of digits only.
 fn number<N: FromStr>(text: &str) -> Option<N> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     is_plain.then(|| text.parse().ok()).flatten()
 }
 
-/// The value of a preference (RFC 7240, section 2): the first of its name counts, parameters do not, and neither do
-/// preferences that nobody here knows.
+/// The value of a preference (RFC 7240, section 2): the first one with this name. Parameters and unknown preferences
+/// are ignored.
 fn preference(prefer: &str, name: &str) -> Option<String> {
     split(prefer, ',').into_iter().find_map(|preference| {
         let preference = *split(preference, ';').first()?;
@@ -150,7 +150,7 @@ fn preference(prefer: &str, name: &str) -> Option<String> {
     })
 }
 
-/// Splits where the separator does not stand in a quoted string.
+/// Splits at separators outside of quoted strings.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(|char| {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_digits() {
+    fn a_number_consists_of_digits() {
         assert_eq!(number::<u64>("1500"), Some(1500));
         for text in ["", "+1", "-1", " 1", "1.0", "1, 2", "99999999999999999999"] {
             assert_eq!(number::<u64>(text), None, "{text}");

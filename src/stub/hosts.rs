@@ -1,30 +1,31 @@
-//! Which hosts a demo answers to.
+//! The hosts for which a demo answers.
 //!
-//! A page of the web can have its own name point to this machine once it is loaded (DNS rebinding). Its browser then takes
-//! a demo for the page's own server, and lets it make every call and read every answer; only `Host` shows the difference.
+//! A page of the web can let its own name resolve to this machine after it is loaded (DNS rebinding). The browser then
+//! takes the demo for the page's own server, and allows the page every call and every answer. Only `Host` shows the
+//! difference.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::outcome::Error;
+use super::error::Error;
 use crate::gate::RefusedRequest;
 use crate::http::{EveryField, Reply, Request};
 use crate::server::{Answerer, Call, Origin, is_loopback_authority, is_loopback_origin};
 
-/// A host that clients may call a demo by, such as `host.docker.internal`, `*.dev.example` or `10.0.2.2`.
+/// A host by which clients may call a demo, such as `host.docker.internal`, `*.dev.example` or `10.0.2.2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host(Kind);
+pub struct Host(HostKind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+enum HostKind {
     Ip(IpAddr),
     Name(String),
-    /// What follows the first label and its dot.
-    Below(String),
+    /// The name after the first label and its dot.
+    Subdomain(String),
 }
 
-/// Why a text is no [`Host`].
+/// The error of a text that is not a [`Host`].
 #[derive(Debug, thiserror::Error)]
 #[error(
     "a host is a name or an IP address without a port, such as host.docker.internal or 10.0.2.2"
@@ -36,7 +37,7 @@ impl FromStr for Host {
 
     fn from_str(text: &str) -> Result<Self, NotAHost> {
         if let Some(ip) = ip(text).or_else(|| Some(text.parse::<Ipv6Addr>().ok()?.into())) {
-            return Ok(Self(Kind::Ip(ip)));
+            return Ok(Self(HostKind::Ip(ip)));
         }
         let (below, name) = match text.strip_prefix("*.") {
             Some(name) => (true, name),
@@ -48,8 +49,8 @@ impl FromStr for Host {
             !label.is_empty() && label.bytes().all(is_plain)
         };
         match name.split('.').all(is_label) {
-            true if below => Ok(Self(Kind::Below(name))),
-            true => Ok(Self(Kind::Name(name))),
+            true if below => Ok(Self(HostKind::Subdomain(name))),
+            true => Ok(Self(HostKind::Name(name))),
             false => Err(NotAHost),
         }
     }
@@ -58,21 +59,21 @@ impl FromStr for Host {
 impl Host {
     fn is(&self, host: &str) -> bool {
         match &self.0 {
-            Kind::Ip(own) => ip(host) == Some(*own),
-            Kind::Name(own) => plain(host) == *own,
-            Kind::Below(own) => plain(host)
+            HostKind::Ip(own) => ip(host) == Some(*own),
+            HostKind::Name(own) => plain(host) == *own,
+            HostKind::Subdomain(own) => plain(host)
                 .split_once('.')
                 .is_some_and(|(_, below)| below == own),
         }
     }
 }
 
-/// As hosts are compared: without regard to case, and without the dot of the root.
+/// The form in which hosts are compared: in lower case, without the final dot.
 fn plain(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// An address as it is written in `Host`.
+/// Parses an IP address in the notation of `Host`.
 fn ip(host: &str) -> Option<IpAddr> {
     let inside = host
         .strip_prefix('[')
@@ -83,17 +84,17 @@ fn ip(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// The hosts that a demo answers to: those of this machine, and more.
+/// The hosts for which a demo answers: the loopback names of this machine, and allowed hosts.
 #[derive(Clone)]
 pub struct Hosts {
-    /// Besides loopback.
+    /// The hosts that are allowed in addition to loopback.
     pub allowed: Vec<Host>,
-    /// Whether every host is.
+    /// Whether every host is allowed.
     pub every: bool,
 }
 
 impl Hosts {
-    /// Whether a page with this origin is one of this machine or of a host that is allowed.
+    /// Whether a page with this origin is of this machine or of an allowed host.
     pub(super) fn include_origin(&self, origin: &[u8]) -> bool {
         let authority = origin
             .strip_prefix(b"http://")
@@ -101,7 +102,7 @@ impl Hosts {
         self.every || authority.is_some_and(|authority| self.include(authority))
     }
 
-    /// Whether a page with this origin may call, and read the answers: never every page of the web.
+    /// Whether a page with this origin may make calls and read the answers. Never includes all pages of the web.
     pub(super) fn include_page(&self, origin: &str) -> bool {
         let authority = || Some(origin.split_once("://")?.1);
         let host = || without_port(authority()?);
@@ -133,15 +134,15 @@ fn without_port(authority: &str) -> Option<&str> {
         .then_some(host)
 }
 
-/// Answers requests to other hosts itself (421), before anything else is looked at.
-pub struct OwnHosts {
+/// Answers requests for other hosts with 421, before anything else is checked.
+pub struct HostFilter {
     inner: Arc<dyn Answerer>,
     hosts: Hosts,
     fields: EveryField,
 }
 
-impl OwnHosts {
-    /// Around what answers for these hosts.
+impl HostFilter {
+    /// Wraps `inner`, which answers requests for `hosts`.
     pub fn new(inner: Arc<dyn Answerer>, hosts: Hosts, fields: EveryField) -> Self {
         Self {
             inner,
@@ -151,13 +152,13 @@ impl OwnHosts {
     }
 }
 
-impl Answerer for OwnHosts {
+impl Answerer for HostFilter {
     fn call(&self, method: &str, target: &str) -> Call {
         self.inner.call(method, target)
     }
 
     fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
-        // Every browser sends one.
+        // A request without Host is not by a browser.
         match request.joined_any(self.fields, "Host") {
             Some(host) if !self.hosts.include(&host) => {
                 let authority = String::from_utf8_lossy(&host);
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_what_no_name_server_is_asked_for() {
+    fn loopback_hosts_are_those_that_need_no_name_server() {
         let none = hosts(&[]);
         for host in [
             "localhost",
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_host_is_compared_as_hosts_are() {
+    fn an_allowed_host_is_compared_ignoring_case_port_and_final_dot() {
         let allowed = hosts(&[
             "10.0.2.2",
             "Host.Docker.Internal",
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_a_name_or_an_address_and_nothing_more() {
+    fn a_host_is_a_name_or_an_address_without_anything_else() {
         for text in [
             "",
             "*",

@@ -1,12 +1,12 @@
-//! The bodies of the stub's own calls: few keys, all of them known, every mistake reported at once.
+//! Reads the bodies of the stub's own calls: unknown keys are refused, and all errors are reported at once.
 
-use super::outcome::{Error, Faults};
+use super::error::{Error, FieldErrors};
 use crate::endpoint;
 use crate::http::{Body, Field, Object};
 
 pub(super) struct Input<'b> {
     object: Object<'b>,
-    faults: Faults,
+    errors: FieldErrors,
 }
 
 impl<'b> Input<'b> {
@@ -16,68 +16,68 @@ impl<'b> Input<'b> {
     }
 
     pub(super) fn of_object(object: Object<'b>, keys: &[&str]) -> Self {
-        let mut faults = Faults::default();
+        let mut errors = FieldErrors::default();
         for key in object.keys().filter(|key| !keys.contains(key)) {
-            faults.add(key, format!("Unknown key; known are {}.", keys.join(", ")));
+            errors.add(key, format!("Unknown key; known are {}.", keys.join(", ")));
         }
-        Self { object, faults }
+        Self { object, errors }
     }
 
-    pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
-        self.faults.add(key, message);
+    pub(super) fn error(&mut self, key: &str, message: impl Into<String>) {
+        self.errors.add(key, message);
     }
 
-    /// The JSON of a key's value; `None` for a key that is null or not there.
+    /// The JSON of a key's value; `None` for a key that is null or missing.
     pub(super) fn raw(&self, key: &str) -> Option<&'b str> {
         self.object.raw(key).filter(|raw| *raw != "null")
     }
 
-    /// A whole number; `None` for a key that is null or not there.
+    /// A whole number; `None` for a key that is null or missing.
     pub(super) fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
         let number = self.raw(key)?.parse().ok();
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
             let message = format!("Expected a whole number from {least} to {most}.");
-            self.faults.add(key, message);
+            self.errors.add(key, message);
         }
         number
     }
 
-    /// True or false; `None` for a key that is null or not there.
+    /// True or false; `None` for a key that is null or missing.
     pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
         let boolean = self.raw(key)?.parse().ok();
         if boolean.is_none() {
-            self.fault(key, "Must be a valid boolean.");
+            self.error(key, "Must be a valid boolean.");
         }
         boolean
     }
 
-    /// A text; `None` for a key that is null or not there.
+    /// A text; `None` for a key that is null or missing.
     pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, Error> {
         let field = self.object.field(key).map_err(endpoint::Error::from)?;
         Ok(match field {
             Field::Text(text) => Some(text.to_string()),
             Field::Missing | Field::Null => None,
             Field::Other => {
-                self.faults.add(key, "Not a valid string.");
+                self.errors.add(key, "Not a valid string.");
                 None
             }
         })
     }
 
-    /// An object; `None` for a key that is null or not there.
+    /// An object; `None` for a key that is null or missing.
     pub(super) fn object(&mut self, key: &str) -> Option<Object<'b>> {
         self.raw(key)?;
         let object = self.object.object(key);
         match object {
             Ok(Some(object)) => return Some(object),
-            Ok(None) => self.fault(key, "Not a valid object."),
-            Err(_) => self.fault(key, "A key is given twice."),
+            Ok(None) => self.error(key, "Not a valid object."),
+            Err(_) => self.error(key, "A key is given twice."),
         }
         None
     }
 
     pub(super) fn finish(self) -> Result<(), Error> {
-        self.faults.into_result()
+        self.errors.into_result()
     }
 }

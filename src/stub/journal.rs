@@ -1,6 +1,7 @@
-//! The last API requests, and those that the gate refused, with what became of their answers. Clients can wait for them.
+//! The journal: the last requests to the API and requests that the gate refused, with their answers. Clients can wait
+//! for entries.
 //!
-//! Nothing in here is secret: entries are made of what may be shown (`shown`).
+//! Contains no secrets: `redaction` removes them from the entries.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,36 +13,37 @@ use super::entry::{Entry, MAX_ENTRIES};
 use super::filter::Filter;
 use crate::http::Reply;
 
-/// What they may be long as JSON, all together.
+/// The maximal length of all entries together, as JSON.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// How long a look waits for the report on an answer that is on its way: its client may have it already.
+/// How long reading the journal waits for the delivery report of a recent answer, which the client may already have
+/// received.
 const REPORT_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Journal {
-    state: Mutex<State>,
+    state: Mutex<JournalState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct JournalState {
     entries: VecDeque<Entry>,
     bytes: usize,
-    /// The last number given.
+    /// The number of the latest entry.
     last: u64,
-    /// Goes up with each reset.
+    /// Incremented by each reset.
     resets: u64,
     is_stopping: bool,
 }
 
 #[derive(Serialize)]
-struct Requests<'e> {
+struct JournalAnswer<'e> {
     requests: Vec<&'e Entry>,
     last: u64,
 }
 
 impl Journal {
-    /// Gives the entry its number.
+    /// Adds an entry, and returns its number.
     pub(super) fn add(&self, mut entry: Entry) -> u64 {
         let json = serde_json::to_vec(&entry);
         entry.progress.bytes = json.map_or(MAX_BYTES, |json| json.len());
@@ -55,7 +57,7 @@ impl Journal {
         state.last
     }
 
-    /// Notes whether the client was sent the whole answer.
+    /// Records whether the whole answer was sent to the client.
     pub(super) fn delivered(&self, number: u64, is_whole: bool) {
         let mut state = self.state.lock();
         let mut entries = state.entries.iter_mut().rev();
@@ -66,7 +68,7 @@ impl Journal {
         self.changed.notify_all();
     }
 
-    /// The fault that a moment ago was injected into the answer to the same request, and the status of that answer. Counts
+    /// The fault that was recently injected into the answer to the same request, and the status of that answer. Counts
     /// the repetition.
     pub(super) fn repeat(&self, fingerprint: u64) -> Option<(u16, &'static str)> {
         let mut state = self.state.lock();
@@ -76,7 +78,7 @@ impl Journal {
         Some((entry.status, entry.fault?))
     }
 
-    /// Repeats no fault any more of an answer that has an entry by now.
+    /// Ends the repetition of the faults in all present entries.
     pub(super) fn end_repeats(&self) {
         let mut state = self.state.lock();
         let entries = state.entries.iter_mut();
@@ -89,24 +91,24 @@ impl Journal {
         state.bytes = 0;
     }
 
-    /// The same, and ends all waits. Numbers go on.
+    /// Removes all entries and ends all waits. Numbers continue.
     pub(super) fn reset(&self) {
         self.clear();
         self.state.lock().resets += 1;
         self.changed.notify_all();
     }
 
-    /// Ends all waits, now and later.
+    /// Ends all waits. Later calls do not wait.
     pub(super) fn stop(&self) {
         self.state.lock().is_stopping = true;
         self.changed.notify_all();
     }
 
-    /// What is asked for, once there is enough of it or the wait is over.
+    /// Answers with the entries that match the filter, once there are enough of them or the wait is over.
     pub(super) fn reply(&self, filter: &Filter) -> Reply {
         let mut state = self.state.lock();
         let (end, resets) = (Instant::now() + filter.wait, state.resets);
-        let is_over = |state: &State| state.is_stopping || state.resets != resets;
+        let is_over = |state: &JournalState| state.is_stopping || state.resets != resets;
         while !is_over(&state) && state.find(filter).count() < filter.count {
             if self.changed.wait_until(&mut state, end).timed_out() {
                 break;
@@ -120,11 +122,11 @@ impl Journal {
         }
         let requests = state.find(filter).collect();
         let last = state.last;
-        Reply::json(200, &Requests { requests, last })
+        Reply::json(200, &JournalAnswer { requests, last })
     }
 }
 
-impl State {
+impl JournalState {
     fn push(&mut self, entry: Entry) {
         self.bytes += entry.progress.bytes;
         self.entries.push_back(entry);
@@ -137,10 +139,10 @@ impl State {
     }
 
     fn find(&self, filter: &Filter) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| filter.takes(entry))
+        self.entries.iter().filter(|entry| filter.matches(entry))
     }
 
-    /// Until when to wait for reports on answers that were due a moment ago.
+    /// Until when to wait for delivery reports of recent answers; `None` if there is none to wait for.
     fn report_due(&self, filter: &Filter, last: u64) -> Option<Instant> {
         let now = Instant::now();
         let on_their_way = self
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_leave_when_there_are_too_many_entries_or_bytes() {
+    fn the_oldest_entries_are_removed_when_there_are_too_many_entries_or_bytes() {
         let journal = Journal::default();
         for _ in 0..MAX_ENTRIES + 1 {
             journal.add(entry(0));

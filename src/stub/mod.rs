@@ -1,11 +1,11 @@
-//! What only `serve --demo` has: answers forced, delayed and spoiled on request, a journal, a clock that can be moved, a
-//! page for people.
+//! The stub of `serve --demo`: forced and delayed answers, injected faults, a journal, a movable clock and a web page.
 //!
-//! It stands around the endpoints, which know nothing of it. Without `--demo` none of it is built: where a server is put
-//! together, one line decides.
+//! The stub wraps the endpoints, which know nothing about it. Without `--demo` it is not built: one line of `assembly`
+//! decides.
 //!
 //! ```text
-//! OwnHosts (421) --> Stub (its own calls, the page, the journal) --> CorsPolicy (CORS) --> Steered (forced answers, delays, faults) --> the endpoints
+//! HostFilter (421) --> Stub (its own calls, the page, the journal) --> Pages (CORS) --> Steered (forced answers,
+//! delays, faults) --> the endpoints
 //! ```
 
 mod account_change;
@@ -15,19 +15,19 @@ mod content;
 mod description;
 mod documented;
 mod entry;
+mod error;
 mod filter;
 mod headers;
 mod hosts;
 mod input;
+mod instruction;
 mod journal;
 mod next;
-mod order;
-mod outcome;
 mod own_answer;
 mod page;
 mod presented;
 mod recorder;
-mod shown;
+mod redaction;
 mod steered;
 
 use std::hash::RandomState;
@@ -42,58 +42,58 @@ use accounts::Accounts;
 use clock::MovableClock;
 use description::Description;
 use documented::Documented;
+use error::Error;
 use filter::Filter;
 use journal::Journal;
-use next::Next;
-use outcome::Error;
+use next::InstructionQueue;
 use page::Page;
 use presented::{Issued, Presented};
 use recorder::Recorder;
-use shown::Shown;
+use redaction::Redaction;
 use steered::Steered;
 
-pub use hosts::{Host, Hosts, NotAHost, OwnHosts};
+pub use hosts::{Host, HostFilter, Hosts, NotAHost};
 
-/// What the paths of the API begin with.
+/// The prefix of the API's paths.
 const API: &str = "/api/";
-/// What the stub's own begin with.
+/// The prefix of the stub's own paths.
 const OWN: &str = "/__stub/";
 
-/// What pages of other origins may send, and read, besides what every page may.
+/// The header fields that pages of other origins may send and read, in addition to those that CORS always allows.
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Prefer, X-Stub-Delay, X-Stub-Fault";
 const EXPOSED_HEADERS: &str = "Retry-After, WWW-Authenticate, Preference-Applied";
 
-/// A stub before there are endpoints to stand around.
-pub struct Beginning {
+/// Builds a [`Stub`]. Exists before the endpoints do, since they need the stub's clock.
+pub struct StubBuilder {
     description: Description,
     clock: MovableClock,
     accounts: Accounts,
-    shown: Shown,
+    redaction: Redaction,
     issued: Issued,
     pinned: Vec<String>,
 }
 
-impl Beginning {
-    /// Remembers what only the fixture has: passwords in clear.
-    pub fn of(demo: &crate::accounts::Accounts, has_tls: bool) -> Self {
+impl StubBuilder {
+    /// Starts from a fixture, and keeps what only the fixture has: passwords in clear text.
+    pub fn new(demo: &crate::accounts::Accounts, has_tls: bool) -> Self {
         Self {
             description: Description::new(if has_tls { "https" } else { "http" }),
             clock: MovableClock::default(),
             accounts: Accounts::of(demo),
-            shown: Shown::of(demo),
+            redaction: Redaction::of(demo),
             issued: Issued::of(demo),
             pinned: accounts::pinned(demo),
         }
     }
 
-    /// The clock that the whole server goes by.
+    /// The clock for the whole server.
     pub fn clock(&self) -> Clock {
         let clock = self.clock.clone();
         Arc::new(move || clock.now())
     }
 
-    /// The stub, around these endpoints. Pages of these hosts may steer it.
-    pub fn around(
+    /// Builds the stub around `endpoints`. Pages of `hosts` may steer it.
+    pub fn build(
         self,
         endpoints: Endpoints,
         services: Arc<Services>,
@@ -103,7 +103,7 @@ impl Beginning {
     ) -> Stub {
         let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
         let documented = Arc::new(Documented::read());
-        let next = Arc::new(Next::default());
+        let next = Arc::new(InstructionQueue::default());
         let steered = Steered {
             inner: Arc::clone(&endpoints),
             documented: Arc::clone(&documented),
@@ -125,7 +125,7 @@ impl Beginning {
             next,
             journal: Journal::default(),
             recorder: Recorder {
-                shown: self.shown,
+                redaction: self.redaction,
                 presented: Presented {
                     issued: self.issued,
                     services: Arc::clone(&services),
@@ -144,13 +144,13 @@ impl Beginning {
     }
 }
 
-/// The endpoints with everything that steers them.
+/// The endpoints, together with the calls that steer them.
 pub struct Stub {
     pages: CorsPolicy,
     steered: Steered,
     endpoints: Arc<dyn Answerer>,
     documented: Arc<Documented>,
-    next: Arc<Next>,
+    next: Arc<InstructionQueue>,
     journal: Journal,
     recorder: Recorder,
     clock: MovableClock,
@@ -162,7 +162,7 @@ pub struct Stub {
     description: Description,
 }
 
-/// The stub's own calls.
+/// The stub's own calls: path, methods, `Allow` and pace.
 const CALLS: &[(&str, &[&str], &str, Pace)] = &[
     ("/", &["GET", "HEAD"], "GET, HEAD", Pace::Quick),
     (openapi::PATH, &["GET", "HEAD"], "GET, HEAD", Pace::Quick),
@@ -176,7 +176,7 @@ const CALLS: &[(&str, &[&str], &str, Pace)] = &[
         "/__stub/requests/",
         &["GET", "HEAD", "DELETE"],
         "GET, HEAD, DELETE",
-        // It may wait for requests.
+        // May wait for requests.
         Pace::Slow,
     ),
     (
@@ -189,7 +189,7 @@ const CALLS: &[(&str, &[&str], &str, Pace)] = &[
         accounts::ALL,
         &["GET", "HEAD"],
         "GET, HEAD",
-        // It may wait for a change of one.
+        // May wait while an account is changed.
         Pace::Slow,
     ),
     (accounts::ONE, &["PUT", "DELETE"], "PUT, DELETE", Pace::Slow),
@@ -216,7 +216,8 @@ impl Answerer for Stub {
             .answer(call, request, |request| self.answer_other(call, request))
     }
 
-    /// Kept whatever the path: that one was not looked at.
+    /// Records the request in the journal whatever its path, since the gate refuses requests without looking at the
+    /// path.
     fn refused(&self, request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
         let mut headers = self.pages.refused(request);
         let entry = self
@@ -236,7 +237,7 @@ impl Answerer for Stub {
 }
 
 impl Stub {
-    /// What is no call of the API.
+    /// Answers requests whose path does not belong to the API.
     fn answer_other(&self, call: &Call, request: &mut Request<'_>) -> Reply {
         if !CALLS.iter().any(|(name, ..)| *name == call.name) {
             return self.endpoints.answer(call, request);
@@ -248,7 +249,8 @@ impl Stub {
         })
     }
 
-    /// A client that retries silently would otherwise swallow a fault: it gets the same one again.
+    /// Answers a request to the API. A client that silently retries after a fault gets the same fault again, since it
+    /// would otherwise hide the fault.
     fn answer_api(&self, call: &Call, request: &mut Request<'_>) -> Reply {
         let arrival = self.recorder.arrival(request, self.clock.now().date);
         if let Some((status, fault)) = self.journal.repeat(arrival.fingerprint) {
@@ -311,7 +313,7 @@ impl Stub {
         })
     }
 
-    /// No page of the web may steer the stub.
+    /// Refuses requests by pages of other origins, so that no page of the web can steer the stub.
     fn check_origin(&self, request: &Request<'_>) -> Result<(), Error> {
         match request.joined(ReadField::Origin) {
             Some(origin) if !self.hosts.include_origin(&origin) => Err(Error::NotFromHere),
@@ -325,7 +327,8 @@ impl Stub {
             && (self.documented.has(path) || self.endpoints.call("GET", path).allow.is_some())
     }
 
-    /// The clock goes back before tokens and counters are forgotten: none of a later time may be left over.
+    /// Restores the state of the start. The clock is reset before tokens and counters are removed, so that none with a
+    /// later date remains.
     fn reset(&self) -> Result<Reply, Error> {
         self.next.clear();
         self.clock.reset();

@@ -1,4 +1,4 @@
-//! `/__stub/next/`: what becomes of the next API requests, for clients that cannot set headers.
+//! `/__stub/next/`: instructions for the next API requests, for clients that cannot set headers.
 
 use std::collections::VecDeque;
 
@@ -6,55 +6,60 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::documented::Documented;
+use super::error::{Error, FieldErrors};
 use super::headers::Steering;
-use super::order::Order;
-use super::outcome::{Error, Faults};
+use super::instruction::Instruction;
 use crate::http::{Body, Reply};
 use crate::server::Call;
 
-/// The orders that are pending.
+/// The pending instructions.
 #[derive(Default)]
-pub(super) struct Next(Mutex<Orders>);
+pub(super) struct InstructionQueue(Mutex<QueuedInstructions>);
 
 #[derive(Default, Serialize)]
-struct Orders {
-    /// In the order in which they are used.
-    pending: VecDeque<Pending>,
-    /// How many requests have used one of them, those that are used up included.
+struct QueuedInstructions {
+    /// In the order of their use.
+    pending: VecDeque<PendingInstruction>,
+    /// How many requests have used an instruction, including instructions that are used up.
     used: u64,
 }
 
 #[derive(Serialize)]
-struct Pending {
+struct PendingInstruction {
     #[serde(flatten)]
-    order: Order,
-    /// How many requests have used it.
+    instruction: Instruction,
+    /// How many requests have used this instruction.
     used: u32,
 }
 
-impl Next {
-    /// Replaces what is pending by one order or a list of them, and answers what is pending now.
+impl InstructionQueue {
+    /// Replaces the pending instructions by one instruction or a list of them, and answers with the new ones.
     pub(super) fn put(
         &self,
         body: &Body,
         documented: &Documented,
         has_call: impl Fn(&str) -> bool,
     ) -> Result<Reply, Error> {
-        let read = |object| Order::read(object, documented, &has_call);
-        let (orders, reply) = match body.list()? {
+        let read = |object| Instruction::read(object, documented, &has_call);
+        let (instructions, reply) = match body.list()? {
             Some(objects) => {
-                let orders = all(objects.into_iter().map(read))?;
-                let reply = Reply::json(200, &orders);
-                (orders, reply)
+                let instructions = all(objects.into_iter().map(read))?;
+                let reply = Reply::json(200, &instructions);
+                (instructions, reply)
             }
             None => {
-                let order = read(body.object()?)?;
-                let reply = Reply::json(200, &order);
-                (vec![order], reply)
+                let instruction = read(body.object()?)?;
+                let reply = Reply::json(200, &instruction);
+                (vec![instruction], reply)
             }
         };
-        let pending = orders.into_iter().map(|order| Pending { order, used: 0 });
-        *self.0.lock() = Orders {
+        let pending = instructions
+            .into_iter()
+            .map(|instruction| PendingInstruction {
+                instruction,
+                used: 0,
+            });
+        *self.0.lock() = QueuedInstructions {
             pending: pending.collect(),
             used: 0,
         };
@@ -62,57 +67,57 @@ impl Next {
     }
 
     pub(super) fn clear(&self) {
-        *self.0.lock() = Orders::default();
+        *self.0.lock() = QueuedInstructions::default();
     }
 
     pub(super) fn reply(&self) -> Reply {
         Reply::json(200, &*self.0.lock())
     }
 
-    /// Uses the first order that is meant for this request, if there is one.
+    /// Uses the first instruction that applies to this request, if there is one.
     pub(super) fn take(&self, call: &Call, path: &str, documented: &Documented) -> Steering {
-        let mut orders = self.0.lock();
-        let found = orders
+        let mut instructions = self.0.lock();
+        let found = instructions
             .pending
             .iter()
             .enumerate()
             .find_map(|(index, pending)| {
-                let steering = pending.order.steering(call, path, documented)?;
+                let steering = pending.instruction.steering(call, path, documented)?;
                 Some((index, steering))
             });
         let Some((index, steering)) = found else {
             return Steering::default();
         };
-        orders.used += 1;
-        let pending = &mut orders.pending[index];
+        instructions.used += 1;
+        let pending = &mut instructions.pending[index];
         pending.used += 1;
-        if pending.used == pending.order.times {
-            orders.pending.remove(index);
+        if pending.used == pending.instruction.times {
+            instructions.pending.remove(index);
         }
         steering
     }
 }
 
-/// The orders of a list, if nothing is wrong with any.
-fn all(read: impl Iterator<Item = Result<Order, Error>>) -> Result<Vec<Order>, Error> {
-    let (mut orders, mut faults) = (Vec::new(), Vec::new());
-    for order in read {
-        match order {
-            Ok(order) => {
-                orders.push(order);
-                faults.push(Faults::default());
+/// The instructions of a list, if all of them are valid.
+fn all(read: impl Iterator<Item = Result<Instruction, Error>>) -> Result<Vec<Instruction>, Error> {
+    let (mut instructions, mut faults) = (Vec::new(), Vec::new());
+    for instruction in read {
+        match instruction {
+            Ok(instruction) => {
+                instructions.push(instruction);
+                faults.push(FieldErrors::default());
             }
             Err(Error::Fields(fault)) => faults.push(fault),
             Err(error) => return Err(error),
         }
     }
     if faults.is_empty() {
-        let mut fault = Faults::default();
+        let mut fault = FieldErrors::default();
         fault.add("non_field_errors", "This list may not be empty.");
         return Err(Error::Fields(fault));
     }
-    if orders.len() < faults.len() {
+    if instructions.len() < faults.len() {
         return Err(Error::Items(faults));
     }
-    Ok(orders)
+    Ok(instructions)
 }

@@ -1,17 +1,17 @@
-//! An answer of the tester's own: body and headers of an order of `/__stub/next/`.
+//! A custom answer: the body and headers of an instruction of `/__stub/next/`.
 
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::error::Error;
 use super::input::Input;
-use super::outcome::Error;
 use crate::gate::RESERVED_PREFIX;
 use crate::http::{Field, JSON, Reply};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What says where an answer ends, or is about the connection: the server sets or removes it.
+/// Header fields about the framing of the answer or about the connection, which the server sets or removes.
 const REFUSED_HEADERS: &[&str] = &[
     "Connection",
     "Content-Length",
@@ -22,26 +22,26 @@ const REFUSED_HEADERS: &[&str] = &[
     "Upgrade",
 ];
 
-/// So many headers fit into an answer beside those that it has anyway.
+/// The maximal number of custom headers that fit into an answer in addition to its usual ones.
 const MAX_HEADERS: usize = 24;
 
 /// The codes of answers without a body.
 const WITHOUT_BODY: &[u16] = &[204, 205, 304];
 
-/// What an order says of the answer itself.
+/// The custom part of an answer.
 #[derive(Clone, Default, Serialize)]
 pub(super) struct OwnAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<Body>,
+    body: Option<OwnBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<IndexMap<String, String>>,
 }
 
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
-enum Body {
+enum OwnBody {
     Text(String),
-    /// As it was written.
+    /// JSON in the notation of the request.
     Json(Box<RawValue>),
 }
 
@@ -49,13 +49,13 @@ impl OwnAnswer {
     /// Reads the keys `body` and `headers`.
     pub(super) fn read(input: &mut Input<'_>, code: Option<u16>) -> Result<Self, Error> {
         let body = match input.raw("body") {
-            Some(json) if !json.starts_with('"') => {
-                RawValue::from_string(json.to_owned()).ok().map(Body::Json)
-            }
-            _ => input.text("body")?.map(Body::Text),
+            Some(json) if !json.starts_with('"') => RawValue::from_string(json.to_owned())
+                .ok()
+                .map(OwnBody::Json),
+            _ => input.text("body")?.map(OwnBody::Text),
         };
         if let Some(code) = code.filter(|code| WITHOUT_BODY.contains(code) && body.is_some()) {
-            input.fault(
+            input.error(
                 "body",
                 format!("An answer with the code {code} has no body."),
             );
@@ -74,15 +74,15 @@ impl OwnAnswer {
         self.body.is_none() && self.headers.is_none()
     }
 
-    /// The answer with this code and the body, if there is one.
+    /// The answer with this code and the custom body; `None` without a custom body.
     pub(super) fn reply(&self, code: u16) -> Option<Reply> {
         Some(match self.body.as_ref()? {
-            Body::Text(text) => Reply::text(code, TEXT, text.as_str()),
-            Body::Json(json) => Reply::text(code, JSON, json.get()),
+            OwnBody::Text(text) => Reply::text(code, TEXT, text.as_str()),
+            OwnBody::Json(json) => Reply::text(code, JSON, json.get()),
         })
     }
 
-    /// The answer with the headers, which replace those of the same name.
+    /// Adds the custom headers to an answer, replacing headers of the same name.
     pub(super) fn with_headers(&self, reply: Reply) -> Reply {
         let headers = self.headers.iter().flatten();
         headers.fold(reply, |reply, (name, value)| {
@@ -101,18 +101,18 @@ fn read_headers(input: &mut Input<'_>) -> Result<Option<IndexMap<String, String>
         let value = match object.field(name)? {
             Field::Text(value) => value.to_string(),
             _ => {
-                input.fault(KEY, format!("{name:?}: Not a valid string."));
+                input.error(KEY, format!("{name:?}: Not a valid string."));
                 continue;
             }
         };
         let is_doubled = headers.keys().any(|other| other.eq_ignore_ascii_case(name));
         match why_refused(name, &value, is_doubled) {
-            Some(why) => input.fault(KEY, format!("{name:?}: {why}")),
+            Some(why) => input.error(KEY, format!("{name:?}: {why}")),
             None => _ = headers.insert(name.to_owned(), value),
         }
     }
     if headers.len() > MAX_HEADERS {
-        input.fault(KEY, format!("Expected at most {MAX_HEADERS} headers."));
+        input.error(KEY, format!("Expected at most {MAX_HEADERS} headers."));
     }
     Ok(Some(headers))
 }

@@ -1,6 +1,6 @@
-//! `/`: a page for people, in one file.
+//! `/`: the web page of the demo, in one file.
 //!
-//! The browser may run and show nothing but what is in the file: script and style are named by their hashes.
+//! The content security policy names script and style by their hashes, so that the browser runs and loads nothing else.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::http::Reply;
 const HTML: &str = include_str!("page.html");
 const CONTENT_TYPE: &str = "text/html; charset=utf-8";
 
-/// The page, and what the browser may do with it.
+/// The page and its content security policy.
 pub(super) struct Page {
     html: String,
     policy: String,
 }
 
 impl Page {
-    /// `pinned` are the usernames of which each login answers the same token, in lower case.
+    /// `pinned` are the usernames with a pinned token, in lower case.
     pub(super) fn new(pinned: &[String], token_ttl: Option<Duration>) -> Self {
         let token_ttl_ms = token_ttl.unwrap_or_default().as_millis().to_string();
         let html = HTML
@@ -46,7 +46,7 @@ impl Page {
     }
 }
 
-/// As it is written between double quotes.
+/// Escapes a text for an attribute in double quotes.
 fn attribute(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;")
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_one_script_one_style_and_no_attribute_that_the_policy_forbids() {
+    fn the_page_has_one_script_one_style_and_nothing_that_its_policy_forbids() {
         for (open, close) in [("<script", "<script>"), ("<style", "<style>")] {
             assert_eq!(HTML.matches(open).count(), 1, "{open}");
             assert_eq!(HTML.matches(close).count(), 1, "{close}");

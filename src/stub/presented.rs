@@ -1,6 +1,6 @@
-//! What a request presented: whose token, and whether the right password.
+//! Reports what a request presented: the state and the user of its token, and whether its password is right.
 //!
-//! Both are said without the token or password itself, so that a test can check that its client sent the right one.
+//! The report does not contain the token or the password. It lets a test check that its client has sent the right one.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::content::Content;
-use super::shown::USERNAME;
+use super::redaction::USERNAME;
 use crate::account::Username;
 use crate::accounts::Accounts;
 use crate::auth::Token;
@@ -19,22 +19,22 @@ use crate::endpoint::authorization::{self, HeaderFault};
 use crate::hashing::{Password, PasswordHash};
 use crate::http::{Body, Field};
 
-/// Of how many tokens it is remembered that they were issued.
+/// How many issued tokens are remembered.
 const MAX_ISSUED: usize = 10_000;
 
-/// What a token is worth when its request arrives.
+/// The state of a token when its request arrives.
 #[derive(Clone, Copy, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum TokenState {
     Valid,
-    /// This server issued it, and it has ended since.
+    /// This server has issued it, and it is no longer valid.
     Expired,
     Unknown,
     #[default]
     None,
 }
 
-/// What a login's password is.
+/// Whether a login's password is right.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum PasswordState {
@@ -43,17 +43,17 @@ pub(super) enum PasswordState {
     Missing,
 }
 
-/// Digests of tokens that were issued or pinned, and whose they are; the latest are kept.
+/// The digests of issued and pinned tokens with their usernames; the latest are kept.
 pub(super) struct Issued(Mutex<LruCache<[u8; 32], String>>);
 
-/// Finds out what requests presented.
+/// Determines what requests presented.
 pub(super) struct Presented {
     pub(super) issued: Issued,
     pub(super) services: Arc<Services>,
 }
 
 impl Issued {
-    /// Starts with what the fixture pins.
+    /// Starts with the pinned tokens of the fixture.
     pub(super) fn of(demo: &Accounts) -> Self {
         let issued = Self(Mutex::new(LruCache::unbounded()));
         for user in demo.users.iter().map(|entry| &entry.user) {
@@ -78,8 +78,8 @@ impl Issued {
 }
 
 impl Presented {
-    /// The state of the token in an `Authorization` header, and whose it is or was. To be asked before the request is
-    /// answered: that may end the token.
+    /// The state and the username of the token in an `Authorization` header. To be called before the request is
+    /// answered, since the call itself may revoke the token.
     pub(super) fn token(&self, header: &[u8], now: Timestamp) -> (TokenState, Option<String>) {
         let token = match authorization::parse(header) {
             Ok(token) => token,
@@ -104,7 +104,7 @@ impl Presented {
         Some(user.username)
     }
 
-    /// Remembers the token in the answer to a login.
+    /// Remembers the token that a login was answered with.
     pub(super) fn note_login(&self, answer: &Body, now: Timestamp) {
         let text = |key: &str| match answer.object().ok()?.field(key) {
             Ok(Field::Text(text)) => Some(text),
@@ -117,8 +117,8 @@ impl Presented {
         }
     }
 
-    /// What the password of a login is, by the status that the server gave it; where that says nothing of it, or was forced
-    /// (`None`), by a look at the account. `None` when there is no way to find out.
+    /// Whether the password of a login is right. Decided by the status of the answer; if the status was forced (`None`)
+    /// or says nothing about the password, by verifying it. `None` if this cannot be determined.
     pub(super) fn password(&self, content: &Content, status: Option<u16>) -> Option<PasswordState> {
         let password = match content.value("password") {
             Field::Missing | Field::Null => return Some(PasswordState::Missing),
@@ -129,7 +129,7 @@ impl Presented {
         let is_right = match status {
             Some(200 | 403) => true,
             Some(401) => false,
-            // Hashing is what it had no time for.
+            // The server had no capacity to hash the password.
             Some(503) => return None,
             _ => self.is_right(content, &password)?,
         };
@@ -152,7 +152,7 @@ impl Presented {
         };
         let hash: PasswordHash = account.password_hash.parse().ok()?;
         let engine = &self.services.engine;
-        let verification = engine.begin_verify(password, Some(&hash), hash.cost());
+        let verification = engine.start_verification(password, Some(&hash), hash.cost());
         verification.wait().ok()
     }
 }

@@ -1,4 +1,4 @@
-//! Makes the entries of the journal: of a request and its answer, what may be shown.
+//! Creates the journal's entries from requests and answers, without secrets.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::{Duration, Instant};
@@ -7,33 +7,33 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::content::Content;
-use super::entry::{Answer, Entry, Headers, Progress};
+use super::entry::{Entry, Headers, Progress, RecordedAnswer};
 use super::presented::{Presented, TokenState};
-use super::shown::Shown;
+use super::redaction::Redaction;
 use crate::endpoint::user_login;
 use crate::gate::{DELAY, FAULT, Fault, RESERVED_PREFIX, RefusedRequest};
 use crate::http::{Body, COMMON_HEADERS, EveryField, ReadField, Reply, Request};
 use crate::server::Call;
 
 pub(super) struct Recorder {
-    pub(super) shown: Shown,
+    pub(super) redaction: Redaction,
     pub(super) presented: Presented,
     pub(super) fields: EveryField,
     pub(super) fingerprints: RandomState,
 }
 
-/// A request before it is answered.
+/// A request that has not been answered yet.
 pub(super) struct Arrival {
     time: Timestamp,
     started: Instant,
     token: (TokenState, Option<String>),
-    /// Equal for two requests of one client with the same bytes.
+    /// Equal for two requests of the same client with the same bytes.
     pub(super) fingerprint: u64,
 }
 
-/// The orders in the headers of an answer.
+/// The steering of an answer, read from its headers.
 #[derive(Default)]
-struct Ordered {
+struct AppliedSteering {
     code: Option<u16>,
     delay_ms: u64,
     fault: Option<&'static str>,
@@ -61,7 +61,7 @@ impl Recorder {
         request
             .fields(self.fields)
             .for_each(|field| field.hash(&mut hasher));
-        // A body that cannot be read is one that broke off, which is answered.
+        // If the body ended early, the request is compared without it.
         if let Ok(body) = request.body() {
             body.as_bytes().hash(&mut hasher);
         }
@@ -81,10 +81,10 @@ impl Recorder {
             Ok(body) => Content::of(body, &content_type),
             Err(_) => Content::Other { length: 0 },
         };
-        let ordered = Ordered::of(reply);
+        let applied = AppliedSteering::of(reply);
         let is_login = call.name == user_login::PATH && call.has_method;
-        // A forced answer says nothing about the request.
-        let status = ordered.code.is_none().then(|| reply.status());
+        // The status of a forced answer says nothing about the request.
+        let status = applied.code.is_none().then(|| reply.status());
         let answer = reply.copy_body();
         if is_login && status == Some(200) {
             self.presented.note_login(&answer, arrival.time);
@@ -97,26 +97,26 @@ impl Recorder {
         Entry {
             number: 0,
             time: format!("{:.6}", arrival.time),
-            method: Shown::method(method).to_owned(),
-            path: self.shown.target(request.target()),
+            method: Redaction::method(method).to_owned(),
+            path: self.redaction.target(request.target()),
             headers: self.request_headers(request),
-            body: self.shown.content(&content),
+            body: self.redaction.content(&content),
             status: reply.status(),
             duration_ms: milliseconds(duration),
-            username: self.shown.username(&content),
+            username: self.redaction.username(&content),
             token,
             token_user,
             password: is_login
                 .then(|| self.presented.password(&content, status))
                 .flatten(),
-            code: ordered.code,
-            delay_ms: ordered.delay_ms,
-            fault: ordered.fault,
+            code: applied.code,
+            delay_ms: applied.delay_ms,
+            fault: applied.fault,
             delivered: None,
             repeats: 0,
-            answer: Answer {
+            answer: RecordedAnswer {
                 headers: self
-                    .shown
+                    .redaction
                     .fields(headers.filter(|(name, _)| !is_reserved(name))),
                 body: self.answer_body(request, &answer),
             },
@@ -129,24 +129,26 @@ impl Recorder {
     fn request_headers(&self, request: &Request<'_>) -> Headers {
         let fields: Vec<_> = request.fields(self.fields).collect();
         let fields = fields.iter().map(|(name, value)| (&**name, &**value));
-        self.shown
+        self.redaction
             .fields(fields.filter(|(name, _)| !is_reserved(name)))
     }
 
-    /// As the client gets it: without one to a HEAD. A 405 quotes the method.
+    /// The body as the client receives it; empty for HEAD. The answer 405 quotes the method, which may have to be
+    /// redacted.
     fn answer_body(&self, request: &Request<'_>, answer: &Body) -> String {
         let method = request.method().as_str();
         if request.is_head() {
             return String::new();
         }
-        let shown = self.shown.answer(answer);
-        match Shown::method(method) {
+        let shown = self.redaction.answer(answer);
+        match Redaction::method(method) {
             same if same == method => shown,
             hidden => shown.replace(method, hidden),
         }
     }
 
-    /// An entry of what could be read of a request that the gate answers, with these header lines; nothing of its body.
+    /// The entry of a request that the gate refused: what the gate could read of it, and the header lines `own` of the
+    /// answer. The body of the request is not included.
     pub(super) fn refused(
         &self,
         request: &RefusedRequest<'_>,
@@ -162,19 +164,19 @@ impl Recorder {
         let lines = lines.map(|(name, value)| (name, value.as_bytes()));
         Entry {
             time: format!("{time:.6}"),
-            method: Shown::method(request.method.unwrap_or_default()).to_owned(),
+            method: Redaction::method(request.method.unwrap_or_default()).to_owned(),
             path: self
-                .shown
+                .redaction
                 .target(request.target.as_deref().unwrap_or_default()),
             headers: self
-                .shown
+                .redaction
                 .fields(fields.filter(|(name, _)| !is_reserved(name))),
             status: request.status,
             duration_ms: milliseconds(request.duration),
             token,
             token_user,
-            answer: Answer {
-                headers: self.shown.fields(lines),
+            answer: RecordedAnswer {
+                headers: self.redaction.fields(lines),
                 body: serde_json::json!({ "detail": request.detail }).to_string(),
             },
             ..Entry::default()
@@ -182,18 +184,18 @@ impl Recorder {
     }
 }
 
-impl Ordered {
+impl AppliedSteering {
     fn of(reply: &Reply) -> Self {
-        let mut ordered = Self::default();
+        let mut applied = Self::default();
         for (name, value) in reply.headers() {
             match name {
-                DELAY => ordered.delay_ms = value.parse().unwrap_or_default(),
-                FAULT => ordered.fault = Fault::named(value).map(Fault::name),
-                "Preference-Applied" => ordered.code = applied_code(value),
+                DELAY => applied.delay_ms = value.parse().unwrap_or_default(),
+                FAULT => applied.fault = Fault::named(value).map(Fault::name),
+                "Preference-Applied" => applied.code = applied_code(value),
                 _ => {}
             }
         }
-        ordered
+        applied
     }
 }
 

@@ -1,11 +1,11 @@
-//! The endpoints, whose answers can be forced, delayed and corrupted.
+//! Wraps the endpoints to force or delay their answers, or to inject faults into them.
 
 use std::sync::Arc;
 
 use super::documented::Documented;
+use super::error::Error;
 use super::headers::{Headers, Steering};
-use super::next::Next;
-use super::outcome::Error;
+use super::next::InstructionQueue;
 use crate::gate::{DELAY, FAULT};
 use crate::http::{EveryField, Reply, Request};
 use crate::server::{Answerer, Call};
@@ -13,7 +13,7 @@ use crate::server::{Answerer, Call};
 pub(super) struct Steered {
     pub(super) inner: Arc<dyn Answerer>,
     pub(super) documented: Arc<Documented>,
-    pub(super) next: Arc<Next>,
+    pub(super) next: Arc<InstructionQueue>,
     pub(super) fields: EveryField,
 }
 
@@ -31,18 +31,19 @@ impl Answerer for Steered {
             Some(code) => self.forced(call, request.method().as_str(), code, &steering),
             None => self.inner.answer(call, request),
         };
-        order(steering.own.with_headers(reply), &steering)
+        with_gate_headers(steering.own.with_headers(reply), &steering)
     }
 }
 
 impl Steered {
-    /// A request's own headers win and use up nothing of what is pending. What no call answers is not steered by what is
-    /// pending, and its 404 or 405 comes before anything that is wrong with its headers.
+    /// The steering of a request. Headers of the request take precedence over pending instructions, and use none of
+    /// them. A request without a call uses no pending instruction, and is answered with 404 or 405 even if its headers
+    /// are wrong.
     fn steering(&self, call: &Call, request: &Request<'_>) -> Result<Steering, Error> {
         let headers = Headers::of(request, self.fields);
         if !call.has_method {
-            let order = headers.and_then(|headers| headers.order().ok());
-            return Ok(order.unwrap_or_default());
+            let steering = headers.and_then(|headers| headers.delay_and_fault().ok());
+            return Ok(steering.unwrap_or_default());
         }
         match headers {
             Some(headers) => headers.steering(call.name, &self.documented),
@@ -65,8 +66,8 @@ impl Steered {
     }
 }
 
-/// The gate waits and injects the fault.
-fn order(reply: Reply, steering: &Steering) -> Reply {
+/// Adds the headers for the gate, which delays the answer and injects the fault.
+fn with_gate_headers(reply: Reply, steering: &Steering) -> Reply {
     let reply = match steering.delay_ms {
         0 => reply,
         delay => reply.with(DELAY, delay.to_string()),

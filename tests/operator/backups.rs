@@ -541,8 +541,8 @@ fn commands_that_change_something_print_one_line_of_what_they_did() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     fs::create_dir(place.path("pages")).unwrap();
     for (args, line) in [
-        (&["init"][..], "thanos-login.db is there already"),
-        (&["init", "--db", "new.db"], "made new.db"),
+        (&["init"][..], "thanos-login.db already exists"),
+        (&["init", "--db", "new.db"], "created new.db"),
         (&["backup", "copy.db"], "copied 1 user to copy.db"),
         (
             &["user", "export", "users.csv"],

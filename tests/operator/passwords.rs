@@ -127,7 +127,7 @@ fn a_terminal_asks_twice_without_showing_what_is_typed() {
     let mut terminal = at_a_terminal(&place, &ADD);
     let mut seen = terminal.exp_string("Password for jane@acme.com: ").unwrap();
     terminal.send_line(GOOD).unwrap();
-    seen += &terminal.exp_string("The same again: ").unwrap();
+    seen += &terminal.exp_string("Repeat the password: ").unwrap();
     terminal.send_line(GOOD).unwrap();
     seen += &terminal.exp_eof().unwrap();
     assert!(seen.contains("added the user jane@acme.com"), "{seen:?}");
@@ -137,7 +137,7 @@ fn a_terminal_asks_twice_without_showing_what_is_typed() {
     let mut terminal = at_a_terminal(&place, &["user", "passwd", "jane@acme.com"]);
     terminal.exp_string("Password for jane@acme.com: ").unwrap();
     terminal.send_line(GOOD).unwrap();
-    terminal.exp_string("The same again: ").unwrap();
+    terminal.exp_string("Repeat the password: ").unwrap();
     terminal.send_line("violet kettle nineteen").unwrap();
     terminal.exp_string("the two passwords differ").unwrap();
     terminal.exp_string("Password for jane@acme.com: ").unwrap();
@@ -159,7 +159,7 @@ fn a_refused_password_is_explained_before_each_of_at_most_three_prompts() {
     }
     terminal.exp_string("Password for jane@acme.com: ").unwrap();
     terminal.send_line(GOOD).unwrap();
-    terminal.exp_string("The same again: ").unwrap();
+    terminal.exp_string("Repeat the password: ").unwrap();
     terminal.send_line(GOOD).unwrap();
     terminal.exp_string("added the user").unwrap();
     terminal.exp_eof().unwrap();

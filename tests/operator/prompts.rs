@@ -108,7 +108,7 @@ fn the_keys_that_interrupt_work_at_each_password_prompt() {
         shell.send_line(&command).unwrap();
         asks(&mut shell);
         shell.send_line(GOOD).unwrap();
-        shell.exp_string("The same again: ").unwrap();
+        shell.exp_string("Repeat the password: ").unwrap();
         shell.send_control(key).unwrap();
         shell.exp_string(READY).unwrap();
         assert!(shows_what_is_typed(&shell), "{key}");
@@ -133,7 +133,7 @@ fn a_stopped_password_prompt_leaves_the_terminal_as_it_was_and_asks_again_when_i
         asks(&mut shell);
     }
     shell.send_line(GOOD).unwrap();
-    let mut seen = shell.exp_string("The same again: ").unwrap();
+    let mut seen = shell.exp_string("Repeat the password: ").unwrap();
     shell.send_line(GOOD).unwrap();
     seen += &shell.exp_string(READY).unwrap();
     assert!(
@@ -153,7 +153,7 @@ fn an_interrupted_program_ends_after_its_prompts_too() {
     let mut terminal = passwd(&place);
     asks(&mut terminal);
     terminal.send_line(GOOD).unwrap();
-    terminal.exp_string("The same again: ").unwrap();
+    terminal.exp_string("Repeat the password: ").unwrap();
     terminal.send_line(GOOD).unwrap();
     eventually("the questions are over", || shows_what_is_typed(&terminal));
     terminal.process_mut().signal(Signal::SIGTERM).unwrap();

@@ -247,7 +247,7 @@ fn the_origins_of_apps_and_sandboxes_may_be_listed_for_a_demo_alone() {
         assert_eq!(server.send(steering).status, 403, "{origin}");
         let run = place.run(&["serve", "--cors-origin", origin]);
         run.was_wrong_usage(origin);
-        assert!(run.stderr.contains("goes with --demo"), "{run:?}");
+        assert!(run.stderr.contains("requires --demo"), "{run:?}");
         assert_not_allowed(&login_with(&Server::demo(), &[("Origin", origin)]));
     }
 }

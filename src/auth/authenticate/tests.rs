@@ -8,7 +8,7 @@ use crate::store::{Durability, WhenMissing};
 
 const FIXTURE: &str = r#"{"organizations": [
     {"name": "open", "org_type": "RETAILER", "users": [
-        {"username": "dear", "password": "right"},
+        {"username": "expensive", "password": "right"},
         {"username": "off", "password": "right", "status": "DEACTIVATED"}]},
     {"name": "closed", "org_type": "SUPPLIER", "status": "PENDING", "users": [
         {"username": "pending", "password": "right"}]}]}"#;
@@ -21,7 +21,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// Users of cost 6, and one called `cheap` of cost 4.
+    /// A server with users whose hashes have cost 6, and users called `cheap...` whose hashes have cost 4.
     fn new(policy_cost: u8) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("test.db"));
@@ -42,7 +42,7 @@ impl Rig {
         rig.seed(FIXTURE, 6);
         rig.seed(
             &FIXTURE
-                .replace("\"dear\"", "\"cheap\"")
+                .replace("\"expensive\"", "\"cheap\"")
                 .replace("\"off\"", "\"cheap-off\"")
                 .replace("\"pending\"", "\"cheap-pending\""),
             4,
@@ -77,7 +77,7 @@ impl Rig {
         self.auth.authenticate(attempt, &permit, &credentials, now)
     }
 
-    /// Rounds of key expansion that a login took.
+    /// The rounds of key expansion that a login takes.
     fn work(&self, username: &str, password: &str) -> u64 {
         let before = self.engine.rounds_done();
         let _ = self.log_in(username, password);
@@ -102,16 +102,16 @@ fn policy(cost: u8) -> Policy {
 }
 
 #[test]
-fn every_login_takes_the_work_of_the_dearest_hash() {
+fn every_login_takes_the_work_of_the_most_expensive_hash() {
     let rig = Rig::new(6);
     let too_long = "x".repeat(73);
     for (label, username, password) in [
-        ("right", "dear", "right"),
-        ("wrong", "dear", "wrong"),
+        ("right", "expensive", "right"),
+        ("wrong", "expensive", "wrong"),
         ("unknown", "nobody", "right"),
         ("cheap, right", "cheap", "right"),
         ("cheap, wrong", "cheap", "wrong"),
-        ("73 bytes", "dear", &too_long),
+        ("73 bytes", "expensive", &too_long),
         ("73 bytes, unknown", "nobody", &too_long),
         ("inactive, right", "off", "right"),
         ("inactive, wrong", "off", "wrong"),
@@ -134,7 +134,7 @@ fn the_work_follows_the_database_when_another_process_changes_it() {
         )
         .unwrap();
     assert_eq!(rig.work("nobody", "x"), 1 << 7);
-    assert_eq!(rig.work("dear", "right"), 1 << 7);
+    assert_eq!(rig.work("expensive", "right"), 1 << 7);
     other.execute("DELETE FROM users", []).unwrap();
     assert_eq!(
         rig.work("nobody", "x"),
@@ -144,13 +144,13 @@ fn the_work_follows_the_database_when_another_process_changes_it() {
 }
 
 #[test]
-fn the_work_is_that_of_the_most_expensive_hash_of_somebody_who_can_log_in() {
+fn the_work_is_that_of_the_most_expensive_hash_of_a_user_who_can_log_in() {
     let rig = Rig::new(5);
     let other = rusqlite_connection(&rig);
     let hash = bcrypt::hash("right", 7).unwrap();
-    let expensive = format!("UPDATE users SET password_hash = '{hash}' WHERE username = 'off'");
+    let costly = format!("UPDATE users SET password_hash = '{hash}' WHERE username = 'off'");
     for (change, work) in [
-        (&*expensive, 6),
+        (&*costly, 6),
         (
             "UPDATE users SET status = 'ACTIVE' WHERE username = 'off'",
             7,
@@ -176,8 +176,11 @@ fn the_work_is_that_of_the_most_expensive_hash_of_somebody_who_can_log_in() {
             6,
         ),
         ("UPDATE organizations SET status = 'ACTIVE'", 6),
-        // Then that of a new hash counts.
-        ("DELETE FROM users WHERE username IN ('dear', 'pending')", 5),
+        // Without such users the cost of new hashes counts.
+        (
+            "DELETE FROM users WHERE username IN ('expensive', 'pending')",
+            5,
+        ),
         ("UPDATE users SET last_login = 1", 5),
     ] {
         other.execute(change, []).unwrap();
@@ -197,10 +200,10 @@ fn the_work_is_that_of_the_most_expensive_hash_of_somebody_who_can_log_in() {
 }
 
 #[test]
-fn an_inactive_user_whose_hash_takes_more_than_any_login_is_not_verified() {
+fn the_password_of_an_inactive_user_whose_hash_costs_more_than_any_login_is_not_verified() {
     let rig = Rig::new(6);
     let hash = bcrypt::hash("right", 8).unwrap();
-    let (off, on) = ("off", "dear");
+    let (off, on) = ("off", "expensive");
     let other = rusqlite_connection(&rig);
     let set = "UPDATE users SET password_hash = ?1 WHERE username = ?2";
     other.execute(set, [&hash, off]).unwrap();
@@ -212,7 +215,7 @@ fn an_inactive_user_whose_hash_takes_more_than_any_login_is_not_verified() {
     assert!(matches!(refused, Err(Error::NotActive { .. })));
 }
 
-/// Stands for another process.
+/// A connection that plays the part of another process.
 fn rusqlite_connection(rig: &Rig) -> rusqlite::Connection {
     rusqlite::Connection::open(rig.directory.path().join("test.db")).unwrap()
 }
@@ -220,11 +223,11 @@ fn rusqlite_connection(rig: &Rig) -> rusqlite::Connection {
 #[test]
 fn a_hash_of_another_cost_is_replaced_and_still_verifies() {
     let rig = Rig::new(5);
-    let login = rig.log_in("dear", "right").unwrap();
+    let login = rig.log_in("expensive", "right").unwrap();
     let rehash = login.rehash.expect("cost 6 is not 5");
-    rehash.begin();
+    rehash.start();
     let hash = || {
-        let username = Username::parse("dear").unwrap();
+        let username = Username::parse("expensive").unwrap();
         let account = rig.store.look_up(&username).unwrap().account.unwrap();
         account.password_hash
     };
@@ -232,21 +235,21 @@ fn a_hash_of_another_cost_is_replaced_and_still_verifies() {
         std::thread::yield_now();
     }
     assert!(hash().starts_with("$2b$05$"));
-    let again = rig.log_in("dear", "right").unwrap();
+    let again = rig.log_in("expensive", "right").unwrap();
     assert!(again.rehash.is_none());
 }
 
 #[test]
 fn a_rehash_does_not_bring_an_old_password_back() {
     let rig = Rig::new(5);
-    let login = rig.log_in("dear", "right").unwrap();
+    let login = rig.log_in("expensive", "right").unwrap();
     rig.seed(&FIXTURE.replacen("\"right\"", "\"newer\"", 1), 6);
-    login.rehash.unwrap().begin();
+    login.rehash.unwrap().start();
     let Rig { auth, store, .. } = rig;
-    // Waits for the rehash, or loses it: either way the new password stands.
+    // Waits for the rehash or discards it: in both cases the new password is kept.
     drop(auth);
     let account = store
-        .look_up(&Username::parse("dear").unwrap())
+        .look_up(&Username::parse("expensive").unwrap())
         .unwrap()
         .account
         .unwrap();
@@ -258,7 +261,7 @@ fn a_password_changed_while_it_was_verified_issues_no_token() {
     let rig = Rig::new(6);
     let account = rig
         .store
-        .look_up(&Username::parse("dear").unwrap())
+        .look_up(&Username::parse("expensive").unwrap())
         .unwrap()
         .account
         .unwrap();

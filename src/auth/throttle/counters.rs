@@ -1,12 +1,12 @@
-//! What is counted: failures, each kind in windows of its own, and the tries in flight.
+//! The counters in memory: failures, in windows of each kind, and the attempts in flight.
 //!
 //! Holds no lock, never waits and reads no clock.
 //!
-//! Memory is bounded. Of windows, each kind keeps at most [`MAX_ENTRIES`], and the least recently used is evicted: its
-//! counter starts at zero when it is needed again. To evict one, an attacker must make that many other failures of the same
-//! kind, each of which costs a whole bcrypt hash and, past a hundred, another address; a refused try counts nothing and
-//! evicts nothing. An account under attack is used by every try, so its window is the last to go. Tries in flight are
-//! as many as logins are in work, and never evicted.
+//! Memory is bounded. There are at most [`MAX_ENTRIES`] windows of each kind; beyond that the least recently used one
+//! is evicted, and its counter starts from zero when it is needed again. To evict a window, an attacker must cause that
+//! many failures of the same kind, each of which costs a whole bcrypt hash and, for every hundred of them, another
+//! address. A refused attempt counts nothing and evicts nothing. The window of an account under attack is used by every
+//! attempt, so it is evicted last. There are as many attempts in flight as logins that run, and they are never evicted.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,28 +19,29 @@ use super::limits::{BEFORE_HASHING, Limits, is_lifted};
 use crate::clock::Now;
 use crate::store::{CounterKey, FailedLogins, LimitKind};
 
-/// Windows of one kind, some 100 bytes each.
+/// The maximal number of windows of one kind, of about 100 bytes each.
 pub const MAX_ENTRIES: usize = 1 << 16;
 
-/// What one try is counted under, in the order of [`LimitKind::ALL`].
+/// The keys under which one attempt is counted, in the order of [`LimitKind::ALL`].
 pub(super) type Keys = [CounterKey; 3];
 
 pub(super) struct Counters {
     limits: Limits,
     pub(super) windows: [LruCache<CounterKey, Window>; 3],
-    /// In the order of [`BEFORE_HASHING`]. No count in it is zero.
+    /// The attempts in flight, in the order of [`BEFORE_HASHING`]. No count is zero.
     in_flight: [HashMap<CounterKey, u32>; 2],
-    /// Username and address of logins that succeeded.
+    /// The pairs of username and address with a successful login.
     known: LruCache<CounterKey, ()>,
 }
 
 pub(super) struct Window {
-    /// When it is over, as uptime.
+    /// The uptime at which the window ends.
     end: Duration,
     failures: u32,
-    /// How often operators had unlocked the user by then: when that has changed, these failures no longer count.
+    /// How often operators had unlocked the user when the window started. Once this number changes, the failures no
+    /// longer count.
     unlocks: i64,
-    /// Whether the log has a line about the limit that it reached.
+    /// Whether it has been logged that the window's limit is reached.
     is_logged: bool,
 }
 
@@ -54,13 +55,13 @@ impl Counters {
         }
     }
 
-    /// How long it takes until failures alone reach none of the limits before hashing; `None` when they reach none now.
+    /// The time until failures alone no longer reach a limit before hashing; `None` if they do not reach one now.
     pub(super) fn throttled_for(&mut self, keys: &Keys, now: Duration) -> Option<Duration> {
         let waits = BEFORE_HASHING.map(|kind| self.limit_lasts(kind, keys, now));
         waits.into_iter().flatten().max()
     }
 
-    /// How long an account stays closed to addresses that are not known to it; `None` when it is open.
+    /// The time for which an account stays closed to addresses that are not known to it; `None` if it is open.
     pub(super) fn closed_for(&mut self, keys: &Keys, now: Duration) -> Option<Duration> {
         self.limit_lasts(LimitKind::Account, keys, now)
     }
@@ -76,7 +77,7 @@ impl Counters {
         (window.failures >= limit).then_some(remaining)
     }
 
-    /// The rest of the window whose limit refuses a try, the first time that it is asked for.
+    /// The rest of the window whose limit refuses an attempt; `None` after the first call for the window.
     pub(super) fn first_refusal(
         &mut self,
         kind: LimitKind,
@@ -94,7 +95,7 @@ impl Counters {
         self.known.get(&keys[LimitKind::User as usize]).is_some()
     }
 
-    /// Whether failures alone reach a limit, by the windows that there are, even if they are over.
+    /// Whether failures alone reach a limit, including those of windows that have ended but are still in memory.
     pub(super) fn has_failed_out(&self, keys: &Keys) -> bool {
         BEFORE_HASHING.into_iter().any(|kind| {
             self.limits
@@ -103,7 +104,7 @@ impl Counters {
         })
     }
 
-    /// Whether one more try, together with those in flight, could get past a limit.
+    /// Whether one more attempt, together with those in flight, could exceed a limit.
     pub(super) fn is_full(&self, keys: &Keys) -> bool {
         BEFORE_HASHING.into_iter().any(|kind| {
             self.limits.of(kind).is_some_and(|limit| {
@@ -120,7 +121,7 @@ impl Counters {
             .map_or(0, |window| window.failures)
     }
 
-    /// Counts a try as in flight.
+    /// Counts an attempt as in flight.
     pub(super) fn start(&mut self, keys: &Keys) {
         for kind in BEFORE_HASHING {
             *self.in_flight[kind as usize]
@@ -129,7 +130,7 @@ impl Counters {
         }
     }
 
-    /// A try is in flight no longer.
+    /// Counts an attempt as no longer in flight.
     pub(super) fn end(&mut self, keys: &Keys) {
         for kind in BEFORE_HASHING {
             if let Entry::Occupied(mut in_flight) =
@@ -143,7 +144,7 @@ impl Counters {
         }
     }
 
-    /// Counts a failure of a try made at `now`, which found the user unlocked `unlocks` times.
+    /// Counts the failure of an attempt made at `now`, of a user who had been unlocked `unlocks` times.
     pub(super) fn fail(&mut self, keys: &Keys, now: Duration, unlocks: i64) {
         for kind in self.limited() {
             let (windows, key) = (&mut self.windows[kind as usize], keys[kind as usize]);
@@ -167,19 +168,21 @@ impl Counters {
         }
     }
 
-    /// The address may go on failing a few times, and is known to the account from now on. Says whether it had failed.
+    /// Removes the failures of the username from this address, and marks the address as known to the account. Returns
+    /// whether there were failures.
     pub(super) fn succeed(&mut self, keys: &Keys) -> bool {
         self.know(keys);
         let (windows, key) = (LimitKind::User as usize, &keys[LimitKind::User as usize]);
         self.windows[windows].pop(key).is_some()
     }
 
-    /// The address is known to the account from now on.
+    /// Marks the address as known to the account.
     pub(super) fn know(&mut self, keys: &Keys) {
         put_bounded(&mut self.known, keys[LimitKind::User as usize], ());
     }
 
-    /// A counter as it is now, without what says whose it is; the key where its window is over. `None` without a limit.
+    /// The present counter, without user and address, or its key if the window has ended. `None` if the kind has no
+    /// limit.
     pub(super) fn snapshot(
         &self,
         kind: LimitKind,
@@ -208,8 +211,8 @@ impl Counters {
         Some(found.ok_or(key))
     }
 
-    /// Goes on with a counter of an earlier run, under the limits of this one. Gives what is to be written where it counts
-    /// otherwise now.
+    /// Restores a counter of an earlier server under the present limits. Returns the counter to be stored again if it
+    /// differs under these limits.
     pub(super) fn restore(&mut self, counter: FailedLogins, now: Now) -> Option<FailedLogins> {
         let remaining = self.limits.remaining(counter.first_failure, now.date);
         if let (Some(remaining), Some(_)) = (remaining, self.limits.of(counter.kind)) {
@@ -229,7 +232,8 @@ impl Counters {
         (dated != counter).then_some(dated)
     }
 
-    /// Forgets the failures from before a user was unlocked for the last time, which was the `unlocks`th. Says whether there were any.
+    /// Removes the failures that were counted before the user was unlocked for the `unlocks`th time. Returns whether
+    /// there were any.
     pub(super) fn unlock(&mut self, keys: &Keys, unlocks: i64) -> bool {
         let mut were_any = false;
         for kind in LimitKind::ALL {
@@ -245,13 +249,13 @@ impl Counters {
         were_any
     }
 
-    /// Forgets failures and known addresses.
+    /// Removes all failures and known addresses.
     pub(super) fn clear(&mut self) {
         self.windows.iter_mut().for_each(LruCache::clear);
         self.known.clear();
     }
 
-    /// Whether no try is in flight.
+    /// Whether no attempt is in flight.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.iter().all(HashMap::is_empty)
@@ -266,9 +270,9 @@ impl Counters {
 }
 
 impl Window {
-    /// The rest of it; `None` when it is over.
+    /// The remaining time of the window; `None` if it has ended.
     fn remaining(&self, now: Duration, length: Duration) -> Option<Duration> {
-        // A try that was slow is from before it.
+        // A slow attempt may have been made before the window started.
         let remaining = self.end.checked_sub(now)?.min(length);
         (!remaining.is_zero()).then_some(remaining)
     }
@@ -281,12 +285,12 @@ pub(super) fn put_bounded<V>(map: &mut LruCache<CounterKey, V>, key: CounterKey,
     }
 }
 
-/// As exact as the database keeps it.
+/// The date in the precision of the database.
 fn microseconds(date: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(date.as_microsecond()).unwrap_or(date)
 }
 
-/// Rounded up: after that many seconds a try is let in.
+/// The duration in seconds, rounded up, so that an attempt is admitted after that many seconds.
 pub(super) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

@@ -1,7 +1,7 @@
-//! The counters that the servers of one database share: in that database.
+//! Counters in a database that several servers share.
 //!
-//! A try is reserved there before its password is hashed, and counted there before it is answered. So no login is answered
-//! without its database. Windows are counted by the database's clock.
+//! An attempt is reserved in the database before its password is hashed, and its failure is counted there before it is
+//! answered. So no login is answered while the database is unavailable. Windows are timed by the database's clock.
 
 use std::io;
 use std::net::IpAddr;
@@ -12,63 +12,65 @@ use jiff::Timestamp;
 use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::address_locks::AddressLocks;
 use super::counters::put_bounded;
-use super::ending::Ending;
-use super::kept::about;
 use super::limits::{BEFORE_HASHING, is_lifted};
-use super::lines::Lines;
+use super::persistence::about;
 use super::queue::Queue;
-use super::refusing::Refusing;
-use super::{Admission, Attempt, ClientNetwork, Limits, Subject, Throttle, Turn, throttled};
+use super::refusals::Refusals;
+use super::release::ReservationReleaser;
+use super::{
+    Admission, Attempt, ClientNetwork, Limits, QueuedAttempt, Subject, Throttle, throttled,
+};
 use crate::auth::Error;
 use crate::store::{AttemptId, CounterKey, FailedLogins, LimitKind, LoginCounts, Store};
 
-/// How often a try that waits looks whether those of other servers have ended.
-pub(super) const LOOKS_EVERY: Duration = Duration::from_millis(100);
+/// How often a queued attempt checks whether attempts of other servers have ended.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a try may take after its wait for hashing. One that takes longer, such as of a server that was killed, no longer
-/// counts as in flight; it still counts when it fails.
+/// How long an attempt may take after its wait for hashing. An attempt that takes longer, for example because its
+/// server was killed, no longer counts as in flight; its failure still counts.
 const MAX_WORK: Duration = Duration::from_secs(30);
 
-/// No try waits longer.
-const MAX_LASTING: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest time for which an attempt is reserved.
+const MAX_RESERVATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct InDatabase {
     store: Arc<Store>,
     limits: Limits,
-    /// For how long a try counts as in flight if nobody says that it has ended.
+    /// How long an attempt is reserved unless it is released.
     lasts: Duration,
-    local: Arc<Mutex<Local>>,
-    lines: Lines,
-    ending: Ending,
+    local: Arc<Mutex<LocalState>>,
+    address_locks: AddressLocks,
+    release: ReservationReleaser,
 }
 
-/// What this server keeps for itself.
-struct Local {
+/// The state that this server does not share.
+struct LocalState {
     queue: Queue,
-    /// Username and address of logins that succeeded here, or of which the database knew it.
+    /// The pairs of username and address with a successful login, on this server or according to the database.
     known: LruCache<CounterKey, ()>,
-    refusing: Refusing,
+    refusals: Refusals,
 }
 
 impl InDatabase {
     pub(super) fn start(store: Arc<Store>, limits: Limits, max_wait: Duration) -> io::Result<Self> {
-        let local = Arc::new(Mutex::new(Local {
+        let local = Arc::new(Mutex::new(LocalState {
             queue: Queue::default(),
             known: LruCache::unbounded(),
-            refusing: Refusing::default(),
+            refusals: Refusals::default(),
         }));
         let queue = Arc::clone(&local);
-        let ending = Ending::start(Arc::clone(&store), move |subject| {
+        let release = ReservationReleaser::start(Arc::clone(&store), move |subject| {
             queue.lock().queue.wake_first(subject);
         })?;
         Ok(Self {
             store,
             limits,
-            lasts: max_wait.saturating_add(MAX_WORK).min(MAX_LASTING),
+            lasts: max_wait.saturating_add(MAX_WORK).min(MAX_RESERVATION),
             local,
-            lines: Lines::default(),
-            ending,
+            address_locks: AddressLocks::default(),
+            release,
         })
     }
 
@@ -84,10 +86,10 @@ impl InDatabase {
         }
         let decide = move |counted: &LoginCounts| {
             let is_let_in = limits.throttled_for(counted).is_none() && !limits.is_full(counted);
-            (is_let_in, set_back(&limits, counted))
+            (is_let_in, restart_future_windows(&limits, counted))
         };
         let (counted, reserved) = {
-            let _turn = self.enter_line(&subject)?;
+            let _lock = self.lock_address(&subject)?;
             self.store.reserve_login(subject.keys, self.lasts, decide)?
         };
         if reserved.is_some() {
@@ -97,29 +99,30 @@ impl InDatabase {
         }
         self.refuse(&BEFORE_HASHING, &counted, now)?;
         let (number, attempt) = self.local.lock().queue.add(subject)?;
-        Ok(Admission::Queued(Turn {
+        Ok(Admission::Queued(QueuedAttempt {
             throttle: Arc::clone(throttle),
             number,
             attempt,
         }))
     }
 
-    /// Refuses a try that has been refused here, unless its window is over. Locks nothing.
+    /// Refuses an attempt again that this server has refused before, unless its window has ended. Takes no lock in the
+    /// database.
     pub(super) fn refuse_again(&self, subject: &Subject, now: Duration) -> Result<(), Error> {
         if self.has_refused(subject, now) {
             let counted = self.store.login_counts(subject.keys)?;
-            if set_back(&self.limits, &counted).is_empty() {
+            if restart_future_windows(&self.limits, &counted).is_empty() {
                 self.refuse(&BEFORE_HASHING, &counted, now)?;
             }
         }
         Ok(())
     }
 
-    /// Gives up what this server knows by itself.
+    /// Removes the state that this server does not share.
     pub(super) fn clear(&self) {
         let mut local = self.local.lock();
         local.known.clear();
-        local.refusing.clear();
+        local.refusals.clear();
     }
 
     pub(super) fn unlock(&self, subject: &Subject, unlocks: i64) -> bool {
@@ -135,7 +138,7 @@ impl InDatabase {
             }
             Ok::<_, Error>(false)
         };
-        // Without a database the try stays refused.
+        // If the database is unavailable, the attempt stays refused.
         lift().unwrap_or(false)
     }
 
@@ -147,12 +150,12 @@ impl InDatabase {
     ) -> Option<Duration> {
         let mut local = self.local.lock();
         local
-            .refusing
+            .refusals
             .first_refusal(&subject.keys[kind as usize], now)
     }
 
-    /// Counts a failure, and says how long the account is closed if it was before. Looks at as much as [`InDatabase::pass`] does
-    /// of a right password that is refused.
+    /// Counts a failure. Returns for how long the account is closed, if it was closed before. Runs the same statements
+    /// as [`InDatabase::pass`] for a right password that is refused.
     pub(super) fn fail(
         &self,
         attempt: &mut Attempt,
@@ -162,7 +165,7 @@ impl InDatabase {
         if self.limits.is_none() {
             return Ok(None);
         }
-        // One that cannot be counted stays in flight until its time is over: it was wrong all the same.
+        // If the failure cannot be counted, its reservation is kept until it expires.
         let reserved = attempt.reserved.take();
         self.is_closed(attempt, unlocks)?;
         self.count(attempt, reserved, now, unlocks)
@@ -184,13 +187,13 @@ impl InDatabase {
             before.counters.retain(|counter| !is_lifted(counter));
             let kinds = LimitKind::ALL.into_iter();
             let counters = kinds.filter(|kind| limits.of(*kind).is_some()).map(|kind| {
-                let counter = limits.one_more(&before, kind, &subject, unlocks);
+                let counter = limits.with_failure(&before, kind, &subject, unlocks);
                 about(counter, user_uuid.as_deref(), subject.client)
             });
             (counters.collect(), before)
         };
         let before = {
-            let _turn = self.enter_line(&subject)?;
+            let _lock = self.lock_address(&subject)?;
             self.store
                 .count_failed_login(subject.keys, reserved, count)?
         };
@@ -198,13 +201,14 @@ impl InDatabase {
         Ok(self.note(&[LimitKind::Account], &before, now))
     }
 
-    /// A wait that is too long because the database is away is a failure of that.
-    fn enter_line(&self, subject: &Subject) -> Result<MutexGuard<'_, ()>, Error> {
-        let entered = self.lines.enter(subject);
-        if entered.is_err() {
+    /// Locks the address for this server. If the wait is too long because the database is unavailable, the error is the
+    /// database's.
+    fn lock_address(&self, subject: &Subject) -> Result<MutexGuard<'_, ()>, Error> {
+        let locked = self.address_locks.lock(subject);
+        if locked.is_err() {
             self.store.date(Timestamp::UNIX_EPOCH)?;
         }
-        entered
+        locked
     }
 
     pub(super) fn pass(
@@ -220,7 +224,7 @@ impl InDatabase {
         self.count(attempt, reserved, now, unlocks)
     }
 
-    /// Whether the account is closed, and to this address.
+    /// Whether the account is closed to this address.
     fn is_closed(&self, attempt: &Attempt, unlocks: i64) -> Result<bool, Error> {
         if self.limits.of(LimitKind::Account).is_none() || self.is_known(&attempt.subject) {
             return Ok(false);
@@ -233,9 +237,9 @@ impl InDatabase {
         Ok(closed_for.is_some() && !self.has_logged_in(attempt)?)
     }
 
-    /// A try is in flight no longer.
+    /// Releases the reservation of an attempt in the background.
     pub(super) fn end(&self, subject: &Subject, reserved: AttemptId) {
-        self.ending.add(*subject, reserved);
+        self.release.add(*subject, reserved);
     }
 
     pub(super) fn leave_queue(&self, number: u64) {
@@ -246,13 +250,13 @@ impl InDatabase {
         self.local.lock().queue.stop();
     }
 
-    /// A try has succeeded, and is given back.
+    /// Marks the address as known, after the attempt has succeeded and its reservation has been removed.
     pub(super) fn succeed(&self, subject: &Subject) {
         self.know(subject);
         self.local.lock().queue.wake_first(subject);
     }
 
-    /// An address has logged in to an account.
+    /// Marks the address as known to the account.
     fn know(&self, subject: &Subject) {
         put_bounded(&mut self.local.lock().known, subject.pair(), ());
     }
@@ -261,9 +265,9 @@ impl InDatabase {
         self.local.lock().known.get(&subject.pair()).is_some()
     }
 
-    /// Whether its address has logged in to the account, from whichever server.
+    /// Whether the address has logged in to the account, on any server.
     fn has_logged_in(&self, attempt: &Attempt) -> Result<bool, Error> {
-        // Nobody's takes the same statement.
+        // An unknown user takes the same statement.
         let user_uuid = attempt.user_uuid.as_deref().unwrap_or_default();
         let network = |address: IpAddr| ClientNetwork::from(address);
         let client = network(attempt.subject.client);
@@ -277,12 +281,12 @@ impl InDatabase {
         Ok(is_known)
     }
 
-    /// Whether a counter has refused a try here, in a window that may still last.
+    /// Whether a counter has refused an attempt on this server, in a window that may not have ended.
     fn has_refused(&self, subject: &Subject, now: Duration) -> bool {
         let mut local = self.local.lock();
         BEFORE_HASHING
             .into_iter()
-            .any(|kind| local.refusing.lasts(&subject.keys[kind as usize], now))
+            .any(|kind| local.refusals.lasts(&subject.keys[kind as usize], now))
     }
 
     fn refuse(
@@ -295,53 +299,53 @@ impl InDatabase {
             .map_or(Ok(()), |wait| Err(throttled(wait)))
     }
 
-    /// How long these limits refuse a try, for the log and for the next one.
+    /// The time for which these limits refuse attempts. Remembers it for the log and for the next attempt.
     fn note(&self, kinds: &[LimitKind], counted: &LoginCounts, now: Duration) -> Option<Duration> {
         let waits = kinds.iter().filter_map(|kind| {
             let (counter, wait) = (counted.counter(*kind)?, self.limits.lasts(*kind, counted)?);
             let end = now.saturating_add(wait);
-            self.local.lock().refusing.note(counter, end);
+            self.local.lock().refusals.note(counter, end);
             Some(wait)
         });
         waits.max()
     }
 }
 
-/// The rules of the counters, for what the database says.
+/// The rules of the limits, applied to the counters of the database.
 impl Limits {
     fn throttled_for(&self, counted: &LoginCounts) -> Option<Duration> {
         let waits = BEFORE_HASHING.map(|kind| self.lasts(kind, counted));
         waits.into_iter().flatten().max()
     }
 
-    /// How long failures alone reach a limit.
+    /// The time for which failures alone reach a limit; `None` if they do not.
     fn lasts(&self, kind: LimitKind, counted: &LoginCounts) -> Option<Duration> {
         let (limit, counter) = (self.of(kind)?, counted.counter(kind)?);
         self.remaining(counter.first_failure, counted.now)
             .filter(|_| counter.failures >= limit)
     }
 
-    /// Whether one more try, together with those in flight, could get past a limit.
+    /// Whether one more attempt, together with those in flight, could exceed a limit.
     fn is_full(&self, counted: &LoginCounts) -> bool {
         BEFORE_HASHING.into_iter().any(|kind| {
             self.of(kind).is_some_and(|limit| {
                 let failures = self
-                    .going_on(kind, counted)
+                    .current(kind, counted)
                     .map_or(0, |counter| counter.failures);
                 failures.saturating_add(counted.in_flight[kind as usize]) >= limit
             })
         })
     }
 
-    /// The counter whose window is not over.
-    fn going_on<'c>(&self, kind: LimitKind, counted: &'c LoginCounts) -> Option<&'c FailedLogins> {
+    /// The counter of this kind, if its window has not ended.
+    fn current<'c>(&self, kind: LimitKind, counted: &'c LoginCounts) -> Option<&'c FailedLogins> {
         let counter = counted.counter(kind)?;
         self.remaining(counter.first_failure, counted.now)
             .map(|_| counter)
     }
 
-    /// A counter as it is after one more failure.
-    fn one_more(
+    /// The counter of this kind after one more failure.
+    fn with_failure(
         &self,
         before: &LoginCounts,
         kind: LimitKind,
@@ -358,7 +362,7 @@ impl Limits {
             unlocks,
             locked_until: None,
         };
-        let counter = self.going_on(kind, before).cloned().unwrap_or(first);
+        let counter = self.current(kind, before).cloned().unwrap_or(first);
         let failures = counter.failures.saturating_add(1);
         self.dated(
             FailedLogins {
@@ -376,8 +380,8 @@ impl LoginCounts {
     }
 }
 
-/// Counters that start in the future, since the date was set back: as they are to be written, so that their windows end.
-fn set_back(limits: &Limits, counted: &LoginCounts) -> Vec<FailedLogins> {
+/// The counters whose windows start in the future because the date was set back, with windows that start now.
+fn restart_future_windows(limits: &Limits, counted: &LoginCounts) -> Vec<FailedLogins> {
     let counters = counted.counters.iter();
     counters
         .filter(|counter| counter.first_failure > counted.now)
@@ -408,7 +412,7 @@ mod tests {
         }
     }
 
-    /// One counter of a username at an address, whose window started at the date 0.
+    /// One counter of a username from an address, whose window started at the date 0.
     fn counted(failures: u32, in_flight: u32, now: i64) -> LoginCounts {
         let counter = FailedLogins {
             key: [1; 16],
@@ -428,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_refuse_and_tries_in_flight_make_wait_until_the_window_is_over() {
+    fn failures_refuse_and_attempts_in_flight_queue_until_the_window_ends() {
         for (failures, in_flight, now, expected) in [
             (2, 0, 0, (None, false)),
             (2, 1, 0, (None, true)),
@@ -436,7 +440,7 @@ mod tests {
             (4, 0, 899, (Some(1), true)),
             (4, 0, 900, (None, false)),
             (4, 3, 900, (None, true)),
-            // The date was set back.
+            // The date has been set back.
             (3, 0, -86_400, (Some(900), true)),
         ] {
             let counted = counted(failures, in_flight, now);
@@ -446,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn one_more_failure_goes_on_with_a_window_that_is_not_over() {
+    fn a_failure_continues_a_window_that_has_not_ended() {
         for (failures, now, expected) in [
             (1, 60, (2, 0, None)),
             (2, 60, (3, 0, Some(900))),
@@ -454,20 +458,20 @@ mod tests {
             (2, -60, (3, -60, Some(840))),
         ] {
             let before = counted(failures, 0, now);
-            let counter = LIMITS.one_more(&before, LimitKind::User, &subject(), 7);
+            let counter = LIMITS.with_failure(&before, LimitKind::User, &subject(), 7);
             let (first, until) = (counter.first_failure, counter.locked_until);
             let found = (counter.failures, first, until);
             assert_eq!(found, (expected.0, at(expected.1), expected.2.map(at)));
         }
-        let counter = LIMITS.one_more(&counted(1, 0, 5), LimitKind::Account, &subject(), 7);
+        let counter = LIMITS.with_failure(&counted(1, 0, 5), LimitKind::Account, &subject(), 7);
         let found = (counter.key, counter.failures, counter.unlocks);
         assert_eq!(found, ([3; 16], 1, 7));
     }
 
     #[test]
-    fn what_starts_in_the_future_is_written_as_starting_now() {
-        assert!(set_back(&LIMITS, &counted(3, 0, 0)).is_empty());
-        let changed = set_back(&LIMITS, &counted(3, 0, -60));
+    fn a_window_that_starts_in_the_future_is_written_as_starting_now() {
+        assert!(restart_future_windows(&LIMITS, &counted(3, 0, 0)).is_empty());
+        let changed = restart_future_windows(&LIMITS, &counted(3, 0, -60));
         let found: Vec<_> = changed
             .iter()
             .map(|counter| (counter.first_failure, counter.locked_until))

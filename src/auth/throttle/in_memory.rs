@@ -1,4 +1,4 @@
-//! The counters of a server that is alone with its database: in memory.
+//! Counters in memory, for a server that is alone with its database.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -8,24 +8,24 @@ use parking_lot::Mutex;
 
 use super::counters::Counters;
 use super::queue::Queue;
-use super::{Admission, Attempt, Limits, Subject, Throttle, Turn, throttled};
+use super::{Admission, Attempt, Limits, QueuedAttempt, Subject, Throttle, throttled};
 use crate::auth::Error;
 use crate::store::LimitKind;
 
 pub(super) struct InMemory {
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<MemoryState>,
 }
 
-pub(super) struct State {
+pub(super) struct MemoryState {
     pub(super) counters: Counters,
     pub(super) queue: Queue,
-    /// Raised by [`InMemory::clear`], which tries that were in flight then must not undo.
+    /// Incremented by [`InMemory::clear`], so that attempts that were in flight before it are not counted afterwards.
     pub(super) generation: u64,
 }
 
 impl InMemory {
     pub(super) fn new(limits: Limits) -> Self {
-        let state = State {
+        let state = MemoryState {
             counters: Counters::new(limits),
             queue: Queue::default(),
             generation: 0,
@@ -55,7 +55,7 @@ impl InMemory {
             return Ok(Admission::Granted(Attempt::new(throttle, subject)));
         }
         let (number, attempt) = state.queue.add(subject)?;
-        Ok(Admission::Queued(Turn {
+        Ok(Admission::Queued(QueuedAttempt {
             throttle: Arc::clone(throttle),
             number,
             attempt,
@@ -82,7 +82,7 @@ impl InMemory {
         state.counters.first_refusal(kind, &subject.keys, now)
     }
 
-    /// Counts a failure, and says how long the account is closed if it was before.
+    /// Counts a failure. Returns for how long the account is closed, if it was closed before.
     pub(super) fn fail(&self, subject: &Subject, now: Duration, unlocks: i64) -> Option<Duration> {
         self.state.lock().fail(subject, now, unlocks)
     }
@@ -103,20 +103,20 @@ impl InMemory {
         subject.generation == state.generation && state.counters.succeed(&subject.keys)
     }
 
-    /// A try is in flight no longer.
+    /// Counts an attempt as no longer in flight, and lets queued attempts go on.
     pub(super) fn end(&self, throttle: &Arc<Throttle>, subject: &Subject) {
         let mut state = self.state.lock();
         state.counters.end(&subject.keys);
-        let turns = state.take_turns(throttle, subject);
-        // An attempt that nobody takes any more is dropped, and that takes the lock again.
+        let granted = state.grant_queued(throttle, subject);
+        // If the receiver is gone the attempt is dropped, which takes the lock again.
         drop(state);
-        for (turn, attempt) in turns {
-            let _ = turn.send(attempt);
+        for (sender, attempt) in granted {
+            let _ = sender.send(attempt);
         }
     }
 }
 
-impl State {
+impl MemoryState {
     fn fail(&mut self, subject: &Subject, now: Duration, unlocks: i64) -> Option<Duration> {
         if subject.generation != self.generation {
             return None;
@@ -128,9 +128,9 @@ impl State {
         closed_for
     }
 
-    /// The tries whose turn it is now that one of a subject has ended. Those that failures refuse now are admitted once more
-    /// instead, by callers who know what time it is.
-    fn take_turns(
+    /// Removes and returns the queued attempts that may go on now that an attempt of this subject has ended. Attempts
+    /// that failures refuse now are removed as well: their callers, who know the time, admit them again.
+    fn grant_queued(
         &mut self,
         throttle: &Arc<Throttle>,
         subject: &Subject,
@@ -138,7 +138,7 @@ impl State {
         let Self {
             counters, queue, ..
         } = self;
-        let mut turns = Vec::new();
+        let mut granted = Vec::new();
         queue.waiting.retain(|_, waiting| {
             let waits_for = &waiting.subject.keys;
             if !waiting.subject.may_wait_for(subject) {
@@ -152,9 +152,9 @@ impl State {
             }
             counters.start(waits_for);
             let attempt = Attempt::new(throttle, waiting.subject);
-            turns.push((waiting.attempt.clone(), attempt));
+            granted.push((waiting.attempt.clone(), attempt));
             false
         });
-        turns
+        granted
     }
 }

@@ -1,4 +1,4 @@
-//! How many failed logins are too many, and of whom.
+//! The configured limits on failed logins, and the network of a client.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,33 +9,34 @@ use jiff::Timestamp;
 use crate::hashing::Group;
 use crate::store::{FailedLogins, LimitKind};
 
-/// How many failed logins are too many.
+/// The limits on failed logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The length of the window, which starts with its first failure.
     pub window: Duration,
-    /// Failures of one username from one client address; 0 is no limit.
+    /// Failures of one username from one client network; 0 means no limit.
     pub per_user: u32,
-    /// Failures from one client address; 0 is no limit.
+    /// Failures from one client network; 0 means no limit.
     pub per_address: u32,
-    /// Failures of one username from all addresses; 0 is no limit. The right password from an address that has logged in to
-    /// the account is let through, so that a stranger's failures do not lock its owner out.
+    /// Failures of one username from all addresses; 0 means no limit. The right password from an address that has
+    /// logged in to the account is exempt, so that a stranger's failures do not lock the owner out.
     pub per_account: u32,
 }
 
-/// A client as the limits see it: an IPv4 address, or the /64 that one IPv6 customer has at least.
+/// The network that the limits count as one client: an IPv4 address, or an IPv6 /64, the smallest network of one
+/// customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientNetwork(pub(super) IpAddr);
 
 impl Limits {
-    /// What guards real accounts unless the operator says otherwise.
+    /// The default limits for real accounts.
     pub const DEFAULT: Limits = Limits {
         window: Duration::from_secs(15 * 60),
         per_user: 10,
         per_address: 100,
         per_account: 100,
     };
-    /// Nothing is counted.
+    /// No limits: nothing is counted.
     pub const NONE: Limits = Limits {
         per_user: 0,
         per_address: 0,
@@ -57,15 +58,15 @@ impl Limits {
         LimitKind::ALL.iter().all(|kind| self.of(*kind).is_none())
     }
 
-    /// The rest of the window that started at a date; `None` when it is over.
+    /// The remaining time of a window that started at `first_failure`; `None` if it has ended.
     pub(super) fn remaining(&self, first_failure: Timestamp, now: Timestamp) -> Option<Duration> {
-        // A date that was set back makes it no older than now.
+        // If the date was set back, the window is treated as starting now.
         let age = Duration::try_from(now.duration_since(first_failure));
         let remaining = self.window.checked_sub(age.unwrap_or_default());
         remaining.filter(|remaining| !remaining.is_zero())
     }
 
-    /// A counter of these limits as the database keeps it: its window started no later than now.
+    /// The counter as the database stores it under these limits, with a window that started no later than now.
     pub(super) fn dated(&self, counter: FailedLogins, now: Timestamp) -> FailedLogins {
         let first_failure = counter.first_failure.min(now);
         let limit = self.of(counter.kind);
@@ -80,18 +81,18 @@ impl Limits {
     }
 }
 
-/// Whether failures that found a user unlocked `counted` times are lifted for one unlocked `unlocks` times. Compared for
-/// equality, since a database that is put back may count from less. What is counted against an address is not about a user,
-/// and stays.
+/// Whether failures counted when the user had been unlocked `counted` times are lifted now that the number is
+/// `unlocks`. The numbers are compared for equality, since a restored database may have a lower one. Failures of an
+/// address do not concern a user, and are never lifted.
 pub(super) fn is_lifted(kind: LimitKind, counted: i64, unlocks: i64) -> bool {
     kind != LimitKind::Address && counted != unlocks
 }
 
-/// The limits that refuse a try before its password is hashed. [`LimitKind::Account`] does so afterwards: were it sooner, an
-/// exempt address would be seen by its answer.
+/// The limits that refuse an attempt before its password is hashed. [`LimitKind::Account`] is applied after hashing:
+/// before hashing, the answer would show whether an address is exempt.
 pub(in crate::auth) const BEFORE_HASHING: [LimitKind; 2] = [LimitKind::User, LimitKind::Address];
 
-/// For the turns at hashing.
+/// The group whose turns a client takes in the hashing queue.
 impl From<ClientNetwork> for Group {
     fn from(network: ClientNetwork) -> Self {
         Self(match network.0 {
@@ -101,7 +102,7 @@ impl From<ClientNetwork> for Group {
     }
 }
 
-/// As operators read it: with the length of its prefix, unless that is all of it.
+/// The form for operators: an IPv6 network has its prefix length.
 impl fmt::Display for ClientNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -112,7 +113,7 @@ impl fmt::Display for ClientNetwork {
 }
 
 impl ClientNetwork {
-    /// The first address of it, which stands for all.
+    /// The first address of the network.
     pub fn first(self) -> IpAddr {
         self.0
     }

@@ -1,24 +1,25 @@
 //! The limits on failed logins.
 //!
-//! A try is counted as in flight before its password is hashed, so that tries at once do not all slip under a limit. If those in
-//! flight might use up what is left of a limit, the next one waits for its turn; only failures refuse it. Turns are given
-//! in the order of arrival, by the thread that ends a try; where servers count in a database, in no order.
+//! An attempt is counted as in flight before its password is hashed, so that concurrent attempts cannot exceed a limit
+//! together. If the attempts in flight could use up the rest of a limit, the next attempt is queued until one of them
+//! has ended; only failures refuse an attempt. Queued attempts go on in the order of arrival, or in no order if the
+//! counters are in a database.
 //!
-//! The limit per account is another matter: the right password from a known address gets past it. So it is applied to the
-//! outcome, after as much work as ever: a client that shares a known address sees neither by answer nor by time that it is
-//! known. A try that it refuses counts as failed, since it took a hash.
+//! The limit per account is different: the right password from a known address is exempt from it. So it is applied to
+//! the result, after the usual work: neither the answer nor its time shows a client that shares a known address that it
+//! is known. An attempt that this limit refuses counts as failed, since it took a hash.
 //!
-//! A server that is alone with its database counts in memory; servers that share one count in it.
+//! A server that is alone with its database counts in memory; servers that share a database count in it.
 
+mod address_locks;
 mod counters;
-mod ending;
 mod in_database;
 mod in_memory;
-mod kept;
 mod limits;
-mod lines;
+mod persistence;
 mod queue;
-mod refusing;
+mod refusals;
+mod release;
 #[cfg(test)]
 mod tests;
 
@@ -35,28 +36,28 @@ use crate::account::Username;
 use crate::hashing::{self, Member};
 use crate::store::{AttemptId, CounterKey, Identity, LimitKind, Store};
 use counters::{Keys, whole_seconds};
-use in_database::{InDatabase, LOOKS_EVERY};
+use in_database::{InDatabase, POLL_INTERVAL};
 use in_memory::InMemory;
 
 pub use counters::MAX_ENTRIES;
-pub(super) use kept::about;
 pub(super) use limits::BEFORE_HASHING;
 pub use limits::{ClientNetwork, Limits};
+pub(super) use persistence::about;
 
-/// Decides which tries to log in go on.
+/// Decides which login attempts are admitted.
 pub struct Throttle {
-    /// Mixed into every key, so that nobody can choose names that collide.
+    /// Mixed into every key, so that clients cannot choose usernames that collide.
     secret: [u8; 16],
-    counting: Counting,
+    counters: CounterStore,
 }
 
-/// Where the counters are.
-enum Counting {
+/// Where the counters are kept.
+enum CounterStore {
     InMemory(Box<InMemory>),
     InDatabase(Box<InDatabase>),
 }
 
-/// What a try counts against: a username and a client.
+/// The username and client of an attempt, as keys of counters.
 #[derive(Clone, Copy)]
 pub struct Subject {
     keys: Keys,
@@ -64,44 +65,44 @@ pub struct Subject {
     generation: u64,
 }
 
-/// What becomes of a try that is not refused.
+/// The decision about an attempt that is not refused.
 #[must_use]
 pub enum Admission {
-    /// It may go on.
+    /// The attempt may go on.
     Granted(Attempt),
-    /// Those in flight come first.
-    Queued(Turn),
+    /// The attempt has to wait for attempts in flight.
+    Queued(QueuedAttempt),
 }
 
-/// A try that waits for others in flight. Dropping it gives up.
-pub struct Turn {
+/// An attempt that waits for attempts in flight. Dropping it removes it from the queue.
+pub struct QueuedAttempt {
     throttle: Arc<Throttle>,
     number: u64,
     attempt: Receiver<Attempt>,
 }
 
-/// One try in flight. Dropped, it counts for nothing.
+/// An attempt in flight. Dropping it ends the attempt without counting a failure.
 pub struct Attempt {
     throttle: Arc<Throttle>,
     subject: Subject,
-    /// Whom its username means.
+    /// The user, if the username is known.
     user_uuid: Option<String>,
-    /// Where the database counts it as in flight.
+    /// Its reservation in the database, if the counters are kept there.
     reserved: Option<AttemptId>,
 }
 
 impl Throttle {
-    /// Starts with nothing counted, in memory. The secret is that of all counters that it goes on with.
+    /// An empty throttle in memory. To restore stored counters, `secret` has to be the one that they were stored with.
     pub fn new(secret: [u8; 16], limits: Limits) -> Self {
-        let counting = Counting::InMemory(Box::new(InMemory::new(limits)));
-        Self { secret, counting }
+        let counters = CounterStore::InMemory(Box::new(InMemory::new(limits)));
+        Self { secret, counters }
     }
 
-    /// Goes on with what has been counted in a database. The secret is the database's. No try waits for its hashing longer
-    /// than `max_wait`.
+    /// A throttle with the counters of a database. `secret` is the database's secret, `max_wait` the longest time that
+    /// an attempt waits for its hashing.
     ///
     /// # Errors
-    /// When the operating system gives no thread.
+    /// The operating system could not start a thread.
     pub fn in_database(
         secret: [u8; 16],
         limits: Limits,
@@ -109,74 +110,77 @@ impl Throttle {
         max_wait: Duration,
     ) -> io::Result<Self> {
         let database = InDatabase::start(store, limits, max_wait)?;
-        let counting = Counting::InDatabase(Box::new(database));
-        Ok(Self { secret, counting })
+        let counters = CounterStore::InDatabase(Box::new(database));
+        Ok(Self { secret, counters })
     }
 
-    /// What a try of this username from this client counts against.
+    /// The keys of an attempt with this username from this client.
     pub fn subject(&self, username: &Username, client: IpAddr) -> Subject {
         let name = self.key("name", &[username.as_str().to_ascii_lowercase().as_bytes()]);
         let address = ClientNetwork::from(client).0.to_string();
-        // An address has no NUL in it.
+        // An address contains no NUL, so no two pairs have the same bytes.
         let pair = self.key("pair", &[address.as_bytes(), b"\0", &name]);
         let keys = [pair, self.key("address", &[address.as_bytes()]), name];
         Subject {
             keys,
             client,
-            generation: match &self.counting {
-                Counting::InMemory(memory) => memory.generation(),
-                Counting::InDatabase(_) => 0,
+            generation: match &self.counters {
+                CounterStore::InMemory(memory) => memory.generation(),
+                CounterStore::InDatabase(_) => 0,
             },
         }
     }
 
-    /// Admits a try whose admission waits for nothing. `None` where the database is to decide, which may take a while, unless
-    /// this server knows that it is refused.
+    /// Decides about an attempt without waiting for other processes. `None` if the database has to decide, which may
+    /// take a while; an attempt that this server has refused before is refused at once, unless the counters have
+    /// changed.
     ///
     /// # Errors
-    /// Those of [`Throttle::admit`].
+    /// See [`Throttle::admit`].
     pub fn admit_at_once(
         self: &Arc<Self>,
         subject: Subject,
         now: Duration,
     ) -> Result<Option<Admission>, Error> {
-        match &self.counting {
-            Counting::InMemory(memory) => memory.admit(self, subject, now).map(Some),
-            Counting::InDatabase(database) => database.refuse_again(&subject, now).map(|()| None),
+        match &self.counters {
+            CounterStore::InMemory(memory) => memory.admit(self, subject, now).map(Some),
+            CounterStore::InDatabase(database) => {
+                database.refuse_again(&subject, now).map(|()| None)
+            }
         }
     }
 
-    /// Counts a try as in flight or queues it, unless failures alone reach one of the limits. `now` is an uptime.
+    /// Counts an attempt as in flight or queues it, unless failures alone reach a limit. `now` is an uptime.
     ///
     /// # Errors
-    /// [`Error::Throttled`] with the time until all of the limits are open again; nothing is counted then. Once stopped,
-    /// [`hashing::Error::Stopped`] for a try that would be queued. [`Error::Store`].
+    /// [`Error::Throttled`] with the time until none of the limits refuses attempts; nothing is counted then. After
+    /// [`Throttle::stop`], [`hashing::Error::Stopped`] for an attempt that would be queued. [`Error::Store`].
     pub fn admit(self: &Arc<Self>, subject: Subject, now: Duration) -> Result<Admission, Error> {
-        match &self.counting {
-            Counting::InMemory(memory) => memory.admit(self, subject, now),
-            Counting::InDatabase(database) => database.admit(self, subject, now),
+        match &self.counters {
+            CounterStore::InMemory(memory) => memory.admit(self, subject, now),
+            CounterStore::InDatabase(database) => database.admit(self, subject, now),
         }
     }
 
-    /// Starts again, with nothing counted and no address known. Tries in flight no longer count.
+    /// Removes all counters and known addresses. Attempts in flight no longer count.
     pub fn clear(&self) {
-        match &self.counting {
-            Counting::InMemory(memory) => memory.clear(),
-            Counting::InDatabase(database) => database.clear(),
+        match &self.counters {
+            CounterStore::InMemory(memory) => memory.clear(),
+            CounterStore::InDatabase(database) => database.clear(),
         }
     }
 
-    /// Forgets what was counted against a user, from this client and over all of them, before it was unlocked for the
-    /// `unlocks`th time. Says whether that was anything.
+    /// Removes what was counted against a user, from this client and from all clients, before the user was unlocked for
+    /// the `unlocks`th time. Returns whether there was anything to remove.
     pub fn unlock(&self, subject: &Subject, unlocks: i64) -> bool {
-        match &self.counting {
-            Counting::InMemory(memory) => memory.unlock(subject, unlocks),
-            Counting::InDatabase(database) => database.unlock(subject, unlocks),
+        match &self.counters {
+            CounterStore::InMemory(memory) => memory.unlock(subject, unlocks),
+            CounterStore::InDatabase(database) => database.unlock(subject, unlocks),
         }
     }
 
-    /// Logs the limits of these kinds that refuse a try, once in each window. Not the name: it may be nobody's, and a
-    /// password typed into the wrong field.
+    /// Logs the limits of these kinds that refuse an attempt, once in each window. The username is not logged, since an
+    /// unknown username may be a password typed into the wrong field.
     pub fn log_refusal(
         &self,
         kinds: &[LimitKind],
@@ -185,9 +189,9 @@ impl Throttle {
         now: Duration,
     ) {
         for &kind in kinds {
-            let refusal = match &self.counting {
-                Counting::InMemory(memory) => memory.first_refusal(kind, subject, now),
-                Counting::InDatabase(database) => database.first_refusal(kind, subject, now),
+            let refusal = match &self.counters {
+                CounterStore::InMemory(memory) => memory.first_refusal(kind, subject, now),
+                CounterStore::InDatabase(database) => database.first_refusal(kind, subject, now),
             };
             if let Some(remaining) = refusal {
                 let (client, seconds) = (subject.client, whole_seconds(remaining));
@@ -196,11 +200,11 @@ impl Throttle {
         }
     }
 
-    /// Ends the wait of all who wait, now and later.
+    /// Ends all waits. Later attempts do not wait.
     pub fn stop(&self) {
-        match &self.counting {
-            Counting::InMemory(memory) => memory.state.lock().queue.stop(),
-            Counting::InDatabase(database) => database.stop(),
+        match &self.counters {
+            CounterStore::InMemory(memory) => memory.state.lock().queue.stop(),
+            CounterStore::InDatabase(database) => database.stop(),
         }
     }
 
@@ -216,15 +220,15 @@ impl Throttle {
     }
 }
 
-impl Turn {
-    /// Waits for no longer than `limit`. `None` when the try is to be admitted once more, as if it were a new one.
+impl QueuedAttempt {
+    /// Waits for `limit` at most. `None` when the attempt has to be admitted again, like a new one.
     ///
     /// # Errors
     /// [`hashing::Error::WaitTooLong`].
     pub fn wait(self, limit: Duration) -> Result<Option<Attempt>, Error> {
-        let patience = match self.throttle.counting {
-            Counting::InMemory(_) => limit,
-            Counting::InDatabase(_) => limit.min(LOOKS_EVERY),
+        let patience = match self.throttle.counters {
+            CounterStore::InMemory(_) => limit,
+            CounterStore::InDatabase(_) => limit.min(POLL_INTERVAL),
         };
         match self.attempt.recv_timeout(patience) {
             Ok(attempt) => Ok(Some(attempt)),
@@ -236,29 +240,29 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for QueuedAttempt {
     fn drop(&mut self) {
-        match &self.throttle.counting {
-            Counting::InMemory(memory) => {
+        match &self.throttle.counters {
+            CounterStore::InMemory(memory) => {
                 memory.state.lock().queue.waiting.remove(&self.number);
             }
-            Counting::InDatabase(database) => database.leave_queue(self.number),
+            CounterStore::InDatabase(database) => database.leave_queue(self.number),
         }
     }
 }
 
 impl Subject {
-    /// The client's address.
+    /// The address of the client.
     pub fn client(&self) -> IpAddr {
         self.client
     }
 
-    /// Names the username and the client's network.
+    /// The key of the username together with the client's network.
     pub fn pair(&self) -> CounterKey {
         self.keys[LimitKind::User as usize]
     }
 
-    /// Whether the end of a try of the other one may be what this one waits for.
+    /// Whether this attempt may be waiting for the end of an attempt of the other subject.
     fn may_wait_for(&self, other: &Self) -> bool {
         self.keys.iter().any(|key| other.keys.contains(key))
     }
@@ -274,34 +278,34 @@ impl Attempt {
         }
     }
 
-    /// Whose turns at hashing it takes: the username, within its network.
+    /// Whose turns it takes in the hashing queue: those of the username, within the client's network.
     pub fn member(&self) -> Member {
         Member(u128::from_be_bytes(self.subject.pair()))
     }
 
-    /// What it counts against.
+    /// The username and client that it counts against.
     pub fn subject(&self) -> Subject {
         self.subject
     }
 
-    /// Where the database counts it as in flight.
+    /// Its reservation in the database, if the counters are kept there.
     pub fn reserved(&self) -> Option<AttemptId> {
         self.reserved
     }
 
-    /// Notes whom its username means.
+    /// Adds the user, if the username is known.
     pub fn by(mut self, identity: Option<&Identity>) -> Self {
         self.user_uuid = identity.map(|identity| identity.user_uuid.clone());
         self
     }
 
-    /// The credentials of a try made at `now` were wrong, of a user that was unlocked `unlocks` times. Gives the answer to
-    /// it, which is another one while the account is closed.
+    /// Counts a failure at `now`, of a user who had been unlocked `unlocks` times. Returns the error to answer, which
+    /// depends on whether the account is closed.
     pub fn fail(mut self, now: Duration, unlocks: i64) -> Error {
         let throttle = Arc::clone(&self.throttle);
-        let closed_for = match &throttle.counting {
-            Counting::InMemory(memory) => Ok(memory.fail(&self.subject, now, unlocks)),
-            Counting::InDatabase(database) => database.fail(&mut self, now, unlocks),
+        let closed_for = match &throttle.counters {
+            CounterStore::InMemory(memory) => Ok(memory.fail(&self.subject, now, unlocks)),
+            CounterStore::InDatabase(database) => database.fail(&mut self, now, unlocks),
         };
         match closed_for {
             Ok(closed_for) => {
@@ -311,24 +315,25 @@ impl Attempt {
         }
     }
 
-    /// The credentials were right. Goes on unless the account is closed to this address, which then counts as a failure.
+    /// Lets the right password pass, unless the account is closed to this address; that counts as a failure.
     ///
     /// # Errors
     /// [`Error::Throttled`]. [`Error::Store`].
     pub fn pass(mut self, now: Duration, unlocks: i64) -> Result<Self, Error> {
         let throttle = Arc::clone(&self.throttle);
-        let closed_for = match &throttle.counting {
-            Counting::InMemory(memory) => memory.pass(&self.subject, now, unlocks),
-            Counting::InDatabase(database) => database.pass(&mut self, now, unlocks)?,
+        let closed_for = match &throttle.counters {
+            CounterStore::InMemory(memory) => memory.pass(&self.subject, now, unlocks),
+            CounterStore::InDatabase(database) => database.pass(&mut self, now, unlocks)?,
         };
         closed_for.map_or(Ok(self), |wait| Err(throttled(wait)))
     }
 
-    /// The login succeeded, and the database counts it as in flight no longer. Says whether there were failures before it that the database may still have.
+    /// Ends the attempt as succeeded; its reservation has already been removed from the database. Returns whether it
+    /// removed failures in memory which the database may still have.
     pub fn succeed(mut self) -> bool {
-        match &self.throttle.counting {
-            Counting::InMemory(memory) => memory.succeed(&self.subject),
-            Counting::InDatabase(database) => {
+        match &self.throttle.counters {
+            CounterStore::InMemory(memory) => memory.succeed(&self.subject),
+            CounterStore::InDatabase(database) => {
                 database.succeed(&self.subject);
                 self.reserved = None;
                 false
@@ -339,9 +344,9 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        match &self.throttle.counting {
-            Counting::InMemory(memory) => memory.end(&self.throttle, &self.subject),
-            Counting::InDatabase(database) => {
+        match &self.throttle.counters {
+            CounterStore::InMemory(memory) => memory.end(&self.throttle, &self.subject),
+            CounterStore::InDatabase(database) => {
                 if let Some(reserved) = self.reserved {
                     database.end(&self.subject, reserved);
                 }

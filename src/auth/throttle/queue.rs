@@ -1,4 +1,4 @@
-//! Tries that wait for others in flight, in the order of arrival.
+//! The queue of attempts that wait for attempts in flight, in the order of arrival.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,7 +9,7 @@ use crate::hashing;
 
 #[derive(Default)]
 pub(super) struct Queue {
-    /// By number, so the first one came first.
+    /// By number, so in the order of arrival.
     pub(super) waiting: BTreeMap<u64, Waiting>,
     next_number: u64,
     is_stopped: bool,
@@ -17,11 +17,13 @@ pub(super) struct Queue {
 
 pub(super) struct Waiting {
     pub(super) subject: Subject,
-    /// Dropped without an attempt, it has the try decided again.
+    /// Sends the attempt that may go on. Dropping this makes the caller admit the attempt again.
     pub(super) attempt: SyncSender<Attempt>,
 }
 
 impl Queue {
+    /// Adds an attempt. Returns its number, and the channel on which it is granted.
+    ///
     /// # Errors
     /// [`hashing::Error::Stopped`].
     pub(super) fn add(&mut self, subject: Subject) -> Result<(u64, Receiver<Attempt>), Error> {
@@ -35,7 +37,7 @@ impl Queue {
         Ok((number, receiver))
     }
 
-    /// Has the first that waits for tries of this subject decided again.
+    /// Makes the first attempt that may wait for this subject be admitted again.
     pub(super) fn wake_first(&mut self, subject: &Subject) {
         let mut waiting = self.waiting.iter();
         let first = waiting.find(|(_, waiting)| waiting.subject.may_wait_for(subject));
@@ -44,7 +46,7 @@ impl Queue {
         }
     }
 
-    /// Has all who wait decided again, and nobody wait from now on.
+    /// Makes all queued attempts be admitted again, and queues no further ones.
     pub(super) fn stop(&mut self) {
         self.is_stopped = true;
         self.waiting.clear();

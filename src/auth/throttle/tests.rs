@@ -3,7 +3,7 @@ use std::thread;
 use parking_lot::MutexGuard;
 
 use super::counters::MAX_ENTRIES;
-use super::in_memory::State;
+use super::in_memory::MemoryState;
 use super::*;
 use crate::clock::Now;
 use crate::store::FailedLogins;
@@ -21,10 +21,10 @@ fn throttle(per_user: u32, per_address: u32, per_account: u32) -> Arc<Throttle> 
     Arc::new(Throttle::new([7; 16], limits))
 }
 
-fn state(throttle: &Throttle) -> MutexGuard<'_, State> {
-    match &throttle.counting {
-        Counting::InMemory(memory) => memory.state.lock(),
-        Counting::InDatabase(_) => panic!("in a database"),
+fn state(throttle: &Throttle) -> MutexGuard<'_, MemoryState> {
+    match &throttle.counters {
+        CounterStore::InMemory(memory) => memory.state.lock(),
+        CounterStore::InDatabase(_) => panic!("in a database"),
     }
 }
 
@@ -56,21 +56,21 @@ fn admit(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) -> A
 }
 
 #[track_caller]
-fn queue(throttle: &Arc<Throttle>, name: &str, client: &str) -> Turn {
+fn queue(throttle: &Arc<Throttle>, name: &str, client: &str) -> QueuedAttempt {
     match admission(throttle, name, client, at(0)) {
-        Ok(Admission::Queued(turn)) => turn,
+        Ok(Admission::Queued(queued)) => queued,
         Ok(Admission::Granted(_)) => panic!("granted"),
         Err(error) => panic!("{error}"),
     }
 }
 
-/// The attempt whose turn it is by now, if it is.
+/// The queued attempt, if it may go on by now.
 #[track_caller]
-fn turn_of(turn: Turn) -> Option<Attempt> {
-    turn.attempt.try_recv().ok()
+fn granted(queued: QueuedAttempt) -> Option<Attempt> {
+    queued.attempt.try_recv().ok()
 }
 
-/// Fails `times` times, each of them let through.
+/// Fails `times` times; each attempt is admitted.
 #[track_caller]
 fn fail(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration, times: u32) {
     for _ in 0..times {
@@ -78,7 +78,7 @@ fn fail(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration, times
     }
 }
 
-/// For how many seconds a try is refused.
+/// For how many seconds an attempt is refused.
 #[track_caller]
 fn refused(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) -> Option<u64> {
     match admission(throttle, name, client, now) {
@@ -92,7 +92,7 @@ fn refused(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) ->
     }
 }
 
-/// For how many seconds an account is closed to a try with the right password.
+/// For how many seconds an account is closed to an attempt with the right password.
 #[track_caller]
 fn closed(throttle: &Arc<Throttle>, name: &str, client: &str, now: Duration) -> Option<u64> {
     match admit(throttle, name, client, now).pass(now, 0) {
@@ -186,7 +186,7 @@ fn the_longest_wait_is_reported() {
 }
 
 #[test]
-fn a_refused_try_counts_nothing() {
+fn a_refused_attempt_counts_nothing() {
     let throttle = throttle(1, 3, 0);
     fail(&throttle, "a", CLIENT, at(0), 1);
     for _ in 0..10 {
@@ -198,7 +198,7 @@ fn a_refused_try_counts_nothing() {
 }
 
 #[test]
-fn what_is_no_failure_counts_nothing_and_starts_no_window() {
+fn an_attempt_that_does_not_fail_counts_nothing_and_starts_no_window() {
     let throttle = throttle(2, 2, 2);
     for _ in 0..10 {
         drop(admit(&throttle, "a", CLIENT, at(0)));
@@ -208,18 +208,18 @@ fn what_is_no_failure_counts_nothing_and_starts_no_window() {
 }
 
 #[test]
-fn a_try_waits_for_those_in_flight_whichever_limit_they_may_reach() {
+fn an_attempt_waits_for_those_in_flight_if_they_could_reach_a_limit() {
     for (label, limits, other, client) in [
         ("user", (2, 0, 0), "a", "192.0.2.1"),
         ("address", (0, 2, 0), "b", "192.0.2.1"),
     ] {
         let throttle = throttle(limits.0, limits.1, limits.2);
         let [first, second] = [(); 2].map(|()| admit(&throttle, "a", CLIENT, at(0)));
-        let turn = queue(&throttle, other, client);
+        let queued = queue(&throttle, other, client);
         first.fail(at(0), 0);
-        assert!(turn.attempt.try_recv().is_err(), "{label}");
+        assert!(queued.attempt.try_recv().is_err(), "{label}");
         drop(second);
-        turn_of(turn).expect(label).fail(at(0), 0);
+        granted(queued).expect(label).fail(at(0), 0);
         assert!(
             refused(&throttle, other, client, at(0)).is_some(),
             "{label}"
@@ -228,39 +228,42 @@ fn a_try_waits_for_those_in_flight_whichever_limit_they_may_reach() {
 }
 
 #[test]
-fn turns_are_given_in_the_order_of_arrival_and_as_many_as_there_is_room_for() {
+fn queued_attempts_go_on_in_the_order_of_arrival_up_to_the_limit() {
     let throttle = throttle(2, 0, 0);
     let [first, second] = [(); 2].map(|()| admit(&throttle, "a", CLIENT, at(0)));
     let [third, fourth, fifth, sixth] = [(); 4].map(|()| queue(&throttle, "a", CLIENT));
     first.fail(at(0), 0);
     assert!(third.attempt.try_recv().is_err());
-    // Clears the failure as well.
+    // A success removes the failure as well.
     second.succeed();
-    let (third, fourth) = (turn_of(third).unwrap(), turn_of(fourth).unwrap());
+    let (third, fourth) = (granted(third).unwrap(), granted(fourth).unwrap());
     assert!(fifth.attempt.try_recv().is_err());
     drop(fifth);
     third.succeed();
-    assert!(turn_of(sixth).is_some());
+    assert!(granted(sixth).is_some());
     drop(fourth);
 }
 
 #[test]
-fn a_try_that_waits_is_refused_once_failures_reach_the_limit() {
+fn a_queued_attempt_is_refused_once_failures_reach_the_limit() {
     let throttle = throttle(1, 0, 0);
     let first = admit(&throttle, "a", CLIENT, at(0));
-    let turns = [(); 3].map(|()| queue(&throttle, "a", CLIENT));
+    let queued = [(); 3].map(|()| queue(&throttle, "a", CLIENT));
     thread::scope(|scope| {
-        let waiting = turns.map(|turn| scope.spawn(|| turn.wait(Duration::MAX)));
+        let waiting = queued.map(|queued| scope.spawn(|| queued.wait(Duration::MAX)));
         first.fail(at(0), 0);
-        for turn in waiting {
-            assert!(turn.join().unwrap().unwrap().is_none(), "decided once more");
+        for queued in waiting {
+            assert!(
+                queued.join().unwrap().unwrap().is_none(),
+                "to be admitted again"
+            );
         }
     });
     assert_eq!(refused(&throttle, "a", CLIENT, at(1)), Some(899));
 }
 
 #[test]
-fn a_try_waits_no_longer_than_it_may_and_then_is_forgotten() {
+fn a_queued_attempt_leaves_the_queue_when_its_time_is_over() {
     let throttle = throttle(1, 0, 0);
     let first = admit(&throttle, "a", CLIENT, at(0));
     let late = queue(&throttle, "a", CLIENT).wait(Duration::ZERO);
@@ -271,29 +274,29 @@ fn a_try_waits_no_longer_than_it_may_and_then_is_forgotten() {
     let next = queue(&throttle, "a", CLIENT);
     assert_eq!(state(&throttle).queue.waiting.len(), 1);
     drop(first);
-    assert!(turn_of(next).is_some());
+    assert!(granted(next).is_some());
     assert!(state(&throttle).queue.waiting.is_empty());
 }
 
 #[test]
-fn a_turn_that_nobody_takes_goes_to_the_next() {
+fn a_granted_attempt_that_is_dropped_passes_to_the_next() {
     let throttle = throttle(1, 0, 0);
     let first = admit(&throttle, "a", CLIENT, at(0));
     let [second, third] = [(); 2].map(|()| queue(&throttle, "a", CLIENT));
     drop(first);
-    // Given to it already.
+    // It has already been granted.
     drop(second);
-    assert!(turn_of(third).is_some());
+    assert!(granted(third).is_some());
     assert_eq!(refused(&throttle, "a", CLIENT, at(0)), None);
 }
 
 #[test]
-fn a_stop_ends_the_wait_now_and_later() {
+fn a_stop_ends_present_waits_and_prevents_later_ones() {
     let throttle = throttle(1, 0, 0);
     let first = admit(&throttle, "a", CLIENT, at(0));
-    let turn = queue(&throttle, "a", CLIENT);
+    let queued = queue(&throttle, "a", CLIENT);
     throttle.stop();
-    assert!(turn.wait(Duration::MAX).unwrap().is_none());
+    assert!(queued.wait(Duration::MAX).unwrap().is_none());
     let refusal = admission(&throttle, "a", CLIENT, at(0)).err();
     assert!(matches!(
         refusal,
@@ -303,15 +306,15 @@ fn a_stop_ends_the_wait_now_and_later() {
 }
 
 #[test]
-fn many_at_once_are_all_let_in_when_they_succeed_and_up_to_the_limit_when_they_fail() {
+fn many_concurrent_attempts_are_all_admitted_if_they_succeed_and_up_to_the_limit_if_they_fail() {
     for (succeeds, expected) in [(true, 64), (false, 10)] {
         let throttle = throttle(10, 0, 0);
         let try_once = || {
             loop {
                 match admission(&throttle, "a", CLIENT, at(0)) {
                     Ok(Admission::Granted(attempt)) => return Some(attempt),
-                    Ok(Admission::Queued(turn)) => {
-                        if let Some(attempt) = turn.wait(Duration::MAX).unwrap() {
+                    Ok(Admission::Queued(queued)) => {
+                        if let Some(attempt) = queued.wait(Duration::MAX).unwrap() {
                             return Some(attempt);
                         }
                     }
@@ -320,7 +323,7 @@ fn many_at_once_are_all_let_in_when_they_succeed_and_up_to_the_limit_when_they_f
             }
         };
         let admitted = thread::scope(|scope| {
-            let tries: Vec<_> = (0..64)
+            let attempts: Vec<_> = (0..64)
                 .map(|_| {
                     scope.spawn(|| {
                         let attempt = try_once()?;
@@ -334,7 +337,7 @@ fn many_at_once_are_all_let_in_when_they_succeed_and_up_to_the_limit_when_they_f
                     })
                 })
                 .collect();
-            tries
+            attempts
                 .into_iter()
                 .filter_map(|one| one.join().unwrap())
                 .count()
@@ -344,7 +347,7 @@ fn many_at_once_are_all_let_in_when_they_succeed_and_up_to_the_limit_when_they_f
 }
 
 #[test]
-fn of_many_wrong_ones_at_once_an_account_takes_as_many_as_its_limit() {
+fn of_many_concurrent_wrong_passwords_an_account_answers_as_many_as_its_limit() {
     let throttle = throttle(0, 0, 10);
     let attempts = [(); 64].map(|()| admit(&throttle, "a", CLIENT, at(0)));
     let answers = thread::scope(|scope| {
@@ -358,7 +361,7 @@ fn of_many_wrong_ones_at_once_an_account_takes_as_many_as_its_limit() {
 }
 
 #[test]
-fn success_clears_the_first_counter_only() {
+fn a_success_removes_only_the_failures_of_the_user_from_the_address() {
     let throttle = throttle(3, 5, 0);
     fail(&throttle, "a", CLIENT, at(0), 2);
     admit(&throttle, "a", CLIENT, at(0)).succeed();
@@ -411,7 +414,7 @@ fn a_right_password_that_a_closed_account_refuses_counts_like_a_wrong_one() {
 }
 
 #[test]
-fn an_unlocking_forgets_the_failures_before_it_and_none_after_it() {
+fn unlocking_removes_the_failures_before_it_and_none_after_it() {
     let throttle = throttle(2, 3, 2);
     for _ in 0..2 {
         admit(&throttle, "a", CLIENT, at(0)).fail(at(0), 1);
@@ -434,7 +437,7 @@ fn an_unlocking_forgets_the_failures_before_it_and_none_after_it() {
 }
 
 #[test]
-fn failures_after_an_unlocking_that_lifted_nothing_start_a_window() {
+fn failures_after_unlocking_start_a_new_window() {
     let throttle = throttle(3, 0, 3);
     fail(&throttle, "a", CLIENT, at(0), 2);
     for _ in 0..3 {
@@ -445,7 +448,7 @@ fn failures_after_an_unlocking_that_lifted_nothing_start_a_window() {
 }
 
 #[test]
-fn a_try_in_flight_when_everything_is_cleared_counts_no_more() {
+fn an_attempt_in_flight_when_everything_is_cleared_is_not_counted() {
     let throttle = throttle(1, 0, 1);
     let slow = admit(&throttle, "a", CLIENT, at(9 * MINUTE));
     throttle.clear();
@@ -494,7 +497,7 @@ fn a_million_invented_names_and_addresses_leave_a_bounded_number_of_counters() {
 }
 
 #[test]
-fn a_try_that_was_slow_lengthens_no_window() {
+fn a_slow_attempt_does_not_extend_the_window() {
     let throttle = throttle(2, 0, 0);
     let slow = admit(&throttle, "a", CLIENT, at(0));
     admit(&throttle, "a", CLIENT, at(60)).fail(at(60), 0);
@@ -512,7 +515,7 @@ fn moment(date: i64, uptime: u64) -> Now {
     }
 }
 
-/// What the file has after two failures, the first at the date 0.
+/// The stored counters after two failures, the first at the date 0.
 fn written(throttle: &Arc<Throttle>) -> Vec<FailedLogins> {
     fail(throttle, "a", CLIENT, at(1000), 2);
     let subject = subject(throttle, "a", CLIENT);
@@ -520,7 +523,7 @@ fn written(throttle: &Arc<Throttle>) -> Vec<FailedLogins> {
 }
 
 #[test]
-fn what_is_written_is_a_date_whatever_the_uptime() {
+fn counters_are_stored_with_dates_whatever_the_uptime() {
     let counters = written(&throttle(2, 5, 0));
     let found: Vec<_> = counters
         .iter()
@@ -543,7 +546,7 @@ fn what_is_written_is_a_date_whatever_the_uptime() {
 }
 
 #[test]
-fn a_restart_goes_on_with_the_rest_of_a_window_and_never_with_more() {
+fn a_restart_continues_the_rest_of_a_window_and_never_more() {
     let counters = written(&throttle(2, 0, 0));
     for (label, now, expected) in [
         ("a minute later", moment(60, 5000), Some(840)),
@@ -569,7 +572,7 @@ fn a_restart_goes_on_with_the_rest_of_a_window_and_never_with_more() {
 }
 
 #[test]
-fn a_restart_counts_under_its_own_limits() {
+fn a_restart_applies_its_own_limits() {
     let counters = written(&throttle(5, 0, 0));
     for (per_user, expected) in [(2, Some(840)), (3, None), (0, None)] {
         let throttle = throttle(per_user, 0, 0);
@@ -583,7 +586,7 @@ fn a_restart_counts_under_its_own_limits() {
 }
 
 #[test]
-fn what_was_cleared_is_not_written() {
+fn cleared_counters_are_not_written() {
     let throttle = throttle(2, 0, 0);
     let before = subject(&throttle, "a", CLIENT);
     fail(&throttle, "a", CLIENT, at(0), 1);

@@ -1,20 +1,20 @@
-//! `events list`: events, page by page.
+//! `events list`: lists events, page by page.
 
 use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::output::{JsonArgs, Row, list_pages};
 use crate::cli::parse;
 use crate::store::{Event, EventFilter, Store};
 
-/// How many events are in memory at once.
+/// The maximal number of events in memory.
 const PAGE: u32 = 1000;
 
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Only events about this user, by its username or UUID; also one who is deleted
+    /// List only events of this user, by username or UUID; the user may be deleted
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     #[command(flatten)]
@@ -23,17 +23,17 @@ pub(in crate::cli) struct Args {
     database: DatabaseArgs,
 }
 
-/// Which events are printed, and how.
+/// The selection and the output format of events.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct PageArgs {
-    /// Only events from then on: a time (2026-11-26T04:00:00Z), a day, or a duration before now (1d)
+    /// List only events since this time (2026-11-26T04:00:00Z), day, or duration before now (1d)
     #[arg(long, value_name = "TIME", value_parser = parse::since)]
     since: Option<Timestamp>,
-    /// The newest first
+    /// List the newest events first
     #[arg(long)]
     reverse: bool,
-    /// Print at most this many
+    /// Print at most this number of events
     #[arg(long, value_name = "NUMBER", value_parser = parse::count::<u32>)]
     limit: Option<u32>,
     #[command(flatten)]
@@ -43,12 +43,12 @@ pub(in crate::cli) struct PageArgs {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open()?;
     let user = args.user.as_deref();
-    let user = user.map(|user| name::user_ever(&store, user, Timestamp::now()));
+    let user = user.map(|user| lookup::user_ever(&store, user, Timestamp::now()));
     args.page.print(&store, user.transpose()?)
 }
 
 impl PageArgs {
-    /// Prints the events about a user, or all.
+    /// Prints the events of a user, or all events.
     pub(in crate::cli) fn print(
         &self,
         store: &Store,

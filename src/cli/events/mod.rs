@@ -1,11 +1,11 @@
-//! `events`: what happened to users and organizations, and who did it.
+//! `events`: lists logins and changes by commands.
 
 pub(super) mod list;
 
-/// What is done with events
+/// List events
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// List events, the oldest first
+    /// List events, oldest first
     List(list::Args),
 }
 

@@ -8,7 +8,7 @@ use super::checked_name;
 use crate::account::{OrgType, OrganizationStatus};
 use crate::accounts::{Organization, Person};
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::named::named;
 use crate::cli::output::{JsonArgs, refused, report};
 use crate::cli::parse;
@@ -23,10 +23,10 @@ pub(in crate::cli) struct Args {
     /// Role on the market place
     #[arg(long = "type", value_name = "TYPE", value_parser = named::<OrgType>(OrgType::NAMES))]
     org_type: OrgType,
-    /// UUID of the organization [default: a random one]; needed for a name that another organization has
+    /// UUID of the organization; required if another organization has the name [default: a random one]
     #[arg(long, value_parser = parse::uuid)]
     uuid: Option<Uuid>,
-    /// UUID as a retailer or supplier [default: a random one]
+    /// UUID of the organization as a retailer or supplier [default: a random one]
     #[arg(long, value_name = "UUID", value_parser = parse::uuid)]
     party_uuid: Option<Uuid>,
     /// Status of the organization
@@ -34,10 +34,10 @@ pub(in crate::cli) struct Args {
     status: OrganizationStatus,
     #[command(flatten)]
     manager: ManagerArgs,
-    /// When it joined: 2017-10-23 (midnight in UTC) or 2017-10-23T18:20:43Z [default: now]
+    /// Date of joining: 2017-10-23 (midnight in UTC) or 2017-10-23T18:20:43Z [default: now]
     #[arg(long, value_name = "DATE", value_parser = parse::date)]
     created_date: Option<Timestamp>,
-    /// When it became active, in the same form [default: now, if it is ACTIVE]
+    /// Date of activation, in the same format [default: now, if the status is ACTIVE]
     #[arg(long, value_name = "DATE", value_parser = parse::date)]
     active_date: Option<Timestamp>,
     #[command(flatten)]
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         }
         return Err(refused(&findings));
     }
-    let added = name::organization_again(&store, &uuid)?;
+    let added = lookup::organization_again(&store, &uuid)?;
     report(
         &args.output,
         &added,

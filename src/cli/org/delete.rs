@@ -1,7 +1,7 @@
-//! `org delete`: removes an organization, and its users if that is said.
+//! `org delete`: deletes an organization, and its users with `--with-users`.
 //!
-//! Many users go in batches, each a transaction, so that logins beside it get their turn. The first one deactivates the
-//! organization, the last one removes it; what is cut off in between goes on when the command is given again.
+//! Many users are deleted in batches, each in a transaction, so that logins can run in between. The first transaction
+//! deactivates the organization, the last one deletes it. If the command is interrupted, running it again continues.
 
 use std::thread;
 use std::time::Instant;
@@ -11,13 +11,13 @@ use jiff::Timestamp;
 
 use crate::cli::confirm::ConfirmArgs;
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::output::{JsonArgs, report};
 use crate::cli::progress::Progress;
 use crate::store::{OrganizationRow, RemovalOutcome, Store};
 use crate::text::counted;
 
-/// How many users a transaction deletes: some tens of milliseconds.
+/// How many users a transaction deletes, which takes some tens of milliseconds.
 const BATCH: u32 = 500;
 
 #[derive(clap::Args)]
@@ -25,7 +25,8 @@ const BATCH: u32 = 500;
 pub(in crate::cli) struct Args {
     /// Name or UUID of the organization
     org: String,
-    /// Delete the users of the organization, too; one with more than 500 is DEACTIVATED first, and deleted with the last user
+    /// Also delete the users of the organization; with more than 500 users it is DEACTIVATED first, and deleted with
+    /// the last user
     #[arg(long)]
     with_users: bool,
     #[command(flatten)]
@@ -36,10 +37,10 @@ pub(in crate::cli) struct Args {
     database: DatabaseArgs,
 }
 
-/// Shows the organization as it was.
+/// Deletes the organization, and reports it as it was before.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open_for("org delete")?;
-    let organization = name::organization(&store, &args.org)?;
+    let organization = lookup::organization(&store, &args.org)?;
     let (name, uuid) = (&organization.name, &organization.uuid);
     if organization.users > 0 && !args.with_users {
         bail!(has_users(name, organization.users));
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     )
 }
 
-/// Gives how many users went with it.
+/// Deletes the organization. Returns the number of deleted users.
 fn remove(store: &Store, organization: &OrganizationRow, with_users: bool) -> anyhow::Result<u64> {
     let progress = Progress::new("users");
     let mut removed = 0;
@@ -67,10 +68,11 @@ fn remove(store: &Store, organization: &OrganizationRow, with_users: bool) -> an
             RemovalOutcome::Done(users) => return Ok(removed + users as u64),
             RemovalOutcome::Started(users) => removed += users as u64,
             RemovalOutcome::HasUsers(users) => bail!(has_users(&organization.name, users)),
-            RemovalOutcome::Gone => bail!(name::DELETED_MEANWHILE),
+            RemovalOutcome::Gone => bail!(lookup::DELETED_MEANWHILE),
         }
-        progress.tell(removed, organization.users.max(removed));
-        // SQLite gives the lock to the process that asks next: a server asks again after a while.
+        progress.update(removed, organization.users.max(removed));
+        // SQLite gives the lock to the next process that asks for it, and a server asks only now and then. So pause as
+        // long as the transaction took.
         thread::sleep(start.elapsed());
     }
 }

@@ -1,4 +1,4 @@
-//! `org list`: all organizations, or those of a status or with a text.
+//! `org list`: lists organizations, optionally with a status or a text.
 
 use crate::account::OrganizationStatus;
 use crate::cli::database::DatabaseArgs;
@@ -9,10 +9,10 @@ use crate::store::{OrganizationFilter, OrganizationOrder, OrganizationRow};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Only organizations of this status
+    /// List only organizations with this status
     #[arg(long, value_parser = named::<OrganizationStatus>(OrganizationStatus::NAMES))]
     status: Option<OrganizationStatus>,
-    /// Only organizations with this text in the name, in any case
+    /// List only organizations with this text in the name, ignoring case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// Field to sort by

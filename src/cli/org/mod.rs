@@ -1,4 +1,4 @@
-//! `org`: organizations.
+//! `org`: manages organizations.
 
 mod add;
 mod delete;
@@ -15,15 +15,15 @@ pub(super) enum Command {
     Add(add::Args),
     /// List organizations
     List(list::Args),
-    /// Show one organization
+    /// Show an organization
     Show(show::Args),
-    /// Change the status of an organization; users of one that is not ACTIVE are refused at once
+    /// Change the status of an organization; its users are refused at once unless it is ACTIVE
     SetStatus(set_status::Args),
-    /// Change the account manager and the dates of an organization
+    /// Change the account manager or the dates of an organization
     Set(set::Args),
-    /// Give an organization another name
+    /// Change the name of an organization
     Rename(rename::Args),
-    /// Delete an organization, with its users only if --with-users is given
+    /// Delete an organization; its users only with --with-users
     Delete(delete::Args),
 }
 
@@ -39,7 +39,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     }
 }
 
-/// What an organization may be called, without the blanks around it.
+/// The name of an organization without white space around it, if it is not blank.
 fn checked_name(name: &str) -> anyhow::Result<&str> {
     match name.trim() {
         "" => anyhow::bail!("the name is blank"),

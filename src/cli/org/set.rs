@@ -1,4 +1,4 @@
-//! `org set`: changes who looks after an organization, and its dates.
+//! `org set`: changes the account manager and the dates of an organization.
 
 use anyhow::bail;
 use jiff::Timestamp;
@@ -8,24 +8,24 @@ use crate::cli::database::DatabaseArgs;
 use crate::cli::output::{JsonArgs, refused, report_edit};
 use crate::cli::parse::{self, MaybeDate};
 use crate::cli::person::{ManagerArgs, PersonEdit};
-use crate::cli::{WrongUsage, name};
+use crate::cli::{WrongUsage, lookup};
 use crate::random;
 use crate::store::OrganizationRow;
 
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its name or UUID
+    /// Name or UUID of the organization
     org: String,
     #[command(flatten)]
     manager: ManagerArgs,
-    /// From now on nobody looks after it
+    /// Remove the account manager
     #[arg(long)]
     no_account_manager: bool,
-    /// When it joined: 2017-10-23 (midnight in UTC) or 2017-10-23T18:20:43Z
+    /// Date of joining: 2017-10-23 (midnight in UTC) or 2017-10-23T18:20:43Z
     #[arg(long, value_name = "DATE", value_parser = parse::date)]
     created_date: Option<Timestamp>,
-    /// When it became active, in the same form
+    /// Date of activation, in the same format; an empty value removes it
     #[arg(long, value_name = "DATE", value_parser = parse::maybe_date)]
     active_date: Option<MaybeDate>,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let manager = args.manager.edit();
     if args.no_account_manager && !manager.is_empty() {
         bail!(WrongUsage(
-            "--no-account-manager does not go with what an account manager has".to_owned()
+            "--no-account-manager cannot be used with another --account-manager flag".to_owned()
         ));
     }
     if manager.is_empty()
@@ -52,16 +52,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         ));
     }
     let store = args.database.open_for("org set")?;
-    let before = name::organization(&store, &args.org)?;
+    let before = lookup::organization(&store, &args.org)?;
     let (organization, cleared) = wanted(args, manager, before)?;
     match store.edit_organization(organization, cleared, Timestamp::now())? {
         Err(findings) => Err(refused(&findings)),
-        Ok(None) => bail!(name::DELETED_MEANWHILE),
+        Ok(None) => bail!(lookup::DELETED_MEANWHILE),
         Ok(Some(edited)) => report_edit(&args.output, &edited, &edited.row.name, ""),
     }
 }
 
-/// What is given, and the columns that are cleared.
+/// The values to set, and the columns to clear.
 fn wanted(
     args: &Args,
     manager: PersonEdit,
@@ -75,7 +75,7 @@ fn wanted(
     if matches!(args.active_date, Some(MaybeDate(None))) {
         cleared.push("active_date");
     }
-    // Not the one derived from the organization's name: the manager of one that had the name before may have that.
+    // Random, since the manager of an organization that was renamed may have the UUID that is derived from the name.
     let uuid = match before.account_manager {
         Some(_) => None,
         None => Some(random::uuid()?.to_string()),

@@ -1,10 +1,10 @@
-//! `org set-status`: switches an organization on or off.
+//! `org set-status`: changes the status of an organization.
 
 use jiff::Timestamp;
 
 use crate::account::OrganizationStatus;
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::named::named;
 use crate::cli::output::{JsonArgs, report};
 
@@ -24,9 +24,9 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open_for("org set-status")?;
-    let before = name::organization(&store, &args.org)?;
+    let before = lookup::organization(&store, &args.org)?;
     let changed = store.set_organization_status(before.id, args.status, Timestamp::now())?;
-    let after = name::organization_again(&store, &before.uuid)?;
+    let after = lookup::organization_again(&store, &before.uuid)?;
     let (name, status) = (&before.name, args.status);
     let done = match changed {
         true => format!("{name} is {status} now, and was {}", before.status),

@@ -1,7 +1,7 @@
-//! `org show`: one organization.
+//! `org show`: shows one organization.
 
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::output::{JsonArgs, show};
 
 #[derive(clap::Args)]
@@ -17,6 +17,6 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open()?;
-    let row = name::organization(&store, &args.org)?;
+    let row = lookup::organization(&store, &args.org)?;
     show(&args.output, &row)
 }

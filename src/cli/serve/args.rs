@@ -1,4 +1,4 @@
-//! The flags of `serve`, each with its environment variable, and what they make of a [`Config`].
+//! The flags of `serve` with their environment variables, and the [`Config`] that they result in.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::{Certificate, Config, Database, MetricsAccess};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {
-    /// Where to listen: IP:PORT (port 0 for a free one), localhost:PORT or unix:PATH; repeatable
+    /// Listen on this address: IP:PORT (port 0 chooses a free port), localhost:PORT or unix:PATH; repeatable
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Args {
         default_values_t = [Address::Tcp(Config::LISTEN)]
     )]
     pub(super) listen: Vec<Address>,
-    /// The permissions of a socket file that is listened on, in octal: 0660 also lets the group connect
+    /// Permissions of the socket file, in octal; 0660 also lets the group connect
     #[arg(
         long,
         value_name = "MODE",
@@ -42,19 +42,19 @@ pub(in crate::cli) struct Args {
     socket_mode: SocketMode,
     #[command(flatten)]
     pub(super) database: DatabaseArgs,
-    /// Make the database if it is missing, as without --db and with a URL
+    /// Create the database if it is missing; implied without --db and with a URL
     #[arg(long, env = "THANOS_LOGIN_CREATE", value_parser = parse::switch)]
     pub(super) create: bool,
-    /// Serve the demo accounts from a throw-away database
+    /// Serve the demo accounts from a temporary database
     #[arg(long, env = "THANOS_LOGIN_DEMO", value_parser = parse::switch)]
     pub(super) demo: bool,
-    /// With --demo: serve the accounts of this fixture instead
+    /// With --demo: serve the accounts of this fixture
     #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_FIXTURE")]
     pub(super) fixture: Option<PathBuf>,
-    /// With --demo: listen on addresses that other machines reach, and answer to every host
+    /// With --demo: allow addresses that other machines can reach, and answer for every host
     #[arg(long, env = "THANOS_LOGIN_ALLOW_REMOTE_DEMO", value_parser = parse::switch)]
     pub(super) allow_remote_demo: bool,
-    /// With --demo: a host that clients call it by, besides those of this machine, such as 10.0.2.2; repeatable
+    /// With --demo: answer for this host too, such as 10.0.2.2; repeatable
     #[arg(
         long,
         value_name = "NAME",
@@ -64,10 +64,10 @@ pub(in crate::cli) struct Args {
         value_hint = ValueHint::Hostname
     )]
     allow_host: Vec<Host>,
-    /// End, as on SIGTERM, once the process that started it ends or closes its standard input, if that is a pipe
+    /// Stop when the parent process ends, or when standard input is a pipe and is closed
     #[arg(long, env = "THANOS_LOGIN_EXIT_WITH_PARENT", value_parser = parse::switch)]
     pub(super) exit_with_parent: bool,
-    /// A network of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable
+    /// Trust X-Forwarded-For of reverse proxies in this network, such as 10.0.0.0/8; repeatable
     #[arg(
         long,
         value_name = "CIDR",
@@ -76,7 +76,8 @@ pub(in crate::cli) struct Args {
         value_parser = parse::network
     )]
     trusted_proxy: Vec<IpNet>,
-    /// An origin whose pages may make the calls from a browser, such as https://shop.example, with --demo also capacitor://localhost, ionic://localhost, tauri://localhost or null; repeatable
+    /// Allow pages of this origin, such as https://shop.example, to make the calls; with --demo also
+    /// capacitor://localhost, ionic://localhost, tauri://localhost or null; repeatable
     #[arg(
         long,
         value_name = "ORIGIN",
@@ -89,7 +90,7 @@ pub(in crate::cli) struct Args {
     tokens: TokenArgs,
     #[command(flatten)]
     failed_logins: FailedLoginArgs,
-    /// How long logins and changes by administrators stay in the table events; 0 keeps none
+    /// Keep logins and changes by operators in the table events for this long; 0 keeps none
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_KEEP_EVENTS", value_parser = parse::duration, default_value = keep_events())]
     keep_events: Duration,
     #[command(flatten)]
@@ -98,25 +99,26 @@ pub(in crate::cli) struct Args {
     tls: TlsArgs,
     #[command(flatten)]
     limits: LimitArgs,
-    /// Answer figures for Prometheus at /metrics
+    /// Serve metrics for Prometheus at /metrics
     #[arg(long, env = "THANOS_LOGIN_METRICS", value_parser = parse::switch)]
     metrics: bool,
-    /// Answer figures for Prometheus at this address only
+    /// Serve metrics for Prometheus at this address only
     #[arg(long, value_name = "IP:PORT", env = "THANOS_LOGIN_METRICS_LISTEN", value_parser = parse::tcp_address)]
     metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) logging: logging::Args,
-    /// Print every setting with its value and where it came from (flag, variable or default), say what a start would warn of or fail on, and end
+    /// Print every setting with its value and origin (flag, variable or default), report what a start would warn about
+    /// or fail on, and exit
     #[arg(long, env = "THANOS_LOGIN_CHECK_CONFIG", value_parser = parse::switch)]
     pub(super) check_config: bool,
 }
 
 #[derive(clap::Args)]
 struct TokenArgs {
-    /// How long a token lives; 0 is for ever
+    /// Lifetime of a token; 0 means that tokens do not expire
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_TOKEN_TTL", value_parser = parse::duration, default_value = token_ttl())]
     token_ttl: Duration,
-    /// How many tokens of a user live at once; a further login ends the oldest
+    /// Maximum number of valid tokens of one user; a further login ends the oldest
     #[arg(
         long,
         value_name = "NUMBER",
@@ -129,7 +131,7 @@ struct TokenArgs {
 
 #[derive(clap::Args)]
 struct FailedLoginArgs {
-    /// The time in which failed logins are counted, from the first one
+    /// Period in which failed logins are counted, starting with the first one
     #[arg(
         long,
         value_name = "DURATION",
@@ -143,7 +145,7 @@ struct FailedLoginArgs {
         value_name = "NUMBER",
         env = "THANOS_LOGIN_FAILED_LOGINS_PER_USER",
         value_parser = parse::count::<u32>,
-        help = limit("Failed logins of one username from one client address", |limits| limits.per_user)
+        help = limit("Maximum number of failed logins of one username from one client address", |limits| limits.per_user)
     )]
     failed_logins_per_user: Option<u32>,
     #[arg(
@@ -151,7 +153,7 @@ struct FailedLoginArgs {
         value_name = "NUMBER",
         env = "THANOS_LOGIN_FAILED_LOGINS_PER_ADDRESS",
         value_parser = parse::count::<u32>,
-        help = limit("Failed logins from one client address", |limits| limits.per_address)
+        help = limit("Maximum number of failed logins from one client address", |limits| limits.per_address)
     )]
     failed_logins_per_address: Option<u32>,
     #[arg(
@@ -159,7 +161,7 @@ struct FailedLoginArgs {
         value_name = "NUMBER",
         env = "THANOS_LOGIN_FAILED_LOGINS_PER_ACCOUNT",
         value_parser = parse::count::<u32>,
-        help = limit("Failed logins of one username from all addresses", |limits| limits.per_account)
+        help = limit("Maximum number of failed logins of one username from all addresses", |limits| limits.per_account)
     )]
     failed_logins_per_account: Option<u32>,
 }
@@ -168,7 +170,8 @@ struct FailedLoginArgs {
 struct HashingArgs {
     #[command(flatten)]
     cost: CostArgs,
-    /// How many logins may be in work or waiting, half of them of one client network unless it is alone; one more is answered 503
+    /// Maximum number of running and waiting logins, half of them from one client network unless it is alone; further
+    /// logins are answered 503
     #[arg(
         long,
         value_name = "NUMBER",
@@ -177,26 +180,27 @@ struct HashingArgs {
         value_parser = parse::size::<usize>
     )]
     hash_queue: usize,
-    /// Threads that hash [default: one per core]
+    /// Number of hashing threads [default: one per core]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size::<usize>)]
     hash_threads: Option<usize>,
-    /// Passwords that each of them hashes at once, 1 to 10; one more for a network that has nothing else in work [default: the fastest of 6 to 8, measured at the start]
+    /// Number of passwords that each thread hashes at once, 1 to 10; one more for a client network without other logins
+    /// [default: the fastest of 6 to 8, measured at the start]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
-    /// How long a login may wait, for others in flight and for its hashing to start; 503 then
+    /// Maximum time that a login waits for other attempts, and for its hashing to start; then it is answered 503
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_HASH_WAIT", value_parser = parse::positive_duration, default_value = duration::format(Config::HASH_WAIT))]
     hash_wait: Duration,
 }
 
 #[derive(clap::Args)]
 struct TlsArgs {
-    /// Speak TLS on TCP addresses, with this certificate and its chain (PEM); read again on SIGHUP
+    /// Serve TLS on TCP addresses with this certificate and its chain (PEM); read again on SIGHUP
     #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_TLS_CERT")]
     tls_cert: Option<PathBuf>,
-    /// The key of --tls-cert (PEM)
+    /// Private key of --tls-cert (PEM)
     #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_TLS_KEY")]
     tls_key: Option<PathBuf>,
-    /// Speak TLS with a certificate made for this name, by an authority of its own beside the database; repeatable
+    /// Serve TLS with a generated certificate for this name; its authority is created beside the database; repeatable
     #[arg(
         long,
         value_name = "NAME",
@@ -211,29 +215,29 @@ struct TlsArgs {
 
 #[derive(clap::Args)]
 struct LimitArgs {
-    /// The longest head of a request, in bytes
+    /// Maximum size of a request's head, in bytes
     #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_HEAD", default_value_t = gate::Limits::default().max_head, value_parser = parse::size::<usize>)]
     max_head: usize,
-    /// The most header fields of a request
+    /// Maximum number of header fields of a request
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_HEADER_FIELDS", default_value_t = gate::Limits::default().max_header_fields, value_parser = parse::size::<usize>)]
     max_header_fields: usize,
-    /// The longest body of a request, in bytes
+    /// Maximum size of a request's body, in bytes
     #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_BODY", default_value_t = gate::Limits::default().max_body, value_parser = parse::size::<usize>)]
     max_body: usize,
-    /// The longest time from a request's first byte to its last
+    /// Maximum time from the first byte of a request to its last
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_REQUEST_TIMEOUT", default_value = duration::format(gate::Limits::default().request_timeout), value_parser = parse::positive_duration)]
     request_timeout: Duration,
-    /// The longest time in which an answer makes no progress; a client that takes less than 1 kB a second uses it up, too
+    /// Maximum time in which an answer makes no progress; a client that reads less than 1 kB per second also exceeds it
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = duration::format(gate::Limits::default().write_timeout), value_parser = parse::positive_duration)]
     write_timeout: Duration,
-    /// The longest time that a connection is kept without a request
+    /// Maximum time that a connection is kept open without a request
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = duration::format(gate::Limits::default().idle_timeout), value_parser = parse::positive_duration)]
     idle_timeout: Duration,
-    /// The most open connections
+    /// Maximum number of open connections
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value_t = gate::Limits::default().max_connections, value_parser = parse::size::<usize>)]
     max_connections: usize,
-    /// The most of them from one client, an IPv4 address or an IPv6 /64, but for trusted proxies; 0 is no limit [default: a
-    /// quarter of all]
+    /// Maximum number of connections from one client, an IPv4 address or an IPv6 /64, except for trusted proxies; 0
+    /// means no limit [default: a quarter of all]
     #[arg(
         long,
         value_name = "NUMBER",
@@ -243,20 +247,20 @@ struct LimitArgs {
     max_connections_per_client: Option<usize>,
 }
 
-/// As a flag writes it.
+/// The default of `--token-ttl`, in the notation of flags.
 fn token_ttl() -> String {
     duration::format(Policy::DEFAULT.token_ttl.unwrap_or_default())
 }
 
-/// As a flag writes it.
+/// The default of `--keep-events`, in the notation of flags.
 fn keep_events() -> String {
     duration::format(Policy::DEFAULT.keep_events.unwrap_or_default())
 }
 
-/// The help of a limit of failed logins.
+/// The help of a limit on failed logins.
 fn limit(counted: &str, of: impl Fn(Limits) -> u32) -> String {
     let [real, demo] = [Limits::DEFAULT, Limits::NONE].map(of);
-    format!("{counted}; 0 is no limit [default: {real}, with --demo {demo}]")
+    format!("{counted}; 0 means no limit [default: {real}, with --demo {demo}]")
 }
 
 impl Args {
@@ -273,7 +277,7 @@ impl Args {
         } else {
             self.database.location()?.into()
         };
-        // A mistyped name is not one of a database on servers that is there.
+        // A mistyped name of a database on servers fails without being created: servers refuse unknown databases.
         let is_file = matches!(database, Database::File(_));
         let when_missing = match self.create || is_default || !is_file {
             true => WhenMissing::Create,
@@ -304,27 +308,28 @@ impl Args {
             },
             cors_origins: self.cors_origin,
             allow_hosts: self.allow_host,
-            steer_from_elsewhere: self.allow_remote_demo,
+            allow_remote_steering: self.allow_remote_demo,
         })
     }
 }
 
 impl Args {
-    /// The first address to listen on, and whether TLS is spoken there: never on a socket file.
+    /// The first address to listen on, and whether it uses TLS, which a socket file never does.
     pub(in crate::cli) fn first_address(&self) -> Option<(&Address, bool)> {
         let address = self.listen.first()?;
         let is_tcp = matches!(address, Address::Tcp(_));
         Some((address, is_tcp && self.tls.is_on()))
     }
 
-    /// Here and not by clap, whose text would name the one that is missing alone.
+    /// Checks that --tls-cert and --tls-key are given together. Not left to clap, which would only name the missing
+    /// flag.
     pub(in crate::cli) fn check_tls(&self) -> Result<(), WrongUsage> {
         let (given, missing) = match (&self.tls.tls_cert, &self.tls.tls_key) {
             (Some(_), None) => ("--tls-cert", "--tls-key"),
             (None, Some(_)) => ("--tls-key", "--tls-cert"),
             _ => return Ok(()),
         };
-        Err(WrongUsage(format!("{given} goes with {missing}")))
+        Err(WrongUsage(format!("{given} requires {missing}")))
     }
 }
 
@@ -370,7 +375,7 @@ impl HashingArgs {
 }
 
 impl FailedLoginArgs {
-    /// A stub has none unless they are asked for: its tests fail on purpose.
+    /// The limits on failed logins. A stub has no limits by default, since tests fail on purpose.
     fn limits(&self, demo: bool) -> Limits {
         let defaults = if demo { Limits::NONE } else { Limits::DEFAULT };
         Limits {
@@ -405,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_made_where_it_was_asked_for_or_nothing_else_was() {
+    fn a_missing_database_is_created_if_requested_or_if_it_is_the_default() {
         for (words, expected) in [
             (&["serve", "--db", "x.db"][..], WhenMissing::Refuse),
             (&["serve", "--db", Config::DATABASE], WhenMissing::Refuse),
@@ -419,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_a_server_is_the_default_one() {
+    fn without_flags_the_configuration_is_the_default() {
         let config = config(&["serve"]);
         let default = Config::default();
         assert_eq!(config.listen, default.listen);
@@ -438,6 +443,6 @@ mod tests {
         assert_eq!(config.metrics, default.metrics);
         assert_eq!(config.cors_origins, default.cors_origins);
         assert_eq!(config.allow_hosts, default.allow_hosts);
-        assert_eq!(config.steer_from_elsewhere, default.steer_from_elsewhere);
+        assert_eq!(config.allow_remote_steering, default.allow_remote_steering);
     }
 }

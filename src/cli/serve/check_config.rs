@@ -1,5 +1,5 @@
-//! `--check-config`: every setting with its value and where that came from, then what a start would warn of, and what would
-//! make it fail. Starts nothing, binds nothing and writes no file.
+//! `--check-config`: prints every setting with its value and origin, then the warnings of a start and the errors that
+//! would make it fail. Starts nothing, binds no address and writes no file.
 
 use std::ffi::OsStr;
 
@@ -18,7 +18,7 @@ use crate::cli::stream::STDERR;
 use crate::cli::{Logged, failure_lines, logging, warn};
 use crate::store::Location;
 
-/// What stands for no value.
+/// Printed if a setting has no value.
 const NONE: &str = "-";
 
 #[derive(Serialize)]
@@ -33,7 +33,7 @@ impl Row for Setting {
         &[("FLAG", "flag"), ("VALUE", "value"), ("FROM", "from")];
 }
 
-/// `command` describes the flags that `args` and `matches` are of.
+/// `command` is the command whose flags are in `args` and `matches`.
 pub(super) fn run(
     args: Args,
     command: &Command,
@@ -45,7 +45,7 @@ pub(super) fn run(
     usage::check(&args, matches)?;
     logging::filter(&args.logging, matches)?;
     let config = args.into_config(matches)?;
-    // As a start does it.
+    // A start does this too.
     raise_descriptor_limit();
     let of_flags = warnings::of(&config);
     let of_flags = of_flags.iter().map(|text| variables.name_flags(text));
@@ -63,7 +63,7 @@ pub(super) fn run(
     }
 }
 
-/// Those that have a variable, in the order of the help; this command's own flag is none.
+/// The flags that have a variable, in the order of the help, without `--check-config` itself.
 fn settings(command: &Command, matches: &ArgMatches) -> Vec<Setting> {
     let args = command.get_arguments();
     args.filter(|arg| arg.get_id() != "check_config")
@@ -102,7 +102,7 @@ fn text(value: &OsStr) -> String {
     Location::shown(value)
 }
 
-/// As the help has it where the default is no single value.
+/// The default as the help describes it, if it is not a single value.
 fn default_in_words(arg: &Arg) -> Option<String> {
     let help = arg.get_help()?.to_string();
     let (_, rest) = help.split_once("[default: ")?;

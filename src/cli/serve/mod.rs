@@ -12,6 +12,7 @@ use anyhow::Context;
 use clap::{ArgMatches, Command};
 
 use super::environment::Variables;
+use super::signals::SignalRequest;
 use super::stream::{STDERR, STDOUT};
 use super::{logging, signals};
 use crate::Server;
@@ -22,7 +23,7 @@ use next_steps::NextSteps;
 use parent::Parent;
 use start::{Started, start};
 
-/// `command` describes the flags that `args` and `matches` are of.
+/// `command` is the command whose flags are in `args` and `matches`.
 pub(super) fn run(
     args: Args,
     command: &Command,
@@ -30,7 +31,7 @@ pub(super) fn run(
     variables: &Variables,
 ) -> anyhow::Result<()> {
     if args.check_config {
-        signals::let_through();
+        signals::unblock();
         return check_config::run(args, command, matches, variables);
     }
     let mut signals = signals::catch().context("cannot catch signals")?;
@@ -42,7 +43,7 @@ pub(super) fn run(
     if args.exit_with_parent {
         let stop = signals.handle();
         let stop = move || {
-            tracing::info!("the process that started this one ended, or closed standard input");
+            tracing::info!("the parent process has ended, or has closed standard input");
             stop.close();
         };
         Parent::find()?
@@ -54,8 +55,8 @@ pub(super) fn run(
         warnings,
         next_steps,
     } = start(args, matches).map_err(|error| logging.report_failure(error, variables))?;
-    // Before anybody knows that there is a server: the first request is logged like all others.
-    logging.begin();
+    // Before the ready lines, so that the first request is logged like all others.
+    logging.enable();
     for warning in warnings {
         tracing::warn!("{}", variables.name_flags(&warning));
     }
@@ -64,7 +65,7 @@ pub(super) fn run(
     if let Some(next_steps) = next_steps {
         write_next_steps(&server, &next_steps);
     }
-    while let signals::Request::Reload = signals::next(&mut signals) {
+    while let SignalRequest::Reload = signals::next(&mut signals) {
         reload(&server, variables);
     }
     tracing::info!("stopping");
@@ -87,14 +88,13 @@ fn reload(server: &Server, variables: &Variables) {
     }
 }
 
-/// Whether or not anybody reads them.
+/// Writes the addresses and the authority's certificate. Does not fail if they cannot be written.
 fn write_ready_lines(server: &Server) -> anyhow::Result<()> {
     for address in server.addresses() {
         STDOUT.message(format_args!("listening on {address}"));
     }
     if let Some(authority) = server.authority() {
-        let path =
-            std::path::absolute(authority).context("cannot find out the current directory")?;
+        let path = std::path::absolute(authority).context("cannot read the current directory")?;
         STDERR.message(format_args!(
             "clients must trust {} as certificate authority",
             path.display()
@@ -117,7 +117,7 @@ fn write_next_steps(server: &Server, next_steps: &NextSteps) {
 fn log_start(server: &Server) {
     if server.was_unclean() {
         tracing::warn!(
-            "the database was not closed properly; all of it was looked at, and it is sound"
+            "the database was not closed properly; all of it was checked, and it is sound"
         );
     }
     log_database(server);
@@ -126,14 +126,15 @@ fn log_start(server: &Server) {
     }
 }
 
-/// What shows that it is the wrong one: where it is, whether it was made just now, and how many accounts are in it.
+/// Logs what shows that it is the wrong database: its location, whether it was just created, and the number of
+/// accounts.
 fn log_database(server: &Server) {
     let counts = server.count_accounts();
     let counts = counts.inspect_err(|error| tracing::warn!(%error, "cannot count the accounts"));
     let counts = counts.ok();
     let (location, migrated) = (server.database(), server.migrated());
     let opened = match (location, migrated) {
-        (None, _) => "serving a throw-away database".to_owned(),
+        (None, _) => "serving a temporary database".to_owned(),
         (Some(location), Some(Migrated { from, to })) => {
             format!("serving the database {location}, migrated from schema {from} to {to}")
         }

@@ -1,7 +1,7 @@
-//! `--exit-with-parent`: notices the end of the process that started this one.
+//! `--exit-with-parent`: detects the end of the parent process.
 //!
-//! The kernel says so, by a descriptor of that process and by the end of a pipe to standard input: nothing is looked at
-//! again and again. Ends nothing itself.
+//! The kernel reports it, by a descriptor of that process and by the end of a pipe to standard input, so that nothing
+//! has to be polled. Does not end this process itself.
 
 use std::io;
 use std::thread;
@@ -13,11 +13,11 @@ use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, read};
 use rustix::stdio::stdin;
 
-/// The process that started this one.
+/// The parent process.
 pub(super) enum Parent {
     /// It ended before it could be watched.
     Ended,
-    /// What there is to watch; one of them at least.
+    /// It runs. At least one of the two can be watched.
     Running {
         process: Option<OwnedFd>,
         has_piped_input: bool,
@@ -25,16 +25,16 @@ pub(super) enum Parent {
 }
 
 impl Parent {
-    /// To be called early: a parent that has ended before leaves only its pipe to go by.
+    /// Finds the parent process. To be called early: once the parent has ended, only its pipe can be watched.
     pub(super) fn find() -> anyhow::Result<Self> {
-        let file = fstat(stdin()).context("cannot look at standard input")?;
+        let file = fstat(stdin()).context("cannot examine standard input")?;
         let file_type = FileType::from_raw_mode(file.st_mode);
-        // Whatever else it is has no other end. A terminal hangs up with a signal.
+        // Other kinds of files have no other end. A terminal sends a signal when it is closed.
         let has_piped_input = matches!(file_type, FileType::Fifo | FileType::Socket);
         let process = match parent_process() {
             Err(Errno::SRCH) => return Ok(Self::Ended),
             Err(error) if !has_piped_input => bail!(
-                "--exit-with-parent has nothing to wait for: the process that started this one cannot be watched ({error}), and standard input is not a pipe"
+                "--exit-with-parent has nothing to wait for: the parent process cannot be watched ({error}), and standard input is not a pipe"
             ),
             process => process.ok(),
         };
@@ -44,7 +44,7 @@ impl Parent {
         })
     }
 
-    /// Calls `act` once it has ended, or its end of the pipe was closed.
+    /// Calls `act` once the parent has ended or has closed its end of the pipe.
     pub(super) fn on_end(self, act: impl Fn() + Clone + Send + 'static) -> io::Result<()> {
         let start = |name: &str, wait: Box<dyn FnOnce() + Send>| {
             let act = act.clone();
@@ -72,15 +72,15 @@ impl Parent {
     }
 }
 
-/// Fails with SRCH when it has ended.
+/// A descriptor of the parent process. Fails with SRCH if it has ended.
 #[cfg(target_os = "linux")]
 fn parent_process() -> Result<OwnedFd, Errno> {
     use rustix::process::{PidfdFlags, getppid, pidfd_open};
 
-    // Of a process outside of this container there is no number.
+    // A process outside of this container has no process id here.
     let parent = getppid().ok_or(Errno::NOSYS)?;
     let process = pidfd_open(parent, PidfdFlags::empty())?;
-    // The number may have become another's in between.
+    // The process id may have been reused in between.
     if getppid() == Some(parent) {
         Ok(process)
     } else {
@@ -93,13 +93,13 @@ fn parent_process() -> Result<OwnedFd, Errno> {
     Err(Errno::NOSYS)
 }
 
-/// A descriptor of a process is readable once that has ended.
+/// Waits until a descriptor is readable, which that of a process is once it has ended.
 fn wait_until_readable(descriptor: impl AsFd) {
     let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
     while poll(&mut polled, None) == Err(Errno::INTR) {}
 }
 
-/// What is written to it is for nobody.
+/// Reads standard input until its end, and discards the content.
 fn drain_input() {
     let mut bytes = [0; 4096];
     loop {

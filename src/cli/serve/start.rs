@@ -1,4 +1,4 @@
-//! Starting the server, and what to do where that fails.
+//! Starts the server, and adds advice to the errors of a start.
 
 use std::path::{self, Path};
 
@@ -17,13 +17,13 @@ use crate::{Server, StartError};
 /// A server that answers.
 pub(super) struct Started {
     pub(super) server: Server,
-    /// What the operator should know about the flags.
+    /// Warnings about the flags.
     pub(super) warnings: Vec<String>,
-    /// Of a demo.
+    /// For a demo.
     pub(super) next_steps: Option<NextSteps>,
 }
 
-/// Everything up to the ready lines.
+/// Starts the server up to the ready lines.
 pub(super) fn start(args: Args, matches: &ArgMatches) -> anyhow::Result<Started> {
     let config = args.into_config(matches)?;
     let warnings = warnings::of(&config);
@@ -41,7 +41,7 @@ pub(super) fn start(args: Args, matches: &ArgMatches) -> anyhow::Result<Started>
     })
 }
 
-/// A missing database is mostly a typing error: the whole path shows which.
+/// Adds advice to an error. A missing database is mostly a typing error, which the absolute path shows.
 pub(super) fn with_next_step(error: StartError) -> anyhow::Error {
     match error {
         StartError::Database(OpenError::Missing(path)) => missing_database(&path),
@@ -57,7 +57,7 @@ fn missing_database(given: &Path) -> anyhow::Error {
     )
 }
 
-/// Every connection needs descriptors, and the limit that a shell sets is meant for programs that need a few.
+/// Raises the limit of file descriptors. Every connection needs some, and the usual limit of a shell is too low.
 pub(super) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -1,4 +1,4 @@
-//! Flags that do not go together.
+//! Checks flags that cannot be used together.
 
 use anyhow::bail;
 use clap::ArgMatches;
@@ -8,28 +8,28 @@ use super::args::Args;
 use crate::cli::WrongUsage;
 use crate::gate::Address;
 
-/// What no flag can say about itself alone.
+/// The checks that concern several flags.
 pub(super) fn check(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
     args.check_tls()?;
     let is_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     if args.demo && is_flag("path") {
         bail!(WrongUsage(
-            "--demo serves a throw-away database: it does not go with --db".to_owned()
+            "--demo serves a temporary database: it cannot be used with --db".to_owned()
         ));
     }
     if args.demo && is_flag("db_ca") {
         bail!(WrongUsage(
-            "--demo serves a throw-away database: it does not go with --db-ca".to_owned()
+            "--demo serves a temporary database: it cannot be used with --db-ca".to_owned()
         ));
     }
     if args.demo && is_flag("create") {
         bail!(WrongUsage(
-            "--demo serves a throw-away database: it does not go with --create".to_owned()
+            "--demo serves a temporary database: it cannot be used with --create".to_owned()
         ));
     }
     if args.fixture.is_some() && !args.demo {
         bail!(WrongUsage(
-            "--fixture goes with --demo; `thanos-login seed FILE` loads accounts into a database"
+            "--fixture requires --demo; `thanos-login seed FILE` loads accounts into a database"
                 .to_owned()
         ));
     }
@@ -37,7 +37,7 @@ pub(super) fn check(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
         && !args.demo
     {
         bail!(WrongUsage(format!(
-            "--cors-origin {origin} goes with --demo: pages and apps of many have that origin"
+            "--cors-origin {origin} requires --demo: many pages and apps share that origin"
         )));
     }
     if let Some(address) = args.listen.iter().find(|address| is_remote(address))
@@ -51,7 +51,7 @@ pub(super) fn check(args: &Args, matches: &ArgMatches) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether other machines reach it.
+/// Whether other machines can reach an address.
 pub(super) fn is_remote(address: &Address) -> bool {
     match address {
         Address::Tcp(address) => !address.ip().to_canonical().is_loopback(),

@@ -1,15 +1,15 @@
-//! What an operator should know about flags that are right, but let more happen than is wanted mostly.
+//! Warnings about flags that are valid, but usually allow more than is intended.
 
 use super::usage::is_remote;
 use crate::config::{Config, Database};
 use crate::gate::Address;
 
-/// One sentence each.
+/// The warnings about a configuration, one sentence each.
 pub(super) fn of(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(network) = config.trusted_proxies.larger_than_any() {
         warnings.push(format!(
-            "--trusted-proxy includes {network}: whoever connects from there can claim any address, and escapes the limits on failed logins"
+            "--trusted-proxy includes {network}: clients that connect from there can claim any address, and so evade the limits on failed logins"
         ));
     }
     #[cfg(feature = "postgres")]
@@ -34,14 +34,14 @@ pub(super) fn of(config: &Config) -> Vec<String> {
             ));
         } else if is_remote(address) && config.tls.is_none() && !proxied {
             warnings.push(format!(
-                "--listen {address} is plain HTTP that other machines reach: passwords can be read on the way; --tls-cert speaks TLS, and --trusted-proxy names a proxy that does"
+                "--listen {address} is plain HTTP that other machines can reach: passwords can be read on the way; --tls-cert serves TLS, and --trusted-proxy names a proxy that does"
             ));
         }
     }
     for origin in &config.cors_origins {
         if origin.is_plain_and_remote() {
             warnings.push(format!(
-                "--cors-origin {origin} is without TLS: anybody on the way can change its pages and read what is typed there; serve them by https"
+                "--cors-origin {origin} is without TLS: its pages can be changed on the way, and what is typed there can be read; serve them by https"
             ));
         }
     }

@@ -1,9 +1,9 @@
-//! `token list`: tokens of one user, or all.
+//! `token list`: lists the tokens of one user, or all tokens.
 
 use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::named::named;
 use crate::cli::output::{ListingArgs, Row, list};
 use crate::store::{TokenOrder, TokenRow};
@@ -11,7 +11,7 @@ use crate::store::{TokenOrder, TokenRow};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Only tokens of this user, by username or UUID
+    /// List only tokens of this user, by username or UUID
     #[arg(long)]
     user: Option<String>,
     /// Field to sort by
@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let user = args
         .user
         .as_deref()
-        .map(|user| name::user(&store, user, now))
+        .map(|user| lookup::user(&store, user, now))
         .transpose()?;
     let listing = args.listing.by(args.sort);
     let rows = store.tokens(user.map(|user| user.id), listing, now)?;

@@ -1,4 +1,4 @@
-//! `token`: what logins issued.
+//! `token`: manages the tokens that logins have issued.
 
 mod list;
 mod purge;
@@ -7,11 +7,11 @@ mod revoke;
 /// Manage tokens
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// List the valid tokens; only digests of tokens are kept
+    /// List valid tokens; only their digests are stored
     List(list::Args),
-    /// End tokens at once, pinned ones too
+    /// Revoke tokens at once, including pinned ones
     Revoke(revoke::Args),
-    /// Remove tokens that have expired, which a running server does by itself
+    /// Remove expired tokens, as a running server does by itself
     Purge(purge::Args),
 }
 

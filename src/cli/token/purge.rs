@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::output::{JsonArgs, report};
 
-/// In batches, so that logins of a running server get their turn in between.
+/// How many tokens a transaction removes, so that logins of a running server can run in between.
 const BATCH: u32 = 5000;
 
 #[derive(clap::Args)]

@@ -1,11 +1,11 @@
-//! `token revoke`: ends tokens.
+//! `token revoke`: revokes tokens.
 
 use anyhow::bail;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::output::{JsonArgs, report};
 use crate::store::DigestRange;
 use crate::text::counted;
@@ -13,10 +13,10 @@ use crate::text::counted;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Tokens, by the ID that `token list` shows
+    /// IDs of the tokens, as shown by `token list`
     #[arg(value_name = "ID", required_unless_present = "user")]
     ids: Vec<String>,
-    /// All tokens of this user, by username or UUID
+    /// Revoke all tokens of this user, by username or UUID
     #[arg(long)]
     user: Option<String>,
     #[command(flatten)]
@@ -30,7 +30,7 @@ struct Revoked {
     revoked: usize,
 }
 
-/// All of them or, when one does not exist, none.
+/// Revokes all of the tokens, or none if one of them does not exist.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let store = args.database.open_for("token revoke")?;
@@ -42,13 +42,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         match store.count_tokens(range)? {
             0 => bail!("no such token {id:?} (`thanos-login token list` shows them)"),
             1 => ranges.push(range),
-            _ => bail!("more than one token begins with {id:?}: give more of its digits"),
+            _ => bail!("more than one token starts with {id:?}: give more of its digits"),
         }
     }
     let user = args
         .user
         .as_deref()
-        .map(|user| name::user(&store, user, now))
+        .map(|user| lookup::user(&store, user, now))
         .transpose()?;
     let revoked = store.revoke_tokens(ranges, user.map(|user| user.id), now)?;
     let tokens = counted(revoked, "token");

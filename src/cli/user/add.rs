@@ -8,7 +8,7 @@ use super::permission::PermissionArgs;
 use crate::account::{UserStatus, Username};
 use crate::accounts::{Person, User};
 use crate::cli::database::{CostArgs, DatabaseArgs};
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::named::named;
 use crate::cli::new_password::PasswordArgs;
 use crate::cli::output::{JsonArgs, refused};
@@ -19,7 +19,7 @@ use crate::random;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Username, with which the user logs in
+    /// Username of the new user
     #[arg(value_parser = parse::new_username)]
     username: Username,
     /// Organization of the user, by name or UUID
@@ -48,7 +48,7 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cost = args.cost.real()?;
     let store = args.database.open_for("user add")?;
-    let organization = name::organization(&store, &args.org)?;
+    let organization = lookup::organization(&store, &args.org)?;
     let username = args.username.as_str();
     let taken = || {
         anyhow::anyhow!(
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let now = Timestamp::now();
     let given = args.permissions.find(&store)?;
-    // Before anybody is asked for a password; decided when the user is added.
+    // Checked early, before the password is asked for; decided when the user is added.
     let called = store.user_called(username, now)?;
     if called.is_some_and(|user| user.username.eq_ignore_ascii_case(username)) {
         return Err(taken());
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         }
         return Err(refused(&findings));
     }
-    let user = name::user_again(&store, &uuid, now)?;
+    let user = lookup::user_again(&store, &uuid, now)?;
     let done = format!("added the user {username} ({uuid}){}", given.new_ones());
     report_password(&args.output, &user, &done, &new)
 }

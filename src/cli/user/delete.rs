@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::cli::confirm::ConfirmArgs;
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::output::{JsonArgs, report};
 
 #[derive(clap::Args)]
@@ -21,15 +21,15 @@ pub(in crate::cli) struct Args {
     database: DatabaseArgs,
 }
 
-/// Shows the user as it was.
+/// Deletes the user, and reports it as it was before.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open_for("user delete")?;
-    let user = name::user(&store, &args.user, Timestamp::now())?;
+    let user = lookup::user(&store, &args.user, Timestamp::now())?;
     let (name, org, uuid) = (&user.username, &user.org, &user.uuid);
     args.confirm
         .confirm(&format!("Delete the user {name} of {org} ({uuid})?"))?;
     if !store.remove_user(user.uuid.clone(), Timestamp::now())? {
-        bail!(name::DELETED_MEANWHILE);
+        bail!(lookup::DELETED_MEANWHILE);
     }
     report(
         &args.output,

@@ -1,4 +1,4 @@
-//! `user export`: writes users, with hashes and never with tokens, so that importing them again changes nothing.
+//! `user export`: writes users with their hashes, but without tokens. Importing the export changes nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::bail;
 use crate::accounts::{Export, FileFormat};
 use crate::cli::database::DatabaseArgs;
 use crate::cli::file_error::file_error;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::named::named;
 use crate::cli::output::{JsonArgs, deliver, report};
 use crate::files::{self, Existing};
@@ -17,12 +17,12 @@ use crate::text::counted;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// The file, which is made with mode 0600 since hashes are worth guessing at; `-` is standard output [default: -]
+    /// File to write, with mode 0600 since it contains hashes; `-` is standard output [default: -]
     file: Option<PathBuf>,
-    /// csv, jsonl or fixture [default: by the file's name, else csv]
+    /// FileFormat of the file [default: by the file's name, else csv]
     #[arg(long, value_parser = named::<FileFormat>(FileFormat::NAMES))]
     format: Option<FileFormat>,
-    /// Only users of this organization, by name or UUID
+    /// Export only users of this organization, by name or UUID
     #[arg(long)]
     org: Option<String>,
     /// Replace the file if it exists
@@ -37,7 +37,7 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     let organization = args
         .org
         .as_deref()
-        .map(|org| name::organization(&store, org))
+        .map(|org| lookup::organization(&store, org))
         .transpose()?;
     let org_id = organization.map(|organization| organization.id);
     let path = args.file.as_deref();
@@ -71,7 +71,7 @@ fn write_file(path: &Path, export: &Export, force: bool) -> anyhow::Result<()> {
     let shown = path.display();
     match files::write_by(path, 0o600, existing, |out| export.write(out)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            bail!("{shown}: there is such a file already (--force replaces it)")
+            bail!("{shown}: the file already exists (--force replaces it)")
         }
         result => result.map_err(|error| file_error(path, "cannot write the file", error)),
     }

@@ -1,15 +1,15 @@
-//! `user history`: the events about one user.
+//! `user history`: lists the events of one user.
 
 use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
 use crate::cli::events::list::PageArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its username or UUID; of a deleted user, too
+    /// Username or UUID of the user, who may be deleted
     user: String,
     #[command(flatten)]
     page: PageArgs,
@@ -19,6 +19,6 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open()?;
-    let user = name::user_ever(&store, &args.user, Timestamp::now())?;
+    let user = lookup::user_ever(&store, &args.user, Timestamp::now())?;
     args.page.print(&store, Some(user))
 }

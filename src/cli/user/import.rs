@@ -1,4 +1,4 @@
-//! `user import`: users from a file, all or nothing.
+//! `user import`: adds and changes users from a file, all or none.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -9,32 +9,32 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::accounts::{self, FileFormat, ImportOptions, ParsedAccounts};
-use crate::cli::accounts::{Import, counts, say, show};
+use crate::cli::accounts::{Import, counts, report_import, show};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::file_error::file_error;
 use crate::cli::named::named;
 use crate::cli::output::JsonArgs;
-use crate::cli::{WrongUsage, name};
+use crate::cli::{WrongUsage, lookup};
 use crate::store::{Pins, RowCounts};
 
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// The file; `-` is standard input
+    /// File to import; `-` is standard input
     file: PathBuf,
-    /// csv, jsonl or fixture [default: by the file's name]
+    /// FileFormat of the file [default: by the file's name]
     #[arg(long, value_parser = named::<FileFormat>(FileFormat::NAMES))]
     format: Option<FileFormat>,
-    /// The organization of users for whom the file has none, by name or UUID
+    /// Organization of users for which the file has none, by name or UUID
     #[arg(long)]
     org: Option<String>,
-    /// Report what would be done, and change nothing
+    /// Report what would be done without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Report bad lines, and import the others
+    /// Report invalid lines and import the others
     #[arg(long)]
     skip_bad: bool,
-    /// Take passwords that are short, easily guessed or the username; for stubs
+    /// Accept passwords that are short, easily guessed or the username; for test accounts
     #[arg(long)]
     no_policy: bool,
     #[command(flatten)]
@@ -45,12 +45,12 @@ pub(in crate::cli) struct Args {
     cost: CostArgs,
 }
 
-/// What became of the users; the names and the order of the fields are those of `--json`.
+/// The result. Its fields are the keys of `--json`, in this order.
 #[derive(Serialize)]
-struct Outcome {
+struct ImportOutcome {
     #[serde(flatten)]
     users: RowCounts,
-    /// Lines that were bad.
+    /// The number of invalid lines.
     skipped: usize,
     dry_run: bool,
 }
@@ -58,13 +58,13 @@ struct Outcome {
 pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     let Some(format) = args.format.or_else(|| FileFormat::of(&args.file)) else {
         bail!(WrongUsage(format!(
-            "{}: neither the name nor --format says what format it has (csv, jsonl or fixture)",
+            "{}: cannot infer the format from the file's name: give --format csv, jsonl or fixture",
             args.file.display()
         )));
     };
     if matches!(format, FileFormat::Fixture) && (args.org.is_some() || args.skip_bad) {
         bail!(WrongUsage(
-            "a fixture has its own organizations and is taken whole: --org and --skip-bad do not go with it"
+            "a fixture has its own organizations and is imported as a whole: --org and --skip-bad cannot be used with it"
                 .to_owned()
         ));
     }
@@ -74,7 +74,7 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
     let organization = args
         .org
         .as_deref()
-        .map(|org| name::organization(&store, org));
+        .map(|org| lookup::organization(&store, org));
     let options = ImportOptions {
         policy: !args.no_policy,
         skip_bad: args.skip_bad,
@@ -88,12 +88,12 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
         dry_run: args.dry_run,
     };
     match import.run(&store, &args.file, read, &options) {
-        Ok((imported, skipped)) => say_what_was_done(args, imported.users, skipped),
+        Ok((imported, skipped)) => report_outcome(args, imported.users, skipped),
         Err(error) => Err(refused(error)),
     }
 }
 
-/// Findings get a last line that says what they mean.
+/// Shows the findings of a refused import; the error is the last line, which gives their number.
 fn refused(error: anyhow::Error) -> anyhow::Error {
     let Some(accounts::Error::Findings(findings)) = error.downcast_ref() else {
         return error;
@@ -116,13 +116,13 @@ fn bytes(args: &Args) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-fn say_what_was_done(args: &Args, users: RowCounts, skipped: usize) -> anyhow::Result<()> {
-    let outcome = Outcome {
+fn report_outcome(args: &Args, users: RowCounts, skipped: usize) -> anyhow::Result<()> {
+    let outcome = ImportOutcome {
         users,
         skipped,
         dry_run: args.dry_run,
     };
     let counts = counts("users", users, args.dry_run);
     let lines = [format!("{counts}, {skipped} skipped")];
-    say(&args.output, args.dry_run, &outcome, &lines)
+    report_import(&args.output, args.dry_run, &outcome, &lines)
 }

@@ -1,11 +1,11 @@
-//! `user list`: all users, or those of one organization, of a status, or with a text.
+//! `user list`: lists users, optionally of one organization, with a status, or with a text.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::account::UserStatus;
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::named::named;
 use crate::cli::output::{ListingArgs, Row, list};
 use crate::store::{UserFilter, UserOrder, UserRow};
@@ -13,16 +13,16 @@ use crate::store::{UserFilter, UserOrder, UserRow};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Only users of this organization, by name or UUID
+    /// List only users of this organization, by name or UUID
     #[arg(long)]
     org: Option<String>,
-    /// Only users of this status
+    /// List only users with this status
     #[arg(long, value_parser = named::<UserStatus>(UserStatus::NAMES))]
     status: Option<UserStatus>,
-    /// Only users with this text in the username, the first and last name or the email address, in any case
+    /// List only users with this text in the username, first name, last name or email address, ignoring case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only users whose next login is refused, from some address at least, since too many have failed
+    /// List only users whose next login is refused, from at least one address, because of failed logins
     #[arg(long)]
     locked: bool,
     /// Field to sort by
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let organization = args
         .org
         .as_deref()
-        .map(|org| name::organization(&store, org))
+        .map(|org| lookup::organization(&store, org))
         .transpose()?;
     let filter = UserFilter {
         org_id: organization.map(|organization| organization.id),
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     list(&args.listing.output, &rows)
 }
 
-/// A user in a listing of those who are locked.
+/// A user in the listing of locked users.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub(in crate::cli) struct LockedUser(UserRow);

@@ -1,4 +1,4 @@
-//! `user`: the people who log in.
+//! `user`: manages users.
 
 mod add;
 mod delete;
@@ -22,27 +22,27 @@ pub(super) enum Command {
     Add(add::Args),
     /// List users
     List(list::Args),
-    /// Show one user, with the last login, the number of tokens, and whether it is locked
+    /// Show a user, with the last login, the number of tokens and locks
     Show(show::Args),
-    /// List what happened to a user: logins, and changes by commands, the oldest first; also of a deleted user
+    /// List logins of a user and changes by commands, oldest first; also of a deleted user
     History(history::Args),
-    /// Change the password of a user, and end the user's tokens
+    /// Change the password of a user and end the user's tokens
     Passwd(passwd::Args),
-    /// Change the status of a user, and end the user's tokens
+    /// Change the status of a user and end the user's tokens
     SetStatus(set_status::Args),
     /// Change the name, email address, phone number and permissions of a user
     Set(set::Args),
-    /// Move a user into another organization
+    /// Move a user to another organization
     Move(r#move::Args),
-    /// Change the username of a user, and end the user's tokens
+    /// Change the username of a user and end the user's tokens
     Rename(rename::Args),
-    /// Delete a user and the user's tokens, at once
+    /// Delete a user and end the user's tokens
     Delete(delete::Args),
-    /// Let a user log in again who failed too often, at once, in a running server too
+    /// Unlock a user after too many failed logins; takes effect at once, also in a running server
     Unlock(unlock::Args),
-    /// Add and change users as a file says, all or nothing; what the file leaves out of a user stays as it is
+    /// Add and change users from a file, all or none; values that the file leaves out are kept
     Import(import::Args),
-    /// Write users to a file, with hashes and never with tokens; importing the file changes nothing
+    /// Export users with hashes, but without tokens; importing the export changes nothing
     Export(export::Args),
 }
 

@@ -1,19 +1,19 @@
-//! `user move`: puts a user into another organization.
+//! `user move`: moves a user to another organization.
 
 use anyhow::bail;
 use jiff::Timestamp;
 
 use crate::accounts::User;
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::output::{JsonArgs, refused, report};
 
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its username or UUID
+    /// Username or UUID of the user
     user: String,
-    /// The organization it belongs to from now on, by its name or UUID
+    /// New organization of the user, by name or UUID
     #[arg(long)]
     org: String,
     #[command(flatten)]
@@ -25,8 +25,8 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open_for("user move")?;
     let now = Timestamp::now();
-    let before = name::user(&store, &args.user, now)?;
-    let org = name::organization(&store, &args.org)?;
+    let before = lookup::user(&store, &args.user, now)?;
+    let org = lookup::organization(&store, &args.org)?;
     let user = User {
         uuid: Some(before.uuid),
         org: Some(org.uuid),
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let edited = match store.edit_user(user, Vec::new(), now)? {
         Err(findings) => return Err(refused(&findings)),
-        Ok(None) => bail!(name::DELETED_MEANWHILE),
+        Ok(None) => bail!(lookup::DELETED_MEANWHILE),
         Ok(Some(edited)) => edited,
     };
     let (username, new) = (&edited.row.username, &edited.row.org);

@@ -1,4 +1,4 @@
-//! `user passwd`: another password for a user.
+//! `user passwd`: changes the password of a user.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::account::Username;
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::escape::printable;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::new_password::{NewPassword, PasswordArgs};
 use crate::cli::output::{JsonArgs, deliver, report, write_json};
 use crate::cli::stream::STDOUT;
@@ -31,7 +31,7 @@ pub(in crate::cli) struct Args {
     cost: CostArgs,
 }
 
-/// A user, with the password that was made for it.
+/// A user with its generated password.
 #[derive(Serialize)]
 struct WithPassword<'a> {
     #[serde(flatten)]
@@ -43,21 +43,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cost = args.cost.real()?;
     let store = args.database.open_for("user passwd")?;
     let now = Timestamp::now();
-    let user = name::user(&store, &args.user, now)?;
+    let user = lookup::user(&store, &args.user, now)?;
     let Ok(username) = Username::parse(&user.username) else {
         bail!("the database holds a username that no login can have");
     };
     let new = args.password.get(&username)?;
-    // While it was asked for, and hashed, another command may have deleted the user.
+    // Another command may have deleted the user while the password was asked for and hashed.
     let hash = hash(&new.password, cost)?;
     store.set_password(user.uuid.clone(), hash, Timestamp::now())?;
-    let after = name::user_again(&store, &user.uuid, now)?;
+    let after = lookup::user_again(&store, &user.uuid, now)?;
     let name = &user.username;
     let done = format!("changed the password of {name}, and ended its tokens");
     report_password(&args.output, &after, &done, &new)
 }
 
-/// Says what was done. A password that was made here is known to nobody until it is printed.
+/// Reports what was done. A generated password must be printed, since it is not known otherwise.
 pub(super) fn report_password(
     output: &JsonArgs,
     user: &UserRow,

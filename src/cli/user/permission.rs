@@ -1,4 +1,4 @@
-//! The flag that gives permissions to a user.
+//! The flag for the permissions of a user.
 
 use anyhow::anyhow;
 
@@ -9,17 +9,17 @@ use crate::store::Store;
 #[derive(clap::Args)]
 #[group(skip)]
 pub(super) struct PermissionArgs {
-    /// A permission that it has, by its name or UUID; those given are all that it has, and an empty one is none. A name that
-    /// no permission has makes a new one
+    /// Permission of the user, by name or UUID; repeatable. Replaces all permissions of the user; an empty value
+    /// removes them, and an unknown name creates a permission
     #[arg(long = "permission", value_name = "NAME")]
     permissions: Vec<String>,
 }
 
-/// The permissions that the flags give.
-pub(super) struct Given {
-    /// `None` when no flag is there.
+/// The permissions in the flags.
+pub(super) struct GivenPermissions {
+    /// `None` if the flag is not given.
     pub(super) permissions: Option<Vec<Permission>>,
-    /// The names of those that are new.
+    /// The names of the new permissions.
     new: Vec<String>,
 }
 
@@ -28,8 +28,8 @@ impl PermissionArgs {
         self.permissions.is_empty()
     }
 
-    /// Looks them up; each counts once.
-    pub(super) fn find(&self, store: &Store) -> anyhow::Result<Given> {
+    /// Looks up the permissions, and removes duplicates.
+    pub(super) fn find(&self, store: &Store) -> anyhow::Result<GivenPermissions> {
         let mut permissions: Vec<Permission> = Vec::new();
         let mut new = Vec::new();
         for text in self
@@ -48,21 +48,21 @@ impl PermissionArgs {
             }
             if permission.uuid.is_none() {
                 new.push(permission.name.clone());
-                // Not the one derived from the name: a permission that had the name before may have that.
+                // Random, since a permission that was renamed may have the UUID that is derived from the name.
                 permission.uuid = Some(random::uuid()?.to_string());
             }
             permissions.push(permission);
         }
         let is_given = !self.permissions.is_empty();
-        Ok(Given {
+        Ok(GivenPermissions {
             permissions: is_given.then_some(permissions),
             new,
         })
     }
 }
 
-impl Given {
-    /// Ends the line that says what was done.
+impl GivenPermissions {
+    /// The end of the report about the new permissions.
     pub(super) fn new_ones(&self) -> String {
         match &self.new[..] {
             [] => String::new(),

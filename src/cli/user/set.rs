@@ -1,4 +1,4 @@
-//! `user set`: changes who a user is and what it may do.
+//! `user set`: changes the name, the addresses and the permissions of a user.
 
 use anyhow::bail;
 use jiff::Timestamp;
@@ -8,12 +8,12 @@ use crate::accounts::User;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::output::{JsonArgs, refused, report_edit};
 use crate::cli::person::{PersonArgs, PersonEdit};
-use crate::cli::{WrongUsage, name};
+use crate::cli::{WrongUsage, lookup};
 
 #[derive(clap::Args)]
 #[group(skip)]
 pub(in crate::cli) struct Args {
-    /// Its username or UUID
+    /// Username or UUID of the user
     user: String,
     #[command(flatten)]
     person: PersonArgs,
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let store = args.database.open_for("user set")?;
     let now = Timestamp::now();
-    let before = name::user(&store, &args.user, now)?;
+    let before = lookup::user(&store, &args.user, now)?;
     let given = args.permissions.find(&store)?;
     let PersonEdit {
         given: fields,
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     match store.edit_user(user, cleared, now)? {
         Err(findings) => Err(refused(&findings)),
-        Ok(None) => bail!(name::DELETED_MEANWHILE),
+        Ok(None) => bail!(lookup::DELETED_MEANWHILE),
         Ok(Some(edited)) => report_edit(
             &args.output,
             &edited,

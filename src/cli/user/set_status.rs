@@ -1,10 +1,10 @@
-//! `user set-status`: switches a user on or off.
+//! `user set-status`: changes the status of a user.
 
 use jiff::Timestamp;
 
 use crate::account::UserStatus;
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::named::named;
 use crate::cli::output::{JsonArgs, report};
 
@@ -25,9 +25,9 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open_for("user set-status")?;
     let now = Timestamp::now();
-    let before = name::user(&store, &args.user, now)?;
+    let before = lookup::user(&store, &args.user, now)?;
     let changed = store.set_user_status(before.id, args.status, now)?;
-    let after = name::user_again(&store, &before.uuid, now)?;
+    let after = lookup::user_again(&store, &before.uuid, now)?;
     let (name, status) = (&before.username, args.status);
     let done = match changed {
         true => format!(

@@ -1,9 +1,9 @@
-//! `user show`: one user.
+//! `user show`: shows one user.
 
 use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::output::{JsonArgs, show};
 
 #[derive(clap::Args)]
@@ -19,6 +19,6 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open()?;
-    let row = name::user(&store, &args.user, Timestamp::now())?;
+    let row = lookup::user(&store, &args.user, Timestamp::now())?;
     show(&args.output, &row)
 }

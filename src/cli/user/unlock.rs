@@ -1,14 +1,15 @@
-//! `user unlock`: failed logins counted so far no longer keep a user out.
+//! `user unlock`: removes the effect of a user's failed logins.
 //!
-//! This counts the unlocking in the user's row, which a server reads with each login of that user: failures from before it no
-//! longer count. What it reports was written by the server, right after each answer. What was counted against a client's address stays, since that is
-//! not about the user. The date that is noted as well is only shown: the clocks of two processes say nothing about order.
+//! Increments the number of unlocks in the user's row, which a server reads with each login of that user: failures that
+//! were counted before no longer count. The reported failures are those that the server has stored after its answers.
+//! Failures that are counted against a client's address remain, since they do not concern the user. The date in the row
+//! is only shown, since the clocks of two processes do not give an order.
 
 use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::cli::database::DatabaseArgs;
-use crate::cli::name;
+use crate::cli::lookup;
 use crate::cli::output::{JsonArgs, report};
 
 #[derive(clap::Args)]
@@ -25,10 +26,10 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.database.open_for("user unlock")?;
     let now = Timestamp::now();
-    let user = name::user(&store, &args.user, now)?;
+    let user = lookup::user(&store, &args.user, now)?;
     let before = store.unlock(user.uuid, now)?;
-    let before = before.context(name::DELETED_MEANWHILE)?;
-    let after = name::user_again(&store, &before.uuid, now)?;
+    let before = before.context(lookup::DELETED_MEANWHILE)?;
+    let after = lookup::user_again(&store, &before.uuid, now)?;
     let name = &before.username;
     let done = match (before.lock.described(), before.lock.failed_logins) {
         (Some(lock), _) if before.lock.locked_until.is_some() => {

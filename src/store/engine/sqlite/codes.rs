@@ -3,7 +3,7 @@
 use rusqlite::{ErrorCode, ffi};
 use rustix::process::geteuid;
 
-use crate::files::needs_the_right;
+use crate::files::needs_permission;
 
 /// Whether the same call may succeed later without a change of the program or of the data. An extended code is treated
 /// as its primary code.
@@ -62,8 +62,8 @@ pub(in crate::store) fn reason(error: &rusqlite::Error) -> String {
         Some(ErrorCode::SystemIoFailure) => "the disk failed (input or output error)",
         Some(ErrorCode::CannotOpen) => {
             return format!(
-                "the file, or one beside it whose name starts with its name, cannot be opened; {}",
-                needs_the_right()
+                "the file, or one beside it that begins with its name, cannot be opened; {}",
+                needs_permission()
             );
         }
         Some(ErrorCode::DatabaseCorrupt) => "its pages are inconsistent",

@@ -1,5 +1,5 @@
-//! The gates of a server, each with the loop behind it: one for its calls, and one for its metrics if they have an address of
-//! their own.
+//! The gates of a server, each with the HTTP loop behind it: one for the calls, and one for the metrics if they have
+//! their own address.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::http::{COMMON_HEADERS, EveryField, ReadField};
 use crate::metrics::GateReading;
 use crate::scratch::Scratch;
 use crate::server::{self, Answerer, Endpoints, Exposure, PrivateSocket, on_refusal};
-use crate::stub::{Hosts, OwnHosts};
+use crate::stub::{HostFilter, Hosts};
 
 /// How long a stop waits for requests in flight.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
-/// File descriptors of everything but the gate: the database's connections have three each.
+/// The number of file descriptors that everything except the gate uses; each database connection takes three.
 pub(super) const DESCRIPTORS: usize = 32;
 
-/// A gate and the server behind it. Dropped, both stop, the gate first.
-pub(super) struct Front {
+/// A gate and the HTTP server behind it. Dropping it stops both, the gate first.
+pub(super) struct GatedServer {
     pub(super) gate: Arc<Gate>,
     answerer: Arc<dyn Answerer>,
     _server: server::Server,
 }
 
-impl Front {
-    /// Does nothing when it has stopped already.
+impl GatedServer {
+    /// Stops the gate. Waits for `grace` at most, and does nothing if it has already stopped.
     pub(super) fn stop(&self, grace: Duration) {
         self.answerer.stop();
         if !self.gate.stop(grace) {
@@ -38,14 +38,14 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for GatedServer {
     fn drop(&mut self) {
         self.stop(GRACE);
     }
 }
 
-/// What all fronts have in common.
-pub(super) struct Fronts {
+/// Starts gated servers, with the parts that all of them share.
+pub(super) struct GatedServers {
     pub(super) scratch: Arc<Scratch>,
     pub(super) services: Arc<Services>,
     pub(super) limits: gate::Limits,
@@ -53,41 +53,42 @@ pub(super) struct Fronts {
     pub(super) client_network: NetworkGrouping,
 }
 
-/// What answers, and the headers of clients that it gets.
+/// The answerer, and the client headers that the gate forwards to it.
 pub(super) type Answering = (Arc<dyn Answerer>, Forward);
 
-impl Fronts {
-    /// What metrics at an address of their own take. `hosts` are those of a demo, whose metrics other machines can only read
-    /// there.
-    pub(super) fn start_figures(
+impl GatedServers {
+    /// Starts the server for metrics at their own address. `hosts` are the hosts of a demo: at a loopback address its
+    /// metrics are only answered for these.
+    pub(super) fn start_metrics(
         &self,
         address: SocketAddr,
         listening: BoundListeners,
         hosts: Option<Hosts>,
-    ) -> Result<Front, StartError> {
+    ) -> Result<GatedServer, StartError> {
         let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
         let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
         let answering = match hosts {
             Some(hosts) if address.ip().to_canonical().is_loopback() => {
-                own_hosts(endpoints, hosts, EveryField::of_a_demo())
+                with_host_filter(endpoints, hosts, EveryField::of_a_demo())
             }
             _ => (endpoints, Forward::Only(ReadField::NAMES)),
         };
-        self.start("figures", Arc::default(), answering, listening)
+        self.start("metrics", Arc::default(), answering, listening)
     }
 
+    /// Starts the server for the calls.
     pub(super) fn start_calls(
         &self,
         answering: Answering,
         listening: BoundListeners,
-    ) -> Result<Front, StartError> {
+    ) -> Result<GatedServer, StartError> {
         let is_reachable = Arc::clone(&self.services.is_reachable);
-        let front = self.start("calls", is_reachable, answering, listening)?;
-        let gate = Arc::downgrade(&front.gate);
+        let gated = self.start("calls", is_reachable, answering, listening)?;
+        let gate = Arc::downgrade(&gated.gate);
         self.services
             .metrics
             .read_gate_by(move || gate.upgrade().map_or_else(GateReading::default, reading));
-        Ok(front)
+        Ok(gated)
     }
 
     fn start(
@@ -96,7 +97,7 @@ impl Fronts {
         is_reachable: Arc<AtomicBool>,
         (answerer, forward): Answering,
         listening: BoundListeners,
-    ) -> Result<Front, StartError> {
+    ) -> Result<GatedServer, StartError> {
         let socket = PrivateSocket {
             scratch: Arc::clone(&self.scratch),
             name,
@@ -119,7 +120,7 @@ impl Fronts {
             answer_fields: COMMON_HEADERS,
             reserved_descriptors: DESCRIPTORS,
         })?;
-        Ok(Front {
+        Ok(GatedServer {
             gate: Arc::new(gate),
             answerer,
             _server: server,
@@ -134,6 +135,14 @@ fn reading(gate: Arc<Gate>) -> GateReading {
     }
 }
 
-pub(super) fn own_hosts(inner: Arc<dyn Answerer>, hosts: Hosts, fields: EveryField) -> Answering {
-    (Arc::new(OwnHosts::new(inner, hosts, fields)), Forward::All)
+/// The answerer of a demo, restricted to the demo's hosts.
+pub(super) fn with_host_filter(
+    inner: Arc<dyn Answerer>,
+    hosts: Hosts,
+    fields: EveryField,
+) -> Answering {
+    (
+        Arc::new(HostFilter::new(inner, hosts, fields)),
+        Forward::All,
+    )
 }

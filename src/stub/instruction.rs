@@ -1,11 +1,11 @@
-//! One order of `/__stub/next/`: what becomes of how many requests.
+//! One instruction of `/__stub/next/`: how to answer a number of requests.
 
 use serde::Serialize;
 
 use super::documented::Documented;
+use super::error::{Error, list, list_examples};
 use super::headers::{MAX_DELAY_MS, Steering};
 use super::input::Input;
-use super::outcome::{Error, list, list_examples};
 use super::own_answer::OwnAnswer;
 use crate::endpoint::users;
 use crate::gate::Fault;
@@ -16,12 +16,12 @@ const KEYS: &[&str] = &[
     "times", "code", "delay_ms", "fault", "path", "example", "body", "headers",
 ];
 
-/// The code of an answer of the tester's own that names none.
+/// The status of a custom answer for which the instruction gives no code.
 const OK: u16 = 200;
 
-/// What was asked for, as it is answered too.
+/// An instruction, in the form in which the stub also answers it.
 #[derive(Serialize)]
-pub(super) struct Order {
+pub(super) struct Instruction {
     pub(super) times: u32,
     code: Option<u16>,
     delay_ms: u64,
@@ -33,8 +33,8 @@ pub(super) struct Order {
     own: OwnAnswer,
 }
 
-impl Order {
-    /// Reads and checks one. `has_call` says whether a path is that of an API call.
+impl Instruction {
+    /// Reads and checks an instruction. `has_call` returns whether a path belongs to an API call.
     pub(super) fn read(
         object: Object<'_>,
         documented: &Documented,
@@ -44,9 +44,9 @@ impl Order {
         let times = input.number("times", 1, u64::from(u32::MAX));
         let delay_ms = input.number("delay_ms", 0, MAX_DELAY_MS);
         let code = input.number("code", 200, 599);
-        // In range of the type, since the number was.
+        // The number is within the range of the type.
         let code = code.and_then(|code| u16::try_from(code).ok());
-        let order = Self {
+        let instruction = Self {
             times: times.map_or(1, |times| u32::try_from(times).unwrap_or(u32::MAX)),
             code,
             delay_ms: delay_ms.unwrap_or_default(),
@@ -55,17 +55,17 @@ impl Order {
             example: input.text("example")?,
             own: OwnAnswer::read(&mut input, code)?,
         };
-        match order.path.as_deref() {
+        match instruction.path.as_deref() {
             Some(path) if !has_call(path) => {
-                input.fault("path", "Expected the path of an API call.");
+                input.error("path", "Expected the path of an API call.");
             }
-            path => order.check_answer(&mut input, documented, path.map(template)),
+            path => instruction.check_answer(&mut input, documented, path.map(template)),
         }
         input.finish()?;
-        Ok(order)
+        Ok(instruction)
     }
 
-    /// Checks that the call that is meant, or any, has the answer.
+    /// Checks that the call of the instruction documents the answer; without a path, any call may document it.
     fn check_answer(&self, input: &mut Input<'_>, documented: &Documented, call: Option<&str>) {
         let all_codes = documented.all_codes();
         let codes = call.map_or_else(|| all_codes.clone(), |call| documented.codes(call));
@@ -78,13 +78,13 @@ impl Order {
             let message = format!(
                 "Expected null or one of {codes}, or a code that no call has, or a body or headers."
             );
-            input.fault("code", message);
+            input.error("code", message);
         }
         let Some(example) = &self.example else {
             return;
         };
         if self.own.has_body() {
-            input.fault("example", "Give an example or a body, not both.");
+            input.error("example", "Give an example or a body, not both.");
         }
         let examples: Vec<(u16, &str)> = match call {
             Some(call) => documented.examples(call, self.code).collect(),
@@ -92,19 +92,20 @@ impl Order {
         };
         if !examples.iter().any(|(_, name)| name == example) {
             let examples = list_examples(examples.into_iter());
-            input.fault("example", format!("Expected null or one of {examples}."));
+            input.error("example", format!("Expected null or one of {examples}."));
         }
     }
 
-    /// What becomes of a request for this path; `None` when it is not meant, or the call does not have the answer.
+    /// How to answer a request for this path. `None` if the instruction is for another path, or if the call does not
+    /// document the answer.
     pub(super) fn steering(
         &self,
         call: &Call,
         path: &str,
         documented: &Documented,
     ) -> Option<Steering> {
-        let mut meant = self.path.iter();
-        if !meant.all(|meant| meant == path || meant == call.name) {
+        let mut own_path = self.path.iter();
+        if !own_path.all(|own| own == path || own == call.name) {
             return None;
         }
         let code = match (self.code, &self.example) {
@@ -125,7 +126,7 @@ impl Order {
     }
 }
 
-/// Whether a call answers with a code, which it does with those that no call has.
+/// Whether an instruction may force this code on a call: the call documents it, or no call does.
 fn has_code(documented: &Documented, call: &Call, code: u16) -> bool {
     documented.codes(call.name).contains(&code) || !documented.all_codes().contains(&code)
 }
@@ -137,12 +138,12 @@ fn read_fault(input: &mut Input<'_>) -> Result<Option<Fault>, Error> {
     let fault = Fault::named(&name);
     if fault.is_none() {
         let expected = Fault::NAMES.join(", ");
-        input.fault("fault", format!("Expected null or one of {expected}."));
+        input.error("fault", format!("Expected null or one of {expected}."));
     }
     Ok(fault)
 }
 
-/// The path under which a call's answers are documented.
+/// The path template under which a call's answers are documented.
 fn template(path: &str) -> &str {
     match users::user_uuid(path) {
         Some(_) => users::DETAIL_NAME,

@@ -1,8 +1,8 @@
-//! Writing down logins that got no token, behind their answers.
+//! Records refused logins and their counters in the background.
 //!
-//! No answer waits for it, and a login of nobody's name is written like any other: the same statements, of which none
-//! leaves a row about the name. Throttled logins cost their client nothing and come fast, so those of one username and
-//! client are collected for a while and become one row.
+//! No answer waits for it. A login with an unknown username takes the same statements as any other, but leaves no row
+//! about the name. Throttled logins cost their client nothing and may come fast, so those of one username and client
+//! are collected for a while and become one row.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,35 +16,36 @@ use super::throttle::{Subject, Throttle, about};
 use crate::clock::Now;
 use crate::store::{CounterKey, Event, Identity, LOGIN, LoginOutcome, RecordedLogin, Store};
 
-/// Logins that may wait, and usernames and clients whose throttled ones are collected; one more is dropped and counted.
+/// How many logins may wait, and for how many pairs of username and client throttled logins are collected. Further
+/// logins are dropped and counted.
 const MAX_WAITING: usize = 1_024;
 
-/// So many are written at once that a login which waits for the same commit does not notice.
+/// How many logins are written at once: few enough not to delay a login that waits for the same commit.
 const MAX_WRITTEN: usize = 128;
 
-/// For how long throttled logins are collected.
+/// How long throttled logins are collected.
 const COLLECTED_FOR: Duration = Duration::from_secs(2);
 
-/// A login to be written down.
+/// A login to be recorded.
 pub(super) struct Record {
-    /// What it counts against.
+    /// The username and client that it counts against.
     pub subject: Subject,
-    /// Whom its username means.
+    /// The user, if the username is known.
     pub identity: Option<Identity>,
-    /// What became of it; `None` where only the counters have to be written.
+    /// The outcome of the login; `None` if only the counters have to be written.
     pub outcome: Option<LoginOutcome>,
-    /// When it was made.
+    /// When the login was made.
     pub now: Now,
 }
 
-/// The thread that writes. Dropping it waits until what waits is written.
+/// The handle of the recording thread. Dropping it waits until all waiting logins are written.
 pub(super) struct Recorder {
     records: Option<SyncSender<Record>>,
     dropped: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread works with.
+/// The state of the recording thread.
 struct Worker {
     store: Arc<Store>,
     throttle: Arc<Throttle>,
@@ -52,7 +53,7 @@ struct Worker {
     dropped: Arc<AtomicU64>,
     is_failing: bool,
     collected: HashMap<CounterKey, (Record, u32)>,
-    /// When the collected ones are written.
+    /// When the collected logins are to be written.
     write_at: Option<Instant>,
 }
 
@@ -83,7 +84,7 @@ impl Recorder {
         })
     }
 
-    /// Hands a login to the thread, and waits for nothing.
+    /// Passes a login to the thread, without waiting.
     pub(super) fn record(&self, record: Record) {
         let is_sent = self
             .records
@@ -104,7 +105,7 @@ impl Drop for Recorder {
     }
 }
 
-/// The event of a login.
+/// The event that records a login.
 pub(super) fn login_event(
     outcome: LoginOutcome,
     subject: &Subject,
@@ -171,7 +172,8 @@ impl Worker {
         }
     }
 
-    /// What is left after a failure is dropped: each try may wait for another process, also when the server stops.
+    /// Writes the logins. After a failure the remaining ones are dropped, since each write may wait for another
+    /// process, even while the server stops.
     fn write_all(&mut self, mut ready: Vec<(Record, u32)>) {
         while !ready.is_empty() {
             let rest = ready.split_off(ready.len().min(MAX_WRITTEN));
@@ -201,13 +203,13 @@ impl Worker {
                 (record, event)
             })
             .collect();
-        // Those of nobody leave no row.
+        // Events of unknown users are neither stored nor logged.
         let events = logins.iter().filter_map(|(_, event)| event.as_ref());
         events
             .filter(|event| event.user_uuid.is_some())
             .for_each(Event::log);
         let throttle = Arc::clone(&self.throttle);
-        // The counters are read when it is their turn, so that no older ones follow newer ones.
+        // The counters are read only when they are written, so that older values do not overwrite newer ones.
         let recorded = move || {
             let logins = logins.into_iter();
             logins
@@ -237,7 +239,7 @@ impl Worker {
     }
 }
 
-/// `None` when all logins were forgotten since.
+/// The login with its present counters; `None` when all logins have been forgotten since.
 fn recorded(throttle: &Throttle, record: &Record, event: Option<Event>) -> Option<RecordedLogin> {
     let Record {
         subject,
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn throttled_logins_are_collected_by_username_and_client_up_to_a_number() {
+    fn throttled_logins_are_collected_by_username_and_client_up_to_a_limit() {
         let directory = tempfile::tempdir().unwrap();
         let mut worker = worker(&directory);
         for number in 0..MAX_WAITING + 5 {
@@ -308,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_write_that_failed_the_rest_is_dropped_and_counted() {
+    fn after_a_failed_write_the_remaining_logins_are_dropped_and_counted() {
         let directory = tempfile::tempdir().unwrap();
         let mut worker = worker(&directory);
         rusqlite::Connection::open(directory.path().join("test.db"))
@@ -323,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_does_not_fit_waits_for_nothing_and_is_counted() {
+    fn a_login_beyond_the_queue_is_dropped_and_counted() {
         let throttle = Throttle::new([7; 16], Limits::DEFAULT);
         let (records, _waiting) = sync_channel(1);
         let recorder = Recorder {

@@ -1,5 +1,5 @@
-//! The counters in the database that have refused a try of this server: such tries are asked about without a lock, and each
-//! window has one line in the log.
+//! The counters in the database that have refused an attempt of this server. Further attempts are checked without
+//! taking a lock in the database, and each window is logged once.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use lru::LruCache;
 use super::counters::put_bounded;
 use crate::store::{CounterKey, FailedLogins};
 
-pub(super) struct Refusing(LruCache<CounterKey, Window>);
+pub(super) struct Refusals(LruCache<CounterKey, Window>);
 
 struct Window {
     first_failure: Timestamp,
-    /// As uptime.
+    /// The uptime at which the window ends.
     end: Duration,
-    /// Whether the log has a line about it.
+    /// Whether the window has been logged.
     is_logged: bool,
 }
 
-impl Default for Refusing {
+impl Default for Refusals {
     fn default() -> Self {
         Self(LruCache::unbounded())
     }
 }
 
-impl Refusing {
-    /// Whether a counter has refused a try, in a window that may still last.
+impl Refusals {
+    /// Whether a counter has refused an attempt, in a window that has not ended.
     pub(super) fn lasts(&mut self, key: &CounterKey, now: Duration) -> bool {
         self.0.get(key).is_some_and(|window| window.end > now)
     }
 
-    /// A counter refuses a try, in a window that ends then.
+    /// Remembers that a counter refuses attempts, in a window that ends at `end`.
     pub(super) fn note(&mut self, counter: &FailedLogins, end: Duration) {
         match self.0.get_mut(&counter.key) {
             Some(window) if window.first_failure == counter.first_failure => window.end = end,
@@ -46,7 +46,7 @@ impl Refusing {
         }
     }
 
-    /// The rest of a window that has refused a try, the first time that it is asked for.
+    /// The rest of the window that refuses an attempt; `None` after the first call for the window.
     pub(super) fn first_refusal(&mut self, key: &CounterKey, now: Duration) -> Option<Duration> {
         let window = self.0.get_mut(key)?;
         let remaining = window.end.checked_sub(now)?;

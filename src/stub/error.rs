@@ -1,4 +1,4 @@
-//! Every status and text of what the stub refuses by itself.
+//! The errors of the stub's own calls, with their status and text.
 
 use std::collections::BTreeSet;
 
@@ -11,39 +11,39 @@ use crate::auth;
 use crate::endpoint;
 use crate::http::{self, Reply};
 
-/// Why the stub refuses a request.
+/// Why the stub refuses a request to one of its own calls.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// As an endpoint would.
+    /// An error that endpoints have too.
     #[error(transparent)]
     Endpoint(#[from] endpoint::Error),
-    /// A page of another origin wants to steer.
+    /// The request is by a page of another origin, which may not steer the stub.
     #[error("not a page of this machine")]
     NotFromHere,
-    /// The request is to a host that the demo does not answer to.
+    /// The request is for a host that the demo does not answer for.
     #[error("not a host of this machine: {0}")]
     OtherHost(String),
-    /// A header has a value that it cannot have.
+    /// A header has an invalid value.
     #[error("{name}: {expected}")]
     Header {
-        /// Which.
+        /// The name of the header.
         name: &'static str,
-        /// What it may be.
+        /// The values that are accepted.
         expected: String,
     },
-    /// Keys of a body have values that they cannot have, or are none.
-    #[error("wrong input")]
-    Fields(Faults),
-    /// The same of a list, with an entry for each of its items, right ones too.
-    #[error("wrong input")]
-    Items(Vec<Faults>),
+    /// A body has unknown keys or invalid values.
+    #[error("invalid input")]
+    Fields(FieldErrors),
+    /// A list has invalid items. There is an entry for each item, which is empty for a valid one.
+    #[error("invalid input")]
+    Items(Vec<FieldErrors>),
 }
 
-/// What is wrong with each key.
+/// The errors of each key of a body.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Faults(Map<String, Value>);
+pub(super) struct FieldErrors(Map<String, Value>);
 
-impl Faults {
+impl FieldErrors {
     pub(super) fn add(&mut self, key: &str, message: impl Into<String>) {
         let messages = self.0.entry(key).or_insert_with(|| json!([]));
         if let Value::Array(messages) = messages {
@@ -51,9 +51,9 @@ impl Faults {
         }
     }
 
-    /// Those of one account with its organization.
+    /// The errors of one account and its organization.
     fn of(findings: &Findings) -> Self {
-        let mut faults = Self::default();
+        let mut errors = Self::default();
         for Finding {
             place,
             key,
@@ -65,9 +65,9 @@ impl Faults {
                 (_, "") => "non_field_errors",
                 (_, key) => key,
             };
-            faults.add(key, message.as_str());
+            errors.add(key, message.as_str());
         }
-        faults
+        errors
     }
 
     pub(super) fn into_result(self) -> Result<(), Error> {
@@ -88,7 +88,7 @@ impl From<http::Error> for Error {
 impl From<accounts::Error> for Error {
     fn from(error: accounts::Error) -> Self {
         let error = match error {
-            accounts::Error::Findings(findings) => return Self::Fields(Faults::of(&findings)),
+            accounts::Error::Findings(findings) => return Self::Fields(FieldErrors::of(&findings)),
             accounts::Error::Store(error) => auth::Error::from(error).into(),
             accounts::Error::Hashing(error) => error.into(),
         };
@@ -113,19 +113,19 @@ impl From<Error> for Reply {
             Error::Header { name, expected } => {
                 Reply::detail(400, &format!("{name}: expected {expected}."))
             }
-            Error::Fields(faults) => Reply::json(400, &faults),
-            Error::Items(faults) => Reply::json(400, &faults),
+            Error::Fields(errors) => Reply::json(400, &errors),
+            Error::Items(errors) => Reply::json(400, &errors),
         }
     }
 }
 
-/// `200, 401, 503`.
+/// The codes as text: `200, 401, 503`.
 pub(super) fn list(codes: &BTreeSet<u16>) -> String {
     let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
     codes.join(", ")
 }
 
-/// `required (400), blank (400)`, each once.
+/// The examples as text, each once: `required (400), blank (400)`.
 pub(super) fn list_examples<'e>(examples: impl Iterator<Item = (u16, &'e str)>) -> String {
     let examples: IndexSet<String> = examples
         .map(|(code, name)| format!("{name} ({code})"))

@@ -1,7 +1,7 @@
-//! What the journal shows of a request and its answer: what is listed here, and of everything else only names and lengths.
+//! Decides what the journal shows of a request and its answer. Everything that is not listed here is redacted.
 //!
-//! Names are shown if they are words, values if their field, parameter or key is listed. Even there, nothing is shown that
-//! has a token or a password of the fixture in it.
+//! Names are shown if they look like words, values if their field, parameter or key is listed. A value that contains a
+//! token or a password of the fixture is never shown.
 
 use percent_encoding::percent_decode_str;
 
@@ -11,10 +11,10 @@ use super::entry::Headers;
 use crate::accounts::Accounts;
 use crate::http::{Body, Field};
 
-/// What is shown instead.
+/// Shown in place of a redacted name or value.
 pub(super) const REDACTED: &str = "[redacted]";
 
-// In these lists a `*` stands for the rest of a name.
+// In these lists a final `*` matches the rest of a name.
 
 /// Header fields whose values are shown, in lower case.
 const FIELDS: &str = "accept* access-control-* allow cache-control connection content-* date dnt expect forwarded host \
@@ -22,40 +22,42 @@ const FIELDS: &str = "accept* access-control-* allow cache-control connection co
     sec-ch-* sec-fetch-* te traceparent tracestate trailer transfer-encoding upgrade upgrade-insecure-requests \
     user-agent vary via www-authenticate x-auth-org x-auth-org-type x-auth-user x-content-type-options \
     x-correlation-id x-forwarded-* x-real-ip x-request-id x-requested-with x-stub-*";
-/// Fields of which the scheme is shown, and the schemes.
+/// Header fields of which only the scheme is shown, and the known schemes.
 const AUTHORIZATIONS: &str = "authorization proxy-authorization";
 const SCHEMES: &str = "token bearer basic digest negotiate";
 /// Query parameters whose values are shown.
 const PARAMETERS: &str = "username format limit offset ordering page page_size";
-/// The one key of a request's body whose value is shown.
+/// The only key of a request's body whose value is shown.
 pub(super) const USERNAME: &str = "username";
 /// Keys of an answer's body whose values are shown.
 const ANSWER_KEYS: &str = "active_date created_date detail expires_at name non_field_errors org_type org_uuid \
     retailer_uuid status supplier_uuid user_uuid username uuid";
 
-/// Hexadecimal digits in a row that may be a token.
+/// The number of consecutive hexadecimal digits that may be a token.
 const TOKEN_DIGITS: usize = 40;
-/// The longest word: shorter than a token, and long enough for a UUID.
+/// The maximal length of a word: shorter than a token, and long enough for a UUID.
 const MAX_WORD_BYTES: usize = TOKEN_DIGITS - 1;
-/// Values up to this long are shown anywhere in a header or query: switches and small numbers, too short for a secret.
+/// Values up to this length are shown in any header or parameter: they are switches and small numbers, too short for a
+/// secret.
 const MAX_SWITCH_BYTES: usize = 3;
 const MAX_METHOD_BYTES: usize = 16;
-/// Of a target, a body, or all headers together.
+/// The maximal shown length of a target, of a body, or of all headers together.
 const MAX_PART_BYTES: usize = 16 * 1024;
 
-/// Shorter passwords are words that are in other texts too.
+/// Shorter passwords are not searched for, since they occur in other texts too.
 const MIN_PASSWORD_BYTES: usize = 6;
-/// Looking for each costs time.
+/// The maximal number of passwords to search for, since each takes time.
 const MAX_PASSWORDS: usize = 256;
 
-/// Decides what is shown.
-pub(super) struct Shown {
-    /// Those of the fixture, as far as they are known.
+/// Decides what is shown of requests and answers.
+pub(super) struct Redaction {
+    /// The known passwords of the fixture.
     passwords: Vec<String>,
 }
 
-impl Shown {
-    /// A password that is part of a username hides nothing: that must stay readable.
+impl Redaction {
+    /// The redaction for a fixture. A password that is part of a username is not searched for, since usernames have to
+    /// remain readable.
     pub(super) fn of(demo: &Accounts) -> Self {
         let users = || demo.users.iter().map(|entry| &entry.user);
         let names: Vec<&str> = users()
@@ -74,14 +76,14 @@ impl Shown {
         Self { passwords }
     }
 
-    /// A method that looks like one.
+    /// The method, if it is short and in upper case.
     pub(super) fn method(method: &str) -> &str {
         let is_shown = method.len() <= MAX_METHOD_BYTES
             && method.bytes().all(|byte| byte.is_ascii_uppercase());
         if is_shown { method } else { REDACTED }
     }
 
-    /// The path with its query.
+    /// The path and the query of a target.
     pub(super) fn target(&self, target: &str) -> String {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -96,7 +98,8 @@ impl Shown {
         bounded(shown, target.len())
     }
 
-    /// One without a value may be all secret, base 64 with its padding for instance.
+    /// One parameter of a query. A parameter without a value may be a secret as a whole, such as base 64 with its
+    /// padding.
     fn parameter(&self, pair: &str) -> String {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let is_known = lists(PARAMETERS, name);
@@ -108,7 +111,7 @@ impl Shown {
         format!("{}={value}", self.word(name))
     }
 
-    /// The name and value of all fields as far as there is space for them. Those of one name are one list.
+    /// The names and values of header fields, up to [`MAX_PART_BYTES`]. Fields with the same name are joined by commas.
     pub(super) fn fields<'f>(&self, fields: impl Iterator<Item = (&'f str, &'f [u8])>) -> Headers {
         let mut headers = Headers::new();
         let mut left = MAX_PART_BYTES;
@@ -230,7 +233,7 @@ fn lists(list: &str, name: &str) -> bool {
         })
 }
 
-/// The scheme stays, which shows most mistakes.
+/// The value of an authorization field with only its scheme, which is enough to recognise most mistakes.
 fn authorization(value: &str) -> String {
     let (scheme, rest) = match value.trim().split_once(char::is_whitespace) {
         Some((scheme, _)) => (scheme, Some(REDACTED)),

@@ -1,21 +1,21 @@
-//! What outlives the server: its counters as the database has them, and going on from there.
+//! Converts between the counters in memory and those that the database stores for the next server.
 
 use std::net::IpAddr;
 
-use super::{ClientNetwork, Counting, Subject, Throttle};
+use super::{ClientNetwork, CounterStore, Subject, Throttle};
 use crate::clock::Now;
 use crate::store::{CounterKey, FailedLogins, LimitKind};
 
 impl Throttle {
-    /// The counters that a try counts in as they are now, and the keys of those that are over; `None` when all was cleared
-    /// since. None are to be written where they are in the database anyway.
+    /// The present counters of a subject, and the keys of those whose windows have ended. `None` if the throttle has
+    /// been cleared since the attempt. Both lists are empty if the counters are kept in the database.
     pub fn snapshot(
         &self,
         subject: &Subject,
         now: Now,
     ) -> Option<(Vec<FailedLogins>, Vec<CounterKey>)> {
         let (mut counters, mut ended) = (Vec::new(), Vec::new());
-        let Counting::InMemory(memory) = &self.counting else {
+        let CounterStore::InMemory(memory) = &self.counters else {
             return Some((counters, ended));
         };
         let state = memory.state.lock();
@@ -32,13 +32,13 @@ impl Throttle {
         Some((counters, ended))
     }
 
-    /// Goes on with counters of an earlier run, the oldest first, and gives those that are to be written again.
+    /// Restores counters of earlier servers, the oldest first. Returns those that have to be stored again.
     pub fn restore(
         &self,
         counters: impl Iterator<Item = FailedLogins>,
         now: Now,
     ) -> Vec<FailedLogins> {
-        let Counting::InMemory(memory) = &self.counting else {
+        let CounterStore::InMemory(memory) = &self.counters else {
             return Vec::new();
         };
         let mut state = memory.state.lock();
@@ -47,15 +47,15 @@ impl Throttle {
             .collect()
     }
 
-    /// The client of it has logged in to the account in an earlier run.
+    /// Marks the subject's client as known to the account, by a login on an earlier server.
     pub fn know(&self, subject: &Subject) {
-        if let Counting::InMemory(memory) = &self.counting {
+        if let CounterStore::InMemory(memory) = &self.counters {
             memory.state.lock().counters.know(&subject.keys);
         }
     }
 }
 
-/// A counter with what it is about.
+/// Adds the user and the address to a counter, as far as its kind has them.
 pub(in crate::auth) fn about(
     counter: FailedLogins,
     user_uuid: Option<&str>,

@@ -1,4 +1,4 @@
-//! Organizations and users as operators name them; what is not found is answered with what was probably meant.
+//! Finds organizations and users by name or UUID. If there is none, the error suggests a similar name.
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::nearest::Nearest;
 use crate::store::{OrganizationRow, Store, UserRow};
 
-/// What a command says that finds nothing any more when it writes.
+/// The error of a command whose organization or user was deleted before it could write.
 pub(super) const DELETED_MEANWHILE: &str = "another command has deleted it meanwhile";
 
 /// Finds an organization by its name or UUID.
@@ -25,7 +25,7 @@ pub(super) fn user(store: &Store, name: &str, now: Timestamp) -> anyhow::Result<
     Err(anyhow!(nearest.missing("user", "user")))
 }
 
-/// Finds the UUID of a user by its username or UUID; for one who is deleted or was renamed, as events know it.
+/// Finds the UUID of a user by its username or UUID, including deleted users and former usernames in events.
 pub(super) fn user_ever(store: &Store, name: &str, now: Timestamp) -> anyhow::Result<String> {
     if let Some(user) = store.user_called(name, now)? {
         return Ok(user.uuid);
@@ -42,13 +42,13 @@ pub(super) fn user_ever(store: &Store, name: &str, now: Timestamp) -> anyhow::Re
     }
 }
 
-/// An organization that was there a moment ago.
+/// Reads an organization again, after it has been found or written.
 pub(super) fn organization_again(store: &Store, uuid: &str) -> anyhow::Result<OrganizationRow> {
     let found = store.organization_row(uuid)?;
     found.context(DELETED_MEANWHILE)
 }
 
-/// A user who was there a moment ago.
+/// Reads a user again, after it has been found or written.
 pub(super) fn user_again(store: &Store, uuid: &str, now: Timestamp) -> anyhow::Result<UserRow> {
     let found = store.user(uuid, now)?;
     found.context(DELETED_MEANWHILE)

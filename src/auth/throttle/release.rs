@@ -1,6 +1,7 @@
-//! Giving back tries that a database counts as in flight, behind their answers.
+//! Releases the reservations of ended attempts in the database, in the background.
 //!
-//! No answer waits for it. While the database is away, tries that have ended wait here, as many as logins were in work.
+//! No answer waits for it. While the database is unavailable the reservations wait here, as many as there were running
+//! logins.
 
 use std::io;
 use std::sync::Arc;
@@ -11,25 +12,26 @@ use std::time::Duration;
 use super::Subject;
 use crate::store::{AttemptId, Store};
 
-/// Time between two tries to reach the database.
-const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// The time between two calls of a database that is unavailable.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The thread that does it. Dropping it waits until all are given back, or once in vain.
-pub(super) struct Ending {
+/// The handle of the releasing thread. Dropping it waits until all reservations are released, or until one call has
+/// failed.
+pub(super) struct ReservationReleaser {
     ended: Option<Sender<(Subject, AttemptId)>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Ending {
-    /// `is_given_back` is called afterwards.
+impl ReservationReleaser {
+    /// `on_release` is called after each release.
     pub(super) fn start(
         store: Arc<Store>,
-        is_given_back: impl Fn(&Subject) + Send + 'static,
+        on_release: impl Fn(&Subject) + Send + 'static,
     ) -> io::Result<Self> {
         let (ended, waiting) = channel();
         let thread = thread::Builder::new()
             .name("login-attempts".to_owned())
-            .spawn(move || run(&store, &waiting, is_given_back))?;
+            .spawn(move || run(&store, &waiting, on_release))?;
         Ok(Self {
             ended: Some(ended),
             thread: Some(thread),
@@ -38,13 +40,13 @@ impl Ending {
 
     pub(super) fn add(&self, subject: Subject, attempt: AttemptId) {
         if let Some(ended) = &self.ended {
-            // Where the thread has ended, the try counts until its time is over.
+            // If the thread has ended, the attempt counts as in flight until its reservation expires.
             let _ = ended.send((subject, attempt));
         }
     }
 }
 
-impl Drop for Ending {
+impl Drop for ReservationReleaser {
     fn drop(&mut self) {
         self.ended = None;
         if let Some(thread) = self.thread.take() {
@@ -53,12 +55,12 @@ impl Drop for Ending {
     }
 }
 
-fn run(store: &Store, waiting: &Receiver<(Subject, AttemptId)>, is_given_back: impl Fn(&Subject)) {
+fn run(store: &Store, waiting: &Receiver<(Subject, AttemptId)>, on_release: impl Fn(&Subject)) {
     let mut ended = Vec::new();
     loop {
         let first = match ended.is_empty() {
             true => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            false => waiting.recv_timeout(AGAIN_AFTER),
+            false => waiting.recv_timeout(RETRY_INTERVAL),
         };
         let is_over = matches!(first, Err(RecvTimeoutError::Disconnected));
         ended.extend(first.into_iter().chain(waiting.try_iter()));
@@ -66,7 +68,7 @@ fn run(store: &Store, waiting: &Receiver<(Subject, AttemptId)>, is_given_back: i
         if !attempts.is_empty() && store.end_login_attempts(&attempts).is_ok() {
             ended
                 .drain(..)
-                .for_each(|(subject, _)| is_given_back(&subject));
+                .for_each(|(subject, _)| on_release(&subject));
         }
         if is_over {
             return;

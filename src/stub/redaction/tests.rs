@@ -6,8 +6,8 @@ use super::*;
 const TOKEN: &str = "a0f17278bed479ee719ea890b8caf0329e1f3e5b";
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
-fn shown() -> Shown {
-    Shown::of(&Accounts::demo().unwrap())
+fn shown() -> Redaction {
+    Redaction::of(&Accounts::demo().unwrap())
 }
 
 fn body(text: &str) -> Body {
@@ -19,7 +19,7 @@ fn content(text: &str, content_type: &str) -> String {
 }
 
 #[test]
-fn of_a_body_names_and_the_username_are_shown() {
+fn a_body_is_shown_with_its_names_and_the_username() {
     for (text, content_type, expected) in [
         ("", "", ""),
         (
@@ -62,7 +62,7 @@ fn of_a_body_names_and_the_username_are_shown() {
 }
 
 #[test]
-fn of_a_target_words_and_known_parameters_are_shown() {
+fn a_target_is_shown_with_its_words_and_known_parameters() {
     let token = format!("/api/{TOKEN}/");
     for (target, expected) in [
         ("/api/somebody-else/", "/api/somebody-else/"),
@@ -88,7 +88,7 @@ fn of_a_target_words_and_known_parameters_are_shown() {
 }
 
 #[test]
-fn of_header_fields_names_and_known_values_are_shown() {
+fn header_fields_are_shown_with_their_names_and_known_values() {
     for (name, value, expected) in [
         ("Authorization", "Token abc", "Token [redacted]"),
         ("authorization", "abc", "[redacted]"),
@@ -123,7 +123,7 @@ fn of_header_fields_names_and_known_values_are_shown() {
 }
 
 #[test]
-fn of_an_answer_known_values_are_shown() {
+fn an_answer_is_shown_with_its_known_values() {
     for (text, expected) in [
         (
             r#"{"detail":"Not {found}."}"#,
@@ -144,12 +144,12 @@ fn of_an_answer_known_values_are_shown() {
         assert_eq!(shown().answer(&body(text)), expected, "{text}");
     }
     assert_eq!(
-        [Shown::method("BREW"), Shown::method("s3cret")],
+        [Redaction::method("BREW"), Redaction::method("s3cret")],
         ["BREW", REDACTED]
     );
 }
 
-/// Everything that is shown of a request with this secret in each place that is not listed.
+/// Everything that is shown of requests with this secret, in each position that is not listed.
 fn shown_with(secret: &str) -> Vec<String> {
     let json = serde_json::Value::from(secret).to_string();
     let encoded: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -192,7 +192,7 @@ fn shown_with(secret: &str) -> Vec<String> {
 proptest! {
     #[test]
     fn a_secret_in_a_place_that_is_not_listed_is_never_shown(secret in "[!-%'-<>-~]{4,60}") {
-        // What is shown anyway.
+        // Text that is always shown.
         let harmless = shown_with("?").concat();
         prop_assume!(!harmless.contains(&secret));
         for text in shown_with(&secret) {
@@ -219,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_looked_through_without_a_panic(text: String) {
+    fn no_text_causes_a_panic(text: String) {
         for content_type in ["", FORM] {
             content(&text, content_type);
         }
