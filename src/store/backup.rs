@@ -27,7 +27,7 @@ pub enum BackupError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The destination exists and must not be replaced.
-    #[error("{}: the file exists already (--force replaces it)", .0.display())]
+    #[error("{}: the file already exists (--force replaces it)", .0.display())]
     Exists(PathBuf),
     /// A log, an index or a journal is beside the destination, and SQLite would treat it as a part of the backup.
     #[error(
