@@ -528,7 +528,7 @@ fn the_help_names_every_field_that_is_shown() {
     ] {
         let object = run(&place, &words).succeeded().stdout;
         let help = run(&place, &format!("{shows} --help")).succeeded().stdout;
-        let (_, named) = help.split_once("keys of --json:").unwrap();
+        let (_, named) = help.split_once("Fields (keys of --json):").unwrap();
         let named: Vec<&str> = named.lines().nth(1).unwrap().trim().split(", ").collect();
         let object: Value = serde_json::from_str(&object).unwrap();
         let mut keys: Vec<&String> = object.as_object().unwrap().keys().collect();
