@@ -212,7 +212,8 @@ impl Server {
             .unwrap_or_default()
     }
 
-    /// The path of the authority's certificate that clients have to trust; `None` without [`Certificate::SelfSigned`].
+    /// The path of the authority's certificate that clients have to trust; `None` without
+    /// [`Certificate::SelfSigned`](crate::Certificate::SelfSigned).
     pub fn authority(&self) -> Option<&Path> {
         self.authority.as_deref()
     }
