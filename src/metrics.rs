@@ -77,22 +77,22 @@ type Gauge = (&'static str, &'static str, Reading);
 const GAUGES: &[Gauge] = &[
     (
         "thanos_login_ready",
-        "1 when connections get through, the database can be read and hashing runs, otherwise 0.",
+        "1 when connections reach the server, the database can be read and hashing runs, otherwise 0.",
         |snapshot| Some(snapshot.is_ready.into()),
     ),
     (
         "thanos_login_hash_queue",
-        "Logins that may be in work; more are answered 503.",
+        "Logins that may be in progress at once; further ones are answered 503.",
         |snapshot| Some(snapshot.hash_queue as u64),
     ),
     (
         "thanos_login_logins_in_work",
-        "Logins admitted and not answered.",
+        "Logins admitted and not yet answered.",
         |snapshot| Some(snapshot.logins_in_work as u64),
     ),
     (
         "thanos_login_hashes_waiting",
-        "Hashes asked for and not begun.",
+        "Hashes that wait for a lane.",
         |snapshot| Some(snapshot.hashes_waiting as u64),
     ),
     (
@@ -102,12 +102,12 @@ const GAUGES: &[Gauge] = &[
     ),
     (
         "thanos_login_hash_lanes",
-        "Hashing lanes there are.",
+        "Hashing lanes that exist.",
         |snapshot| Some(snapshot.lanes as u64),
     ),
     (
         "thanos_login_tokens_live",
-        "Tokens that count now.",
+        "Tokens that are valid now.",
         |snapshot| Some(snapshot.database?.tokens_live),
     ),
     (

@@ -187,13 +187,15 @@ fn new_connections_wait_while_all_are_being_answered() {
     Server::wait_until_in_progress(2, metrics.on_loopback());
     let mut waiting = server.connect();
     waiting.send(request("POST", LOGIN, &[JSON], "{"));
-    eventually("it waits", || server.log().contains("wait for answers"));
+    eventually("it waits", || {
+        server.log().contains("are waiting for answers")
+    });
     drop(lock);
     for login in &mut logins {
         login.answer().token();
     }
     assert_eq!(waiting.answer().status, 400);
-    assert_eq!(server.log().matches("wait for answers").count(), 1);
+    assert_eq!(server.log().matches("are waiting for answers").count(), 1);
 }
 
 #[test]

@@ -82,10 +82,10 @@ fn a_schema_that_is_newer_or_foreign_is_left_unchanged() {
     let place = Place::new();
     for (number, (sql, named)) in [
         ("UPDATE thanos_login.schema_version SET version = 99", "made by a newer thanos-login (schema 99"),
-        ("DROP SCHEMA thanos_login CASCADE; CREATE SCHEMA thanos_login; CREATE TABLE thanos_login.users (id int)", "not one of this program"),
-        ("DROP SCHEMA thanos_login CASCADE; CREATE SCHEMA thanos_login; CREATE TABLE thanos_login.schema_version (version int)", "not one of this program"),
-        ("DROP SCHEMA thanos_login CASCADE; CREATE SCHEMA thanos_login; CREATE FUNCTION thanos_login.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "not one of this program"),
-        ("DROP SCHEMA thanos_login CASCADE; CREATE SCHEMA thanos_login; CREATE TYPE thanos_login.t AS ENUM ('a')", "not one of this program"),
+        ("DROP SCHEMA thanos_login CASCADE; CREATE SCHEMA thanos_login; CREATE TABLE thanos_login.users (id int)", "belongs to another program"),
+        ("DROP SCHEMA thanos_login CASCADE; CREATE SCHEMA thanos_login; CREATE TABLE thanos_login.schema_version (version int)", "belongs to another program"),
+        ("DROP SCHEMA thanos_login CASCADE; CREATE SCHEMA thanos_login; CREATE FUNCTION thanos_login.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "belongs to another program"),
+        ("DROP SCHEMA thanos_login CASCADE; CREATE SCHEMA thanos_login; CREATE TYPE thanos_login.t AS ENUM ('a')", "belongs to another program"),
     ]
     .into_iter()
     .enumerate()
