@@ -1,4 +1,4 @@
-"""A client of the login call, and what tests know of processes."""
+"""A client of the login call, and helpers for processes."""
 
 from __future__ import annotations
 
@@ -24,35 +24,40 @@ ACCOUNTS = {
 }
 
 
-class Answer(NamedTuple):
+class ClientAnswer(NamedTuple):
+    """An answer as a client receives it; the body is parsed if it is JSON."""
+
     status: int
     body: Any
     headers: dict[str, str]
 
 
-def call(url: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+def call(
+    url: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+) -> ClientAnswer:
     content = None if body is None else json.dumps(body).encode()
     fields = {"Content-Type": "application/json", **(headers or {})}
     request = urllib.request.Request(url + path, content, fields)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=60) as answer:
-            status, text, got = answer.status, answer.read().decode(), dict(answer.headers)
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            status, text, got = refusal.code, refusal.read().decode(), dict(refusal.headers)
+            status, text, received = answer.status, answer.read().decode(), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        with error:
+            status, text, received = error.code, error.read().decode(), dict(error.headers)
     try:
-        return Answer(status, json.loads(text), got)
+        return ClientAnswer(status, json.loads(text), received)
     except ValueError:
-        return Answer(status, text, got)
+        return ClientAnswer(status, text, received)
 
 
-def log_in(url: str, user: tuple[str, str] = SUPPLIER) -> Answer:
+def log_in(url: str, user: tuple[str, str] = SUPPLIER) -> ClientAnswer:
     username, password = user
     return call(url, "/api/organizations/user-login/", {"username": username, "password": password})
 
 
 def organization(url: str, token: str) -> int:
+    """Requests the organization of the token's user; returns the status of the answer."""
     return call(url, "/api/organizations/", headers={"Authorization": f"Token {token}"}).status
 
 
@@ -61,12 +66,12 @@ def pid(stub: thanos_login.Stub) -> int:
 
 
 def assert_ends(process: int) -> None:
-    """Waits until a process that is no child of this one has ended."""
+    """Waits until a process, which need not be a child of this one, has ended."""
     try:
         descriptor = os.pidfd_open(process)
     except ProcessLookupError:
         return
     try:
-        assert select.select([descriptor], [], [], 60)[0], f"process {process} goes on"
+        assert select.select([descriptor], [], [], 60)[0], f"process {process} is still running"
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The fixtures, in runs of pytest of their own."""
+"""Tests of the fixtures, in separate runs of pytest."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ISOLATED = """
 
     urls = set()
 
-    def test_one_leaves_much_behind(thanos_login):
+    def test_one_changes_the_state(thanos_login):
         thanos_login.next(code=503, times=9)
         thanos_login.advance("1d")
         assert log_in(thanos_login.url).status == 503
         urls.add(thanos_login.url)
 
-    def test_another_meets_none_of_it(thanos_login, thanos_stub):
+    def test_another_starts_from_a_reset_stub(thanos_login, thanos_stub):
         assert thanos_login is thanos_stub
         assert thanos_login.requests() == []
         assert log_in(thanos_login.url).status == 200
@@ -33,8 +33,8 @@ ISOLATED = """
         assert [entry["status"] for entry in thanos_stub.requests()] == [200]
 """
 
-# Writes down which process of pytest has which stub.
-SPREAD = """
+# Records the stub of each worker process of pytest-xdist.
+RECORDING = """
     import pytest
     from support import log_in, pid
 
@@ -48,19 +48,19 @@ SPREAD = """
 """
 
 
-def test_each_test_has_the_stub_as_at_its_start(pytester: pytest.Pytester) -> None:
+def test_the_stub_is_reset_before_each_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(ISOLATED)
     pytester.runpytest_subprocess().assert_outcomes(passed=3)
 
 
-def test_the_fixtures_are_listed_with_what_they_are_for(pytester: pytest.Pytester) -> None:
+def test_pytest_lists_the_fixtures_with_their_purpose(pytester: pytest.Pytester) -> None:
     shown = pytester.runpytest_subprocess("--fixtures", "-p", "no:xdist").stdout
-    shown.fnmatch_lines(["thanos_stub_options *session*", "    What*"])
+    shown.fnmatch_lines(["thanos_stub_options *session*", "    The arguments of*"])
     shown.fnmatch_lines(["thanos_stub *session*", "    A stub of the login call*"])
     shown.fnmatch_lines(["thanos_login *", "    The stub of the session, reset*"])
 
 
-def test_the_options_are_those_of_the_projects(pytester: pytest.Pytester) -> None:
+def test_a_project_overrides_the_options(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         """
         import pytest
@@ -98,7 +98,7 @@ def test_a_stub_that_does_not_start_fails_the_test_with_its_log(pytester: pytest
     result.stdout.fnmatch_lines(["*unexpected argument '--nonsense'*"])
 
 
-def test_nothing_is_started_for_tests_that_need_no_stub(pytester: pytest.Pytester) -> None:
+def test_no_stub_is_started_if_no_test_uses_one(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         """
         import pytest
@@ -112,12 +112,12 @@ def test_nothing_is_started_for_tests_that_need_no_stub(pytester: pytest.Pyteste
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
-def test_each_process_of_xdist_has_a_stub_of_its_own(
+def test_each_worker_process_of_xdist_has_a_separate_stub(
     pytester: pytest.Pytester, tmp_path: Path
 ) -> None:
     pytest.importorskip("xdist")
     seen = tmp_path / "seen"
-    pytester.makepyfile(SPREAD.format(seen=str(seen)))
+    pytester.makepyfile(RECORDING.format(seen=str(seen)))
     pytester.runpytest_subprocess("-n", "4").assert_outcomes(passed=8)
     rows = [json.loads(line) for line in seen.read_text().splitlines()]
     by_worker = {worker: (url, process) for worker, url, process in rows}
@@ -129,7 +129,7 @@ def test_each_process_of_xdist_has_a_stub_of_its_own(
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_run_that_is_killed_leaves_no_stub(
+def test_a_killed_run_leaves_no_stub_behind(
     pytester: pytest.Pytester, tmp_path: Path, workers: int
 ) -> None:
     if workers:
@@ -149,7 +149,7 @@ def test_a_run_that_is_killed_leaves_no_stub(
         """
     )
     command = [sys.executable, "-m", "pytest", "-q", *(["-n", str(workers)] if workers else [])]
-    # Open for writing here too, so that its end is no end of what is read.
+    # Open for writing too, so that reading does not end when a writer closes the pipe.
     with (
         open(os.open(path, os.O_RDWR)) as stubs,
         subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL) as run,

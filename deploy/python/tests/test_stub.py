@@ -1,4 +1,4 @@
-"""The context manager and its verbs."""
+"""Tests of the context manager `stub` and of the methods of `Stub`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_a_login_is_answered(thanos_login: Stub) -> None:
     assert log_in(thanos_login.url, (SUPPLIER[0], "wrong")).status == 401
 
 
-def test_orders_are_used_in_a_row(thanos_login: Stub) -> None:
+def test_instructions_are_used_in_sequence(thanos_login: Stub) -> None:
     thanos_login.next(code=503, times=2)
     assert [log_in(thanos_login.url).status for _ in range(3)] == [503, 503, 200]
     thanos_login.next([{"code": 503}, {}, {"code": 429}])
     assert [log_in(thanos_login.url).status for _ in range(4)] == [503, 200, 429, 200]
 
 
-def test_an_order_is_replaced_and_cleared(thanos_login: Stub) -> None:
+def test_instructions_are_replaced_and_removed(thanos_login: Stub) -> None:
     thanos_login.next(code=503)
     thanos_login.next(code=429)
     assert [log_in(thanos_login.url).status for _ in range(2)] == [429, 200]
@@ -43,13 +43,13 @@ def test_an_order_is_replaced_and_cleared(thanos_login: Stub) -> None:
     assert log_in(thanos_login.url).status == 200
 
 
-def test_an_order_may_be_for_one_call(thanos_login: Stub) -> None:
+def test_an_instruction_can_be_for_one_path(thanos_login: Stub) -> None:
     thanos_login.next(code=503, path="/api/organizations/")
     token = log_in(thanos_login.url).body["auth_token"]
     assert [organization(thanos_login.url, token) for _ in range(2)] == [503, 200]
 
 
-def test_an_answer_may_be_of_ones_own(thanos_login: Stub) -> None:
+def test_an_answer_can_be_custom(thanos_login: Stub) -> None:
     thanos_login.next(code=502, body="<p>Bad gateway</p>", headers={"Content-Type": "text/html"})
     answer = log_in(thanos_login.url)
     assert (answer.status, answer.body) == (502, "<p>Bad gateway</p>")
@@ -60,7 +60,7 @@ def test_an_answer_may_be_of_ones_own(thanos_login: Stub) -> None:
         assert log_in(thanos_login.url)[:2] == (200, body)
 
 
-def test_examples_faults_and_delays_can_be_ordered(thanos_login: Stub) -> None:
+def test_examples_faults_and_delays_can_be_instructed(thanos_login: Stub) -> None:
     thanos_login.next(code=400, example="blank", delay_ms=1)
     assert log_in(thanos_login.url).status == 400
     [entry] = thanos_login.requests()
@@ -71,11 +71,11 @@ def test_examples_faults_and_delays_can_be_ordered(thanos_login: Stub) -> None:
     assert thanos_login.requests()[-1]["fault"] == "garbage"
 
 
-def test_what_cannot_be_ordered_is_refused_with_the_stubs_reason(thanos_login: Stub) -> None:
+def test_a_rejected_call_raises_an_error_with_the_reason_of_the_stub(thanos_login: Stub) -> None:
     with pytest.raises(StubError, match=r'PUT /__stub/next/ was answered 400: .*"code":.*599'):
         thanos_login.next(code=77)
     with pytest.raises(StubError, match=r'"fault":.*reset, empty'):
-        thanos_login.next(fault="spoiled")  # type: ignore[arg-type]
+        thanos_login.next(fault="unknown")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not both"):
         thanos_login.next([{"code": 503}], times=2)
     with pytest.raises(StubError, match=r"/__stub/clock/ was answered 400"):
@@ -109,7 +109,7 @@ def test_requests_are_listed_and_filtered(thanos_login: Stub) -> None:
     assert thanos_login.requests(status=503, wait=timedelta(milliseconds=1)) == []
 
 
-def test_a_reset_puts_everything_back(thanos_login: Stub) -> None:
+def test_a_reset_restores_the_state_at_the_start(thanos_login: Stub) -> None:
     token = log_in(thanos_login.url).body["auth_token"]
     thanos_login.next(code=503)
     thanos_login.advance("1h")
@@ -120,7 +120,7 @@ def test_a_reset_puts_everything_back(thanos_login: Stub) -> None:
     assert log_in(thanos_login.url).status == 200
 
 
-def test_accounts_come_from_a_dictionary_or_a_file(tmp_path: Path) -> None:
+def test_a_fixture_can_be_a_dictionary_or_a_file(tmp_path: Path) -> None:
     file = tmp_path / "accounts.json"
     file.write_text(json.dumps(ACCOUNTS))
     for fixture in (ACCOUNTS, file, str(file)):
@@ -130,21 +130,21 @@ def test_accounts_come_from_a_dictionary_or_a_file(tmp_path: Path) -> None:
             assert log_in(one.url, ANN).status == 200
 
 
-def test_flags_are_those_of_serve() -> None:
+def test_flags_are_passed_to_serve() -> None:
     with stub(flags=["--token-ttl", "5m"]) as one:
         token = log_in(one.url).body["auth_token"]
         one.advance("5m")
         assert organization(one.url, token) == 401
 
 
-def test_a_stub_with_tls_takes_orders() -> None:
+def test_a_stub_with_tls_follows_instructions() -> None:
     with stub(flags=["--tls-self-signed", "localhost"]) as one:
         assert one.url.startswith("https://127.0.0.1:")
         one.next(code=503)
         one.reset()
 
 
-def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_have_no_effect_on_the_stub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THANOS_LOGIN_DB", "/nowhere/accounts.db")
     monkeypatch.setenv("THANOS_LOGIN_LISTEN", "192.0.2.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
@@ -154,11 +154,11 @@ def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         assert log_in(one.url).status == 200
 
 
-def test_a_start_that_fails_says_what_was_logged(tmp_path: Path) -> None:
-    with pytest.raises(StubError) as refused, stub(flags=["--nonsense"]):
+def test_the_error_of_a_failed_start_contains_the_log(tmp_path: Path) -> None:
+    with pytest.raises(StubError) as error, stub(flags=["--nonsense"]):
         pytest.fail("it started")
-    assert "ended with exit code 2; it logged:" in str(refused.value)
-    assert "--nonsense" in str(refused.value).split("it was started with:")[0]
+    assert "ended with exit code 2; it logged:" in str(error.value)
+    assert "--nonsense" in str(error.value).split("it was started with:")[0]
     with (
         pytest.raises(StubError, match="nowhere.json: cannot read the fixture"),
         stub(tmp_path / "nowhere.json"),
@@ -176,7 +176,7 @@ def test_a_start_that_fails_says_what_was_logged(tmp_path: Path) -> None:
         pytest.fail("it started")
 
 
-def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+def test_a_start_times_out(tmp_path: Path) -> None:
     silent = tmp_path / "silent"
     silent.write_text("#!/bin/sh\necho not yet >&2\nexec sleep 1000\n")
     silent.chmod(0o755)
@@ -187,7 +187,7 @@ def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         pytest.fail("it started")
 
 
-def test_a_stub_that_has_ended_says_what_it_logged() -> None:
+def test_the_error_of_a_call_to_an_ended_stub_contains_the_log() -> None:
     with stub() as one:
         os.kill(pid(one), signal.SIGTERM)
         assert_ends(pid(one))
@@ -201,7 +201,7 @@ def test_a_stub_ends_with_its_block() -> None:
     assert one._process.returncode == 0
 
 
-def test_a_forked_process_does_not_end_it() -> None:
+def test_the_end_of_a_forked_process_does_not_end_the_stub() -> None:
     with stub() as one:
         child = subprocess.run(
             [sys.executable, "-c", FORKING], stdout=subprocess.PIPE, text=True, check=True
@@ -210,7 +210,7 @@ def test_a_forked_process_does_not_end_it() -> None:
         one.reset()
 
 
-# In a process without threads, since it forks.
+# Forks, and so runs in a separate process without threads.
 FORKING = """
 import os
 from support import log_in
@@ -239,7 +239,7 @@ with stub() as one:
 """
 
 
-def test_a_process_that_is_killed_leaves_no_stub() -> None:
+def test_a_killed_process_leaves_no_stub_behind() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", STARTING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -249,7 +249,7 @@ def test_a_process_that_is_killed_leaves_no_stub() -> None:
     assert_ends(stub_process)
 
 
-def test_an_interrupt_from_the_terminal_leaves_the_stub_to_the_tests() -> None:
+def test_an_interrupt_from_the_terminal_does_not_end_the_stub() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", STARTING],
         stdin=subprocess.PIPE,
@@ -265,7 +265,7 @@ def test_an_interrupt_from_the_terminal_leaves_the_stub_to_the_tests() -> None:
     assert_ends(stub_process)
 
 
-def test_the_program_is_the_packages() -> None:
+def test_the_program_and_the_module_are_the_same_command() -> None:
     path = thanos_login.program()
     version = subprocess.run([path, "--version"], stdout=subprocess.PIPE, text=True, check=True)
     assert version.stdout.startswith("thanos-login ")
@@ -276,7 +276,7 @@ def test_the_program_is_the_packages() -> None:
     )
 
 
-def test_the_program_is_found_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_is_found_when_it_is_not_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with stub() as one:
         one.reset()

@@ -1,4 +1,4 @@
-"""`python -m thanos_login` is the program `thanos-login`, whether that is on the PATH or not."""
+"""Makes `python -m thanos_login` run the program `thanos-login`, even if it is not on the PATH."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The process of a stub: its start, its log and its end. Knows nothing of what it answers."""
+"""Starts and stops the process of a stub, and reads its log. Makes no calls to the stub."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from contextlib import contextmanager
 from typing import IO, cast
 
 _SECONDS_TO_STOP = 10
-# The prefix of the program's variables, each of which is a flag.
+# The prefix of the environment variables that set flags of the program.
 _VARIABLES = "THANOS_LOGIN_"
 
 
 class StubError(RuntimeError):
-    """The stub did not start, has ended, or refused what it was asked for: the message says why."""
+    """The stub did not start, has ended, or rejected a call. The message gives the reason."""
 
 
 @contextmanager
 def running(command: Sequence[str], log: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """Runs a command as long as the block; the end of a process that was forked in the block does not end it."""
+    """Runs a command until the block ends.
+
+    If the block forks, the command keeps running when the child process leaves the block.
+    The command's environment has no variables THANOS_LOGIN_…; its standard error goes to `log`.
+    """
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith(_VARIABLES)
     }
@@ -30,13 +34,13 @@ def running(command: Sequence[str], log: IO[str]) -> Iterator[subprocess.Popen[s
     try:
         process = subprocess.Popen(
             command,
-            # Where a process cannot be watched, the stub ends with this pipe.
+            # Where the stub cannot watch this process, it ends when this pipe is closed.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             env=environment,
-            # Ctrl-C is for the tests, whose last steps need the stub.
+            # Ctrl-C must not reach the stub: the tests still need it to clean up.
             start_new_session=True,
         )
     except OSError as error:
@@ -54,28 +58,31 @@ def running(command: Sequence[str], log: IO[str]) -> Iterator[subprocess.Popen[s
 
 
 def wait_for_url(process: subprocess.Popen[str], timeout: float, log: IO[str]) -> str:
-    """The address in the line that says that it is ready."""
+    """Returns the URL from the line that the stub prints when it is ready.
+
+    Kills the stub and raises StubError after `timeout` seconds.
+    """
     assert process.stdout is not None
-    too_long = threading.Timer(timeout, process.kill)
-    too_long.start()
+    timer = threading.Timer(timeout, process.kill)
+    timer.start()
     try:
         line = process.stdout.readline()
         if line.startswith("listening on http"):
             return line.split()[-1]
         process.wait()
     finally:
-        too_long.cancel()
-    what = (
+        timer.cancel()
+    failure = (
         f"was not ready after {timeout:g} s"
         if process.returncode == -signal.SIGKILL
         else f"ended with exit code {process.returncode}"
     )
     command = shlex.join(map(str, cast("Sequence[object]", process.args)))
-    raise StubError(f"the stub {what}; {shown(log)}\nit was started with:\n{command}")
+    raise StubError(f"the stub {failure}; {quoted(log)}\nit was started with:\n{command}")
 
 
-def shown(log: IO[str]) -> str:
-    """What a stub that has ended logged, for a message."""
+def quoted(log: IO[str]) -> str:
+    """Quotes the log of a stub that has ended, for an error message."""
     log.seek(0)
     text = log.read().strip()
     return f"it logged:\n{text}" if text else "it logged nothing"

@@ -1,4 +1,4 @@
-"""Where the program is that was installed with this module."""
+"""Finds the program that was installed with this module."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ NAME = "thanos-login"
 
 
 def program() -> str:
-    """The path of the program `thanos-login`.
+    """Returns the path of the program `thanos-login`: the one of this package, else the one on the PATH.
 
-    Raises FileNotFoundError when there is none.
+    Raises FileNotFoundError if there is neither.
     """
     for path in _candidates():
         if os.access(path, os.X_OK):
             return str(path)
     raise FileNotFoundError(
-        f"the program {NAME} is neither where its package was installed nor on the PATH:"
-        f" reinstall it, such as with `pip install --force-reinstall {NAME}`"
+        f"the program {NAME} is neither in its installed package nor on the PATH:"
+        f" reinstall it, for example with `pip install --force-reinstall {NAME}`"
     )
 
 
@@ -33,7 +33,7 @@ def _candidates() -> Iterator[Path]:
     for file in files:
         if file.name == NAME:
             yield Path(os.path.abspath(file.locate()))
-    # `pip install --target` moves it after it has written that list.
+    # `pip install --target` moves the program after pip has written the list of files.
     yield Path(__file__).parents[1] / "bin" / NAME
     on_path = shutil.which(NAME)
     if on_path:

@@ -1,6 +1,6 @@
-"""Fixtures for pytest, which finds them by itself.
+"""Fixtures for pytest, which loads this plugin automatically.
 
-A process of pytest-xdist has a stub of its own, so tests that run in parallel do not meet each other's orders.
+With pytest-xdist each worker process starts its own stub, so tests that run in parallel do not affect each other.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from ._stub import Stub, stub
 
 @pytest.fixture(scope="session")
 def thanos_stub_options() -> dict[str, Any]:
-    """What `thanos_login.stub` is called with: override it in conftest.py, to return {"fixture": "accounts.json"} for instance."""
+    """The arguments of `thanos_login.stub`. Override this fixture in conftest.py, for example to return {"fixture": "accounts.json"}."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def thanos_stub(thanos_stub_options: dict[str, Any]) -> Iterator[Stub]:
-    """A stub of the login call that runs as long as the tests do; nothing resets it between them."""
+    """A stub of the login call that runs for the whole session. It is not reset between tests."""
     with stub(**thanos_stub_options) as running:
         yield running
 
 
 @pytest.fixture
 def thanos_login(thanos_stub: Stub) -> Stub:
-    """The stub of the session, reset: accounts, clock, orders and the list of requests are as at its start."""
+    """The stub of the session, reset: accounts, clock, instructions and the list of requests are as at its start."""
     thanos_stub.reset()
     return thanos_stub
