@@ -1,4 +1,4 @@
-// Starts a stub that lives as long as the process that wants it, and sends it what its verbs say.
+// Starts stubs that end with this process, and calls their control API below /__stub/.
 "use strict";
 
 const { spawn } = require("node:child_process");
@@ -9,12 +9,12 @@ const os = require("node:os");
 const path = require("node:path");
 const { createInterface } = require("node:readline");
 
-// Those of this moment: tests put clocks of their own in their place.
+// Keep the original functions, since tests replace the global ones with fake timers.
 const { setTimeout, clearTimeout } = globalThis;
 
 const MS_TO_START = 30_000;
 const MS_TO_STOP = 10_000;
-// The longest that a call takes is the wait for requests, of up to a minute.
+// Longer than any call: the longest is `requests`, which waits for up to 60 s.
 const MS_TO_ANSWER = 90_000;
 
 class StubError extends Error {
@@ -36,11 +36,11 @@ class Stub {
     await this.#call("POST", "reset");
   }
 
-  async next(orders = {}) {
-    if (!Array.isArray(orders)) {
-      await this.#call("PUT", "next", renamed(orders, snakeCase));
-    } else if (orders.length > 0) {
-      await this.#call("PUT", "next", orders.map((order) => renamed(order, snakeCase)));
+  async next(instructions = {}) {
+    if (!Array.isArray(instructions)) {
+      await this.#call("PUT", "next", renameKeys(instructions, snakeCase));
+    } else if (instructions.length > 0) {
+      await this.#call("PUT", "next", instructions.map((instruction) => renameKeys(instruction, snakeCase)));
     } else {
       await this.#call("DELETE", "next");
     }
@@ -54,7 +54,7 @@ class Stub {
     const given = Object.entries(filter).filter(([, value]) => value !== undefined);
     const query = given.length > 0 ? `?${new URLSearchParams(given)}` : "";
     const { requests } = await this.#call("GET", "requests", undefined, query);
-    return requests.map((request) => renamed(request, camelCase));
+    return requests.map((request) => renameKeys(request, camelCase));
   }
 
   stop() {
@@ -62,17 +62,17 @@ class Stub {
     return this.#stopped;
   }
 
-  async #call(method, verb, body, query = "") {
-    const call = `${method} /__stub/${verb}/${query}`;
+  async #call(method, name, body, query = "") {
+    const call = `${method} /__stub/${name}/${query}`;
     if (this.#stopped) {
       throw new StubError(`${call} failed: the stub was stopped`);
     }
     let answer;
     try {
-      answer = await exchange(method, `${this.url}/__stub/${verb}/${query}`, body);
+      answer = await exchange(method, `${this.url}/__stub/${name}/${query}`, body);
     } catch (error) {
-      const why = hasEnded(this.#child) ? `the stub has ended; ${this.#log.shown()}` : error.message;
-      throw new StubError(`${call} failed: ${why}`, { cause: error });
+      const reason = hasEnded(this.#child) ? `the stub has ended; ${this.#log.quoted()}` : error.message;
+      throw new StubError(`${call} failed: ${reason}`, { cause: error });
     }
     if (answer.status >= 300) {
       throw new StubError(`${call} was answered ${answer.status}: ${answer.text}`);
@@ -81,7 +81,7 @@ class Stub {
   }
 }
 
-// Node has it from 18.18 on.
+// The symbol exists from Node 18.18 on.
 if (Symbol.asyncDispose) {
   Object.defineProperty(Stub.prototype, Symbol.asyncDispose, { value: Stub.prototype.stop });
 }
@@ -97,15 +97,15 @@ async function startStub({ fixture, flags = [], binary = program(), startTimeout
   try {
     const args = ["serve", "--demo", "--exit-with-parent", "--listen", "127.0.0.1:0"];
     if (fixture !== undefined) {
-      args.push("--fixture", isPath(fixture) ? pathOf(fixture) : written(fixture, files));
+      args.push("--fixture", isPath(fixture) ? pathOf(fixture) : writeFixture(fixture, files));
     }
     args.push(...flags);
-    child = started(pathOf(binary), args, log);
-    const url = await ready(child, startTimeoutMs, log);
+    child = spawnStub(pathOf(binary), args, log);
+    const url = await readUrl(child, startTimeoutMs, log);
     letProcessEnd(child);
     return new Stub(url, child, log);
   } catch (error) {
-    // Has no number if it never was one.
+    // A process that could not be spawned has no pid.
     if (child?.pid !== undefined) {
       await end(child);
     }
@@ -116,13 +116,13 @@ async function startStub({ fixture, flags = [], binary = program(), startTimeout
   }
 }
 
-function started(binary, args, log) {
+function spawnStub(binary, args, log) {
   try {
     return spawn(binary, args, {
-      // The end of standard input is the end of the stub where a process cannot be watched.
+      // Where the stub cannot watch this process, it ends when standard input is closed.
       stdio: ["pipe", "pipe", log.descriptor],
       env: withoutSettings(process.env),
-      // Ctrl-C is for the tests, whose last steps need the stub.
+      // Ctrl-C must not reach the stub: the tests still need it to clean up.
       detached: true,
     });
   } catch (error) {
@@ -130,28 +130,28 @@ function started(binary, args, log) {
   }
 }
 
-/** The address in the line that says that it is ready. */
-async function ready(child, timeoutMs, log) {
-  let tooLong;
+/** Reads the URL from the line that the stub prints when it is ready. */
+async function readUrl(child, timeoutMs, log) {
+  let timer;
   const { line, failure } = await new Promise((resolve) => {
     child.once("error", (error) => resolve({ failure: error.message }));
     child.once("exit", (code, signal) =>
       resolve({ failure: signal ? `it was ended by ${signal}` : `it ended with exit code ${code}` }),
     );
-    tooLong = setTimeout(() => resolve({ failure: `it was not ready after ${timeoutMs} ms` }), timeoutMs);
-    // Not there when this process has too many files open. Goes on to read what else is printed.
+    timer = setTimeout(() => resolve({ failure: `it was not ready after ${timeoutMs} ms` }), timeoutMs);
+    // Undefined if this process has too many open files. Keeps reading after the first line, so that the pipe does not fill up.
     child.stdout && createInterface(child.stdout).once("line", (line) => resolve({ line }));
   });
-  clearTimeout(tooLong);
+  clearTimeout(timer);
   const url = /^listening on (https?:\S+)/.exec(line)?.[1];
   if (!url) {
-    const why = failure ?? `its first line is ${JSON.stringify(line)}`;
-    throw new StubError(`the stub did not start: ${why}; ${log.shown()}`);
+    const reason = failure ?? `its first line is ${JSON.stringify(line)}`;
+    throw new StubError(`the stub did not start: ${reason}; ${log.quoted()}`);
   }
   return url;
 }
 
-/** The stub is no reason for this process to go on. */
+/** Lets this process exit while the stub is running. */
 function letProcessEnd(child) {
   for (const handle of [child, child.stdin, child.stdout]) {
     handle.unref();
@@ -165,16 +165,16 @@ async function end(child) {
   child.ref();
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGTERM");
-  const tooLong = setTimeout(() => child.kill("SIGKILL"), MS_TO_STOP);
+  const timer = setTimeout(() => child.kill("SIGKILL"), MS_TO_STOP);
   await ended;
-  clearTimeout(tooLong);
+  clearTimeout(timer);
 }
 
 function hasEnded(child) {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-/** What the stub writes to standard error, in a file without a name, of which nothing is left. */
+/** The stub's standard error, in a file without a name, which cannot be left behind. */
 class Log {
   constructor() {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "thanos-stub-"));
@@ -182,7 +182,8 @@ class Log {
     fs.rmSync(directory, { recursive: true });
   }
 
-  shown() {
+  /** Quotes the log for an error message. */
+  quoted() {
     const text = this.#read().trim();
     return text === "" ? "it logged nothing" : `it logged:\n${text}`;
   }
@@ -193,12 +194,12 @@ class Log {
 
   #read() {
     const bytes = Buffer.alloc(fs.fstatSync(this.descriptor).size);
-    // The position is given, since the stub writes where the descriptor is.
+    // An explicit position, since the descriptor's offset is where the stub writes.
     return bytes.toString("utf8", 0, fs.readSync(this.descriptor, bytes, 0, bytes.length, 0));
   }
 }
 
-/** One request; never by a proxy or by what tests put in the place of `fetch`. */
+/** Sends one request, without a proxy, and without `fetch`, which tests replace. */
 function exchange(method, url, body) {
   const content = body === undefined ? "" : JSON.stringify(body);
   const options = {
@@ -206,7 +207,7 @@ function exchange(method, url, body) {
     agent: false,
     timeout: MS_TO_ANSWER,
     headers: { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(content) },
-    // The stub is on this machine, and its certificate its own.
+    // The stub runs on this machine, with a self-signed certificate.
     rejectUnauthorized: false,
   };
   return new Promise((resolve, reject) => {
@@ -230,20 +231,20 @@ function pathOf(value) {
   return value instanceof URL ? require("node:url").fileURLToPath(value) : value;
 }
 
-/** The path of a file with this fixture. */
-function written(fixture, directory) {
+/** Writes the fixture to a file in the directory, and returns the path. */
+function writeFixture(fixture, directory) {
   const file = path.join(directory, "fixture.json");
   fs.writeFileSync(file, JSON.stringify(fixture), { mode: 0o600 });
   return file;
 }
 
-/** Without variables that set flags. */
+/** Copies the environment without the variables that set flags. */
 function withoutSettings(variables) {
   return Object.fromEntries(Object.entries(variables).filter(([name]) => !name.startsWith("THANOS_LOGIN_")));
 }
 
-/** With other names for the same values. */
-function renamed(object, rename) {
+/** Copies an object with its keys renamed. */
+function renameKeys(object, rename) {
   return Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]));
 }
 
@@ -255,5 +256,5 @@ function camelCase(name) {
   return name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 }
 
-// Spelled like this, so that `import` finds the names.
+// A literal object, so that `import` finds the names.
 module.exports = { startStub, program, StubError };

@@ -1,4 +1,4 @@
-// The command, as npm links it and as npx runs it.
+// The command, run by npm's link and by npx.
 "use strict";
 
 const assert = require("node:assert");
@@ -11,25 +11,25 @@ const LINKED = "node_modules/.bin/thanos-login";
 const SERVE = ["serve", "--demo", "--listen", "127.0.0.1:0"];
 const { version } = require("thanos-login/package.json");
 
-const WAYS = [
+const COMMANDS = [
   ["the linked command", LINKED, []],
   ["npx", "npx", ["thanos-login"]],
 ];
 
 async function serving(program, args) {
-  // In a group of its own, as a shell at a terminal starts it.
+  // In a separate process group, as a shell at a terminal does it.
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"], detached: true });
   const [line] = await once(createInterface(child.stdout), "line");
   return { child, url: line.split(" ").at(-1), ended: once(child, "close") };
 }
 
-for (const [name, program, args] of WAYS) {
-  test(`${name} is the program`, () => {
+for (const [name, program, args] of COMMANDS) {
+  test(`${name} runs the program`, () => {
     const { status, stdout } = spawnSync(program, [...args, "--version"], { encoding: "utf8" });
     assert.deepEqual([status, stdout], [0, `thanos-login ${version}\n`]);
   });
 
-  test(`${name} has its exit codes and messages`, () => {
+  test(`${name} passes on exit codes and messages`, () => {
     const { status, stderr } = spawnSync(program, [...args, "nonsense"], { encoding: "utf8" });
     assert.equal(status, 2);
     assert.match(stderr, /'nonsense'\n\nUsage: thanos-login /);
@@ -37,7 +37,7 @@ for (const [name, program, args] of WAYS) {
 
   const endings = [
     ["SIGTERM", (child) => child.kill("SIGTERM")],
-    ["Ctrl-C, which the whole group gets", (child) => process.kill(-child.pid, "SIGINT")],
+    ["Ctrl-C, which signals the whole group", (child) => process.kill(-child.pid, "SIGINT")],
   ];
   for (const [ending, end] of endings) {
     test(`${name} ends its server on ${ending}`, async () => {
@@ -50,7 +50,7 @@ for (const [name, program, args] of WAYS) {
     });
   }
 
-  test(`${name} goes on serving without standard input`, async () => {
+  test(`${name} keeps serving when standard input is closed`, async () => {
     const { child, url, ended } = await serving(program, [...args, ...SERVE]);
     child.stdin.end();
     assert.equal((await fetch(`${url}/__stub/requests/?wait=300ms`)).status, 200);
@@ -58,14 +58,14 @@ for (const [name, program, args] of WAYS) {
     await ended;
   });
 
-  test(`${name} ends with standard input when it is asked to`, async () => {
+  test(`${name} with --exit-with-parent ends when standard input is closed`, async () => {
     const { child, ended } = await serving(program, [...args, ...SERVE, "--exit-with-parent"]);
     child.stdin.end();
     await ended;
   });
 }
 
-test("the linked command ends in good order", async () => {
+test("the linked command exits with 0 on SIGTERM", async () => {
   const { child, ended } = await serving(LINKED, SERVE);
   child.kill();
   assert.deepEqual(await ended, [0, null]);

@@ -1,4 +1,4 @@
-// Every example that uses the package, in its own README and in docs/stub.md, passes as it is.
+// Runs every example that uses the package, in its README and in docs/stub.md, unchanged.
 "use strict";
 
 const assert = require("node:assert");
@@ -17,13 +17,13 @@ test("there are examples", () => {
 });
 
 for (const [index, { name, block }] of examples.entries()) {
-  // Playwright needs Node 20.
+  // Playwright requires Node 20.
   const skip = block.includes("playwright") && Number(process.versions.node.split(".")[0]) < 20;
   test(`example ${name}`, { skip }, () => {
     const text = block.replaceAll("/usr/bin/chromium", process.env.CHROMIUM ?? "/usr/bin/chromium");
     const file = `example-${index}.mjs`;
     fs.writeFileSync(file, text);
-    // A run of its own, which reports to nobody else.
+    // A separate run, which must not report to this one.
     const { NODE_TEST_CONTEXT, ...env } = process.env;
     const { status, stdout, stderr } = spawnSync(process.execPath, ["--test", file], { encoding: "utf8", env });
     assert.equal(status, 0, stdout + stderr);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import * as imported from "thanos-login";
 import { startStub } from "thanos-login";
 
-test("what is imported is what is required", async () => {
+test("import and require return the same exports", async () => {
   const required = createRequire(import.meta.url)("thanos-login");
   for (const name of ["startStub", "program", "StubError"]) {
     assert.equal(imported[name], required[name], name);

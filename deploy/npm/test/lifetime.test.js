@@ -1,4 +1,4 @@
-// The stub ends with the process that started it, however that ends.
+// The stub ends when the process that started it ends, in whatever way.
 "use strict";
 
 const assert = require("node:assert");
@@ -8,7 +8,7 @@ const { createInterface } = require("node:readline");
 const { test } = require("node:test");
 const { setTimeout: sleep } = require("node:timers/promises");
 
-/** Runs a script that has a stub; gives the process and the stub's address. */
+/** Starts a process that starts a stub and then runs the script; returns the process and the stub's address. */
 async function run(script) {
   const start = `require("thanos-login").startStub().then((stub) => { console.log(stub.url); ${script} })`;
   const child = spawn(process.execPath, ["--eval", start], { stdio: ["ignore", "pipe", "ignore"] });
@@ -16,7 +16,7 @@ async function run(script) {
   return { child, url };
 }
 
-/** Fails unless nothing listens there soon. */
+/** Waits until nothing listens at the address; fails after 20 s. */
 async function assertEnds(url) {
   for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(10)) {
     try {
@@ -29,7 +29,7 @@ async function assertEnds(url) {
 }
 
 const endings = [
-  ["with nothing left to do", "", 0],
+  ["by itself", "", 0],
   ["after calls", "stub.reset();", 0],
   ["by an exit", "process.exit(3);", 3],
   ["by an error", "throw new Error();", 1],
@@ -38,7 +38,7 @@ const endings = [
   ["by Ctrl-C", 'process.kill(process.pid, "SIGINT");', null],
 ];
 for (const [how, script, code] of endings) {
-  test(`the stub of a process that ends ${how}`, async () => {
+  test(`the stub ends when its process ends ${how}`, async () => {
     const { child, url } = await run(script);
     if (child.exitCode === null && child.signalCode === null) {
       await once(child, "exit");
@@ -48,14 +48,14 @@ for (const [how, script, code] of endings) {
   });
 }
 
-test("the stub of a process that goes on", async () => {
+test("the stub runs as long as its process", async () => {
   const { child, url } = await run("setInterval(() => {}, 1000);");
   assert.equal((await fetch(url)).status, 200);
   child.kill("SIGKILL");
   await assertEnds(url);
 });
 
-test("the stub of a worker that is ended", async () => {
+test("the stub ends when its worker thread is terminated", async () => {
   const { Worker } = require("node:worker_threads");
   const script = `
     const { parentPort } = require("node:worker_threads");

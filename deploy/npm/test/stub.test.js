@@ -21,20 +21,20 @@ const statusOfToken = async (stub, token) => {
   return answer.status;
 };
 
-describe("the verbs", () => {
+describe("the methods", () => {
   let stub;
   before(async () => (stub = await startStub()));
   afterEach(() => stub.reset());
   after(() => stub.stop());
 
-  test("a token expires once the clock is moved", async () => {
+  test("a token expires when the clock advances", async () => {
     const { auth_token } = await (await logIn(stub)).json();
     assert.equal(await statusOfToken(stub, auth_token), 200);
     await stub.advance("2h");
     assert.equal(await statusOfToken(stub, auth_token), 401);
   });
 
-  test("an order is for as many calls as it says", async () => {
+  test("an instruction is for a number of requests", async () => {
     await stub.next({ code: 503, times: 2 });
     const statuses = [];
     for (let call = 0; call < 3; call++) {
@@ -43,19 +43,19 @@ describe("the verbs", () => {
     assert.deepEqual(statuses, [503, 503, 200]);
   });
 
-  test("a list of orders is used in its order, and an empty one clears what is pending", async () => {
+  test("a list of instructions is used in sequence, and an empty list removes the pending ones", async () => {
     await stub.next([{ code: 503 }, {}, { code: 429 }]);
     assert.deepEqual([(await logIn(stub)).status, (await logIn(stub)).status], [503, 200]);
     await stub.next([]);
     assert.equal((await logIn(stub)).status, 200);
   });
 
-  test("an answer may be one's own, delayed, for one path only", async () => {
-    const own = { code: 502, body: "<p>Bad gateway</p>", headers: { "Content-Type": "text/html" } };
-    await stub.next({ ...own, delayMs: 20, path: LOGIN });
+  test("an answer can be custom, delayed, and for one path only", async () => {
+    const custom = { code: 502, body: "<p>Bad gateway</p>", headers: { "Content-Type": "text/html" } };
+    await stub.next({ ...custom, delayMs: 20, path: LOGIN });
     assert.equal((await fetch(`${stub.url}/api/organizations/`)).status, 401);
     const answer = await logIn(stub);
-    assert.deepEqual([answer.status, await answer.text()], [502, own.body]);
+    assert.deepEqual([answer.status, await answer.text()], [502, custom.body]);
     const [request] = await stub.requests({ status: 502 });
     assert.equal(request.delayMs, 20);
   });
@@ -78,7 +78,7 @@ describe("the verbs", () => {
     assert.ok(!JSON.stringify(request).includes(SUPPLIER.password));
   });
 
-  test("requests are chosen and waited for", async () => {
+  test("requests are filtered and waited for", async () => {
     const waiting = stub.requests({ path: LOGIN, wait: "30s", count: 2, status: undefined });
     await logIn(stub);
     await logIn(stub, { ...SUPPLIER, password: "wrong" });
@@ -89,7 +89,7 @@ describe("the verbs", () => {
     assert.deepEqual(await stub.requests({ username: "nobody" }), []);
   });
 
-  test("reset puts everything back", async () => {
+  test("reset restores the state at the start", async () => {
     await stub.next({ code: 503 });
     await stub.advance("2h");
     await logIn(stub);
@@ -99,15 +99,15 @@ describe("the verbs", () => {
     assert.equal((await logIn(stub)).status, 200);
   });
 
-  test("what it refuses is an error that says why", async () => {
-    const refusals = [
+  test("a rejected call is an error with the reason of the stub", async () => {
+    const rejections = [
       [() => stub.next({ cod: 503 }), /^PUT \/__stub\/next\/ was answered 400: .*"cod"/],
       [() => stub.next([{ code: 503 }, { code: 1 }]), /^PUT \/__stub\/next\/ was answered 400: .*"code"/],
       [() => stub.advance("soon"), /^POST \/__stub\/clock\/ was answered 400: .*such as 250ms or 2h/],
       [() => stub.requests({ count: "many" }), /^GET \/__stub\/requests\/\?count=many was answered 400: .*"count"/],
     ];
-    for (const [refused, message] of refusals) {
-      await assert.rejects(refused, (error) => {
+    for (const [rejected, message] of rejections) {
+      await assert.rejects(rejected, (error) => {
         assert.ok(error instanceof StubError);
         assert.match(error.message, message);
         return true;
@@ -115,7 +115,7 @@ describe("the verbs", () => {
     }
   });
 
-  test("its calls are not those that a test replaces", async (context) => {
+  test("its calls do not use global functions that a test replaces", async (context) => {
     const replaced = () => assert.fail("it was called");
     context.mock.method(globalThis, "fetch", replaced);
     context.mock.method(globalThis, "setTimeout", replaced);
@@ -125,7 +125,7 @@ describe("the verbs", () => {
   });
 });
 
-test("stubs do not meet each other's orders", async () => {
+test("stubs do not share instructions", async () => {
   const [one, other] = await Promise.all([startStub(), startStub()]);
   await one.next({ code: 503 });
   assert.equal((await logIn(other)).status, 200);
@@ -133,7 +133,7 @@ test("stubs do not meet each other's orders", async () => {
   await Promise.all([one.stop(), other.stop()]);
 });
 
-test("a fixture may be an object or a file, and outlives a reset", async () => {
+test("a fixture can be an object or a file, and a reset restores it", async () => {
   fs.writeFileSync("accounts.json", JSON.stringify(FIXTURE));
   const file = require("node:url").pathToFileURL("accounts.json");
   for (const fixture of [FIXTURE, "accounts.json", file]) {
@@ -144,14 +144,14 @@ test("a fixture may be an object or a file, and outlives a reset", async () => {
   }
 });
 
-test("further flags are passed on, and a certificate of its own is no obstacle", async () => {
+test("further flags are passed on, and a self-signed certificate is accepted", async () => {
   const stub = await startStub({ flags: ["--tls-self-signed", "localhost"] });
   assert.match(stub.url, /^https:\/\/127\.0\.0\.1:\d+$/);
   assert.deepEqual(await stub.requests(), []);
   await stub.stop();
 });
 
-test("variables that set flags do not reach it", async () => {
+test("environment variables that set flags have no effect on the stub", async () => {
   process.env.THANOS_LOGIN_TLS_CERT = "missing.pem";
   try {
     await (await startStub()).stop();
@@ -160,7 +160,7 @@ test("variables that set flags do not reach it", async () => {
   }
 });
 
-test("a start that fails says why, with what was logged", async () => {
+test("the error of a failed start has the reason and the log", async () => {
   const failures = [
     [{ flags: ["--nonsense"] }, /^the stub did not start: it ended with exit code 2; it logged:\n.*'--nonsense'/],
     [{ fixture: { organizations: [{ name: 1 }] } }, /exit code 1; it logged:\n.*organizations\[0\]\.name/],
@@ -179,7 +179,7 @@ test("a start that fails says why, with what was logged", async () => {
   }
 });
 
-test("one that has ended says so", async () => {
+test("calls to a stopped stub are rejected", async () => {
   const stub = await startStub();
   await stub.stop();
   await stub.stop();
@@ -187,7 +187,7 @@ test("one that has ended says so", async () => {
   await assert.rejects(stub.reset(), { name: "StubError", message: /the stub was stopped/ });
 });
 
-test("a block may have it for as long as it lasts", { skip: !Symbol.asyncDispose }, async () => {
+test("a disposed stub is stopped", { skip: !Symbol.asyncDispose }, async () => {
   const stub = await startStub();
   await stub[Symbol.asyncDispose]();
   await assert.rejects(fetch(stub.url));

@@ -1,8 +1,8 @@
-// What a client's tests in TypeScript do with the package; compiled only.
+// Uses the package as tests in TypeScript do. It is compiled, but not run.
 import { program, startStub, StubError } from "thanos-login";
-import type { Fault, Order, Request, RequestFilter, Stub, StubOptions } from "thanos-login";
+import type { Fault, Instruction, Request, RequestFilter, Stub, StubOptions } from "thanos-login";
 
-const orders: readonly Order[] = [{ code: 503, times: 2 }, {}, { fault: "reset", delayMs: 5, path: "/api/organizations/" }];
+const instructions: readonly Instruction[] = [{ code: 503, times: 2 }, {}, { fault: "reset", delayMs: 5, path: "/api/organizations/" }];
 const filter: RequestFilter = { wait: "2s", count: 2, since: 1 };
 const options: StubOptions = {
   fixture: { organizations: [{ name: "Corner Shop", org_type: "RETAILER", users: [] }] },
@@ -15,7 +15,7 @@ export async function use(): Promise<string[]> {
   const stub: Stub = await startStub(options);
   try {
     await stub.next({ code: 502, body: { any: ["JSON"] }, headers: { "X-Any": "text" } });
-    await stub.next(orders);
+    await stub.next(instructions);
     await stub.next([]);
     await stub.advance("2h");
     await stub.reset();
@@ -32,14 +32,14 @@ export async function use(): Promise<string[]> {
 
 export async function useInABlock(): Promise<void> {
   await using stub = await startStub();
-  // @ts-expect-error: it is a key of the wire, not of this package.
+  // @ts-expect-error: the key of the HTTP call, which is delayMs in this package.
   await stub.next({ delay_ms: 5 });
-  // @ts-expect-error: there is no such fault.
+  // @ts-expect-error: an unknown fault.
   await stub.next({ fault: "flood" });
-  // @ts-expect-error: a duration has a unit.
+  // @ts-expect-error: a duration without a unit.
   await stub.advance(2);
-  // @ts-expect-error: where it listens is its own choice.
+  // @ts-expect-error: the address is read-only.
   stub.url = "";
-  // @ts-expect-error: not an option.
+  // @ts-expect-error: an unknown option.
   await startStub({ port: 8080 });
 }

@@ -1,4 +1,4 @@
-// The types, by TypeScript's own compiler, as each kind of project sees them.
+// Checks the types with TypeScript's compiler, for each kind of module resolution.
 "use strict";
 
 const assert = require("node:assert");
@@ -13,14 +13,14 @@ const compile = (file, ...flags) =>
     { encoding: "utf8" },
   );
 
-const KINDS = [
+const PROJECTS = [
   ["typed.cts", "--module", "node16"],
   ["typed.mts", "--module", "nodenext"],
   ["typed.ts", "--module", "esnext", "--moduleResolution", "bundler"],
   ["typed.ts", "--module", "commonjs", "--moduleResolution", "node10"],
 ];
-for (const [file, ...flags] of KINDS) {
-  test(`${file} with ${flags.join(" ")}`, () => {
+for (const [file, ...flags] of PROJECTS) {
+  test(`${file} compiles with ${flags.join(" ")}`, () => {
     if (file !== "typed.ts") {
       fs.copyFileSync("typed.ts", file);
     }
