@@ -19,7 +19,7 @@ use crate::text::counted;
 pub(in crate::cli) struct Args {
     /// File to write, with mode 0600 since it contains hashes; `-` is standard output [default: -]
     file: Option<PathBuf>,
-    /// FileFormat of the file [default: by the file's name, else csv]
+    /// Format of the file [default: by the file's name, else csv]
     #[arg(long, value_parser = named::<FileFormat>(FileFormat::NAMES))]
     format: Option<FileFormat>,
     /// Export only users of this organization, by name or UUID

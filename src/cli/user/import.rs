@@ -22,7 +22,7 @@ use crate::store::{Pins, RowCounts};
 pub(in crate::cli) struct Args {
     /// File to import; `-` is standard input
     file: PathBuf,
-    /// FileFormat of the file [default: by the file's name]
+    /// Format of the file [default: by the file's name]
     #[arg(long, value_parser = named::<FileFormat>(FileFormat::NAMES))]
     format: Option<FileFormat>,
     /// Organization of users for which the file has none, by name or UUID
