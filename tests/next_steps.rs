@@ -1,4 +1,4 @@
-//! The next steps that a demo shows at a terminal.
+//! Tests of the next steps that a demo prints at a terminal.
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::process::PROGRAM;
 use crate::harness::{DEADLINE, Place};
 
-/// A terminal at which a shell has started the program; `rest` are the arguments and redirections.
+/// A terminal in which a shell has started the program. `rest` contains the arguments and redirections.
 fn terminal(place: &Place, rest: &str) -> PtySession {
     let mut command = Command::new("sh");
     command
@@ -20,8 +20,8 @@ fn terminal(place: &Place, rest: &str) -> PtySession {
     spawn_command(command, Some(DEADLINE.as_millis().try_into().unwrap())).unwrap()
 }
 
-/// All that the terminal shows of a server that is stopped as soon as it is ready.
-fn shown(place: &Place, rest: &str) -> String {
+/// The whole output of a server that is stopped as soon as it is ready.
+fn output_of(place: &Place, rest: &str) -> String {
     let mut terminal = terminal(place, rest);
     let before = terminal.exp_string("listening on ").unwrap();
     terminal.process_mut().signal(Signal::SIGTERM).unwrap();
@@ -32,8 +32,8 @@ fn shown(place: &Place, rest: &str) -> String {
 const DEMO: &str = "serve --demo --listen 127.0.0.1:0";
 
 #[test]
-fn a_demo_at_a_terminal_shows_its_page_an_account_and_a_login_by_curl() {
-    let shown = shown(&Place::new(), DEMO);
+fn a_demo_at_a_terminal_prints_the_address_of_its_page_an_account_and_a_login_by_curl() {
+    let shown = output_of(&Place::new(), DEMO);
     let (_, address) = shown.split_once("listening on ").unwrap();
     let address = address.lines().next().unwrap();
     let expected = format!(
@@ -51,7 +51,7 @@ A login as {JWEIR}, whose password is {PASSWORD}:
 }
 
 #[test]
-fn the_shown_account_can_log_in_and_the_shown_address_can_be_called() {
+fn the_printed_account_is_active_and_the_printed_address_can_be_reached() {
     let place = Place::new();
     let user = |username: &str, password: &str, status: &str| serde_json::json!({"username": username, "password": password, "status": status});
     let mut inactive = accounts::retailer([user("a@shop.example", "violet kettle", "ACTIVE")]);
@@ -66,7 +66,7 @@ fn the_shown_account_can_log_in_and_the_shown_address_can_be_called() {
     place.write("accounts.json", fixture.to_string());
 
     let args = "serve --demo --fixture accounts.json --allow-remote-demo --listen 0.0.0.0:0";
-    let shown = shown(&place, args);
+    let shown = output_of(&place, args);
     for expected in [
         r"A login as c@shop.example, whose password is it's \u{1b}[2J:",
         r#"-d '{"password":"it'\''s \u001b[2J","username":"c@shop.example"}'"#,
@@ -77,14 +77,14 @@ fn the_shown_account_can_log_in_and_the_shown_address_can_be_called() {
 }
 
 #[test]
-fn no_next_steps_are_shown_in_a_file_with_quiet_or_by_a_real_server() {
+fn next_steps_are_not_printed_to_a_file_with_quiet_or_by_a_real_server() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     for rest in [
         &format!("{DEMO} 2>log.txt"),
         &format!("{DEMO} --quiet"),
         "serve --listen 127.0.0.1:0",
     ] {
-        let shown = shown(&place, rest);
+        let shown = output_of(&place, rest);
         assert!(!shown.contains("curl"), "{rest}: {shown}");
     }
     assert!(
@@ -96,7 +96,7 @@ fn no_next_steps_are_shown_in_a_file_with_quiet_or_by_a_real_server() {
 
 #[test]
 #[ignore = "needs curl"]
-fn the_command_logs_in_over_tls_and_at_a_socket_file_too() {
+fn the_printed_command_logs_in_over_http_tls_and_a_socket_file() {
     for args in [
         DEMO.to_owned(),
         format!("{DEMO} --tls-self-signed login.shop.example"),

@@ -1,4 +1,4 @@
-//! What somebody who started a demo at a terminal does next: open the page, or log in by curl.
+//! The next steps that a demo prints at a terminal: the address of its page, and a login by curl.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -11,16 +11,16 @@ use crate::cli::escape::printable;
 use crate::gate::{Address, Bound};
 use crate::{Certificate, Config, Database};
 
-/// A first login at a demo.
+/// A first login to a demo.
 pub(super) struct NextSteps {
     username: String,
     password: String,
-    /// The first name of a certificate that the server makes.
+    /// The first name of a self-signed certificate.
     tls_name: Option<String>,
 }
 
 impl NextSteps {
-    /// `None` where nobody can log in, and for a database that stays.
+    /// `None` for a server that is not a demo, and for a demo without a user who can log in.
     pub(super) fn of(config: &Config) -> Option<Self> {
         let Database::Demo(accounts) = &config.database else {
             return None;
@@ -37,7 +37,7 @@ impl NextSteps {
         })
     }
 
-    /// The text for the terminal. `authority` is the certificate file that clients must trust.
+    /// The text for the terminal. `authority` is the file of the certificate authority that clients must trust.
     pub(super) fn text(&self, bound: &Bound, authority: Option<&Path>) -> String {
         let (page, curl, origin) = match &bound.address {
             Address::Tcp(address) => {
@@ -68,7 +68,7 @@ A login as {username}, whose password is {password}:
         )
     }
 
-    /// The command and the origin that go with the certificate.
+    /// The curl command and the origin for a server with TLS; the host is a name of the certificate.
     fn over_tls(&self, address: SocketAddr, authority: Option<&Path>) -> (String, String) {
         let mut curl = "curl".to_owned();
         if let Some(authority) = authority {
@@ -89,7 +89,7 @@ A login as {username}, whose password is {password}:
     }
 }
 
-/// The username and password of the first active user of an active organization whose password is there in clear.
+/// The username and password of the first active user of an active organization whose password is known in plain text.
 fn first_login(accounts: &Accounts) -> Option<(String, String)> {
     accounts.users.iter().find_map(|entry| {
         let (_, organization) = accounts.organizations.get(entry.place.organization()?)?;
@@ -108,7 +108,7 @@ fn first_login(accounts: &Accounts) -> Option<(String, String)> {
     })
 }
 
-/// A server that listens on every address of its machine is called at the loopback address.
+/// Replaces an unspecified address, such as 0.0.0.0, by the loopback address of the same family.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -123,7 +123,7 @@ fn quoted_path(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }
 
-/// As one word of a shell's command.
+/// Quotes a text as one word of a shell command.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
