@@ -1,4 +1,4 @@
-//! What `cargo package` makes of the checkout.
+//! Tests of `cargo package` and `cargo install` in the checkout.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::Command;
 use super::printed_by;
 use crate::harness::Place;
 
-/// Of a package, compressed, where packages are published.
+/// The limit of crates.io for a compressed package.
 const MAX_BYTES: u64 = 10_000_000;
 
 fn checkout() -> &'static Path {
@@ -24,7 +24,7 @@ fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// The files below a directory, by their paths from the checkout, without what Python leaves of its compiling.
+/// Adds the files below a directory, by their paths relative to the checkout, without the caches of Python.
 fn files_below(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -40,9 +40,9 @@ fn files_below(directory: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn a_package_has_all_that_the_program_and_its_tests_are_made_of_and_is_small() {
+fn a_package_contains_all_sources_of_the_program_and_its_tests_and_is_small() {
     if checkout().join("Cargo.toml.orig").exists() {
-        // This is one already, of which cargo makes no other.
+        // The checkout is an unpacked package, from which cargo cannot create another.
         return;
     }
     let listed = printed_by(&mut cargo(&["package", "--list", "--allow-dirty"]));
@@ -71,20 +71,20 @@ fn a_package_has_all_that_the_program_and_its_tests_are_made_of_and_is_small() {
     assert!(bytes < MAX_BYTES, "{bytes} bytes");
 }
 
-/// For what compiles elsewhere: cargo would take it for the checkout's, and put it where that is.
-fn own_target() -> PathBuf {
+/// A separate target directory: in the usual one, builds of other directories would replace those of the checkout.
+fn separate_target() -> PathBuf {
     checkout().join("target/packages")
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn a_package_compiles_with_its_tests_where_nothing_else_is() {
+fn a_package_compiles_with_its_tests_outside_of_the_checkout() {
     let place = Place::new();
-    let target = own_target();
+    let target = separate_target();
     let mut package = cargo(&["package", "--allow-dirty", "--no-verify"]);
     printed_by(package.arg("--target-dir").arg(&target));
     let name = concat!("thanos-login-", env!("CARGO_PKG_VERSION"));
-    // Files of a package are all of one date, by which cargo would not see that they have changed.
+    // All files of a package have the same date, so cargo would not notice that they have changed.
     printed_by(
         Command::new("tar")
             .args(["--extract", "--touch", "--file"])
@@ -106,7 +106,7 @@ fn cargo_installs_the_program_from_the_checkout() {
         .arg("--root")
         .arg(place.path("root"))
         .arg("--target-dir")
-        .arg(own_target())
+        .arg(separate_target())
         .env("CARGO_PROFILE_DEV_DEBUG", "false")
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
     printed_by(&mut install);

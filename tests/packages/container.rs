@@ -1,4 +1,4 @@
-//! The container image: what it says of itself, and how its program runs in it.
+//! Tests of the container image: its configuration, and the program in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::harness::{Finished, HeldPort, Launch, Place, Server};
 
 const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Both forms of an image around a binary: OCI's and Docker's.
+/// Builds the image around a binary; returns the paths of the OCI and the Docker archive.
 #[track_caller]
 fn build(binary: &str, place: &Place) -> [PathBuf; 2] {
     let script = Path::new(CHECKOUT).join("deploy/container/build");
@@ -27,7 +27,7 @@ fn build(binary: &str, place: &Place) -> [PathBuf; 2] {
     paths.try_into().unwrap()
 }
 
-/// The files of an image, in a directory of a place.
+/// Unpacks the files of an archive into a new directory of the place.
 #[track_caller]
 fn unpack(image: &Path, place: &Place, directory: &str) {
     fs::create_dir(place.path(directory)).unwrap();
@@ -50,7 +50,7 @@ fn blob(place: &Place, descriptor: &Value) -> Value {
     json_file(place.path(&format!("layout/blobs/{}", digest.replace(':', "/"))))
 }
 
-/// What the image has a runtime do. It does not depend on the binary.
+/// The runtime settings of the image. They do not depend on the binary.
 pub fn settings() -> Value {
     let place = Place::new();
     let [oci, _] = build("/bin/true", &place);
@@ -61,7 +61,7 @@ pub fn settings() -> Value {
 }
 
 #[test]
-fn the_same_binary_and_date_are_the_same_image() {
+fn the_same_binary_and_date_produce_the_same_image() {
     let (one, other) = (Place::new(), Place::new());
     let [one, other] =
         [&one, &other].map(|place| build("/bin/true", place).map(|path| fs::read(path).unwrap()));
@@ -69,7 +69,7 @@ fn the_same_binary_and_date_are_the_same_image() {
 }
 
 #[test]
-fn what_is_no_program_of_a_known_machine_makes_no_image() {
+fn a_file_that_is_not_a_program_of_a_known_architecture_is_refused() {
     let place = Place::new();
     place.write("text", "this is a text of more than twenty bytes");
     let output = Command::new(Path::new(CHECKOUT).join("deploy/container/build"))
@@ -81,7 +81,7 @@ fn what_is_no_program_of_a_known_machine_makes_no_image() {
 }
 
 #[test]
-fn both_forms_have_the_same_image_by_its_version_and_as_latest() {
+fn both_archives_name_the_same_image_by_its_version_and_as_latest() {
     let place = Place::new();
     let [oci, docker] = build("/bin/true", &place);
     unpack(&oci, &place, "layout");
@@ -113,13 +113,13 @@ fn both_forms_have_the_same_image_by_its_version_and_as_latest() {
     for descriptor in [&manifest["config"], &manifest["layers"][0]] {
         let path = path_of(descriptor);
         let [oci, docker] =
-            ["layout", "saved"].map(|form| fs::read(place.path(form).join(&path)).unwrap());
+            ["layout", "saved"].map(|archive| fs::read(place.path(archive).join(&path)).unwrap());
         assert!(oci == docker, "{path}");
     }
 }
 
 #[test]
-fn the_image_serves_by_default_as_somebody_without_rights_and_checks_its_health() {
+fn the_image_serves_by_default_as_an_unprivileged_user_and_checks_its_health() {
     let settings = settings();
     assert_eq!(settings["User"], "65532:65532");
     assert_eq!(settings["Entrypoint"], json!(["/thanos-login"]));
@@ -135,7 +135,7 @@ fn the_image_serves_by_default_as_somebody_without_rights_and_checks_its_health(
     );
 }
 
-/// An image unpacked, to be run as its settings say but for the port, which may be in use.
+/// An unpacked image, which runs with its settings except for the port, which may be in use.
 struct Unpacked {
     place: Place,
     settings: Value,
@@ -185,7 +185,7 @@ impl Unpacked {
                 self.settings["User"].as_str().unwrap(),
             ])
             .env("ENVIRONMENT", &variables.join(" "))
-            // The harness gives no address of its own then.
+            // The harness then does not set an address.
             .env("THANOS_LOGIN_LISTEN", &address)
     }
 
@@ -214,7 +214,7 @@ impl Unpacked {
 /// A server that is process 1 of its namespace.
 struct Container {
     server: Server,
-    /// Until it has ended.
+    /// `None` when the process has ended.
     init: Option<Pid>,
 }
 
@@ -226,14 +226,14 @@ impl Container {
         self.init = None;
     }
 
-    /// The lines about it that the kernel has.
+    /// The lines of `/proc/PID/status` about users, groups and capabilities.
     fn status(&self) -> Vec<String> {
         let pid = self.init.unwrap().as_raw_nonzero();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
         let names = ["Uid:", "Gid:", "Groups:", "CapEff:", "CapPrm:"];
-        let is_asked = |line: &&str| names.iter().any(|name| line.starts_with(name));
-        status.lines().filter(is_asked).map(words).collect()
+        let is_selected = |line: &&str| names.iter().any(|name| line.starts_with(name));
+        status.lines().filter(is_selected).map(words).collect()
     }
 }
 
@@ -282,13 +282,13 @@ fn the_image_serves_from_a_read_only_root_and_keeps_its_accounts_in_data() {
 
 #[test]
 #[ignore = "needs root, umoci, skopeo and target/release-files"]
-fn the_image_is_a_stub_by_one_flag_which_leaves_nothing_and_answers_to_every_host() {
+fn the_image_runs_a_stub_that_leaves_nothing_behind_and_answers_requests_for_any_host() {
     let image = Unpacked::released();
     let stub = image.start(&["serve", "--demo"]);
     image.run(&["healthcheck"]).succeeded();
     assert_eq!(stub.server.login(JWEIR, PASSWORD).status, 200);
-    let by_another_name = "GET /readyz HTTP/1.1\r\nHost: stub:8080\r\n\r\n";
-    assert_eq!(stub.server.send(by_another_name).status, 200);
+    let for_another_host = "GET /readyz HTTP/1.1\r\nHost: stub:8080\r\n\r\n";
+    assert_eq!(stub.server.send(for_another_host).status, 200);
     stub.stop();
     assert_eq!(image.data(), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! The Debian package of the release, as Debian's own tools see it. tests/operator/package.rs installs one.
+//! Tests of the Debian package of the release with Debian's tools. tests/operator/package.rs installs a package.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -15,19 +15,19 @@ fn build(args: &[&str], place: &Place) -> Output {
 }
 
 #[test]
-fn a_binary_of_another_version_makes_no_package() {
+fn a_binary_of_another_version_is_refused() {
     let place = Place::new();
     place.write("other", "#!/bin/sh\necho thanos-login 99.9.9\n");
     fs::set_permissions(place.path("other"), Permissions::from_mode(0o755)).unwrap();
     let output = build(&["other", "built"], &place);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("says \"thanos-login 99.9.9\""), "{error}");
+    assert!(error.contains("reports \"thanos-login 99.9.9\""), "{error}");
     assert_eq!(place.files("built"), [""; 0]);
 }
 
 #[test]
-fn arguments_that_are_not_known_build_nothing() {
+fn unknown_arguments_are_refused() {
     let place = Place::new();
     for args in [
         &["binary"][..],
@@ -50,7 +50,7 @@ fn released() -> String {
 
 #[test]
 #[ignore = "needs lintian and deploy/release"]
-fn lintian_finds_nothing_that_is_not_explained() {
+fn lintian_reports_no_errors_and_warnings() {
     let found = printed_by(Command::new("lintian").args([
         "--fail-on",
         "error,warning",
@@ -62,7 +62,7 @@ fn lintian_finds_nothing_that_is_not_explained() {
 
 #[test]
 #[ignore = "needs dpkg and deploy/release"]
-fn the_program_is_the_one_of_the_archive_and_needs_no_library() {
+fn the_program_is_the_same_as_in_the_archive_and_depends_on_no_library() {
     let place = Place::new();
     let archive = release_file("thanos-login-", "-linux.tar.gz");
     printed_by(

@@ -1,4 +1,4 @@
-//! The compose file and the Kubernetes manifests, held against the image and the program.
+//! Checks the compose file and the Kubernetes manifests against the image and the program.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +25,7 @@ fn documents(path: &Path) -> Vec<Value> {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The description of the pods in a manifest.
+/// The specification of the pods in a manifest.
 #[track_caller]
 fn pods(name: &str) -> Value {
     let documents = documents(&path_of(name));
@@ -33,7 +33,7 @@ fn pods(name: &str) -> Value {
     deployment.unwrap()["spec"]["template"]["spec"].clone()
 }
 
-/// Each is one that `serve` takes.
+/// Checks that the program reads each of these environment variables.
 #[track_caller]
 fn assert_known<'a>(variables: impl IntoIterator<Item = &'a str>) {
     let help = Place::new().run(&["serve", "-h"]).succeeded().stdout;
@@ -45,7 +45,7 @@ fn assert_known<'a>(variables: impl IntoIterator<Item = &'a str>) {
 }
 
 #[test]
-fn the_variables_of_the_image_are_those_that_the_program_takes() {
+fn the_program_reads_the_variables_of_the_image() {
     let settings = container::settings();
     let variables = settings["Env"].as_array().unwrap().iter();
     let names = variables.map(|it| it.as_str().unwrap().split_once('=').unwrap().0);
@@ -54,7 +54,7 @@ fn the_variables_of_the_image_are_those_that_the_program_takes() {
 
 #[test]
 #[ignore = "needs kubernetes-validate"]
-fn kubernetes_takes_the_manifests() {
+fn the_manifests_are_valid_for_kubernetes() {
     for name in MANIFESTS {
         let mut command = Command::new("kubernetes-validate");
         printed_by(command.arg("--strict").arg(path_of(name)));
@@ -63,7 +63,7 @@ fn kubernetes_takes_the_manifests() {
 
 #[test]
 #[ignore = "needs Python's yaml"]
-fn pods_run_the_image_as_its_user_and_without_rights() {
+fn pods_run_the_image_as_its_user_and_without_privileges() {
     let settings = container::settings();
     let (user, _) = settings["User"].as_str().unwrap().split_once(':').unwrap();
     let user: u32 = user.parse().unwrap();
@@ -81,7 +81,7 @@ fn pods_run_the_image_as_its_user_and_without_rights() {
             assert_eq!(security[field], expected, "{name}: {field}");
         }
         assert_eq!(pods["automountServiceAccountToken"], false, "{name}");
-        // Those of a service thanos-login would be reported as unknown variables of the program.
+        // The program would report the variables of a service thanos-login as unknown.
         assert_eq!(pods["enableServiceLinks"], false, "{name}");
 
         let container = &pods["containers"][0];
@@ -103,9 +103,9 @@ fn pods_run_the_image_as_its_user_and_without_rights() {
         let exposed = format!("{}/tcp", port["containerPort"]);
         assert_ne!(settings["ExposedPorts"][&exposed], Value::Null, "{name}");
         for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
-            let asked = &container[probe]["httpGet"];
-            assert_eq!(asked["port"], port["name"], "{name}: {probe}");
-            let path = asked["path"].as_str().unwrap();
+            let target = &container[probe]["httpGet"];
+            assert_eq!(target["port"], port["name"], "{name}: {probe}");
+            let path = target["path"].as_str().unwrap();
             let answer = probed.send(request("GET", path, &[], ""));
             assert_eq!(answer.status, 200, "{name}: {probe}");
         }
@@ -117,13 +117,13 @@ fn pods_run_the_image_as_its_user_and_without_rights() {
 
 #[test]
 #[ignore = "needs Python's yaml"]
-fn a_file_has_one_server_and_a_database_has_several() {
-    let of = |name| {
+fn a_file_is_served_by_one_replica_and_a_database_by_several() {
+    let specification = |name| {
         let documents = documents(&path_of(name));
         let deployment = documents.iter().find(|it| it["kind"] == "Deployment");
         deployment.unwrap()["spec"].clone()
     };
-    let [file, database] = MANIFESTS.map(of);
+    let [file, database] = MANIFESTS.map(specification);
     assert_eq!(file["replicas"], 1);
     assert_eq!(file["strategy"], json!({"type": "Recreate"}));
     assert!(database["replicas"].as_u64().unwrap() > 1);
@@ -138,7 +138,7 @@ fn a_file_has_one_server_and_a_database_has_several() {
 
 #[test]
 #[ignore = "needs docker-compose and Python's yaml"]
-fn compose_takes_the_file_and_gives_both_services_a_read_only_root_without_rights() {
+fn the_compose_file_is_valid_and_gives_both_services_a_read_only_root_without_privileges() {
     let place = Place::new();
     let mut command = Command::new("docker-compose");
     command.arg("--file").arg(path_of("compose.yaml"));

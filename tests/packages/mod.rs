@@ -1,4 +1,4 @@
-//! The files of a release, each installed with its own tools.
+//! Tests of the files of a release, each with the tools that install it.
 
 use std::env;
 use std::fs;
@@ -15,8 +15,8 @@ mod python;
 mod release;
 mod static_binary;
 
-/// The one file in `target/release-files/` with such a name.
-fn release_file(begins: &str, ends: &str) -> PathBuf {
+/// The file in `target/release-files/` whose name has this prefix and suffix. Panics unless there is exactly one.
+fn release_file(prefix: &str, suffix: &str) -> PathBuf {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/target/release-files");
     let entries = fs::read_dir(directory)
         .unwrap_or_else(|error| panic!("{directory}: {error}; run deploy/release first"));
@@ -24,18 +24,18 @@ fn release_file(begins: &str, ends: &str) -> PathBuf {
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
             let name = path.file_name().unwrap().to_string_lossy();
-            name.starts_with(begins) && name.ends_with(ends)
+            name.starts_with(prefix) && name.ends_with(suffix)
         })
         .collect();
     assert_eq!(
         found.len(),
         1,
-        "{directory} should have one {begins}…{ends}: run deploy/release; {found:?}"
+        "{directory} should have one {prefix}…{suffix}: run deploy/release; {found:?}"
     );
     found.remove(0)
 }
 
-/// The one that all of them are made around.
+/// The binary that all files of the release contain.
 #[track_caller]
 fn static_binary() -> PathBuf {
     let host = format!("{}-unknown-linux-gnu", env::consts::ARCH);
@@ -45,7 +45,7 @@ fn static_binary() -> PathBuf {
     path
 }
 
-/// What another program prints; it must succeed.
+/// Runs another program, which must succeed, and returns what it prints.
 #[track_caller]
 fn printed_by(command: &mut Command) -> String {
     let output = command.output();

@@ -1,7 +1,7 @@
-//! The npm package, with the real npm and Node.
+//! Tests of the npm package with the real npm and Node.
 //!
-//! `deploy/npm/check` installs it in a fresh directory and runs deploy/npm/test there. Other modules come from where `.ci/run`
-//! puts them; `CHROMIUM` names another browser than Debian's.
+//! `deploy/npm/check` installs the package in an empty directory and runs the tests of deploy/npm/test there. `.ci/run` installs
+//! the other modules. The variable `CHROMIUM` selects the browser, by default Debian's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Packs this program; gives the package's path.
+/// Builds a package around this program; returns its path.
 fn pack(place: &Place, directory: &str) -> PathBuf {
     let output = Command::new(checkout().join("deploy/npm/build"))
         .arg(PROGRAM)
@@ -29,7 +29,7 @@ fn pack(place: &Place, directory: &str) -> PathBuf {
 
 #[test]
 #[ignore = "needs target/release-files, Node, npm, chromium, playwright-core and TypeScript"]
-fn the_npm_package_passes_its_tests_where_it_is_installed() {
+fn the_installed_npm_package_passes_its_tests() {
     let output = Command::new(checkout().join("deploy/npm/check"))
         .arg(release_file("thanos-login-", ".tgz"))
         .arg(checkout().join("target/ci/browser/node_modules"))
@@ -45,7 +45,7 @@ fn the_npm_package_passes_its_tests_where_it_is_installed() {
 
 #[test]
 #[ignore = "needs npm"]
-fn the_npm_package_of_the_same_program_is_the_same_file() {
+fn the_same_program_produces_the_same_npm_package() {
     let place = Place::new();
     let (one, other) = (pack(&place, "one"), pack(&place, "other"));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! README's lines that install a file of a release and start a demo, each by a shell in a directory of its own.
+//! Runs the lines of README that install a file of a release and start a demo, each by a shell in an empty directory.
 
 use std::fs;
 use std::path::Path;
@@ -12,18 +12,19 @@ use crate::harness::Place;
 use crate::harness::accounts::{JWEIR, PASSWORD};
 use crate::harness::page::examples;
 
-/// The example that begins so.
-fn line(begin: &str) -> String {
+/// The example in README that starts with this text.
+fn line(start: &str) -> String {
     let found = examples(include_str!("../../README.md"))
         .into_iter()
         .map(|(block, _)| block.text)
-        .find(|text| text.starts_with(begin));
-    found.unwrap_or_else(|| panic!("README has no block that begins with {begin:?}"))
+        .find(|text| text.starts_with(start));
+    found.unwrap_or_else(|| panic!("README has no block that starts with {start:?}"))
 }
 
-/// Runs a line beside a file of the release; the last command becomes the server. `directory` is searched for programs first.
+/// Runs a line in a directory that contains a file of the release. The last command of the line becomes the server. `directory`
+/// comes first in `PATH`.
 #[track_caller]
-fn a_demo_starts_by(line: &str, file: &Path, place: &Place, directory: &str) {
+fn assert_starts_a_demo(line: &str, file: &Path, place: &Place, directory: &str) {
     fs::copy(file, place.path("").join(file.file_name().unwrap())).unwrap();
     let (before, last) = line.rsplit_once(" && ").unwrap_or(("true", line));
     let directory = place.path(directory);
@@ -35,7 +36,7 @@ fn a_demo_starts_by(line: &str, file: &Path, place: &Place, directory: &str) {
         .program(&[])
         .under(&["sh", "-euc", &script])
         .env("THANOS_LOGIN_LISTEN", "127.0.0.1:0")
-        // The first line on standard output is the server's then, and nobody is asked.
+        // Without these, pip prints to standard output, where the harness expects the server's line, and npm asks a question.
         .env("PIP_QUIET", "1")
         .env("npm_config_yes", "true")
         .start();
@@ -46,7 +47,7 @@ fn a_demo_starts_by(line: &str, file: &Path, place: &Place, directory: &str) {
 
 #[test]
 #[ignore = "needs target/release-files and pip"]
-fn pip_installs_a_wheel_whose_command_is_a_stub() {
+fn pip_installs_the_wheel_and_its_command_starts_a_demo() {
     let place = Place::new();
     printed_by(
         Command::new("python3")
@@ -54,20 +55,20 @@ fn pip_installs_a_wheel_whose_command_is_a_stub() {
             .arg(place.path("venv")),
     );
     let wheel = release_file("thanos_login-", ".whl");
-    a_demo_starts_by(&line("pip install "), &wheel, &place, "venv/bin");
+    assert_starts_a_demo(&line("pip install "), &wheel, &place, "venv/bin");
 }
 
 #[test]
 #[ignore = "needs target/release-files and npm"]
-fn npx_runs_a_package_that_is_a_stub() {
+fn npx_starts_a_demo_from_the_package() {
     let package = release_file("thanos-login-", ".tgz");
-    a_demo_starts_by(&line("npx "), &package, &Place::new(), "bin");
+    assert_starts_a_demo(&line("npx "), &package, &Place::new(), "bin");
 }
 
-/// Nothing here runs containers; `container` runs what is loaded.
+/// Docker itself is not run here. The module `container` runs the image.
 #[test]
 #[ignore = "needs target/release-files"]
-fn docker_loads_an_image_that_has_the_name_that_is_run() {
+fn the_image_that_docker_loads_has_the_name_that_docker_runs() {
     let line = line("docker load ");
     let (load, run) = line.split_once(" && ").unwrap();
     assert_eq!(load, "docker load --input thanos-login-*-docker.tar");

@@ -1,5 +1,5 @@
-//! The wheel, installed by pip into an environment of its own. pytest and what else is not the wheel's comes from the
-//! environment that `python3` is of.
+//! Tests of the wheel, installed by pip into a new virtual environment. pytest and other packages come from the environment of
+//! `python3`.
 
 use std::env;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::harness::Place;
 
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/python/tests");
 
-/// A virtual environment that has the wheel.
+/// A virtual environment in which the wheel is installed.
 struct Environment(Place);
 
 impl Environment {
@@ -29,7 +29,7 @@ impl Environment {
         self.0.path(name).into_os_string().into_string().unwrap()
     }
 
-    /// What `python ARGUMENTS` prints in the place's directory, with the tools.
+    /// Runs `python ARGUMENTS` in the place's directory, with the packages of `python3`; returns what it prints.
     #[track_caller]
     fn python(&self, arguments: &[&str]) -> String {
         let query = "import sysconfig; print(sysconfig.get_path('purelib'))";
@@ -72,7 +72,7 @@ fn output(command: &mut Command) -> String {
 
 #[test]
 #[ignore = "needs pip"]
-fn the_wheel_is_for_every_linux_and_has_the_program() {
+fn the_wheel_is_tagged_for_every_linux_and_contains_the_program() {
     let wheel = wheel();
     let name = wheel.file_name().unwrap().to_string_lossy();
     let version = env!("CARGO_PKG_VERSION");
@@ -93,11 +93,11 @@ fn the_wheel_is_for_every_linux_and_has_the_program() {
 
 #[test]
 #[ignore = "needs pip, pytest, pytest-xdist and Python's Requests"]
-fn the_python_packages_own_tests_pass() {
+fn the_tests_of_the_python_package_pass() {
     let environment = Environment::new();
     let printed = environment.pytest(&["-W", "error", "--strict-markers", TESTS]);
     assert!(printed.contains(" passed in "), "{printed}");
-    // Those that need pytest-xdist or Requests.
+    // Tests are skipped if pytest-xdist or Requests is missing.
     assert!(!printed.contains("skipped"), "{printed}");
 }
 
@@ -124,23 +124,23 @@ fn the_python_package_is_typed() {
     let environment = Environment::new();
     environment.python(&["-m", "mypy", "--strict", "--package", "thanos_login"]);
     environment.python(&["-m", "mypy", "--strict", TESTS]);
-    // As a project sees it that has it installed.
+    // The types as a project sees them that has installed the package.
     environment.0.write("typed.py", TYPED);
-    let shown = environment.python(&["-m", "mypy", "--strict", "typed.py"]);
+    let printed = environment.python(&["-m", "mypy", "--strict", "typed.py"]);
     assert!(
-        shown.contains("TypedDict(thanos_login._stub.Request, {"),
-        "{shown}"
+        printed.contains("TypedDict(thanos_login._stub.Request, {"),
+        "{printed}"
     );
 }
 
 const TYPED: &str = "\
 from thanos_login import Stub, stub
 
-def of_a_test(thanos_login: Stub) -> None:
+def use(thanos_login: Stub) -> None:
     thanos_login.next([{'code': 503, 'times': 2}, {}])
     thanos_login.next(code=503, fault='cut')
     reveal_type(thanos_login.requests(wait='1s'))
 
 with stub({'organizations': []}, flags=['--token-ttl', '5m']) as running:
-    of_a_test(running)
+    use(running)
 ";

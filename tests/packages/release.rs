@@ -1,4 +1,4 @@
-//! The files of a release together: the archive, the digests, and that a commit gives the same bytes everywhere.
+//! Tests of the archive and the digests of a release, and of its reproducibility.
 
 use std::env;
 use std::fs;
@@ -13,7 +13,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[test]
 #[ignore = "needs deploy/release"]
-fn the_digests_are_of_every_file() {
+fn every_file_has_a_digest() {
     let directory = Path::new(CHECKOUT).join("target/release-files");
     let mut check = Command::new("sha256sum");
     check.args(["--check", "--strict", "SHA256SUMS"]);
@@ -30,7 +30,7 @@ fn the_digests_are_of_every_file() {
         .collect();
     names.sort_unstable();
     assert_eq!(checked, names);
-    for (begins, ends) in [
+    for (prefix, suffix) in [
         ("thanos-login-", "-linux.tar.gz"),
         ("thanos-login-", ".tgz"),
         ("thanos-login-", "-docker.tar"),
@@ -38,7 +38,7 @@ fn the_digests_are_of_every_file() {
         ("thanos-login_", ".deb"),
         ("thanos_login-", ".whl"),
     ] {
-        let name = release_file(begins, ends);
+        let name = release_file(prefix, suffix);
         assert!(name.to_str().unwrap().contains(VERSION), "{name:?}");
     }
     assert_eq!(names.len(), 6, "{names:?}");
@@ -46,7 +46,8 @@ fn the_digests_are_of_every_file() {
 
 #[test]
 #[ignore = "needs deploy/release"]
-fn the_archive_is_roots_and_has_the_program_with_its_pages_completions_and_licences() {
+fn the_archive_belongs_to_root_and_contains_the_program_its_manual_pages_completions_and_licences()
+{
     let place = Place::new();
     let archive = release_file("thanos-login-", "-linux.tar.gz");
     let mut list = Command::new("tar");
@@ -96,7 +97,7 @@ fn the_archive_is_roots_and_has_the_program_with_its_pages_completions_and_licen
 
 #[test]
 #[ignore = "needs deploy/release"]
-fn no_path_of_the_machine_is_in_the_binary() {
+fn the_binary_contains_no_paths_of_the_machine() {
     let binary = fs::read(static_binary()).unwrap();
     let sysroot = printed_by(Command::new("rustc").args(["--print", "sysroot"]));
     let home = env::var("HOME").unwrap();
@@ -110,15 +111,15 @@ fn no_path_of_the_machine_is_in_the_binary() {
 }
 
 #[test]
-#[ignore = "needs deploy/release and minutes: builds a second one of the same commit"]
-fn another_checkout_of_the_same_commit_gives_the_same_bytes() {
+#[ignore = "needs deploy/release and takes minutes: builds a second release of the same commit"]
+fn another_checkout_of_the_same_commit_produces_the_same_bytes() {
     let place = Place::new();
     let other = place.path("another directory");
     let mut clone = Command::new("git");
     printed_by(clone.args(["clone", "--quiet", CHECKOUT]).arg(&other));
     let mut build = Command::new("sh");
     build.args(["-c", "umask 077 && exec deploy/release"]);
-    // What a commit says must not depend on these.
+    // The locale and the time zone must not change the result.
     build.env("LC_ALL", "C.UTF-8").env("TZ", "Asia/Tokyo");
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_") && name != "CARGO_HOME" {
