@@ -117,7 +117,7 @@ fn the_name_of_the_system_user_is_read_from_etc_passwd_only() {
     let run = |args: &[&str]| root.run(&[args, &db].concat()).stdout;
     run(&["seed", "/accounts.json", "--bcrypt-cost", "10"]);
     root.write("etc/passwd", "keeper:x:65532:65532::/:\n");
-    // A plug-in that the static C library cannot load.
+    // A plug-in of the machine, which the static binary must ignore.
     root.write("etc/nsswitch.conf", "passwd: plug-in\n");
     run(&["user", "set-status", JWEIR, "DEACTIVATED"]);
     let events = run(&["events", "list", "--json"]);
@@ -194,7 +194,7 @@ mod on_postgres {
         let root = Root::with_data();
         root.make_writable();
         root.write("ca.pem", fs::read(authority).unwrap());
-        // A plug-in that the static C library cannot load.
+        // A plug-in of the machine, which the static binary must ignore.
         root.write("etc/nsswitch.conf", "hosts: plug-in\n");
         let port = network.port.number;
         let url = format!("postgres://{USER}:{ENCODED}@{HOST}:{port}/accounts");
