@@ -79,6 +79,7 @@ fn the_archive_belongs_to_root_and_contains_the_program_its_manual_pages_complet
             "README.md",
             "THIRD-PARTY-LICENSES",
             "completions",
+            "docs",
             "man",
             "thanos-login"
         ]
