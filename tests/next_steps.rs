@@ -48,6 +48,8 @@ A login as {JWEIR}, whose password is {PASSWORD}:
 "#
     );
     assert!(shown.contains(&expected), "{shown}");
+    // Nothing took long enough for a bar of progress.
+    assert!(!shown.contains("\x1b[2K"), "{shown:?}");
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn the_printed_account_is_active_and_the_printed_address_can_be_reached() {
     inactive["organizations"][0]["status"] = "DEACTIVATED".into();
     let mut fixture = accounts::retailer([
         user("b@shop.example", "violet kettle", "DEACTIVATED"),
-        user("c@shop.example", "it's \u{1b}[2J", "ACTIVE"),
+        user("c@shop.example", "it's \u{1b}[2J\u{9b}", "ACTIVE"),
     ]);
     fixture["organizations"][0]["name"] = "Corner Shop".into();
     let organizations = fixture["organizations"].as_array_mut().unwrap();
@@ -68,8 +70,8 @@ fn the_printed_account_is_active_and_the_printed_address_can_be_reached() {
     let args = "serve --demo --fixture accounts.json --allow-remote-demo --listen 0.0.0.0:0";
     let shown = output_of(&place, args);
     for expected in [
-        r"A login as c@shop.example, whose password is it's \u{1b}[2J:",
-        r#"-d '{"password":"it'\''s \u001b[2J","username":"c@shop.example"}'"#,
+        r"A login as c@shop.example, whose password is it's \u{1b}[2J\u{9b}:",
+        r#"-d '{"password":"it'\''s \u001b[2J\u009b","username":"c@shop.example"}'"#,
         "curl http://127.0.0.1:",
     ] {
         assert!(shown.contains(expected), "{expected}: {shown}");
@@ -82,6 +84,7 @@ fn next_steps_are_not_printed_to_a_file_with_quiet_or_by_a_real_server() {
     for rest in [
         &format!("{DEMO} 2>log.txt"),
         &format!("{DEMO} --quiet"),
+        &format!("{DEMO} --log-format json"),
         "serve --listen 127.0.0.1:0",
     ] {
         let shown = output_of(&place, rest);

@@ -31,7 +31,7 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
 
 /// Escapes a line of JSON. Such characters only occur in strings there, so the meaning does not change.
 pub(super) fn visible_json(text: &str) -> Cow<'_, str> {
-    let is_hidden = |char| char == '\x7F' || is_invisible(char);
+    let is_hidden = |char: char| char >= '\x7F' && char.is_control() || is_invisible(char);
     escape(text, is_hidden, as_json)
 }
 

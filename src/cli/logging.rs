@@ -135,6 +135,11 @@ fn at(level: LevelFilter) -> EnvFilter {
 }
 
 impl Logging {
+    /// Whether the log is text for people, and not JSON for programs.
+    pub(super) fn is_text(&self) -> bool {
+        self.format == Format::Text
+    }
+
     /// Logs the error of a failed start if the format is JSON. As text, it is reported like the error of any command.
     pub(super) fn report_failure(
         &self,

@@ -67,7 +67,8 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        // A bar that was never updated was not drawn.
+        if let Some(bar) = self.bar.as_ref().filter(|bar| bar.length() != Some(0)) {
             bar.finish_and_clear();
             // The last frame may have been skipped.
             STDERR.push(CLEAR_LINE.as_bytes());

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::{printed_by, static_binary};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{Finished, JSON, LOGIN, Launch, Place, login_body};
+use crate::harness::{Finished, HeldPort, JSON, LOGIN, Launch, Place, login_body};
 
 const USER: u32 = 65532;
 
@@ -217,4 +217,19 @@ mod on_postgres {
         assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
         server.stop();
     }
+}
+
+#[test]
+#[ignore = "needs root and deploy/release"]
+fn localhost_is_known_without_a_list_of_hosts() {
+    let root = Root::new();
+    let port = HeldPort::new();
+    let url = format!(
+        "postgres://accounts@localhost:{}/accounts?sslmode=disable",
+        port.number
+    );
+    // Nothing listens there.
+    root.program(&["init", "--db", &url])
+        .finish()
+        .failed_naming("no server", "refused");
 }

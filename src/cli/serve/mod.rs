@@ -62,7 +62,7 @@ pub(super) fn run(
     }
     write_ready_lines(&server).map_err(|error| logging.report_failure(error, variables))?;
     log_start(&server);
-    if let Some(next_steps) = next_steps {
+    if let Some(next_steps) = next_steps.filter(|_| logging.is_text()) {
         write_next_steps(&server, &next_steps);
     }
     while let SignalRequest::Reload = signals::next(&mut signals) {

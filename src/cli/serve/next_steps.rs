@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::account::{OrganizationStatus, UserStatus};
 use crate::accounts::Accounts;
-use crate::cli::escape::printable;
+use crate::cli::escape::{printable, visible_json};
 use crate::gate::{Address, Bound};
 use crate::{Certificate, Config, Database};
 
@@ -39,25 +39,32 @@ impl NextSteps {
 
     /// The text for the terminal. `authority` is the file of the certificate authority that clients must trust.
     pub(super) fn text(&self, bound: &Bound, authority: Option<&Path>) -> String {
-        let (page, curl, origin) = match &bound.address {
+        let (page_origin, curl, origin) = match &bound.address {
             Address::Tcp(address) => {
                 let address = reachable(*address);
                 let (curl, origin) = match bound.tls {
                     true => self.over_tls(address, authority),
                     false => ("curl".to_owned(), format!("http://{address}")),
                 };
-                let page =
-                    format!("\nThe accounts and the last requests, in a browser:\n  {origin}/\n");
-                (page, curl, origin)
+                // Other names are resolved for curl only.
+                let page_origin = match curl.contains(" --resolve ") {
+                    true => format!("https://{address}"),
+                    false => origin.clone(),
+                };
+                (Some(page_origin), curl, origin)
             }
             Address::Unix(path) => {
                 let curl = format!("curl --unix-socket {}", quoted_path(path));
-                (String::new(), curl, "http://localhost".to_owned())
+                (None, curl, "http://localhost".to_owned())
             }
         };
         let (username, password) = (printable(&self.username), printable(&self.password));
         let body = json!({"username": self.username, "password": self.password}).to_string();
-        let body = quoted(&body);
+        let body = quoted(&visible_json(&body));
+        let page = page_origin.map(|origin| {
+            format!("\nThe accounts and the last requests, in a browser:\n  {origin}/\n")
+        });
+        let page = page.unwrap_or_default();
         format!(
             "{page}
 A login as {username}, whose password is {password}:

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -107,11 +107,30 @@ fn start_look_up(name: (String, u16)) -> io::Result<Receiver<LookUpResult>> {
     let (found, looking) = sync_channel(1);
     let look = move || {
         let addresses = (name.0.as_str(), name.1).to_socket_addrs();
+        let addresses = match addresses {
+            Ok(addresses) => Ok(addresses.collect()),
+            Err(_) if is_localhost(&name.0) => Ok(loopback(name.1)),
+            Err(error) => Err(error),
+        };
+        let addresses = addresses.map(|found| found.into_iter().map(Peer::Tcp).collect());
         // The receiver no longer exists if the database has been closed.
-        let _ = found.send(addresses.map(|addresses| addresses.map(Peer::Tcp).collect()));
+        let _ = found.send(addresses);
     };
     thread::Builder::new()
         .name("resolver".to_owned())
         .spawn(look)?;
     Ok(looking)
+}
+
+/// Whether a name is this machine's by RFC 6761, which needs no `/etc/hosts`: an empty tree has none.
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+fn loopback(port: u16) -> Vec<SocketAddr> {
+    vec![
+        (Ipv4Addr::LOCALHOST, port).into(),
+        (Ipv6Addr::LOCALHOST, port).into(),
+    ]
 }
