@@ -201,7 +201,7 @@ impl Auth {
         let (subject, identity) = (attempt.subject(), lookup.identity().cloned());
         let attempt = attempt.by(identity.as_ref());
         self.decide(attempt, permit, lookup, &credentials.password, now)
-            .map_err(|error| self.refuse(error, &[LimitKind::Account], subject, identity, now))
+            .map_err(|error| self.refuse(error, &[LimitKind::Username], subject, identity, now))
     }
 
     fn decide(

@@ -30,7 +30,7 @@ fn read(store: &Store, limits: Limits, now: Now) -> Result<Throttle, store::Erro
         tracing::warn!(%error, "cannot write the counters of failed logins as they count now");
     }
     // Known addresses are only needed for the limit per account.
-    if limits.of(LimitKind::Account).is_some() {
+    if limits.of(LimitKind::Username).is_some() {
         let known = store.known_addresses(MAX_ENTRIES)?;
         for (username, address) in known.iter().rev() {
             let (username, address) = (Username::parse(username), address.parse::<IpAddr>());

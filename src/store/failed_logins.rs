@@ -8,20 +8,20 @@ use super::{Error, Store};
 use crate::account::spelled;
 
 spelled! {
-    /// What a counter is for.
+    /// What a counter is for. The flags and the log call the limit of a pair "user", and that of a username "account".
     LimitKind {
         /// Failures of one username from one client network.
-        User = "user",
+        Pair = "user",
         /// Failures from one client network.
         Address = "address",
         /// Failures of one username from all addresses.
-        Account = "account",
+        Username = "account",
     }
 }
 
 impl LimitKind {
     /// All kinds, in the order of declaration.
-    pub const ALL: [Self; 3] = [Self::User, Self::Address, Self::Account];
+    pub const ALL: [Self; 3] = [Self::Pair, Self::Address, Self::Username];
 }
 
 /// The key of a counter: a keyed digest of the username, the client network, or both.
@@ -198,20 +198,23 @@ mod tests {
             locked_until: None,
         };
         let starts = [10, 20, 30, 40, 50, 60, 250];
-        let counters = starts.map(|seconds| counter(LimitKind::User, seconds));
+        let counters = starts.map(|seconds| counter(LimitKind::Pair, seconds));
         store.put_failed_logins(counters.to_vec()).unwrap();
-        let other = counter(LimitKind::Account, 10);
+        let other = counter(LimitKind::Username, 10);
         store.put_failed_logins(vec![other.clone()]).unwrap();
         let purge = |max, limit| {
             let started = (at(20), at(200));
             store
-                .purge_failed_logins(LimitKind::User, started, max, limit)
+                .purge_failed_logins(LimitKind::Pair, started, max, limit)
                 .unwrap()
         };
         assert!(purge(100, 2) && purge(100, 2) && !purge(100, 2));
         assert!(purge(3, 500) && !purge(3, 500));
-        let left = store.failed_logins(LimitKind::User, 2).unwrap();
+        let left = store.failed_logins(LimitKind::Pair, 2).unwrap();
         assert_eq!(left, [counters[5].clone(), counters[4].clone()]);
-        assert_eq!(store.failed_logins(LimitKind::Account, 9).unwrap(), [other]);
+        assert_eq!(
+            store.failed_logins(LimitKind::Username, 9).unwrap(),
+            [other]
+        );
     }
 }

@@ -95,7 +95,7 @@ impl Store {
     ) -> Result<T, Error> {
         self.write(move |connection| {
             lock(connection, &keys[LimitKind::Address as usize])?;
-            lock(connection, &keys[LimitKind::Account as usize])?;
+            lock(connection, &keys[LimitKind::Username as usize])?;
             // All transactions lock counters in the order of their keys. A login that succeeds concurrently removes the
             // first one.
             connection.exists(

@@ -63,7 +63,7 @@ impl Counters {
 
     /// The time for which an account stays closed to addresses that are not known to it; `None` if it is open.
     pub(super) fn closed_for(&mut self, keys: &Keys, now: Duration) -> Option<Duration> {
-        self.limit_lasts(LimitKind::Account, keys, now)
+        self.limit_lasts(LimitKind::Username, keys, now)
     }
 
     fn limit_lasts(&mut self, kind: LimitKind, keys: &Keys, now: Duration) -> Option<Duration> {
@@ -92,7 +92,7 @@ impl Counters {
 
     /// Whether an address has logged in to an account.
     pub(super) fn is_known(&mut self, keys: &Keys) -> bool {
-        self.known.get(&keys[LimitKind::User as usize]).is_some()
+        self.known.get(&keys[LimitKind::Pair as usize]).is_some()
     }
 
     /// Whether failures alone reach a limit, including those of windows that have ended but are still in memory.
@@ -172,13 +172,13 @@ impl Counters {
     /// whether there were failures.
     pub(super) fn succeed(&mut self, keys: &Keys) -> bool {
         self.know(keys);
-        let (windows, key) = (LimitKind::User as usize, &keys[LimitKind::User as usize]);
+        let (windows, key) = (LimitKind::Pair as usize, &keys[LimitKind::Pair as usize]);
         self.windows[windows].pop(key).is_some()
     }
 
     /// Marks the address as known to the account.
     pub(super) fn know(&mut self, keys: &Keys) {
-        put_bounded(&mut self.known, keys[LimitKind::User as usize], ());
+        put_bounded(&mut self.known, keys[LimitKind::Pair as usize], ());
     }
 
     /// The present counter, without user and address, or its key if the window has ended. `None` if the kind has no

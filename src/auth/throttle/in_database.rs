@@ -198,7 +198,7 @@ impl InDatabase {
                 .count_failed_login(subject.keys, reserved, count)?
         };
         self.local.lock().queue.wake_first(&subject);
-        Ok(self.note(&[LimitKind::Account], &before, now))
+        Ok(self.note(&[LimitKind::Username], &before, now))
     }
 
     /// Locks the address for this server. If the wait is too long because the database is unavailable, the error is the
@@ -226,14 +226,14 @@ impl InDatabase {
 
     /// Whether the account is closed to this address.
     fn is_closed(&self, attempt: &Attempt, unlocks: i64) -> Result<bool, Error> {
-        if self.limits.of(LimitKind::Account).is_none() || self.is_known(&attempt.subject) {
+        if self.limits.of(LimitKind::Username).is_none() || self.is_known(&attempt.subject) {
             return Ok(false);
         }
         let mut counted = self.store.login_counts(attempt.subject.keys)?;
         counted
             .counters
             .retain(|counter| !is_lifted(counter.kind, counter.unlocks, unlocks));
-        let closed_for = self.limits.lasts(LimitKind::Account, &counted);
+        let closed_for = self.limits.lasts(LimitKind::Username, &counted);
         Ok(closed_for.is_some() && !self.has_logged_in(attempt)?)
     }
 
@@ -395,9 +395,9 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         window: Duration::from_secs(900),
-        per_user: 3,
+        per_pair: 3,
         per_address: 0,
-        per_account: 2,
+        per_username: 2,
     };
 
     fn at(seconds: i64) -> Timestamp {
@@ -416,7 +416,7 @@ mod tests {
     fn counted(failures: u32, in_flight: u32, now: i64) -> LoginCounts {
         let counter = FailedLogins {
             key: [1; 16],
-            kind: LimitKind::User,
+            kind: LimitKind::Pair,
             user_uuid: None,
             address: None,
             failures,
@@ -458,12 +458,12 @@ mod tests {
             (2, -60, (3, -60, Some(840))),
         ] {
             let before = counted(failures, 0, now);
-            let counter = LIMITS.with_failure(&before, LimitKind::User, &subject(), 7);
+            let counter = LIMITS.with_failure(&before, LimitKind::Pair, &subject(), 7);
             let (first, until) = (counter.first_failure, counter.locked_until);
             let found = (counter.failures, first, until);
             assert_eq!(found, (expected.0, at(expected.1), expected.2.map(at)));
         }
-        let counter = LIMITS.with_failure(&counted(1, 0, 5), LimitKind::Account, &subject(), 7);
+        let counter = LIMITS.with_failure(&counted(1, 0, 5), LimitKind::Username, &subject(), 7);
         let found = (counter.key, counter.failures, counter.unlocks);
         assert_eq!(found, ([3; 16], 1, 7));
     }

@@ -15,12 +15,12 @@ pub struct Limits {
     /// The length of the window, which starts with its first failure.
     pub window: Duration,
     /// Failures of one username from one client network; 0 means no limit.
-    pub per_user: u32,
+    pub per_pair: u32,
     /// Failures from one client network; 0 means no limit.
     pub per_address: u32,
     /// Failures of one username from all addresses; 0 means no limit. The right password from an address that has
     /// logged in to the account is exempt, so that a stranger's failures do not lock the owner out.
-    pub per_account: u32,
+    pub per_username: u32,
 }
 
 /// The network that the limits count as one client: an IPv4 address, or an IPv6 /64, the smallest network of one
@@ -32,23 +32,23 @@ impl Limits {
     /// The default limits for real accounts.
     pub const DEFAULT: Limits = Limits {
         window: Duration::from_secs(15 * 60),
-        per_user: 10,
+        per_pair: 10,
         per_address: 100,
-        per_account: 100,
+        per_username: 100,
     };
     /// No limits: nothing is counted.
     pub const NONE: Limits = Limits {
-        per_user: 0,
+        per_pair: 0,
         per_address: 0,
-        per_account: 0,
+        per_username: 0,
         ..Limits::DEFAULT
     };
 
     pub(in crate::auth) fn of(&self, kind: LimitKind) -> Option<u32> {
         let limit = match kind {
-            LimitKind::User => self.per_user,
+            LimitKind::Pair => self.per_pair,
             LimitKind::Address => self.per_address,
-            LimitKind::Account => self.per_account,
+            LimitKind::Username => self.per_username,
         };
         (limit > 0).then_some(limit)
     }
@@ -88,9 +88,9 @@ pub(super) fn is_lifted(kind: LimitKind, counted: i64, unlocks: i64) -> bool {
     kind != LimitKind::Address && counted != unlocks
 }
 
-/// The limits that refuse an attempt before its password is hashed. [`LimitKind::Account`] is applied after hashing:
+/// The limits that refuse an attempt before its password is hashed. [`LimitKind::Username`] is applied after hashing:
 /// before hashing, the answer would show whether an address is exempt.
-pub(in crate::auth) const BEFORE_HASHING: [LimitKind; 2] = [LimitKind::User, LimitKind::Address];
+pub(in crate::auth) const BEFORE_HASHING: [LimitKind; 2] = [LimitKind::Pair, LimitKind::Address];
 
 /// The group whose turns a client takes in the hashing queue.
 impl From<ClientNetwork> for Group {

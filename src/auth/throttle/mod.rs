@@ -195,7 +195,7 @@ impl Throttle {
             };
             if let Some(remaining) = refusal {
                 let (client, seconds) = (subject.client, whole_seconds(remaining));
-                tracing::warn!(limit = ?kind, %client, seconds, user, "failed logins are throttled");
+                tracing::warn!(limit = %logged_name(kind), %client, seconds, user, "failed logins are throttled");
             }
         }
     }
@@ -259,7 +259,7 @@ impl Subject {
 
     /// The key of the username together with the client's network.
     pub fn pair(&self) -> CounterKey {
-        self.keys[LimitKind::User as usize]
+        self.keys[LimitKind::Pair as usize]
     }
 
     /// Whether this attempt may be waiting for the end of an attempt of the other subject.
@@ -352,6 +352,15 @@ impl Drop for Attempt {
                 }
             }
         }
+    }
+}
+
+/// The name of a kind in the log.
+fn logged_name(kind: LimitKind) -> &'static str {
+    match kind {
+        LimitKind::Pair => "User",
+        LimitKind::Address => "Address",
+        LimitKind::Username => "Account",
     }
 }
 

@@ -65,7 +65,7 @@ pub(in crate::auth) fn about(
     let network = || ClientNetwork::from(client).to_string();
     FailedLogins {
         user_uuid: user_uuid.map(str::to_owned),
-        address: (counter.kind != LimitKind::Account).then(network),
+        address: (counter.kind != LimitKind::Username).then(network),
         ..counter
     }
 }

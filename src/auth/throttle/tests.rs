@@ -11,12 +11,12 @@ use crate::store::FailedLogins;
 const MINUTE: u64 = 60;
 const CLIENT: &str = "192.0.2.1";
 
-fn throttle(per_user: u32, per_address: u32, per_account: u32) -> Arc<Throttle> {
+fn throttle(per_pair: u32, per_address: u32, per_username: u32) -> Arc<Throttle> {
     let limits = Limits {
         window: Duration::from_secs(15 * MINUTE),
-        per_user,
+        per_pair,
         per_address,
-        per_account,
+        per_username,
     };
     Arc::new(Throttle::new([7; 16], limits))
 }
@@ -539,7 +539,7 @@ fn counters_are_stored_with_dates_whatever_the_uptime() {
         })
         .collect();
     let expected = [
-        (LimitKind::User, 2, 0, Some(900)),
+        (LimitKind::Pair, 2, 0, Some(900)),
         (LimitKind::Address, 2, 0, None),
     ];
     assert_eq!(found, expected);
@@ -574,14 +574,14 @@ fn a_restart_continues_the_rest_of_a_window_and_never_more() {
 #[test]
 fn a_restart_applies_its_own_limits() {
     let counters = written(&throttle(5, 0, 0));
-    for (per_user, expected) in [(2, Some(840)), (3, None), (0, None)] {
-        let throttle = throttle(per_user, 0, 0);
+    for (per_pair, expected) in [(2, Some(840)), (3, None), (0, None)] {
+        let throttle = throttle(per_pair, 0, 0);
         let changed = throttle.restore(counters.clone().into_iter(), moment(60, 1));
         assert_eq!(refused(&throttle, "a", CLIENT, at(1)), expected);
-        assert_eq!(changed.len(), usize::from(per_user == 2));
+        assert_eq!(changed.len(), usize::from(per_pair == 2));
         let subject = subject(&throttle, "a", CLIENT);
         let (left, ended) = throttle.snapshot(&subject, moment(60, 1)).unwrap();
-        assert_eq!((left.len(), ended.len()), (usize::from(per_user > 0), 0));
+        assert_eq!((left.len(), ended.len()), (usize::from(per_pair > 0), 0));
     }
 }
 

@@ -145,7 +145,7 @@ struct FailedLoginArgs {
         value_name = "NUMBER",
         env = "THANOS_LOGIN_FAILED_LOGINS_PER_USER",
         value_parser = parse::count::<u32>,
-        help = limit("Maximum number of failed logins of one username from one client address", |limits| limits.per_user)
+        help = limit("Maximum number of failed logins of one username from one client address", |limits| limits.per_pair)
     )]
     failed_logins_per_user: Option<u32>,
     #[arg(
@@ -161,7 +161,7 @@ struct FailedLoginArgs {
         value_name = "NUMBER",
         env = "THANOS_LOGIN_FAILED_LOGINS_PER_ACCOUNT",
         value_parser = parse::count::<u32>,
-        help = limit("Maximum number of failed logins of one username from all addresses", |limits| limits.per_account)
+        help = limit("Maximum number of failed logins of one username from all addresses", |limits| limits.per_username)
     )]
     failed_logins_per_account: Option<u32>,
 }
@@ -380,13 +380,13 @@ impl FailedLoginArgs {
         let defaults = if demo { Limits::NONE } else { Limits::DEFAULT };
         Limits {
             window: self.failed_login_window,
-            per_user: self.failed_logins_per_user.unwrap_or(defaults.per_user),
+            per_pair: self.failed_logins_per_user.unwrap_or(defaults.per_pair),
             per_address: self
                 .failed_logins_per_address
                 .unwrap_or(defaults.per_address),
-            per_account: self
+            per_username: self
                 .failed_logins_per_account
-                .unwrap_or(defaults.per_account),
+                .unwrap_or(defaults.per_username),
         }
     }
 }
