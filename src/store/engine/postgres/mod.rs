@@ -1,7 +1,7 @@
 //! PostgreSQL: connections to the servers of one database, and statements on them.
 
 mod address;
-mod binding;
+mod channel_binding;
 mod connect;
 mod database;
 mod error;

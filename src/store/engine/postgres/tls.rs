@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect};
 use tokio_rustls::{Connect, TlsConnector};
 
-use super::binding;
+use super::channel_binding;
 use super::wire::Socket;
 
 /// The TLS configuration. `checks_names` says whether the certificate must be valid for the name of the host.
@@ -127,7 +127,7 @@ impl tokio_postgres::tls::TlsStream for TlsStream {
     fn channel_binding(&self) -> ChannelBinding {
         let (_, session) = self.0.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
-        let digest = certificate.and_then(|certificate| binding::digest(certificate));
+        let digest = certificate.and_then(|certificate| channel_binding::digest(certificate));
         digest.map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
 }
