@@ -58,7 +58,7 @@ impl Database {
         match self {
             Self::File(file) => file.read(query),
             #[cfg(feature = "postgres")]
-            Self::Servers(servers) => Ok(servers.pool.read(query)?),
+            Self::Servers(servers) => Ok(servers.calls.read(query)?),
         }
     }
 
@@ -70,7 +70,7 @@ impl Database {
         match self {
             Self::File(file) => file.read_long(query),
             #[cfg(feature = "postgres")]
-            Self::Servers(servers) => Ok(servers.pool.read(query)?),
+            Self::Servers(servers) => Ok(servers.calls.read(query)?),
         }
     }
 
@@ -83,7 +83,7 @@ impl Database {
         match self {
             Self::File(file) => file.write(change, is_kept),
             #[cfg(feature = "postgres")]
-            Self::Servers(servers) => Ok(servers.pool.write(change, is_kept)?),
+            Self::Servers(servers) => Ok(servers.calls.write(change, is_kept)?),
         }
     }
 

@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 
 use super::address::Address;
-use super::pool::SessionPool;
+use super::calls::Calls;
 use super::schema::{self, FoundSchema, MigrationError};
 use super::session::Session;
 use super::tls::client_config;
@@ -18,7 +18,7 @@ use crate::store::engine::{
 
 /// The servers of an open database.
 pub(in crate::store) struct Servers {
-    pub(in crate::store::engine) pool: SessionPool,
+    pub(in crate::store::engine) calls: Calls,
     /// Whether the schema was created when the database was opened.
     pub(in crate::store::engine) is_new: bool,
 }
@@ -31,9 +31,9 @@ impl Servers {
         missing: WhenMissing,
         by: OpenedBy,
     ) -> Result<(Self, Option<Migrated>), OpenError> {
-        let pool = pool(address, authority, by)?;
-        let (is_new, migrated) = prepare(&pool, missing)?;
-        Ok((Self { pool, is_new }, migrated))
+        let calls = calls(address, authority, by)?;
+        let (is_new, migrated) = prepare(&calls, missing)?;
+        Ok((Self { calls, is_new }, migrated))
     }
 
     /// Connects to a database, and changes nothing. Returns its schema version and the newest one that this program
@@ -43,10 +43,10 @@ impl Servers {
         authority: Option<&Path>,
         missing: WhenMissing,
     ) -> Result<(Self, [i64; 2]), OpenError> {
-        let pool = pool(address, authority, OpenedBy::Command)?;
-        let (_, version) = find(&pool, missing)?;
+        let calls = calls(address, authority, OpenedBy::Command)?;
+        let (_, version) = find(&calls, missing)?;
         let is_new = false;
-        Ok((Self { pool, is_new }, [version, schema::newest_version()]))
+        Ok((Self { calls, is_new }, [version, schema::newest_version()]))
     }
 
     /// Runs a query of the audit.
@@ -54,17 +54,13 @@ impl Servers {
         &self,
         query: impl FnOnce(&Connection) -> StatementResult<T>,
     ) -> Result<T, OpenError> {
-        self.pool
+        self.calls
             .read(query)
-            .map_err(|error| failed(&self.pool, &error))
+            .map_err(|error| failed(&self.calls, &error))
     }
 }
 
-fn pool(
-    address: Address,
-    authority: Option<&Path>,
-    by: OpenedBy,
-) -> Result<SessionPool, OpenError> {
+fn calls(address: Address, authority: Option<&Path>, by: OpenedBy) -> Result<Calls, OpenError> {
     let shown = address.to_string();
     let refused = |reason: String| OpenError::Server {
         address: shown.clone(),
@@ -76,50 +72,47 @@ fn pool(
         false => RootCertStore::empty(),
     };
     let tls = client_config(roots, address.checks_names).map_err(refused)?;
-    Ok(SessionPool::new(address, tls, by))
+    Ok(Calls::new(address, tls, by))
 }
 
-fn failed(pool: &SessionPool, error: &StatementError) -> OpenError {
+fn failed(calls: &Calls, error: &StatementError) -> OpenError {
     OpenError::Server {
-        address: pool.address().to_string(),
+        address: calls.address().to_string(),
         reason: error.reason(),
     }
 }
 
 /// Connects, and finds the schema version. It is 0 if there is no schema and one is to be created.
-fn find(pool: &SessionPool, missing: WhenMissing) -> Result<(Session, i64), OpenError> {
-    let failed = |error| failed(pool, &error);
-    let session = pool.connect_once().map_err(failed)?;
+fn find(calls: &Calls, missing: WhenMissing) -> Result<(Session, i64), OpenError> {
+    let failed = |error| failed(calls, &error);
+    let session = calls.connect_once().map_err(failed)?;
     let version = match schema::find(&session).map_err(failed)? {
         FoundSchema::Nothing if missing == WhenMissing::Refuse => {
-            return Err(OpenError::NoSchema(pool.address().to_string()));
+            return Err(OpenError::NoSchema(calls.address().to_string()));
         }
         FoundSchema::Nothing => 0,
         FoundSchema::Ours(version) if version <= schema::newest_version() => version,
-        found => return Err(refused(pool, found)),
+        found => return Err(refused(calls, found)),
     };
     Ok((session, version))
 }
 
 /// Creates or migrates the schema if necessary. Returns whether it was created, and the migration if there was one.
-fn prepare(
-    pool: &SessionPool,
-    missing: WhenMissing,
-) -> Result<(bool, Option<Migrated>), OpenError> {
-    let (session, found) = find(pool, missing)?;
+fn prepare(calls: &Calls, missing: WhenMissing) -> Result<(bool, Option<Migrated>), OpenError> {
+    let (session, found) = find(calls, missing)?;
     let known = schema::newest_version();
     if found == known {
         return Ok((false, None));
     }
     let found = schema::migrate(&session).map_err(|refusal| match refusal {
-        MigrationError::Found(found) => refused(pool, found),
+        MigrationError::Found(found) => refused(calls, found),
         MigrationError::Failed(StatementError::Postgres(error)) if error.is_forbidden() => {
             OpenError::MayNotMigrate {
-                address: pool.address().to_string(),
+                address: calls.address().to_string(),
                 reason: error.to_string(),
             }
         }
-        MigrationError::Failed(error) => failed(pool, &error),
+        MigrationError::Failed(error) => failed(calls, &error),
     })?;
     let number = |version: i64| i32::try_from(version).unwrap_or(i32::MAX);
     let migrated = (found > 0 && found < known).then(|| Migrated {
@@ -130,8 +123,8 @@ fn prepare(
 }
 
 /// The error for a schema that must not be changed.
-fn refused(pool: &SessionPool, found: FoundSchema) -> OpenError {
-    let address = pool.address().to_string();
+fn refused(calls: &Calls, found: FoundSchema) -> OpenError {
+    let address = calls.address().to_string();
     match found {
         FoundSchema::Ours(found) => OpenError::NewerSchema {
             address,

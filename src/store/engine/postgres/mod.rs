@@ -1,6 +1,7 @@
 //! PostgreSQL: connections to the servers of one database, and statements on them.
 
 mod address;
+mod calls;
 mod channel_binding;
 mod connect;
 mod database;
@@ -9,11 +10,10 @@ mod facts;
 mod locks;
 mod named;
 mod password;
-mod pool;
 mod reason;
 mod schema;
 mod session;
-mod sessions;
+mod session_pool;
 mod socket;
 mod tls;
 mod url;

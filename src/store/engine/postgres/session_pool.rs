@@ -36,7 +36,7 @@ const BETWEEN_REASONS: Duration = Duration::from_secs(10);
 const TIME_LIMIT_WHILE_UNREACHABLE: Duration = Duration::from_secs(1);
 
 /// The pool of connections.
-pub(super) struct Sessions {
+pub(super) struct SessionPool {
     pub(super) route: Route,
     state: Mutex<PoolState>,
     changed: Condvar,
@@ -67,15 +67,15 @@ struct Trouble {
 
 /// A borrowed connection. Dropping it returns the connection to the pool.
 pub(super) struct LentSession {
-    sessions: Arc<Sessions>,
+    pool: Arc<SessionPool>,
     /// `None` only while it is being dropped.
     session: Option<Session>,
 }
 
 /// The thread that connects.
-struct Connector(Weak<Sessions>);
+struct Connector(Weak<SessionPool>);
 
-impl Sessions {
+impl SessionPool {
     pub(super) fn new(route: Route) -> Self {
         Self {
             route,
@@ -94,8 +94,8 @@ impl Sessions {
         let mut state = self.state.lock();
         loop {
             if let Some(session) = state.take_idle() {
-                let (sessions, session) = (Arc::clone(self), Some(session));
-                return Ok(LentSession { sessions, session });
+                let (pool, session) = (Arc::clone(self), Some(session));
+                return Ok(LentSession { pool, session });
             }
             if state.open < MAX_SESSIONS {
                 self.start_connector(&mut state)?;
@@ -237,15 +237,15 @@ impl PoolState {
 impl Connector {
     fn run(self) {
         let mut pause = FIRST_PAUSE;
-        while let Some(sessions) = self.0.upgrade() {
-            let is_connected = sessions.connect();
-            let mut state = sessions.state.lock();
+        while let Some(pool) = self.0.upgrade() {
+            let is_connected = pool.connect();
+            let mut state = pool.state.lock();
             if !state.wants_more() {
                 state.is_connecting = false;
                 return;
             }
             drop(state);
-            drop(sessions);
+            drop(pool);
             if is_connected {
                 pause = FIRST_PAUSE;
             } else {
@@ -259,9 +259,9 @@ impl Connector {
 impl Drop for Connector {
     fn drop(&mut self) {
         if thread::panicking()
-            && let Some(sessions) = self.0.upgrade()
+            && let Some(pool) = self.0.upgrade()
         {
-            sessions.state.lock().is_connecting = false;
+            pool.state.lock().is_connecting = false;
         }
     }
 }
@@ -279,7 +279,7 @@ impl Deref for LentSession {
 impl Drop for LentSession {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            self.sessions.return_session(session);
+            self.pool.return_session(session);
         }
     }
 }
@@ -305,8 +305,8 @@ mod tests {
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
         let route = Route::new(Address::new(&url, false).unwrap(), Arc::new(tls));
-        let sessions = Arc::new(Sessions::new(route));
-        let lend = || sessions.lend(Instant::now() + Duration::from_millis(100));
+        let pool = Arc::new(SessionPool::new(route));
+        let lend = || pool.lend(Instant::now() + Duration::from_millis(100));
         thread::scope(|scope| {
             for _ in 0..50 {
                 scope.spawn(|| assert!(lend().err().unwrap().is_temporary()));

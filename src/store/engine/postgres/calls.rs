@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use super::address::Address;
 use super::connect::Route;
 use super::session::Session;
-use super::sessions::{LentSession, Sessions};
+use super::session_pool::{LentSession, SessionPool};
 use crate::store::engine::statement_error::{Result, StatementError};
 use crate::store::engine::{Connection, OpenedBy};
 
@@ -21,33 +21,30 @@ const TIME_LIMIT: Duration = Duration::from_secs(3);
 /// The time limit of a call in a command, which may list or import very many rows.
 const TIME_LIMIT_OF_A_COMMAND: Duration = Duration::from_secs(60 * 60);
 
-/// Connections to the servers of one database.
-pub(in crate::store) struct SessionPool {
+/// The calls to the servers of one database.
+pub(in crate::store) struct Calls {
     /// The time limit for the statements of one call, and for each page of a long list.
     time_limit: Duration,
-    sessions: Arc<Sessions>,
+    pool: Arc<SessionPool>,
 }
 
-impl SessionPool {
+impl Calls {
     pub(in crate::store) fn new(address: Address, tls: Arc<ClientConfig>, by: OpenedBy) -> Self {
         let time_limit = match by {
             OpenedBy::Server => TIME_LIMIT,
             OpenedBy::Command => TIME_LIMIT_OF_A_COMMAND,
         };
-        let sessions = Arc::new(Sessions::new(Route::new(address, tls)));
-        Self {
-            time_limit,
-            sessions,
-        }
+        let pool = Arc::new(SessionPool::new(Route::new(address, tls)));
+        Self { time_limit, pool }
     }
 
     pub(super) fn address(&self) -> &Address {
-        &self.sessions.route.address
+        &self.pool.route.address
     }
 
     /// Opens a connection that does not belong to the pool.
     pub(super) fn connect_once(&self) -> Result<Session> {
-        self.sessions.route.connect()
+        self.pool.route.connect()
     }
 
     /// Runs a query.
@@ -56,7 +53,7 @@ impl SessionPool {
         query: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
         let start = Instant::now();
-        let lent = self.sessions.lend(start + TIME_LIMIT)?;
+        let lent = self.pool.lend(start + TIME_LIMIT)?;
         lent.set_time_limit(start, self.time_limit);
         query(&Connection::Postgres(&lent))
     }
@@ -99,7 +96,7 @@ impl SessionPool {
     /// because nothing has been done yet.
     fn begin(&self, deadline: Instant) -> Result<LentSession> {
         loop {
-            let lent = self.sessions.lend(deadline)?;
+            let lent = self.pool.lend(deadline)?;
             lent.set_deadline(deadline);
             match lent.begin() {
                 Ok(()) => return Ok(lent),
