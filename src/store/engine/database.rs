@@ -112,7 +112,7 @@ impl Database {
             Self::File(file) => file.take_import_lock(),
             // A long transaction does not block other writers there.
             #[cfg(feature = "postgres")]
-            Self::Servers(_) => ImportLockAttempt::Impossible,
+            Self::Servers(_) => ImportLockAttempt::NotNeeded,
         }
     }
 

@@ -119,26 +119,27 @@ impl Store {
         } = import;
         let recorder = self.recorder(now);
         let taking = match is_small(&accounts) {
-            true => ImportLockAttempt::Impossible,
+            true => ImportLockAttempt::NotNeeded,
             false => self.database.take_import_lock(),
         };
         match taking {
             ImportLockAttempt::Held => Err(Error::ImportInProgress),
             ImportLockAttempt::Taken(_lock) => self.in_batches(accounts, pins, recorder, &file),
-            ImportLockAttempt::Impossible => self.write_unless_refused(move |connection| {
-                let import_id = match is_small(&accounts) {
-                    true => None,
-                    false => Some(start(connection)?),
-                };
-                let recorder = EventRecorder {
-                    import_id,
-                    ..recorder
-                };
-                let outcome = import_in_transaction(connection, accounts, pins, &recorder)?;
-                record_import(connection, &recorder, &file, &outcome)?;
-                import_id.map_or(Ok(()), |import_id| end(connection, import_id))?;
-                Ok(outcome)
-            }),
+            ImportLockAttempt::NotNeeded | ImportLockAttempt::Impossible => self
+                .write_unless_refused(move |connection| {
+                    let import_id = match is_small(&accounts) {
+                        true => None,
+                        false => Some(start(connection)?),
+                    };
+                    let recorder = EventRecorder {
+                        import_id,
+                        ..recorder
+                    };
+                    let outcome = import_in_transaction(connection, accounts, pins, &recorder)?;
+                    record_import(connection, &recorder, &file, &outcome)?;
+                    import_id.map_or(Ok(()), |import_id| end(connection, import_id))?;
+                    Ok(outcome)
+                }),
         }
     }
 

@@ -52,7 +52,9 @@ impl Store {
         }
         match self.database.take_import_lock() {
             ImportLockAttempt::Taken(_lock) => self.remove_all_unfinished(is_stopping),
-            ImportLockAttempt::Held | ImportLockAttempt::Impossible => Ok(()),
+            ImportLockAttempt::Held
+            | ImportLockAttempt::NotNeeded
+            | ImportLockAttempt::Impossible => Ok(()),
         }
     }
 

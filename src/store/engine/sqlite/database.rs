@@ -107,7 +107,7 @@ impl Sqlite {
     pub(in crate::store) fn take_import_lock(&self) -> ImportLockAttempt {
         self.import_lock
             .as_deref()
-            .map_or(ImportLockAttempt::Impossible, ImportLock::take)
+            .map_or(ImportLockAttempt::NotNeeded, ImportLock::take)
     }
 
     /// The free space on the disk of the file, in bytes. `None` if the system does not report it.

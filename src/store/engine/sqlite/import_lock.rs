@@ -20,6 +20,8 @@ pub(in crate::store) enum ImportLockAttempt {
     Taken(ImportLock),
     /// Another process, or another import in this process, holds the lock.
     Held,
+    /// The import is small, or a long transaction of the database blocks no other process.
+    NotNeeded,
     /// The file cannot be created or opened, or the file system has no locks.
     Impossible,
 }
