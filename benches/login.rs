@@ -260,7 +260,7 @@ fn gate_of_bare_loop(directory: &Path) -> Gate {
             None,
         )
         .unwrap(),
-        limits: gate::Limits::default(),
+        limits: gate::GateLimits::default(),
         network_grouping: gate::NetworkGrouping::default(),
         backend: Arc::new(upstream),
         answer_timeout: Duration::from_secs(120),

@@ -23,7 +23,7 @@ pub struct Config {
     /// The certificate for TCP addresses; `None` means plain HTTP.
     pub tls: Option<Certificate>,
     /// The limits on the size and duration of requests and connections.
-    pub limits: gate::Limits,
+    pub limits: gate::GateLimits,
     /// The database with the accounts.
     pub database: Database,
     /// Whether a missing database file is created.
@@ -99,7 +99,7 @@ impl Default for Config {
             listen: vec![Address::Tcp(Self::LISTEN)],
             socket_mode: SocketMode::default(),
             tls: None,
-            limits: gate::Limits::default(),
+            limits: gate::GateLimits::default(),
             database: Database::File(PathBuf::from(Self::DATABASE)),
             when_missing: WhenMissing::Create,
             policy: Policy::DEFAULT,

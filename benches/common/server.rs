@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use thanos_login::accounts::{self, Accounts};
-use thanos_login::auth::Limits;
+use thanos_login::auth::FailedLoginLimits;
 use thanos_login::gate::Address;
 use thanos_login::hashing::{Cost, Engine, EngineConfig};
 use thanos_login::store::{Durability, Store, WhenMissing};
@@ -74,7 +74,7 @@ pub fn serve_file(directory: &Path, cost: Cost) -> Server {
 pub fn serve(database: Database, cost: Cost) -> Server {
     let mut config = config(database);
     config.policy.bcrypt_cost = cost;
-    config.policy.failed_logins = Limits::NONE;
+    config.policy.failed_logins = FailedLoginLimits::NONE;
     Server::start(config).unwrap()
 }
 

@@ -8,17 +8,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use thanos_login::gate::Limits;
+use thanos_login::gate::GateLimits;
 use thanos_login::gate::in_memory::check;
 
 fuzz_target!(|bytes: &[u8]| {
-    check(bytes, &Limits::default());
+    check(bytes, &GateLimits::default());
     // Limits that are so small that short inputs reach each of them.
-    let small = Limits {
+    let small = GateLimits {
         max_head: 90,
         max_header_fields: 3,
         max_body: 6,
-        ..Limits::default()
+        ..GateLimits::default()
     };
     check(bytes, &small);
 });

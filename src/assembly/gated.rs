@@ -48,7 +48,7 @@ impl Drop for GatedServer {
 pub(super) struct GatedServers {
     pub(super) scratch: Arc<Scratch>,
     pub(super) services: Arc<Services>,
-    pub(super) limits: gate::Limits,
+    pub(super) limits: gate::GateLimits,
     pub(super) answer_timeout: Duration,
     pub(super) client_network: NetworkGrouping,
 }

@@ -18,7 +18,7 @@ use error::no_scratch;
 use gated::{Answering, GRACE, GatedServer, GatedServers, with_host_filter};
 
 use crate::accounts::{self, Accounts};
-use crate::auth::{self, Auth, Limits};
+use crate::auth::{self, Auth, FailedLoginLimits};
 use crate::clock::Now;
 use crate::config::{Config, Database, MetricsAccess, demo_database, loopback};
 use crate::endpoint::{Lists, LongAnswers, Services, SharedProbe, health};
@@ -96,7 +96,7 @@ impl Server {
             ..Config::default()
         };
         config.policy.bcrypt_cost = Cost::MIN;
-        config.policy.failed_logins = Limits::NONE;
+        config.policy.failed_logins = FailedLoginLimits::NONE;
         Self::start(config)
     }
 

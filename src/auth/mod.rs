@@ -19,6 +19,7 @@ pub use new_password::{MIN_PASSWORD_BYTES, PasswordFault, check_new_password, ra
 pub use policy::Policy;
 pub use rehash::Rehash;
 pub use throttle::{
-    Admission, Attempt, ClientNetwork, Limits, MAX_ENTRIES as MAX_COUNTERS, QueuedAttempt,
+    Admission, Attempt, ClientNetwork, FailedLoginLimits, MAX_ENTRIES as MAX_COUNTERS,
+    QueuedAttempt,
 };
 pub use token::{Token, TokenDigest};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Limits;
+use super::FailedLoginLimits;
 use crate::hashing::Cost;
 
 /// The operator's settings for logins.
@@ -15,7 +15,7 @@ pub struct Policy {
     /// The cost of new hashes, and the minimal cost of the decoy.
     pub bcrypt_cost: Cost,
     /// The limits on failed logins.
-    pub failed_logins: Limits,
+    pub failed_logins: FailedLoginLimits,
     /// How long events are kept; `None` means that no events are recorded.
     pub keep_events: Option<Duration>,
 }
@@ -26,7 +26,7 @@ impl Policy {
         token_ttl: Some(Duration::from_secs(2 * 60 * 60)),
         max_tokens_per_user: 32,
         bcrypt_cost: Cost::DEFAULT,
-        failed_logins: Limits::DEFAULT,
+        failed_logins: FailedLoginLimits::DEFAULT,
         keep_events: Some(Duration::from_secs(90 * 24 * 60 * 60)),
     };
 }

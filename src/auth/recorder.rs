@@ -264,7 +264,7 @@ mod tests {
 
     use super::*;
     use crate::account::Username;
-    use crate::auth::Limits;
+    use crate::auth::FailedLoginLimits;
     use crate::store::{Durability, WhenMissing};
 
     fn worker(directory: &tempfile::TempDir) -> Worker {
@@ -272,7 +272,7 @@ mod tests {
         let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
         Worker {
             store: Arc::new(store),
-            throttle: Arc::new(Throttle::new([7; 16], Limits::DEFAULT)),
+            throttle: Arc::new(Throttle::new([7; 16], FailedLoginLimits::DEFAULT)),
             keeps_events: true,
             dropped: Arc::default(),
             is_failing: false,
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_login_beyond_the_queue_is_dropped_and_counted() {
-        let throttle = Throttle::new([7; 16], Limits::DEFAULT);
+        let throttle = Throttle::new([7; 16], FailedLoginLimits::DEFAULT);
         let (records, _waiting) = sync_channel(1);
         let recorder = Recorder {
             records: Some(records),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::throttle::{Limits, MAX_ENTRIES, Throttle};
+use super::throttle::{FailedLoginLimits, MAX_ENTRIES, Throttle};
 use crate::account::Username;
 use crate::clock::Now;
 use crate::store::{self, LimitKind, Store};
@@ -11,13 +11,17 @@ use crate::store::{self, LimitKind, Store};
 ///
 /// # Errors
 /// The database cannot be read.
-pub(super) fn throttle(store: &Store, limits: Limits, now: Now) -> Result<Throttle, store::Error> {
+pub(super) fn throttle(
+    store: &Store,
+    limits: FailedLoginLimits,
+    now: Now,
+) -> Result<Throttle, store::Error> {
     let read = || read(store, limits, now);
     // The first read checks the database's path. A failed check alone is no reason not to start.
     read().or_else(|_| store.check_path().and_then(|()| read()))
 }
 
-fn read(store: &Store, limits: Limits, now: Now) -> Result<Throttle, store::Error> {
+fn read(store: &Store, limits: FailedLoginLimits, now: Now) -> Result<Throttle, store::Error> {
     let throttle = Throttle::new(store.throttle_secret()?, limits);
     let mut changed = Vec::new();
     for kind in LimitKind::ALL {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Limits on sizes, times and the number of connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct GateLimits {
     /// Maximum size of a request head, in bytes.
     pub max_head: usize,
     /// Maximum number of header fields in a request.
@@ -29,7 +29,7 @@ pub struct Limits {
     pub max_connections_per_client: Option<usize>,
 }
 
-impl Default for Limits {
+impl Default for GateLimits {
     fn default() -> Self {
         Self {
             max_head: 16 * 1024,
@@ -45,7 +45,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl GateLimits {
     /// How many of `connections` one client network may have; `None` is no limit.
     pub(super) fn per_client(&self, connections: usize) -> Option<usize> {
         match self.max_connections_per_client {
@@ -101,9 +101,9 @@ mod tests {
             (Some(0), 1024, None),
             (Some(7), 4, Some(7)),
         ] {
-            let limits = Limits {
+            let limits = GateLimits {
                 max_connections_per_client: given,
-                ..Limits::default()
+                ..GateLimits::default()
             };
             assert_eq!(
                 limits.per_client(connections),

@@ -60,7 +60,7 @@ pub use client::tls::Warning as TlsWarning;
 pub use http::in_memory;
 pub use http::normal::{BODY_TOO_LARGE, Forward, PEER, RESERVED_PREFIX, WARM_UP, original_field};
 pub use http::refused::{OnRefusal, RefusedRequest};
-pub use limits::Limits;
+pub use limits::GateLimits;
 pub use upstream::answer::MAX_WHOLE_BYTES;
 pub use upstream::backend::{Backend, Link};
 pub use upstream::instructions::{DELAY, FAULT, Fault, NUMBER, OnDelivery};
@@ -73,7 +73,7 @@ pub struct Config {
     /// The listeners from which the gate accepts connections.
     pub listeners: BoundListeners,
     /// Limits on what clients can make the gate store or wait for.
-    pub limits: Limits,
+    pub limits: GateLimits,
     /// Maps a client's address to the network for which its connections are counted.
     pub network_grouping: NetworkGrouping,
     /// The server behind the gate.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::accounts::{self, Accounts};
-use crate::auth::{Auth, Limits, Policy};
+use crate::auth::{Auth, FailedLoginLimits, Policy};
 use crate::clock::Now;
 use crate::endpoint::{Lists, LongAnswers, SharedProbe, health};
 use crate::gate::{self, Forward, Gate, OnRefusal};
@@ -36,7 +36,7 @@ fn services(directory: &std::path::Path, defects: &Arc<AtomicUsize>) -> Services
         token_ttl: None,
         max_tokens_per_user: 32,
         bcrypt_cost: Cost::MIN,
-        failed_logins: Limits::NONE,
+        failed_logins: FailedLoginLimits::NONE,
         keep_events: None,
     };
     let defects = Arc::clone(defects);
@@ -140,7 +140,7 @@ fn a_panic_costs_one_500_and_the_connection_stays_open() {
             None,
         )
         .unwrap(),
-        limits: gate::Limits::default(),
+        limits: gate::GateLimits::default(),
         network_grouping: gate::NetworkGrouping::default(),
         backend: server.backend(),
         answer_timeout: Duration::from_secs(120),

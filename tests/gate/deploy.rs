@@ -115,7 +115,7 @@ fn bytes(text: &str) -> usize {
 /// moment.
 #[test]
 fn each_proxy_closes_idle_connections_before_the_server_does() {
-    let idle_timeout = gate::Limits::default().idle_timeout;
+    let idle_timeout = gate::GateLimits::default().idle_timeout;
     for (name, kept, directive) in [
         ("nginx.conf", "keepalive ", "keepalive_timeout"),
         ("nginx-auth-request.conf", "keepalive ", "keepalive_timeout"),

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::accounts::{self, Accounts};
-use crate::auth::Limits;
+use crate::auth::FailedLoginLimits;
 use crate::hashing::{EngineConfig, Group, Permits};
 use crate::store::{Durability, WhenMissing};
 
@@ -96,7 +96,7 @@ fn policy(cost: u8) -> Policy {
         token_ttl: None,
         max_tokens_per_user: 32,
         bcrypt_cost: Cost::new(cost).unwrap(),
-        failed_logins: Limits::NONE,
+        failed_logins: FailedLoginLimits::NONE,
         keep_events: None,
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lru::LruCache;
 
-use super::limits::{BEFORE_HASHING, Limits, is_lifted};
+use super::limits::{BEFORE_HASHING, FailedLoginLimits, is_lifted};
 use crate::clock::Now;
 use crate::store::{CounterKey, FailedLogins, LimitKind};
 
@@ -26,7 +26,7 @@ pub const MAX_ENTRIES: usize = 1 << 16;
 pub(super) type Keys = [CounterKey; 3];
 
 pub(super) struct Counters {
-    limits: Limits,
+    limits: FailedLoginLimits,
     pub(super) windows: [LruCache<CounterKey, Window>; 3],
     /// The attempts in flight, in the order of [`BEFORE_HASHING`]. No count is zero.
     in_flight: [HashMap<CounterKey, u32>; 2],
@@ -46,7 +46,7 @@ pub(super) struct Window {
 }
 
 impl Counters {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: FailedLoginLimits) -> Self {
         Self {
             limits,
             windows: LimitKind::ALL.map(|_| LruCache::unbounded()),

@@ -20,7 +20,8 @@ use super::queue::Queue;
 use super::refusals::Refusals;
 use super::release::ReservationReleaser;
 use super::{
-    Admission, Attempt, ClientNetwork, Limits, QueuedAttempt, Subject, Throttle, throttled,
+    Admission, Attempt, ClientNetwork, FailedLoginLimits, QueuedAttempt, Subject, Throttle,
+    throttled,
 };
 use crate::auth::Error;
 use crate::store::{AttemptId, CounterKey, FailedLogins, LimitKind, LoginCounts, Store};
@@ -37,7 +38,7 @@ const MAX_RESERVATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct InDatabase {
     store: Arc<Store>,
-    limits: Limits,
+    limits: FailedLoginLimits,
     /// How long an attempt is reserved unless it is released.
     lasts: Duration,
     local: Arc<Mutex<LocalState>>,
@@ -54,7 +55,11 @@ struct LocalState {
 }
 
 impl InDatabase {
-    pub(super) fn start(store: Arc<Store>, limits: Limits, max_wait: Duration) -> io::Result<Self> {
+    pub(super) fn start(
+        store: Arc<Store>,
+        limits: FailedLoginLimits,
+        max_wait: Duration,
+    ) -> io::Result<Self> {
         let local = Arc::new(Mutex::new(LocalState {
             queue: Queue::default(),
             known: LruCache::unbounded(),
@@ -312,7 +317,7 @@ impl InDatabase {
 }
 
 /// The rules of the limits, applied to the counters of the database.
-impl Limits {
+impl FailedLoginLimits {
     fn throttled_for(&self, counted: &LoginCounts) -> Option<Duration> {
         let waits = BEFORE_HASHING.map(|kind| self.lasts(kind, counted));
         waits.into_iter().flatten().max()
@@ -381,7 +386,7 @@ impl LoginCounts {
 }
 
 /// The counters whose windows start in the future because the date was set back, with windows that start now.
-fn restart_future_windows(limits: &Limits, counted: &LoginCounts) -> Vec<FailedLogins> {
+fn restart_future_windows(limits: &FailedLoginLimits, counted: &LoginCounts) -> Vec<FailedLogins> {
     let counters = counted.counters.iter();
     counters
         .filter(|counter| counter.first_failure > counted.now)
@@ -393,7 +398,7 @@ fn restart_future_windows(limits: &Limits, counted: &LoginCounts) -> Vec<FailedL
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: FailedLoginLimits = FailedLoginLimits {
         window: Duration::from_secs(900),
         per_pair: 3,
         per_address: 0,

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::counters::Counters;
 use super::queue::Queue;
-use super::{Admission, Attempt, Limits, QueuedAttempt, Subject, Throttle, throttled};
+use super::{Admission, Attempt, FailedLoginLimits, QueuedAttempt, Subject, Throttle, throttled};
 use crate::auth::Error;
 use crate::store::LimitKind;
 
@@ -24,7 +24,7 @@ pub(super) struct MemoryState {
 }
 
 impl InMemory {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: FailedLoginLimits) -> Self {
         let state = MemoryState {
             counters: Counters::new(limits),
             queue: Queue::default(),

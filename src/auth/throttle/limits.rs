@@ -11,7 +11,7 @@ use crate::store::{FailedLogins, LimitKind};
 
 /// The limits on failed logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct FailedLoginLimits {
     /// The length of the window, which starts with its first failure.
     pub window: Duration,
     /// Failures of one username from one client network; 0 means no limit.
@@ -28,20 +28,20 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientNetwork(pub(super) IpAddr);
 
-impl Limits {
+impl FailedLoginLimits {
     /// The default limits for real accounts.
-    pub const DEFAULT: Limits = Limits {
+    pub const DEFAULT: FailedLoginLimits = FailedLoginLimits {
         window: Duration::from_secs(15 * 60),
         per_pair: 10,
         per_address: 100,
         per_username: 100,
     };
     /// No limits: nothing is counted.
-    pub const NONE: Limits = Limits {
+    pub const NONE: FailedLoginLimits = FailedLoginLimits {
         per_pair: 0,
         per_address: 0,
         per_username: 0,
-        ..Limits::DEFAULT
+        ..FailedLoginLimits::DEFAULT
     };
 
     pub(in crate::auth) fn of(&self, kind: LimitKind) -> Option<u32> {

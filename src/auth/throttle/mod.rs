@@ -41,7 +41,7 @@ use in_memory::InMemory;
 
 pub use counters::MAX_ENTRIES;
 pub(super) use limits::BEFORE_HASHING;
-pub use limits::{ClientNetwork, Limits};
+pub use limits::{ClientNetwork, FailedLoginLimits};
 pub(super) use persistence::about;
 
 /// Decides which login attempts are admitted.
@@ -93,7 +93,7 @@ pub struct Attempt {
 
 impl Throttle {
     /// An empty throttle in memory. To restore stored counters, `secret` has to be the one that they were stored with.
-    pub fn new(secret: [u8; 16], limits: Limits) -> Self {
+    pub fn new(secret: [u8; 16], limits: FailedLoginLimits) -> Self {
         let counters = CounterStore::InMemory(Box::new(InMemory::new(limits)));
         Self { secret, counters }
     }
@@ -105,7 +105,7 @@ impl Throttle {
     /// The operating system could not start a thread.
     pub fn in_database(
         secret: [u8; 16],
-        limits: Limits,
+        limits: FailedLoginLimits,
         store: Arc<Store>,
         max_wait: Duration,
     ) -> io::Result<Self> {

@@ -12,7 +12,7 @@ const MINUTE: u64 = 60;
 const CLIENT: &str = "192.0.2.1";
 
 fn throttle(per_pair: u32, per_address: u32, per_username: u32) -> Arc<Throttle> {
-    let limits = Limits {
+    let limits = FailedLoginLimits {
         window: Duration::from_secs(15 * MINUTE),
         per_pair,
         per_address,

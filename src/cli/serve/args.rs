@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, ValueHint};
 use ipnet::IpNet;
 
-use crate::auth::{Limits, Policy};
+use crate::auth::{FailedLoginLimits, Policy};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::{WrongUsage, logging, parse, seed};
 use crate::duration;
@@ -137,7 +137,7 @@ struct FailedLoginArgs {
         value_name = "DURATION",
         env = "THANOS_LOGIN_FAILED_LOGIN_WINDOW",
         value_parser = parse::positive_duration,
-        default_value = duration::format(Limits::DEFAULT.window)
+        default_value = duration::format(FailedLoginLimits::DEFAULT.window)
     )]
     failed_login_window: Duration,
     #[arg(
@@ -216,25 +216,25 @@ struct TlsArgs {
 #[derive(clap::Args)]
 struct LimitArgs {
     /// Maximum size of a request's head, in bytes
-    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_HEAD", default_value_t = gate::Limits::default().max_head, value_parser = parse::size::<usize>)]
+    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_HEAD", default_value_t = gate::GateLimits::default().max_head, value_parser = parse::size::<usize>)]
     max_head: usize,
     /// Maximum number of header fields of a request
-    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_HEADER_FIELDS", default_value_t = gate::Limits::default().max_header_fields, value_parser = parse::size::<usize>)]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_HEADER_FIELDS", default_value_t = gate::GateLimits::default().max_header_fields, value_parser = parse::size::<usize>)]
     max_header_fields: usize,
     /// Maximum size of a request's body, in bytes
-    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_BODY", default_value_t = gate::Limits::default().max_body, value_parser = parse::size::<usize>)]
+    #[arg(long, value_name = "BYTES", env = "THANOS_LOGIN_MAX_BODY", default_value_t = gate::GateLimits::default().max_body, value_parser = parse::size::<usize>)]
     max_body: usize,
     /// Maximum time from the first byte of a request to its last
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_REQUEST_TIMEOUT", default_value = duration::format(gate::Limits::default().request_timeout), value_parser = parse::positive_duration)]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_REQUEST_TIMEOUT", default_value = duration::format(gate::GateLimits::default().request_timeout), value_parser = parse::positive_duration)]
     request_timeout: Duration,
     /// Maximum time in which an answer makes no progress; a client that reads less than 1 kB per second also exceeds it
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = duration::format(gate::Limits::default().write_timeout), value_parser = parse::positive_duration)]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = duration::format(gate::GateLimits::default().write_timeout), value_parser = parse::positive_duration)]
     write_timeout: Duration,
     /// Maximum time that a connection is kept open without a request
-    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = duration::format(gate::Limits::default().idle_timeout), value_parser = parse::positive_duration)]
+    #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_IDLE_TIMEOUT", default_value = duration::format(gate::GateLimits::default().idle_timeout), value_parser = parse::positive_duration)]
     idle_timeout: Duration,
     /// Maximum number of open connections
-    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value_t = gate::Limits::default().max_connections, value_parser = parse::size::<usize>)]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_MAX_CONNECTIONS", default_value_t = gate::GateLimits::default().max_connections, value_parser = parse::size::<usize>)]
     max_connections: usize,
     /// Maximum number of connections from one client, an IPv4 address or an IPv6 /64, except for trusted proxies; 0
     /// means no limit [default: a quarter of all]
@@ -258,8 +258,8 @@ fn keep_events() -> String {
 }
 
 /// The help of a limit on failed logins.
-fn limit(counted: &str, of: impl Fn(Limits) -> u32) -> String {
-    let [real, demo] = [Limits::DEFAULT, Limits::NONE].map(of);
+fn limit(counted: &str, of: impl Fn(FailedLoginLimits) -> u32) -> String {
+    let [real, demo] = [FailedLoginLimits::DEFAULT, FailedLoginLimits::NONE].map(of);
     format!("{counted}; 0 means no limit [default: {real}, with --demo {demo}]")
 }
 
@@ -348,8 +348,8 @@ impl TlsArgs {
 }
 
 impl LimitArgs {
-    fn limits(&self) -> gate::Limits {
-        gate::Limits {
+    fn limits(&self) -> gate::GateLimits {
+        gate::GateLimits {
             max_head: self.max_head,
             max_header_fields: self.max_header_fields,
             max_body: self.max_body,
@@ -358,7 +358,7 @@ impl LimitArgs {
             idle_timeout: self.idle_timeout,
             max_connections: self.max_connections,
             max_connections_per_client: self.max_connections_per_client,
-            ..gate::Limits::default()
+            ..gate::GateLimits::default()
         }
     }
 }
@@ -376,9 +376,13 @@ impl HashingArgs {
 
 impl FailedLoginArgs {
     /// The limits on failed logins. A stub has no limits by default, since tests fail on purpose.
-    fn limits(&self, demo: bool) -> Limits {
-        let defaults = if demo { Limits::NONE } else { Limits::DEFAULT };
-        Limits {
+    fn limits(&self, demo: bool) -> FailedLoginLimits {
+        let defaults = if demo {
+            FailedLoginLimits::NONE
+        } else {
+            FailedLoginLimits::DEFAULT
+        };
+        FailedLoginLimits {
             window: self.failed_login_window,
             per_pair: self.failed_logins_per_user.unwrap_or(defaults.per_pair),
             per_address: self

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::gate::limits::Limits;
+use crate::gate::limits::GateLimits;
 
 /// The time for which writes may still wait. It starts full and never exceeds its start value.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct WriteAllowance {
 }
 
 impl WriteAllowance {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &GateLimits) -> Self {
         Self {
             left: limits.write_timeout,
             full: limits.write_timeout,
@@ -54,7 +54,7 @@ mod tests {
 
     /// Whether a client that reads `bytes` every `seconds` receives the whole answer.
     fn receives_whole_answer(answer: usize, bytes: usize, seconds: u64) -> bool {
-        let mut allowance = WriteAllowance::new(&Limits::default());
+        let mut allowance = WriteAllowance::new(&GateLimits::default());
         let mut taken = 0;
         while taken < answer {
             let Ok(left) = allowance.left() else {

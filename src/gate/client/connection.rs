@@ -19,7 +19,7 @@ use crate::gate::http::receive::{Failure, Receiver, Request, Source};
 use crate::gate::http::refusal::{self, Refusal};
 use crate::gate::http::refused::{OnRefusal, PartialHead};
 use crate::gate::http::request_line::Version;
-use crate::gate::limits::Limits;
+use crate::gate::limits::GateLimits;
 use crate::gate::upstream::answer::ServerAnswer;
 use crate::gate::upstream::instructions::{Fault, GARBAGE, Instructions, NUMBER, OnDelivery};
 use crate::gate::upstream::pool::{self, Exchange, Pool};
@@ -31,7 +31,7 @@ const RESET_WAIT: Duration = Duration::from_millis(50);
 
 /// What all connections of a gate share.
 pub(crate) struct ConnectionContext {
-    pub(crate) limits: Limits,
+    pub(crate) limits: GateLimits,
     pub(crate) forward: Forward,
     pub(crate) answer_fields: &'static [(&'static str, &'static str)],
     pub(crate) on_refusal: OnRefusal,

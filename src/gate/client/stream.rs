@@ -256,7 +256,7 @@ mod tests {
     use super::super::slots::ConnectionSlots;
     use super::super::socket::Socket;
     use super::*;
-    use crate::gate::limits::Limits;
+    use crate::gate::limits::GateLimits;
 
     #[test]
     fn the_stop_ends_a_wait_only_before_the_first_byte_of_a_request() {
@@ -264,7 +264,7 @@ mod tests {
         let slots = ConnectionSlots::new(1, None, Arc::clone(&stop));
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let slot = slots.enter(Socket::Unix(ours), None);
-        let allowance = WriteAllowance::new(&Limits::default());
+        let allowance = WriteAllowance::new(&GateLimits::default());
         let mut stream = ClientStream::new(Arc::clone(&slot), allowance, stop, None);
         let deadline = Deadline::after(Duration::from_secs(30));
         let mut buffer = [0; 9];

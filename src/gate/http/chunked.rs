@@ -7,7 +7,7 @@ use super::fields::parse_fields;
 use super::refusal::{self, Refusal};
 use super::request_line::is_token;
 use super::wiped::Wiped;
-use crate::gate::limits::Limits;
+use crate::gate::limits::GateLimits;
 
 /// Maximum number of hexadecimal digits in a chunk size: a 64-bit number has no more.
 const MAX_SIZE_DIGITS: usize = 16;
@@ -46,7 +46,7 @@ pub(crate) enum Decoded {
 }
 
 impl Decoder {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &GateLimits) -> Self {
         Self {
             state: DecoderState::SizeLine,
             line: Vec::new(),
@@ -223,12 +223,12 @@ fn after_quoted(text: &[u8]) -> Result<&[u8], Refusal> {
 mod tests {
     use super::*;
 
-    fn limits() -> Limits {
-        Limits {
+    fn limits() -> GateLimits {
+        GateLimits {
             max_head: 64,
             max_header_fields: 2,
             max_body: 20,
-            ..Limits::default()
+            ..GateLimits::default()
         }
     }
 

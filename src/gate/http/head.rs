@@ -9,7 +9,7 @@ use super::fields::{parse_fields, trim, values};
 use super::framing::{self, Framing};
 use super::refusal::{self, Refusal};
 use super::request_line::{self, RequestLine, Version};
-use crate::gate::limits::Limits;
+use crate::gate::limits::GateLimits;
 
 /// A complete and valid head.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(crate) struct Extent {
 
 impl Scanner {
     /// Scans the new bytes in `bytes`, which are all bytes that have arrived since the last request.
-    pub(crate) fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Scan, Refusal> {
+    pub(crate) fn advance(&mut self, bytes: &[u8], limits: &GateLimits) -> Result<Scan, Refusal> {
         while self.scanned < bytes.len() {
             if self.scanned >= limits.max_head + self.skipped {
                 self.check_incomplete(bytes)?;
@@ -96,7 +96,7 @@ impl Scanner {
         }
     }
 
-    fn end_line(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Extent>, Refusal> {
+    fn end_line(&mut self, bytes: &[u8], limits: &GateLimits) -> Result<Option<Extent>, Refusal> {
         let line = &bytes[self.line_start..bytes.len() - 2];
         self.line_start = bytes.len();
         match (line.is_empty(), self.lines) {
@@ -193,10 +193,10 @@ mod tests {
     use super::*;
 
     fn scan(text: &[u8]) -> Result<Extent, u16> {
-        let limits = Limits {
+        let limits = GateLimits {
             max_head: 200,
             max_header_fields: 4,
-            ..Limits::default()
+            ..GateLimits::default()
         };
         let whole = Scanner::default().advance(text, &limits);
         // The result must not depend on the pieces in which the bytes arrive.

@@ -7,7 +7,7 @@ use super::input::Input;
 use super::normal::{BODY_TOO_LARGE, Forward};
 use super::receive::{Failure, Receiver, Source};
 use super::refusal;
-use crate::gate::limits::Limits;
+use crate::gate::limits::GateLimits;
 
 /// How the gate interprets some bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Source for Pieces<'_> {
 }
 
 /// Receives one request that arrives in pieces of the given lengths, and the rest at once.
-pub fn read(bytes: &[u8], pieces: &[usize], limits: &Limits) -> Reading {
+pub fn read(bytes: &[u8], pieces: &[usize], limits: &GateLimits) -> Reading {
     let mut input = Input::new();
     let mut receiver = Receiver {
         source: Pieces {
@@ -81,7 +81,7 @@ pub fn read(bytes: &[u8], pieces: &[usize], limits: &Limits) -> Reading {
 
 /// Panics unless the result is the same for all piece lengths, and an accepted request ends where a simple parser of RFC
 /// 9112 says.
-pub fn check(bytes: &[u8], limits: &Limits) {
+pub fn check(bytes: &[u8], limits: &GateLimits) {
     let at_once = read(bytes, &[], limits);
     for piece in [1, 2, 7] {
         let pieces = vec![piece; bytes.len() / piece];
@@ -203,7 +203,7 @@ mod tests {
 
         #[test]
         fn an_accepted_request_ends_where_the_rfc_says(bytes in mutated_requests()) {
-            check(&bytes, &Limits::default());
+            check(&bytes, &GateLimits::default());
         }
 
         #[test]
@@ -218,16 +218,16 @@ mod tests {
 
         #[test]
         fn any_bytes_can_be_parsed(bytes: Vec<u8>) {
-            check(&bytes, &Limits::default());
+            check(&bytes, &GateLimits::default());
         }
     }
 
-    fn small() -> Limits {
-        Limits {
+    fn small() -> GateLimits {
+        GateLimits {
             max_head: 90,
             max_header_fields: 3,
             max_body: 6,
-            ..Limits::default()
+            ..GateLimits::default()
         }
     }
 
@@ -242,10 +242,10 @@ mod tests {
             ("two_codings", 400),
         ];
         for (name, bytes) in seeds() {
-            check(&bytes, &Limits::default());
+            check(&bytes, &GateLimits::default());
             check(&bytes, &small());
             let expected = refused.iter().find(|(known, _)| *known == name);
-            match (read(&bytes, &[], &Limits::default()), expected) {
+            match (read(&bytes, &[], &GateLimits::default()), expected) {
                 (Reading::Whole(..), None) => {}
                 (Reading::TooLarge, None) => assert_eq!(name, "chunk_too_long"),
                 (reading, expected) => {

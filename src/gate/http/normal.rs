@@ -176,11 +176,11 @@ fn strip_prefix<'name>(name: &'name str, prefix: &str) -> Option<&'name str> {
 mod tests {
     use super::super::head::{Scan, Scanner};
     use super::*;
-    use crate::gate::limits::Limits;
+    use crate::gate::limits::GateLimits;
     use proptest::prelude::*;
 
     fn normal(text: &[u8], forward: Forward) -> String {
-        let scan = Scanner::default().advance(text, &Limits::default());
+        let scan = Scanner::default().advance(text, &GateLimits::default());
         let Ok(Scan::Whole(extent)) = scan else {
             panic!("not a head: {}", text.escape_ascii());
         };

@@ -11,7 +11,7 @@ use super::refusal::{self, Refusal};
 use super::refused::PartialHead;
 use super::request_line::Version;
 use super::wiped::Wiped;
-use crate::gate::limits::Limits;
+use crate::gate::limits::GateLimits;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -48,7 +48,7 @@ pub(crate) trait Source {
 pub(crate) struct Receiver<'a, S> {
     pub(crate) source: S,
     pub(crate) input: &'a mut Input,
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: &'a GateLimits,
     pub(crate) forward: Forward,
     pub(crate) peer: &'a str,
 }

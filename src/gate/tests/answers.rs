@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn a_malformed_answer_is_500_and_the_next_request_works() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(GateLimits::default());
     for _ in 0..3 {
         let answer = server.talk(format!("GET /garbage HTTP/1.1\r\n{CLOSE}\r\n"));
         assert_eq!(status(&answer), 500, "{answer}");
@@ -17,7 +17,7 @@ fn a_malformed_answer_is_500_and_the_next_request_works() {
 
 #[test]
 fn a_long_answer_is_relayed_completely_and_the_connection_stays_open() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(GateLimits::default());
     let mut stream = server.connect();
     for request in [
         "GET /long HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -41,7 +41,7 @@ fn if_the_server_aborts_a_long_answer_the_connection_is_closed() {
     let directory = tempfile::tempdir().unwrap();
     let upstream = directory.path().join("aborting.sock");
     let aborting = UnixListener::bind(&upstream).unwrap();
-    let server = Server::start_with(Limits::default(), |config| Config {
+    let server = Server::start_with(GateLimits::default(), |config| Config {
         backend: Arc::new(upstream),
         ..config
     });
@@ -70,7 +70,7 @@ fn if_the_server_aborts_a_long_answer_the_connection_is_closed() {
 
 #[test]
 fn a_client_that_disconnects_during_a_long_answer_frees_its_slot() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(GateLimits::default());
     for _ in 0..8 {
         let mut stream = server.connect();
         stream
@@ -90,7 +90,7 @@ fn a_client_that_disconnects_during_a_long_answer_frees_its_slot() {
 #[test]
 fn without_a_server_the_answer_is_503_and_reported() {
     let (sender, reported) = std::sync::mpsc::channel();
-    let server = Server::start_with(Limits::default(), |config| Config {
+    let server = Server::start_with(GateLimits::default(), |config| Config {
         backend: Arc::new(PathBuf::from("/nonexistent/tiny.sock")),
         forward: Forward::All,
         on_refusal: OnRefusal::new(move |refused| {
@@ -120,7 +120,7 @@ fn without_a_server_the_answer_is_503_and_reported() {
 #[test]
 fn the_delivery_of_numbered_answers_is_reported() {
     let (sender, reported) = std::sync::mpsc::channel();
-    let server = Server::start_with(Limits::default(), |config| Config {
+    let server = Server::start_with(GateLimits::default(), |config| Config {
         on_refusal: OnRefusal::new(|_| vec![(NUMBER, "9".to_owned())]),
         on_delivery: Arc::new(move |number, is_whole| sender.send((number, is_whole)).unwrap()),
         ..config

@@ -5,10 +5,10 @@ use super::*;
 /// The client is closed although each of its pauses is short.
 #[test]
 fn a_client_that_reads_below_the_minimum_rate_is_closed() {
-    let server = Server::start(Limits {
+    let server = Server::start(GateLimits {
         write_timeout: Duration::from_millis(100),
         min_write_rate: u32::MAX,
-        ..Limits::default()
+        ..GateLimits::default()
     });
     let mut stream = server.connect_small();
     write!(stream, "GET /long HTTP/1.1\r\n{CLOSE}\r\n").unwrap();
@@ -22,7 +22,7 @@ fn a_client_that_reads_below_the_minimum_rate_is_closed() {
 
 #[test]
 fn a_stop_closes_slow_readers_when_the_grace_period_is_over() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(GateLimits::default());
     let mut slow = server.connect_small();
     write!(slow, "GET /long HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     read_head(&mut slow);

@@ -25,11 +25,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(limits: Limits) -> Self {
+    fn start(limits: GateLimits) -> Self {
         Self::start_with(limits, |config| config)
     }
 
-    fn start_with(limits: Limits, change: impl FnOnce(Config) -> Config) -> Self {
+    fn start_with(limits: GateLimits, change: impl FnOnce(Config) -> Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let upstream = directory.path().join("tiny.sock");
         let tiny = Arc::new(tiny_http::Server::http_unix(&upstream).unwrap());
