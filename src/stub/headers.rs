@@ -66,7 +66,7 @@ impl Headers {
     }
 
     /// Checks the headers. The code and the example must be documented for the call.
-    pub(super) fn steering(&self, call: &str, documented: &Documented) -> Result<Steering, Error> {
+    pub(super) fn check(&self, call: &str, documented: &Documented) -> Result<Steering, Error> {
         let refuse = |expected| Error::Header {
             name: "Prefer",
             expected,

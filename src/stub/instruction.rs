@@ -98,7 +98,7 @@ impl Instruction {
 
     /// How to answer a request for this path. `None` if the instruction is for another path, or if the call does not
     /// document the answer.
-    pub(super) fn steering(
+    pub(super) fn steering_for(
         &self,
         call: &Call,
         path: &str,

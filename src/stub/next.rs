@@ -82,7 +82,7 @@ impl InstructionQueue {
             .iter()
             .enumerate()
             .find_map(|(index, pending)| {
-                let steering = pending.instruction.steering(call, path, documented)?;
+                let steering = pending.instruction.steering_for(call, path, documented)?;
                 Some((index, steering))
             });
         let Some((index, steering)) = found else {

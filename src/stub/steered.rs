@@ -23,7 +23,7 @@ impl Answerer for Steered {
     }
 
     fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
-        let steering = match self.steering(call, request) {
+        let steering = match self.choose_steering(call, request) {
             Ok(steering) => steering,
             Err(error) => return error.into(),
         };
@@ -36,17 +36,17 @@ impl Answerer for Steered {
 }
 
 impl Steered {
-    /// The steering of a request. Headers of the request take precedence over pending instructions, and use none of
+    /// Chooses the steering of a request. Headers of the request take precedence over pending instructions, and use none of
     /// them. A request without a call uses no pending instruction, and is answered with 404 or 405 even if its headers
     /// are wrong.
-    fn steering(&self, call: &Call, request: &Request<'_>) -> Result<Steering, Error> {
+    fn choose_steering(&self, call: &Call, request: &Request<'_>) -> Result<Steering, Error> {
         let headers = Headers::of(request, self.fields);
         if !call.has_method {
             let steering = headers.and_then(|headers| headers.delay_and_fault().ok());
             return Ok(steering.unwrap_or_default());
         }
         match headers {
-            Some(headers) => headers.steering(call.name, &self.documented),
+            Some(headers) => headers.check(call.name, &self.documented),
             None => Ok(self.next.take(call, request.path(), &self.documented)),
         }
     }
