@@ -9,11 +9,11 @@ pub(super) const OTHER: &str = "other";
 
 /// A component that answers requests.
 pub trait Answerer: Send + Sync {
-    /// Which call a request is.
-    fn call(&self, method: &str, target: &str) -> Call;
+    /// Matches a request to a route.
+    fn match_route(&self, method: &str, target: &str) -> MatchedRoute;
 
     /// Answers a request, with any status.
-    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply;
+    fn answer(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Reply;
 
     /// Called for every request that the gate answers itself. Returns header fields for the answer.
     fn refused(&self, _request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
@@ -31,9 +31,9 @@ pub trait Answerer: Send + Sync {
 /// The function that answers the requests of one endpoint.
 pub(super) type Handler = fn(&Services, &mut Request<'_>) -> Result<Reply, Error>;
 
-/// The call that a request makes: an endpoint, and whether it has the method.
+/// The route that a request matches: an endpoint, and whether it has the method.
 #[derive(Clone, Copy)]
-pub struct Call {
+pub struct MatchedRoute {
     /// The path of the endpoint, with placeholders for variable parts; `other` if there is no such endpoint.
     pub name: &'static str,
     /// What answering may have to wait for.
@@ -58,8 +58,8 @@ pub enum Pace {
     Slow,
 }
 
-impl Call {
-    /// A call to an endpoint, whose path is `name`.
+impl MatchedRoute {
+    /// A route to an endpoint, whose path is `name`.
     pub fn new(name: &'static str, pace: Pace, has_method: bool, allow: &'static str) -> Self {
         Self {
             name,
@@ -71,7 +71,7 @@ impl Call {
         }
     }
 
-    /// A call to an unknown path.
+    /// The route of an unknown path.
     pub(super) fn other() -> Self {
         Self {
             name: OTHER,

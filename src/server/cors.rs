@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::answerer::{Answerer, Call};
+use super::answerer::{Answerer, MatchedRoute};
 use super::origin::Origins;
 use crate::gate::RefusedRequest;
 use crate::http::{ReadField, Reply, Request, is_token_byte};
@@ -55,11 +55,11 @@ impl CorsPolicy {
     /// origin is allowed.
     pub fn answer<'r>(
         &self,
-        call: &Call,
+        route: &MatchedRoute,
         request: &mut Request<'r>,
         inner: impl FnOnce(&mut Request<'r>) -> Reply,
     ) -> Reply {
-        if !self.include(call, request.path()) {
+        if !self.include(route, request.path()) {
             return inner(request);
         }
         let Some(origin) = self.allowed_origin(request.joined(ReadField::Origin)) else {
@@ -69,7 +69,7 @@ impl CorsPolicy {
         let reply = match method {
             Some(method) if request.method().as_str() == "OPTIONS" => {
                 let headers = request.joined(ReadField::AccessControlRequestHeaders);
-                self.preflight(call, &method, &headers.unwrap_or_default())
+                self.preflight(route, &method, &headers.unwrap_or_default())
             }
             _ => inner(request),
         };
@@ -84,8 +84,8 @@ impl CorsPolicy {
     }
 
     /// Whether pages may call a path. Unknown paths are included, so that a page can read the 404.
-    fn include(&self, call: &Call, path: &str) -> bool {
-        call.allow.is_none() || self.paths.iter().any(|start| path.starts_with(start))
+    fn include(&self, route: &MatchedRoute, path: &str) -> bool {
+        route.allow.is_none() || self.paths.iter().any(|start| path.starts_with(start))
     }
 
     /// The origin of a request, if it is allowed.
@@ -106,8 +106,8 @@ impl CorsPolicy {
     }
 
     /// Answers a preflight request. Every method that it asks for is allowed, so that the page can read a 404 or 405.
-    fn preflight(&self, call: &Call, method: &[u8], headers: &[u8]) -> Reply {
-        let methods = with_asked(call.allow.unwrap_or_default(), method);
+    fn preflight(&self, route: &MatchedRoute, method: &[u8], headers: &[u8]) -> Reply {
+        let methods = with_asked(route.allow.unwrap_or_default(), method);
         Reply::no_content()
             .with("Access-Control-Allow-Methods", methods)
             .with(
@@ -145,13 +145,13 @@ impl Cors {
 }
 
 impl Answerer for Cors {
-    fn call(&self, method: &str, target: &str) -> Call {
-        self.inner.call(method, target)
+    fn match_route(&self, method: &str, target: &str) -> MatchedRoute {
+        self.inner.match_route(method, target)
     }
 
-    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
+    fn answer(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Reply {
         self.policy
-            .answer(call, request, |request| self.inner.answer(call, request))
+            .answer(route, request, |request| self.inner.answer(route, request))
     }
 
     /// Lets the page read what was wrong with its request.

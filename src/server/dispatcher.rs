@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::answerer::{Answerer, Call, OTHER, Pace};
+use super::answerer::{Answerer, MatchedRoute, OTHER, Pace};
 use super::arrival;
 use crate::endpoint::{self, Services, user_login};
 use crate::gate::{DELAY, OnRefusal, RefusedRequest};
@@ -35,7 +35,7 @@ pub(super) struct Dispatcher {
 /// A request that was not answered yet.
 struct PendingRequest {
     request: tiny_http::Request,
-    call: Call,
+    route: MatchedRoute,
     received: Instant,
 }
 
@@ -56,16 +56,18 @@ impl Dispatcher {
             let _ = request.respond(tiny_http::Response::empty(204));
             return;
         }
-        let call = self.answerer.call(request.method().as_str(), request.url());
+        let route = self
+            .answerer
+            .match_route(request.method().as_str(), request.url());
         let mut pending = PendingRequest {
             request,
-            call,
+            route,
             received,
         };
         let this = Arc::clone(self);
-        let looks_up = call.pace == Pace::LookUp && self.services.store.is_remote();
+        let looks_up = route.pace == Pace::LookUp && self.services.store.is_remote();
         let is_first = looks_up && !self.is_looking_up.swap(true, Ordering::Relaxed);
-        if call.pace == Pace::Slow || looks_up && !is_first {
+        if route.pace == Pace::Slow || looks_up && !is_first {
             in_own_thread(move || {
                 let prepared = this.answer(&mut pending);
                 this.send(pending, prepared);
@@ -87,7 +89,7 @@ impl Dispatcher {
         let arrival = arrival::of(&pending.request);
         let mut request = Request::new(&mut pending.request, arrival);
         // Catches panics here too, because a layer around the endpoints may have a defect.
-        let reply = endpoint::reply(|| Ok(self.answerer.answer(&pending.call, &mut request)));
+        let reply = endpoint::reply(|| Ok(self.answerer.answer(&pending.route, &mut request)));
         PreparedReply {
             client: request.client(&self.services.trusted_proxies).to_string(),
             user: request.user_uuid().map(str::to_owned),
@@ -100,7 +102,7 @@ impl Dispatcher {
     fn send(&self, pending: PendingRequest, prepared: PreparedReply) {
         let PendingRequest {
             request,
-            call,
+            route,
             received,
         } = pending;
         let PreparedReply {
@@ -126,8 +128,8 @@ impl Dispatcher {
             tracing::debug!(%error, "cannot send the answer to the client");
         }
         let duration = received.elapsed();
-        self.services.metrics.observe(call.name, status, duration);
-        if call.name == user_login::PATH {
+        self.services.metrics.observe(route.name, status, duration);
+        if route.name == user_login::PATH {
             self.services.metrics.observe_login(status);
         }
         let (path, duration_ms) = (path_of(&target), milliseconds(duration));

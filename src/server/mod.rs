@@ -29,7 +29,7 @@ use crate::scratch::Scratch;
 use dispatcher::Dispatcher;
 use supervisor::Supervisor;
 
-pub use answerer::{Answerer, Call, Pace};
+pub use answerer::{Answerer, MatchedRoute, Pace};
 pub use cors::{Cors, CorsPolicy};
 pub use origin::{IsOwn, NotAnOrigin, Origin, Origins};
 pub use routes::{Endpoints, Exposure};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::answerer::{Answerer, Call, Handler, Pace};
+use super::answerer::{Answerer, Handler, MatchedRoute, Pace};
 use crate::endpoint::{
     self, Error, Services, health, metrics, openapi, organization, token_verify, user_login,
     user_logout, users,
@@ -101,21 +101,21 @@ impl Endpoints {
 }
 
 impl Answerer for Endpoints {
-    fn call(&self, method: &str, target: &str) -> Call {
+    fn match_route(&self, method: &str, target: &str) -> MatchedRoute {
         let Some(route) = self.find(target) else {
-            return Call::other();
+            return MatchedRoute::other();
         };
         let (name, methods) = (route.name, route.methods);
-        Call {
+        MatchedRoute {
             handler: Some(route.handler),
-            ..Call::new(name, route.pace, methods.include(method), methods.allow())
+            ..MatchedRoute::new(name, route.pace, methods.include(method), methods.allow())
         }
     }
 
-    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
+    fn answer(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Reply {
         endpoint::reply(|| {
-            call.check(request)?;
-            let handler = call.handler.ok_or(Error::NotFound)?;
+            route.check(request)?;
+            let handler = route.handler.ok_or(Error::NotFound)?;
             let reply = handler(&self.services, request)?;
             self.services.long_answers.admit(request, reply)
         })

@@ -66,12 +66,12 @@ struct Layer {
 }
 
 impl Answerer for Layer {
-    fn call(&self, method: &str, target: &str) -> Call {
-        self.endpoints.call(method, target)
+    fn match_route(&self, method: &str, target: &str) -> MatchedRoute {
+        self.endpoints.match_route(method, target)
     }
 
-    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
-        let reply = self.endpoints.answer(call, request);
+    fn answer(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Reply {
+        let reply = self.endpoints.answer(route, request);
         assert!(!is_broken(&self.defects), "the layer is broken");
         reply
     }
@@ -177,11 +177,11 @@ struct Late {
 }
 
 impl Answerer for Late {
-    fn call(&self, _: &str, _: &str) -> Call {
-        Call::new("/", Pace::Slow, true, "GET")
+    fn match_route(&self, _: &str, _: &str) -> MatchedRoute {
+        MatchedRoute::new("/", Pace::Slow, true, "GET")
     }
 
-    fn answer(&self, _: &Call, _: &mut Request<'_>) -> Reply {
+    fn answer(&self, _: &MatchedRoute, _: &mut Request<'_>) -> Reply {
         self.called.send(()).unwrap();
         let _ = self.may_answer.lock().recv();
         Reply::no_content()

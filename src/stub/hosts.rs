@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::error::Error;
 use crate::gate::RefusedRequest;
 use crate::http::{EveryField, Reply, Request};
-use crate::server::{Answerer, Call, Origin, is_loopback_authority, is_loopback_origin};
+use crate::server::{Answerer, MatchedRoute, Origin, is_loopback_authority, is_loopback_origin};
 
 /// A host by which clients may call a demo, such as `host.docker.internal`, `*.dev.example` or `10.0.2.2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,11 +153,11 @@ impl HostFilter {
 }
 
 impl Answerer for HostFilter {
-    fn call(&self, method: &str, target: &str) -> Call {
-        self.inner.call(method, target)
+    fn match_route(&self, method: &str, target: &str) -> MatchedRoute {
+        self.inner.match_route(method, target)
     }
 
-    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
+    fn answer(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Reply {
         // A request without Host is not by a browser.
         match request.joined_any(self.fields, "Host") {
             Some(host) if !self.hosts.include(&host) => {
@@ -165,7 +165,7 @@ impl Answerer for HostFilter {
                 let host = without_port(&authority).unwrap_or(&authority).to_owned();
                 Error::OtherHost(host).into()
             }
-            _ => self.inner.answer(call, request),
+            _ => self.inner.answer(route, request),
         }
     }
 

@@ -10,7 +10,7 @@ use super::own_answer::OwnAnswer;
 use crate::endpoint::users;
 use crate::gate::Fault;
 use crate::http::Object;
-use crate::server::Call;
+use crate::server::MatchedRoute;
 
 const KEYS: &[&str] = &[
     "times", "code", "delay_ms", "fault", "path", "example", "body", "headers",
@@ -100,18 +100,18 @@ impl Instruction {
     /// document the answer.
     pub(super) fn steering_for(
         &self,
-        call: &Call,
+        route: &MatchedRoute,
         path: &str,
         documented: &Documented,
     ) -> Option<Steering> {
         let mut own_path = self.path.iter();
-        if !own_path.all(|own| own == path || own == call.name) {
+        if !own_path.all(|own| own == path || own == route.name) {
             return None;
         }
         let code = match (self.code, &self.example) {
             (code, _) if self.own.has_body() => Some(code.unwrap_or(OK)),
-            (code, Some(example)) => Some(documented.code_with(call.name, code, example)?),
-            (Some(code), None) if self.own.is_empty() && !has_code(documented, call, code) => {
+            (code, Some(example)) => Some(documented.code_with(route.name, code, example)?),
+            (Some(code), None) if self.own.is_empty() && !has_code(documented, route, code) => {
                 return None;
             }
             (code, None) => code,
@@ -127,8 +127,8 @@ impl Instruction {
 }
 
 /// Whether an instruction may force this code on a call: the call documents it, or no call does.
-fn has_code(documented: &Documented, call: &Call, code: u16) -> bool {
-    documented.codes(call.name).contains(&code) || !documented.all_codes().contains(&code)
+fn has_code(documented: &Documented, route: &MatchedRoute, code: u16) -> bool {
+    documented.codes(route.name).contains(&code) || !documented.all_codes().contains(&code)
 }
 
 fn read_fault(input: &mut Input<'_>) -> Result<Option<Fault>, Error> {

@@ -37,7 +37,7 @@ use crate::clock::Clock;
 use crate::endpoint::{self, Services, openapi};
 use crate::gate::{FAULT, NUMBER, RefusedRequest};
 use crate::http::{EveryField, ReadField, Reply, Request, path_of};
-use crate::server::{Answerer, Call, CorsPolicy, Endpoints, Origins, Pace};
+use crate::server::{Answerer, CorsPolicy, Endpoints, MatchedRoute, Origins, Pace};
 use accounts::Accounts;
 use clock::MovableClock;
 use description::Description;
@@ -197,23 +197,23 @@ const CALLS: &[(&str, &[&str], &str, Pace)] = &[
 ];
 
 impl Answerer for Stub {
-    fn call(&self, method: &str, target: &str) -> Call {
+    fn match_route(&self, method: &str, target: &str) -> MatchedRoute {
         let path = path_of(target);
         let path = accounts::username_in(path).map_or(path, |_| accounts::ONE);
         match CALLS.iter().find(|(name, ..)| *name == path) {
             Some((name, methods, allow, pace)) => {
-                Call::new(name, *pace, methods.contains(&method), allow)
+                MatchedRoute::new(name, *pace, methods.contains(&method), allow)
             }
-            None => self.steered.call(method, target),
+            None => self.steered.match_route(method, target),
         }
     }
 
-    fn answer(&self, call: &Call, request: &mut Request<'_>) -> Reply {
+    fn answer(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Reply {
         if request.path().starts_with(API) {
-            return self.answer_api(call, request);
+            return self.answer_api(route, request);
         }
         self.pages
-            .answer(call, request, |request| self.answer_other(call, request))
+            .answer(route, request, |request| self.answer_other(route, request))
     }
 
     /// Records the request in the journal whatever its path, since the gate refuses requests without looking at the
@@ -238,11 +238,11 @@ impl Answerer for Stub {
 
 impl Stub {
     /// Answers requests whose path does not belong to the API.
-    fn answer_other(&self, call: &Call, request: &mut Request<'_>) -> Reply {
-        if !CALLS.iter().any(|(name, ..)| *name == call.name) {
-            return self.endpoints.answer(call, request);
+    fn answer_other(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Reply {
+        if !CALLS.iter().any(|(name, ..)| *name == route.name) {
+            return self.endpoints.answer(route, request);
         }
-        endpoint::reply(|| match self.answer_own(call, request) {
+        endpoint::reply(|| match self.answer_own(route, request) {
             Ok(reply) => self.services.long_answers.admit(request, reply),
             Err(Error::Endpoint(error)) => Err(error),
             Err(error) => Ok(error.into()),
@@ -251,25 +251,25 @@ impl Stub {
 
     /// Answers a request to the API. A client that silently retries after a fault gets the same fault again, since it
     /// would otherwise hide the fault.
-    fn answer_api(&self, call: &Call, request: &mut Request<'_>) -> Reply {
+    fn answer_api(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Reply {
         let arrival = self.recorder.arrival(request, self.clock.now().date);
         if let Some((status, fault)) = self.journal.repeat(arrival.fingerprint) {
             return Reply::detail(status, "An injected fault, repeated.").with(FAULT, fault);
         }
-        let reply = self
-            .pages
-            .answer(call, request, |request| self.steered.answer(call, request));
-        let entry = self.recorder.answered(arrival, call, request, &reply);
+        let reply = self.pages.answer(route, request, |request| {
+            self.steered.answer(route, request)
+        });
+        let entry = self.recorder.answered(arrival, route, request, &reply);
         reply.with(NUMBER, self.journal.add(entry).to_string())
     }
 
-    fn answer_own(&self, call: &Call, request: &mut Request<'_>) -> Result<Reply, Error> {
-        call.check(request)?;
+    fn answer_own(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Result<Reply, Error> {
+        route.check(request)?;
         let method = request.method().as_str().to_owned();
-        if call.name.starts_with(OWN) {
+        if route.name.starts_with(OWN) {
             self.check_origin(request)?;
         }
-        Ok(match (call.name, method.as_str()) {
+        Ok(match (route.name, method.as_str()) {
             ("/", _) => self.page.reply(),
             (openapi::PATH, _) => {
                 let host = request.joined_any(self.fields, "Host");
@@ -324,7 +324,8 @@ impl Stub {
     fn has_call(&self, path: &str) -> bool {
         path.starts_with(API)
             && !path.contains('?')
-            && (self.documented.has(path) || self.endpoints.call("GET", path).allow.is_some())
+            && (self.documented.has(path)
+                || self.endpoints.match_route("GET", path).allow.is_some())
     }
 
     /// Restores the state of the start. The clock is reset before tokens and counters are removed, so that none with a

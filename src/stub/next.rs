@@ -10,7 +10,7 @@ use super::error::{Error, FieldErrors};
 use super::headers::Steering;
 use super::instruction::Instruction;
 use crate::http::{Body, Reply};
-use crate::server::Call;
+use crate::server::MatchedRoute;
 
 /// The pending instructions.
 #[derive(Default)]
@@ -75,14 +75,19 @@ impl InstructionQueue {
     }
 
     /// Uses the first instruction that applies to this request, if there is one.
-    pub(super) fn take(&self, call: &Call, path: &str, documented: &Documented) -> Steering {
+    pub(super) fn take(
+        &self,
+        route: &MatchedRoute,
+        path: &str,
+        documented: &Documented,
+    ) -> Steering {
         let mut instructions = self.0.lock();
         let found = instructions
             .pending
             .iter()
             .enumerate()
             .find_map(|(index, pending)| {
-                let steering = pending.instruction.steering_for(call, path, documented)?;
+                let steering = pending.instruction.steering_for(route, path, documented)?;
                 Some((index, steering))
             });
         let Some((index, steering)) = found else {

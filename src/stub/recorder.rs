@@ -13,7 +13,7 @@ use super::redaction::Redaction;
 use crate::endpoint::user_login;
 use crate::gate::{DELAY, FAULT, Fault, RESERVED_PREFIX, RefusedRequest};
 use crate::http::{Body, COMMON_HEADERS, EveryField, ReadField, Reply, Request};
-use crate::server::Call;
+use crate::server::MatchedRoute;
 
 pub(super) struct Recorder {
     pub(super) redaction: Redaction,
@@ -71,7 +71,7 @@ impl Recorder {
     pub(super) fn answered(
         &self,
         arrival: Arrival,
-        call: &Call,
+        route: &MatchedRoute,
         request: &mut Request<'_>,
         reply: &Reply,
     ) -> Entry {
@@ -82,7 +82,7 @@ impl Recorder {
             Err(_) => Content::Other { length: 0 },
         };
         let applied = AppliedSteering::of(reply);
-        let is_login = call.name == user_login::PATH && call.has_method;
+        let is_login = route.name == user_login::PATH && route.has_method;
         // The status of a forced answer says nothing about the request.
         let status = applied.code.is_none().then(|| reply.status());
         let answer = reply.copy_body();
@@ -120,7 +120,7 @@ impl Recorder {
                     .fields(headers.filter(|(name, _)| !is_reserved(name))),
                 body: self.answer_body(request, &answer),
             },
-            call: call.name,
+            call: route.name,
             fingerprint: Some(arrival.fingerprint),
             progress: Progress::default(),
         }
