@@ -199,7 +199,7 @@ impl Auth {
     ) -> Result<Login, Error> {
         let lookup = self.store.look_up(&credentials.username)?;
         let (subject, identity) = (attempt.subject(), lookup.identity().cloned());
-        let attempt = attempt.by(identity.as_ref());
+        let attempt = attempt.with_user(identity.as_ref());
         self.decide(attempt, permit, lookup, &credentials.password, now)
             .map_err(|error| self.refuse(error, &[LimitKind::Username], subject, identity, now))
     }

@@ -293,8 +293,8 @@ impl Attempt {
         self.reserved
     }
 
-    /// Adds the user, if the username is known.
-    pub fn by(mut self, identity: Option<&Identity>) -> Self {
+    /// Sets the user, if the username is known.
+    pub fn with_user(mut self, identity: Option<&Identity>) -> Self {
         self.user_uuid = identity.map(|identity| identity.user_uuid.clone());
         self
     }
