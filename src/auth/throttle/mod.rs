@@ -48,11 +48,11 @@ pub(super) use persistence::about;
 pub struct Throttle {
     /// Mixed into every key, so that clients cannot choose usernames that collide.
     secret: [u8; 16],
-    counters: CounterStore,
+    counters: Backend,
 }
 
 /// Where the counters are kept.
-enum CounterStore {
+enum Backend {
     InMemory(Box<InMemory>),
     InDatabase(Box<InDatabase>),
 }
@@ -94,7 +94,7 @@ pub struct Attempt {
 impl Throttle {
     /// An empty throttle in memory. To restore stored counters, `secret` has to be the one that they were stored with.
     pub fn new(secret: [u8; 16], limits: FailedLoginLimits) -> Self {
-        let counters = CounterStore::InMemory(Box::new(InMemory::new(limits)));
+        let counters = Backend::InMemory(Box::new(InMemory::new(limits)));
         Self { secret, counters }
     }
 
@@ -110,7 +110,7 @@ impl Throttle {
         max_wait: Duration,
     ) -> io::Result<Self> {
         let database = InDatabase::start(store, limits, max_wait)?;
-        let counters = CounterStore::InDatabase(Box::new(database));
+        let counters = Backend::InDatabase(Box::new(database));
         Ok(Self { secret, counters })
     }
 
@@ -125,8 +125,8 @@ impl Throttle {
             keys,
             client,
             generation: match &self.counters {
-                CounterStore::InMemory(memory) => memory.generation(),
-                CounterStore::InDatabase(_) => 0,
+                Backend::InMemory(memory) => memory.generation(),
+                Backend::InDatabase(_) => 0,
             },
         }
     }
@@ -143,10 +143,8 @@ impl Throttle {
         now: Duration,
     ) -> Result<Option<Admission>, Error> {
         match &self.counters {
-            CounterStore::InMemory(memory) => memory.admit(self, subject, now).map(Some),
-            CounterStore::InDatabase(database) => {
-                database.refuse_again(&subject, now).map(|()| None)
-            }
+            Backend::InMemory(memory) => memory.admit(self, subject, now).map(Some),
+            Backend::InDatabase(database) => database.refuse_again(&subject, now).map(|()| None),
         }
     }
 
@@ -157,16 +155,16 @@ impl Throttle {
     /// [`Throttle::stop`], [`hashing::Error::Stopped`] for an attempt that would be queued. [`Error::Store`].
     pub fn admit(self: &Arc<Self>, subject: Subject, now: Duration) -> Result<Admission, Error> {
         match &self.counters {
-            CounterStore::InMemory(memory) => memory.admit(self, subject, now),
-            CounterStore::InDatabase(database) => database.admit(self, subject, now),
+            Backend::InMemory(memory) => memory.admit(self, subject, now),
+            Backend::InDatabase(database) => database.admit(self, subject, now),
         }
     }
 
     /// Removes all counters and known addresses. Attempts in flight no longer count.
     pub fn clear(&self) {
         match &self.counters {
-            CounterStore::InMemory(memory) => memory.clear(),
-            CounterStore::InDatabase(database) => database.clear(),
+            Backend::InMemory(memory) => memory.clear(),
+            Backend::InDatabase(database) => database.clear(),
         }
     }
 
@@ -174,8 +172,8 @@ impl Throttle {
     /// the `unlocks`th time. Returns whether there was anything to remove.
     pub fn unlock(&self, subject: &Subject, unlocks: i64) -> bool {
         match &self.counters {
-            CounterStore::InMemory(memory) => memory.unlock(subject, unlocks),
-            CounterStore::InDatabase(database) => database.unlock(subject, unlocks),
+            Backend::InMemory(memory) => memory.unlock(subject, unlocks),
+            Backend::InDatabase(database) => database.unlock(subject, unlocks),
         }
     }
 
@@ -190,8 +188,8 @@ impl Throttle {
     ) {
         for &kind in kinds {
             let refusal = match &self.counters {
-                CounterStore::InMemory(memory) => memory.first_refusal(kind, subject, now),
-                CounterStore::InDatabase(database) => database.first_refusal(kind, subject, now),
+                Backend::InMemory(memory) => memory.first_refusal(kind, subject, now),
+                Backend::InDatabase(database) => database.first_refusal(kind, subject, now),
             };
             if let Some(remaining) = refusal {
                 let (client, seconds) = (subject.client, whole_seconds(remaining));
@@ -203,8 +201,8 @@ impl Throttle {
     /// Ends all waits. Later attempts do not wait.
     pub fn stop(&self) {
         match &self.counters {
-            CounterStore::InMemory(memory) => memory.state.lock().queue.stop(),
-            CounterStore::InDatabase(database) => database.stop(),
+            Backend::InMemory(memory) => memory.state.lock().queue.stop(),
+            Backend::InDatabase(database) => database.stop(),
         }
     }
 
@@ -227,8 +225,8 @@ impl QueuedAttempt {
     /// [`hashing::Error::WaitTooLong`].
     pub fn wait(self, limit: Duration) -> Result<Option<Attempt>, Error> {
         let patience = match self.throttle.counters {
-            CounterStore::InMemory(_) => limit,
-            CounterStore::InDatabase(_) => limit.min(POLL_INTERVAL),
+            Backend::InMemory(_) => limit,
+            Backend::InDatabase(_) => limit.min(POLL_INTERVAL),
         };
         match self.attempt.recv_timeout(patience) {
             Ok(attempt) => Ok(Some(attempt)),
@@ -243,10 +241,10 @@ impl QueuedAttempt {
 impl Drop for QueuedAttempt {
     fn drop(&mut self) {
         match &self.throttle.counters {
-            CounterStore::InMemory(memory) => {
+            Backend::InMemory(memory) => {
                 memory.state.lock().queue.waiting.remove(&self.number);
             }
-            CounterStore::InDatabase(database) => database.leave_queue(self.number),
+            Backend::InDatabase(database) => database.leave_queue(self.number),
         }
     }
 }
@@ -304,8 +302,8 @@ impl Attempt {
     pub fn fail(mut self, now: Duration, unlocks: i64) -> Error {
         let throttle = Arc::clone(&self.throttle);
         let closed_for = match &throttle.counters {
-            CounterStore::InMemory(memory) => Ok(memory.fail(&self.subject, now, unlocks)),
-            CounterStore::InDatabase(database) => database.fail(&mut self, now, unlocks),
+            Backend::InMemory(memory) => Ok(memory.fail(&self.subject, now, unlocks)),
+            Backend::InDatabase(database) => database.fail(&mut self, now, unlocks),
         };
         match closed_for {
             Ok(closed_for) => {
@@ -322,8 +320,8 @@ impl Attempt {
     pub fn pass(mut self, now: Duration, unlocks: i64) -> Result<Self, Error> {
         let throttle = Arc::clone(&self.throttle);
         let closed_for = match &throttle.counters {
-            CounterStore::InMemory(memory) => memory.pass(&self.subject, now, unlocks),
-            CounterStore::InDatabase(database) => database.pass(&mut self, now, unlocks)?,
+            Backend::InMemory(memory) => memory.pass(&self.subject, now, unlocks),
+            Backend::InDatabase(database) => database.pass(&mut self, now, unlocks)?,
         };
         closed_for.map_or(Ok(self), |wait| Err(throttled(wait)))
     }
@@ -332,8 +330,8 @@ impl Attempt {
     /// removed failures in memory which the database may still have.
     pub fn succeed(mut self) -> bool {
         match &self.throttle.counters {
-            CounterStore::InMemory(memory) => memory.succeed(&self.subject),
-            CounterStore::InDatabase(database) => {
+            Backend::InMemory(memory) => memory.succeed(&self.subject),
+            Backend::InDatabase(database) => {
                 database.succeed(&self.subject);
                 self.reserved = None;
                 false
@@ -345,8 +343,8 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         match &self.throttle.counters {
-            CounterStore::InMemory(memory) => memory.end(&self.throttle, &self.subject),
-            CounterStore::InDatabase(database) => {
+            Backend::InMemory(memory) => memory.end(&self.throttle, &self.subject),
+            Backend::InDatabase(database) => {
                 if let Some(reserved) = self.reserved {
                     database.end(&self.subject, reserved);
                 }

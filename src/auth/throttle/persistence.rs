@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{ClientNetwork, CounterStore, Subject, Throttle};
+use super::{Backend, ClientNetwork, Subject, Throttle};
 use crate::clock::Now;
 use crate::store::{CounterKey, FailedLogins, LimitKind};
 
@@ -15,7 +15,7 @@ impl Throttle {
         now: Now,
     ) -> Option<(Vec<FailedLogins>, Vec<CounterKey>)> {
         let (mut counters, mut ended) = (Vec::new(), Vec::new());
-        let CounterStore::InMemory(memory) = &self.counters else {
+        let Backend::InMemory(memory) = &self.counters else {
             return Some((counters, ended));
         };
         let state = memory.state.lock();
@@ -38,7 +38,7 @@ impl Throttle {
         counters: impl Iterator<Item = FailedLogins>,
         now: Now,
     ) -> Vec<FailedLogins> {
-        let CounterStore::InMemory(memory) = &self.counters else {
+        let Backend::InMemory(memory) = &self.counters else {
             return Vec::new();
         };
         let mut state = memory.state.lock();
@@ -49,7 +49,7 @@ impl Throttle {
 
     /// Marks the subject's client as known to the account, by a login on an earlier server.
     pub fn know(&self, subject: &Subject) {
-        if let CounterStore::InMemory(memory) = &self.counters {
+        if let Backend::InMemory(memory) = &self.counters {
             memory.state.lock().counters.know(&subject.keys);
         }
     }

@@ -23,8 +23,8 @@ fn throttle(per_pair: u32, per_address: u32, per_username: u32) -> Arc<Throttle>
 
 fn state(throttle: &Throttle) -> MutexGuard<'_, MemoryState> {
     match &throttle.counters {
-        CounterStore::InMemory(memory) => memory.state.lock(),
-        CounterStore::InDatabase(_) => panic!("in a database"),
+        Backend::InMemory(memory) => memory.state.lock(),
+        Backend::InDatabase(_) => panic!("in a database"),
     }
 }
 
