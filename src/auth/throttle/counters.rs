@@ -96,7 +96,7 @@ impl Counters {
     }
 
     /// Whether failures alone reach a limit, including those of windows that have ended but are still in memory.
-    pub(super) fn has_failed_out(&self, keys: &Keys) -> bool {
+    pub(super) fn is_refused_by_failures(&self, keys: &Keys) -> bool {
         BEFORE_HASHING.into_iter().any(|kind| {
             self.limits
                 .of(kind)

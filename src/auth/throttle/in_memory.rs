@@ -144,7 +144,7 @@ impl MemoryState {
             if !waiting.subject.may_wait_for(subject) {
                 return true;
             }
-            if counters.has_failed_out(waits_for) {
+            if counters.is_refused_by_failures(waits_for) {
                 return false;
             }
             if counters.is_full(waits_for) {
