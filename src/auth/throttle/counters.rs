@@ -57,16 +57,16 @@ impl Counters {
 
     /// The time until failures alone no longer reach a limit before hashing; `None` if they do not reach one now.
     pub(super) fn throttled_for(&mut self, keys: &Keys, now: Duration) -> Option<Duration> {
-        let waits = BEFORE_HASHING.map(|kind| self.limit_lasts(kind, keys, now));
+        let waits = BEFORE_HASHING.map(|kind| self.refused_for(kind, keys, now));
         waits.into_iter().flatten().max()
     }
 
     /// The time for which an account stays closed to addresses that are not known to it; `None` if it is open.
     pub(super) fn closed_for(&mut self, keys: &Keys, now: Duration) -> Option<Duration> {
-        self.limit_lasts(LimitKind::Username, keys, now)
+        self.refused_for(LimitKind::Username, keys, now)
     }
 
-    fn limit_lasts(&mut self, kind: LimitKind, keys: &Keys, now: Duration) -> Option<Duration> {
+    fn refused_for(&mut self, kind: LimitKind, keys: &Keys, now: Duration) -> Option<Duration> {
         let limit = self.limits.of(kind)?;
         let (windows, key) = (&mut self.windows[kind as usize], &keys[kind as usize]);
         let window = windows.get_mut(key)?;
@@ -84,7 +84,7 @@ impl Counters {
         keys: &Keys,
         now: Duration,
     ) -> Option<Duration> {
-        let remaining = self.limit_lasts(kind, keys, now)?;
+        let remaining = self.refused_for(kind, keys, now)?;
         let window = self.windows[kind as usize].peek_mut(&keys[kind as usize])?;
         let is_first = !std::mem::replace(&mut window.is_logged, true);
         is_first.then_some(remaining)

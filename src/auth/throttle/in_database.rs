@@ -40,7 +40,7 @@ pub(super) struct InDatabase {
     store: Arc<Store>,
     limits: FailedLoginLimits,
     /// How long an attempt is reserved unless it is released.
-    lasts: Duration,
+    reservation_time: Duration,
     local: Arc<Mutex<LocalState>>,
     address_locks: AddressLocks,
     release: ReservationReleaser,
@@ -72,7 +72,7 @@ impl InDatabase {
         Ok(Self {
             store,
             limits,
-            lasts: max_wait.saturating_add(MAX_WORK).min(MAX_RESERVATION),
+            reservation_time: max_wait.saturating_add(MAX_WORK).min(MAX_RESERVATION),
             local,
             address_locks: AddressLocks::default(),
             release,
@@ -95,7 +95,8 @@ impl InDatabase {
         };
         let (counted, reserved) = {
             let _lock = self.lock_address(&subject)?;
-            self.store.reserve_login(subject.keys, self.lasts, decide)?
+            self.store
+                .reserve_login(subject.keys, self.reservation_time, decide)?
         };
         if reserved.is_some() {
             let mut attempt = Attempt::new(throttle, subject);
@@ -238,7 +239,7 @@ impl InDatabase {
         counted
             .counters
             .retain(|counter| !is_lifted(counter.kind, counter.unlocks, unlocks));
-        let closed_for = self.limits.lasts(LimitKind::Username, &counted);
+        let closed_for = self.limits.refused_for(LimitKind::Username, &counted);
         Ok(closed_for.is_some() && !self.has_logged_in(attempt)?)
     }
 
@@ -289,9 +290,11 @@ impl InDatabase {
     /// Whether a counter has refused an attempt on this server, in a window that may not have ended.
     fn has_refused(&self, subject: &Subject, now: Duration) -> bool {
         let mut local = self.local.lock();
-        BEFORE_HASHING
-            .into_iter()
-            .any(|kind| local.refusals.lasts(&subject.keys[kind as usize], now))
+        BEFORE_HASHING.into_iter().any(|kind| {
+            local
+                .refusals
+                .is_refusing(&subject.keys[kind as usize], now)
+        })
     }
 
     fn refuse(
@@ -307,7 +310,10 @@ impl InDatabase {
     /// The time for which these limits refuse attempts. Remembers it for the log and for the next attempt.
     fn note(&self, kinds: &[LimitKind], counted: &LoginCounts, now: Duration) -> Option<Duration> {
         let waits = kinds.iter().filter_map(|kind| {
-            let (counter, wait) = (counted.counter(*kind)?, self.limits.lasts(*kind, counted)?);
+            let (counter, wait) = (
+                counted.counter(*kind)?,
+                self.limits.refused_for(*kind, counted)?,
+            );
             let end = now.saturating_add(wait);
             self.local.lock().refusals.note(counter, end);
             Some(wait)
@@ -319,12 +325,12 @@ impl InDatabase {
 /// The rules of the limits, applied to the counters of the database.
 impl FailedLoginLimits {
     fn throttled_for(&self, counted: &LoginCounts) -> Option<Duration> {
-        let waits = BEFORE_HASHING.map(|kind| self.lasts(kind, counted));
+        let waits = BEFORE_HASHING.map(|kind| self.refused_for(kind, counted));
         waits.into_iter().flatten().max()
     }
 
     /// The time for which failures alone reach a limit; `None` if they do not.
-    fn lasts(&self, kind: LimitKind, counted: &LoginCounts) -> Option<Duration> {
+    fn refused_for(&self, kind: LimitKind, counted: &LoginCounts) -> Option<Duration> {
         let (limit, counter) = (self.of(kind)?, counted.counter(kind)?);
         self.remaining(counter.first_failure, counted.now)
             .filter(|_| counter.failures >= limit)

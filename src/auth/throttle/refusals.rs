@@ -27,7 +27,7 @@ impl Default for Refusals {
 
 impl Refusals {
     /// Whether a counter has refused an attempt, in a window that has not ended.
-    pub(super) fn lasts(&mut self, key: &CounterKey, now: Duration) -> bool {
+    pub(super) fn is_refusing(&mut self, key: &CounterKey, now: Duration) -> bool {
         self.0.get(key).is_some_and(|window| window.end > now)
     }
 
