@@ -140,17 +140,17 @@ impl MemoryState {
         } = self;
         let mut granted = Vec::new();
         queue.waiting.retain(|_, waiting| {
-            let waits_for = &waiting.subject.keys;
+            let keys = &waiting.subject.keys;
             if !waiting.subject.may_wait_for(subject) {
                 return true;
             }
-            if counters.is_refused_by_failures(waits_for) {
+            if counters.is_refused_by_failures(keys) {
                 return false;
             }
-            if counters.is_full(waits_for) {
+            if counters.is_full(keys) {
                 return true;
             }
-            counters.start(waits_for);
+            counters.start(keys);
             let attempt = Attempt::new(throttle, waiting.subject);
             granted.push((waiting.attempt.clone(), attempt));
             false
