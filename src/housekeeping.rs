@@ -41,7 +41,7 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
     Periodic::start("housekeeping", INTERVAL, move |stop| {
         let now = clock();
         // `check_path` logs its findings itself.
-        if store.check_path().is_err() || is_away(&store) {
+        if store.check_path().is_err() || is_unreachable(&store) {
             return;
         }
         last_event = last_event
@@ -67,7 +67,7 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
 }
 
 /// Whether the servers of the database do not answer. Requests log this, so it is not logged here.
-fn is_away(store: &Store) -> bool {
+fn is_unreachable(store: &Store) -> bool {
     store.is_remote() && store.last_event().is_err()
 }
 
