@@ -170,9 +170,9 @@ impl AcceptLoop {
         loop {
             match self.slots.make_room(network) {
                 Vacancy::Free => return Some(self.slots.enter(socket, network)),
-                Vacancy::NetworkWaiting => return None,
-                Vacancy::Leaving => self.notices.full(),
-                Vacancy::AllWaiting => self.notices.all_waiting(),
+                Vacancy::NetworkBusy => return None,
+                Vacancy::Evicting => self.notices.full(),
+                Vacancy::AllBusy => self.notices.all_busy(),
             }
             if self.context.stop.is_set() {
                 return None;
@@ -215,7 +215,7 @@ fn serving_thread() -> io::Result<SyncSender<Connection>> {
 #[derive(Default)]
 pub(crate) struct Notices {
     full: Notice,
-    all_waiting: Notice,
+    all_busy: Notice,
     out_of_resources: Notice,
     networks: HashMap<IpAddr, Notice>,
 }
@@ -265,8 +265,8 @@ impl Notices {
         }
     }
 
-    fn all_waiting(&mut self) {
-        if self.all_waiting.is_due() {
+    fn all_busy(&mut self) {
+        if self.all_busy.is_due() {
             tracing::warn!(
                 "the connection limit is reached (--max-connections) and all connections are waiting for answers: no new \
                  connection is accepted until one is answered (logged at most once a minute)"

@@ -68,11 +68,11 @@ pub(crate) enum Vacancy {
     /// A slot is free.
     Free,
     /// All slots are taken, and an evicted connection is about to free one.
-    Leaving,
+    Evicting,
     /// All slots are taken, and all clients wait for the server.
-    AllWaiting,
+    AllBusy,
     /// The client's network has reached its limit, and all of its connections wait for the server.
-    NetworkWaiting,
+    NetworkBusy,
 }
 
 /// The slots for connections, with a limit for each client network.
@@ -122,14 +122,14 @@ impl<C: Evictable> SlotTable<C> {
     /// if the network has reached its limit, otherwise one of any network.
     pub(crate) fn make_room(&mut self, network: Option<IpAddr>, now: Instant) -> Vacancy {
         if self.is_network_full(network) && !self.evict(now, |slot| slot.network == network) {
-            return Vacancy::NetworkWaiting;
+            return Vacancy::NetworkBusy;
         }
         if self.taken() < self.limit {
             Vacancy::Free
         } else if self.is_any_leaving(now) || self.evict_any(now) {
-            Vacancy::Leaving
+            Vacancy::Evicting
         } else {
-            Vacancy::AllWaiting
+            Vacancy::AllBusy
         }
     }
 

@@ -54,7 +54,7 @@ impl ConnectionSlots {
     pub(crate) fn make_room(&self, network: Option<IpAddr>) -> Vacancy {
         let mut slots = self.slots.lock();
         let vacancy = slots.make_room(network, Instant::now());
-        if matches!(vacancy, Vacancy::Leaving | Vacancy::AllWaiting) {
+        if matches!(vacancy, Vacancy::Evicting | Vacancy::AllBusy) {
             self.wait_for_leaving(slots);
         }
         vacancy
@@ -195,10 +195,10 @@ mod tests {
         let slots = slots(1);
         let (slot, _a) = enter(&slots);
         assert!(slot.set_waiting());
-        assert_eq!(slots.make_room(None), Vacancy::AllWaiting);
+        assert_eq!(slots.make_room(None), Vacancy::AllBusy);
         slot.set_idle();
         slot.set_writing().unwrap();
-        assert_eq!(slots.make_room(None), Vacancy::Leaving);
+        assert_eq!(slots.make_room(None), Vacancy::Evicting);
         assert!(slot.set_writing().is_err());
     }
 

@@ -82,15 +82,15 @@ fn connections_are_evicted_in_the_order_of_their_phase_and_time() {
         table.add(phase, since, None);
     }
     for (number, now) in [5, 4, 3, 6, 2, 1].into_iter().zip((10..).step_by(2)) {
-        assert_eq!(table.make_room(None, now), Vacancy::Leaving);
+        assert_eq!(table.make_room(None, now), Vacancy::Evicting);
         let phase = table.connections[number].get().phase;
         assert_eq!(phase, Phase::Evicted, "{number}");
         let others = table.evicted().len();
         // While an evicted connection is about to close, no other one is evicted.
-        assert_eq!(table.make_room(None, now), Vacancy::Leaving);
+        assert_eq!(table.make_room(None, now), Vacancy::Evicting);
         assert_eq!(table.evicted().len(), others);
     }
-    assert_eq!(table.make_room(None, 30), Vacancy::AllWaiting);
+    assert_eq!(table.make_room(None, 30), Vacancy::AllBusy);
     table.slots.remove(5);
     assert_eq!(table.make_room(None, 30), Vacancy::Free);
 }
@@ -112,7 +112,7 @@ fn a_network_at_its_limit_loses_its_own_connections_only() {
     assert_eq!(table.make_room(Some(2), 9), Vacancy::Free);
     assert_eq!(table.evicted(), [2, 3]);
     table.add(Phase::Waiting, 9, Some(2));
-    assert_eq!(table.make_room(Some(2), 9), Vacancy::NetworkWaiting);
+    assert_eq!(table.make_room(Some(2), 9), Vacancy::NetworkBusy);
     assert_eq!(table.evicted(), [2, 3]);
     // Connections without a network are not limited.
     table.add(Phase::Idle, 9, None);
@@ -127,9 +127,9 @@ fn with_all_slots_taken_a_network_at_its_limit_still_loses_its_own() {
     table.add(Phase::Idle, 0, Some(1));
     table.add(Phase::Idle, 1, Some(2));
     table.add(Phase::Idle, 2, Some(2));
-    assert_eq!(table.make_room(Some(2), 3), Vacancy::Leaving);
+    assert_eq!(table.make_room(Some(2), 3), Vacancy::Evicting);
     assert_eq!(table.evicted(), [1]);
-    assert_eq!(table.make_room(Some(2), 3), Vacancy::Leaving);
+    assert_eq!(table.make_room(Some(2), 3), Vacancy::Evicting);
     assert_eq!(table.evicted(), [1]);
     table.slots.remove(1);
     assert_eq!(table.make_room(Some(2), 3), Vacancy::Free);
