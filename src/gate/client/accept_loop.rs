@@ -151,7 +151,7 @@ impl AcceptLoop {
                 }
                 Err(_) => {}
             }
-            self.slots.shrink();
+            self.slots.evict_one();
             if self.context.stop.is_set() {
                 return;
             }
@@ -190,7 +190,7 @@ impl AcceptLoop {
             _ => {
                 self.notices
                     .out_of_resources(error, "cannot accept a connection");
-                self.slots.shrink();
+                self.slots.evict_one();
             }
         }
     }

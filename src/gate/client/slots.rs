@@ -17,7 +17,8 @@ use crate::gate::deadline::Deadline;
 /// number.
 const CUT_SHARE: u32 = 20;
 
-/// Age below which an idle connection is not evicted by [`ConnectionSlots::shrink`]: the client's request may be on its way.
+/// Age below which an idle connection is not evicted by [`ConnectionSlots::evict_one`]: the client's request may be on
+/// its way.
 const SPARED: Duration = Duration::from_millis(250);
 
 type Slots = SlotTable<Arc<Client>>;
@@ -62,7 +63,7 @@ impl ConnectionSlots {
 
     /// Evicts a client because file descriptors or threads have run out, and waits at most [`LEAVE_TIME`] for it to close
     /// its connection. Clients that have just connected or been answered are spared: their requests may be on their way.
-    pub(crate) fn shrink(&self) {
+    pub(crate) fn evict_one(&self) {
         let mut slots = self.slots.lock();
         slots.evict_any_older_than(SPARED, Instant::now());
         self.wait_for_leaving(slots);
