@@ -36,8 +36,8 @@ pub(super) fn authorize(
     let header = Zeroizing::new(header.unwrap_or_default());
     let token = parse(&header)?;
     let holder = services.auth.holder(&token, (services.clock)().date)?;
-    request.note_user(&holder.user_uuid);
-    request.note_organization(&holder.org_uuid);
+    request.set_user_for_log(&holder.user_uuid);
+    request.set_organization(&holder.org_uuid);
     Ok((token, holder))
 }
 

@@ -28,9 +28,9 @@ pub fn handle(services: &Services, request: &mut Request<'_>) -> Result<Reply, E
     let body = request.json_body()?;
     let credentials = credentials(&body.object()?)?;
     let client = request.client(&services.trusted_proxies);
-    let login =
-        log_in(services, &credentials, client).inspect_err(|error| note_user(request, error))?;
-    request.note_user(&login.user_uuid);
+    let login = log_in(services, &credentials, client)
+        .inspect_err(|error| set_failed_user_for_log(request, error))?;
+    request.set_user_for_log(&login.user_uuid);
     let reply = Reply::json(200, &LoginAnswer::from(&login));
     Ok(match login.rehash {
         Some(rehash) => reply.and_then(|| rehash.start()),
@@ -70,11 +70,11 @@ fn admit(
 }
 
 /// Stores the user whose login failed, for the log. Usernames that do not exist are never logged.
-fn note_user(request: &mut Request<'_>, error: &Error) {
+fn set_failed_user_for_log(request: &mut Request<'_>, error: &Error) {
     if let Error::Auth(error) = error
         && let Some(user_uuid) = error.user_uuid()
     {
-        request.note_user(user_uuid);
+        request.set_user_for_log(user_uuid);
     }
 }
 

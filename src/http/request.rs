@@ -114,7 +114,7 @@ impl<'r> Request<'r> {
     }
 
     /// Stores the UUID of the user who makes the request, for the log.
-    pub fn note_user(&mut self, uuid: &str) {
+    pub fn set_user_for_log(&mut self, uuid: &str) {
         self.user_uuid = Some(uuid.to_owned());
     }
 
@@ -124,7 +124,7 @@ impl<'r> Request<'r> {
     }
 
     /// Stores the UUID of the user's organization, for limits that apply to organizations.
-    pub fn note_organization(&mut self, uuid: &str) {
+    pub fn set_organization(&mut self, uuid: &str) {
         self.org_uuid = Some(uuid.to_owned());
     }
 
