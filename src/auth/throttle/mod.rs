@@ -116,7 +116,7 @@ impl Throttle {
 
     /// The keys of an attempt with this username from this client.
     pub fn subject(&self, username: &Username, client: IpAddr) -> Subject {
-        let name = self.key("name", &[username.as_str().to_ascii_lowercase().as_bytes()]);
+        let name = self.key("name", &[username.key().as_bytes()]);
         let address = ClientNetwork::from(client).0.to_string();
         // An address contains no NUL, so no two pairs have the same bytes.
         let pair = self.key("pair", &[address.as_bytes(), b"\0", &name]);
