@@ -1,4 +1,4 @@
-//! Metrics of the database, and the check that it can be written.
+//! Metrics of the database.
 
 use jiff::Timestamp;
 
@@ -65,15 +65,5 @@ impl Store {
                 database_bytes: connection.bytes()?,
             })
         })
-    }
-
-    /// Checks that the database can be read and written. It writes a page, because a full disk only shows then; the
-    /// value written is the present one.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn check_writable(&self) -> Result<(), Error> {
-        self.read(|connection| connection.schema_version())?;
-        self.write(|connection| connection.write_schema_version())
     }
 }

@@ -13,6 +13,7 @@ mod event_recorder;
 mod events;
 mod export;
 mod failed_logins;
+mod health;
 mod history;
 mod import;
 mod issued;
