@@ -1,6 +1,6 @@
 //! Suggests the name that is most similar to a mistyped one.
 
-/// The minimal similarity of two names, from 0 to 1, for one to be suggested instead of the other.
+/// The minimum similarity of two names, from 0 to 1, for one to be suggested instead of the other.
 const MIN_SIMILARITY: f64 = 0.7;
 
 /// The most similar of the offered names.

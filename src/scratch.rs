@@ -20,7 +20,7 @@ const PREFIX: &str = "thanos-login-";
 /// The lock file of earlier releases, which did not lock the directory itself.
 const OLD_LOCK: &str = "lock";
 
-/// The maximal length of the directory's path. A Unix socket's path has at most 107 bytes, including the socket's own
+/// The maximum length of the directory's path. A Unix socket's path has at most 107 bytes, including the socket's own
 /// name.
 const MAX_PATH_BYTES: usize = 88;
 

@@ -5,10 +5,10 @@ use zeroize::Zeroizing;
 use crate::account::Username;
 use crate::hashing::{MAX_PASSWORD_BYTES, Password};
 
-/// The minimal length of a new password in bytes.
+/// The minimum length of a new password in bytes.
 pub const MIN_PASSWORD_BYTES: usize = 8;
 
-/// The minimal score by zxcvbn, which is 0 to 4. A score of 2 means more than a million guesses.
+/// The minimum score by zxcvbn, which is 0 to 4. A score of 2 means more than a million guesses.
 const MIN_SCORE: u8 = 2;
 
 /// The length of the start of the password that zxcvbn rates. Its work grows with the third power of the length, to

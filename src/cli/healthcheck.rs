@@ -21,10 +21,10 @@ use super::serve;
 use crate::endpoint::health::READY_PATH;
 use crate::gate::Address;
 
-/// The maximal time from the start to the answer, however slowly its bytes arrive.
+/// The maximum time from the start to the answer, however slowly its bytes arrive.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The maximal length of a status line, far more than is needed.
+/// The maximum length of a status line, far more than is needed.
 const MAX_LINE_BYTES: u64 = 1024;
 
 pub(super) fn run(args: &serve::Args) -> anyhow::Result<()> {

@@ -106,7 +106,7 @@ impl Permits {
 }
 
 impl Permit {
-    /// When it was taken. The maximal wait for hashing is counted from then.
+    /// When it was taken. The maximum wait for hashing is counted from then.
     pub fn admitted(&self) -> Instant {
         self.admitted
     }

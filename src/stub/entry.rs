@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::presented::{PasswordState, TokenState};
 use crate::gate::Fault;
 
-/// The maximal number of entries.
+/// The maximum number of entries.
 pub(super) const MAX_ENTRIES: usize = 1000;
 /// How long a fault is repeated for the same request. Clients that retry silently do so at once.
 const REPEATED_FOR: Duration = Duration::from_secs(1);

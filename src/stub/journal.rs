@@ -13,7 +13,7 @@ use super::entry::{Entry, MAX_ENTRIES};
 use super::filter::Filter;
 use crate::http::Reply;
 
-/// The maximal length of all entries together, as JSON.
+/// The maximum length of all entries together, as JSON.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How long reading the journal waits for the delivery report of a recent answer, which the client may already have
 /// received.

@@ -22,7 +22,7 @@ const REFUSED_HEADERS: &[&str] = &[
     "Upgrade",
 ];
 
-/// The maximal number of custom headers that fit into an answer in addition to its usual ones.
+/// The maximum number of custom headers that fit into an answer in addition to its usual ones.
 const MAX_HEADERS: usize = 24;
 
 /// The codes of answers without a body.

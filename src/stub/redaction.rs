@@ -35,18 +35,18 @@ const ANSWER_KEYS: &str = "active_date created_date detail expires_at name non_f
 
 /// The number of consecutive hexadecimal digits that may be a token.
 const TOKEN_DIGITS: usize = 40;
-/// The maximal length of a word: shorter than a token, and long enough for a UUID.
+/// The maximum length of a word: shorter than a token, and long enough for a UUID.
 const MAX_WORD_BYTES: usize = TOKEN_DIGITS - 1;
 /// Values up to this length are shown in any header or parameter: they are switches and small numbers, too short for a
 /// secret.
 const MAX_SWITCH_BYTES: usize = 3;
 const MAX_METHOD_BYTES: usize = 16;
-/// The maximal shown length of a target, of a body, or of all headers together.
+/// The maximum shown length of a target, of a body, or of all headers together.
 const MAX_PART_BYTES: usize = 16 * 1024;
 
 /// Shorter passwords are not searched for, since they occur in other texts too.
 const MIN_PASSWORD_BYTES: usize = 6;
-/// The maximal number of passwords to search for, since each takes time.
+/// The maximum number of passwords to search for, since each takes time.
 const MAX_PASSWORDS: usize = 256;
 
 /// Decides what is shown of requests and answers.

@@ -19,7 +19,7 @@ use super::limits::{BEFORE_HASHING, FailedLoginLimits, is_lifted};
 use crate::clock::Now;
 use crate::store::{CounterKey, FailedLogins, LimitKind};
 
-/// The maximal number of windows of one kind, of about 100 bytes each.
+/// The maximum number of windows of one kind, of about 100 bytes each.
 pub const MAX_ENTRIES: usize = 1 << 16;
 
 /// The keys under which one attempt is counted, in the order of [`LimitKind::ALL`].

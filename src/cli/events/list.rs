@@ -8,7 +8,7 @@ use crate::cli::output::{JsonArgs, Row, list_pages};
 use crate::cli::parse;
 use crate::store::{Event, EventFilter, Store};
 
-/// The maximal number of events in memory.
+/// The maximum number of events in memory.
 const PAGE: u32 = 1000;
 
 #[derive(clap::Args)]
