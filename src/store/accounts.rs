@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// Replaces a hash, in every column that holds it, by another hash of the same password. Does nothing if the
-    /// password or the status has changed since `revision`, or if an administrator is changing accounts: both update
+    /// password or the status has changed since `revision`, or if an operator is changing accounts: both update
     /// the numbers of users by cost, in different orders, and could deadlock.
     ///
     /// # Errors

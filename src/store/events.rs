@@ -1,4 +1,4 @@
-//! Events: logins of existing users, and changes by administrators. An event is written in the transaction of the
+//! Events: logins of existing users, and changes by operators. An event is written in the transaction of the
 //! change.
 
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl Event {
     }
 }
 
-/// The administrator who changes a database, and the command.
+/// The operator who changes a database, and the command.
 #[derive(Clone, Debug)]
 pub struct Actor {
     /// The system user, such as `root`.

@@ -114,7 +114,7 @@ impl Store {
         })
     }
 
-    /// A page of changes by administrators after the event with an id, and the id to continue from. The page ends
+    /// A page of changes by operators after the event with an id, and the id to continue from. The page ends
     /// before the first event of an import in progress, which is not visible yet. For an import of many rows it
     /// contains only the event of the import as a whole, because so many lines would displace others from the log. On
     /// PostgreSQL the page is empty while a change is in progress, because events of that change may have lower ids

@@ -78,7 +78,7 @@ use event_recorder::EventRecorder;
 /// file.
 pub struct Store {
     database: Database,
-    /// The administrator who makes the changes. `None` for a server.
+    /// The operator who makes the changes. `None` for a server.
     actor: Option<Actor>,
 }
 
@@ -218,7 +218,7 @@ impl Store {
         })
     }
 
-    /// Runs a change of accounts by an administrator. Such changes are serialized across all processes.
+    /// Runs a change of accounts by an operator. Such changes are serialized across all processes.
     fn write_accounts<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> engine::Result<T> + Send + 'static,
@@ -229,7 +229,7 @@ impl Store {
         })
     }
 
-    /// Runs a change of accounts by an administrator, and rolls it back if it returns the inner error.
+    /// Runs a change of accounts by an operator, and rolls it back if it returns the inner error.
     fn write_unless_refused<T: Send + 'static, R: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> engine::Result<Result<T, R>> + Send + 'static,
