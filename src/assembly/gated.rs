@@ -15,7 +15,7 @@ use crate::scratch::Scratch;
 use crate::server::{self, Answerer, Endpoints, Exposure, PrivateSocket, on_refusal};
 use crate::stub::{HostFilter, Hosts};
 
-/// How long a stop waits for requests in flight.
+/// How long a stop waits for requests in progress.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// The number of file descriptors that everything except the gate uses; each database connection takes three.

@@ -107,7 +107,7 @@ impl Auth {
         self.policy.token_ttl
     }
 
-    /// Counts a login attempt before any work is done for it, or queues it behind attempts in flight.
+    /// Counts a login attempt before any work is done for it, or queues it behind attempts in progress.
     ///
     /// If the limits refuse the attempt, the database is asked whether an operator has unlocked the user. So unlocking
     /// works from another process and without a signal, and costs nothing for a login that is not refused.
@@ -157,7 +157,7 @@ impl Auth {
         })
     }
 
-    /// Waits until attempts in flight leave space for one more. `None` when the attempt has to be admitted again.
+    /// Waits until attempts in progress leave space for one more. `None` when the attempt has to be admitted again.
     ///
     /// # Errors
     /// [`Error::Hashing`] when the wait takes longer than a login may wait for its hashing.
@@ -170,7 +170,7 @@ impl Auth {
         self.policy.bcrypt_cost
     }
 
-    /// Ends all waits for attempts in flight and for hashing. Later attempts do not wait.
+    /// Ends all waits for attempts in progress and for hashing. Later attempts do not wait.
     pub fn stop_waiting(&self) {
         self.throttle.stop();
         self.engine.give_up_waiting();

@@ -63,7 +63,7 @@ pub(super) struct Stream {
 struct OutputQueue {
     text: Vec<u8>,
     /// The number of bytes that are taken from `text` and not yet written.
-    in_flight_bytes: usize,
+    taken_bytes: usize,
     /// The number of dropped lines. Once a line is dropped, everything is dropped until the queue is empty, so that
     /// there is only one gap.
     dropped: u64,
@@ -81,7 +81,7 @@ impl Stream {
             descriptor,
             queue: Mutex::new(OutputQueue {
                 text: Vec::new(),
-                in_flight_bytes: 0,
+                taken_bytes: 0,
                 dropped: 0,
                 has_thread: false,
                 is_busy: false,
@@ -220,7 +220,7 @@ impl Stream {
         loop {
             if !queue.text.is_empty() {
                 mem::swap(&mut queue.text, text);
-                queue.in_flight_bytes = text.len();
+                queue.taken_bytes = text.len();
                 return 0;
             }
             if queue.dropped > 0 {
@@ -234,7 +234,7 @@ impl Stream {
 
     fn progressed(&self, bytes: usize) {
         let mut queue = self.queue.lock();
-        queue.in_flight_bytes = queue.in_flight_bytes.saturating_sub(bytes);
+        queue.taken_bytes = queue.taken_bytes.saturating_sub(bytes);
         queue.last_progress = Some(Instant::now());
         self.written.notify_all();
     }
@@ -243,7 +243,7 @@ impl Stream {
 impl OutputQueue {
     /// An empty queue has space for anything.
     fn has_space(&self, bytes: usize) -> bool {
-        let queued = self.text.len() + self.in_flight_bytes;
+        let queued = self.text.len() + self.taken_bytes;
         queued == 0 || queued + bytes <= MAX_QUEUED_BYTES
     }
 }

@@ -26,7 +26,7 @@ pub struct LoginCounts {
     /// The time of the query, by the database's clock.
     pub now: Timestamp,
     /// The number of attempts in progress with the same username and address, and with the same address.
-    pub in_flight: [u32; 2],
+    pub in_progress: [u32; 2],
     /// The existing counters of failed logins.
     pub counters: Vec<FailedLogins>,
 }
@@ -203,7 +203,7 @@ fn lock(connection: &Connection, key: &CounterKey) -> engine::Result<()> {
 fn counted(connection: &Connection, keys: &Keys) -> engine::Result<LoginCounts> {
     let mut found = LoginCounts {
         now: Timestamp::UNIX_EPOCH,
-        in_flight: [0; 2],
+        in_progress: [0; 2],
         counters: Vec::new(),
     };
     let query = format!(
@@ -219,7 +219,7 @@ fn counted(connection: &Connection, keys: &Keys) -> engine::Result<LoginCounts> 
     let parameters = parameters! { ":user": keys[0], ":address": keys[1], ":account": keys[2] };
     connection.for_each(&query, parameters, |row| {
         found.now = moment(row, 0)?;
-        found.in_flight = [row.get(1)?, row.get(2)?];
+        found.in_progress = [row.get(1)?, row.get(2)?];
         if row.get::<Option<CounterKey>>(3)?.is_some() {
             found.counters.push(read_from(row, 3)?);
         }

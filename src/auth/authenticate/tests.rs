@@ -71,7 +71,7 @@ impl Rig {
         let client = IpAddr::from([127, 0, 0, 1]);
         let Admission::Granted(attempt) = self.auth.admit(&credentials.username, client, now)?
         else {
-            panic!("nothing is in flight");
+            panic!("nothing is in progress");
         };
         let permit = Permits::new(1).admit(Group::default()).unwrap();
         self.auth.authenticate(attempt, &permit, &credentials, now)

@@ -1,4 +1,4 @@
-//! The counters in memory: failures, in windows of each kind, and the attempts in flight.
+//! The counters in memory: failures, in windows of each kind, and the attempts in progress.
 //!
 //! Holds no lock, never waits and reads no clock.
 //!
@@ -6,7 +6,8 @@
 //! is evicted, and its counter starts from zero when it is needed again. To evict a window, an attacker must cause that
 //! many failures of the same kind, each of which costs a whole bcrypt hash and, for every hundred of them, another
 //! address. A refused attempt counts nothing and evicts nothing. The window of an account under attack is used by every
-//! attempt, so it is evicted last. There are as many attempts in flight as logins that run, and they are never evicted.
+//! attempt, so it is evicted last. There are as many attempts in progress as logins that run, and they are never
+//! evicted.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -28,8 +29,8 @@ pub(super) type Keys = [CounterKey; 3];
 pub(super) struct Counters {
     limits: FailedLoginLimits,
     pub(super) windows: [LruCache<CounterKey, Window>; 3],
-    /// The attempts in flight, in the order of [`BEFORE_HASHING`]. No count is zero.
-    in_flight: [HashMap<CounterKey, u32>; 2],
+    /// The attempts in progress, in the order of [`BEFORE_HASHING`]. No count is zero.
+    in_progress: [HashMap<CounterKey, u32>; 2],
     /// The pairs of username and address with a successful login.
     known: LruCache<CounterKey, ()>,
 }
@@ -50,7 +51,7 @@ impl Counters {
         Self {
             limits,
             windows: LimitKind::ALL.map(|_| LruCache::unbounded()),
-            in_flight: BEFORE_HASHING.map(|_| HashMap::new()),
+            in_progress: BEFORE_HASHING.map(|_| HashMap::new()),
             known: LruCache::unbounded(),
         }
     }
@@ -104,13 +105,13 @@ impl Counters {
         })
     }
 
-    /// Whether one more attempt, together with those in flight, could exceed a limit.
+    /// Whether one more attempt, together with those in progress, could exceed a limit.
     pub(super) fn is_full(&self, keys: &Keys) -> bool {
         BEFORE_HASHING.into_iter().any(|kind| {
             self.limits.of(kind).is_some_and(|limit| {
-                let in_flight = self.in_flight[kind as usize].get(&keys[kind as usize]);
-                let in_flight = in_flight.copied().unwrap_or_default();
-                self.failures(kind, keys).saturating_add(in_flight) >= limit
+                let in_progress = self.in_progress[kind as usize].get(&keys[kind as usize]);
+                let in_progress = in_progress.copied().unwrap_or_default();
+                self.failures(kind, keys).saturating_add(in_progress) >= limit
             })
         })
     }
@@ -121,24 +122,24 @@ impl Counters {
             .map_or(0, |window| window.failures)
     }
 
-    /// Counts an attempt as in flight.
+    /// Counts an attempt as in progress.
     pub(super) fn start(&mut self, keys: &Keys) {
         for kind in BEFORE_HASHING {
-            *self.in_flight[kind as usize]
+            *self.in_progress[kind as usize]
                 .entry(keys[kind as usize])
                 .or_default() += 1;
         }
     }
 
-    /// Counts an attempt as no longer in flight.
+    /// Counts an attempt as no longer in progress.
     pub(super) fn end(&mut self, keys: &Keys) {
         for kind in BEFORE_HASHING {
-            if let Entry::Occupied(mut in_flight) =
-                self.in_flight[kind as usize].entry(keys[kind as usize])
+            if let Entry::Occupied(mut in_progress) =
+                self.in_progress[kind as usize].entry(keys[kind as usize])
             {
-                *in_flight.get_mut() -= 1;
-                if *in_flight.get() == 0 {
-                    in_flight.remove();
+                *in_progress.get_mut() -= 1;
+                if *in_progress.get() == 0 {
+                    in_progress.remove();
                 }
             }
         }
@@ -255,10 +256,10 @@ impl Counters {
         self.known.clear();
     }
 
-    /// Whether no attempt is in flight.
+    /// Whether no attempt is in progress.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight.iter().all(HashMap::is_empty)
+        self.in_progress.iter().all(HashMap::is_empty)
     }
 
     fn limited(&self) -> impl Iterator<Item = LimitKind> + use<> {

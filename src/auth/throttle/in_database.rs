@@ -30,7 +30,7 @@ use crate::store::{AttemptId, CounterKey, FailedLogins, LimitKind, LoginCounts, 
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long an attempt may take after its wait for hashing. An attempt that takes longer, for example because its
-/// server was killed, no longer counts as in flight; its failure still counts.
+/// server was killed, no longer counts as in progress; its failure still counts.
 const MAX_WORK: Duration = Duration::from_secs(30);
 
 /// The longest time for which an attempt is reserved.
@@ -336,14 +336,14 @@ impl FailedLoginLimits {
             .filter(|_| counter.failures >= limit)
     }
 
-    /// Whether one more attempt, together with those in flight, could exceed a limit.
+    /// Whether one more attempt, together with those in progress, could exceed a limit.
     fn is_full(&self, counted: &LoginCounts) -> bool {
         BEFORE_HASHING.into_iter().any(|kind| {
             self.of(kind).is_some_and(|limit| {
                 let failures = self
                     .current(kind, counted)
                     .map_or(0, |counter| counter.failures);
-                failures.saturating_add(counted.in_flight[kind as usize]) >= limit
+                failures.saturating_add(counted.in_progress[kind as usize]) >= limit
             })
         })
     }
@@ -424,7 +424,7 @@ mod tests {
     }
 
     /// One counter of a username from an address, whose window started at the date 0.
-    fn counted(failures: u32, in_flight: u32, now: i64) -> LoginCounts {
+    fn counted(failures: u32, in_progress: u32, now: i64) -> LoginCounts {
         let counter = FailedLogins {
             key: [1; 16],
             kind: LimitKind::Pair,
@@ -437,14 +437,14 @@ mod tests {
         };
         LoginCounts {
             now: at(now),
-            in_flight: [in_flight, 99],
+            in_progress: [in_progress, 99],
             counters: vec![counter],
         }
     }
 
     #[test]
-    fn failures_refuse_and_attempts_in_flight_queue_until_the_window_ends() {
-        for (failures, in_flight, now, expected) in [
+    fn failures_refuse_and_attempts_in_progress_queue_until_the_window_ends() {
+        for (failures, in_progress, now, expected) in [
             (2, 0, 0, (None, false)),
             (2, 1, 0, (None, true)),
             (3, 0, 0, (Some(900), true)),
@@ -454,7 +454,7 @@ mod tests {
             // The date has been set back.
             (3, 0, -86_400, (Some(900), true)),
         ] {
-            let counted = counted(failures, in_flight, now);
+            let counted = counted(failures, in_progress, now);
             let wait = LIMITS.throttled_for(&counted).map(|wait| wait.as_secs());
             assert_eq!((wait, LIMITS.is_full(&counted)), expected, "{counted:?}");
         }

@@ -19,7 +19,7 @@ pub(super) struct InMemory {
 pub(super) struct MemoryState {
     pub(super) counters: Counters,
     pub(super) queue: Queue,
-    /// Incremented by [`InMemory::clear`], so that attempts that were in flight before it are not counted afterwards.
+    /// Incremented by [`InMemory::clear`], so that attempts that were in progress before it are not counted afterwards.
     pub(super) generation: u64,
 }
 
@@ -103,7 +103,7 @@ impl InMemory {
         subject.generation == state.generation && state.counters.succeed(&subject.keys)
     }
 
-    /// Counts an attempt as no longer in flight, and lets queued attempts go on.
+    /// Counts an attempt as no longer in progress, and lets queued attempts go on.
     pub(super) fn end(&self, throttle: &Arc<Throttle>, subject: &Subject) {
         let mut state = self.state.lock();
         state.counters.end(&subject.keys);

@@ -1,9 +1,9 @@
 //! The limits on failed logins.
 //!
-//! An attempt is counted as in flight before its password is hashed, so that concurrent attempts cannot exceed a limit
-//! together. If the attempts in flight could use up the rest of a limit, the next attempt is queued until one of them
-//! has ended; only failures refuse an attempt. Queued attempts go on in the order of arrival, or in no order if the
-//! counters are in a database.
+//! An attempt is counted as in progress before its password is hashed, so that concurrent attempts cannot exceed a
+//! limit together. If the attempts in progress could use up the rest of a limit, the next attempt is queued until one
+//! of them has ended; only failures refuse an attempt. Queued attempts go on in the order of arrival, or in no order if
+//! the counters are in a database.
 //!
 //! The limit per account is different: the right password from a known address is exempt from it. So it is applied to
 //! the result, after the usual work: neither the answer nor its time shows a client that shares a known address that it
@@ -70,18 +70,18 @@ pub struct Subject {
 pub enum Admission {
     /// The attempt may go on.
     Granted(Attempt),
-    /// The attempt has to wait for attempts in flight.
+    /// The attempt has to wait for attempts in progress.
     Queued(QueuedAttempt),
 }
 
-/// An attempt that waits for attempts in flight. Dropping it removes it from the queue.
+/// An attempt that waits for attempts in progress. Dropping it removes it from the queue.
 pub struct QueuedAttempt {
     throttle: Arc<Throttle>,
     number: u64,
     attempt: Receiver<Attempt>,
 }
 
-/// An attempt in flight. Dropping it ends the attempt without counting a failure.
+/// An attempt in progress. Dropping it ends the attempt without counting a failure.
 pub struct Attempt {
     throttle: Arc<Throttle>,
     subject: Subject,
@@ -148,7 +148,7 @@ impl Throttle {
         }
     }
 
-    /// Counts an attempt as in flight or queues it, unless failures alone reach a limit. `now` is an uptime.
+    /// Counts an attempt as in progress or queues it, unless failures alone reach a limit. `now` is an uptime.
     ///
     /// # Errors
     /// [`Error::Throttled`] with the time until none of the limits refuses attempts; nothing is counted then. After
@@ -160,7 +160,7 @@ impl Throttle {
         }
     }
 
-    /// Removes all counters and known addresses. Attempts in flight no longer count.
+    /// Removes all counters and known addresses. Attempts in progress no longer count.
     pub fn clear(&self) {
         match &self.counters {
             Backend::InMemory(memory) => memory.clear(),

@@ -1,4 +1,4 @@
-//! The queue of attempts that wait for attempts in flight, in the order of arrival.
+//! The queue of attempts that wait for attempts in progress, in the order of arrival.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

@@ -40,7 +40,7 @@ impl ReservationReleaser {
 
     pub(super) fn add(&self, subject: Subject, attempt: AttemptId) {
         if let Some(ended) = &self.ended {
-            // If the thread has ended, the attempt counts as in flight until its reservation expires.
+            // If the thread has ended, the attempt counts as in progress until its reservation expires.
             let _ = ended.send((subject, attempt));
         }
     }

@@ -208,7 +208,7 @@ fn an_attempt_that_does_not_fail_counts_nothing_and_starts_no_window() {
 }
 
 #[test]
-fn an_attempt_waits_for_those_in_flight_if_they_could_reach_a_limit() {
+fn an_attempt_waits_for_those_in_progress_if_they_could_reach_a_limit() {
     for (label, limits, other, client) in [
         ("user", (2, 0, 0), "a", "192.0.2.1"),
         ("address", (0, 2, 0), "b", "192.0.2.1"),
@@ -448,7 +448,7 @@ fn failures_after_unlocking_start_a_new_window() {
 }
 
 #[test]
-fn an_attempt_in_flight_when_everything_is_cleared_is_not_counted() {
+fn an_attempt_in_progress_when_everything_is_cleared_is_not_counted() {
     let throttle = throttle(1, 0, 1);
     let slow = admit(&throttle, "a", CLIENT, at(9 * MINUTE));
     throttle.clear();
