@@ -14,7 +14,7 @@
 //!
 //! tiny_http trusts every stated length and waits without limit, so it receives only requests that the gate has read
 //! completely, checked and written again. Its accepting thread ends for good when the system has no thread or descriptor
-//! left, and the file of its socket may be deleted: `server` then replaces it.
+//! left, and the file of its socket may be deleted: in both cases `server` replaces the tiny_http server.
 //!
 //! # The modules
 //!
@@ -38,20 +38,30 @@
 //! | `files` | files that get their name only when they are complete and on disk | know their contents |
 //! | [`account`] | the types of organizations and users that all modules share | decide anything |
 //!
-//! Calls go one way: cli → Server → (gate, server) → endpoint → (http, auth) → (hashing, store) → files. The gate uses no
-//! other module: it describes a request in headers that no client can set, and `server` reads them.
+//! Calls of a server go one way: cli → Server → (gate, server) → endpoint → auth → (store, hashing) → helpers. `endpoint`
+//! also calls `http`, `metrics`, and for tokens, lists and permits `store` and `hashing` directly. The gate uses only four
+//! helpers (`files`, `low_priority`, `random`, `text`): it describes a request in headers that no client can set, and
+//! `server` reads them. In a demo, `stub` is between `server` and `endpoint`, and calls what `endpoint` calls, and
+//! `accounts`. Commands call `accounts`, `audit`, `auth`, `hashing` and `store` without a server. `accounts` calls `store`
+//! to import, and `store` knows the records of `accounts`.
+//!
+//! Where some rules are: the spelling of usernames in [`account`], what a status allows in [`auth`], the limits on failed
+//! logins in `auth::throttle`, the limit on a user's tokens in SQL in `store/tokens.rs`, and the removal of rows that a
+//! killed import has left behind in `store/import/unfinished.rs`.
 //!
 //! # Threads
 //!
 //! - `gate`: one that accepts connections, one for each connection, and one while a certificate is renewed.
 //! - `server`: two that receive requests, one that tests whether they can be reached, and a worker for each request that
-//!   waits for hashing, for the disk, or for a client that reads a long answer; up to three of low priority for each list.
+//!   waits for hashing, for the disk, or for a client that reads a long answer; up to three of low priority for each list;
+//!   five of tiny_http's own.
 //! - `hashing`: one for each core.
 //! - `store`: with SQLite one that writes; with PostgreSQL one while it connects, and one for each host name that it looks
 //!   up.
 //! - `auth`: one that replaces hashes of another cost, one that records logins that got no token, and with PostgreSQL one
 //!   that subtracts logins that were counted and did not fail.
-//! - `housekeeping`: one. `cli`: one that writes to each standard stream.
+//! - `housekeeping`: one. `cli`: one that writes to each standard stream, and with `--exit-with-parent` one that waits for
+//!   the end of the parent process, and one for the end of standard input if that is a pipe.
 //!
 //! # What always holds
 //!
@@ -60,8 +70,9 @@
 //! - An unknown user and a wrong password are treated alike: the same statements, the same hashing, the same answer, and the
 //!   same statements that count and record the failure. An unknown username is neither stored nor logged.
 //! - Only the SHA-256 of a token is stored, except for a token that a fixture pinned.
-//! - Durations are measured by a clock that cannot be set, and order by a number that counts up; dates are only stored,
-//!   compared with stored dates, and shown. Only failed logins that servers share are timed by their database's clock.
+//! - Durations are measured by a clock that cannot be set, and the order of tokens and events is kept by counters;
+//!   dates are only stored, compared with stored dates, and shown. Only failed logins that servers share are timed by
+//!   their database's clock.
 //! - A login that waits for its hash or the disk, a list, and a client that does not read delay no quick request.
 //! - Passwords and tokens have no `Debug`, and are wiped when dropped. So is every buffer of the gate, `server`, `http` and
 //!   `endpoint` that contained a request's body, a token, or an answer with a token. The copies that libraries make are not

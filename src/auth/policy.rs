@@ -12,7 +12,7 @@ pub struct Policy {
     pub token_ttl: Option<Duration>,
     /// How many tokens of one user are valid at once.
     pub max_tokens_per_user: u32,
-    /// The cost of new hashes, and the minimum cost of the decoy.
+    /// The cost of new hashes, and the least work of any login.
     pub bcrypt_cost: Cost,
     /// The limits on failed logins.
     pub failed_logins: FailedLoginLimits,

@@ -1,4 +1,4 @@
-//! `POST /api/organizations/user-login/`: takes a username and a password, answers a token and account data.
+//! `POST /api/organizations/user-login/`: takes a username and a password, returns a token and account data.
 
 use std::net::IpAddr;
 

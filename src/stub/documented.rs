@@ -16,7 +16,7 @@ const RETRY_AFTER: &str = "1";
 /// All documented answers of all calls.
 #[derive(Deserialize)]
 pub(super) struct Documented {
-    /// By path template, such as `/api/users/{uuid}/`.
+    /// By path template, such as `/api/organizations/users/detail/{user_uuid}/`.
     paths: BTreeMap<String, Operations>,
 }
 

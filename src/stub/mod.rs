@@ -1,11 +1,11 @@
 //! The stub of `serve --demo`: forced and delayed answers, injected faults, a journal, a movable clock and a web page.
 //!
-//! The stub wraps the endpoints, which know nothing about it. Without `--demo` it is not built: one line of `assembly`
-//! decides.
+//! The stub wraps the endpoints, which know nothing about it. Without `--demo` it is not created; see `stub` in
+//! `assembly::Server::start_reporting`.
 //!
 //! ```text
-//! HostFilter (421) --> Stub (its own calls, the page, the journal) --> Pages (CORS) --> Steered (forced answers,
-//! delays, faults) --> the endpoints
+//! HostFilter (421) --> Stub (its own calls, the page, the journal, a repeated fault) --> CorsPolicy --> Steered (forced
+//! answers, delays, faults) --> the endpoints
 //! ```
 
 mod account_change;

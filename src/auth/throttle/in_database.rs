@@ -1,7 +1,7 @@
 //! Counters in a database that several servers share.
 //!
 //! An attempt is reserved in the database before its password is hashed, and its failure is counted there before it is
-//! answered. So no login is answered while the database is unavailable. Windows are timed by the database's clock.
+//! answered. So logins are answered 503 while the database is unavailable. Windows are timed by the database's clock.
 
 use std::io;
 use std::net::IpAddr;

@@ -6,8 +6,8 @@
 //! the counters are in a database.
 //!
 //! The limit per account is different: the right password from a known address is exempt from it. So it is applied to
-//! the result, after the usual work: neither the answer nor its time shows a client that shares a known address that it
-//! is known. An attempt that this limit refuses counts as failed, since it took a hash.
+//! the result, after the usual work, so a client cannot find out from the answer or its time that its address is known
+//! to the account. An attempt that this limit refuses counts as failed, since it took a hash.
 //!
 //! A server that is alone with its database counts in memory; servers that share a database count in it.
 
@@ -276,7 +276,7 @@ impl Attempt {
         }
     }
 
-    /// Whose turns it takes in the hashing queue: those of the username, within the client's network.
+    /// The member of the hashing queue on whose behalf it is hashed: this username in this client network.
     pub fn member(&self) -> Member {
         Member(u128::from_be_bytes(self.subject.pair()))
     }
@@ -313,7 +313,7 @@ impl Attempt {
         }
     }
 
-    /// Lets the right password pass, unless the account is closed to this address; that counts as a failure.
+    /// Applies the limit per account after the right password. A refusal counts as a failure.
     ///
     /// # Errors
     /// [`Error::Throttled`]. [`Error::Store`].

@@ -17,7 +17,7 @@ pub(super) struct Queue {
 
 pub(super) struct Waiting {
     pub(super) subject: Subject,
-    /// Sends the attempt that may go on. Dropping this makes the caller admit the attempt again.
+    /// Sends the attempt that may go on. Dropping it makes the caller call `admit` again.
     pub(super) attempt: SyncSender<Attempt>,
 }
 
