@@ -49,7 +49,7 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
             .map(|last| log_changes(&store, last, stop));
         if watch.trusts(now) {
             if let Err(error) = purge(&store, now.date, stop) {
-                tracing::warn!(%error, "cannot remove expired tokens; they are refused all the same");
+                tracing::warn!(%error, "cannot remove expired tokens; they are refused anyway");
             }
             if let Err(error) = purge_failed_logins(&store, now.date, &policy, stop) {
                 tracing::warn!(%error, "cannot remove old failed logins");
@@ -61,7 +61,7 @@ pub(crate) fn start(store: Arc<Store>, clock: Clock, policy: Policy) -> io::Resu
             }
         }
         if let Err(error) = store.remove_unfinished_imports(&|| stop.is_wanted()) {
-            tracing::warn!(%error, "cannot remove the rows of an interrupted import; they are not used");
+            tracing::warn!(%error, "cannot remove the rows of an interrupted import; they have no effect");
         }
     })
 }

@@ -45,7 +45,7 @@ pub struct Metrics {
 pub struct GateReading {
     /// Open client connections.
     pub connections: usize,
-    /// When the first certificate of its chain expires; `None` without TLS.
+    /// The earliest expiry in the served certificate chain; `None` without TLS.
     pub certificate_expires: Option<Timestamp>,
 }
 
@@ -145,16 +145,13 @@ impl Metrics {
         let durations = HistogramVec::new(
             HistogramOpts::new(
                 "thanos_login_request_duration_seconds",
-                "Time to an answer.",
+                "Seconds from a request's arrival to its answer.",
             )
             .buckets(BUCKETS.to_vec()),
             &["route"],
         )?;
         let logins = IntCounterVec::new(
-            Opts::new(
-                "thanos_login_logins_total",
-                "Logins by what became of them.",
-            ),
+            Opts::new("thanos_login_logins_total", "Logins by outcome."),
             &["outcome"],
         )?;
         // All outcomes exist from the start, so that the first login of each shows as an increase.
@@ -217,7 +214,7 @@ impl Metrics {
             families.extend(gauge(name, help, reading.connections as u64)?);
             if let Some(expires) = reading.certificate_expires {
                 let name = "thanos_login_certificate_expiry_timestamp_seconds";
-                let help = "When the first certificate that TLS shows expires.";
+                let help = "Earliest expiry in the served certificate chain.";
                 families.extend(gauge(
                     name,
                     help,

@@ -176,7 +176,12 @@ fn everything_that_would_make_a_start_fail_is_reported_at_once_and_nothing_is_cr
     let checked = place.run(&[&["serve", "--check-config"], &flags[..], &tls].concat());
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert_setting(&checked, ["--db", "typo.db", "flag"]);
-    for named in ["unix:text", "nowhere/a.sock", "typo.db` makes one", "b.key"] {
+    for named in [
+        "unix:text",
+        "nowhere/a.sock",
+        "typo.db` creates it",
+        "b.key",
+    ] {
         assert!(checked.stderr.contains(named), "{named}: {checked:?}");
     }
     assert_eq!(checked.stderr.lines().count(), 4, "{checked:?}");

@@ -172,7 +172,7 @@ fn a_database_whose_name_is_given_is_created_only_when_requested() {
     for (start, source) in given {
         let refused = start.finish();
         for named in [
-            "typo.db` makes one",
+            "typo.db` creates it",
             "thanos-login init --db ",
             "--create",
             source,

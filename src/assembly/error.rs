@@ -40,7 +40,7 @@ pub enum StartError {
     #[error("cannot register the metrics")]
     Metrics(#[source] prometheus::Error),
     /// The directory for the private sockets and a demo's database could not be created.
-    #[error("cannot make a temporary directory below {}{}; the variable TMPDIR says where", .parent.display(), remedy(&.parent.join("x"), source))]
+    #[error("cannot create a temporary directory below {}{}; set TMPDIR to another directory", .parent.display(), remedy(&.parent.join("x"), source))]
     Scratch {
         /// The directory in which it was to be created.
         parent: PathBuf,

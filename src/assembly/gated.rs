@@ -33,7 +33,7 @@ impl GatedServer {
     pub(super) fn stop(&self, grace: Duration) {
         self.answerer.stop();
         if !self.gate.stop(grace) {
-            tracing::warn!("requests in flight were cut off");
+            tracing::warn!("the grace period ended with connections still open; they were closed");
         }
     }
 }

@@ -190,7 +190,7 @@ impl Worker {
         if dropped > 0 {
             tracing::warn!(
                 logins = dropped,
-                "logins were not recorded: the database did not take them in time"
+                "logins were not recorded: the database was too slow or unavailable"
             );
         }
     }
@@ -220,7 +220,7 @@ impl Worker {
             Ok(()) => self.is_failing = false,
             Err(error) if !self.is_failing => {
                 self.is_failing = true;
-                tracing::warn!(%error, "cannot record logins; they are answered all the same");
+                tracing::warn!(%error, "cannot record logins; they are answered anyway");
             }
             Err(_) => {}
         }

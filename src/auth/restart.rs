@@ -31,7 +31,7 @@ fn read(store: &Store, limits: FailedLoginLimits, now: Now) -> Result<Throttle, 
     if !changed.is_empty()
         && let Err(error) = store.put_failed_logins(changed)
     {
-        tracing::warn!(%error, "cannot write the counters of failed logins as they count now");
+        tracing::warn!(%error, "cannot update the stored counters of failed logins to the present limits");
     }
     // Known addresses are only needed for the limit per account.
     if limits.of(LimitKind::Username).is_some() {

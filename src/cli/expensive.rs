@@ -11,6 +11,6 @@ pub(super) fn warn(costs: impl Iterator<Item = Cost>, cost: Cost) {
     };
     let (users, times) = (costs.len(), highest.rounds() / cost.rounds());
     STDERR.message(format_args!(
-        "warning: users with a hash of a higher cost than {cost}: {users}, up to cost {highest}; while one of them can log in and has not, every login of everybody takes up to {times} times as long"
+        "warning: users with a hash of a higher cost than {cost}: {users}, up to cost {highest}; until each of them has logged in once or is inactive, each login of any user takes up to {times} times as long"
     ));
 }

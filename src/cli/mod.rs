@@ -65,7 +65,7 @@ use stream::{STDERR, STDOUT};
     arg_required_else_help = true
 )]
 struct Cli {
-    /// Do not print what was done, nor progress; results and errors are still printed
+    /// Print only results and errors, no progress or reports
     #[arg(
         short,
         long,
@@ -104,7 +104,7 @@ enum Command {
     Events(events::Command),
     /// Report problems of the database and the certificate; exit with 1 if there are any
     Check(check::Args),
-    /// Copy the database while servers use it; the copy is checked before it gets its name
+    /// Copy the database while servers use it; DEST appears only once the copy is complete and checked
     Backup(backup::Args),
     /// Replace the database by a backup; refused while a server runs on it
     Restore(restore::Args),

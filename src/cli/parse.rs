@@ -112,7 +112,7 @@ pub(super) fn maybe_date(text: &str) -> Result<MaybeDate, String> {
 pub(super) fn copy_path() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
         if path.as_os_str() == "-" {
-            return Err("a copy of a database is a file: `./-` is one with this name");
+            return Err("a backup cannot be a standard stream; `./-` names a file called `-`");
         }
         Ok(path)
     })

@@ -1,4 +1,4 @@
-//! Warns about environment variables with this program's prefix that no command takes, which are mostly typing errors.
+//! Warns about environment variables with this program's prefix that no command knows, which are mostly typing errors.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -38,5 +38,5 @@ fn warning(name: &str, known: &BTreeSet<String>) -> String {
         Some(best) => format!("did you mean {best}?"),
         None => "`thanos-login serve --help` lists the known ones".to_owned(),
     };
-    format!("no command takes the variable {name}: {advice}")
+    format!("unknown environment variable {name}: {advice}")
 }

@@ -32,7 +32,7 @@ fn broken_path(path: &Path) -> String {
             Ok(_) => return format!(" ({} is not a directory)", directory.display()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return format!(
-                    " (there is no directory {}; `mkdir` makes one)",
+                    " (there is no directory {}; `mkdir` creates it)",
                     directory.display()
                 );
             }

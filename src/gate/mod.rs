@@ -115,11 +115,11 @@ pub enum Error {
         source: io::Error,
     },
     /// Another server answers on this socket file.
-    #[error("another server answers on {0}; stop it, or take another path")]
+    #[error("another server answers on {0}; stop it, or use another path")]
     InUse(Address),
     /// The path is a file that is not a socket. The file is not changed.
     #[error(
-        "cannot listen on {0}: the file exists and is not a socket; take another path, or move it away"
+        "cannot listen on {0}: the file exists and is not a socket; use another path, or move it away"
     )]
     NotASocket(Address),
     /// There is no usable certificate.

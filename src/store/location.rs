@@ -35,7 +35,7 @@ pub enum LocationError {
     #[error(transparent)]
     Address(#[from] super::engine::postgres::AddressError),
     /// A certificate authority was given, but the location is a file.
-    #[error("--db-ca goes with the URL of a database, not with a file")]
+    #[error("--db-ca requires a PostgreSQL URL in --db")]
     NeedlessAuthority,
 }
 

@@ -115,7 +115,7 @@ impl Store {
         if by == OpenedBy::Command
             && let Err(error) = store.remove_unfinished_imports(&|| false)
         {
-            tracing::warn!(%error, "cannot remove the rows of an interrupted import; they are not visible");
+            tracing::warn!(%error, "cannot remove the rows of an interrupted import; they have no effect");
         }
         Ok((store, migrated))
     }

@@ -37,7 +37,7 @@ fn hashes_that_make_every_login_expensive_are_a_warning() {
         for flags in [&["--dry-run"][..], &[]] {
             let said = import(&acme(), name, &content, flags).succeeded();
             let expected = "warning: users with a hash of a higher cost than 10: 1, up to cost 12; \
-                            while one of them can log in and has not, every login of everybody takes up to 4 times as long\n";
+                            until each of them has logged in once or is inactive, each login of any user takes up to 4 times as long\n";
             assert_eq!(said.stderr, expected, "{name} {flags:?}");
         }
     }

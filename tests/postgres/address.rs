@@ -103,7 +103,7 @@ fn servers_that_cannot_be_used_are_named_in_one_line() {
         ),
         (
             format!("postgres://{right}@127.0.0.1:{port}/elsewhere"),
-            "\"elsewhere\" does not exist; `createdb` makes one".to_owned(),
+            "\"elsewhere\" does not exist; `createdb` creates it".to_owned(),
         ),
         (
             network.url(&right, "?sslmode=require"),

@@ -122,7 +122,7 @@ fn other_schemas_are_left_alone_and_only_init_seed_and_serve_create_tables() {
         let args = [command, &["--db", &url]].concat();
         place
             .run(&args)
-            .failed_naming(&url, "`thanos-login init` makes them");
+            .failed_naming(&url, "`thanos-login init` creates them");
     }
     place.run(&["seed", "--dry-run", "--db", &url]).succeeded();
     assert_eq!(relations(&url), before);

@@ -42,7 +42,7 @@ pub(in crate::cli) struct Args {
     socket_mode: SocketMode,
     #[command(flatten)]
     pub(super) database: DatabaseArgs,
-    /// Create the database if it is missing; implied without --db and with a URL
+    /// Create the database if it is missing; always on without --db, and for a PostgreSQL URL
     #[arg(long, env = "THANOS_LOGIN_CREATE", value_parser = parse::switch)]
     pub(super) create: bool,
     /// Serve the demo accounts from a temporary database
@@ -51,10 +51,10 @@ pub(in crate::cli) struct Args {
     /// With --demo: serve the accounts of this fixture
     #[arg(long, value_name = "FILE", env = "THANOS_LOGIN_FIXTURE")]
     pub(super) fixture: Option<PathBuf>,
-    /// With --demo: allow addresses that other machines can reach, and answer for every host
+    /// With --demo: allow addresses that other machines can reach, and accept any Host
     #[arg(long, env = "THANOS_LOGIN_ALLOW_REMOTE_DEMO", value_parser = parse::switch)]
     pub(super) allow_remote_demo: bool,
-    /// With --demo: answer for this host too, such as 10.0.2.2; repeatable
+    /// With --demo: also accept this Host, such as 10.0.2.2; repeatable
     #[arg(
         long,
         value_name = "NAME",
@@ -170,8 +170,8 @@ struct FailedLoginArgs {
 struct HashingArgs {
     #[command(flatten)]
     cost: CostArgs,
-    /// Maximum number of running and waiting logins, half of them from one client network unless it is alone; further
-    /// logins are answered 503
+    /// Maximum number of running and waiting logins; further logins are answered 503; one client network gets at most
+    /// half of them while others log in
     #[arg(
         long,
         value_name = "NUMBER",
@@ -183,8 +183,8 @@ struct HashingArgs {
     /// Number of hashing threads [default: one per core]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size::<usize>)]
     hash_threads: Option<usize>,
-    /// Number of passwords that each thread hashes at once, 1 to 10; one more for a client network without other logins
-    /// [default: the fastest of 6 to 8, measured at the start]
+    /// Number of passwords that each thread hashes at once, 1 to 10, plus one lane reserved for a client network that has
+    /// no other login in progress [default: the fastest of 6 to 8, measured at the start]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]
     hash_lanes: Option<usize>,
     /// Maximum time that a login waits for other attempts, and for its hashing to start; then it is answered 503
@@ -227,7 +227,7 @@ struct LimitArgs {
     /// Maximum time from the first byte of a request to its last
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_REQUEST_TIMEOUT", default_value = duration::format(gate::GateLimits::default().request_timeout), value_parser = parse::positive_duration)]
     request_timeout: Duration,
-    /// Maximum time in which an answer makes no progress; a client that reads less than 1 kB per second also exceeds it
+    /// Close a connection whose answer makes no progress for this long, or is read at less than 1 kB per second
     #[arg(long, value_name = "DURATION", env = "THANOS_LOGIN_WRITE_TIMEOUT", default_value = duration::format(gate::GateLimits::default().write_timeout), value_parser = parse::positive_duration)]
     write_timeout: Duration,
     /// Maximum time that a connection is kept open without a request

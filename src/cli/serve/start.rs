@@ -53,7 +53,7 @@ fn missing_database(given: &Path) -> anyhow::Error {
     let path = path::absolute(given).unwrap_or_else(|_| given.to_owned());
     let (path, given) = (path.display(), given.display());
     anyhow!(
-        "{path}: no such database; `thanos-login init --db {given}` makes one, or `serve` with --create"
+        "{path}: no such database; `thanos-login init --db {given}` creates it, or `serve` with --create"
     )
 }
 

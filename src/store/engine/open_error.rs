@@ -12,7 +12,7 @@ use crate::files::remedy;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file does not exist, and the caller does not want it to be created.
-    #[error("{}: no such database (`thanos-login init --db {}` makes one)", .0.display(), .0.display())]
+    #[error("{}: no such database (`thanos-login init --db {}` creates it)", .0.display(), .0.display())]
     Missing(PathBuf),
     /// The file could not be created.
     #[error("{}: cannot create the database{}", .0.display(), remedy(.0, .1))]
@@ -124,12 +124,12 @@ pub enum OpenError {
     },
     /// There is no schema, and the caller does not want it to be created.
     #[cfg(feature = "postgres")]
-    #[error("{0}: no tables of thanos-login (`thanos-login init` makes them)")]
+    #[error("{0}: no tables of thanos-login (`thanos-login init` creates them)")]
     NoSchema(String),
     /// The schema is missing or older, and the role has no privilege to create or migrate it.
     #[cfg(feature = "postgres")]
     #[error(
-        "{address}: this role may not make or migrate the tables of thanos-login: {reason}; run `thanos-login init` as their owner first"
+        "{address}: this role may not create or migrate the tables of thanos-login: {reason}; run `thanos-login init` as their owner first"
     )]
     MayNotMigrate {
         /// The hosts and the name of the database.

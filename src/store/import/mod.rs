@@ -3,7 +3,8 @@
 //! Each record is looked up, compared and written in one transaction. Values that the file omits are not written, so
 //! that concurrent changes of them by other processes are kept.
 //!
-//! A small import is one transaction. A large one would block a server's writes for seconds, so it consists of several
+//! A small import is one transaction. So is a large one in PostgreSQL, which has no single writer, and on a file system
+//! without working locks. On others, a large one would block a server's writes for seconds, so it consists of several
 //! short transactions. New rows get the id of the import, and rows whose import is in the table `imports` are not
 //! visible. Changes of existing rows are collected meanwhile. The last transaction writes them and removes the import
 //! from that table. A row that agrees with the file when it is compared is not examined again.
@@ -164,7 +165,7 @@ impl Store {
         if !matches!(outcome, Ok(Ok(_)))
             && let Err(error) = self.remove_all_unfinished(&|| false)
         {
-            tracing::warn!(%error, "cannot remove the rows of the failed import now; the next command removes them");
+            tracing::warn!(%error, "cannot remove the rows of the failed import now; a running server or the next command removes them");
         }
         outcome
     }

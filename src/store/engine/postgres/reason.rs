@@ -43,7 +43,7 @@ fn server_message(error: &DbError) -> String {
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             "the server's pg_hba.conf says who may connect, from where and how"
         }
-        SqlState::INVALID_CATALOG_NAME => "`createdb` makes one",
+        SqlState::INVALID_CATALOG_NAME => "`createdb` creates it",
         SqlState::TOO_MANY_CONNECTIONS => {
             "raise the server's max_connections, or close other connections"
         }

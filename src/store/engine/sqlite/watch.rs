@@ -65,7 +65,7 @@ impl FileWatch {
         match replaced {
             Some(name) if !was_replaced => tracing::error!(
                 path = %name.path.display(),
-                "the file was moved, removed or replaced while it is open: the server is not ready and replies to no login until the file is back or the server is restarted"
+                "the file was moved, removed or replaced while it is open: the server is not ready and answers logins with 503 until the file is back or the server is restarted"
             ),
             None if was_replaced => tracing::info!(
                 path = %self.database.path.display(),
