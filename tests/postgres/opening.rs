@@ -153,7 +153,7 @@ fn a_role_without_the_right_to_make_tables_serves_and_runs_every_command() {
         accounts::retailer([accounts::user(JWEIR)]).to_string(),
     );
 
-    let missing = "may not make or migrate the tables of thanos-login";
+    let missing = "may not create or migrate the tables of thanos-login";
     for command in [&["init"][..], &["serve"], &["seed"]] {
         let args = [command, &["--db", &least]].concat();
         place.run(&args).failed_naming(&least, missing);
