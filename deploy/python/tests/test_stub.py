@@ -187,6 +187,36 @@ def test_a_start_times_out(tmp_path: Path) -> None:
         pytest.fail("it started")
 
 
+def script(path: Path, commands: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{commands}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_process_that_keeps_the_output_open_does_not_delay_the_error(tmp_path: Path) -> None:
+    # `cat` ends when this test closes the pipe.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDWR), "w"):
+        binary = script(tmp_path / "binary", f"exec 3<'{pipe}'\nsetsid cat <&3 &\nexit 3")
+        with pytest.raises(StubError, match="ended with exit code 3"), stub(binary=binary):
+            pytest.fail("it started")
+
+
+def test_a_failed_start_leaves_no_process_of_a_script_behind(tmp_path: Path) -> None:
+    number = tmp_path / "number"
+    binary = script(tmp_path / "binary", f"sleep 1000 &\necho $! >'{number}'\nexit 3")
+    with pytest.raises(StubError, match="ended with exit code 3"), stub(binary=binary):
+        pytest.fail("it started")
+    assert_ends(int(number.read_text()))
+
+
+def test_a_stub_that_is_killed_during_its_start_is_not_said_to_be_slow(tmp_path: Path) -> None:
+    binary = script(tmp_path / "binary", "kill -9 $$")
+    with pytest.raises(StubError, match="the stub was ended by signal 9"), stub(binary=binary):
+        pytest.fail("it started")
+
+
 def test_the_error_of_a_call_to_an_ended_stub_contains_the_log() -> None:
     with stub() as one:
         os.kill(pid(one), signal.SIGTERM)

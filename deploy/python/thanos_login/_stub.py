@@ -103,7 +103,7 @@ class Stub:
     url: str
     """The address of the stub, such as http://127.0.0.1:40123, without a slash at the end."""
 
-    def __init__(self, url: str, process: subprocess.Popen[str], log: IO[str]) -> None:
+    def __init__(self, url: str, process: subprocess.Popen[bytes], log: IO[str]) -> None:
         self.url = url
         self._process = process
         self._log = log
