@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
+import inspect
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
+import typing
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -215,6 +223,123 @@ def test_a_stub_that_is_killed_during_its_start_is_not_said_to_be_slow(tmp_path:
     binary = script(tmp_path / "binary", "kill -9 $$")
     with pytest.raises(StubError, match="the stub was ended by signal 9"), stub(binary=binary):
         pytest.fail("it started")
+
+
+def test_a_missing_program_is_a_stub_error(tmp_path: Path) -> None:
+    package = Path(thanos_login.__file__).parent
+    shutil.copytree(package, tmp_path / "modules" / package.name)
+    # Without the module `site`, the installed package is not found.
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", "import thanos_login\nwith thanos_login.stub(): pass"],
+        env={"PATH": "/nowhere", "PYTHONPATH": str(tmp_path / "modules")},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert "\nthanos_login._process.StubError: cannot start the stub: the program" in result.stderr
+    assert result.stderr.endswith("`pip install --force-reinstall thanos-login`\n")
+
+
+def test_a_missing_directory_for_temporary_files_is_a_stub_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    with pytest.raises(StubError, match="cannot start the stub: .*'/nowhere"), stub():
+        pytest.fail("it started")
+
+
+def test_flags_must_be_a_list() -> None:
+    with pytest.raises(TypeError, match=r'a list such as \["--token-ttl", "5m"\]'):
+        stub(flags="--token-ttl 5m")
+
+
+def test_any_mapping_and_iterable_is_accepted(thanos_login: Stub) -> None:
+    instruction = MappingProxyType({"code": 503, "headers": MappingProxyType({"X-A": "b"})})
+    instructions: Any = (instruction for _ in range(2))
+    thanos_login.next(instructions)
+    answers = [log_in(thanos_login.url) for _ in range(3)]
+    assert [answer.status for answer in answers] == [503, 503, 200]
+    assert answers[0].headers["X-A"] == "b"
+    thanos_login.next(body=MappingProxyType({"a": (number for number in range(2))}))
+    assert log_in(thanos_login.url).body == {"a": [0, 1]}
+    thanos_login.next(code=503)
+    thanos_login.next(iter([]))
+    assert log_in(thanos_login.url).status == 200
+    with pytest.raises(TypeError, match="JSON has no bytes"):
+        thanos_login.next(body=b"text")
+    accounts = MappingProxyType(
+        {"organizations": iter(map(MappingProxyType, ACCOUNTS["organizations"]))}
+    )
+    with stub(accounts, flags=(flag for flag in ["--token-ttl", "5m"])) as one:
+        assert log_in(one.url, ANN).status == 200
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+        "HTTP/1.1 400 Bad Request\r\nContent-Length: 9\r\n\r\n{",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{",
+        "not HTTP\r\n\r\n",
+        "",
+    ],
+)
+def test_a_broken_answer_is_a_stub_error(answer: str) -> None:
+    with stub() as one, socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, connection.makefile("rb") as request:
+                while request.readline().strip():
+                    pass
+                connection.sendall(answer.encode())
+
+        one.url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(StubError, match="GET /__stub/requests/ failed: "):
+            one.requests()
+        thread.join()
+
+
+def test_a_stub_runs_as_long_as_it_is_in_use() -> None:
+    one = stub().__enter__()
+    gc.collect()
+    one.reset()
+    process = pid(one)
+    del one
+    gc.collect()
+    assert_ends(process)
+
+
+def test_a_block_can_be_nested_and_be_a_decorator() -> None:
+    block = stub()
+    with block as outer:
+        with block as inner:
+            assert inner.url != outer.url
+        outer.reset()
+
+    @block
+    def decorated() -> int:
+        return 5
+
+    assert decorated() == 5
+
+
+def test_a_call_after_the_block_is_a_stub_error() -> None:
+    with stub() as one:
+        pass
+    with pytest.raises(StubError, match="POST /__stub/reset/ failed: the stub was stopped"):
+        one.reset()
+
+
+def test_the_public_types_can_be_evaluated() -> None:
+    for name in thanos_login.__all__:
+        value = getattr(thanos_login, name)
+        if isinstance(value, type) or inspect.isfunction(value):
+            typing.get_type_hints(value)
+    for _, method in inspect.getmembers(Stub, inspect.isfunction):
+        typing.get_type_hints(method)
 
 
 def test_the_error_of_a_call_to_an_ended_stub_contains_the_log() -> None:

@@ -11,6 +11,7 @@ The plugin for pytest provides the fixtures `thanos_login` and `thanos_stub`: se
 
 from ._process import StubError
 from ._program import program
-from ._stub import Answer, Fault, Instruction, Request, Stub, stub
+from ._start import stub
+from ._stub import Answer, Fault, Instruction, Request, Stub
 
 __all__ = ["Answer", "Fault", "Instruction", "Request", "Stub", "StubError", "program", "stub"]

@@ -1,22 +1,21 @@
-"""A stub that runs until the end of a `with` block, and the calls that steer it."""
+"""A running stub, and the calls that steer it. Does not start it."""
 
 from __future__ import annotations
 
+import http.client
 import json
-import os
 import ssl
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
-from tempfile import NamedTemporaryFile, TemporaryFile
-from typing import IO, Any, Literal, TypedDict, cast
+from typing import IO, Any, Literal, Optional, TypedDict, Union, cast
 
-from ._process import StubError, quoted, running, wait_for_url
-from ._program import program
+from ._json import to_json
+from ._process import StubError, quoted
 
 Fault = Literal["reset", "empty", "cut", "garbage"]
 """A fault of the connection, injected in place of an intact answer.
@@ -34,19 +33,19 @@ class Instruction(TypedDict, total=False):
 
     times: int
     """How many requests the instruction is for; 1 by default."""
-    code: int | None
+    code: Optional[int]
     """The status of the answer, from 200 to 599, with its documented body unless `body` is given."""
     delay_ms: int
     """Milliseconds to wait before the answer, at most 60,000."""
-    fault: Fault | None
+    fault: Optional[Fault]
     """The fault to inject."""
-    path: str | None
+    path: Optional[str]
     """Applies the instruction only to requests with this path."""
-    example: str | None
+    example: Optional[str]
     """Which documented example of the answer to send."""
     body: Any
     """A custom body: JSON, or a text that is sent unchanged."""
-    headers: Mapping[str, str] | None
+    headers: Optional[Mapping[str, str]]
     """Custom headers. Without `code` and `body` they are added to the real answer."""
 
 
@@ -69,28 +68,28 @@ class Request(TypedDict):
     """The path with its query."""
     headers: dict[str, str]
     body: str
-    username: str | None
+    username: Optional[str]
     """The username of a login."""
-    password: Literal["right", "wrong", "missing"] | None
+    password: Optional[Literal["right", "wrong", "missing"]]
     """The password of a login, checked even if the answer was forced; None for other calls."""
     token: Literal["valid", "expired", "unknown", "none"]
     """The state of the request's token; `none` without one."""
-    token_user: str | None
+    token_user: Optional[str]
     """The user that the token belongs to."""
     status: int
     """The status of the answer."""
     duration_ms: float
     """How long the stub took to answer, in milliseconds."""
     answer: Answer
-    code: int | None
+    code: Optional[int]
     """The status that was forced."""
     delay_ms: int
     """The delay that was instructed, in milliseconds."""
-    fault: Fault | None
+    fault: Optional[Fault]
     """The fault that was injected."""
     repeats: int
     """How often the fault was injected again because the client retried silently."""
-    delivered: bool | None
+    delivered: Optional[bool]
     """Whether the client received the whole answer; None while it is being sent."""
 
 
@@ -107,6 +106,8 @@ class Stub:
         self.url = url
         self._process = process
         self._log = log
+        # What ends the stub when it is deleted, so it must live as long as this object.
+        self._context: Optional[AbstractContextManager[Stub]] = None
         # The stub runs on this machine: bypass proxies, and accept its self-signed certificate.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -124,17 +125,17 @@ class Stub:
 
     def next(
         self,
-        instructions: Instruction | Sequence[Instruction] | None = None,
+        instructions: Union[Instruction, Iterable[Instruction], None] = None,
         /,
         *,
         times: int = 1,
-        code: int | None = None,
+        code: Optional[int] = None,
         delay_ms: int = 0,
-        fault: Fault | None = None,
-        path: str | None = None,
-        example: str | None = None,
+        fault: Optional[Fault] = None,
+        path: Optional[str] = None,
+        example: Optional[str] = None,
         body: Any = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Optional[Mapping[str, str]] = None,
     ) -> None:
         """Sets how to answer the next requests, and replaces all pending instructions.
 
@@ -158,32 +159,31 @@ class Stub:
         given = {key: value for key, value in instruction.items() if value is not None}
         if instructions is not None and given != {"times": 1, "delay_ms": 0}:
             raise TypeError("next() takes a list of instructions or the keys of one, not both")
-        if instructions is None:
-            self._call("PUT", "next", given)
-        elif isinstance(instructions, Mapping) or instructions:
-            self._call("PUT", "next", instructions)
-        else:
+        content = to_json(given if instructions is None else instructions)
+        if content == "[]":
             self._call("DELETE", "next")
+        else:
+            self._call("PUT", "next", content)
 
-    def advance(self, by: str | timedelta) -> None:
+    def advance(self, by: Union[str, timedelta]) -> None:
         """Moves the stub's clock forward, by a duration such as `"2h"` or `"1w2d"`, or by a timedelta.
 
         Tokens expire, and limits on failed logins end.
         """
         if isinstance(by, timedelta):
             by = f"{by // timedelta(milliseconds=1)}ms"
-        self._call("POST", "clock", {"advance": by})
+        self._call("POST", "clock", to_json({"advance": by}))
 
     def requests(
         self,
         *,
-        path: str | None = None,
-        method: str | None = None,
-        status: int | None = None,
-        username: str | None = None,
-        since: int | None = None,
-        wait: str | timedelta | None = None,
-        count: int | None = None,
+        path: Optional[str] = None,
+        method: Optional[str] = None,
+        status: Optional[int] = None,
+        username: Optional[str] = None,
+        since: Optional[int] = None,
+        wait: Union[str, timedelta, None] = None,
+        count: Optional[int] = None,
     ) -> list[Request]:
         """Returns the requests that match all arguments, of the last 1,000 to the API, oldest first.
 
@@ -210,66 +210,39 @@ class Stub:
         self,
         method: str,
         name: str,
-        body: object = None,
+        content: Optional[str] = None,
         *,
-        query: Mapping[str, object] | None = None,
+        query: Optional[Mapping[str, object]] = None,
     ) -> Any:
         path = f"/__stub/{name}/"
         if query:
             path += "?" + urllib.parse.urlencode(query)
-        content = None if body is None else json.dumps(body).encode()
+        call = f"{method} {path}"
+        if self._log.closed:
+            raise StubError(f"{call} failed: the stub was stopped at the end of its block")
         request = urllib.request.Request(
-            self.url + path, content, {"Content-Type": "application/json"}, method=method
+            self.url + path,
+            None if content is None else content.encode(),
+            {"Content-Type": "application/json"},
+            method=method,
         )
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
-                text = answer.read()
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                text = refusal.read().decode(errors="replace")
-            raise StubError(f"{method} {path} was answered {refusal.code}: {text}") from None
-        except OSError as error:
+            status, text = self._send(request)
+            if status < 300:
+                return json.loads(text) if text else None
+        # ValueError: the answer is not JSON.
+        except (OSError, http.client.HTTPException, ValueError) as error:
             # The stub closes its sockets shortly before it ends.
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(1)
                 raise StubError(f"the stub has ended; {quoted(self._log)}") from None
-            raise StubError(f"{method} {path} failed: {error}") from error
-        return json.loads(text) if text else None
+            raise StubError(f"{call} failed: {error!r}") from error
+        raise StubError(f"{call} was answered {status}: {text.decode(errors='replace')}")
 
-
-@contextmanager
-def stub(
-    fixture: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-    *,
-    flags: Sequence[str] = (),
-    binary: str | os.PathLike[str] | None = None,
-    start_timeout: float = 30,
-) -> Iterator[Stub]:
-    """Starts a stub on a free port, waits until it is ready, and stops it at the end of the block.
-
-    The stub also ends when this process ends, in whatever way. It ignores environment variables THANOS_LOGIN_….
-
-    fixture: the accounts, as the path of a JSON file or as its content; by default the demo accounts.
-    flags: further flags of `thanos-login serve`, such as ["--token-ttl", "5m"].
-    binary: the path of a program to start instead of the installed one.
-    start_timeout: how long to wait until the stub is ready, in seconds.
-
-    Raises StubError, with the stub's log, if the stub does not start; FileNotFoundError if the program is missing.
-    """
-    command = [os.fspath(binary or program()), "serve", "--demo", "--exit-with-parent"]
-    command += ["--listen", "127.0.0.1:0"]
-    with ExitStack() as stack:
-        # The file has no name, so it cannot be left behind.
-        log = stack.enter_context(TemporaryFile("w+", encoding="utf-8", errors="replace"))
-        with ExitStack() as start:
-            if isinstance(fixture, Mapping):
-                file = start.enter_context(NamedTemporaryFile("w", suffix=".json"))
-                json.dump(fixture, file)
-                file.flush()
-                fixture = file.name
-            if fixture is not None:
-                command += ["--fixture", os.fspath(fixture)]
-            command += flags
-            process = stack.enter_context(running(command, log))
-            url = wait_for_url(process, start_timeout, log)
-        yield Stub(url, process, log)
+    def _send(self, request: urllib.request.Request) -> tuple[int, bytes]:
+        try:
+            with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read()

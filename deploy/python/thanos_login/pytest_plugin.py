@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ._stub import Stub, stub
+from ._start import stub
+from ._stub import Stub
 
 
 @pytest.fixture(scope="session")
