@@ -1,5 +1,3 @@
-/// <reference lib="esnext.disposable" />
-
 /**
  * Starts a stub on a free port and waits until it is ready. The stub also ends when this process ends, in whatever way.
  *
@@ -13,6 +11,7 @@ export function program(): string;
 /** The stub did not start, has ended, or rejected a call. The message gives the reason. */
 export class StubError extends Error {
   name: "StubError";
+  cause?: unknown;
 }
 
 /** How to start a stub. Environment variables `THANOS_LOGIN_…` have no effect on it. */
@@ -32,7 +31,7 @@ export interface StubOptions {
  *
  * Its methods reject with a `StubError` if the stub rejects a call, does not answer, or has ended.
  */
-export interface Stub extends AsyncDisposable {
+export interface Stub {
   /** The address of the stub, such as `http://127.0.0.1:40123`, without a slash at the end. */
   readonly url: string;
 
@@ -55,6 +54,7 @@ export interface Stub extends AsyncDisposable {
 
   /** Stops the stub, and resolves when it has ended. `await using` calls it at the end of the block. */
   stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -134,4 +134,18 @@ export interface Request {
   repeats: number;
   /** Whether the client received the whole answer; `null` while it is being sent. */
   delivered: boolean | null;
+}
+
+// What `await using` requires. The libraries of TypeScript declare it only from version 5.2 on, and only for new targets.
+declare global {
+  interface SymbolConstructor {
+    readonly dispose: unique symbol;
+    readonly asyncDispose: unique symbol;
+  }
+  interface Disposable {
+    [Symbol.dispose](): void;
+  }
+  interface AsyncDisposable {
+    [Symbol.asyncDispose](): PromiseLike<void>;
+  }
 }

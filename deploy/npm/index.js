@@ -36,9 +36,9 @@ class Stub {
     await this.#call("POST", "reset");
   }
 
-  async next(instructions = {}) {
+  async next(instructions) {
     if (!Array.isArray(instructions)) {
-      await this.#call("PUT", "next", renameKeys(instructions, snakeCase));
+      await this.#call("PUT", "next", renameKeys(instructions ?? {}, snakeCase));
     } else if (instructions.length > 0) {
       await this.#call("PUT", "next", instructions.map((instruction) => renameKeys(instruction, snakeCase)));
     } else {
@@ -50,8 +50,8 @@ class Stub {
     await this.#call("POST", "clock", { advance: by });
   }
 
-  async requests(filter = {}) {
-    const given = Object.entries(filter).filter(([, value]) => value !== undefined);
+  async requests(filter) {
+    const given = Object.entries(filter ?? {}).filter(([, value]) => value !== undefined);
     const query = given.length > 0 ? `?${new URLSearchParams(given)}` : "";
     const { requests } = await this.#call("GET", "requests", undefined, query);
     return requests.map((request) => renameKeys(request, camelCase));
@@ -90,17 +90,27 @@ function program() {
   return path.join(__dirname, "lib", "thanos-login");
 }
 
-async function startStub({ fixture, flags = [], binary = program(), startTimeoutMs = MS_TO_START } = {}) {
-  const log = new Log();
-  const files = fs.mkdtempSync(path.join(os.tmpdir(), "thanos-stub-"));
-  let child;
+async function startStub(options) {
+  const { fixture, flags = [], binary = program(), startTimeoutMs = MS_TO_START } = options ?? {};
+  let files, log, child;
   try {
+    if (!Array.isArray(flags)) {
+      throw new Error('`flags` is not a list, such as ["--token-ttl", "5m"]');
+    }
+    files = fs.mkdtempSync(path.join(os.tmpdir(), "thanos-stub-"));
+    log = new Log(path.join(files, "log"));
     const args = ["serve", "--demo", "--exit-with-parent", "--listen", "127.0.0.1:0"];
     if (fixture !== undefined) {
       args.push("--fixture", isPath(fixture) ? pathOf(fixture) : writeFixture(fixture, files));
     }
     args.push(...flags);
-    child = spawnStub(pathOf(binary), args, log);
+    child = spawn(pathOf(binary), args, {
+      // Where the stub cannot watch this process, it ends when standard input is closed.
+      stdio: ["pipe", "pipe", log.descriptor],
+      env: withoutSettings(process.env),
+      // Ctrl-C must not reach the stub: the tests still need it to clean up.
+      detached: true,
+    });
     const url = await readUrl(child, startTimeoutMs, log);
     letProcessEnd(child);
     return new Stub(url, child, log);
@@ -109,24 +119,14 @@ async function startStub({ fixture, flags = [], binary = program(), startTimeout
     if (child?.pid !== undefined) {
       await end(child);
     }
-    log.close();
-    throw error;
+    log?.close();
+    throw error instanceof StubError
+      ? error
+      : new StubError(`the stub did not start: ${error.message}`, { cause: error });
   } finally {
-    fs.rmSync(files, { recursive: true, force: true });
-  }
-}
-
-function spawnStub(binary, args, log) {
-  try {
-    return spawn(binary, args, {
-      // Where the stub cannot watch this process, it ends when standard input is closed.
-      stdio: ["pipe", "pipe", log.descriptor],
-      env: withoutSettings(process.env),
-      // Ctrl-C must not reach the stub: the tests still need it to clean up.
-      detached: true,
-    });
-  } catch (error) {
-    throw new StubError(`the stub did not start: ${error.message}`, { cause: error });
+    if (files !== undefined) {
+      fs.rmSync(files, { recursive: true, force: true });
+    }
   }
 }
 
@@ -176,10 +176,9 @@ function hasEnded(child) {
 
 /** The stub's standard error, in a file without a name, which cannot be left behind. */
 class Log {
-  constructor() {
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "thanos-stub-"));
-    this.descriptor = fs.openSync(path.join(directory, "log"), "wx+", 0o600);
-    fs.rmSync(directory, { recursive: true });
+  constructor(file) {
+    this.descriptor = fs.openSync(file, "wx+", 0o600);
+    fs.rmSync(file);
   }
 
   /** Quotes the log for an error message. */
@@ -243,8 +242,11 @@ function withoutSettings(variables) {
   return Object.fromEntries(Object.entries(variables).filter(([name]) => !name.startsWith("THANOS_LOGIN_")));
 }
 
-/** Copies an object with its keys renamed. */
+/** Copies an object with its keys renamed. The stub rejects what is no object. */
 function renameKeys(object, rename) {
+  if (typeof object !== "object" || object === null) {
+    return object;
+  }
   return Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]));
 }
 

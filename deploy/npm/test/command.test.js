@@ -65,6 +65,37 @@ for (const [name, program, args] of COMMANDS) {
   });
 }
 
+test("npx leaves standard input to commands other than serve", () => {
+  const database = ["--db", "accounts.db"];
+  const run = (args, input) => spawnSync("npx", ["thanos-login", ...args, ...database], { encoding: "utf8", input });
+  for (const [args, input] of [
+    [["init"]],
+    [["org", "add", "--type", "RETAILER", "We serve food"]],
+    [["user", "add", "--org", "We serve food", "ann", "--password-stdin"], "a long and secret sentence\n"],
+  ]) {
+    const { status, stderr } = run(args, input);
+    assert.equal(status, 0, stderr);
+  }
+});
+
+test("a server that a tool under npx starts does not end with its parent", async () => {
+  const env = { ...process.env, npm_lifecycle_event: "npx", npm_lifecycle_script: "'tool'" };
+  const script = `${LINKED} ${SERVE.join(" ")} & read end`;
+  const tool = spawn("sh", ["-c", script], { stdio: ["pipe", "pipe", "ignore"], detached: true, env });
+  const exited = once(tool, "exit");
+  const ended = once(tool, "close");
+  const [line] = await once(createInterface(tool.stdout), "line");
+  const url = line.split(" ").at(-1);
+  tool.stdin.end();
+  await exited;
+  try {
+    assert.equal((await fetch(`${url}/__stub/requests/?wait=300ms`)).status, 200);
+  } finally {
+    process.kill(-tool.pid, "SIGTERM");
+  }
+  await ended;
+});
+
 test("the linked command exits with 0 on SIGTERM", async () => {
   const { child, ended } = await serving(LINKED, SERVE);
   child.kill();

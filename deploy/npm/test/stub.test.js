@@ -103,6 +103,8 @@ describe("the methods", () => {
     const rejections = [
       [() => stub.next({ cod: 503 }), /^PUT \/__stub\/next\/ was answered 400: .*"cod"/],
       [() => stub.next([{ code: 503 }, { code: 1 }]), /^PUT \/__stub\/next\/ was answered 400: .*"code"/],
+      [() => stub.next([null]), /^PUT \/__stub\/next\/ was answered 400: /],
+      [() => stub.next("503"), /^PUT \/__stub\/next\/ was answered 400: /],
       [() => stub.advance("soon"), /^POST \/__stub\/clock\/ was answered 400: .*such as 250ms or 2h/],
       [() => stub.requests({ count: "many" }), /^GET \/__stub\/requests\/\?count=many was answered 400: .*"count"/],
     ];
@@ -168,6 +170,8 @@ test("the error of a failed start has the reason and the log", async () => {
     [{ binary: "./missing" }, /^the stub did not start: .*missing ENOENT/],
     [{ binary: __filename }, /^the stub did not start: .*EACCES/],
     [{ binary: "/bin/sh" }, /^the stub did not start: /],
+    [{ flags: "--token-ttl 5m" }, /^the stub did not start: `flags` is not a list, such as \["--token-ttl", "5m"\]$/],
+    [{ binary: null }, /^the stub did not start: /],
     [{ startTimeoutMs: 0 }, /^the stub did not start: it was not ready after 0 ms; it logged/],
   ];
   for (const [options, message] of failures) {
@@ -177,6 +181,29 @@ test("the error of a failed start has the reason and the log", async () => {
       return true;
     });
   }
+});
+
+test("a missing temporary directory is an error of the start", async (context) => {
+  const { TMPDIR } = process.env;
+  context.after(() => (process.env.TMPDIR = TMPDIR));
+  process.env.TMPDIR = "/missing";
+  await assert.rejects(startStub(), { name: "StubError", message: /^the stub did not start: ENOENT.*\/missing\// });
+});
+
+test("a failed start leaves no open files", async () => {
+  const open = () => fs.readdirSync("/proc/self/fd").length;
+  const before = open();
+  for (const options of [{ fixture: 1n }, { binary: null }, { flags: ["--nonsense"] }]) {
+    await assert.rejects(startStub(options), StubError);
+  }
+  assert.equal(open(), before);
+});
+
+test("null is the same as no options, no filter and an empty instruction", async () => {
+  const stub = await startStub(null);
+  await stub.next(null);
+  assert.deepEqual(await stub.requests(null), []);
+  await stub.stop();
 });
 
 test("calls to a stopped stub are rejected", async () => {

@@ -24,7 +24,7 @@ export async function use(): Promise<string[]> {
     const user: string | null | undefined = requests[0]?.tokenUser;
     return [stub.url, String(fault), String(user), requests[0]?.answer.headers["Allow"] ?? ""];
   } catch (error) {
-    return [error instanceof StubError ? error.name : "another"];
+    return [error instanceof StubError ? `${error.name}: ${error.cause}` : "another"];
   } finally {
     await stub.stop();
   }

@@ -6,10 +6,10 @@ const { spawnSync } = require("node:child_process");
 const fs = require("node:fs");
 const { test } = require("node:test");
 
-const compile = (file, ...flags) =>
+const compile = (compiler, target, ...flags) =>
   spawnSync(
     process.execPath,
-    ["node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--target", "es2022", ...flags, file],
+    [`node_modules/${compiler}/bin/tsc`, "--noEmit", "--strict", "--target", target, ...flags],
     { encoding: "utf8" },
   );
 
@@ -25,8 +25,16 @@ for (const [file, ...flags] of PROJECTS) {
       fs.copyFileSync("typed.ts", file);
     }
     for (const types of [["--types", "node"], ["--typeRoots", "./none"]]) {
-      const { status, stdout } = compile(file, ...flags, ...types);
+      const { status, stdout } = compile("typescript", "es2022", ...flags, ...types, file);
       assert.equal(status, 0, stdout);
     }
   });
 }
+
+const OLD = "typescript-4.9";
+test("a project with TypeScript 4.9 and an old target compiles", { skip: !fs.existsSync(`node_modules/${OLD}`) }, () => {
+  // It does not know `await using`.
+  fs.writeFileSync("old.mts", fs.readFileSync("typed.ts", "utf8").replace("await using", "const"));
+  const { status, stdout } = compile(OLD, "es2020", "--module", "nodenext", "--typeRoots", "./none", "old.mts");
+  assert.equal(status, 0, stdout);
+});
