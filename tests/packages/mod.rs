@@ -13,6 +13,7 @@ mod npm;
 mod one_line;
 mod python;
 mod release;
+mod scripts;
 mod static_binary;
 
 /// The file in `target/release-files/` whose name has this prefix and suffix. Panics unless there is exactly one.
