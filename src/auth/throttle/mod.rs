@@ -16,6 +16,7 @@ mod counters;
 mod in_database;
 mod in_memory;
 mod limits;
+mod login_counts;
 mod persistence;
 mod queue;
 mod refusals;
