@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{printed_by, release_file, static_binary};
+use super::{printed_by, release_file, static_binary, write_program};
 use crate::harness::accounts::{JWEIR, PASSWORD};
 use crate::harness::{Finished, HeldPort, Launch, Place, Server};
 
@@ -71,13 +71,22 @@ fn the_same_binary_and_date_produce_the_same_image() {
 #[test]
 fn a_file_that_is_not_a_program_of_a_known_architecture_is_refused() {
     let place = Place::new();
-    place.write("text", "this is a text of more than twenty bytes");
+    write_program(
+        &place,
+        "text",
+        "#!/bin/sh\n# Longer than the head of a program.\n",
+    );
     let output = Command::new(Path::new(CHECKOUT).join("deploy/container/build"))
         .args([place.path("text"), place.path("built")])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(place.files("built"), [""; 0]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.ends_with(": not an x86-64 or AArch64 program\n"),
+        "{error}"
+    );
+    assert!(!place.path("built").exists());
 }
 
 #[test]

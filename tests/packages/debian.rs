@@ -1,10 +1,9 @@
 //! Tests of the Debian package of the release with Debian's tools. tests/operator/package.rs installs a package.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::process::{Command, Output};
 
-use super::{printed_by, release_file};
+use super::{printed_by, release_file, write_program};
 use crate::harness::Place;
 
 fn build(args: &[&str], place: &Place) -> Output {
@@ -17,8 +16,7 @@ fn build(args: &[&str], place: &Place) -> Output {
 #[test]
 fn a_binary_of_another_version_is_refused() {
     let place = Place::new();
-    place.write("other", "#!/bin/sh\necho thanos-login 99.9.9\n");
-    fs::set_permissions(place.path("other"), Permissions::from_mode(0o755)).unwrap();
+    write_program(&place, "other", "#!/bin/sh\necho thanos-login 99.9.9\n");
     let output = build(&["other", "built"], &place);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let error = String::from_utf8(output.stderr).unwrap();

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::harness::Place;
+
 mod cargo_package;
 pub mod container;
 mod debian;
@@ -53,4 +55,21 @@ fn printed_by(command: &mut Command) -> String {
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Copies a program, by another process: a file that this one has open for writing cannot be executed, and a child that
+/// another test has just started may keep it open.
+#[track_caller]
+fn install(program: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let mut install = Command::new("install");
+    install.args(["-D", "-m", "755"]);
+    printed_by(install.arg(program.as_ref()).arg(to.as_ref()));
+}
+
+/// Writes a program as [`install`] does.
+#[track_caller]
+fn write_program(place: &Place, name: &str, content: &str) {
+    place.write("content", content);
+    install(place.path("content"), place.path(name));
+    fs::remove_file(place.path("content")).unwrap();
 }

@@ -1,20 +1,13 @@
 //! Tests of what the scripts in deploy/ require, and of the errors without it. They compile nothing.
 
 use std::env;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
-use super::printed_by;
+use super::{install, printed_by, write_program};
 use crate::harness::Place;
 use crate::harness::process::PROGRAM;
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
-
-fn write_program(place: &Place, name: &str, content: &str) {
-    place.write(name, content);
-    fs::set_permissions(place.path(name), Permissions::from_mode(0o755)).unwrap();
-}
 
 #[track_caller]
 fn error_of(output: &Output) -> String {
@@ -61,7 +54,7 @@ fn a_program_for_another_processor_is_refused() {
 #[test]
 fn the_date_is_a_setting_or_that_of_the_commit() {
     let place = Place::new();
-    fs::copy(format!("{DEPLOY}/date"), place.path("date")).unwrap();
+    install(format!("{DEPLOY}/date"), place.path("date"));
     let date = |epoch| {
         let mut date = Command::new(place.path("date"));
         date.env("SOURCE_DATE_EPOCH", epoch);
@@ -81,8 +74,7 @@ fn the_date_is_a_setting_or_that_of_the_commit() {
 fn the_debian_package_is_not_built_after_a_failed_build_of_the_program() {
     let place = Place::new();
     let script = place.path("deploy/debian/build");
-    fs::create_dir_all(script.parent().unwrap()).unwrap();
-    fs::copy(format!("{DEPLOY}/debian/build"), &script).unwrap();
+    install(format!("{DEPLOY}/debian/build"), &script);
     write_program(
         &place,
         "deploy/static",
@@ -96,9 +88,8 @@ fn the_debian_package_is_not_built_after_a_failed_build_of_the_program() {
 #[test]
 fn a_release_of_changes_that_are_not_committed_starts_with_a_warning() {
     let place = Place::new();
-    fs::create_dir(place.path("deploy")).unwrap();
     let script = place.path("deploy/release");
-    fs::copy(format!("{DEPLOY}/release"), &script).unwrap();
+    install(format!("{DEPLOY}/release"), &script);
     printed_by(
         Command::new("git")
             .args(["init", "--quiet"])

@@ -6,7 +6,7 @@ use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{printed_by, static_binary};
+use super::{install, printed_by, static_binary};
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::{Finished, HeldPort, JSON, LOGIN, Launch, Place, login_body};
 
@@ -25,7 +25,7 @@ impl Root {
     fn new() -> Self {
         let place = Place::new();
         fs::create_dir(place.path("root")).unwrap();
-        fs::copy(static_binary(), place.path("root/thanos-login")).unwrap();
+        install(static_binary(), place.path("root/thanos-login"));
         Self(place)
     }
 
