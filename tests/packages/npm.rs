@@ -34,6 +34,7 @@ fn the_installed_npm_package_passes_its_tests() {
         .arg(release_file("thanos-login-", ".tgz"))
         .arg(checkout().join("target/ci/browser/node_modules"))
         .arg(checkout().join("target/ci/clients/node_modules"))
+        .arg(checkout().join("target/ci/typescript-4.9/node_modules"))
         .output()
         .unwrap();
     let (tests, errors) = (
