@@ -98,6 +98,18 @@ fn next_steps_are_not_printed_to_a_file_with_quiet_or_by_a_real_server() {
 }
 
 #[test]
+fn a_name_that_may_not_resolve_is_given_to_curl_with_its_address_and_not_to_a_browser() {
+    let args = format!("{DEMO} --tls-self-signed login.shop.example");
+    let shown = output_of(&Place::new(), &args);
+    for expected in [
+        "in a browser:\n  https://127.0.0.1:",
+        " --resolve login.shop.example:",
+    ] {
+        assert!(shown.contains(expected), "{expected}: {shown}");
+    }
+}
+
+#[test]
 #[ignore = "needs curl"]
 fn the_printed_command_logs_in_over_http_tls_and_a_socket_file() {
     for args in [

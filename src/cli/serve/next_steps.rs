@@ -46,10 +46,9 @@ impl NextSteps {
                     true => self.over_tls(address, authority),
                     false => ("curl".to_owned(), format!("http://{address}")),
                 };
-                // Other names are resolved for curl only.
-                let page_origin = match curl.contains(" --resolve ") {
-                    true => format!("https://{address}"),
-                    false => origin.clone(),
+                let page_origin = match self.unresolved_name() {
+                    Some(_) if bound.tls => format!("https://{address}"),
+                    _ => origin.clone(),
                 };
                 (Some(page_origin), curl, origin)
             }
@@ -75,6 +74,12 @@ A login as {username}, whose password is {password}:
         )
     }
 
+    /// The name of the certificate, if this machine may not resolve it: curl is given its address, a browser cannot be.
+    fn unresolved_name(&self) -> Option<&str> {
+        let name = self.tls_name.as_deref()?;
+        (name != "localhost" && name.parse::<IpAddr>().is_err()).then_some(name)
+    }
+
     /// The curl command and the origin for a server with TLS; the host is a name of the certificate.
     fn over_tls(&self, address: SocketAddr, authority: Option<&Path>) -> (String, String) {
         let mut curl = "curl".to_owned();
@@ -85,7 +90,7 @@ A login as {username}, whose password is {password}:
             return (curl, format!("https://{address}"));
         };
         let (ip, port) = (address.ip(), address.port());
-        if name != "localhost" && name.parse::<IpAddr>().is_err() {
+        if let Some(name) = self.unresolved_name() {
             curl += &format!(" --resolve {name}:{port}:{ip}");
         }
         let host = match name.contains(':') {
