@@ -126,15 +126,17 @@ fn an_unlock_unlocks() {
 #[test]
 #[ignore = "needs libfaketime"]
 fn the_oldest_token_is_the_one_issued_first() {
-    let machine = FakeClock::new();
-    let server = machine.serve(&["--max-tokens-per-user", "2", "--token-ttl", "0"]);
-    let mut tokens = Vec::new();
-    for step in STEPS {
-        machine.set_clock(step);
-        tokens.push(server.login(JWEIR, PASSWORD).token());
-        let held = tokens.iter().map(|token| machine.0.holds_token(token));
-        let expected = (1..=tokens.len()).map(|number| number + 2 > tokens.len());
-        assert!(held.eq(expected), "{step}");
+    for lifetime in ["0", "2h"] {
+        let machine = FakeClock::new();
+        let server = machine.serve(&["--max-tokens-per-user", "2", "--token-ttl", lifetime]);
+        let mut tokens = Vec::new();
+        for step in STEPS {
+            machine.set_clock(step);
+            tokens.push(server.login(JWEIR, PASSWORD).token());
+            let held = tokens.iter().map(|token| machine.0.holds_token(token));
+            let expected = (1..=tokens.len()).map(|number| number + 2 > tokens.len());
+            assert!(held.eq(expected), "{step}, {lifetime}");
+        }
     }
 }
 

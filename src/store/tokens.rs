@@ -140,7 +140,7 @@ impl Store {
             }
             if let Some(token) = &login.token {
                 insert(connection, login.user_id, token, now)?;
-                revoke_oldest(connection, login.user_id, token, now)?;
+                revoke_oldest(connection, login.user_id, token.max_per_user)?;
             }
             failed_logins::remove(connection, &login.counter)?;
             if let Some(attempt) = &login.attempt {
@@ -233,21 +233,14 @@ fn insert(
     Ok(())
 }
 
-/// Revokes the oldest tokens of a user beyond the limit. The order is that of issue, which does not depend on the
-/// clock.
-fn revoke_oldest(
-    connection: &Connection,
-    user_id: i64,
-    token: &NewToken,
-    now: Timestamp,
-) -> engine::Result<()> {
-    connection.execute("DELETE FROM tokens WHERE digest IN (
-                 SELECT digest FROM tokens
-                 WHERE user_id = :user_id AND pinned IS NULL AND (expires_at IS NULL OR expires_at > :now)
-                 ORDER BY number DESC, issued_at DESC LIMIT 9223372036854775807 OFFSET :max)", parameters! {
-            ":user_id": user_id,
-            ":now": now.as_microsecond(),
-            ":max": token.max_per_user,
-        })?;
+/// Revokes the oldest tokens of a user beyond the limit. The order is that of issue, and tokens that seem to have
+/// expired count as well: so the result does not depend on the clock, which may be set back.
+fn revoke_oldest(connection: &Connection, user_id: i64, max: u32) -> engine::Result<()> {
+    connection.execute(
+        "DELETE FROM tokens WHERE digest IN (
+                 SELECT digest FROM tokens WHERE user_id = :user_id AND pinned IS NULL
+                 ORDER BY number DESC, issued_at DESC LIMIT 9223372036854775807 OFFSET :max)",
+        parameters! { ":user_id": user_id, ":max": max },
+    )?;
     Ok(())
 }

@@ -148,6 +148,19 @@ fn tokens_issued_at_a_date_that_lies_ahead_count_until_they_expire() {
 }
 
 #[test]
+fn no_more_tokens_than_the_limit_are_valid_after_the_date_was_set_back() {
+    let server = Server::demo_with(&["--max-tokens-per-user", "2"]);
+    let dates = ["2026-06-01T12:00:00Z", "2030-06-01T12:00:00Z"];
+    let tokens = dates.map(|date| {
+        change(&server, &format!(r#"{{"set":"{date}","frozen":true}}"#));
+        [(); 2].map(|()| supplier_token(&server))
+    });
+    change(&server, &format!(r#"{{"set":"{}"}}"#, dates[0]));
+    let statuses = tokens.map(|of_date| of_date.map(|token| organization(&server, &token).status));
+    assert_eq!(statuses, [[401, 401], [200, 200]]);
+}
+
+#[test]
 fn a_throttle_has_as_much_time_left_after_the_date_was_set_back() {
     let fixture = accounts::retailer([accounts::user(JWEIR)]);
     let server = Place::new().serve_demo(&fixture, &["--failed-logins-per-user", "1"]);
