@@ -67,7 +67,11 @@ impl TlsAcceptor {
 
     fn reload_at(&self, now: Timestamp) -> Result<(), TlsError> {
         let loaded = load(&self.source, now)?;
+        let is_valid = loaded.validity.includes(now);
         *self.current.write() = loaded;
+        if is_valid {
+            *self.attended.lock() = None;
+        }
         Ok(())
     }
 
@@ -126,13 +130,13 @@ impl TlsAcceptor {
         self.warn_of_dates(now);
     }
 
-    /// Logs the problems for which clients will refuse the certificate. The next check is due after [`ATTENTION_PAUSE`].
+    /// Logs the problems for which clients will refuse the certificate. They are logged again after [`ATTENTION_PAUSE`].
     fn warn_of_dates(&self, now: Timestamp) {
         let warnings = warnings_of_dates(&self.source, &self.current.read().chain, now);
         for Warning { path, text } in warnings {
             tracing::warn!(path = %path.display(), "{text}");
+            *self.attended.lock() = Some(Instant::now());
         }
-        *self.attended.lock() = Some(Instant::now());
     }
 }
 
@@ -249,16 +253,19 @@ mod tests {
     use super::*;
     use jiff::SignedDuration;
 
+    fn self_signed(directory: &tempfile::TempDir) -> Tls {
+        Tls::SelfSigned {
+            ca_certificate: directory.path().join("ca.pem"),
+            ca_key: directory.path().join("ca.key"),
+            names: vec!["localhost".to_owned()],
+        }
+    }
+
     #[test]
     fn a_self_signed_certificate_is_renewed_at_half_its_lifetime_and_retried_at_most_hourly() {
         let directory = tempfile::tempdir().unwrap();
         let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-        let source = Tls::SelfSigned {
-            ca_certificate: directory.path().join("ca.pem"),
-            ca_key: directory.path().join("ca.key"),
-            names: vec!["localhost".to_owned()],
-        };
-        let acceptor = TlsAcceptor::at(source, start).unwrap();
+        let acceptor = TlsAcceptor::at(self_signed(&directory), start).unwrap();
         let chain = || acceptor.current.read().chain.clone();
         let days = |days: i64| SignedDuration::from_hours(24 * days);
         assert!(!acceptor.needs_attention(start));
@@ -279,6 +286,21 @@ mod tests {
         fs::write(directory.path().join("ca.key"), "").unwrap();
         acceptor.attend(late + days(200));
         assert_eq!(chain(), second, "after an error the old one stays in use");
+    }
+
+    #[test]
+    fn a_self_signed_certificate_is_renewed_whenever_the_date_is_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let acceptor = TlsAcceptor::at(self_signed(&directory), start).unwrap();
+        acceptor.warn(start);
+        let later = start + SignedDuration::from_hours(24 * 300);
+        for date in [later, start, later] {
+            assert!(acceptor.needs_attention(date), "{date}");
+            acceptor.attend(date);
+            let chain = acceptor.current.read().chain.clone();
+            assert!(validity::problems(&chain, date).is_empty(), "{date}");
+        }
     }
 
     #[test]
