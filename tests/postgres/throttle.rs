@@ -1,5 +1,7 @@
 //! Limits on failed logins across all servers of a database.
 
+use std::fs;
+
 use rustix::process::Signal;
 
 use super::{seeded, serve};
@@ -176,6 +178,31 @@ fn an_account_is_closed_on_all_servers_but_to_addresses_that_logged_in_on_any() 
             200
         );
         assert_throttled(&login_from(server, "2001:db8::1", JWEIR, "wrong"));
+    }
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_client_that_shares_an_address_cannot_measure_who_has_logged_in_there() {
+    let postgres = PostgresServer::start(&["log_statement=all"]);
+    let url = postgres.create("accounts");
+    let place = seeded(&url, &accounts::retailer([accounts::user(JWEIR)]));
+    let server = serve(&place, &url, &["--failed-logins-per-account", "2"]);
+    server.login(JWEIR, PASSWORD).token();
+    let statements = || {
+        let log = fs::read_to_string(postgres.directory().join("data/log")).unwrap();
+        ["tries.of_user", "SELECT DISTINCT address"].map(|statement| log.matches(statement).count())
+    };
+    let of_failure = |username: &str| {
+        let before = statements();
+        server.login(username, "wrong");
+        let after = statements();
+        [after[0] - before[0], after[1] - before[1]]
+    };
+    for expected in [[3, 0], [3, 0], [3, 1]] {
+        for username in [JWEIR, "nobody"] {
+            assert_eq!(of_failure(username), expected, "{username}");
+        }
     }
 }
 

@@ -174,7 +174,10 @@ impl InDatabase {
         }
         // If the failure cannot be counted, its reservation is kept until it expires.
         let reserved = attempt.reserved.take();
-        self.is_closed(attempt, unlocks)?;
+        // For the time that it takes: a client that shares a known address must not be able to measure that it is known.
+        if self.is_closed(attempt, unlocks)? {
+            self.has_logged_in(attempt)?;
+        }
         self.count(attempt, reserved, now, unlocks)
     }
 
@@ -224,16 +227,19 @@ impl InDatabase {
         now: Duration,
         unlocks: i64,
     ) -> Result<Option<Duration>, Error> {
-        if !self.is_closed(attempt, unlocks)? {
+        if self.is_known(&attempt.subject)
+            || !self.is_closed(attempt, unlocks)?
+            || self.has_logged_in(attempt)?
+        {
             return Ok(None);
         }
         let reserved = attempt.reserved.take();
         self.count(attempt, reserved, now, unlocks)
     }
 
-    /// Whether the account is closed to this address.
+    /// Whether the account is closed to addresses that have not logged in to it.
     fn is_closed(&self, attempt: &Attempt, unlocks: i64) -> Result<bool, Error> {
-        if self.limits.of(LimitKind::Username).is_none() || self.is_known(&attempt.subject) {
+        if self.limits.of(LimitKind::Username).is_none() {
             return Ok(false);
         }
         let mut counted = self.store.login_counts(attempt.subject.keys)?;
@@ -241,7 +247,7 @@ impl InDatabase {
             .counters
             .retain(|counter| !is_lifted(counter.kind, counter.unlocks, unlocks));
         let closed_for = self.limits.refused_for(LimitKind::Username, &counted);
-        Ok(closed_for.is_some() && !self.has_logged_in(attempt)?)
+        Ok(closed_for.is_some())
     }
 
     /// Releases the reservation of an attempt in the background.
