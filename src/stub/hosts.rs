@@ -129,9 +129,10 @@ fn without_port(authority: &str) -> Option<&str> {
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (authority, ""),
     };
-    port.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then_some(host)
+    // `parse` alone would accept "+80".
+    let has_digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = port.is_empty() || (has_digits && port.parse::<u16>().is_ok());
+    is_port.then_some(host)
 }
 
 /// Answers requests for other hosts with 421, before anything else is checked.
@@ -226,6 +227,9 @@ mod tests {
             "[::ffff:10.0.2.2]",
             "localhost:80a",
             "127.0.0.1:evil",
+            "127.0.0.1:65536",
+            "[::1]:99999",
+            "127.0.0.1:+80",
         ] {
             assert!(!none.include(host.as_bytes()), "{host}");
         }
