@@ -67,9 +67,10 @@ impl GatedServers {
     ) -> Result<GatedServer, StartError> {
         let endpoints = Endpoints::new(Exposure::Metrics, Arc::clone(&self.services));
         let endpoints: Arc<dyn Answerer> = Arc::new(endpoints);
-        let answering = match hosts {
+        let answering: Answering = match hosts {
             Some(hosts) if address.ip().to_canonical().is_loopback() => {
-                with_host_filter(endpoints, hosts, EveryField::of_a_demo())
+                let filter = HostFilter::new(endpoints, hosts, EveryField::of_a_demo());
+                (Arc::new(filter), Forward::All)
             }
             _ => (endpoints, Forward::Only(ReadField::NAMES)),
         };
@@ -133,16 +134,4 @@ fn reading(gate: Arc<Gate>) -> GateReading {
         connections: gate.connections(),
         certificate_expires: gate.certificate_expires(),
     }
-}
-
-/// The answerer of a demo, restricted to the demo's hosts.
-pub(super) fn with_host_filter(
-    inner: Arc<dyn Answerer>,
-    hosts: Hosts,
-    fields: EveryField,
-) -> Answering {
-    (
-        Arc::new(HostFilter::new(inner, hosts, fields)),
-        Forward::All,
-    )
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 pub use error::StartError;
 use error::no_scratch;
-use gated::{Answering, GRACE, GatedServer, GatedServers, with_host_filter};
+use gated::{Answering, GRACE, GatedServer, GatedServers};
 
 use crate::accounts::{self, Accounts};
 use crate::auth::{self, Auth, FailedLoginLimits};
@@ -289,8 +289,8 @@ fn answering(
     if let Some((stub, hosts)) = stub {
         let fields = EveryField::of_a_demo();
         let services = Arc::clone(services);
-        let stub = stub.build(endpoints, services, origins, fields, hosts.clone());
-        return with_host_filter(Arc::new(stub), hosts, fields);
+        let stub = stub.build(endpoints, services, origins, fields, hosts);
+        return (Arc::new(stub), Forward::All);
     }
     let forward = Forward::Only(ReadField::NAMES);
     if origins.listed.is_empty() {

@@ -9,7 +9,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::error::Error;
-use crate::gate::RefusedRequest;
 use crate::http::{EveryField, Reply, Request};
 use crate::server::{Answerer, MatchedRoute, Origin, is_loopback_authority, is_loopback_origin};
 
@@ -111,16 +110,27 @@ impl Hosts {
             || (origin.parse::<Origin>().is_ok() && host().is_some_and(is_allowed))
     }
 
-    fn include(&self, authority: &[u8]) -> bool {
-        if self.every || is_loopback_authority(authority) {
-            return true;
+    /// The answer 421 to a request for another host; `None` if the demo answers for the host of the request.
+    pub(super) fn refusal(&self, request: &Request<'_>, fields: EveryField) -> Option<Reply> {
+        // A request without Host is not by a browser.
+        let host = request.joined_any(fields, "Host")?;
+        if self.include(&host) {
+            return None;
         }
+        let authority = String::from_utf8_lossy(&host);
+        let host = without_port(&authority).unwrap_or(&authority);
+        Some(Error::OtherHost(host.to_owned()).into())
+    }
+
+    fn include(&self, authority: &[u8]) -> bool {
         let authority = String::from_utf8_lossy(authority);
-        let Some(host) = without_port(&authority) else {
-            return false;
+        let host = without_port(&authority);
+        let is_own = |host: &str| {
+            is_loopback_authority(host.as_bytes())
+                || ip(host).is_some_and(|ip| ip.to_canonical().is_loopback())
+                || self.allowed.iter().any(|allowed| allowed.is(host))
         };
-        let is_loopback = ip(host).is_some_and(|ip| ip.to_canonical().is_loopback());
-        is_loopback || self.allowed.iter().any(|allowed| allowed.is(host))
+        self.every || host.is_some_and(is_own)
     }
 }
 
@@ -159,27 +169,8 @@ impl Answerer for HostFilter {
     }
 
     fn answer(&self, route: &MatchedRoute, request: &mut Request<'_>) -> Reply {
-        // A request without Host is not by a browser.
-        match request.joined_any(self.fields, "Host") {
-            Some(host) if !self.hosts.include(&host) => {
-                let authority = String::from_utf8_lossy(&host);
-                let host = without_port(&authority).unwrap_or(&authority).to_owned();
-                Error::OtherHost(host).into()
-            }
-            _ => self.inner.answer(route, request),
-        }
-    }
-
-    fn refused(&self, request: &RefusedRequest<'_>) -> Vec<(&'static str, String)> {
-        self.inner.refused(request)
-    }
-
-    fn delivered(&self, number: u64, is_whole: bool) {
-        self.inner.delivered(number, is_whole);
-    }
-
-    fn stop(&self) {
-        self.inner.stop();
+        let refusal = self.hosts.refusal(request, self.fields);
+        refusal.unwrap_or_else(|| self.inner.answer(route, request))
     }
 }
 
@@ -201,6 +192,7 @@ mod tests {
             "localhost",
             "LocalHost:8080",
             "localhost.",
+            "localhost:",
             "app.localhost:1",
             "127.0.0.1:65535",
             "127.8.0.1",

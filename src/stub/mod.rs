@@ -4,8 +4,8 @@
 //! `assembly::Server::start_reporting`.
 //!
 //! ```text
-//! HostFilter (421) --> Stub (its own calls, the page, the journal, a repeated fault) --> CorsPolicy --> Steered (forced
-//! answers, delays, faults) --> the endpoints
+//! Stub (its own calls, the page, the journal, a repeated fault) --> CorsPolicy --> Hosts (421) --> Steered (forced answers,
+//! delays, faults) --> the endpoints
 //! ```
 
 mod account_change;
@@ -92,7 +92,7 @@ impl StubBuilder {
         Arc::new(move || clock.now())
     }
 
-    /// Builds the stub around `endpoints`. Pages of `hosts` may steer it.
+    /// Builds the stub around `endpoints`. It answers for `hosts`, whose pages may steer it.
     pub fn build(
         self,
         endpoints: Endpoints,
@@ -212,8 +212,10 @@ impl Answerer for Stub {
         if request.path().starts_with(API) {
             return self.answer_api(route, request);
         }
-        self.pages
-            .answer(route, request, |request| self.answer_other(route, request))
+        self.pages.answer(route, request, |request| {
+            let refusal = self.hosts.refusal(request, self.fields);
+            refusal.unwrap_or_else(|| self.answer_other(route, request))
+        })
     }
 
     /// Records the request in the journal whatever its path, since the gate refuses requests without looking at the
@@ -257,7 +259,8 @@ impl Stub {
             return Reply::detail(status, "An injected fault, repeated.").with(FAULT, fault);
         }
         let reply = self.pages.answer(route, request, |request| {
-            self.steered.answer(route, request)
+            let refusal = self.hosts.refusal(request, self.fields);
+            refusal.unwrap_or_else(|| self.steered.answer(route, request))
         });
         let entry = self.recorder.answered(arrival, route, request, &reply);
         reply.with(NUMBER, self.journal.add(entry).to_string())

@@ -71,12 +71,42 @@ fn every_path_answers_421_to_a_host_that_is_not_this_machine() {
         let answer = server.send(call("GET", "/healthz", host, ""));
         assert_refused(host, &answer, host.split(':').next().unwrap());
     }
+    let next = server.send(call("GET", "/__stub/next/", "localhost", ""));
+    assert_eq!(next.text(), r#"{"pending":[],"used":0}"#);
+}
+
+#[test]
+fn a_call_for_another_host_is_recorded_and_can_be_read_by_pages_of_this_machine() {
+    let server = Server::demo();
+    let page = "http://localhost:3000";
+    let origin = |origin: &str| format!("Origin: {origin}\r\n");
+    let body = login_body(JWEIR, PASSWORD);
+    let login = |fields: &str| {
+        let length = body.len();
+        let fields = format!(
+            "{fields}Content-Type: application/json\r\nPrefer: code=503\r\nContent-Length: {length}\r\n"
+        );
+        server.send(call("POST", LOGIN, EVIL, &fields) + &body)
+    };
+    let allowed = "access-control-allow-origin";
+    let answer = login(&origin(page));
+    assert_refused("a login", &answer, EVIL);
+    assert_eq!(answer.header(allowed), Some(page));
+    assert_eq!(login(&origin("http://evil.example")).header(allowed), None);
+    // Otherwise the browser would not send the call.
+    let preflight = |origin: String| {
+        let fields = origin + "Access-Control-Request-Method: POST\r\n";
+        server.send(call("OPTIONS", LOGIN, EVIL, &fields))
+    };
+    assert_eq!(preflight(origin(page)).status, 204);
+    assert_eq!(preflight(origin("http://evil.example")).status, 421);
+
     let journal = server.send(call("GET", "/__stub/requests/", "localhost", ""));
-    assert_eq!(
-        journal.text(),
-        r#"{"requests":[],"last":0}"#,
-        "no other host gets in"
-    );
+    let journal = journal.json()["requests"].clone();
+    let statuses: Vec<_> = (0..4).map(|at| journal[at]["status"].clone()).collect();
+    assert_eq!(statuses, [421, 421, 204, 421]);
+    assert_eq!(journal[0]["headers"]["Host"], EVIL);
+    assert_eq!(journal[0]["username"], JWEIR);
 }
 
 #[test]
@@ -86,6 +116,7 @@ fn a_host_of_this_machine_is_answered_however_it_is_written() {
         "localhost:8080",
         "LOCALHOST",
         "localhost.",
+        "localhost:",
         "app.localhost",
         "127.0.0.1",
         "127.3.2.1:80",
