@@ -172,6 +172,9 @@ async function watchRequests(browser) {
   assert.strictEqual(await rows.nth(1).locator("details").evaluate((details) => details.open), true);
   await rows.nth(1).getByText("jweir@projectthanos.com").first().waitFor();
   assert(!(await page.locator("#requests").textContent()).includes("thanosrocks"));
+  const login = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ username: "a\u202eb\u200b", password: "x" }) };
+  await fetch(new URL(LOGIN, url), login);
+  await page.locator("#requests .notes").getByText("a\\u{202e}b\\u{200b}").waitFor();
   await page.getByRole("button", { name: "Clear the list" }).click();
   await page.getByText("No requests yet.").waitFor();
   await close(page);
