@@ -158,6 +158,8 @@ fn a_tls_key_that_everybody_can_read_is_a_warning() {
     let flags = ["--tls-cert", "tls.pem", "--tls-key", name];
     set_mode(&place, name, 0o644);
     warns(&place, &flags, r"tls\u{202e}\u{3164}.key");
+    let errors_only = [&flags[..], &["--log-level", "error"]].concat();
+    assert_eq!(warnings(&place, &errors_only), [""; 0]);
     set_mode(&place, name, 0o640);
     let server = place.serve(&flags);
     let warned = |server: &Server| !warnings_in(&server.log()).is_empty();

@@ -84,7 +84,8 @@ pub(super) fn filter(args: &Args, matches: &ArgMatches) -> Result<EnvFilter, Wro
 
 pub(super) fn start(args: &Args, matches: &ArgMatches) -> Result<Logging, WrongUsage> {
     let wanted = filter(args, matches)?;
-    let quiet = at(LevelFilter::WARN);
+    let wanted_level = wanted.max_level_hint().unwrap_or(LevelFilter::WARN);
+    let quiet = at(wanted_level.min(LevelFilter::WARN));
     let (quiet, filter) = reload::Layer::new(quiet);
     let format = args.log_format;
     let layer = fmt::layer().with_writer(move || EventWriter(format));
