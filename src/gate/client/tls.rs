@@ -130,7 +130,8 @@ impl TlsAcceptor {
         self.warn_of_dates(now);
     }
 
-    /// Logs the problems for which clients will refuse the certificate. They are logged again after [`ATTENTION_PAUSE`].
+    /// Logs the problems for which clients will refuse the certificate. If there are any, the next check is due after
+    /// [`ATTENTION_PAUSE`].
     fn warn_of_dates(&self, now: Timestamp) {
         let warnings = warnings_of_dates(&self.source, &self.current.read().chain, now);
         for Warning { path, text } in warnings {
@@ -318,6 +319,7 @@ mod tests {
             key: path("tls.key"),
         };
         let acceptor = TlsAcceptor::at(source, Timestamp::UNIX_EPOCH).unwrap();
+        acceptor.warn(Timestamp::UNIX_EPOCH);
         let expired: Timestamp = "2030-01-01T00:00:01Z".parse().unwrap();
         assert!(!acceptor.needs_attention("2030-01-01T00:00:00Z".parse().unwrap()));
         assert!(acceptor.needs_attention(expired));
