@@ -45,6 +45,8 @@ pub struct Metrics {
 pub struct GateReading {
     /// Open client connections.
     pub connections: usize,
+    /// Connections that were refused before a request could arrive, by the reason.
+    pub refused_connections: [(&'static str, u64); 2],
     /// The earliest expiry in the served certificate chain; `None` without TLS.
     pub certificate_expires: Option<Timestamp>,
 }
@@ -212,6 +214,7 @@ impl Metrics {
             let reading = read();
             let (name, help) = ("thanos_login_connections", "Open client connections.");
             families.extend(gauge(name, help, reading.connections as u64)?);
+            families.extend(refused_connections(&reading)?);
             if let Some(expires) = reading.certificate_expires {
                 let name = "thanos_login_certificate_expiry_timestamp_seconds";
                 let help = "Earliest expiry in the served certificate chain.";
@@ -224,6 +227,18 @@ impl Metrics {
         }
         TextEncoder::new().encode_to_string(&families)
     }
+}
+
+fn refused_connections(reading: &GateReading) -> prometheus::Result<Vec<MetricFamily>> {
+    let options = Opts::new(
+        "thanos_login_connections_refused_total",
+        "Connections closed before a request could arrive.",
+    );
+    let refused = IntCounterVec::new(options, &["reason"])?;
+    for (reason, count) in reading.refused_connections {
+        refused.with_label_values(&[reason]).inc_by(count);
+    }
+    Ok(refused.collect())
 }
 
 fn gauge(name: &str, help: &str, value: u64) -> prometheus::Result<Vec<MetricFamily>> {

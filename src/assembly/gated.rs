@@ -132,6 +132,7 @@ impl GatedServers {
 fn reading(gate: Arc<Gate>) -> GateReading {
     GateReading {
         connections: gate.connections(),
+        refused_connections: gate.refused_connections(),
         certificate_expires: gate.certificate_expires(),
     }
 }

@@ -45,6 +45,7 @@ use client::accept_loop::{AcceptLoop, Notices};
 use client::bind_error;
 use client::connection::ConnectionContext;
 use client::listener::{self, Listener};
+use client::refused::RefusedConnections;
 use client::slots::ConnectionSlots;
 use client::stop::StopSignal;
 use client::tls::{self, TlsAcceptor};
@@ -173,6 +174,7 @@ pub struct Gate {
     addresses: Vec<Bound>,
     tls: Option<Arc<TlsAcceptor>>,
     slots: Arc<ConnectionSlots>,
+    refused: Arc<RefusedConnections>,
     accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -192,6 +194,7 @@ impl Gate {
         let per_client = config.limits.per_client(capacity.connections);
         let stop = Arc::new(StopSignal::new().map_err(Error::Start)?);
         let slots = ConnectionSlots::new(capacity.connections, per_client, Arc::clone(&stop));
+        let refused = Arc::new(RefusedConnections::default());
         let context = Arc::new(ConnectionContext {
             limits: config.limits,
             forward: config.forward,
@@ -199,6 +202,7 @@ impl Gate {
             on_refusal: config.on_refusal,
             on_delivery: config.on_delivery,
             pool: Pool::new(config.backend, capacity.upstream, config.answer_timeout),
+            refused: Arc::clone(&refused),
             stop,
         });
         let accepting = AcceptLoop {
@@ -220,6 +224,7 @@ impl Gate {
             addresses,
             tls,
             slots,
+            refused,
             accepting: Mutex::new(Some(thread)),
         })
     }
@@ -232,6 +237,11 @@ impl Gate {
     /// The number of connected clients.
     pub fn connections(&self) -> usize {
         self.slots.taken()
+    }
+
+    /// The number of connections that were refused before a request could arrive, by the reason.
+    pub fn refused_connections(&self) -> [(&'static str, u64); 2] {
+        self.refused.by_reason()
     }
 
     /// The earliest expiry of any certificate in the chain; `None` without TLS.

@@ -120,6 +120,10 @@ fn a_client_whose_connections_all_wait_for_answers_gets_no_more_and_other_client
     // The connection may already be closed.
     let _ = third.try_send(not_found());
     assert!(third.answer_or_end().is_none());
+    let mut connection = Connection::to(metrics.on_loopback());
+    connection.send(request("GET", "/metrics", &[], ""));
+    let refused = "thanos_login_connections_refused_total{reason=\"client_limit\"} 1\n";
+    assert!(connection.answer().text().contains(refused));
     served(client(&server, 2));
     drop(lock);
     for login in &mut logins {

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -235,6 +236,41 @@ fn a_request_that_is_too_slow_is_logged_and_a_connection_without_one_is_not() {
     assert_eq!(counted(&server, 408), 2.0);
     let log = server.stop().stderr;
     assert_eq!(log.matches("status=408").count(), 2, "{log}");
+}
+
+#[test]
+fn a_connection_that_is_reset_in_the_middle_of_a_request_leaves_the_traces_of_a_refusal() {
+    let server = Server::demo_with(&["--metrics"]);
+    let starts = [
+        "POST /api/a/ HTTP/1.1\r\nHost: ",
+        &from_page("Content-Length: 9\r\n", "{"),
+    ];
+    for start in starts {
+        let mut connection = TcpStream::connect(server.address()).unwrap();
+        connection.write_all(start.as_bytes()).unwrap();
+        rustix::net::sockopt::set_socket_linger(&connection, Some(Duration::ZERO)).unwrap();
+        drop(connection);
+    }
+    eventually("both are counted", || counted(&server, 400) == 2.0);
+    let mut paths: Vec<_> = journal(&server)
+        .iter()
+        .map(|kept| {
+            kept["path"]
+                .as_str()
+                .unwrap()
+                .split('?')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    paths.sort();
+    assert_eq!(paths, ["/api/a/", LOGIN]);
+    assert!(
+        journal(&server)
+            .iter()
+            .all(|kept| kept["delivered"] == false)
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,9 @@ use rustls::{
 
 use super::login;
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
-use crate::harness::{DEADLINE, JSON, LOGIN, Place, Server, eventually, login_body, request};
+use crate::harness::{
+    Connection, DEADLINE, HeldPort, JSON, LOGIN, Place, Server, eventually, login_body, request,
+};
 
 pub(super) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
@@ -335,6 +337,44 @@ fn bad_files_at_the_start_are_one_line_and_exit_1() {
     place
         .run(&["serve", "--demo", "--tls-cert", "good.pem"])
         .was_wrong_usage("no key");
+}
+
+#[test]
+fn a_handshake_that_fails_is_logged_and_counted() {
+    let metrics = HeldPort::new();
+    let metrics_address = metrics.on_loopback().to_string();
+    let flags = ["--tls-self-signed", "localhost", "--metrics-listen"];
+    let server = Server::demo_with(&[&flags[..], &[&metrics_address]].concat());
+    let count = "thanos_login_connections_refused_total{reason=\"tls_handshake\"}";
+    let counted = || {
+        let mut connection = Connection::to(metrics.on_loopback());
+        connection.send(request("GET", "/metrics", &[], ""));
+        let metrics = connection.answer();
+        let value = metrics.text().split_once(count).unwrap().1;
+        value.lines().next().unwrap().trim().to_owned()
+    };
+    let send = |bytes: &[u8]| {
+        let mut stream = TcpStream::connect(address(&server)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(bytes).unwrap();
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    };
+    // A health check of a load balancer.
+    send(b"");
+    assert_eq!(counted(), "0");
+    let hello = [0x16, 3, 1, 0, 100, 1];
+    for (bytes, problem) in [
+        (&login()[..], "the client did not use TLS"),
+        (&hello, "the client closed the connection"),
+    ] {
+        send(bytes);
+        eventually("it is logged", || server.log().contains(problem));
+    }
+    assert_eq!(counted(), "2");
+    let log = server.stop().stderr;
+    assert_eq!(log.matches("TLS handshake failed").count(), 2, "{log}");
+    assert!(log.contains("peer=\"127.0.0.1\""), "{log}");
 }
 
 #[test]

@@ -170,7 +170,10 @@ impl AcceptLoop {
         loop {
             match self.slots.make_room(network) {
                 Vacancy::Free => return Some(self.slots.enter(socket, network)),
-                Vacancy::NetworkBusy => return None,
+                Vacancy::NetworkBusy => {
+                    self.context.refused.client_limit.add_one();
+                    return None;
+                }
                 Vacancy::Evicting => self.notices.full(),
                 Vacancy::AllBusy => self.notices.all_busy(),
             }

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::date;
+use super::refused::RefusedConnections;
 use super::slots::Slot;
 use super::stop::StopSignal;
 use super::stream::ClientStream;
+use super::tls::handshake_problem;
 use crate::gate::deadline::Deadline;
 use crate::gate::http::connection_option::ConnectionOption;
 use crate::gate::http::input::Input;
@@ -37,6 +39,7 @@ pub(crate) struct ConnectionContext {
     pub(crate) on_refusal: OnRefusal,
     pub(crate) on_delivery: OnDelivery,
     pub(crate) pool: Pool,
+    pub(crate) refused: Arc<RefusedConnections>,
     pub(crate) stop: Arc<StopSignal>,
 }
 
@@ -84,6 +87,8 @@ impl Connection {
         let deadline = Deadline::after(self.context.limits.request_timeout);
         let served = match self.client.handshake(deadline) {
             Ok(()) => self.serve_requests(),
+            // Port scanners and health checks connect without sending anything.
+            Err(error) if self.client.has_received() => return self.refuse_handshake(&error),
             Err(error) => Err(error),
         };
         if let Err(error) = served {
@@ -244,6 +249,14 @@ impl Connection {
     /// Whether this is the last request: the gate stops, and nothing has arrived after the request.
     fn is_last(&self) -> bool {
         self.context.stop.is_set() && self.input.is_empty() && !self.client.has_input()
+    }
+
+    /// Counts and logs a TLS handshake that failed. No request of the client will show what was wrong.
+    #[cold]
+    fn refuse_handshake(&self, error: &io::Error) {
+        self.context.refused.tls_handshake.add_one();
+        let problem = handshake_problem(error);
+        tracing::info!(peer = self.peer, problem, "TLS handshake failed");
     }
 
     /// Answers with a refusal. Never inlined: otherwise every idle connection would keep the stack space that this needs.

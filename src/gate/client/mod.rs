@@ -17,12 +17,14 @@
 //! | its own (`connection`) | the client has ended its input, or a time limit passed before a request | at once |
 //! | | a time limit passed within a request, or the request is refused for another reason | after the refusal |
 //! | | the answer says `Connection: close` | after the answer |
+//! | | the TLS handshake fails or takes too long | after an alert, if TLS has one |
 //! | | the client takes its answers too slowly, or the connection broke | at once |
 //! | | the gate stops, and no byte of a request has arrived | at once |
 //! | the accepting thread (`slots`) | a new client needs the slot, a descriptor or a thread | eviction |
+//! | | the client network is at its limit, and none of its connections can be evicted | at once |
 //! | the stopping thread (`slots`) | the grace period is over | shutdown of the socket |
 //!
-//! The last two shut the socket down, and the connection's own thread then closes it. A client that is evicted while its
+//! Evictions and the last one shut the socket down, and the connection's own thread then closes it. A client that is evicted while its
 //! request arrives gets a 408 first.
 
 pub(crate) mod accept_loop;
@@ -36,6 +38,7 @@ mod date;
 pub(crate) mod listener;
 mod poll;
 mod progress;
+pub(crate) mod refused;
 mod slot_table;
 pub(crate) mod slots;
 mod socket;

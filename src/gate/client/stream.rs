@@ -37,6 +37,8 @@ pub(crate) struct Wire {
     deadline: Deadline,
     ends_at_stop: EndsAtStop,
     stop: Arc<StopSignal>,
+    /// Whether the client has sent anything.
+    has_received: bool,
 }
 
 impl Wire {
@@ -93,6 +95,7 @@ impl Read for Wire {
             }
             match self.client.socket.receive(buffer) {
                 Ok(received) => {
+                    self.has_received |= received > 0;
                     if self.ends_at_stop == EndsAtStop::UntilFirstByte {
                         self.ends_at_stop = EndsAtStop::Never;
                     }
@@ -150,6 +153,7 @@ impl ClientStream {
             deadline: Deadline::after(Duration::ZERO),
             ends_at_stop: EndsAtStop::Always,
             stop,
+            has_received: false,
         };
         match tls {
             Some(tls) => Self::Tls(Box::new(rustls::StreamOwned::new(tls, wire))),
@@ -172,6 +176,14 @@ impl ClientStream {
             }
         }
         Ok(())
+    }
+
+    /// Whether the client has sent anything, even if it could not be decrypted.
+    pub(crate) fn has_received(&self) -> bool {
+        match self {
+            Self::Plain(wire) => wire.has_received,
+            Self::Tls(stream) => stream.sock.has_received,
+        }
     }
 
     /// Waits for the first bytes of a request. 0 is the end of the client's input or the stop of the gate; `TimedOut` means

@@ -4,6 +4,7 @@
 //! setting is changed.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use rustls::pki_types::CertificateDer;
-use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
+use rustls::{InconsistentKeys, InvalidMessage, ServerConfig, ServerConnection};
 
 use super::authority;
 use super::certificate::{
@@ -246,6 +247,22 @@ fn unusable((certificate, key): (PathBuf, PathBuf), error: rustls::Error) -> Tls
             key,
             problem: problem(&source),
         },
+    }
+}
+
+/// Describes for the operator why a handshake failed.
+pub(crate) fn handshake_problem(error: &io::Error) -> String {
+    let of_tls = error.get_ref().and_then(|error| error.downcast_ref());
+    match of_tls {
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "the client did not use TLS, for example http:// instead of https://".to_owned()
+        }
+        Some(error) => error.to_string(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the client closed the connection".to_owned()
+        }
+        None if error.kind() == io::ErrorKind::TimedOut => "it took too long".to_owned(),
+        None => error.to_string(),
     }
 }
 

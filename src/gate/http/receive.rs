@@ -223,8 +223,11 @@ impl<S: Source> Receiver<'_, S> {
         match self.input.fill(|buffer| self.source.read(buffer)) {
             Ok(0) => Err(refusal::CUT_SHORT.into()),
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(refusal::TOO_SLOW.into()),
-            Err(error) => Err(ReceiveError::Broken(error)),
+            Err(error) => Err(match error.kind() {
+                io::ErrorKind::TimedOut => refusal::TOO_SLOW.into(),
+                io::ErrorKind::ConnectionReset => refusal::CUT_SHORT.into(),
+                _ => ReceiveError::Broken(error),
+            }),
         }
     }
 }
