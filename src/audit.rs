@@ -40,6 +40,16 @@ pub fn audit(
                 .unwrap_or_else(|error| vec![refused(&error)])
         }
     };
+    #[cfg(feature = "postgres")]
+    if let Location::Servers {
+        authority: Some(authority),
+        ..
+    } = location
+        && authority.is_file()
+    {
+        let advice = "psql and other clients refuse it; renew it, and restart the server";
+        findings.extend(certificate_findings(authority, advice, now));
+    }
     let authority = own_authority(location.file().unwrap_or(Path::new(Config::DATABASE)));
     if let Some(given) = certificate {
         let advice = "put a valid one there and send SIGHUP to the server";

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rcgen::SanType;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, SanType, date_time_ymd};
 
 use super::network::{ENCODED, Network, USER, certificate};
 use crate::harness::Place;
@@ -90,4 +90,42 @@ fn a_certificate_of_another_authority_or_host_is_refused() {
         .run(&["init", "--db", &url, "--db-ca", &authority])
         .succeeded();
     assert!(fs::exists(&authority).unwrap());
+}
+
+/// The program itself accepts such an authority, so that nothing else shows it.
+#[test]
+fn an_authority_that_is_not_valid_now_is_a_warning_and_a_finding() {
+    let place = Place::new();
+    let write = |name: &str, from: i32, until: i32| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        place.write(name, params.self_signed(&key).unwrap().pem());
+    };
+    write("old.pem", 2010, 2020);
+    write("early.pem", 2080, 2090);
+    write("valid.pem", 2020, 2090);
+    // Nothing listens there.
+    let url = "postgres://somebody@127.0.0.1:1/accounts";
+    for (authority, problem) in [
+        ("old.pem", "expired on 2020-01-01T00:00:00Z"),
+        ("early.pem", "is not valid before 2080-01-01T00:00:00Z"),
+    ] {
+        let flags = ["--db", url, "--db-ca", authority];
+        let checked = place.run(&[&["serve", "--check-config"][..], &flags].concat());
+        let warning = format!("warning: --db-ca {authority}: certificate 1 of 1 {problem}");
+        assert!(checked.stderr.contains(&warning), "{checked:#?}");
+        let found = place.run(&[&["check"][..], &flags].concat()).stderr;
+        let finding = format!("certificate: {authority}: certificate 1 of 1 {problem}");
+        assert!(found.contains(&finding), "{found}");
+    }
+    for authority in ["valid.pem", "missing.pem"] {
+        let flags = ["--db", url, "--db-ca", authority];
+        let checked = place.run(&[&["serve", "--check-config"][..], &flags].concat());
+        assert!(!checked.stderr.contains("warning"), "{checked:#?}");
+        let found = place.run(&[&["check"][..], &flags].concat()).stderr;
+        assert!(!found.contains("certificate:"), "{found}");
+    }
 }

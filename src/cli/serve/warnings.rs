@@ -1,8 +1,15 @@
 //! Warnings about flags that are valid, but usually allow more than is intended.
 
+#[cfg(feature = "postgres")]
+use jiff::Timestamp;
+
 use super::usage::is_remote;
 use crate::config::{Config, Database};
 use crate::gate::Address;
+#[cfg(feature = "postgres")]
+use crate::gate::certificate_problems;
+#[cfg(feature = "postgres")]
+use crate::store::Location;
 
 /// The warnings about a configuration, one sentence each.
 pub(super) fn of(config: &Config) -> Vec<String> {
@@ -15,6 +22,7 @@ pub(super) fn of(config: &Config) -> Vec<String> {
     #[cfg(feature = "postgres")]
     if let Database::Servers(location) = &config.database {
         warnings.extend(location.warning());
+        warnings.extend(of_authority(location));
     }
     let proxied = config.trusted_proxies.is_another_machine();
     let demo = matches!(config.database, Database::Demo(_));
@@ -46,4 +54,23 @@ pub(super) fn of(config: &Config) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// The certificates of `--db-ca` that are not valid now. The program accepts them: only the dates of the server's own
+/// certificate count for it.
+#[cfg(feature = "postgres")]
+fn of_authority(location: &Location) -> Vec<String> {
+    let Location::Servers {
+        authority: Some(path),
+        ..
+    } = location
+    else {
+        return Vec::new();
+    };
+    // A file that cannot be read makes the start fail.
+    let problems = certificate_problems(path, Timestamp::now()).unwrap_or_default();
+    let shown = path.display();
+    let warning =
+        |problem| format!("--db-ca {shown}: {problem}; psql and other clients refuse it: renew it");
+    problems.into_iter().map(warning).collect()
 }
