@@ -117,9 +117,9 @@ enum Command {
 /// Runs the command in the arguments of the process. Neither a closed nor a blocked standard stream makes it panic or
 /// wait for ever.
 pub fn main() -> ExitCode {
+    signals::block();
     let code = match process_title::hide_password() {
         Ok(()) => {
-            signals::block();
             logging::report_panics();
             panic::catch_unwind(run).unwrap_or(ExitCode::FAILURE)
         }

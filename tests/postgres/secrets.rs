@@ -59,6 +59,20 @@ fn a_password_in_the_arguments_is_in_no_process_title() {
 }
 
 #[test]
+#[ignore = "needs strace"]
+fn signals_are_blocked_before_a_password_is_removed_from_the_arguments() {
+    let place = Place::new();
+    let url = format!("postgres://{USER}:{ENCODED}@127.0.0.1:1/accounts");
+    let traced = r#"exec strace -o calls -e trace=execve,rt_sigprocmask "$0" "$@"; true"#;
+    let serve = place.program(&["serve", "--db", &url]).after(traced);
+    assert_eq!(serve.finish().code, Some(1));
+    let calls = fs::read_to_string(place.path("calls")).unwrap();
+    let (_, rest) = calls.split_once("execve").unwrap();
+    let blocked = rest.find("SIG_BLOCK, [HUP INT TERM]").unwrap();
+    assert!(blocked < rest.find("execve").unwrap(), "{calls}");
+}
+
+#[test]
 fn a_password_that_cannot_be_hidden_is_refused_with_a_reason() {
     let url = format!("postgres://{USER}:{ENCODED}@127.0.0.1/accounts");
     // The file is gone once it runs.
