@@ -19,7 +19,7 @@ use crate::stub::{HostFilter, Hosts};
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// The number of file descriptors that everything except the gate uses; each database connection takes three.
-pub(super) const DESCRIPTORS: usize = 32;
+pub(super) const DESCRIPTORS: usize = 35;
 
 /// A gate and the HTTP server behind it. Dropping it stops both, the gate first.
 pub(super) struct GatedServer {

@@ -7,7 +7,7 @@ use std::{iter, thread};
 
 use jiff::Timestamp;
 
-use super::engine::{self, Connection, PAGE, Row, Value, parameters};
+use super::engine::{self, Connection, LongQuery, PAGE, Row, Value, parameters};
 use super::rows::{moment, optional_moment, optional_person, person, spelled};
 use super::{Error, Store};
 use crate::account::{Assignment, OrgType, OrganizationStatus, Permission, Person, UserStatus};
@@ -71,7 +71,7 @@ impl Store {
         org_uuid: &str,
         mut receive: impl FnMut(Member) + Send,
     ) -> Result<bool, Error> {
-        self.read_long(|connection| connection.in_snapshot(|connection| {
+        self.read_long(LongQuery::List, |connection| connection.in_snapshot(|connection| {
             let org_id: Option<i64> = connection.first("SELECT id FROM organizations WHERE uuid = :uuid AND status = 'ACTIVE'", parameters! { ":uuid": org_uuid }, |row| row.get(0))?;
             let Some(org_id) = org_id else {
                 return Ok(false);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_does_not_wait_for_a_list() {
+    fn neither_look_ups_nor_metrics_wait_for_lists() {
         let directory = tempfile::tempdir().unwrap();
         let store = &store_with_a_user(directory.path());
         // Wait for the lists that have got a connection.
@@ -252,6 +252,7 @@ mod tests {
                     store.organization(ORGANIZATION).unwrap().unwrap().name,
                     "one"
                 );
+                assert_eq!(store.metrics(Timestamp::UNIX_EPOCH).unwrap().tokens_live, 0);
                 is_over.wait();
             }
             assert!(lists.drain(..).all(|list| list.join().is_ok()));

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::engine::parameters;
+use super::engine::{LongQuery, parameters};
 use super::rows::unsigned;
 use super::{Error, Store};
 
@@ -36,7 +36,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn count_accounts(&self) -> Result<AccountCounts, Error> {
-        self.read_long(|connection| {
+        self.read_long(LongQuery::Count, |connection| {
             connection.one("SELECT (SELECT count(*) FROM visible_organizations), (SELECT count(*) FROM visible_users)", &[], |row| {
                     Ok(AccountCounts {
                         organizations: unsigned(row, 0)?,
@@ -51,7 +51,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub fn metrics(&self, now: Timestamp) -> Result<DatabaseMetrics, Error> {
-        self.read_long(|connection| {
+        self.read_long(LongQuery::Count, |connection| {
             let (tokens_live, tokens_expired) = connection.one("SELECT (SELECT count(*) FROM tokens WHERE expires_at IS NULL OR expires_at > :now),
                             (SELECT count(*) FROM tokens WHERE expires_at <= :now)", parameters! { ":now": now.as_microsecond() }, |row| {
                     Ok((unsigned(row, 0)?, unsigned(row, 1)?))

@@ -71,7 +71,7 @@ pub use users::{UserFilter, UserRow};
 #[cfg(feature = "postgres")]
 use engine::postgres::Servers;
 use engine::sqlite::Sqlite;
-use engine::{Connection, Database};
+use engine::{Connection, Database, LongQuery};
 use event_recorder::EventRecorder;
 
 /// A database that is open for reading and writing. Dropping it ends the writer thread of a file and checkpoints the
@@ -189,13 +189,14 @@ impl Store {
         self.database.read(query)
     }
 
-    /// Runs a query over many rows. With a file, it uses its own connections, so that look-ups do not wait for it, and
-    /// a thread of low priority.
+    /// Runs a query over many rows in a thread of low priority. With a file, it uses connections of its own kind, so that
+    /// look-ups do not wait for it.
     fn read_long<T: Send>(
         &self,
+        kind: LongQuery,
         query: impl FnOnce(&Connection) -> engine::Result<T> + Send,
     ) -> Result<T, Error> {
-        self.database.read_long(query)
+        self.database.read_long(kind, query)
     }
 
     /// Runs `change` in a transaction, and returns when it is committed. The commit is on disk then, unless the change

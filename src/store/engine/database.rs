@@ -4,7 +4,8 @@
 use super::postgres::Servers;
 use super::sqlite::{ImportLockAttempt, Sqlite};
 use super::statement_error::Result as StatementResult;
-use super::{Connection, Error};
+use super::{Connection, Error, LongQuery};
+use crate::low_priority::with_low_priority;
 
 /// An open database: a SQLite file or PostgreSQL servers.
 #[allow(
@@ -62,16 +63,17 @@ impl Database {
         }
     }
 
-    /// Runs a query over many rows.
+    /// Runs a query over many rows in a thread of low priority.
     pub(in crate::store) fn read_long<T: Send>(
         &self,
+        kind: LongQuery,
         query: impl FnOnce(&Connection) -> StatementResult<T> + Send,
     ) -> Result<T, Error> {
-        match self {
-            Self::File(file) => file.read_long(query),
+        with_low_priority("store-reader", || match self {
+            Self::File(file) => file.read_long(kind, query),
             #[cfg(feature = "postgres")]
             Self::Servers(servers) => Ok(servers.calls.read(query)?),
-        }
+        })
     }
 
     /// Runs a change in a transaction. It is committed when this returns, or rolled back if `is_kept` returns `false`.

@@ -25,6 +25,13 @@ use value::Columns;
 /// The number of rows that are in memory at once when a statement returns very many.
 pub(in crate::store) const PAGE: usize = 64;
 
+/// What a query over many rows is for. With a file, queries of one kind do not wait for those of the other.
+#[derive(Clone, Copy)]
+pub(in crate::store) enum LongQuery {
+    List,
+    Count,
+}
+
 /// A connection to a database, for one thread at a time.
 #[derive(Clone, Copy)]
 pub(in crate::store) enum Connection<'c> {

@@ -7,18 +7,18 @@ use super::database_file::DatabaseFile;
 use super::import_lock::{ImportLock, ImportLockAttempt};
 use super::integrity::IntegrityProgress;
 use super::open::{Durability, writing_connection};
-use super::readers::{LONG_QUERIES, LOOK_UPS, Readers};
+use super::readers::{COUNTS, LISTS, LOOK_UPS, Readers};
 use super::watch::FileWatch;
 use super::writer::Writer;
 use crate::files::free_bytes;
-use crate::low_priority::with_low_priority;
-use crate::store::engine::{Connection, Error, Result as StatementResult};
+use crate::store::engine::{Connection, Error, LongQuery, Result as StatementResult};
 use crate::store::engine::{Migrated, OpenError, OpenedBy, WhenMissing};
 
 /// The connections to one file. Dropping this ends the writer and checkpoints the file.
 pub(in crate::store) struct Sqlite {
     readers: Readers,
-    long_readers: Readers,
+    list_readers: Readers,
+    count_readers: Readers,
     writer: Writer,
     /// `None` for a temporary database, whose name no other process knows.
     watch: Option<Arc<FileWatch>>,
@@ -48,11 +48,12 @@ impl Sqlite {
             None => Readers::open_all(file.path(), kind)
                 .map_err(|error| OpenError::new(file.given(), &error)),
         };
-        let (readers, long_readers) = (readers(LOOK_UPS)?, readers(LONG_QUERIES)?);
+        let (look_ups, lists, counts) = (readers(LOOK_UPS)?, readers(LISTS)?, readers(COUNTS)?);
         let writer = Writer::start(opened.connection, watch.clone()).map_err(OpenError::Thread)?;
         let open = Self {
-            readers,
-            long_readers,
+            readers: look_ups,
+            list_readers: lists,
+            count_readers: counts,
             writer,
             watch,
             import_lock: (durability == Durability::Full).then(|| file.import_lock()),
@@ -78,11 +79,15 @@ impl Sqlite {
         self.readers.read(query)
     }
 
-    pub(in crate::store) fn read_long<T: Send>(
+    pub(in crate::store) fn read_long<T>(
         &self,
-        query: impl FnOnce(&Connection) -> StatementResult<T> + Send,
+        kind: LongQuery,
+        query: impl FnOnce(&Connection) -> StatementResult<T>,
     ) -> Result<T, Error> {
-        with_low_priority("store-reader", || self.long_readers.read(query))
+        match kind {
+            LongQuery::List => self.list_readers.read(query),
+            LongQuery::Count => self.count_readers.read(query),
+        }
     }
 
     pub(in crate::store) fn write<T: Send + 'static>(

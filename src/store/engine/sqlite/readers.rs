@@ -1,6 +1,6 @@
 //! Small pools of connections for reading. A connection is held for one query only.
 //!
-//! There is one pool for look-ups and one for queries over many rows, so that look-ups do not wait for lists.
+//! Look-ups, lists and counts have a pool each, so that the others do not wait for lists.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,10 +29,16 @@ pub(in crate::store) const LOOK_UPS: PoolSettings = PoolSettings {
     cache_kibibytes: -8 * 1024,
 };
 
-/// The pool for queries over many rows. Its cache is small, because such a query reads each page once.
-pub(in crate::store) const LONG_QUERIES: PoolSettings = PoolSettings {
+/// The pool for lists. Its cache is small, because a list reads each page once.
+pub(in crate::store) const LISTS: PoolSettings = PoolSettings {
     max_connections: 2,
     cache_kibibytes: -2 * 1024,
+};
+
+/// The pool for counts of rows, of which a server makes one at a time.
+pub(in crate::store) const COUNTS: PoolSettings = PoolSettings {
+    max_connections: 1,
+    ..LISTS
 };
 
 /// A pool of connections for reading.
