@@ -11,6 +11,7 @@ use rustix::process::Signal;
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
 use crate::harness::process::NOBODY;
+use crate::harness::server::send_over_unix_socket;
 use crate::harness::{JSON, LOGIN, Place, Server, eventually, login_body, request};
 
 fn one_user() -> Place {
@@ -147,25 +148,33 @@ fn a_demo_without_its_authority_keeps_its_certificate() {
 }
 
 #[test]
-fn a_socket_file_that_is_removed_or_replaced_is_logged_once() {
-    let place = Place::new();
-    let server = place
-        .program(&[
-            "serve",
-            "--demo",
-            "--listen",
-            "unix:login.sock",
-            "--listen",
-            "127.0.0.1:0",
-        ])
-        .start();
-    fs::rename(place.path("login.sock"), place.path("moved.sock")).unwrap();
-    let message = "the socket file was removed or replaced";
-    eventually("it is logged", || server.log().contains(message));
-    fs::rename(place.path("moved.sock"), place.path("login.sock")).unwrap();
+fn a_socket_file_that_is_removed_is_created_again() {
+    let place = one_user();
+    let server = place.serve(&["--listen", "unix:login.sock", "--socket-mode", "0660"]);
+    let path = place.path("login.sock");
+    let again = "the socket file was removed, and was created again";
+    let replaced = "the socket file was replaced";
+    let login = || {
+        let login = request("POST", LOGIN, &[JSON], login_body(JWEIR, PASSWORD));
+        send_over_unix_socket(&server, "login.sock", login)
+    };
+    fs::remove_file(&path).unwrap();
+    eventually("it is created again", || server.log().contains(again));
+    login().token();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+
+    place.write("other", "not a socket");
+    fs::rename(place.path("other"), &path).unwrap();
+    eventually("it is logged", || server.log().contains(replaced));
+    fs::remove_file(&path).unwrap();
+    eventually("it is created again", || {
+        server.log().matches(again).count() == 2
+    });
+    login().token();
     let finished = server.stop();
-    assert_eq!(finished.stderr.matches(message).count(), 1);
-    assert!(!place.path("login.sock").exists());
+    assert_eq!(finished.stderr.matches(replaced).count(), 1);
+    assert!(!path.exists());
 }
 
 /// A resource limit of a running server that is lowered until this value is dropped.

@@ -72,8 +72,8 @@ impl AcceptLoop {
         let has_files = self.listeners.iter().any(Listener::has_file);
         let mut file_check = Deadline::after(FILE_CHECK);
         while let Some(ready) = self.wait(has_files.then_some(file_check)) {
-            for at in ready {
-                let listener = &self.listeners[at];
+            for at in &ready {
+                let listener = &self.listeners[*at];
                 let tls = listener.bound.tls;
                 match listener.accept() {
                     Ok((socket, address)) => self.admit(socket, address, tls),
@@ -81,7 +81,9 @@ impl AcceptLoop {
                 }
             }
             if has_files && file_check.remaining().is_err() {
-                self.listeners.iter().for_each(Listener::check_file);
+                let listeners = self.listeners.iter_mut().enumerate();
+                let quiet = listeners.filter(|(at, _)| !ready.contains(at));
+                quiet.for_each(|(_, listener)| listener.check_file());
                 file_check = Deadline::after(FILE_CHECK);
             }
         }

@@ -1,7 +1,8 @@
 //! Binds the addresses that a gate listens on.
 //!
 //! A socket file has its permissions from the moment it exists. A stale socket file is replaced; one on which a server
-//! answers belongs to another server and is an error. Dropping a listener removes its own socket file and no other.
+//! answers belongs to another server and is an error. One that is removed while it is in use is created again. Dropping a
+//! listener removes its own socket file and no other.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,7 +11,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -55,6 +55,7 @@ enum BoundSocket {
         /// the name.
         file: SocketFile,
         listener: UnixListener,
+        mode: SocketMode,
     },
 }
 
@@ -83,11 +84,10 @@ impl Listener {
                 })
             }
             Address::Unix(path) => {
-                let (listener, file) = bind_file(path, mode)?;
-                listener.set_nonblocking(true)?;
+                let socket = bind_file(path, mode)?;
                 let address = Address::Unix(path.clone());
                 Ok(Self {
-                    socket: BoundSocket::Unix { file, listener },
+                    socket,
                     bound: Bound {
                         address,
                         tls: false,
@@ -119,10 +119,39 @@ impl Listener {
         matches!(self.socket, BoundSocket::Unix { .. })
     }
 
-    /// Logs once if its socket file was removed or replaced.
-    pub(crate) fn check_file(&self) {
-        if let BoundSocket::Unix { file, .. } = &self.socket {
-            file.check();
+    /// Creates its socket file again if it was removed, and logs that. Logs once if that is not possible, or if the file was
+    /// replaced. Call this while no client waits to be accepted, since a new file has a new listen queue.
+    pub(crate) fn check_file(&mut self) {
+        let BoundSocket::Unix { file, mode, .. } = &mut self.socket else {
+            return;
+        };
+        let path = file.path.display();
+        match identity(&file.path) {
+            Ok(there) if there == file.device_and_inode => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match bind_missing_file(&file.path, *mode) {
+                    Ok(socket) => {
+                        tracing::warn!(%path, "the socket file was removed, and was created again");
+                        self.socket = socket;
+                    }
+                    Err(error) if !file.is_lost => {
+                        tracing::error!(
+                            %path, %error,
+                            "the socket file was removed: no client can connect to it until it can be created again"
+                        );
+                        file.is_lost = true;
+                    }
+                    Err(_) => {}
+                }
+            }
+            _ if !file.is_lost => {
+                tracing::error!(
+                    %path,
+                    "the socket file was replaced: no client can connect to it until the other file is removed"
+                );
+                file.is_lost = true;
+            }
+            _ => {}
         }
     }
 }
@@ -160,23 +189,38 @@ fn bind_ipv6_only(address: &SocketAddr) -> io::Result<TcpListener> {
 
 /// Binds a socket file. Between `bind` and `listen` a socket file looks stale to other servers, so only one server at a
 /// time does this in a directory.
-fn bind_file(path: &Path, mode: SocketMode) -> Result<(UnixListener, SocketFile), Error> {
-    let _lock = lock_directory(path)?;
+fn bind_file(path: &Path, mode: SocketMode) -> Result<BoundSocket, Error> {
+    let _lock = lock_directory(path, LOCK_TIMEOUT)?;
     make_way(path)?;
+    Ok(listen_at(path, mode)?)
+}
+
+/// Does the same without waiting, for a file that does not exist.
+fn bind_missing_file(path: &Path, mode: SocketMode) -> io::Result<BoundSocket> {
+    let _lock = lock_directory(path, Duration::ZERO)?;
+    listen_at(path, mode)
+}
+
+fn listen_at(path: &Path, mode: SocketMode) -> io::Result<BoundSocket> {
     let listener = bind_with(path, mode)?;
     let file = SocketFile::at(path)?;
-    Ok((listener, file))
+    listener.set_nonblocking(true)?;
+    Ok(BoundSocket::Unix {
+        file,
+        listener,
+        mode,
+    })
 }
 
 /// Locks the directory of a socket file; `None` if the directory cannot be read or its file system has no locks.
-fn lock_directory(path: &Path) -> io::Result<Option<File>> {
+fn lock_directory(path: &Path, timeout: Duration) -> io::Result<Option<File>> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) else {
         return Ok(None);
     };
-    let deadline = Deadline::after(LOCK_TIMEOUT);
+    let deadline = Deadline::after(timeout);
     loop {
         match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(directory)),
@@ -236,7 +280,8 @@ fn bind_with(path: &Path, mode: SocketMode) -> io::Result<UnixListener> {
 struct SocketFile {
     path: PathBuf,
     device_and_inode: (u64, u64),
-    is_lost: AtomicBool,
+    /// Whether it was logged that no client can connect.
+    is_lost: bool,
 }
 
 impl SocketFile {
@@ -244,28 +289,14 @@ impl SocketFile {
         Ok(Self {
             path: path.to_owned(),
             device_and_inode: identity(path)?,
-            is_lost: AtomicBool::new(false),
+            is_lost: false,
         })
-    }
-
-    fn is_in_place(&self) -> bool {
-        identity(&self.path).is_ok_and(|there| there == self.device_and_inode)
-    }
-
-    fn check(&self) {
-        let is_lost = !self.is_in_place();
-        if is_lost && !self.is_lost.swap(is_lost, Ordering::Relaxed) {
-            tracing::error!(
-                path = %self.path.display(),
-                "the socket file was removed or replaced: no client can connect to it until a restart"
-            );
-        }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.is_in_place() {
+        if identity(&self.path).is_ok_and(|there| there == self.device_and_inode) {
             let _ = fs::remove_file(&self.path);
         }
     }
