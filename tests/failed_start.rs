@@ -114,6 +114,14 @@ fn a_start_that_fails_leaves_no_database_no_certificate_and_no_socket_file() {
     let start = place.program(&[&["serve"], &ALL[..]].concat());
     fails_without_trace(&place, start.env("TMPDIR", &nowhere), "TMPDIR", &nowhere);
 
+    // Something else than a file in the place of a file of the authority.
+    for name in ["thanos-login-ca.pem", "thanos-login-ca.key"] {
+        symlink("nothing", place.path(name)).unwrap();
+        let start = place.program(&[&["serve"], &ALL[..]].concat());
+        fails_without_trace(&place, start, "a dangling link", name);
+        fs::remove_file(place.path(name)).unwrap();
+    }
+
     // A key and a certificate that do not belong together.
     let key = KeyPair::generate().unwrap().serialize_pem();
     place.write("thanos-login-ca.key", key);

@@ -127,24 +127,24 @@ fn demos_that_start_at_once_all_become_ready_despite_the_leftovers_of_killed_one
 
 #[test]
 fn a_demo_without_its_authority_keeps_its_certificate() {
-    let place = Place::new();
-    let args = ["serve", "--demo", "--tls-self-signed", "localhost"];
-    let server = place
-        .program(
-            &[
-                &args[..],
-                &["--listen", "127.0.0.1:0", "--listen", "unix:login.sock"],
-            ]
-            .concat(),
-        )
-        .start();
-    fs::remove_dir_all(scratch(&place)).unwrap();
-    server.signal(Signal::HUP);
-    eventually("it says that the files cannot be used", || {
-        server.log().contains("cannot use the new TLS files")
-    });
-    let login = request("POST", LOGIN, &[JSON], login_body(JWEIR, PASSWORD));
-    crate::harness::server::send_over_unix_socket(&server, "login.sock", login).token();
+    for is_whole_directory in [false, true] {
+        let place = Place::new();
+        let server = place
+            .program(&["serve", "--demo", "--tls-self-signed", "localhost"])
+            .start();
+        let swept = scratch(&place);
+        if is_whole_directory {
+            fs::remove_dir_all(&swept).unwrap();
+        } else {
+            fs::remove_file(swept.join("demo/thanos-login-ca.pem")).unwrap();
+            fs::remove_file(swept.join("demo/thanos-login-ca.key")).unwrap();
+        }
+        server.signal(Signal::HUP);
+        eventually("it says that the files cannot be used", || {
+            server.log().contains("cannot use the new TLS files")
+        });
+        assert!(!swept.join("demo/thanos-login-ca.pem").exists());
+    }
 }
 
 #[test]

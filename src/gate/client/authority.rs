@@ -50,7 +50,8 @@ pub(crate) fn issue(
     Authority::open(files, now)?.issue(names, files, now)
 }
 
-/// Does the same as [`issue`] without writing files: an authority that would have to be created exists in memory only.
+/// Does the same as [`issue`] without writing files: an authority that would have to be created exists in memory only. Checks
+/// that its files would replace nothing but files.
 pub(crate) fn rehearse(
     certificate: &Path,
     key: &Path,
@@ -61,7 +62,14 @@ pub(crate) fn rehearse(
     let authority = match Authority::read(files, now)? {
         Some(authority) => authority,
         None => {
-            let pair = read_key(files)?.map_or_else(KeyPair::generate, Ok)?;
+            check_replaceable(files.certificate)?;
+            let pair = match read_key(files)? {
+                Some(pair) => pair,
+                None => {
+                    check_replaceable(files.key)?;
+                    KeyPair::generate()?
+                }
+            };
             Authority::signed_by_itself(pair, files, now)?.0
         }
     };
@@ -325,6 +333,10 @@ fn days_after(now: Timestamp, days: i64) -> Timestamp {
 fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), TlsError> {
     files::write(path, content, mode, Existing::Replace)
         .map_err(|source| cannot_write(path, source))
+}
+
+fn check_replaceable(path: &Path) -> Result<(), TlsError> {
+    files::check_replaceable(path).map_err(|source| cannot_write(path, source))
 }
 
 fn cannot_write(path: &Path, source: io::Error) -> TlsError {
