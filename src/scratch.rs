@@ -4,9 +4,9 @@
 //! a lock is the leftover of a killed process, and is removed by the next process that starts.
 
 use std::env;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{self, Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
@@ -60,6 +60,8 @@ impl Scratch {
         if lock(&directory) == Lock::Held {
             return Ok(None);
         }
+        // The umask may have removed bits from the mode given above.
+        directory.set_permissions(Permissions::from_mode(0o700))?;
         let scratch = Self { path, directory };
         Ok(scratch.is_in_place().then_some(scratch))
     }

@@ -1,8 +1,8 @@
 //! A start that fails leaves nothing behind, whatever the reason; and when a start creates a database.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 
 use rcgen::{CertificateParams, KeyPair};
@@ -163,6 +163,51 @@ fn a_start_with_too_few_descriptors_leaves_nothing_behind() {
         }
     }
     assert!((4..40).contains(&failed), "{failed}");
+}
+
+/// The limit applies to all processes of a user, so this needs a user of its own.
+#[test]
+fn a_start_with_too_few_threads_leaves_nothing_behind() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let own_user = [
+        "setpriv",
+        "--reuid=64321",
+        "--regid=64321",
+        "--clear-groups",
+    ];
+    let place = Place::new();
+    for name in ["", "tmp"] {
+        fs::set_permissions(place.path(name), Permissions::from_mode(0o777)).unwrap();
+    }
+    let before = everything(&place);
+    let mut failed = 0;
+    for limit in 1..80 {
+        let flags = [
+            "--tls-self-signed",
+            "localhost",
+            "--metrics-listen",
+            "127.0.0.1:0",
+            "--hash-threads",
+            "1",
+        ];
+        let start = place.program(&[&["serve"], &flags[..]].concat());
+        let nproc = format!("--nproc={limit}");
+        let limited = start.under(&own_user).under(&["prlimit", &nproc]);
+        match limited.try_start() {
+            Err(finished) => {
+                finished.failed_naming(&limit.to_string(), "thread");
+                assert_eq!(everything(&place), before, "{limit}");
+                failed += 1;
+            }
+            Ok(server) => {
+                server.stop();
+                break;
+            }
+        }
+    }
+    assert!((20..60).contains(&failed), "{failed}");
 }
 
 #[test]

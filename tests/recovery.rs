@@ -148,6 +148,23 @@ fn a_demo_without_its_authority_keeps_its_certificate() {
 }
 
 #[test]
+fn a_demo_starts_whatever_the_umask() {
+    for umask in ["0177", "0077", "0"] {
+        let place = Place::new();
+        for name in ["", "tmp"] {
+            fs::set_permissions(place.path(name), Permissions::from_mode(0o777)).unwrap();
+        }
+        let start = place.program(&["serve", "--demo"]).without_root();
+        let server = start.after(&format!("umask {umask}")).start();
+        server.login(JWEIR, PASSWORD).token();
+        for directory in [scratch(&place), scratch(&place).join("demo")] {
+            let mode = fs::metadata(directory).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{umask}");
+        }
+    }
+}
+
+#[test]
 fn a_socket_file_that_is_removed_is_created_again() {
     let place = one_user();
     let server = place.serve(&["--listen", "unix:login.sock", "--socket-mode", "0660"]);

@@ -4,9 +4,10 @@ mod check;
 mod error;
 mod gated;
 
-use std::fs::File;
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +33,7 @@ use crate::http::{EveryField, ReadField, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::periodic::Periodic;
 use crate::scratch::Scratch;
-use crate::server::{Cors, CorsPolicy, Endpoints, Origin, Origins};
+use crate::server::{Cors, CorsPolicy, Endpoints, Origin, Origins, check_resources};
 use crate::store::{
     self, AccountCounts, DatabaseFile, Durability, IntegrityProgress, Location, Migrated, OpenedBy,
     Store, WhenMissing,
@@ -41,6 +42,10 @@ use crate::stub::{Hosts, StubBuilder};
 
 /// The file descriptors that the rest of a start takes: three for the database, and the others for two private sockets.
 const REST_OF_START: usize = 15;
+
+/// The threads that the rest of a start and the first login take: nine for each of two gates with its private socket, four
+/// for the database, housekeeping and logins, and three for the login. One is to spare.
+const THREADS: usize = 26;
 
 /// The file descriptors that the first login takes: one for the client, three between gate and server, three for a
 /// database connection that reads, and one to spare.
@@ -141,6 +146,7 @@ impl Server {
         let calls = BoundListeners::bind(&config.listen, config.socket_mode, tls)?;
         let metrics_listening = listen_for_metrics(config.metrics)?;
         check_descriptors().map_err(StartError::Descriptors)?;
+        check_resources(THREADS).map_err(StartError::Thread)?;
         let database = permanent_location(&config.database)?;
         let shown = config.database.location(scratch.path()).to_string();
         let (missing, cost) = (config.when_missing, config.policy.bcrypt_cost);
@@ -366,7 +372,7 @@ fn open(
         }
         Database::Demo(accounts) => {
             let path = demo_database(scratch.path());
-            std::fs::create_dir(directory_of(&path)).map_err(no_scratch(scratch.path()))?;
+            create_private_directory(directory_of(&path)).map_err(no_scratch(scratch.path()))?;
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             accounts::load(&store, engine, accounts, cost, Timestamp::now())?;
             Ok((Arc::new(store), None))
@@ -374,10 +380,16 @@ fn open(
     }
 }
 
+/// Creates a directory of mode 0700 whatever the umask.
+fn create_private_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o700))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fs;
+    use std::ffi::OsString;
     use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
     use super::*;
@@ -395,44 +407,64 @@ mod tests {
             .collect()
     }
 
+    /// The names in a directory, in order.
+    fn names(directory: &Path) -> BTreeSet<OsString> {
+        let entries = fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    }
+
     #[track_caller]
-    fn assert_fails_without_trace(database: &Path, config: Config) {
-        let before = threads();
-        assert!(matches!(Server::start(config), Err(StartError::Gate(_))));
+    fn assert_fails_without_trace(config: Config, is_expected: fn(&StartError) -> bool) {
+        let directory = directory_of(config.database.path(Path::new("")).as_path()).to_owned();
+        let descriptors = Path::new("/proc/self/fd");
+        let before = (threads(), names(&directory), names(descriptors));
+        let error = Server::start(config).err().unwrap();
+        assert!(is_expected(&error), "{error}");
         // A joined thread remains listed for a moment.
         let end = Instant::now() + Duration::from_secs(30);
-        while threads() != before && Instant::now() < end {
+        while threads() != before.0 && Instant::now() < end {
             std::thread::yield_now();
         }
-        assert_eq!(threads(), before);
-        let directory = fs::read_dir(database.parent().unwrap()).unwrap();
-        assert_eq!(directory.count(), 0);
+        assert_eq!((threads(), names(&directory), names(descriptors)), before);
     }
 
     #[test]
-    fn a_start_that_fails_leaves_no_thread_and_no_file() {
+    fn a_start_that_fails_leaves_no_thread_no_descriptor_and_no_file() {
         if let Some(database) = std::env::var_os(DATABASE) {
             let database = PathBuf::from(database);
             let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let listener = TcpListener::bind(free).unwrap();
             let taken = listener.local_addr().unwrap();
+            let config = |metrics| Config {
+                listen: vec![Address::Tcp(free)],
+                database: Database::File(database.clone()),
+                metrics,
+                ..Config::default()
+            };
             for metrics in [
                 MetricsAccess::Off,
                 MetricsAccess::At(free),
                 MetricsAccess::At(taken),
             ] {
-                let config = Config {
-                    listen: vec![Address::Tcp(free), Address::Tcp(taken)],
-                    database: Database::File(database.clone()),
-                    metrics,
-                    ..Config::default()
-                };
-                assert_fails_without_trace(&database, config);
+                let mut config = config(metrics);
+                config.listen.push(Address::Tcp(taken));
+                assert_fails_without_trace(config, |error| matches!(error, StartError::Gate(_)));
             }
+            // The database is open when this start fails.
+            let (store, _) = Store::open(&database, WhenMissing::Create, Durability::Full).unwrap();
+            drop(store);
+            let connection = rusqlite::Connection::open(&database).unwrap();
+            connection
+                .execute_batch("DROP TABLE failed_logins")
+                .unwrap();
+            drop(connection);
+            assert_fails_without_trace(config(MetricsAccess::At(free)), |error| {
+                matches!(error, StartError::FailedLogins { .. })
+            });
             return;
         }
         let directory = tempfile::tempdir().unwrap();
-        let this = "assembly::tests::a_start_that_fails_leaves_no_thread_and_no_file";
+        let this = "assembly::tests::a_start_that_fails_leaves_no_thread_no_descriptor_and_no_file";
         // In its own process, since other tests start threads at the same time.
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", this])

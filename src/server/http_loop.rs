@@ -153,7 +153,7 @@ fn serve(listener: UnixListener) -> io::Result<tiny_http::Server> {
 
 /// Checks that this many threads can be started, and that there are descriptors for one connection. tiny_http stops working
 /// if it gets none. Other code may take them in between, so this check only makes that unlikely.
-pub(super) fn check_resources(threads: usize) -> io::Result<()> {
+pub(crate) fn check_resources(threads: usize) -> io::Result<()> {
     let _descriptors = (UnixStream::pair()?, UnixStream::pair()?);
     let barrier = Arc::new(Mutex::new(()));
     let blocked = barrier.lock();

@@ -35,6 +35,7 @@ pub use origin::{IsOwn, NotAnOrigin, Origin, Origins};
 pub use routes::{Endpoints, Exposure};
 
 pub(crate) use dispatcher::on_refusal;
+pub(crate) use http_loop::check_resources;
 pub(crate) use origin::{is_loopback_authority, is_loopback_origin};
 
 /// How long a stop waits for requests that are being answered. The gate's grace period is already over then, and it has
