@@ -93,7 +93,14 @@ fn the_archive_belongs_to_root_and_contains_the_program_its_manual_pages_complet
     let page = place.path(name).join("man/man1/thanos-login-user-import.1");
     assert!(fs::read_to_string(page).unwrap().contains(".TH"));
     let licences = place.path(name).join("THIRD-PARTY-LICENSES");
-    assert!(fs::read_to_string(licences).unwrap().contains("rustls"));
+    let licences = fs::read_to_string(licences).unwrap();
+    for part in [
+        "rustls",
+        "GNU C Library",
+        "GNU LESSER GENERAL PUBLIC LICENSE",
+    ] {
+        assert!(licences.contains(part), "{part}");
+    }
 }
 
 #[test]
