@@ -342,10 +342,11 @@ mod tests {
             certificate: path("tls.pem"),
             key: path("tls.key"),
         };
-        let acceptor = TlsAcceptor::at(source, Timestamp::UNIX_EPOCH).unwrap();
-        acceptor.warn(Timestamp::UNIX_EPOCH);
-        let expired: Timestamp = "2030-01-01T00:00:01Z".parse().unwrap();
-        assert!(!acceptor.needs_attention("2030-01-01T00:00:00Z".parse().unwrap()));
+        let [last, expired]: [Timestamp; 2] =
+            ["2030-01-01T00:00:00Z", "2030-01-01T00:00:01Z"].map(|time| time.parse().unwrap());
+        let acceptor = TlsAcceptor::at(source, last).unwrap();
+        acceptor.warn(last);
+        assert!(!acceptor.needs_attention(last));
         assert!(acceptor.needs_attention(expired));
         assert!(!acceptor.needs_attention(expired));
     }
