@@ -25,7 +25,7 @@ pub struct GateLimits {
     /// Maximum number of open connections.
     pub max_connections: usize,
     /// Maximum number of open connections from one client network. `None` is a quarter of the connections that the file
-    /// descriptors allow, `Some(0)` is no limit.
+    /// descriptors allow, and no more than half of the requests that may be at the server at once; `Some(0)` is no limit.
     pub max_connections_per_client: Option<usize>,
 }
 
@@ -46,10 +46,10 @@ impl Default for GateLimits {
 }
 
 impl GateLimits {
-    /// How many of `connections` one client network may have; `None` is no limit.
-    pub(super) fn per_client(&self, connections: usize) -> Option<usize> {
+    /// How many connections one client network may have; `None` is no limit.
+    pub(super) fn per_client(&self, capacity: Capacity) -> Option<usize> {
         match self.max_connections_per_client {
-            None => Some((connections / 4).max(1)),
+            None => Some((capacity.connections / 4).min(capacity.upstream / 2).max(1)),
             Some(0) => None,
             Some(limit) => Some(limit),
         }
@@ -93,22 +93,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_client_gets_a_quarter_unless_another_number_is_given() {
-        for (given, connections, limit) in [
-            (None, 1024, Some(256)),
-            (None, 25, Some(6)),
-            (None, 3, Some(1)),
-            (Some(0), 1024, None),
-            (Some(7), 4, Some(7)),
+    fn one_client_gets_a_quarter_and_leaves_requests_to_others_unless_a_number_is_given() {
+        for (given, connections, upstream, limit) in [
+            (None, 1024, 1024, Some(256)),
+            (None, 1024, 512, Some(256)),
+            (None, 625, 125, Some(62)),
+            (None, 25, 25, Some(6)),
+            (None, 3, 1, Some(1)),
+            (Some(0), 1024, 1024, None),
+            (Some(7), 4, 4, Some(7)),
         ] {
             let limits = GateLimits {
                 max_connections_per_client: given,
                 ..GateLimits::default()
             };
+            let capacity = Capacity {
+                connections,
+                upstream,
+            };
             assert_eq!(
-                limits.per_client(connections),
+                limits.per_client(capacity),
                 limit,
-                "{given:?} of {connections}"
+                "{given:?} of {capacity:?}"
             );
         }
     }

@@ -191,7 +191,7 @@ impl Gate {
             .map(|listener| listener.bound.clone())
             .collect();
         let capacity = fit(config.limits.max_connections, config.reserved_descriptors);
-        let per_client = config.limits.per_client(capacity.connections);
+        let per_client = config.limits.per_client(capacity);
         let stop = Arc::new(StopSignal::new().map_err(Error::Start)?);
         let slots = ConnectionSlots::new(capacity.connections, per_client, Arc::clone(&stop));
         let refused = Arc::new(RefusedConnections::default());
