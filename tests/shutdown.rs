@@ -43,6 +43,21 @@ fn logins_answered_after_the_signal_are_on_disk() {
 }
 
 #[test]
+fn logins_that_wait_for_a_lock_until_the_grace_period_ends_are_answered_503() {
+    let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
+    let mut server = place.serve(&[]);
+    let lock = place.lock();
+    let mut logins = server.start_logins(20, JWEIR, PASSWORD);
+    server.answers_something_else();
+    server.signal(Signal::TERM);
+    for login in &mut logins {
+        assert_eq!(login.answer().status, 503);
+    }
+    server.wait().succeeded();
+    drop(lock);
+}
+
+#[test]
 fn a_second_signal_ends_at_once_with_1() {
     let mut server = Place::new().serve_demo(&accounts::slowest(), &[]);
     let logins = server.start_logins(64, JWEIR, PASSWORD);

@@ -25,14 +25,14 @@ pub(super) const DESCRIPTORS: usize = 35;
 pub(super) struct GatedServer {
     pub(super) gate: Arc<Gate>,
     answerer: Arc<dyn Answerer>,
-    _server: server::Server,
+    server: server::Server,
 }
 
 impl GatedServer {
     /// Stops the gate. Waits for `grace` at most, and does nothing if it has already stopped.
     pub(super) fn stop(&self, grace: Duration) {
         self.answerer.stop();
-        if !self.gate.stop(grace) {
+        if !self.gate.stop(grace, || self.server.end_waits()) {
             tracing::warn!("the grace period ended with connections still open; they were closed");
         }
     }
@@ -124,7 +124,7 @@ impl GatedServers {
         Ok(GatedServer {
             gate: Arc::new(gate),
             answerer,
-            _server: server,
+            server,
         })
     }
 }

@@ -258,10 +258,10 @@ impl Gate {
         self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
     }
 
-    /// Stops accepting, closes idle connections and answers every request whose first byte has arrived. Connections that
-    /// are still open shortly before `grace` is over are closed; the result is then false. Does nothing if the gate has
-    /// already stopped.
-    pub fn stop(&self, grace: Duration) -> bool {
+    /// Stops accepting, closes idle connections and answers every request whose first byte has arrived. If connections are
+    /// still open shortly before `grace` is over, calls `end_waits`, after which the server should answer soon. Then closes
+    /// those that are left; the result is false if there are any. Does nothing if the gate has already stopped.
+    pub fn stop(&self, grace: Duration, end_waits: impl FnOnce()) -> bool {
         let Some(thread) = self.accepting.lock().take() else {
             return true;
         };
@@ -269,13 +269,13 @@ impl Gate {
         if thread.join().is_err() {
             tracing::error!("the accepting thread panicked");
         }
-        self.slots.drain(grace)
+        self.slots.drain(grace, end_waits)
     }
 }
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        self.stop(Duration::ZERO);
+        self.stop(Duration::ZERO, || {});
     }
 }
 

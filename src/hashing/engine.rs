@@ -193,7 +193,7 @@ impl Engine {
         Ok(self.add(input, owner, precedence, None, Box::new(finish)))
     }
 
-    /// Drops the waiting jobs of normal precedence. Their callers get [`Error::Stopped`].
+    /// Drops the waiting jobs of normal precedence, and all that are added later. Their callers get [`Error::Stopped`].
     pub fn give_up_waiting(&self) {
         self.shared.queue.give_up_waiting();
     }

@@ -31,6 +31,9 @@ struct QueueInner {
     low: VecDeque<(u64, Job)>,
     next_number: u64,
     threads: usize,
+    /// Whether jobs of normal precedence are dropped.
+    refuses_normal: bool,
+    /// Whether all jobs are dropped.
     stopped: bool,
 }
 
@@ -62,12 +65,13 @@ impl Queue {
         }
     }
 
-    /// Adds a job. Once the queue is stopped the job is dropped, which closes its channel.
+    /// Adds a job. A job that the queue no longer takes is dropped, which closes its channel.
     pub(super) fn add(&self, job: Job) -> JobId {
         let mut inner = self.inner.lock();
         let number = inner.next_number;
         inner.next_number += 1;
-        if !inner.stopped {
+        let is_refused = inner.refuses_normal && job.precedence == Precedence::Normal;
+        if !(inner.stopped || is_refused) {
             match job.precedence {
                 Precedence::Normal => inner.normal.add(number, job),
                 Precedence::Low => inner.low.push_back((number, job)),
@@ -99,9 +103,11 @@ impl Queue {
         self.work_added.notify_all();
     }
 
-    /// Drops the waiting jobs of normal precedence; their callers find their channels closed.
+    /// Drops the waiting jobs of normal precedence, and all that are added later; their callers find their channels
+    /// closed.
     pub(super) fn give_up_waiting(&self) {
         let mut inner = self.inner.lock();
+        inner.refuses_normal = true;
         inner.normal = Turns::default();
         self.count(&inner);
     }

@@ -98,6 +98,12 @@ impl Server {
         Arc::clone(&self.supervisor) as Arc<dyn Backend>
     }
 
+    /// Ends all waits, for a stop that must not take longer. Requests that are waiting are answered 503.
+    pub fn end_waits(&self) {
+        self.services.auth.stop_waiting();
+        self.services.store.stop_waiting();
+    }
+
     /// Answers the requests that were received. False if not all of them were answered within the timeout.
     fn end(&mut self, timeout: Duration) -> bool {
         self.watch = None;

@@ -166,7 +166,7 @@ fn a_panic_costs_one_500_and_the_connection_stays_open() {
         }
     }
     drop(stream);
-    assert!(gate.stop(Duration::from_secs(10)));
+    assert!(gate.stop(Duration::from_secs(10), || {}));
     drop(server);
 }
 

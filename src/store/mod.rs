@@ -176,6 +176,11 @@ impl Store {
         self.database.is_remote()
     }
 
+    /// Makes changes fail soon, from now on, if they have to wait for the lock of another process.
+    pub fn stop_waiting(&self) {
+        self.database.stop_waiting();
+    }
+
     /// Checks whether the path still leads to the open file. If it does not, this and all other calls fail until it
     /// does again.
     ///

@@ -13,8 +13,9 @@ use super::socket::Socket;
 use super::stop::StopSignal;
 use crate::gate::deadline::Deadline;
 
-/// The fraction of a stop's grace period that is reserved for closing connections that did not finish: one part in this
-/// number.
+/// The last parts of a stop's grace period, as one part in this number: for answering requests whose waits were ended,
+/// and then for closing connections that did not finish.
+const LAST_ANSWERS_SHARE: u32 = 10;
 const CUT_SHARE: u32 = 20;
 
 /// Age below which an idle connection is not evicted by [`ConnectionSlots::evict_one`]: the client's request may be on
@@ -94,12 +95,17 @@ impl ConnectionSlots {
         drop(slots);
     }
 
-    /// Waits for all connections to end, and shuts the remaining ones down shortly before `grace` is over. False if any had
-    /// to be shut down.
-    pub(crate) fn drain(&self, grace: Duration) -> bool {
+    /// Waits for all connections to end. Shortly before `grace` is over, calls `end_waits` if some are left, and shuts
+    /// down those that do not end then either. False if any had to be shut down.
+    pub(crate) fn drain(&self, grace: Duration, end_waits: impl FnOnce()) -> bool {
         let end = Deadline::after(grace);
         let cut = Deadline::after(grace - grace / CUT_SHARE);
+        let last_answers = Deadline::after(grace - grace / LAST_ANSWERS_SHARE);
         let mut slots = self.slots.lock();
+        self.wait_until_empty(&mut slots, last_answers);
+        if slots.taken() > 0 {
+            MutexGuard::unlocked(&mut slots, end_waits);
+        }
         self.wait_until_empty(&mut slots, cut);
         let all_left = slots.taken() == 0;
         for client in slots.connections() {
@@ -220,7 +226,7 @@ mod tests {
                 drop(answered);
             }
         });
-        assert!(slots.drain(Duration::from_secs(5)));
+        assert!(slots.drain(Duration::from_secs(5), || panic!("all have left")));
         leaving.join().unwrap();
     }
 
@@ -237,7 +243,9 @@ mod tests {
             }
             assert!(reads_end(&waiting));
         });
-        assert!(!slots.drain(Duration::from_millis(100)));
+        let mut ended_waits = false;
+        assert!(!slots.drain(Duration::from_millis(100), || ended_waits = true));
+        assert!(ended_waits);
         cut.join().unwrap();
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
     }

@@ -26,7 +26,7 @@ fn a_stop_closes_slow_readers_when_the_grace_period_is_over() {
     let mut slow = server.connect_small();
     write!(slow, "GET /long HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     read_head(&mut slow);
-    assert!(!server.gate.stop(Duration::from_millis(100)));
+    assert!(!server.gate.stop(Duration::from_millis(100), || {}));
     // The connection's thread may not have noticed it yet.
     while server.gate.connections() > 0 {
         thread::yield_now();

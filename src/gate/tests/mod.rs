@@ -100,7 +100,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.gate.stop(Duration::ZERO);
+        self.gate.stop(Duration::ZERO, || {});
         for _ in &self.receivers {
             self.tiny.unblock();
         }

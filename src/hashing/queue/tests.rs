@@ -74,15 +74,16 @@ fn jobs_of_low_precedence_come_last() {
 }
 
 #[test]
-fn giving_up_waiting_jobs_keeps_those_of_low_precedence() {
+fn giving_up_waiting_jobs_keeps_those_of_low_precedence_and_refuses_later_ones() {
     let queue = Queue::new(1);
     let (_, waiting) = add(&queue, 4, Precedence::Normal);
     let (_, _low) = add(&queue, 5, Precedence::Low);
     queue.give_up_waiting();
-    assert!(matches!(
-        waiting.try_recv(),
-        Err(TryRecvError::Disconnected)
-    ));
+    let (_, later) = add(&queue, 6, Precedence::Normal);
+    for given_up in [waiting, later] {
+        let answer = given_up.try_recv();
+        assert!(matches!(answer, Err(TryRecvError::Disconnected)));
+    }
     assert_eq!(works(&mut queue.slot()), [5]);
 }
 

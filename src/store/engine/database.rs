@@ -89,6 +89,16 @@ impl Database {
         }
     }
 
+    /// Makes changes fail soon, from now on, if they have to wait for the lock of another process.
+    pub(in crate::store) fn stop_waiting(&self) {
+        match self {
+            Self::File(file) => file.stop_waiting(),
+            // They wait only for a short time there.
+            #[cfg(feature = "postgres")]
+            Self::Servers(_) => {}
+        }
+    }
+
     /// Whether an import of many rows consists of several transactions, so that a lock is needed to exclude other
     /// imports.
     pub(in crate::store) fn has_import_lock(&self) -> bool {

@@ -98,6 +98,11 @@ impl Sqlite {
         self.writer.write(change, is_kept)
     }
 
+    /// Makes changes fail soon, from now on, if another process holds the lock.
+    pub(in crate::store) fn stop_waiting(&self) {
+        self.writer.stop_waiting();
+    }
+
     /// Whether a lock is needed to exclude other imports of many rows.
     pub(in crate::store) fn has_import_lock(&self) -> bool {
         self.import_lock.is_some()

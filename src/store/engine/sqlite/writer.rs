@@ -7,22 +7,37 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::codes::reason;
+use super::connect::BUSY_TIMEOUT;
 use super::watch::FileWatch;
 use crate::store::engine::{self, Error, StatementError};
 
 /// The maximum number of changes in a group. It limits how long the first change waits for the last one.
 const MAX_GROUP: usize = 256;
 
+/// The time between two checks whether to wait on for the lock of another process.
+const LOCK_CHECK: Duration = Duration::from_millis(20);
+
 pub(in crate::store) struct Writer {
     changes: Option<Sender<Box<dyn Change>>>,
     thread: Option<JoinHandle<()>>,
+    stops_waiting: Arc<AtomicBool>,
+}
+
+/// What the writer thread uses.
+struct Writing {
+    connection: Connection,
+    watch: Option<Arc<FileWatch>>,
+    /// Whether it no longer waits for the lock of another process.
+    stops_waiting: Arc<AtomicBool>,
 }
 
 /// A waiting change. It is made in two steps: it runs inside the transaction, and then receives the outcome of the
@@ -76,13 +91,25 @@ impl Writer {
         watch: Option<Arc<FileWatch>>,
     ) -> io::Result<Self> {
         let (changes, waiting) = channel();
+        let stops_waiting = Arc::<AtomicBool>::default();
+        let writing = Writing {
+            connection,
+            watch,
+            stops_waiting: Arc::clone(&stops_waiting),
+        };
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&connection, watch.as_deref(), &waiting))?;
+            .spawn(move || writing.run(&waiting))?;
         Ok(Self {
             changes: Some(changes),
             thread: Some(thread),
+            stops_waiting,
         })
+    }
+
+    /// Makes changes fail soon, from now on, if another process holds the lock.
+    pub(in crate::store) fn stop_waiting(&self) {
+        self.stops_waiting.store(true, Ordering::Relaxed);
     }
 
     pub(in crate::store) fn write<T: Send + 'static>(
@@ -115,49 +142,70 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, watch: Option<&FileWatch>, waiting: &Receiver<Box<dyn Change>>) {
-    while let Ok(first) = waiting.recv() {
-        let mut group = vec![first];
-        group.extend(waiting.try_iter().take(MAX_GROUP - 1));
-        commit_group(connection, watch, group);
-    }
-    end(connection, watch);
-}
-
-fn commit_group(connection: &Connection, watch: Option<&FileWatch>, group: Vec<Box<dyn Change>>) {
-    let is_alone = group.len() == 1;
-    let mut tried = Vec::with_capacity(group.len());
-    let mut group = group.into_iter();
-    let outcome = begin(connection, watch).and_then(|()| {
-        let mut end = "COMMIT";
-        for mut change in group.by_ref() {
-            let attempt = if is_alone {
-                change.attempt(&engine::Connection::Sqlite(connection))
-            } else {
-                attempt_in_savepoint(connection, change.as_mut()).map(|()| true)
-            };
-            tried.push(change);
-            if !attempt? {
-                end = "ROLLBACK";
-            }
+impl Writing {
+    fn run(&self, waiting: &Receiver<Box<dyn Change>>) {
+        while let Ok(first) = waiting.recv() {
+            let mut group = vec![first];
+            group.extend(waiting.try_iter().take(MAX_GROUP - 1));
+            self.commit_group(group);
         }
-        execute(connection, end)
-    });
-    if outcome.is_err() && !connection.is_autocommit() {
-        // If this fails too, the next BEGIN reports the error to its callers.
-        let _ = execute(connection, "ROLLBACK");
+        if self.stops_waiting.load(Ordering::Relaxed) {
+            // If this fails, the checkpoint waits longer.
+            let _ = self.connection.busy_timeout(LOCK_CHECK);
+        }
+        end(&self.connection, self.watch.as_deref());
     }
-    for change in tried.into_iter().chain(group) {
-        change.conclude(outcome.clone());
-    }
-}
 
-/// Begins a transaction. Refuses to write to a file that its path no longer leads to.
-fn begin(connection: &Connection, watch: Option<&FileWatch>) -> Result<(), Error> {
-    if watch.is_some_and(FileWatch::check) {
-        return Err(Error::FileReplaced);
+    fn commit_group(&self, group: Vec<Box<dyn Change>>) {
+        let connection = &self.connection;
+        let is_alone = group.len() == 1;
+        let mut tried = Vec::with_capacity(group.len());
+        let mut group = group.into_iter();
+        let outcome = self.begin().and_then(|()| {
+            let mut end = "COMMIT";
+            for mut change in group.by_ref() {
+                let attempt = if is_alone {
+                    change.attempt(&engine::Connection::Sqlite(connection))
+                } else {
+                    attempt_in_savepoint(connection, change.as_mut()).map(|()| true)
+                };
+                tried.push(change);
+                if !attempt? {
+                    end = "ROLLBACK";
+                }
+            }
+            execute(connection, end)
+        });
+        if outcome.is_err() && !connection.is_autocommit() {
+            // If this fails too, the next BEGIN reports the error to its callers.
+            let _ = execute(connection, "ROLLBACK");
+        }
+        for change in tried.into_iter().chain(group) {
+            change.conclude(outcome.clone());
+        }
     }
-    execute(connection, "BEGIN IMMEDIATE")
+
+    /// Begins a transaction. Refuses to write to a file that its path no longer leads to.
+    fn begin(&self) -> Result<(), Error> {
+        if self.watch.as_ref().is_some_and(|watch| watch.check()) {
+            return Err(Error::FileReplaced);
+        }
+        let mut begin = self.connection.prepare_cached("BEGIN IMMEDIATE")?;
+        self.connection.busy_timeout(LOCK_CHECK)?;
+        let end = Instant::now() + BUSY_TIMEOUT;
+        let begun = loop {
+            match begin.execute([]) {
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && Instant::now() < end
+                        && !self.stops_waiting.load(Ordering::Relaxed) => {}
+                result => break result,
+            }
+        };
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        begun?;
+        Ok(())
+    }
 }
 
 /// Runs a change in a savepoint. Fails only if the whole transaction is lost: SQLite rolls it back after some errors
@@ -221,6 +269,14 @@ mod tests {
         connection
     }
 
+    fn writing() -> Writing {
+        Writing {
+            connection: database(),
+            watch: None,
+            stops_waiting: Arc::default(),
+        }
+    }
+
     fn change(
         change: impl FnOnce(&engine::Connection) -> engine::Result<usize> + Send + 'static,
     ) -> (Box<dyn Change>, OutcomeReceiver) {
@@ -248,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_failed_change_does_not_affect_the_others_of_its_group() {
-        let connection = database();
+        let writing = writing();
         let (first, first_outcome) = change(|connection| insert(connection, 1));
         let (failing, failing_outcome) = change(|connection| {
             insert(connection, 2)?;
@@ -259,7 +315,7 @@ mod tests {
             panic!("a defect")
         });
         let (last, last_outcome) = change(|connection| insert(connection, 4));
-        commit_group(&connection, None, vec![first, failing, panicking, last]);
+        writing.commit_group(vec![first, failing, panicking, last]);
         assert!(first_outcome.recv().unwrap().is_ok());
         assert!(matches!(
             failing_outcome.recv().unwrap(),
@@ -267,23 +323,23 @@ mod tests {
         ));
         assert!(panicking_outcome.recv().unwrap().is_err());
         assert!(last_outcome.recv().unwrap().is_ok());
-        assert_eq!(numbers(&connection), "1 4");
+        assert_eq!(numbers(&writing.connection), "1 4");
     }
 
     #[test]
     fn a_lost_transaction_fails_all_changes_of_its_group() {
-        let connection = database();
+        let writing = writing();
         let (first, first_outcome) = change(|connection| insert(connection, 1));
         let (losing, losing_outcome) = change(|connection| {
             connection.batch("ROLLBACK")?;
             Err(StatementError::NoRow)
         });
         let (last, last_outcome) = change(|connection| insert(connection, 2));
-        commit_group(&connection, None, vec![first, losing, last]);
+        writing.commit_group(vec![first, losing, last]);
         for outcome in [first_outcome, losing_outcome, last_outcome] {
             assert!(outcome.recv().unwrap().is_err());
         }
-        assert_eq!(numbers(&connection), "");
+        assert_eq!(numbers(&writing.connection), "");
     }
 
     #[test]
