@@ -1,16 +1,24 @@
 //! Asks questions at the terminal without showing the answers.
 //!
 //! Only the echo is turned off; line editing remains that of the terminal. A signal that ends or stops the program
-//! first turns the echo on; when the program is continued, the question is asked again.
+//! first turns the echo on; when the program is continued, the question is asked again. A signal never waits for the
+//! terminal, which may be stopped. A program in the background waits until it is in the foreground before it asks.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::thread;
 
+use nix::sys::signal::{Signal, raise};
 use parking_lot::Mutex;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::getpgrp;
+use rustix::termios::{
+    Action, LocalModes, OptionalActions, Termios, tcflow, tcgetattr, tcgetpgrp, tcsetattr,
+};
+use rustix::time::Timespec;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use zeroize::Zeroizing;
@@ -25,10 +33,14 @@ pub(super) struct Terminal(Arc<TerminalState>);
 
 struct TerminalState {
     file: File,
-    /// The original modes of the terminal.
+    open: Mutex<Option<Question>>,
+}
+
+/// A question that has not been answered yet.
+struct Question {
+    text: String,
+    /// The modes of the terminal with echo.
     modes: Termios,
-    /// The question that has not been answered yet.
-    open: Mutex<Option<String>>,
 }
 
 impl Terminal {
@@ -37,13 +49,13 @@ impl Terminal {
         // Pending output to the terminal, such as the end of a progress bar, would erase the question.
         STDERR.drain();
         let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-        let modes = tcgetattr(&file)?;
+        // Before the signals are caught, so that they end a process that waits in the background.
+        wait_for_foreground(&file)?;
         let state = Arc::new(TerminalState {
             file,
-            modes,
             open: Mutex::new(None),
         });
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP])?;
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGCONT])?;
         let watching = Arc::clone(&state);
         thread::Builder::new()
             .name("terminal".to_owned())
@@ -56,57 +68,100 @@ impl Terminal {
     }
 
     /// Asks a question and reads one line.
-    pub(super) fn ask(&self, question: String) -> io::Result<Zeroizing<String>> {
+    pub(super) fn ask(&self, text: String) -> io::Result<Zeroizing<String>> {
         let Self(state) = self;
+        wait_for_foreground(&state.file)?;
+        let shown = text.clone();
         {
             let mut open = state.open.lock();
-            state.hide(&question)?;
-            *open = Some(question);
+            let modes = tcgetattr(&state.file)?;
+            state.hide(&modes)?;
+            *open = Some(Question { text, modes });
         }
-        let line = state.read_line();
-        let mut open = state.open.lock();
-        *open = None;
-        state.show()?;
+        let line = self.write(&shown).and_then(|()| state.read_line());
+        if let Some(Question { modes, .. }) = state.open.lock().take() {
+            state.set(&modes)?;
+        }
         line
     }
 
     /// Writes a line.
     pub(super) fn write_line(&self, line: &str) -> io::Result<()> {
-        let Self(state) = self;
-        (&state.file).write_all(format!("{line}\n").as_bytes())
+        self.write(&format!("{line}\n"))
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        (&self.0.file).write_all(text.as_bytes())
     }
 }
 
+/// Stops a process in the background until it is in the foreground. Fails if no shell could continue it.
+fn wait_for_foreground(terminal: &File) -> io::Result<()> {
+    // Only a process in the foreground may resume the output of its terminal.
+    Ok(tcflow(terminal, Action::OOn)?)
+}
+
 impl TerminalState {
-    /// Handles a signal: ends the process, or stops it and returns once it is continued.
+    /// Handles a signal: ends the process, stops it until it is continued, or asks again after that.
     fn act_on(&self, signal: i32) {
-        let open = self.open.lock();
-        if open.is_some() {
-            // The process ends or stops in any case.
-            let _ = self.show();
-            let _ = (&self.file).write_all(b"\n");
+        let mut open = self.open.lock();
+        if signal != SIGCONT {
+            if let Some(question) = open.as_ref().filter(|_| self.is_in_foreground()) {
+                // The process ends or stops in any case.
+                let _ = self.set(&question.modes);
+                self.write_if_ready("\n");
+            }
+            // Both fail only for unknown signals.
+            let _ = match signal {
+                // Like the default action of SIGTSTP, this does not stop a process that no shell could continue.
+                SIGTSTP => raise(Signal::SIGTTIN).map_err(io::Error::from),
+                _ => emulate_default_handler(signal),
+            };
         }
-        // Fails only for unknown signals.
-        let _ = emulate_default_handler(signal);
-        if let Some(question) = &*open {
+        if let Some(question) = &mut *open {
             // If this fails, reading the answer fails too.
-            let _ = self.hide(question);
+            let _ = self.ask_again(question);
         }
     }
 
-    fn hide(&self, question: &str) -> io::Result<()> {
-        let mut modes = self.modes.clone();
+    /// Asks again if the terminal shows what is typed and the process is in the foreground. Otherwise the process is
+    /// continued again later.
+    fn ask_again(&self, question: &mut Question) -> io::Result<()> {
+        let modes = tcgetattr(&self.file)?;
+        if modes.local_modes.contains(LocalModes::ECHO) && self.is_in_foreground() {
+            self.hide(&modes)?;
+            self.write_if_ready(&question.text);
+            question.modes = modes;
+        }
+        Ok(())
+    }
+
+    fn is_in_foreground(&self) -> bool {
+        tcgetpgrp(&self.file).is_ok_and(|group| group == getpgrp())
+    }
+
+    /// Turns off the echo.
+    fn hide(&self, modes: &Termios) -> io::Result<()> {
+        let mut modes = modes.clone();
         modes.local_modes.remove(LocalModes::ECHO);
         // The line break after the answer is still shown.
         modes
             .local_modes
             .insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        tcsetattr(&self.file, OptionalActions::Now, &modes)?;
-        (&self.file).write_all(question.as_bytes())
+        self.set(&modes)
     }
 
-    fn show(&self) -> io::Result<()> {
-        Ok(tcsetattr(&self.file, OptionalActions::Now, &self.modes)?)
+    fn set(&self, modes: &Termios) -> io::Result<()> {
+        Ok(tcsetattr(&self.file, OptionalActions::Now, modes)?)
+    }
+
+    /// Writes a short text, unless the output of the terminal is stopped.
+    fn write_if_ready(&self, text: &str) {
+        let mut polled = [PollFd::new(&self.file, PollFlags::OUT)];
+        if poll(&mut polled, Some(&Timespec::default())) == Ok(1) {
+            // The text only helps the reader.
+            let _ = (&self.file).write_all(text.as_bytes());
+        }
     }
 
     /// Reads a line without its line break. Leaves no copy that is not wiped.
@@ -114,6 +169,8 @@ impl TerminalState {
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE_BYTES));
         let mut byte = Zeroizing::new([0]);
         while line.len() < MAX_LINE_BYTES {
+            // Reading in the background would stop the process before it could handle a signal that ends it.
+            while poll(&mut [PollFd::new(&self.file, PollFlags::IN)], None) == Err(Errno::INTR) {}
             match (&self.file).read(&mut *byte) {
                 Ok(0) if line.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(0) => break,

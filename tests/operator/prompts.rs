@@ -1,11 +1,13 @@
 //! An interrupted password prompt: afterwards the terminal shows again what is typed.
 
+use std::fs;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::fs::{Mode, OFlags};
+use rustix::termios::{Action, LocalModes, tcflow, tcgetattr};
 
 use super::run;
 use crate::harness::process::PROGRAM;
@@ -162,4 +164,99 @@ fn an_interrupted_program_ends_after_its_prompts_too() {
         matches!(ended, WaitStatus::Signaled(_, Signal::SIGTERM, _)),
         "{ended:?}"
     );
+}
+
+/// Starts `user passwd` as a background job, and waits until it has stopped.
+fn passwd_in_the_background(shell: &mut PtySession) {
+    let command = format!("{PROGRAM} {} & echo pid=$!.", PASSWD.join(" "));
+    shell.send_line(&command).unwrap();
+    let (_, pid) = shell.exp_regex(r"pid=\d+\.").unwrap();
+    let pid = pid.trim_matches(|char: char| !char.is_ascii_digit());
+    let stat = format!("/proc/{pid}/stat");
+    eventually("the job has stopped", || {
+        fs::read_to_string(&stat).unwrap().contains(") T ")
+    });
+    shell.exp_string(READY).unwrap();
+}
+
+/// While a shell edits a line, it sets other modes, which a job in the background must not take for the usual ones.
+#[test]
+fn a_prompt_that_starts_in_the_background_asks_in_the_foreground_with_the_modes_of_then() {
+    let place = with_jane();
+    let mut shell = interactive_shell(&place);
+    shell.send_line("stty -echo").unwrap();
+    shell.exp_string(READY).unwrap();
+    passwd_in_the_background(&mut shell);
+    shell.send_line("stty echo").unwrap();
+    shell.exp_string(READY).unwrap();
+    shell.send_line("fg").unwrap();
+    asks(&mut shell);
+    shell.send_line(GOOD).unwrap();
+    shell.exp_string("Repeat the password: ").unwrap();
+    shell.send_line(GOOD).unwrap();
+    shell.exp_string(READY).unwrap();
+    assert!(shows_what_is_typed(&shell));
+    end(shell);
+}
+
+#[test]
+fn a_stopped_prompt_can_be_ended() {
+    let place = with_jane();
+    let mut shell = interactive_shell(&place);
+    for (signal, status) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        for is_asked in [true, false] {
+            if is_asked {
+                let command = format!("{PROGRAM} {}", PASSWD.join(" "));
+                shell.send_line(&command).unwrap();
+                asks(&mut shell);
+                shell.send_control('z').unwrap();
+                shell.exp_string(READY).unwrap();
+            } else {
+                passwd_in_the_background(&mut shell);
+            }
+            // `bg` continues the job.
+            let command = format!("kill -{signal} %1; bg %1; wait %1; echo status=$?.");
+            shell.send_line(&command).unwrap();
+            let ended = format!("status={status}.");
+            shell.exp_string(&ended).unwrap();
+            shell.exp_string(READY).unwrap();
+            assert!(shows_what_is_typed(&shell), "{signal}");
+        }
+    }
+    end(shell);
+}
+
+/// As after Ctrl-S.
+#[test]
+fn a_signal_ends_a_prompt_whose_terminal_is_stopped() {
+    let place = with_jane();
+    let command = format!("stty echo; tty; exec {PROGRAM} {}", PASSWD.join(" "));
+    let mut terminal = shell(&place, &["-c", &command]);
+    let (_, name) = terminal.exp_regex(r"/dev/\S+").unwrap();
+    asks(&mut terminal);
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let other = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+    tcflow(&other, Action::OOff).unwrap();
+    terminal.process_mut().signal(Signal::SIGTERM).unwrap();
+    let ended = terminal.process().wait().unwrap();
+    assert!(
+        matches!(ended, WaitStatus::Signaled(_, Signal::SIGTERM, _)),
+        "{ended:?}"
+    );
+    assert!(shows_what_is_typed(&terminal));
+}
+
+/// Without a shell nobody could continue the program.
+#[test]
+fn a_prompt_without_a_shell_is_not_stopped_and_asks_again() {
+    let place = with_jane();
+    let mut terminal = passwd(&place);
+    asks(&mut terminal);
+    terminal.send_control('z').unwrap();
+    asks(&mut terminal);
+    terminal.send_line(GOOD).unwrap();
+    terminal.exp_string("Repeat the password: ").unwrap();
+    terminal.send_line(GOOD).unwrap();
+    let ended = terminal.process().wait().unwrap();
+    assert!(matches!(ended, WaitStatus::Exited(_, 0)), "{ended:?}");
 }
