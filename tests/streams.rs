@@ -4,13 +4,14 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::accounts::{self, JWEIR, PASSWORD};
+use crate::harness::process::PROGRAM;
 use crate::harness::{
     Connection, JSON, LOGIN, Launch, Place, eventually, login_body, only_in_a_file, request,
 };
@@ -302,8 +303,9 @@ fn a_result_that_cannot_be_written_is_a_failure_and_a_slow_reader_gets_all_of_it
         }
         let full = ended(Full, Readable);
         assert_eq!(full.code, Some(1), "{words}: {full:?}");
-        let line = "cannot write to standard output";
-        assert!(full.stderr.contains(line), "{words}: {full:?}");
+        for part in ["cannot write to standard output", "run the command again"] {
+            assert!(full.stderr.contains(part), "{words}: {full:?}");
+        }
         for state in BAD {
             assert_eq!(ended(Full, state).code, Some(1), "{words}: {state:?}");
         }
@@ -313,6 +315,10 @@ fn a_result_that_cannot_be_written_is_a_failure_and_a_slow_reader_gets_all_of_it
             let ended = ended(state, Readable);
             assert_eq!(ended.code, Some(unwanted), "{words}: {state:?}, {ended:?}");
             assert_eq!(ended.stderr.is_empty(), unwanted == code, "{ended:?}");
+            if unwanted != code {
+                let advice = "run the command again, or name a file";
+                assert!(ended.stderr.contains(advice), "{ended:?}");
+            }
         }
         let slow = read_late(launch(&place, words));
         assert_eq!(slow.code, Some(code), "{words}: {slow:?}");
@@ -402,6 +408,52 @@ fn a_failure_has_its_exit_code_whether_or_not_its_reason_is_read() {
                 assert_eq!(ended.code, Some(*code), "{label}: {ended:?}");
             }
         }
+    });
+}
+
+#[test]
+fn standard_input_that_is_non_blocking_is_waited_for() {
+    only_in_a_file();
+    let template = template();
+    let rows = [
+        (
+            "user import - --format csv",
+            ["username,password_hash,org\n", "ann,HASH,projectthanos\n"],
+        ),
+        (
+            "user passwd jweir@projectthanos.com --password-stdin",
+            ["violet ", "kettle ninety\n"],
+        ),
+        (
+            "user add bea --org projectthanos --password-stdin",
+            ["violet ", "kettle ninety\n"],
+        ),
+    ];
+    for_each_row(&rows, |(words, [first, rest])| {
+        let place = template.copy();
+        let (reader, mut writer) = pipe().unwrap();
+        let flags = fcntl_getfl(&reader).unwrap();
+        fcntl_setfl(&reader, flags | OFlags::NONBLOCK).unwrap();
+        let program = Command::new(PROGRAM)
+            .args(words.split(' '))
+            .current_dir(place.path(""))
+            .envs(place.variable())
+            .env("THANOS_LOGIN_BCRYPT_COST", "10")
+            .stdin(reader.try_clone().unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writer.write_all(first.as_bytes()).unwrap();
+        eventually("the program reads on", || {
+            rustix::io::ioctl_fionread(&reader).unwrap() == 0
+        });
+        let rest = rest.replace("HASH", accounts::QUICK_HASH);
+        // A program that has failed reads no more; its output says why.
+        let _ = writer.write_all(rest.as_bytes());
+        drop(writer);
+        let ended = program.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{words}: {ended:?}");
     });
 }
 

@@ -19,6 +19,7 @@ mod file_error;
 mod healthcheck;
 mod help;
 mod init;
+mod input;
 mod logging;
 mod lookup;
 mod man;

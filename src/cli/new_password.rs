@@ -8,6 +8,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::escape::printable;
+use super::input::Input;
 use super::terminal::Terminal;
 use crate::account::Username;
 use crate::auth::{PasswordFault, check_new_password, random_password};
@@ -69,8 +70,7 @@ fn from_standard_input() -> anyhow::Result<Zeroizing<String>> {
     // long.
     const MOST: usize = MAX_PASSWORD_BYTES + 6;
     let mut bytes = Zeroizing::new(Vec::with_capacity(MOST));
-    io::stdin()
-        .lock()
+    Input
         .take(MOST as u64)
         .read_to_end(&mut bytes)
         .context("cannot read the password from standard input")?;

@@ -25,6 +25,7 @@ use crate::store::{EditedRow, Listing};
 use crate::{fields, text};
 
 const CANNOT_WRITE: &str = "cannot write to standard output";
+const INCOMPLETE: &str = "the result is incomplete; run the command again";
 
 /// The output format of a command.
 #[derive(Args)]
@@ -74,7 +75,7 @@ pub(super) trait Row: Serialize {
 pub(super) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     match write_out(write) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context(CANNOT_WRITE),
+        result => result.context(CANNOT_WRITE).context(INCOMPLETE),
     }
 }
 
@@ -172,7 +173,7 @@ pub(super) fn list_pages<R: Row>(
         });
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            result => result.context(CANNOT_WRITE)?,
+            result => result.context(CANNOT_WRITE).context(INCOMPLETE)?,
         }
         if rows.is_empty() {
             return Ok(());

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::accounts::{Export, FileFormat};
 use crate::cli::database::DatabaseArgs;
@@ -49,7 +49,8 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<()> {
         FileFormat::Fixture => Export::Fixture(store.organizations_for_export(org_id)?),
     };
     match path {
-        None => deliver(|out| export.write(out)),
+        None => deliver(|out| export.write(out))
+            .context("the export is incomplete; run the command again, or name a file to write"),
         Some(path) => {
             write_file(path, &export, args.force)?;
             let (users, path) = (counted(export.users(), "user"), path.display());

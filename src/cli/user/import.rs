@@ -1,7 +1,7 @@
 //! `user import`: adds and changes users from a file, all or none.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
@@ -12,6 +12,7 @@ use crate::accounts::{self, FileFormat, ImportOptions, ParsedAccounts};
 use crate::cli::accounts::{Import, counts, report_import, show};
 use crate::cli::database::{CostArgs, DatabaseArgs};
 use crate::cli::file_error::file_error;
+use crate::cli::input::Input;
 use crate::cli::named::named;
 use crate::cli::output::JsonArgs;
 use crate::cli::{WrongUsage, lookup};
@@ -108,7 +109,7 @@ fn refused(error: anyhow::Error) -> anyhow::Error {
 fn bytes(args: &Args) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
     if args.file.as_os_str() == "-" {
-        io::stdin().lock().read_to_end(&mut bytes)
+        Input.read_to_end(&mut bytes)
     } else {
         fs::File::open(&args.file).and_then(|mut file| file.read_to_end(&mut bytes))
     }
