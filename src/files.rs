@@ -351,7 +351,7 @@ fn flags(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }
 
-/// Checks whether nothing but a regular file would be replaced.
+/// Checks that there is no file or a regular file, which [`write`] can replace.
 pub(crate) fn check_replaceable(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rusqlite::Connection;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 
 use crate::harness::Place;
@@ -443,6 +444,42 @@ fn a_killed_first_start_does_not_prevent_the_next_one() {
             place.run(&["init"]).succeeded();
             place.run(&["check"]).succeeded();
             assert_eq!(place.files(""), [Place::DATABASE, "tmp"], "{file} {least}");
+        }
+    }
+}
+
+/// SQLite would wait for ever on a pipe, and write through a hard link.
+#[test]
+fn a_special_file_or_a_link_beside_the_database_is_refused_and_left_alone() {
+    type Plant = fn(&Place, &str);
+    let plants: [Plant; 4] = [
+        |place, name| {
+            let path = place.path(name);
+            mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        },
+        |place, name| fs::hard_link(place.path("precious"), place.path(name)).unwrap(),
+        |place, name| symlink("precious", place.path(name)).unwrap(),
+        |place, name| fs::create_dir(place.path(name)).unwrap(),
+    ];
+    let content = own_database();
+    for end in ["-wal", "-shm", "-journal"] {
+        for plant in plants {
+            for args in EVERY_COMMAND {
+                let place = empty_place();
+                place.write(Place::DATABASE, &content);
+                place.write("copy.db", &content);
+                place.write("precious", "of another program");
+                let name = format!("{}{end}", Place::DATABASE);
+                plant(&place, &name);
+                let files = place.files("");
+                let refused = place.run(args);
+                assert_eq!(refused.code, Some(1), "{args:?}: {refused:?}");
+                assert!(refused.stderr.contains(&name), "{args:?}: {refused:?}");
+                assert_eq!(place.files(""), files, "{args:?}");
+                assert_eq!(fs::read(place.path(Place::DATABASE)).unwrap(), content);
+                let precious = fs::read_to_string(place.path("precious")).unwrap();
+                assert_eq!(precious, "of another program", "{args:?}");
+            }
         }
     }
 }

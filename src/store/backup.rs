@@ -102,7 +102,7 @@ pub fn back_up(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Content, BackupError> {
     let source = resolve_source(source)?;
-    let destination = DatabaseFile::resolve(destination)?;
+    let destination = DatabaseFile::resolve_copy(destination)?;
     check_destination(&source, &destination, replace)?;
     let write_failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => BackupError::Exists(destination.given().to_owned()),
@@ -192,6 +192,8 @@ pub(super) fn write_copy(
     let failed = |error| BackupError::new(shown, &error);
     let mut to = connect(path, Mode::Write).map_err(failed)?;
     set(&to, shown, "synchronous", "OFF", "0")?;
+    // Without an index of the log, whose name another user could take meanwhile.
+    set(&to, shown, "locking_mode", "EXCLUSIVE", "exclusive")?;
     copy(from, &mut to, progress).map_err(failed)?;
     // Without WAL mode the copy is a single file, which can be moved and read on its own.
     match set(&to, shown, "journal_mode", "DELETE", "delete") {

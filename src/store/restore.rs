@@ -79,7 +79,7 @@ impl Restoration {
         Ok(Self {
             source: source.given().to_owned(),
             backup,
-            kept: DatabaseFile::resolve(&beside(given, KEPT))?,
+            kept: DatabaseFile::resolve_copy(&beside(given, KEPT))?,
             destination,
         })
     }

@@ -246,6 +246,25 @@ fn nothing_that_lies_beside_the_destination_becomes_the_backup_or_stops_it() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_link_of_another_user_is_not_followed() {
+    for (args, name) in [
+        (&["backup", "kept.db", "--force"][..], "kept.db"),
+        (&["restore", "copy.db", "--force"], KEPT),
+    ] {
+        let place = with_backup();
+        place.write("precious", "of another program");
+        symlink("precious", place.path(name)).unwrap();
+        std::os::unix::fs::lchown(place.path(name), Some(1), None).unwrap();
+        let before = (place.dump(), place.files(""));
+        fails_with(&place, args, "another user");
+        assert!((place.dump(), place.files("")) == before, "{name}");
+        let precious = fs::read_to_string(place.path("precious")).unwrap();
+        assert_eq!(precious, "of another program");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
 fn a_file_of_another_user_does_not_become_the_backup() {
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
     place.write(".copy.db.partial", "");

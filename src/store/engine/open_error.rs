@@ -26,6 +26,13 @@ pub enum OpenError {
     /// The path is a symbolic link whose target does not exist.
     #[error("{}: a symbolic link to a file that does not exist", .0.display())]
     DanglingLink(PathBuf),
+    /// The path of a copy is a symbolic link that another user has created.
+    #[error("{}: a symbolic link that belongs to another user; remove it, or give the path of a file", .0.display())]
+    LinkOfAnother(PathBuf),
+    /// A file beside the database, which SQLite would use as a part of it, is a special file, a link, or has several
+    /// hard links.
+    #[error("{}: the database would use it, but it is not a regular file with a single name; move it away", .0.display())]
+    StrangeCompanion(PathBuf),
     /// The file has several hard links.
     #[error(
         "{}: the file has several names (hard links), and its log is beside only one of them; remove the others, or copy the file",

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD};
+use rustix::process::geteuid;
 
 use crate::files::{check_directory, directory_of};
 use crate::store::engine::{OpenError, WhenMissing};
@@ -22,11 +23,11 @@ impl DatabaseFile {
     /// Resolves a path to a file.
     ///
     /// # Errors
-    /// [`OpenError`] if the path does not lead to a regular file, if the file has several hard links, or if it is a
-    /// symbolic link to a missing file.
+    /// [`OpenError`] if the path does not lead to a regular file, if the file has several hard links, if it is a symbolic
+    /// link to a missing file, or if SQLite must not open a file beside it.
     pub fn resolve(given: &Path) -> Result<Self, OpenError> {
         let failed = |error| OpenError::Path(given.to_owned(), error);
-        let path = match fs::canonicalize(given) {
+        let path = match canonical(given) {
             Ok(path) => {
                 let metadata = fs::metadata(&path).map_err(failed)?;
                 if !metadata.is_file() {
@@ -49,10 +50,48 @@ impl DatabaseFile {
             }
             Err(error) => return Err(failed(error)),
         };
-        Ok(Self {
+        let file = Self {
             given: given.to_owned(),
             path,
+        };
+        file.check_companions()?;
+        Ok(file)
+    }
+
+    /// Resolves the path of a copy, which may replace a file. A symbolic link of another user is not followed, not even
+    /// one that appears meanwhile.
+    ///
+    /// # Errors
+    /// See [`DatabaseFile::resolve`].
+    pub fn resolve_copy(given: &Path) -> Result<Self, OpenError> {
+        let link = fs::symlink_metadata(given).ok();
+        let link = link.filter(Metadata::is_symlink);
+        let trusted = [geteuid().as_raw(), 0];
+        if link
+            .as_ref()
+            .is_some_and(|link| !trusted.contains(&link.uid()))
+        {
+            return Err(OpenError::LinkOfAnother(given.to_owned()));
+        }
+        let file = Self::resolve(given)?;
+        Ok(match link {
+            Some(_) => file,
+            None => Self {
+                path: in_resolved_directory(given),
+                ..file
+            },
         })
+    }
+
+    /// Refuses a special file, on which SQLite would wait for ever, and a file with several hard links, which another
+    /// user may have created for SQLite to write to.
+    fn check_companions(&self) -> Result<(), OpenError> {
+        let is_strange = |path: &PathBuf| {
+            fs::symlink_metadata(path)
+                .is_ok_and(|metadata| !metadata.is_file() || metadata.nlink() > 1)
+        };
+        let strange = self.companions().into_iter().find(is_strange);
+        strange.map_or(Ok(()), |path| Err(OpenError::StrangeCompanion(path)))
     }
 
     /// The path as given by the operator, for messages.
@@ -148,11 +187,16 @@ impl DatabaseFile {
 /// The path at which a missing file would be created. If its directory does not exist, creating the file will fail with
 /// the reason.
 fn in_resolved_directory(given: &Path) -> PathBuf {
-    let directory = fs::canonicalize(directory_of(given));
+    let directory = canonical(directory_of(given));
     match (directory, given.file_name()) {
         (Ok(directory), Some(name)) => directory.join(name),
         _ => given.to_owned(),
     }
+}
+
+/// Resolves a path. The system first follows it, since it may refuse symbolic links of other users.
+fn canonical(path: &Path) -> io::Result<PathBuf> {
+    fs::metadata(path).and_then(|_| fs::canonicalize(path))
 }
 
 /// The path of a file beside another one: its name with a suffix.

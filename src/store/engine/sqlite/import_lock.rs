@@ -2,7 +2,8 @@
 //! distinguishes an import in progress from the rows that a killed one has left behind.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -63,7 +64,7 @@ impl Drop for ImportLock {
     }
 }
 
-fn open(path: &Path) -> std::io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new()
         .read(true)
@@ -73,7 +74,32 @@ fn open(path: &Path) -> std::io::Result<File> {
         .mode(0o600)
         .custom_flags(flags.bits().cast_signed())
         .open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.nlink() > 1 {
+        return Err(io::Error::other("not a regular file with a single name"));
+    }
     // The umask may have removed bits from the mode given above.
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_several_names_is_not_used_and_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let [precious, lock] = ["precious", "x.db-import"].map(|name| directory.path().join(name));
+        fs::write(&precious, "").unwrap();
+        fs::set_permissions(&precious, Permissions::from_mode(0o644)).unwrap();
+        fs::hard_link(&precious, &lock).unwrap();
+        assert!(matches!(
+            ImportLock::take(&lock),
+            ImportLockAttempt::Impossible
+        ));
+        let mode = fs::metadata(&precious).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
+        assert!(lock.exists());
+    }
 }
