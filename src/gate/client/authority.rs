@@ -196,6 +196,8 @@ impl Authority {
         files: Files<'_>,
         now: Timestamp,
     ) -> Result<(), TlsError> {
+        use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+
         let unusable = |error| TlsError::Unusable {
             certificate: files.certificate.to_owned(),
             key: files.key.to_owned(),
@@ -215,7 +217,13 @@ impl Authority {
             let called = given.replacen('*', "www", 1);
             let name = ServerName::try_from(called).map_err(|_| TlsError::Name(given.clone()))?;
             let verified = verifier.verify_server_cert(server, &[], &name, &[], now);
-            verified.map_err(unusable)?;
+            verified.map_err(|error| match error {
+                // The certificate was issued for this name, but clients accept no certificate for it.
+                rustls::Error::InvalidCertificate(
+                    NotValidForName | NotValidForNameContext { .. },
+                ) => TlsError::Name(given.clone()),
+                error => unusable(error),
+            })?;
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ fn an_authority_is_created_once_and_used_again() {
         .issue(days_after(now(), AUTHORITY_DAYS - 2))
         .unwrap();
     assert_eq!(directory.content(), before);
-    for name in ["", "a b", "\u{e9}.example"] {
+    for name in ["", "a b", "\u{e9}.example", "*", "stable.example.com."] {
         let error = directory.issue_for(name, now()).err().unwrap();
         assert!(matches!(error, TlsError::Name(_)), "{name}: {error}");
     }
@@ -187,5 +187,17 @@ fn servers_that_start_at_the_same_time_have_the_same_authority() {
         });
         let on_disk = CertificateDer::from_pem_slice(directory.content().0.as_bytes()).unwrap();
         assert!(authorities.iter().all(|authority| *authority == on_disk));
+    }
+}
+
+#[test]
+fn a_rehearsal_refuses_a_name_that_cannot_be_written() {
+    for name in ["ca.pem", "ca.key"] {
+        let directory = AuthorityDirectory::new();
+        std::os::unix::fs::symlink("nowhere", directory.0.path().join(name)).unwrap();
+        let (certificate, key) = (directory.certificate(), directory.key());
+        let names = ["localhost".to_owned()];
+        let rehearsed = rehearse(&certificate, &key, &names, now());
+        assert!(matches!(rehearsed, Err(TlsError::Write { .. })), "{name}");
     }
 }
