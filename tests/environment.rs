@@ -78,6 +78,7 @@ fn a_wrong_value_is_refused_with_the_name_of_its_variable() {
         ("THANOS_LOGIN_TOKEN_TTL", "10", "10"),
         ("THANOS_LOGIN_MAX_TOKENS_PER_USER", "0", "0"),
         ("THANOS_LOGIN_HASH_LANES", "11", "11"),
+        ("THANOS_LOGIN_HASH_THREADS", "99999999", "4096"),
         ("THANOS_LOGIN_LOG_FORMAT", "xml", "xml"),
         ("THANOS_LOGIN_LOG_LEVEL", "loud", "loud"),
         ("THANOS_LOGIN_METRICS_LISTEN", "9464", "9464"),
@@ -168,12 +169,25 @@ fn a_failure_about_a_value_names_its_variable() {
             "nowhere.pem",
         ),
         ("serve --demo", "THANOS_LOGIN_FIXTURE", "nowhere.json"),
+        ("serve", "THANOS_LOGIN_TLS_SELF_SIGNED", "*"),
         ("healthcheck", "THANOS_LOGIN_LISTEN", "unix:nowhere.sock"),
     ];
     for (words, name, value) in rows {
         let args: Vec<&str> = words.split(' ').collect();
         let failed = Place::new().program(&args).env(name, value).finish();
         failed.failed_naming(words, &format!("(from {name})"));
+    }
+}
+
+#[test]
+fn a_wrong_directory_for_temporary_files_is_named_with_its_variable() {
+    only_in_a_file();
+    for words in ["serve --demo", "seed --dry-run"] {
+        let place = Place::new();
+        let args: Vec<&str> = words.split(' ').collect();
+        let failed = place.program(&args).env("TMPDIR", "/nowhere").finish();
+        failed.failed_naming(words, "/nowhere");
+        assert!(failed.stderr.contains("TMPDIR"), "{words}: {failed:?}");
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = parse::positive_duration)]
     target: Duration,
     /// Number of hashing threads [default: one per core]
-    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size::<usize>)]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::threads)]
     hash_threads: Option<usize>,
     /// Maximum number of passwords that each thread hashes at once, 1 to 10 [default: the fastest of 6 to 8]
     #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_LANES", value_parser = parse::lanes)]

@@ -19,6 +19,9 @@ pub(super) use crate::duration::parse as duration;
 use crate::gate::Address;
 use crate::hashing::MAX_LANES;
 
+/// The maximum number of hashing threads: more cores than machines have, and so few that the system can start them.
+const MAX_THREADS: usize = 4096;
+
 /// Parses a duration longer than 0.
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|duration| {
@@ -167,6 +170,11 @@ where
     T: FromStr + PartialOrd + Display + From<u8>,
 {
     number(T::from(1).., text)
+}
+
+/// Parses a number of hashing threads.
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    number(1..=MAX_THREADS, text)
 }
 
 /// Parses a number of hashing lanes.

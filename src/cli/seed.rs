@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde::Serialize;
 
 use super::accounts::{Import, counts, report_import};
 use super::database::{CostArgs, DatabaseArgs};
 use super::file_error::file_error;
 use super::output::JsonArgs;
+use crate::StartError;
 use crate::accounts::{DEMO, FileFormat, Findings, ImportOptions, ParsedAccounts};
 use crate::scratch::{self, Scratch};
 use crate::store::{Durability, Imported, OpenError, RowCounts, Store, WhenMissing};
@@ -94,8 +95,8 @@ fn open(
         Err(error) if is_missing(&error) && args.dry_run => {
             let location = args.database.location()?;
             let parent = scratch::parent(location.file().unwrap_or(Path::new("")));
-            let scratch =
-                Scratch::create_below(&parent).context("cannot make a temporary directory")?;
+            let scratch = Scratch::create_below(&parent)
+                .map_err(|source| StartError::Scratch { parent, source })?;
             let path = scratch.path().join("dry-run.db");
             let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None)?;
             Ok((Some(scratch), store))

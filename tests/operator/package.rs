@@ -40,13 +40,19 @@ fn uncommenting_every_line_of_the_environment_file_starts_a_server_with_the_defa
     // The usual port may be in use.
     assert!(variables.remove("THANOS_LOGIN_LISTEN").is_some());
 
+    let start = |place: &Place| {
+        let program = place.program(&["serve"]);
+        let program = variables
+            .iter()
+            .fold(program, |program, (name, value)| program.env(name, value));
+        program.start()
+    };
+    let fresh = Place::new();
+    start(&fresh).stop();
+    assert!(fresh.path(Place::DATABASE).exists());
+
     let place = Place::seeded(&accounts::retailer([accounts::user(JWEIR)]));
-    let server = variables
-        .iter()
-        .fold(place.program(&["serve"]), |program, (name, value)| {
-            program.env(name, value)
-        })
-        .start();
+    let server = start(&place);
     assert_eq!(server.login(JWEIR, PASSWORD).status, 200);
     let metrics = server.send(request("GET", "/metrics", &[], ""));
     assert_eq!(metrics.status, 404);

@@ -1,7 +1,7 @@
 //! The flags of `serve` with their environment variables, and the [`Config`] that they result in.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::parser::ValueSource;
@@ -181,7 +181,7 @@ struct HashingArgs {
     )]
     hash_queue: usize,
     /// Number of hashing threads [default: one per core]
-    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::size::<usize>)]
+    #[arg(long, value_name = "NUMBER", env = "THANOS_LOGIN_HASH_THREADS", value_parser = parse::threads)]
     hash_threads: Option<usize>,
     /// Number of passwords that each thread hashes at once, 1 to 10, plus one lane reserved for a client network that has
     /// no other login in progress [default: the fastest of 6 to 8, measured at the start]
@@ -265,10 +265,12 @@ fn limit(counted: &str, of: impl Fn(FailedLoginLimits) -> u32) -> String {
 
 impl Args {
     pub(super) fn into_config(self, matches: &ArgMatches) -> anyhow::Result<Config> {
-        let is_default = !matches!(
-            matches.value_source("path"),
-            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
-        );
+        // A file of settings may set the variable to the default.
+        let is_default = match matches.value_source("path") {
+            Some(ValueSource::CommandLine) => false,
+            Some(ValueSource::EnvVariable) => self.database.path == Path::new(Config::DATABASE),
+            _ => true,
+        };
         let cost = &self.hashing.cost;
         let bcrypt_cost = if self.demo { cost.demo() } else { cost.real()? };
         let database = if self.demo {
