@@ -4,25 +4,37 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::store::Holder;
 
 /// Maximum number of lists that are being read from the database, or wait for that.
 const MAX_READ: usize = 8;
-/// Maximum number of lists of one organization that are being read, so that other organizations get a share.
+/// Maximum number of lists of one organization that are being read or wait for that, so that other organizations get a
+/// share.
 const MAX_READ_OF_ORGANIZATION: usize = MAX_READ / 2;
+/// Maximum number of lists that are being read. Each is in memory, and takes time of this machine and of the database.
+const MAX_READ_AT_ONCE: usize = 2;
 /// Maximum number of lists of one user that are being read or sent.
 const MAX_OF_USER: usize = 2;
 
 /// Counts the lists that are being read or sent.
 #[derive(Clone, Default)]
-pub struct Lists(Arc<Mutex<InWork>>);
+pub struct Lists(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    in_work: Mutex<InWork>,
+    /// Notified when a list was read.
+    was_read: Condvar,
+}
 
 #[derive(Default)]
 struct InWork {
+    /// Includes the lists that wait for their turn, as do those of an organization.
     read: usize,
     read_of_organization: Counts,
+    read_at_once: usize,
     of_user: Counts,
 }
 
@@ -31,7 +43,14 @@ pub(super) struct ListPermit {
     lists: Lists,
     org_id: i64,
     user_id: i64,
-    is_read: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Reading,
+    Sending,
 }
 
 impl Lists {
@@ -41,7 +60,7 @@ impl Lists {
     }
 
     fn admit_of(&self, org_id: i64, user_id: i64) -> Option<ListPermit> {
-        let mut in_work = self.0.lock();
+        let mut in_work = self.0.in_work.lock();
         if in_work.read >= MAX_READ
             || in_work.read_of_organization.of(org_id) >= MAX_READ_OF_ORGANIZATION
             || in_work.of_user.of(user_id) >= MAX_OF_USER
@@ -55,18 +74,33 @@ impl Lists {
             lists: self.clone(),
             org_id,
             user_id,
-            is_read: true,
+            stage: Stage::Waiting,
         })
     }
 }
 
 impl ListPermit {
+    /// Waits until the list may be read.
+    pub(super) fn await_turn(&mut self) {
+        let mut in_work = self.lists.0.in_work.lock();
+        let is_full = |in_work: &mut InWork| in_work.read_at_once >= MAX_READ_AT_ONCE;
+        self.lists.0.was_read.wait_while(&mut in_work, is_full);
+        in_work.read_at_once += 1;
+        self.stage = Stage::Reading;
+    }
+
     /// Call once the list was read and only has to be sent.
     pub(super) fn finish_reading(&mut self) {
-        if std::mem::take(&mut self.is_read) {
-            let mut in_work = self.lists.0.lock();
-            in_work.read -= 1;
-            in_work.read_of_organization.remove(self.org_id);
+        let stage = std::mem::replace(&mut self.stage, Stage::Sending);
+        if stage == Stage::Sending {
+            return;
+        }
+        let mut in_work = self.lists.0.in_work.lock();
+        in_work.read -= 1;
+        in_work.read_of_organization.remove(self.org_id);
+        if stage == Stage::Reading {
+            in_work.read_at_once -= 1;
+            self.lists.0.was_read.notify_one();
         }
     }
 }
@@ -74,7 +108,7 @@ impl ListPermit {
 impl Drop for ListPermit {
     fn drop(&mut self) {
         self.finish_reading();
-        self.lists.0.lock().of_user.remove(self.user_id);
+        self.lists.0.in_work.lock().of_user.remove(self.user_id);
     }
 }
 
@@ -103,6 +137,9 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -115,6 +152,25 @@ mod tests {
         assert!(lists.admit_of(1, 2).is_some());
         drop(first);
         assert!(lists.admit_of(1, 1).is_some());
+    }
+
+    #[test]
+    fn two_lists_are_read_at_once_and_the_others_wait_for_their_turn() {
+        let (lists, reading) = (Lists::default(), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for number in 0..6 {
+                let mut permit = lists.admit_of(number % 2, number).unwrap();
+                let reading = &reading;
+                scope.spawn(move || {
+                    permit.await_turn();
+                    assert!(reading.fetch_add(1, Ordering::SeqCst) < MAX_READ_AT_ONCE);
+                    thread::yield_now();
+                    reading.fetch_sub(1, Ordering::SeqCst);
+                    permit.finish_reading();
+                });
+            }
+        });
+        assert_eq!(lists.0.in_work.lock().read_at_once, 0);
     }
 
     #[test]
@@ -132,7 +188,7 @@ mod tests {
         assert!(admit(3).is_some());
         assert!(admit(1).is_some());
         drop(read);
-        let in_work = lists.0.lock();
+        let in_work = lists.0.in_work.lock();
         assert_eq!(in_work.read, 0);
         assert!(in_work.read_of_organization.0.is_empty() && in_work.of_user.0.is_empty());
     }

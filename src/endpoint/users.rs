@@ -42,6 +42,7 @@ pub fn handle_all(services: &Services, request: &mut Request<'_>) -> Result<Repl
     let (_, holder) = authorize_account_call(services, request)?;
     services.long_answers.check(&holder.org_uuid)?;
     let mut permit = services.lists.admit(&holder).ok_or(Error::TooManyLists)?;
+    permit.await_turn();
     let mut list = List::new(request.is_head());
     services
         .auth
