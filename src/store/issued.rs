@@ -73,23 +73,13 @@ impl Store {
         listing: Listing<TokenOrder>,
         now: Timestamp,
     ) -> Result<Vec<TokenRow>, Error> {
-        let column = match listing.order {
-            TokenOrder::IssuedAt => "tokens.issued_at",
-            TokenOrder::ExpiresAt => "tokens.expires_at",
-            TokenOrder::Username => "users.username_key",
-        };
-        let clause = listing.clause(column, "tokens.digest");
+        let query = list_query(user_id, listing);
         self.read(|connection| {
-            connection.rows(&format!(
-                    "SELECT tokens.digest, users.username, users.uuid, organizations.name, tokens.issued_at,
-                        tokens.expires_at, tokens.pinned IS NOT NULL
-                 FROM tokens
-                 JOIN all_users AS users ON users.id = tokens.user_id
-                 JOIN organizations ON organizations.id = users.org_id
-                 WHERE (tokens.expires_at IS NULL OR tokens.expires_at > :now)
-                       AND (:user_id IS NULL OR tokens.user_id = :user_id)
-                 {clause}"
-                ), parameters! { ":user_id": user_id, ":now": now.as_microsecond() }, token_row)
+            connection.rows(
+                &query,
+                parameters! { ":user_id": user_id, ":now": now.as_microsecond() },
+                token_row,
+            )
         })
     }
 
@@ -155,6 +145,29 @@ impl Store {
     }
 }
 
+fn list_query(user_id: Option<i64>, listing: Listing<TokenOrder>) -> String {
+    let column = match listing.order {
+        TokenOrder::IssuedAt => "tokens.issued_at",
+        TokenOrder::ExpiresAt => "tokens.expires_at",
+        TokenOrder::Username => "users.username_key",
+    };
+    // With `OR`, SQLite would not use the index.
+    let user = match user_id {
+        Some(_) => "tokens.user_id = :user_id",
+        None => ":user_id IS NULL",
+    };
+    format!(
+        "SELECT tokens.digest, users.username, users.uuid, organizations.name, tokens.issued_at,
+            tokens.expires_at, tokens.pinned IS NOT NULL
+         FROM tokens
+         JOIN all_users AS users ON users.id = tokens.user_id
+         JOIN organizations ON organizations.id = users.org_id
+         WHERE (tokens.expires_at IS NULL OR tokens.expires_at > :now) AND {user}
+         {}",
+        listing.clause(column, "tokens.digest")
+    )
+}
+
 fn token_row(row: &Row<'_>) -> engine::Result<TokenRow> {
     let mut id = hex::encode(row.get::<[u8; 32]>(0)?);
     id.truncate(ID_CHARS);
@@ -167,4 +180,34 @@ fn token_row(row: &Row<'_>) -> engine::Result<TokenRow> {
         expires_at: optional_moment(row, 5)?,
         pinned: row.get(6)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Durability, WhenMissing};
+
+    #[test]
+    fn the_tokens_of_a_user_are_listed_by_an_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("one.db");
+        let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+        let listing = Listing {
+            order: TokenOrder::IssuedAt,
+            reverse: false,
+            limit: None,
+        };
+        let query = format!("EXPLAIN QUERY PLAN {}", list_query(Some(1), listing));
+        let plan: Vec<String> = store
+            .read(|connection| {
+                connection.rows(
+                    &query,
+                    parameters! { ":user_id": 1_i64, ":now": 0_i64 },
+                    |row| row.get(3),
+                )
+            })
+            .unwrap();
+        let by_user = "SEARCH tokens USING INDEX tokens_by_user (user_id=?)";
+        assert!(plan.iter().any(|step| step == by_user), "{plan:?}");
+    }
 }

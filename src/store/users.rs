@@ -95,31 +95,12 @@ impl Store {
         listing: Listing<UserOrder>,
         now: Timestamp,
     ) -> Result<Vec<UserRow>, Error> {
-        let column = match listing.order {
-            UserOrder::Username => "users.username_key",
-            UserOrder::Org => "lower(organizations.name)",
-            UserOrder::Status => "users.status",
-            UserOrder::LastLogin => "users.last_login",
-            UserOrder::TokensLive => "tokens_live",
-        };
-        let clause = listing.clause(column, "users.id");
+        let query = list_query(&filter, listing);
         let mut users = Vec::new();
         self.read(|connection| {
             connection.in_snapshot(|connection| {
                 connection.pages(
-                    &format!(
-                        "SELECT {COLUMNS}, {} FROM {TABLES}
-                     WHERE (:org_id IS NULL OR users.org_id = :org_id)
-                           AND (:status IS NULL OR users.status = :status)
-                           AND (NOT :only_locked OR {})
-                           AND (:search IS NULL OR {} OR {} OR {})
-                     {clause}",
-                        lock::COLUMNS,
-                        lock::IS_LOCKED,
-                        contains("users.username"),
-                        contains("coalesce(first_name, '') || ' ' || coalesce(last_name, '')"),
-                        contains("coalesce(email, '')"),
-                    ),
+                    &query,
                     parameters! {
                         ":org_id": filter.org_id,
                         ":status": filter.status.map(UserStatus::as_str),
@@ -294,6 +275,35 @@ impl Store {
     }
 }
 
+fn list_query(filter: &UserFilter<'_>, listing: Listing<UserOrder>) -> String {
+    let column = match listing.order {
+        UserOrder::Username => "users.username_key",
+        UserOrder::Org => "lower(organizations.name)",
+        UserOrder::Status => "users.status",
+        UserOrder::LastLogin => "users.last_login",
+        UserOrder::TokensLive => "tokens_live",
+    };
+    // With `OR`, SQLite would not use the index.
+    let organization = match filter.org_id {
+        Some(_) => "users.org_id = :org_id",
+        None => ":org_id IS NULL",
+    };
+    format!(
+        "SELECT {COLUMNS}, {} FROM {TABLES}
+         WHERE {organization}
+               AND (:status IS NULL OR users.status = :status)
+               AND (NOT :only_locked OR {})
+               AND (:search IS NULL OR {} OR {} OR {})
+         {}",
+        lock::COLUMNS,
+        lock::IS_LOCKED,
+        contains("users.username"),
+        contains("coalesce(first_name, '') || ' ' || coalesce(last_name, '')"),
+        contains("coalesce(email, '')"),
+        listing.clause(column, "users.id"),
+    )
+}
+
 fn status_of(connection: &Connection, user_id: i64) -> engine::Result<Option<String>> {
     connection.first(
         "SELECT status FROM users WHERE id = :user_id",
@@ -365,4 +375,44 @@ fn user_row(row: &Row<'_>) -> engine::Result<UserRow> {
         tokens_live: unsigned(row, 15)?,
         lock: UserLock::of(row, 16)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Durability, WhenMissing};
+
+    #[test]
+    fn the_users_of_an_organization_are_listed_by_an_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("one.db");
+        let (store, _) = Store::open(&path, WhenMissing::Create, Durability::None).unwrap();
+        let listing = Listing {
+            order: UserOrder::LastLogin,
+            reverse: false,
+            limit: None,
+        };
+        let filter = UserFilter {
+            org_id: Some(1),
+            ..UserFilter::default()
+        };
+        let query = format!("EXPLAIN QUERY PLAN {}", list_query(&filter, listing));
+        let plan: Vec<String> = store
+            .read(|connection| {
+                connection.rows(
+                    &query,
+                    parameters! {
+                        ":org_id": 1_i64,
+                        ":status": None::<&str>,
+                        ":only_locked": false,
+                        ":search": None::<String>,
+                        ":now": 0_i64,
+                    },
+                    |row| row.get(3),
+                )
+            })
+            .unwrap();
+        let by_org = "SEARCH users USING INDEX users_by_org (org_id=?)";
+        assert!(plan.iter().any(|step| step == by_org), "{plan:?}");
+    }
 }
