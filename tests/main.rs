@@ -11,6 +11,7 @@ mod check_config;
 mod cli;
 mod client_address;
 mod clock_steps;
+mod copied_over;
 mod database_files;
 mod docs;
 mod durability;

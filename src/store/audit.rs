@@ -15,6 +15,7 @@ use super::location::Location;
 
 use super::engine::sqlite::connect::{Mode, connect};
 use super::engine::sqlite::database_file::{DatabaseFile, file_bytes};
+use super::engine::sqlite::identity::check_log_belongs;
 use super::engine::sqlite::inspect::inspect;
 use super::engine::sqlite::integrity::{IntegrityProgress, check_integrity};
 use super::engine::sqlite::migrate::newest_version;
@@ -85,6 +86,7 @@ pub fn audit_database(
     let version = inspect(file)?;
     let failed = |error| OpenError::new(file.given(), &error);
     let connection = connect(file.path(), Mode::Inspect).map_err(failed)?;
+    check_log_belongs(file, &connection)?;
     let damage = check_integrity(&connection, MAX_LINES, progress).map_err(failed)?;
     let shown = file.given().display();
     let mut findings = Vec::new();

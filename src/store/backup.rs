@@ -9,9 +9,11 @@ use rusqlite::config::DbConfig;
 
 use super::content::Content;
 use super::engine::StatementError;
-use super::engine::sqlite::connect::{Mode, connect, damage, read_schema, set};
+use super::engine::sqlite::connect::{Mode, connect, read_schema, set};
 use super::engine::sqlite::database_file::{DatabaseFile, FileId};
+use super::engine::sqlite::identity::check_log;
 use super::engine::sqlite::inspect::inspect;
+use super::engine::sqlite::integrity::check_integrity;
 use super::engine::sqlite::reason;
 use super::engine::sqlite::recover::recover;
 use super::engine::{OpenError, WhenMissing};
@@ -129,10 +131,11 @@ pub(super) fn resolve_source(source: &Path) -> Result<DatabaseFile, BackupError>
     let source = DatabaseFile::resolve(source)?;
     source.make_if_missing(WhenMissing::Refuse)?;
     recover(&source)?;
-    match inspect(&source)? {
-        0 => Err(BackupError::Empty(source.given().to_owned())),
-        _ => Ok(source),
+    if inspect(&source)? == 0 {
+        return Err(BackupError::Empty(source.given().to_owned()));
     }
+    check_log(&source)?;
+    Ok(source)
 }
 
 fn check_destination(
@@ -228,9 +231,9 @@ pub(super) fn copy(
 }
 
 pub(super) fn check(connection: &Connection, shown: &Path) -> Result<(), BackupError> {
-    let damage = damage(connection, "integrity_check(1)")
+    let damage = check_integrity(connection, 1, Box::new(|_, _| {}))
         .map_err(|error| BackupError::new(shown, &error))?;
-    damage.into_iter().next().map_or(Ok(()), |reason| {
+    damage.first().map_or(Ok(()), |reason| {
         Err(BackupError::Malformed {
             path: shown.to_owned(),
             reason,

@@ -182,7 +182,7 @@ impl Store {
     }
 
     /// Checks whether the path still leads to the open file. If it does not, this and all other calls fail until it
-    /// does again.
+    /// does again. They fail for good if another content was copied into the file.
     ///
     /// # Errors
     /// [`Error::FileReplaced`].

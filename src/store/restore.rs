@@ -17,6 +17,7 @@ use super::content::{Content, is_without_content};
 use super::engine;
 use super::engine::sqlite::connect::{Mode, connect, run, set};
 use super::engine::sqlite::database_file::{DatabaseFile, beside, file_bytes};
+use super::engine::sqlite::identity::write_secret;
 use super::engine::sqlite::inspect::inspect;
 use super::engine::sqlite::migrate::newest_version;
 use super::engine::sqlite::recover::recover;
@@ -134,6 +135,8 @@ impl Restoration {
         };
         let before = Content::of(&to).ok();
         use_wal(&to, destination)?;
+        // If the file has no secret, or is damaged, the log cannot be taken for that of another database.
+        let _ = write_secret(&to);
         copy(backup, &mut to, progress).map_err(failed)?;
         let kept = old.map(|old| {
             old.keep();

@@ -42,7 +42,7 @@ impl Database {
         !matches!(self, Self::File(_))
     }
 
-    /// Checks whether the path still leads to the open file.
+    /// Checks whether the path still leads to the open file, and the file has its content.
     pub(in crate::store) fn check_path(&self) -> Result<(), Error> {
         match self {
             Self::File(file) => file.check_path(),

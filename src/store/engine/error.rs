@@ -13,7 +13,7 @@ pub enum Error {
     /// A malformed file, or a defect of this program.
     #[error("the database failed: {}", .0.reason())]
     Defect(Arc<StatementError>),
-    /// The file of the database was moved, removed or replaced while it was open.
+    /// The file of the database was moved, removed or replaced while it was open, or its content was.
     #[error("the path of the database no longer leads to the open file")]
     FileReplaced,
     /// Another import of many rows is in progress, in this or another process.

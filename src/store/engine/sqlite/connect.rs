@@ -24,6 +24,8 @@ pub(in crate::store) enum Mode {
     /// connection would create a log and leave it behind. If there is a log, it holds the newest pages and is read too;
     /// even an empty log shows that another process may write.
     Inspect,
+    /// Change and create nothing, and ignore the log.
+    FileOnly,
 }
 
 /// Opens an existing file.
@@ -31,11 +33,13 @@ pub(in crate::store) fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Con
     let flags = match mode {
         Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        Mode::Inspect => OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        Mode::Inspect | Mode::FileOnly => {
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI
+        }
     };
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = if mode == Mode::Inspect {
-        let has_log = beside(path, "-wal").exists();
+    let connection = if matches!(mode, Mode::Inspect | Mode::FileOnly) {
+        let has_log = mode == Mode::Inspect && beside(path, "-wal").exists();
         let immutable = if has_log { "" } else { "&immutable=1" };
         let uri = format!("file:{}?mode=ro{immutable}", uri_path(path));
         Connection::open_with_flags(uri, flags)?

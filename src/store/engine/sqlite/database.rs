@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::database_file::DatabaseFile;
+use super::identity::identity;
 use super::import_lock::{ImportLock, ImportLockAttempt};
 use super::integrity::IntegrityProgress;
 use super::open::{Durability, writing_connection};
@@ -40,7 +41,11 @@ impl Sqlite {
         let file = DatabaseFile::resolve(path)?;
         let opened = writing_connection(&file, missing, durability, by, progress)?;
         let watch = match durability {
-            Durability::Full => Some(Arc::new(FileWatch::start(&file)?)),
+            Durability::Full => {
+                let identity = identity(&opened.connection)
+                    .map_err(|error| OpenError::new(file.given(), &error))?;
+                Some(Arc::new(FileWatch::start(&file, identity.secret)?))
+            }
             Durability::None => None,
         };
         let readers = |kind| match &watch {
@@ -64,10 +69,10 @@ impl Sqlite {
         Ok((open, opened.migrated))
     }
 
-    /// Checks whether the path still leads to the open file.
+    /// Checks whether the path still leads to the open file, and the file has its content.
     pub(in crate::store) fn check_path(&self) -> Result<(), Error> {
         match &self.watch {
-            Some(watch) if watch.check() => Err(Error::FileReplaced),
+            Some(watch) if watch.check_content() => Err(Error::FileReplaced),
             _ => Ok(()),
         }
     }

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::connect::{Mode, connect, damage};
 use super::database_file::{DatabaseFile, beside, file_bytes};
+use super::identity::check_log;
 use super::migrate::newest_version;
 use crate::store::engine::{OpenError, WhenMissing};
 
@@ -40,7 +41,7 @@ pub fn check_file(path: &Path, missing: WhenMissing) -> Result<(), OpenError> {
     let file = DatabaseFile::resolve(path)?;
     file.check(missing)?;
     match file.exists() {
-        true => inspect(&file).map(drop),
+        true => inspect(&file).and_then(|_| check_log(&file)),
         false => Ok(()),
     }
 }

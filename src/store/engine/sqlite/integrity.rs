@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::connect::{BUSY_TIMEOUT, Mode, connect, damage, read_schema};
 use super::database_file::{DatabaseFile, file_bytes};
+use super::identity::check_log_belongs;
 use super::inspect::with_log;
 use crate::store::engine::{OpenError, OpenedBy};
 
@@ -101,9 +102,12 @@ pub(in crate::store) fn check_after_unclean_end(
     let is_unclean = alone.is_some();
     let connection = match alone {
         Some(connection) => connection,
-        None if by == OpenedBy::Command => return Ok(false),
         None => connect(file.path(), Mode::Inspect).map_err(failed)?,
     };
+    check_log_belongs(file, &connection)?;
+    if !is_unclean && by == OpenedBy::Command {
+        return Ok(false);
+    }
     if let Some(reason) = check_integrity(&connection, 1, progress)
         .map_err(failed)?
         .first()

@@ -2,8 +2,10 @@
 
 pub(in crate::store) mod codes;
 pub(in crate::store) mod connect;
+mod content_watch;
 mod database;
 pub(in crate::store) mod database_file;
+pub(in crate::store) mod identity;
 mod import_lock;
 pub(in crate::store) mod inspect;
 pub(in crate::store) mod integrity;

@@ -19,7 +19,7 @@ use super::visible::define_views;
 use crate::store::engine::{Migrated, OpenError, OpenedBy, WhenMissing};
 
 /// The pause between two attempts to take the lock for writing.
-const BETWEEN_TRIES: Duration = Duration::from_millis(1);
+pub(super) const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// The oldest version that is accepted. Older ones can lose commits if two connections write and the log is reset at
 /// the wrong moment.
@@ -142,7 +142,7 @@ fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
 
 /// The busy handler of the writer. SQLite's own handler sleeps for up to 100 ms between two attempts, and would miss
 /// the pauses of an import.
-fn wait_for_lock(tries: i32) -> bool {
+pub(super) fn wait_for_lock(tries: i32) -> bool {
     thread_local! {
         static START: Cell<Instant> = Cell::new(Instant::now());
     }

@@ -1,11 +1,13 @@
-//! Detecting that the path of an open database leads to another file, or to none.
+//! Detecting that the path of an open database leads to another file, or to none, or that the file has another content.
 //!
 //! SQLite continues to use the files that it has open, even if their names lead to other files. Without detection,
 //! writes would be lost with the removed file, and commands would change a different file.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+use super::content_watch::ContentWatch;
 use super::database_file::{DatabaseFile, FileId};
 use crate::store::engine::OpenError;
 
@@ -13,6 +15,7 @@ use crate::store::engine::OpenError;
 pub(in crate::store) struct FileWatch {
     database: WatchedPath,
     beside: [WatchedPath; 2],
+    content: ContentWatch,
     is_replaced: AtomicBool,
 }
 
@@ -42,23 +45,36 @@ impl WatchedPath {
 }
 
 impl FileWatch {
-    /// Starts to watch a database that is open and has been read, so that its log and index exist.
-    pub(in crate::store) fn start(file: &DatabaseFile) -> Result<Self, OpenError> {
+    /// Starts to watch a database that is open and has been read, so that its log and index exist. `secret` is its own.
+    pub(in crate::store) fn start(
+        file: &DatabaseFile,
+        secret: [u8; 16],
+    ) -> Result<Self, OpenError> {
         Ok(Self {
             // The given path and not the resolved one, because commands use it too. It may be a symbolic link.
             database: WatchedPath::of(file.given().to_owned())?,
             beside: [WatchedPath::of(file.log())?, WatchedPath::of(file.index())?],
+            content: ContentWatch::start(file, secret),
             is_replaced: AtomicBool::new(false),
         })
     }
 
     /// The result of the last check, without a new one.
     pub(in crate::store) fn is_replaced(&self) -> bool {
-        self.is_replaced.load(Ordering::Acquire)
+        self.is_replaced.load(Ordering::Acquire) || self.content.is_replaced()
     }
 
-    /// Checks the paths again, with three system calls, and returns whether one leads to another file or to none. Logs
-    /// a change of the result.
+    /// Checks the paths and the content of the file again, and returns whether they are no longer those that were opened.
+    /// Logs a change of the result.
+    pub(in crate::store) fn check_content(&self) -> bool {
+        if !self.check() {
+            self.content.check(Instant::now());
+        }
+        self.is_replaced()
+    }
+
+    /// Checks the paths again, with three system calls, and returns whether one leads to another file or to none, or
+    /// whether another content was found before. Logs a change of the result.
     pub(in crate::store) fn check(&self) -> bool {
         let replaced = self.names().find(|name| !name.leads_to_its_file());
         let was_replaced = self.is_replaced.swap(replaced.is_some(), Ordering::AcqRel);
@@ -73,12 +89,20 @@ impl FileWatch {
             ),
             _ => {}
         }
-        replaced.is_some()
+        self.is_replaced()
     }
 
-    /// Whether the log can be checkpointed. It cannot if another process uses different files under these names.
+    /// Whether the names still lead to the open files, and these have their content.
+    pub(in crate::store) fn may_remove_log(&self) -> bool {
+        !self.check() && !self.content.may_be_replaced()
+    }
+
+    /// Whether the log can be checkpointed. It cannot if another process uses different files under these names, or if
+    /// the file may have another content.
     pub(in crate::store) fn may_checkpoint(&self) -> bool {
-        !self.beside.iter().any(WatchedPath::leads_to_another_file)
+        let is_moved = !self.database.leads_to_its_file();
+        let is_ours = is_moved || !self.content.may_be_replaced();
+        is_ours && !self.beside.iter().any(WatchedPath::leads_to_another_file)
     }
 
     fn names(&self) -> impl Iterator<Item = &WatchedPath> {

@@ -17,14 +17,13 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::codes::reason;
 use super::connect::BUSY_TIMEOUT;
+use super::identity::write_secret;
+use super::open::{BETWEEN_TRIES, wait_for_lock};
 use super::watch::FileWatch;
 use crate::store::engine::{self, Error, StatementError};
 
 /// The maximum number of changes in a group. It limits how long the first change waits for the last one.
 const MAX_GROUP: usize = 256;
-
-/// The time between two checks whether to wait on for the lock of another process.
-const LOCK_CHECK: Duration = Duration::from_millis(20);
 
 pub(in crate::store) struct Writer {
     changes: Option<Sender<Box<dyn Change>>>,
@@ -151,7 +150,7 @@ impl Writing {
         }
         if self.stops_waiting.load(Ordering::Relaxed) {
             // If this fails, the checkpoint waits longer.
-            let _ = self.connection.busy_timeout(LOCK_CHECK);
+            let _ = self.connection.busy_timeout(Duration::ZERO);
         }
         end(&self.connection, self.watch.as_deref());
     }
@@ -159,6 +158,7 @@ impl Writing {
     fn commit_group(&self, group: Vec<Box<dyn Change>>) {
         let connection = &self.connection;
         let is_alone = group.len() == 1;
+        let changes = connection.total_changes();
         let mut tried = Vec::with_capacity(group.len());
         let mut group = group.into_iter();
         let outcome = self.begin().and_then(|()| {
@@ -173,6 +173,9 @@ impl Writing {
                 if !attempt? {
                     end = "ROLLBACK";
                 }
+            }
+            if end == "COMMIT" && connection.total_changes() > changes {
+                write_secret(connection)?;
             }
             execute(connection, end)
         });
@@ -191,18 +194,21 @@ impl Writing {
             return Err(Error::FileReplaced);
         }
         let mut begin = self.connection.prepare_cached("BEGIN IMMEDIATE")?;
-        self.connection.busy_timeout(LOCK_CHECK)?;
+        self.connection.busy_timeout(Duration::ZERO)?;
         let end = Instant::now() + BUSY_TIMEOUT;
         let begun = loop {
             match begin.execute([]) {
                 Err(error)
                     if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
                         && Instant::now() < end
-                        && !self.stops_waiting.load(Ordering::Relaxed) => {}
+                        && !self.stops_waiting.load(Ordering::Relaxed) =>
+                {
+                    thread::sleep(BETWEEN_TRIES);
+                }
                 result => break result,
             }
         };
-        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        self.connection.busy_handler(Some(wait_for_lock))?;
         begun?;
         Ok(())
     }
@@ -226,9 +232,9 @@ fn execute(connection: &Connection, statement: &str) -> Result<(), Error> {
 }
 
 /// Checkpoints the database at the end. When the last connection is closed, SQLite removes the log and the index by
-/// name; this is disabled if the names lead to other files.
+/// name; this is disabled if the names lead to other files, or if the file has another content.
 fn end(connection: &Connection, watch: Option<&FileWatch>) {
-    if let Some(watch) = watch.filter(|watch| watch.check()) {
+    if let Some(watch) = watch.filter(|watch| !watch.may_remove_log()) {
         let keeps_names =
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         if let Err(error) = keeps_names {
@@ -264,7 +270,7 @@ mod tests {
     fn database() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch("CREATE TABLE numbers (number INTEGER UNIQUE) STRICT")
+            .execute_batch("CREATE TABLE numbers (number INTEGER UNIQUE) STRICT; CREATE TABLE throttle_secret (secret)")
             .unwrap();
         connection
     }
