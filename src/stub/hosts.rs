@@ -114,23 +114,26 @@ impl Hosts {
     pub(super) fn refusal(&self, request: &Request<'_>, fields: EveryField) -> Option<Reply> {
         // A request without Host is not by a browser.
         let host = request.joined_any(fields, "Host")?;
-        if self.include(&host) {
+        // The port may be empty (RFC 3986, 3.2.3).
+        let host = host.strip_suffix(b":").unwrap_or(&host);
+        if self.include(host) {
             return None;
         }
-        let authority = String::from_utf8_lossy(&host);
+        let authority = String::from_utf8_lossy(host);
         let host = without_port(&authority).unwrap_or(&authority);
         Some(Error::OtherHost(host.to_owned()).into())
     }
 
     fn include(&self, authority: &[u8]) -> bool {
+        if self.every || is_loopback_authority(authority) {
+            return true;
+        }
         let authority = String::from_utf8_lossy(authority);
-        let host = without_port(&authority);
-        let is_own = |host: &str| {
-            is_loopback_authority(host.as_bytes())
-                || ip(host).is_some_and(|ip| ip.to_canonical().is_loopback())
-                || self.allowed.iter().any(|allowed| allowed.is(host))
+        let Some(host) = without_port(&authority) else {
+            return false;
         };
-        self.every || host.is_some_and(is_own)
+        let is_loopback = ip(host).is_some_and(|ip| ip.to_canonical().is_loopback());
+        is_loopback || self.allowed.iter().any(|allowed| allowed.is(host))
     }
 }
 
@@ -192,7 +195,6 @@ mod tests {
             "localhost",
             "LocalHost:8080",
             "localhost.",
-            "localhost:",
             "app.localhost:1",
             "127.0.0.1:65535",
             "127.8.0.1",
