@@ -242,7 +242,8 @@ CREATE TRIGGER username_changed AFTER UPDATE OF username ON users WHEN OLD.usern
     UPDATE failed_logins SET user_uuid = NULL WHERE user_uuid = NEW.uuid;
 END;
 
--- One row. The secret prevents clients from choosing usernames whose digests collide.
+-- One row. The secret prevents clients from choosing usernames whose digests collide. Each transaction also writes this
+-- row, so that a log shows which database it belongs to.
 CREATE TABLE throttle_secret (
     secret BLOB NOT NULL CHECK (length(secret) = 16)
 ) STRICT;

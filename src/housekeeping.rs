@@ -1,6 +1,6 @@
-//! The server's periodic tasks: checks that the database's path still refers to the open file, logs changes that
-//! operators made by commands, removes expired tokens, old events and ended counters of failed logins, and removes the
-//! rows of interrupted imports.
+//! The server's periodic tasks: checks that the database's path still refers to the open file and that the file has its
+//! content, logs changes that operators made by commands, removes expired tokens, old events and ended counters of failed
+//! logins, and removes the rows of interrupted imports.
 
 use std::io;
 use std::sync::Arc;

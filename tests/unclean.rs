@@ -332,19 +332,39 @@ fn big() -> Place {
 /// A label, and how the destination is prepared.
 type Preparation = (&'static str, fn(&Place, &Place));
 
+/// Leaves a log as a killed server does, so long that the next commit would checkpoint it.
+fn leave_a_long_log(place: &Place) {
+    let connection = place.file();
+    let sql = "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0";
+    connection.execute_batch(sql).unwrap();
+    for _ in 0..1_100 {
+        let change = "UPDATE throttle_secret SET rowid = rowid + 1";
+        connection.execute(change, []).unwrap();
+    }
+    let kept = [Place::DATABASE, LOG].map(|name| (place.path(name), fs::read(place.path(name))));
+    drop(connection);
+    for (path, content) in kept {
+        fs::write(path, content.unwrap()).unwrap();
+    }
+}
+
 /// Kills a restore once a file has grown to a certain size, or a little later.
 #[test]
 fn a_restore_that_is_killed_leaves_the_old_content_or_the_new() {
     let origin = big();
     let (new, old) = (origin.dump(), one_user());
     old.run(&["backup", "old.db"]).succeeded();
-    let kinds: [Preparation; 3] = [
+    let kinds: [Preparation; 4] = [
         ("into nothing", |_, _| {}),
         ("over a backup", |place, old| {
             fs::copy(old.path("old.db"), place.path(Place::DATABASE)).unwrap();
         }),
         ("over a database that was served", |place, old| {
             fs::copy(old.path(Place::DATABASE), place.path(Place::DATABASE)).unwrap();
+        }),
+        ("over a database with a long log", |place, old| {
+            fs::copy(old.path("old.db"), place.path(Place::DATABASE)).unwrap();
+            leave_a_long_log(place);
         }),
     ];
     let mut cut = 0;

@@ -47,12 +47,13 @@ pub fn handle_ready(services: &Services, _: &mut Request<'_>) -> Result<Reply, E
 ///
 /// # Errors
 /// [`Error::Unreachable`] when new connections do not reach the server, [`Error::NotReady`] when the path of the database
-/// leads to another file, [`Error::Auth`] when the hashing engine has stopped.
+/// leads to another file or the file has another content, [`Error::Auth`] when the hashing engine has stopped.
 pub fn check_parts(services: &Services) -> Result<(), Error> {
     if !services.is_reachable.load(Ordering::Relaxed) {
         return Err(Error::Unreachable);
     }
-    // Cheap, so the result is not cached: a replaced file is noticed at once.
+    // Not cached: a file that was moved or replaced is noticed at once, another content within seconds. The file is read
+    // only if it has changed.
     services.store.check_path().map_err(Error::NotReady)?;
     if !services.engine.is_alive() {
         return Err(hashing::Error::Stopped.into());

@@ -9,11 +9,10 @@ use rusqlite::config::DbConfig;
 
 use super::content::Content;
 use super::engine::StatementError;
-use super::engine::sqlite::connect::{Mode, connect, read_schema, set};
+use super::engine::sqlite::connect::{Mode, connect, damage, read_schema, set};
 use super::engine::sqlite::database_file::{DatabaseFile, FileId};
 use super::engine::sqlite::identity::check_log;
 use super::engine::sqlite::inspect::inspect;
-use super::engine::sqlite::integrity::check_integrity;
 use super::engine::sqlite::reason;
 use super::engine::sqlite::recover::recover;
 use super::engine::{OpenError, WhenMissing};
@@ -231,9 +230,9 @@ pub(super) fn copy(
 }
 
 pub(super) fn check(connection: &Connection, shown: &Path) -> Result<(), BackupError> {
-    let damage = check_integrity(connection, 1, Box::new(|_, _| {}))
+    let damage = damage(connection, "integrity_check(1)")
         .map_err(|error| BackupError::new(shown, &error))?;
-    damage.first().map_or(Ok(()), |reason| {
+    damage.into_iter().next().map_or(Ok(()), |reason| {
         Err(BackupError::Malformed {
             path: shown.to_owned(),
             reason,

@@ -38,8 +38,7 @@ impl Store {
     /// See [`Error`].
     pub fn count_accounts(&self) -> Result<AccountCounts, Error> {
         self.read_long(LongQuery::Count, |connection| connection.in_snapshot(|connection| {
-            let is_importing: bool =
-                connection.one("SELECT EXISTS (SELECT 1 FROM imports)", &[], |row| row.get(0))?;
+            let is_importing = connection.exists("SELECT 1 FROM imports", &[])?;
             let count = match is_importing {
                 true => "SELECT (SELECT count(*) FROM visible_organizations), (SELECT count(*) FROM visible_users)",
                 false => "SELECT (SELECT count(*) FROM organizations), (SELECT count(*) FROM users)",

@@ -135,7 +135,9 @@ impl Restoration {
         };
         let before = Content::of(&to).ok();
         use_wal(&to, destination)?;
-        // If the file has no secret, or is damaged, the log cannot be taken for that of another database.
+        // The row that `write_secret` writes has to stay in the log until the end, so that the log is known to belong to
+        // the file. If the file has no secret, or is damaged, the log cannot be taken for that of another database.
+        set(&to, destination.given(), "wal_autocheckpoint", "0", "0")?;
         let _ = write_secret(&to);
         copy(backup, &mut to, progress).map_err(failed)?;
         let kept = old.map(|old| {

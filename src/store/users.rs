@@ -247,9 +247,9 @@ impl Store {
         })
     }
 
-    /// Unlocks a user, and returns its row as it was before, with any stored lock. A server notices the change when it would refuse the
-    /// user's next login. It compares the number of unlocks and not the date, because two unlocks may have the same
-    /// date and the clock may be set.
+    /// Unlocks a user, and returns its row as it was before, with any stored lock and also counting expired tokens. A
+    /// server notices the change when it would refuse the user's next login. It compares the number of unlocks and not
+    /// the date, because two unlocks may have the same date and the clock may be set.
     ///
     /// # Errors
     /// See [`Error`].

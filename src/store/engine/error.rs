@@ -14,7 +14,7 @@ pub enum Error {
     #[error("the database failed: {}", .0.reason())]
     Defect(Arc<StatementError>),
     /// The file of the database was moved, removed or replaced while it was open, or its content was.
-    #[error("the path of the database no longer leads to the open file")]
+    #[error("the path or the content of the database is no longer that of the open file")]
     FileReplaced,
     /// Another import of many rows is in progress, in this or another process.
     #[error("another import is in progress; try again when it has ended")]

@@ -10,19 +10,30 @@ use parking_lot::Mutex;
 use super::database_file::DatabaseFile;
 use super::identity::{Identity, identity_in_file};
 
-/// For how long a file must be unchanged and foreign. While another process writes to it, its content is not judged.
+/// For how long a file must be unchanged and unclear. While another process writes to it, its content is not judged.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// A file, and the row that it contains as long as its content is that of the open database.
 pub(in crate::store) struct ContentWatch {
     file: DatabaseFile,
     secret: [u8; 16],
-    state: Mutex<State>,
+    state: Mutex<Observed>,
     is_replaced: AtomicBool,
 }
 
+/// The content of the file at one moment.
+enum Content {
+    Good,
+    /// Of another database.
+    Foreign,
+    /// Older than before, or damaged: replaced, or just being written.
+    Unclear,
+    /// The system cannot read the file.
+    Unreadable,
+}
+
 #[derive(Default)]
-struct State {
+struct Observed {
     /// The file when its content was last good. `None` while all of the database is still in the log.
     good: Option<(Stamp, Identity)>,
     /// The file when its content was not good, and since when.
@@ -65,7 +76,15 @@ impl ContentWatch {
 
     /// Checks the file again, and logs if another content is found.
     pub(in crate::store) fn check(&self, now: Instant) {
-        if !self.is_replaced() && self.may_be_replaced() && self.has_settled(now) {
+        if self.is_replaced() {
+            return;
+        }
+        let is_replaced = match self.look() {
+            Content::Good | Content::Unreadable => false,
+            Content::Unclear => self.has_settled(now),
+            Content::Foreign => true,
+        };
+        if is_replaced {
             self.is_replaced.store(true, Ordering::Release);
             tracing::error!(
                 path = %self.file.given().display(),
@@ -74,31 +93,39 @@ impl ContentWatch {
         }
     }
 
-    /// Whether the file has another content at this moment, or may have because it is being written. It is read only if
-    /// it has changed since it was last good.
+    /// Whether the file has another content at this moment, or may have because it is being written or cannot be read.
     pub(in crate::store) fn may_be_replaced(&self) -> bool {
+        !matches!(self.look(), Content::Good)
+    }
+
+    /// Looks at the file, with one system call unless it has changed since it was last good.
+    fn look(&self) -> Content {
         let Some(stamp) = Stamp::of(&self.file) else {
-            return false;
+            // Whether the path leads to a file is checked elsewhere.
+            return Content::Good;
         };
         let mut state = self.state.lock();
         let last = state.good;
         if last.is_some_and(|(good, _)| good == stamp) {
-            return false;
+            return Content::Good;
         }
-        let Some(found) = identity_in_file(&self.file) else {
-            return last.is_some();
+        let found = match identity_in_file(&self.file) {
+            Ok(Some(found)) => found,
+            Ok(None) if last.is_some() => return Content::Unclear,
+            Ok(None) => return Content::Good,
+            Err(_) => return Content::Unreadable,
         };
-        let is_good = match last {
-            Some((_, last)) => found.may_follow(last),
-            None => found.secret == self.secret,
-        };
-        if is_good {
-            *state = State {
-                good: Some((stamp, found)),
-                suspect: None,
-            };
+        if found.secret != self.secret {
+            return Content::Foreign;
         }
-        !is_good
+        if last.is_some_and(|(_, last)| !found.may_follow(last)) {
+            return Content::Unclear;
+        }
+        *state = Observed {
+            good: Some((stamp, found)),
+            suspect: None,
+        };
+        Content::Good
     }
 
     fn has_settled(&self, now: Instant) -> bool {
@@ -176,14 +203,22 @@ mod tests {
         checkpoint(&connection);
         assert!(!watch.may_be_replaced());
         let good = fs::read(&path).unwrap();
-        for content in [fs::read(&other).unwrap(), older] {
+        for content in [older, Vec::new()] {
             fs::write(&path, content).unwrap();
             assert!(watch.may_be_replaced() && !is_replaced_after(7));
             fs::write(&path, &good).unwrap();
             assert!(!is_replaced_after(8) && !watch.may_be_replaced());
         }
+        let second = ContentWatch::start(&file, 1_u128.to_be_bytes());
+        fs::copy(&other, &path).unwrap();
+        assert!(
+            is_replaced_after(9),
+            "a file of another database is not waited for"
+        );
         fs::write(&path, "").unwrap();
-        assert!(!is_replaced_after(9) && is_replaced_after(10));
-        assert!(watch.may_be_replaced());
+        for (seconds, is_replaced) in [(9, false), (10, true)] {
+            second.check(start + Duration::from_secs(seconds));
+            assert_eq!(second.is_replaced(), is_replaced, "{seconds}");
+        }
     }
 }

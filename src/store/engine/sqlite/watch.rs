@@ -94,18 +94,60 @@ impl FileWatch {
 
     /// Whether the names still lead to the open files, and these have their content.
     pub(in crate::store) fn may_remove_log(&self) -> bool {
-        !self.check() && !self.content.may_be_replaced()
+        !self.check() && self.may_write_back()
     }
 
     /// Whether the log can be checkpointed. It cannot if another process uses different files under these names, or if
     /// the file may have another content.
     pub(in crate::store) fn may_checkpoint(&self) -> bool {
         let is_moved = !self.database.leads_to_its_file();
-        let is_ours = is_moved || !self.content.may_be_replaced();
+        let is_ours = is_moved || self.may_write_back();
         is_ours && !self.beside.iter().any(WatchedPath::leads_to_another_file)
+    }
+
+    /// Whether the log may be written back into the open file: the file has its content. Takes one system call, unless the
+    /// file has changed.
+    pub(in crate::store) fn may_write_back(&self) -> bool {
+        !self.content.may_be_replaced()
     }
 
     fn names(&self) -> impl Iterator<Item = &WatchedPath> {
         std::iter::once(&self.database).chain(&self.beside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::store::{Durability, Store, WhenMissing};
+
+    #[test]
+    fn a_long_log_is_not_written_into_another_content() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |name| {
+            let path = directory.path().join(name);
+            let (store, _) = Store::open(&path, WhenMissing::Create, Durability::Full).unwrap();
+            (path, store)
+        };
+        let (other, closed) = open("other.db");
+        drop(closed);
+        let other = fs::read(other).unwrap();
+        let (path, store) = open("one.db");
+        fs::write(&path, &other).unwrap();
+        for number in 0..3 {
+            let fill = format!(
+                "CREATE TABLE filler_{number} AS
+                 WITH RECURSIVE rows (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM rows WHERE n < 1200)
+                 SELECT randomblob(4000) FROM rows"
+            );
+            store
+                .write(move |connection| connection.batch(&fill))
+                .unwrap();
+        }
+        assert!(fs::read(&path).unwrap() == other);
+        assert!(store.check_path().is_err());
+        drop(store);
+        assert!(fs::read(&path).unwrap() == other);
     }
 }

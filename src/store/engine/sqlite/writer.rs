@@ -4,6 +4,7 @@
 //! savepoint. It syncs once, and only then returns to the callers. So every confirmed change is on disk, and thirty
 //! logins share one sync.
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,6 +26,12 @@ use crate::store::engine::{self, Error, StatementError};
 /// The maximum number of changes in a group. It limits how long the first change waits for the last one.
 const MAX_GROUP: usize = 256;
 
+/// The length of the log in pages from which a commit checkpoints it. This is SQLite's default.
+const CHECKPOINT_PAGES: u32 = 1_000;
+
+/// How long a change waits for the lock of another process after [`Writer::stop_waiting`].
+const LAST_WAIT: Duration = Duration::from_millis(100);
+
 pub(in crate::store) struct Writer {
     changes: Option<Sender<Box<dyn Change>>>,
     thread: Option<JoinHandle<()>>,
@@ -35,8 +42,10 @@ pub(in crate::store) struct Writer {
 struct Writing {
     connection: Connection,
     watch: Option<Arc<FileWatch>>,
-    /// Whether it no longer waits for the lock of another process.
+    /// Whether it waits only shortly for the lock of another process.
     stops_waiting: Arc<AtomicBool>,
+    /// Whether a commit checkpoints a long log.
+    checkpoints: Cell<bool>,
 }
 
 /// A waiting change. It is made in two steps: it runs inside the transaction, and then receives the outcome of the
@@ -95,6 +104,7 @@ impl Writer {
             connection,
             watch,
             stops_waiting: Arc::clone(&stops_waiting),
+            checkpoints: Cell::new(true),
         };
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
@@ -150,7 +160,7 @@ impl Writing {
         }
         if self.stops_waiting.load(Ordering::Relaxed) {
             // If this fails, the checkpoint waits longer.
-            let _ = self.connection.busy_timeout(Duration::ZERO);
+            let _ = self.connection.busy_timeout(LAST_WAIT);
         }
         end(&self.connection, self.watch.as_deref());
     }
@@ -193,23 +203,40 @@ impl Writing {
         if self.watch.as_ref().is_some_and(|watch| watch.check()) {
             return Err(Error::FileReplaced);
         }
+        self.protect_other_content()?;
         let mut begin = self.connection.prepare_cached("BEGIN IMMEDIATE")?;
         self.connection.busy_timeout(Duration::ZERO)?;
-        let end = Instant::now() + BUSY_TIMEOUT;
-        let begun = loop {
+        let start = Instant::now();
+        let patience = || match self.stops_waiting.load(Ordering::Relaxed) {
+            true => LAST_WAIT,
+            false => BUSY_TIMEOUT,
+        };
+        let result = loop {
             match begin.execute([]) {
                 Err(error)
                     if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                        && Instant::now() < end
-                        && !self.stops_waiting.load(Ordering::Relaxed) =>
+                        && start.elapsed() < patience() =>
                 {
                     thread::sleep(BETWEEN_TRIES);
                 }
-                result => break result,
+                ended => break ended,
             }
         };
         self.connection.busy_handler(Some(wait_for_lock))?;
-        begun?;
+        result?;
+        Ok(())
+    }
+
+    /// Turns checkpoints off while the file may have another content: they would mix the log into it, and the file would
+    /// then pass for that of the database.
+    fn protect_other_content(&self) -> Result<(), Error> {
+        let watch = self.watch.as_ref();
+        let checkpoints = watch.is_none_or(|watch| watch.may_write_back());
+        if self.checkpoints.replace(checkpoints) != checkpoints {
+            let pages = if checkpoints { CHECKPOINT_PAGES } else { 0 };
+            self.connection
+                .pragma_update(None, "wal_autocheckpoint", pages)?;
+        }
         Ok(())
     }
 }
@@ -280,6 +307,7 @@ mod tests {
             connection: database(),
             watch: None,
             stops_waiting: Arc::default(),
+            checkpoints: Cell::new(true),
         }
     }
 
