@@ -41,12 +41,12 @@ pub struct Metrics {
 }
 
 /// The state of the gate.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct GateReading {
     /// Open client connections.
     pub connections: usize,
     /// Connections that were refused before a request could arrive, by the reason.
-    pub refused_connections: [(&'static str, u64); 2],
+    pub refused_connections: Vec<(&'static str, u64)>,
     /// The earliest expiry in the served certificate chain; `None` without TLS.
     pub certificate_expires: Option<Timestamp>,
 }
@@ -235,8 +235,8 @@ fn refused_connections(reading: &GateReading) -> prometheus::Result<Vec<MetricFa
         "Connections closed before a request could arrive.",
     );
     let refused = IntCounterVec::new(options, &["reason"])?;
-    for (reason, count) in reading.refused_connections {
-        refused.with_label_values(&[reason]).inc_by(count);
+    for (reason, count) in &reading.refused_connections {
+        refused.with_label_values(&[reason]).inc_by(*count);
     }
     Ok(refused.collect())
 }

@@ -240,7 +240,7 @@ impl Gate {
     }
 
     /// The number of connections that were refused before a request could arrive, by the reason.
-    pub fn refused_connections(&self) -> [(&'static str, u64); 2] {
+    pub fn refused_connections(&self) -> Vec<(&'static str, u64)> {
         self.refused.by_reason()
     }
 

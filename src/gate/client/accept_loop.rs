@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -173,7 +174,8 @@ impl AcceptLoop {
             match self.slots.make_room(network) {
                 Vacancy::Free => return Some(self.slots.enter(socket, network)),
                 Vacancy::NetworkBusy => {
-                    self.context.refused.client_limit.add_one();
+                    let refused = &self.context.refused;
+                    refused.client_limit.fetch_add(1, Ordering::Relaxed);
                     return None;
                 }
                 Vacancy::Evicting => self.notices.full(),

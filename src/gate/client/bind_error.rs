@@ -22,7 +22,7 @@ pub(crate) fn remedy(address: &Address, error: &io::Error) -> String {
             "a port below 1024 requires root, `setcap cap_net_bind_service=+ep` on the program, or AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit"
         }
         Some(Errno::ADDRINUSE) => {
-            "another program listens on this address, which `ss -ltnp` shows, or two flags of this command include it"
+            "another program listens on this address (`ss -ltnp` shows which one), or two flags of this command include it"
         }
         Some(Errno::ADDRNOTAVAIL) => {
             "no interface of this machine has this address; `ip address` lists them, and 0.0.0.0 means all of them"

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::date;
@@ -88,7 +89,9 @@ impl Connection {
         let served = match self.client.handshake(deadline) {
             Ok(()) => self.serve_requests(),
             // Port scanners and health checks connect without sending anything.
-            Err(error) if self.client.has_received() => return self.refuse_handshake(&error),
+            Err(error) if self.client.has_received() && !self.context.stop.is_set() => {
+                return self.refuse_handshake(&error);
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = served {
@@ -254,8 +257,12 @@ impl Connection {
     /// Counts and logs a TLS handshake that failed. No request of the client will show what was wrong.
     #[cold]
     fn refuse_handshake(&self, error: &io::Error) {
-        self.context.refused.tls_handshake.add_one();
-        let problem = handshake_problem(error);
+        let refused = &self.context.refused;
+        refused.tls_handshake.fetch_add(1, Ordering::Relaxed);
+        let problem = match self.slot.is_evicted() {
+            true => "its connection was needed for another client".to_owned(),
+            false => handshake_problem(error),
+        };
         tracing::info!(peer = self.peer, problem, "TLS handshake failed");
     }
 

@@ -127,31 +127,29 @@ impl Listener {
         };
         let path = file.path.display();
         match identity(&file.path) {
-            Ok(there) if there == file.device_and_inode => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match bind_missing_file(&file.path, *mode) {
-                    Ok(socket) => {
-                        tracing::warn!(%path, "the socket file was removed, and was created again");
-                        self.socket = socket;
-                    }
-                    Err(error) if !file.is_lost => {
-                        tracing::error!(
-                            %path, %error,
-                            "the socket file was removed: no client can connect to it until it can be created again"
-                        );
-                        file.is_lost = true;
-                    }
-                    Err(_) => {}
-                }
-            }
-            _ if !file.is_lost => {
+            Ok(there) if there == file.device_and_inode => file.is_reported = false,
+            Ok(_) if !file.is_reported => {
                 tracing::error!(
                     %path,
                     "the socket file was replaced: no client can connect to it until the other file is removed"
                 );
-                file.is_lost = true;
+                file.is_reported = true;
             }
-            _ => {}
+            Ok(_) => {}
+            Err(_) => match bind_missing_file(&file.path, *mode) {
+                Ok(socket) => {
+                    tracing::warn!(%path, "the socket file was removed, and was created again");
+                    self.socket = socket;
+                }
+                Err(error) if !file.is_reported => {
+                    tracing::error!(
+                        %path, %error,
+                        "the socket file was removed: no client can connect to it until it can be created again"
+                    );
+                    file.is_reported = true;
+                }
+                Err(_) => {}
+            },
         }
     }
 }
@@ -281,7 +279,7 @@ struct SocketFile {
     path: PathBuf,
     device_and_inode: (u64, u64),
     /// Whether it was logged that no client can connect.
-    is_lost: bool,
+    is_reported: bool,
 }
 
 impl SocketFile {
@@ -289,7 +287,7 @@ impl SocketFile {
         Ok(Self {
             path: path.to_owned(),
             device_and_inode: identity(path)?,
-            is_lost: false,
+            is_reported: false,
         })
     }
 }

@@ -24,8 +24,8 @@
 //! | | the client network is at its limit, and none of its connections can be evicted | at once |
 //! | the stopping thread (`slots`) | the grace period is over | shutdown of the socket |
 //!
-//! Evictions and the last one shut the socket down, and the connection's own thread then closes it. A client that is evicted while its
-//! request arrives gets a 408 first.
+//! An eviction and the end of the grace period shut the socket down, and the connection's own thread then closes it. A
+//! client that is evicted while its request arrives gets a 408 first.
 
 pub(crate) mod accept_loop;
 pub(crate) mod address;

@@ -67,12 +67,19 @@ impl TlsAcceptor {
     }
 
     fn reload_at(&self, now: Timestamp) -> Result<(), TlsError> {
-        if let Tls::SelfSigned { ca_certificate, .. } = &self.source {
+        if let Tls::SelfSigned {
+            ca_certificate,
+            ca_key,
+            ..
+        } = &self.source
+        {
             // Clients trust the authority in use, so no other one is created in its place.
-            fs::metadata(ca_certificate).map_err(|source| TlsError::Read {
-                path: ca_certificate.clone(),
-                source,
-            })?;
+            for path in [ca_certificate, ca_key] {
+                fs::metadata(path).map_err(|source| TlsError::Read {
+                    path: path.clone(),
+                    source,
+                })?;
+            }
         }
         let loaded = load(&self.source, now)?;
         let is_valid = loaded.validity.includes(now);
