@@ -43,9 +43,12 @@ use crate::stub::{Hosts, StubBuilder};
 /// The file descriptors that the rest of a start takes: three for the database, and the others for two private sockets.
 const REST_OF_START: usize = 15;
 
-/// The threads that the rest of a start and the first login take: nine for each of two gates with its private socket, four
-/// for the database, housekeeping and logins, and three for the login. One is to spare.
-const THREADS: usize = 26;
+/// The threads that a gate and its private socket take.
+const GATE_THREADS: usize = 9;
+
+/// The threads that the rest of a start and the first login take: four for the database, housekeeping and logins, with
+/// PostgreSQL three more, and three for the login. One is to spare.
+const OTHER_THREADS: usize = if cfg!(feature = "postgres") { 11 } else { 8 };
 
 /// The file descriptors that the first login takes: one for the client, three between gate and server, three for a
 /// database connection that reads, and one to spare.
@@ -146,7 +149,8 @@ impl Server {
         let calls = BoundListeners::bind(&config.listen, config.socket_mode, tls)?;
         let metrics_listening = listen_for_metrics(config.metrics)?;
         check_descriptors().map_err(StartError::Descriptors)?;
-        check_resources(THREADS).map_err(StartError::Thread)?;
+        let gates = 1 + usize::from(metrics_listening.is_some());
+        check_resources(gates * GATE_THREADS + OTHER_THREADS).map_err(StartError::Thread)?;
         let database = permanent_location(&config.database)?;
         let shown = config.database.location(scratch.path()).to_string();
         let (missing, cost) = (config.when_missing, config.policy.bcrypt_cost);

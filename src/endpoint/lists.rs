@@ -20,10 +20,10 @@ const MAX_OF_USER: usize = 2;
 
 /// Counts the lists that are being read or sent.
 #[derive(Clone, Default)]
-pub struct Lists(Arc<Shared>);
+pub struct Lists(Arc<ListCounts>);
 
 #[derive(Default)]
-struct Shared {
+struct ListCounts {
     in_work: Mutex<InWork>,
     /// Notified when a list was read.
     was_read: Condvar,
@@ -137,6 +137,7 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
@@ -157,14 +158,19 @@ mod tests {
     #[test]
     fn two_lists_are_read_at_once_and_the_others_wait_for_their_turn() {
         let (lists, reading) = (Lists::default(), AtomicUsize::new(0));
+        let all = Barrier::new(6);
         thread::scope(|scope| {
             for number in 0..6 {
                 let mut permit = lists.admit_of(number % 2, number).unwrap();
-                let reading = &reading;
+                let (reading, all) = (&reading, &all);
                 scope.spawn(move || {
+                    all.wait();
                     permit.await_turn();
-                    assert!(reading.fetch_add(1, Ordering::SeqCst) < MAX_READ_AT_ONCE);
-                    thread::yield_now();
+                    reading.fetch_add(1, Ordering::SeqCst);
+                    for _ in 0..1_000 {
+                        assert!(reading.load(Ordering::SeqCst) <= MAX_READ_AT_ONCE);
+                        thread::yield_now();
+                    }
                     reading.fetch_sub(1, Ordering::SeqCst);
                     permit.finish_reading();
                 });
