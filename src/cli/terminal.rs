@@ -1,8 +1,8 @@
 //! Asks questions at the terminal without showing the answers.
 //!
 //! Only the echo is turned off; line editing remains that of the terminal. A signal that ends or stops the program
-//! first turns the echo on; when the program is continued, the question is asked again. A signal never waits for the
-//! terminal, which may be stopped. A program in the background waits until it is in the foreground before it asks.
+//! first turns the echo on; once the program is in the foreground again, the question is asked again. A signal never waits
+//! for the terminal, which may be stopped. A program in the background waits until it is in the foreground before it asks.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -28,6 +28,12 @@ use super::stream::STDERR;
 /// The longest line that a terminal on Linux passes to a program.
 const MAX_LINE_BYTES: usize = 4096;
 
+/// How often to find out whether a question must be asked again.
+const CHECK_INTERVAL: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};
+
 /// The controlling terminal of the process, even if the standard streams are redirected.
 pub(super) struct Terminal(Arc<TerminalState>);
 
@@ -39,7 +45,7 @@ struct TerminalState {
 /// A question that has not been answered yet.
 struct Question {
     text: String,
-    /// The modes of the terminal with echo.
+    /// The modes of the terminal before the question.
     modes: Termios,
 }
 
@@ -75,11 +81,17 @@ impl Terminal {
         {
             let mut open = state.open.lock();
             let modes = tcgetattr(&state.file)?;
-            state.hide(&modes)?;
+            state.set(&hidden(&modes))?;
             *open = Some(Question { text, modes });
         }
         let line = self.write(&shown).and_then(|()| state.read_line());
-        if let Some(Question { modes, .. }) = state.open.lock().take() {
+        let mut open = state.open.lock();
+        let question = open.take();
+        // A signal waits until the echo is on, except in the background, where turning it on stops the process.
+        if !state.is_in_foreground() {
+            drop(open);
+        }
+        if let Some(Question { modes, .. }) = question {
             state.set(&modes)?;
         }
         line
@@ -118,37 +130,28 @@ impl TerminalState {
                 _ => emulate_default_handler(signal),
             };
         }
-        if let Some(question) = &mut *open {
-            // If this fails, reading the answer fails too.
-            let _ = self.ask_again(question);
-        }
+        self.ask_again(&mut open);
     }
 
-    /// Asks again if the terminal shows what is typed and the process is in the foreground. Otherwise the process is
-    /// continued again later.
-    fn ask_again(&self, question: &mut Question) -> io::Result<()> {
-        let modes = tcgetattr(&self.file)?;
-        if modes.local_modes.contains(LocalModes::ECHO) && self.is_in_foreground() {
-            self.hide(&modes)?;
+    /// Asks an open question again if the process is in the foreground and the terminal does not have the modes for it.
+    /// If this fails, reading the answer fails too.
+    fn ask_again(&self, open: &mut Option<Question>) {
+        // In the background the modes may be those with which a shell edits its line.
+        let Some(question) = open.as_mut().filter(|_| self.is_in_foreground()) else {
+            return;
+        };
+        let Ok(modes) = tcgetattr(&self.file) else {
+            return;
+        };
+        let hidden = hidden(&modes);
+        if modes.local_modes != hidden.local_modes && self.set(&hidden).is_ok() {
             self.write_if_ready(&question.text);
             question.modes = modes;
         }
-        Ok(())
     }
 
     fn is_in_foreground(&self) -> bool {
         tcgetpgrp(&self.file).is_ok_and(|group| group == getpgrp())
-    }
-
-    /// Turns off the echo.
-    fn hide(&self, modes: &Termios) -> io::Result<()> {
-        let mut modes = modes.clone();
-        modes.local_modes.remove(LocalModes::ECHO);
-        // The line break after the answer is still shown.
-        modes
-            .local_modes
-            .insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        self.set(&modes)
     }
 
     fn set(&self, modes: &Termios) -> io::Result<()> {
@@ -164,13 +167,25 @@ impl TerminalState {
         }
     }
 
+    /// Waits for input. Reading in the background would stop the process before it could handle a signal that ends it.
+    fn wait_for_input(&self) {
+        loop {
+            let mut polled = [PollFd::new(&self.file, PollFlags::IN)];
+            match poll(&mut polled, Some(&CHECK_INTERVAL)) {
+                // Without a signal if a shell takes a job that it moves to the foreground for a running one.
+                Ok(0) => self.ask_again(&mut self.open.lock()),
+                Err(Errno::INTR) => {}
+                _ => return,
+            }
+        }
+    }
+
     /// Reads a line without its line break. Leaves no copy that is not wiped.
     fn read_line(&self) -> io::Result<Zeroizing<String>> {
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE_BYTES));
         let mut byte = Zeroizing::new([0]);
         while line.len() < MAX_LINE_BYTES {
-            // Reading in the background would stop the process before it could handle a signal that ends it.
-            while poll(&mut [PollFd::new(&self.file, PollFlags::IN)], None) == Err(Errno::INTR) {}
+            self.wait_for_input();
             match (&self.file).read(&mut *byte) {
                 Ok(0) if line.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(0) => break,
@@ -184,4 +199,15 @@ impl TerminalState {
             .map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))?;
         Ok(Zeroizing::new(text.to_owned()))
     }
+}
+
+/// The modes for a question, without echo.
+fn hidden(modes: &Termios) -> Termios {
+    let mut modes = modes.clone();
+    modes.local_modes.remove(LocalModes::ECHO);
+    // The line break after the answer is still shown.
+    modes
+        .local_modes
+        .insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+    modes
 }

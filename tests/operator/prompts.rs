@@ -28,8 +28,8 @@ fn with_jane() -> Place {
 }
 
 /// A shell at a terminal that shows what is typed, which `rexpect` turns off at first.
-fn shell(place: &Place, args: &[&str]) -> PtySession {
-    let mut command = Command::new("sh");
+fn shell(place: &Place, name: &str, args: &[&str]) -> PtySession {
+    let mut command = Command::new(name);
     command
         .args(args)
         .current_dir(place.path(""))
@@ -41,7 +41,10 @@ fn shell(place: &Place, args: &[&str]) -> PtySession {
 
 /// A shell that runs each command as a job and does not reset the terminal after it.
 fn interactive_shell(place: &Place) -> PtySession {
-    let mut shell = shell(place, &["-i"]);
+    interactive(shell(place, "sh", &["-i"]))
+}
+
+fn interactive(mut shell: PtySession) -> PtySession {
     shell.exp_string(READY).unwrap();
     shell.send_line("stty echo").unwrap();
     shell.exp_string(READY).unwrap();
@@ -58,7 +61,7 @@ fn end(mut shell: PtySession) {
 /// `user passwd` at a terminal without a shell, which could reset the terminal afterwards.
 fn passwd(place: &Place) -> PtySession {
     let command = format!("stty echo; exec {PROGRAM} {}", PASSWD.join(" "));
-    shell(place, &["-c", &command])
+    shell(place, "sh", &["-c", &command])
 }
 
 fn shows_what_is_typed(terminal: &PtySession) -> bool {
@@ -143,6 +146,60 @@ fn a_stopped_password_prompt_leaves_the_terminal_as_it_was_and_asks_again_when_i
         "{seen:?}"
     );
     assert!(shows_what_is_typed(&shell));
+    end(shell);
+    assert_eq!(place.serve(&[]).login("jane@acme.com", GOOD).status, 200);
+}
+
+/// Bash sends no signal to a job that it moves from the background to the foreground while it runs.
+#[test]
+fn a_prompt_that_bash_continues_in_the_background_first_asks_again_in_the_foreground() {
+    if Command::new("bash").arg("--version").output().is_err() {
+        return;
+    }
+    let place = with_jane();
+    let args = ["--norc", "--noediting", "-i"];
+    let mut bash = interactive(shell(&place, "bash", &args));
+    bash.send_line(&format!("{PROGRAM} {}", PASSWD.join(" ")))
+        .unwrap();
+    asks(&mut bash);
+    bash.send_control('z').unwrap();
+    bash.exp_string(READY).unwrap();
+    // The job has handled the signal of `bg` once all of its threads wait.
+    let is_busy = "grep -L 'State:.S' /proc/$(jobs -p)/task/*/status | grep -q .";
+    bash.send_line(&format!("bg; while {is_busy}; do :; done; fg"))
+        .unwrap();
+    asks(&mut bash);
+    bash.send_line(GOOD).unwrap();
+    let mut seen = bash.exp_string("Repeat the password: ").unwrap();
+    bash.send_line(GOOD).unwrap();
+    seen += &bash.exp_string(READY).unwrap();
+    assert!(!seen.contains("violet"), "{seen:?}");
+    assert!(shows_what_is_typed(&bash));
+    end(bash);
+    assert_eq!(place.serve(&[]).login("jane@acme.com", GOOD).status, 200);
+}
+
+#[test]
+fn a_stopped_prompt_whose_terminal_had_no_echo_before_asks_again_too() {
+    let place = with_jane();
+    let mut shell = interactive_shell(&place);
+    shell.send_line("stty -echo").unwrap();
+    shell.exp_string(READY).unwrap();
+    shell
+        .send_line(&format!("{PROGRAM} {}", PASSWD.join(" ")))
+        .unwrap();
+    asks(&mut shell);
+    shell.send_control('z').unwrap();
+    shell.exp_string(READY).unwrap();
+    shell.send_line("stty -icanon; fg").unwrap();
+    asks(&mut shell);
+    shell.send("mistyped").unwrap();
+    shell.send_control('u').unwrap();
+    shell.send_line(GOOD).unwrap();
+    shell.exp_string("Repeat the password: ").unwrap();
+    shell.send_line(GOOD).unwrap();
+    shell.exp_string(READY).unwrap();
+    assert!(!shows_what_is_typed(&shell));
     end(shell);
     assert_eq!(place.serve(&[]).login("jane@acme.com", GOOD).status, 200);
 }
@@ -233,7 +290,7 @@ fn a_stopped_prompt_can_be_ended() {
 fn a_signal_ends_a_prompt_whose_terminal_is_stopped() {
     let place = with_jane();
     let command = format!("stty echo; tty; exec {PROGRAM} {}", PASSWD.join(" "));
-    let mut terminal = shell(&place, &["-c", &command]);
+    let mut terminal = shell(&place, "sh", &["-c", &command]);
     let (_, name) = terminal.exp_regex(r"/dev/\S+").unwrap();
     asks(&mut terminal);
     let flags = OFlags::RDWR | OFlags::NOCTTY;
