@@ -53,14 +53,22 @@ impl Scratch {
 
     /// Locks a new directory; `None` if another process has taken it for a leftover.
     fn take(path: PathBuf) -> io::Result<Option<Self>> {
-        let directory = match open_directory(&path) {
+        let opened = open_directory(&path).or_else(|error| match error.kind() {
+            // The umask has removed the permission, also for other processes that could take it for a leftover.
+            io::ErrorKind::PermissionDenied => {
+                fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+                open_directory(&path)
+            }
+            _ => Err(error),
+        });
+        let directory = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
         if lock(&directory) == Lock::Held {
             return Ok(None);
         }
-        // The umask may have removed bits from the mode given above.
+        // The umask may have removed other bits from the mode given above.
         directory.set_permissions(Permissions::from_mode(0o700))?;
         let scratch = Self { path, directory };
         Ok(scratch.is_in_place().then_some(scratch))

@@ -8,10 +8,12 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, fstat};
-use rustix::io::{Errno, read};
+use rustix::io::Errno;
 use rustix::stdio::stdin;
+
+use crate::cli::input::Input;
 
 /// The parent process.
 pub(super) enum Parent {
@@ -61,7 +63,7 @@ impl Parent {
                 has_piped_input,
             } => {
                 if let Some(process) = process {
-                    start("parent", Box::new(move || wait_until_readable(&process)))?;
+                    start("parent", Box::new(move || wait_for_end(&process)))?;
                 }
                 if has_piped_input {
                     start("parent-input", Box::new(drain_input))?;
@@ -93,20 +95,14 @@ fn parent_process() -> Result<OwnedFd, Errno> {
     Err(Errno::NOSYS)
 }
 
-/// Waits until a descriptor is readable, which that of a process is once it has ended.
-fn wait_until_readable(descriptor: impl AsFd) {
-    let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
+/// Waits until a process has ended.
+fn wait_for_end(process: &OwnedFd) {
+    let mut polled = [PollFd::new(process, PollFlags::IN)];
     while poll(&mut polled, None) == Err(Errno::INTR) {}
 }
 
 /// Reads standard input until its end, and discards the content.
 fn drain_input() {
-    let mut bytes = [0; 4096];
-    loop {
-        wait_until_readable(stdin());
-        match read(stdin(), &mut bytes) {
-            Ok(1..) | Err(Errno::INTR | Errno::AGAIN) => {}
-            Ok(0) | Err(_) => return,
-        }
-    }
+    // An error ends it too.
+    let _ = io::copy(&mut Input, &mut io::sink());
 }
