@@ -149,7 +149,7 @@ fn a_demo_without_its_authority_keeps_its_certificate() {
 
 #[test]
 fn a_demo_starts_whatever_the_umask() {
-    for umask in ["0400", "0177", "0077", "0"] {
+    for umask in ["0777", "0400", "0177", "0077", "0"] {
         let place = Place::new();
         for name in ["", "tmp"] {
             fs::set_permissions(place.path(name), Permissions::from_mode(0o777)).unwrap();

@@ -154,6 +154,10 @@ impl TerminalState {
         tcgetpgrp(&self.file).is_ok_and(|group| group == getpgrp())
     }
 
+    fn is_in_background(&self) -> bool {
+        tcgetpgrp(&self.file).is_ok_and(|group| group != getpgrp())
+    }
+
     fn set(&self, modes: &Termios) -> io::Result<()> {
         Ok(tcsetattr(&self.file, OptionalActions::Now, modes)?)
     }
@@ -167,7 +171,8 @@ impl TerminalState {
         }
     }
 
-    /// Waits for input. Reading in the background would stop the process before it could handle a signal that ends it.
+    /// Waits for input in the foreground. Each read in the background would stop the process, and a process that is
+    /// continued would read again before it could handle a signal that ends it.
     fn wait_for_input(&self) {
         loop {
             let mut polled = [PollFd::new(&self.file, PollFlags::IN)];
@@ -175,6 +180,11 @@ impl TerminalState {
                 // Without a signal if a shell takes a job that it moves to the foreground for a running one.
                 Ok(0) => self.ask_again(&mut self.open.lock()),
                 Err(Errno::INTR) => {}
+                // This input is for another program.
+                Ok(_) if polled[0].revents() == PollFlags::IN && self.is_in_background() => {
+                    let _ = poll(&mut [], Some(&CHECK_INTERVAL));
+                    self.ask_again(&mut self.open.lock());
+                }
                 _ => return,
             }
         }

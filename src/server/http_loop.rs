@@ -3,7 +3,9 @@
 //! tiny_http stops accepting for good at the first connection for which it gets no descriptor or no thread; its open
 //! connections continue. A client notices this because its connection is refused or closed.
 
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -65,6 +67,8 @@ impl HttpLoop {
         check_resources(TINY_HTTP_THREADS + RECEIVERS)?;
         let path = scratch.path().join(name);
         let listener = UnixListener::bind(&path)?;
+        // The umask may have removed the owner's right to connect. The directory keeps other users out.
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let http = serve(listener.try_clone()?)?;
         let mut http_loop = Self {
             path,

@@ -4,9 +4,9 @@
 //! SQLite plays a journal back into any file with the matching name, so it is tried on a copy first. If the file does
 //! not belong to this program, or the result is not an intact database, both files are unchanged.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -169,6 +169,8 @@ fn copy_pair(file: &DatabaseFile, copy: &Partial) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(journal)?;
+    // The umask may have removed bits from the mode given above.
+    to.set_permissions(Permissions::from_mode(0o600))?;
     io::copy(&mut File::open(file.journal())?, &mut to)?;
     Ok(())
 }
