@@ -39,9 +39,10 @@ fn shell(place: &Place, name: &str, args: &[&str]) -> PtySession {
     spawn_command(command, Some(DEADLINE.as_millis().try_into().unwrap())).unwrap()
 }
 
-/// A shell that runs each command as a job and does not reset the terminal after it.
+/// A shell that runs each command as a job and does not reset the terminal after it. Signals that were ignored where the
+/// tests were started, as by `nohup`, have an effect in it.
 fn interactive_shell(place: &Place) -> PtySession {
-    interactive(shell(place, "sh", &["-i"]))
+    interactive(shell(place, "env", &["--default-signal", "sh", "-i"]))
 }
 
 fn interactive(mut shell: PtySession) -> PtySession {
