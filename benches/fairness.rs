@@ -70,7 +70,7 @@ fn print(label: &str, alone: &[Sample], beside: &[Sample]) {
     let overtakers = beside.iter().map(|sample| sample.overtakers as f64);
     let overtakers = [50, 99].map(|percent| percentile(percent, overtakers.clone()));
     println!(
-        "{label:>5} {usual:>14.0} {p50:>16.0} {p99:>9.0} {:>6.2} {:>6.2} {:>13} {:>5}",
+        "{label:>5} {usual:>14.0} {p50:>16.0} {p99:>9.0} {:>6.2} {:>6.2} {:>13.1} {:>5.1}",
         p50 / usual,
         p99 / usual,
         overtakers[0],
